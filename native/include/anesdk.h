@@ -1,0 +1,120 @@
+/* anesdk.h: the one public header of libanesdk. Plain C99, opaque handles.
+ *
+ * Conventions
+ *   - every call returns ANESDK_OK (0) or a negative status; the reason, in words, is in
+ *     anesdk_last_error() of the same thread until the next failing call on it;
+ *   - creators put the result in the last argument; a release takes the address of the handle and nulls it;
+ *   - the library checks every handle, size and text it is given: a bad one is a status, never a crash;
+ *   - the caller owns buffers and handles; run() only borrows memory for the time of the call.
+ */
+#ifndef ANESDK_H
+#define ANESDK_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define ANESDK_API __attribute__((visibility("default")))
+#else
+#define ANESDK_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ANESDK_ABI_VERSION 1
+#define ANESDK_MAX_RANK 32
+
+/* status codes: name, value, meaning */
+#define ANESDK_STATUS_LIST(X)                                                   \
+  X(ANESDK_OK, 0, "ok")                                                         \
+  X(ANESDK_INVALID_ARGUMENT, -1, "an argument is null, out of range or of the wrong size") \
+  X(ANESDK_INVALID_HANDLE, -2, "the handle is not one this library gave out, or it was released") \
+  X(ANESDK_PARSE_ERROR, -3, "the MIL text does not follow the grammar")         \
+  X(ANESDK_VERIFY_ERROR, -4, "the MIL program breaks a rule of its target")     \
+  X(ANESDK_UNSUPPORTED, -5, "the device cannot do this")                        \
+  X(ANESDK_OUT_OF_MEMORY, -6, "an allocation failed")                           \
+  X(ANESDK_UNKNOWN_DEVICE, -7, "no device of that name")                        \
+  X(ANESDK_RUNTIME_ERROR, -8, "the device failed while running")                \
+  X(ANESDK_INTERNAL_ERROR, -9, "a defect of the library")
+
+enum anesdk_status {
+#define ANESDK_STATUS_ENUM(name, value, text) name = value,
+  ANESDK_STATUS_LIST(ANESDK_STATUS_ENUM)
+#undef ANESDK_STATUS_ENUM
+};
+
+/* element types: enum suffix, code, MIL name, bytes */
+#define ANESDK_DTYPE_LIST(X) \
+  X(BOOL, 0, "bool", 1)      \
+  X(INT8, 1, "int8", 1)      \
+  X(INT16, 2, "int16", 2)    \
+  X(INT32, 3, "int32", 4)    \
+  X(INT64, 4, "int64", 8)    \
+  X(UINT8, 5, "uint8", 1)    \
+  X(UINT16, 6, "uint16", 2)  \
+  X(UINT32, 7, "uint32", 4)  \
+  X(UINT64, 8, "uint64", 8)  \
+  X(FP16, 9, "fp16", 2)      \
+  X(BF16, 10, "bf16", 2)     \
+  X(FP32, 11, "fp32", 4)     \
+  X(FP64, 12, "fp64", 8)     \
+  X(STRING, 13, "string", 0)
+
+enum anesdk_dtype {
+#define ANESDK_DTYPE_ENUM(suffix, code, text, size) ANESDK_DTYPE_##suffix = code,
+  ANESDK_DTYPE_LIST(ANESDK_DTYPE_ENUM)
+#undef ANESDK_DTYPE_ENUM
+};
+
+typedef struct anesdk_program anesdk_program; /* a verified, compiled program of one device */
+typedef struct anesdk_buffer anesdk_buffer;   /* 64-byte aligned host memory, pooled by the library */
+
+/* One input or output of a compiled program. */
+typedef struct anesdk_port {
+  int32_t dtype;                  /* anesdk_dtype */
+  int32_t rank;                   /* 0 .. ANESDK_MAX_RANK */
+  int64_t shape[ANESDK_MAX_RANK]; /* dense, row-major */
+  uint64_t nbytes;                /* product of shape times element size */
+  int64_t alias;                  /* output: index of the donated input whose memory it must be given, or -1 */
+} anesdk_port;
+
+ANESDK_API int32_t anesdk_abi_version(void);
+ANESDK_API const char* anesdk_status_name(int32_t status);
+ANESDK_API const char* anesdk_last_error(void);
+
+/* Names of the devices built in, separated by commas: "cpu,null". */
+ANESDK_API const char* anesdk_devices(void);
+
+/* Threads of the CPU device's pool, 1 .. 256; set while no program runs. path: the BLAS library to open, or NULL. */
+ANESDK_API int32_t anesdk_set_num_threads(int32_t count);
+ANESDK_API int32_t anesdk_num_threads(int32_t* out);
+ANESDK_API int32_t anesdk_load_blas(const char* path);
+
+/* Buffers: count of them in one call; sizes[i] may be 0. handles[i] and data[i] are written. */
+ANESDK_API int32_t anesdk_buffers_create(uint64_t count, const uint64_t* sizes, anesdk_buffer** handles, void** data);
+ANESDK_API int32_t anesdk_buffer_release(anesdk_buffer** handle);
+
+/* Parse and verify only. target: "cpu", "coreml" or "ane". */
+ANESDK_API int32_t anesdk_verify(const char* text, uint64_t length, const char* target);
+
+/* Compile the function `main`. options: "" or "key=value" pairs joined by ';': donate=0,2 (input indices). */
+ANESDK_API int32_t anesdk_program_compile(const char* device, const char* text, uint64_t length, const char* options,
+                                          anesdk_program** out);
+ANESDK_API int32_t anesdk_program_release(anesdk_program** handle);
+ANESDK_API int32_t anesdk_program_num_ports(const anesdk_program* program, uint64_t* inputs, uint64_t* outputs);
+ANESDK_API int32_t anesdk_program_port(const anesdk_program* program, int32_t is_output, uint64_t index,
+                                       anesdk_port* out);
+/* what: "plan" (steps, fusions, arena, as text) or "stats" (JSON object). Writes at most capacity bytes, NUL included. */
+ANESDK_API int32_t anesdk_program_describe(const anesdk_program* program, const char* what, char* out,
+                                           uint64_t capacity, uint64_t* needed);
+/* One synchronous run; thread-safe on one program. Byte counts must equal the ports' nbytes. An output whose port has
+ * an alias must get that input's pointer; no other output may overlap an input. */
+ANESDK_API int32_t anesdk_program_run(const anesdk_program* program, const void* const* inputs,
+                                      const uint64_t* input_nbytes, uint64_t num_inputs, void* const* outputs,
+                                      const uint64_t* output_nbytes, uint64_t num_outputs);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* ANESDK_H */
