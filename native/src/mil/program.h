@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "anesdk.h"
+#include "mil/error.h"
 
 namespace anesdk::mil {
 
@@ -35,7 +36,9 @@ struct Type {
 
 struct Constant {
   std::vector<std::byte> data;  // dense row-major elements; empty for strings
-  std::string text;             // the value of a string
+  std::string text;             // the value of a string, or the path of a BLOBFILE
+  bool blob = false;            // BLOBFILE: the data is in a file; never on target cpu
+  uint64_t offset = 0;          // of a BLOBFILE
 };
 
 using ValueId = uint32_t;
