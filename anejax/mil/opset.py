@@ -1,0 +1,421 @@
+"""The one table of operations: name, operands, dtypes and targets.
+
+An operation is MIL's own (MIL's name, operands and meaning) or `aj_<lax name>` (the lax primitive's
+meaning, target `cpu` only). The Python verifier reads this table, and the native verifier's table is
+generated from it, so this module imports the standard library only.
+
+Dtypes are given per target by type variables: operands and results that name the same variable have
+the same dtype. MIL itself lets some operands differ (a bias, an epsilon); this dialect does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+TARGETS = ("cpu", "coreml", "ane")
+KINDS = ("tensor", "const", "variadic", "function")
+
+FLOAT = ("fp16", "fp32")
+NUMBER = (*FLOAT, "int32")
+DATA = (*NUMBER, "bool")
+MOVABLE = (*DATA, "int8", "int16", "uint8", "uint16")
+
+AJ_FLOAT = ("fp16", "bf16", "fp32", "fp64")
+AJ_SIGNED = ("int8", "int16", "int32", "int64")
+AJ_UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
+AJ_INT = (*AJ_SIGNED, *AJ_UNSIGNED)
+AJ_NUMBER = (*AJ_FLOAT, *AJ_INT)
+AJ_ANY = (*AJ_NUMBER, "bool")
+AJ_BITS = (*AJ_INT, "bool")
+INDEX = ("int32", "int64")
+
+DTYPES = (*AJ_ANY, "string")
+
+Default = bool | int | float | str | None
+
+
+@dataclass(frozen=True)
+class TypeVar:
+    """A type variable and the dtypes that it ranges over on each target."""
+
+    name: str
+    cpu: tuple[str, ...]
+    coreml: tuple[str, ...] = ()
+    ane: tuple[str, ...] = ()
+
+    def on(self, target: str) -> tuple[str, ...]:
+        """The dtypes that `target` takes."""
+        return {"cpu": self.cpu, "coreml": self.coreml, "ane": self.ane}[target]
+
+
+@dataclass(frozen=True)
+class Arg:
+    """One operand. Its dtype is type variable `var`, or one of `dtypes` when `var` is empty."""
+
+    name: str
+    kind: str  # one of KINDS; a variadic is a list of tensors
+    var: str = ""
+    dtypes: tuple[str, ...] = ()
+    rank: int = -1  # -1: any; lists have rank 1, single values rank 0
+    optional: bool = False
+    default: Default = None  # what an absent operand means; None: see the operation's meaning in MIL
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the Neural Engine asks of an operation beyond MIL; facts and sources are in limits.py."""
+
+    since: str = "A13"  # the first engine family that takes the operation
+    max_rank: int = 5
+    const: tuple[str, ...] = ()  # operands that must be constants there
+
+
+@dataclass(frozen=True)
+class OpSchema:
+    """One operation. `results` names a type variable or a dtype for each result."""
+
+    name: str
+    args: tuple[Arg, ...]  # in alphabetical order
+    types: tuple[TypeVar, ...]
+    results: tuple[str, ...]
+    variadic_results: bool = False  # any number of results, all as results[0]; "" there: as declared
+    shape: str = ""  # the family of the shape rule, or the operation's own name
+    targets: tuple[str, ...] = TARGETS
+    engine: Engine | None = None
+
+    def arg(self, name: str) -> Arg | None:
+        """The operand called `name`, or None."""
+        return next((a for a in self.args if a.name == name), None)
+
+    def type_var(self, name: str) -> TypeVar | None:
+        """The type variable called `name`, or None."""
+        return next((t for t in self.types if t.name == name), None)
+
+
+# ---- helper constructors -------------------------------------------------------------------------
+
+
+def _tensors(names: str, var: str = "T", optional: bool = False) -> tuple[Arg, ...]:
+    return tuple(Arg(name, "tensor", var, optional=optional) for name in names.split())
+
+
+def _variadic(name: str, var: str = "T") -> Arg:
+    return Arg(name, "variadic", var)
+
+
+def _const(name: str, *dtypes: str, rank: int = 0, default: Default = None, optional: bool = False) -> Arg:
+    return Arg(name, "const", "", dtypes, rank, optional or default is not None, default)
+
+
+def _flag(name: str, default: bool | None = False) -> Arg:
+    return _const(name, "bool", default=default)
+
+
+def _text(name: str, default: str | None = None) -> Arg:
+    return _const(name, "string", default=default)
+
+
+def _int(name: str, default: int | None = None) -> Arg:
+    return _const(name, "int32", default=default)
+
+
+def _ints(name: str, optional: bool = False) -> Arg:
+    return _const(name, "int32", rank=1, optional=optional)
+
+
+def _value(name: str, default: float | None = None, rank: int = 0, optional: bool = False) -> Arg:
+    """A constant of the operation's own dtype."""
+    return Arg(name, "const", "T", (), rank, optional or default is not None, default)
+
+
+X = _tensors("x")
+XY = _tensors("x y")
+ON_ENGINE = Engine()
+OFF_ENGINE = None
+ENGINE_DTYPES = ("fp16",)
+
+
+def _mil(
+    name: str,
+    args: tuple[Arg, ...],
+    domain: tuple[str, ...],
+    result: str = "T",
+    *,
+    engine: Engine | None = ON_ENGINE,
+    ane: tuple[str, ...] = ENGINE_DTYPES,
+    shape: str = "",
+    cpu: bool = True,
+    extra: tuple[TypeVar, ...] = (),
+    several: bool = False,
+) -> OpSchema:
+    on_engine = tuple(d for d in domain if d in ane) if engine else ()
+    targets = tuple(t for t, yes in zip(TARGETS, (cpu, True, engine is not None), strict=True) if yes)
+    types = (TypeVar("T", domain if cpu else (), domain, on_engine), *extra)
+    ordered = tuple(sorted(args, key=lambda a: a.name))
+    return OpSchema(name, ordered, types, (result,), several, shape or name, targets, engine)
+
+
+def _unary(
+    names: str,
+    domain: tuple[str, ...],
+    *args: Arg,
+    engine: Engine | None = ON_ENGINE,
+    ane: tuple[str, ...] = ENGINE_DTYPES,
+    cpu: bool = True,
+) -> Iterator[OpSchema]:
+    for name in names.split():
+        yield _mil(name, (*X, *args), domain, engine=engine, ane=ane, shape="same", cpu=cpu)
+
+
+def _binary(
+    names: str, domain: tuple[str, ...], result: str = "T", *, engine: Engine | None = ON_ENGINE
+) -> Iterator[OpSchema]:
+    for name in names.split():
+        yield _mil(name, XY, domain, result, engine=engine, shape="broadcast")
+
+
+def _reduce(
+    names: str, domain: tuple[str, ...], *, engine: Engine | None = ON_ENGINE, cpu: bool = True
+) -> Iterator[OpSchema]:
+    args = (*X, _ints("axes", optional=True), _flag("keep_dims"))
+    for name in names.split():
+        yield _mil(name, args, domain, engine=engine, shape="reduce", cpu=cpu)
+
+
+def _aj(
+    names: str,
+    domain: tuple[str, ...],
+    *args: Arg,
+    result: str = "T",
+    results: tuple[str, ...] = (),
+    shape: str = "",
+    extra: tuple[TypeVar, ...] = (),
+    several: bool = False,
+) -> Iterator[OpSchema]:
+    for name in names.split():
+        ordered = tuple(sorted(args, key=lambda a: a.name))
+        types = (TypeVar("T", domain), *extra)
+        yield OpSchema(
+            f"aj_{name}", ordered, types, results or (result,), several, shape or f"aj_{name}", ("cpu",)
+        )
+
+
+def _aj_list(names: str) -> tuple[Arg, ...]:
+    return tuple(_const(name, *INDEX, rank=1) for name in names.split())
+
+
+def _aj_int(names: str) -> tuple[Arg, ...]:
+    return tuple(_const(name, *INDEX) for name in names.split())
+
+
+WINDOW = (_ints("strides", True), _ints("pad", True), _ints("dilations", True), _int("groups", 1))
+POOL = (
+    *X,
+    _ints("kernel_sizes"),
+    _ints("strides", True),
+    _ints("pad", True),
+    _text("pad_type"),
+    _flag("ceil_mode"),
+)
+SLICE_MASKS = tuple(
+    _const(n, "bool", rank=1, optional=True) for n in ("begin_mask", "end_mask", "squeeze_mask")
+)
+INDICES = TypeVar("I", ("int32",), ("int32", "int16", "int8", "uint16", "uint8"))
+
+
+def _mil_ops() -> Iterator[OpSchema]:
+    # elementwise
+    yield from _binary("add sub mul real_div floor_div maximum minimum", NUMBER)
+    yield from _binary("mod", NUMBER, engine=OFF_ENGINE)
+    yield from _binary("pow", NUMBER, engine=Engine(const=("y",)))
+    yield from _binary("equal not_equal less less_equal greater greater_equal", NUMBER, "bool")
+    yield from _binary("logical_and logical_or logical_xor", ("bool",), "bool", engine=OFF_ENGINE)
+    yield from _unary("logical_not", ("bool",), ane=("bool",))
+    yield from _unary("abs sign square exp2", NUMBER)
+    yield from _unary("ceil floor round exp sqrt tanh atan erf sigmoid relu silu softplus", FLOAT)
+    yield from _unary("sin cos", FLOAT, engine=Engine(since="A15"))
+    yield from _unary("tan asin acos atanh sinh cosh", FLOAT, engine=OFF_ENGINE)
+    yield from _unary("log", FLOAT, _value("epsilon", 1e-45))
+    yield from _unary("rsqrt", FLOAT, _value("epsilon", 1e-12))
+    yield from _unary("inverse", FLOAT, _value("epsilon", 1e-4))
+    yield from _unary("gelu", FLOAT, _text("mode", "EXACT"))
+    yield from _unary("clip", FLOAT, _value("alpha"), _value("beta"))
+    yield from _unary("softmax", FLOAT, _int("axis", -1))
+    yield from _unary("identity", MOVABLE, engine=OFF_ENGINE)
+    yield from _unary("band_part", DATA, _int("lower", -1), _int("upper", -1), engine=OFF_ENGINE)
+    yield from _unary(
+        "cumsum", NUMBER, _int("axis", 0), _flag("exclusive"), _flag("reverse"), engine=OFF_ENGINE
+    )
+    cast_to = TypeVar("R", MOVABLE, MOVABLE, ("fp16", "bool", "int8", "uint8"))
+    yield _mil("cast", (*X, _text("dtype")), MOVABLE, "R", ane=cast_to.ane, shape="same", extra=(cast_to,))
+    cond = Arg("cond", "tensor", "", ("bool",))
+    yield _mil("select", (cond, *_tensors("a b")), DATA, shape="broadcast")
+    # reductions
+    yield from _reduce(
+        "reduce_sum reduce_mean reduce_max reduce_min reduce_sum_square reduce_log_sum_exp", NUMBER
+    )
+    yield from _reduce("reduce_prod", NUMBER, engine=OFF_ENGINE)
+    index = TypeVar("I", ("int32",), ("int32", "uint16"))
+    arg_args = (*X, _int("axis", -1), _flag("keep_dims"), _text("output_dtype", "int32"))
+    for name in ("reduce_argmax", "reduce_argmin"):
+        yield _mil(name, arg_args, NUMBER, "I", engine=OFF_ENGINE, shape="reduce_arg", extra=(index,))
+    # movement
+    yield _mil("reshape", (*X, _ints("shape")), MOVABLE)
+    yield _mil("transpose", (*X, _ints("perm")), MOVABLE)
+    yield _mil("expand_dims", (*X, _ints("axes")), MOVABLE)
+    yield _mil("squeeze", (*X, _ints("axes", True)), MOVABLE)
+    yield _mil("reverse", (*X, _ints("axes", True)), MOVABLE, shape="same")
+    yield _mil("tile", (*X, _ints("reps")), DATA)
+    yield _mil("pad", (*X, _ints("pad"), _text("mode", "constant"), _value("constant_val", 0.0)), FLOAT)
+    yield _mil("fill", (_ints("shape"), _value("value", 0.0)), DATA)
+    yield _mil("concat", (_variadic("values"), _int("axis"), _flag("interleave")), DATA)
+    yield _mil("stack", (_variadic("values"), _int("axis")), DATA)
+    split_args = (*X, _int("axis"), _const("num_splits", "int32", optional=True), _ints("split_sizes", True))
+    yield _mil("split", split_args, DATA, several=True)
+    yield _mil("slice_by_size", (*X, _ints("begin"), _ints("size")), MOVABLE)
+    slice_args = (*X, _ints("begin"), _ints("end"), _ints("stride", True), *SLICE_MASKS)
+    yield _mil("slice_by_index", slice_args, MOVABLE)
+    # gather and scatter
+    where = _tensors("indices", "I")
+    check, batch = _flag("validate_indices"), _int("batch_dims", 0)
+    movable = MOVABLE[:3] + MOVABLE[4:]
+    yield _mil(
+        "gather", (*X, *where, _int("axis", 0), batch, check), movable, engine=OFF_ENGINE, extra=(INDICES,)
+    )
+    yield _mil("gather_nd", (*X, *where, batch, check), movable, engine=OFF_ENGINE, extra=(INDICES,))
+    int_where = (Arg("indices", "tensor", "", ("int32",)),)
+    scatter_args = (*_tensors("data updates"), *int_where, _text("mode", "add"), check)
+    yield _mil("scatter_nd", scatter_args, NUMBER, engine=OFF_ENGINE)
+    # linear algebra, windows and normalisation
+    transposes = (_flag("transpose_x"), _flag("transpose_y"))
+    yield _mil("matmul", (*XY, *transposes), NUMBER, engine=Engine(max_rank=4))
+    weights = (*_tensors("weight"), *_tensors("bias", optional=True))
+    conv_args = (*X, *weights, *WINDOW, _text("pad_type", "valid"))
+    yield _mil("conv", conv_args, FLOAT, engine=Engine(max_rank=4))
+    yield _mil("conv_transpose", (*conv_args, _ints("output_shape", True)), FLOAT, engine=Engine(max_rank=4))
+    yield _mil("max_pool", POOL, FLOAT, shape="pool")
+    yield _mil("avg_pool", (*POOL, _flag("exclude_padding_from_average")), FLOAT, shape="pool")
+    affine = (
+        _value("gamma", rank=1, optional=True),
+        _value("beta", rank=1, optional=True),
+        _value("epsilon", 1e-5),
+    )
+    moments = (_value("mean", rank=1), _value("variance", rank=1))
+    yield _mil("batch_norm", (*X, *moments, *affine), FLOAT, shape="same")
+    any_affine = (replace(affine[0], rank=-1), replace(affine[1], rank=-1), affine[2])
+    yield _mil("layer_norm", (*X, _ints("axes", True), *any_affine), FLOAT, shape="same")
+
+
+def _mil_ops_off_cpu() -> Iterator[OpSchema]:
+    """MIL operations that no pass writes yet: they are here so that programs naming them verify."""
+    yield from _unary("relu6 softsign", FLOAT, cpu=False)
+    yield from _unary("leaky_relu elu thresholded_relu", FLOAT, _value("alpha"), cpu=False)
+    yield from _unary(
+        "scaled_tanh sigmoid_hard linear_activation clamped_relu",
+        FLOAT,
+        _value("alpha"),
+        _value("beta"),
+        cpu=False,
+    )
+    yield from _unary("threshold", NUMBER, _value("alpha"), cpu=False)
+    yield from _unary("prelu", FLOAT, _value("alpha", rank=1), cpu=False)
+    affine = (
+        _value("gamma", rank=1, optional=True),
+        _value("beta", rank=1, optional=True),
+        _value("epsilon", 1e-5),
+    )
+    yield from _unary("instance_norm", FLOAT, *affine, cpu=False)
+    yield from _reduce("reduce_l1_norm reduce_l2_norm reduce_log_sum", NUMBER, cpu=False)
+
+
+def _aj_ops() -> Iterator[OpSchema]:
+    # elementwise
+    yield from _aj("abs neg sign square", AJ_NUMBER, *X, shape="same")
+    yield from _aj(
+        "floor ceil round exp exp2 log log1p expm1 sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh "
+        "asinh acosh atanh logistic erf erfc erf_inv lgamma digamma",
+        AJ_FLOAT,
+        *X,
+        shape="same",
+    )
+    yield from _aj("is_finite", AJ_FLOAT, *X, result="bool", shape="same")
+    yield from _aj("not", AJ_BITS, *X, shape="same")
+    yield from _aj("population_count clz", AJ_INT, *X, shape="same")
+    yield from _aj("integer_pow", AJ_NUMBER, *X, _int("y"), shape="same")
+    yield from _aj("copy", AJ_ANY, *X, shape="same")
+    to = TypeVar("R", AJ_ANY)
+    yield from _aj(
+        "convert_element_type bitcast_convert_type", AJ_ANY, *X, result="R", shape="same", extra=(to,)
+    )
+    yield from _aj("add sub mul div rem", AJ_NUMBER, *XY, shape="aj_binary")
+    power = TypeVar("U", AJ_NUMBER)
+    yield from _aj("pow", AJ_FLOAT, *X, *_tensors("y", "U"), shape="aj_binary", extra=(power,))
+    yield from _aj("max min", AJ_ANY, *XY, shape="aj_binary")
+    yield from _aj("atan2 nextafter", AJ_FLOAT, *XY, shape="aj_binary")
+    yield from _aj("and or xor", AJ_BITS, *XY, shape="aj_binary")
+    yield from _aj("shift_left shift_right_logical shift_right_arithmetic", AJ_INT, *XY, shape="aj_binary")
+    yield from _aj("eq ne lt le gt ge", AJ_ANY, *XY, result="bool", shape="aj_binary")
+    which = Arg("which", "tensor", "", ("bool", "int32"))
+    yield from _aj("select_n", AJ_ANY, which, _variadic("cases"))
+    yield from _aj("clamp", AJ_ANY, *_tensors("min x max"))
+    # reductions
+    yield from _aj("reduce_sum reduce_prod", AJ_NUMBER, *X, *_aj_list("axes"), shape="aj_reduce")
+    yield from _aj("reduce_max reduce_min", AJ_ANY, *X, *_aj_list("axes"), shape="aj_reduce")
+    yield from _aj("reduce_and reduce_or reduce_xor", AJ_BITS, *X, *_aj_list("axes"), shape="aj_reduce")
+    index = (TypeVar("I", AJ_INT),)
+    yield from _aj(
+        "argmax argmin", AJ_ANY, *X, *_aj_int("axis"), result="I", shape="aj_reduce_arg", extra=index
+    )
+    scan = (*X, *_aj_int("axis"), _flag("reverse", None))
+    yield from _aj("cumsum cumprod cummax cummin", AJ_NUMBER, *scan, shape="same")
+    yield from _aj("cumlogsumexp", AJ_FLOAT, *scan, shape="same")
+    # movement
+    yield from _aj("reshape", AJ_ANY, *X, *_aj_list("shape"))
+    yield from _aj("transpose", AJ_ANY, *X, *_aj_list("perm"))
+    yield from _aj("broadcast_in_dim", AJ_ANY, *X, *_aj_list("broadcast_dimensions shape"))
+    yield from _aj("slice", AJ_ANY, *X, *_aj_list("start_indices limit_indices strides"))
+    yield from _aj("concatenate", AJ_ANY, _variadic("values"), *_aj_int("dimension"))
+    padding = Arg("padding_value", "tensor", "T", rank=0)
+    yield from _aj("pad", AJ_ANY, *X, padding, *_aj_list("low high interior"))
+    yield from _aj("rev", AJ_ANY, *X, *_aj_list("dimensions"), shape="same")
+    yield from _aj("iota", AJ_ANY, *_aj_int("dimension"), *_aj_list("shape"))
+    starts = Arg("start_indices", "variadic", "", AJ_INT, rank=0)
+    yield from _aj("dynamic_slice", AJ_ANY, *X, starts, *_aj_list("slice_sizes"))
+    yield from _aj("dynamic_update_slice", AJ_ANY, *_tensors("x update"), starts)
+    # linear algebra and windows
+    wide = (TypeVar("R", AJ_ANY),)
+    contraction = _aj_list("x_batch x_contracting y_batch y_contracting")
+    yield from _aj("dot_general", AJ_ANY, *XY, *contraction, result="R", extra=wide)
+    conv_lists = _aj_list("strides padding lhs_dilation rhs_dilation lhs_spec rhs_spec out_spec")
+    conv_args = (*_tensors("x weight"), *conv_lists, *_aj_int("feature_group_count batch_group_count"))
+    yield from _aj("conv_general_dilated", AJ_NUMBER, *conv_args, result="R", extra=wide)
+    window = _aj_list("window_dimensions window_strides padding base_dilation window_dilation")
+    for name, domain in (("sum", AJ_NUMBER), ("max", AJ_ANY), ("min", AJ_ANY)):
+        yield from _aj(f"reduce_window_{name}", domain, *X, *window, shape="aj_reduce_window")
+    select = (
+        *_tensors("operand source"),
+        _text("select"),
+        *_aj_list("padding window_dimensions window_strides"),
+    )
+    yield from _aj("select_and_scatter_add", AJ_NUMBER, *select)
+    # gather, scatter, sort, random bits
+    where = Arg("indices", "tensor", "", AJ_INT)
+    gather = _aj_list("collapsed_slice_dims offset_dims operand_batching_dims slice_sizes start_index_map")
+    gather_rest = (*_aj_list("start_indices_batching_dims"), _value("fill"), _text("mode"))
+    yield from _aj("gather", AJ_ANY, *X, where, *gather, *gather_rest)
+    scatter_lists = _aj_list("inserted_window_dims operand_batching_dims scatter_dims_to_operand_dims")
+    scatter_rest = _aj_list("scatter_indices_batching_dims update_window_dims")
+    scatter = (*_tensors("x updates"), where, _text("mode"), *scatter_lists, *scatter_rest)
+    yield from _aj("scatter scatter_min scatter_max", AJ_ANY, *scatter, shape="aj_scatter")
+    yield from _aj("scatter_add scatter_mul", AJ_NUMBER, *scatter, shape="aj_scatter")
+    mixed = Arg("values", "variadic", "", AJ_ANY)
+    sort = (mixed, *_aj_int("dimension num_keys"))
+    yield from _aj("sort", AJ_ANY, *sort, result="", shape="aj_same_each", several=True)
+    yield from _aj("optimization_barrier", AJ_ANY, mixed, result="", shape="aj_same_each", several=True)
+    yield from _aj("threefry2x32", ("uint32",), *_tensors("k0 k1 x0 x1"), results=("T", "T"))
+
+
+OPSET: dict[str, OpSchema] = {
+    schema.name: schema for group in (_mil_ops(), _mil_ops_off_cpu(), _aj_ops()) for schema in group
+}
