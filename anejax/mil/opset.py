@@ -1,8 +1,8 @@
 """The one table of operations: name, operands, dtypes and targets.
 
-An operation is MIL's own (MIL's name, operands and meaning) or `aj_<lax name>` (the lax primitive's
-meaning, target `cpu` only). The Python verifier reads this table, and the native verifier's table is
-generated from it, so this module imports the standard library only.
+An operation is MIL's own (MIL's name, operands and meaning) or `aj_<lax name>` (the lax
+primitive's meaning, target `cpu` only). The Python verifier reads this table, and the native
+verifier's table is generated from it, so this module imports the standard library only.
 
 Dtypes are given per target by type variables: operands and results that name the same variable have
 the same dtype. MIL itself lets some operands differ (a bias, an epsilon); this dialect does not.
@@ -59,12 +59,14 @@ class Arg:
     dtypes: tuple[str, ...] = ()
     rank: int = -1  # -1: any; lists have rank 1, single values rank 0
     optional: bool = False
-    default: Default = None  # what an absent operand means; None: see the operation's meaning in MIL
+    default: Default = (
+        None  # what an absent operand means; None: see the operation's meaning in MIL
+    )
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What the Neural Engine asks of an operation beyond MIL; facts and sources are in limits.py."""
+    """What the Neural Engine asks of an operation beyond MIL; limits.py has facts and sources."""
 
     since: str = "A13"  # the first engine family that takes the operation
     max_rank: int = 5
@@ -79,7 +81,9 @@ class OpSchema:
     args: tuple[Arg, ...]  # in alphabetical order
     types: tuple[TypeVar, ...]
     results: tuple[str, ...]
-    variadic_results: bool = False  # any number of results, all as results[0]; "" there: as declared
+    variadic_results: bool = (
+        False  # any number of results, all as results[0]; "" there: as declared
+    )
     shape: str = ""  # the family of the shape rule, or the operation's own name
     targets: tuple[str, ...] = TARGETS
     engine: Engine | None = None
@@ -104,7 +108,9 @@ def _variadic(name: str, var: str = "T") -> Arg:
     return Arg(name, "variadic", var)
 
 
-def _const(name: str, *dtypes: str, rank: int = 0, default: Default = None, optional: bool = False) -> Arg:
+def _const(
+    name: str, *dtypes: str, rank: int = 0, default: Default = None, optional: bool = False
+) -> Arg:
     return Arg(name, "const", "", dtypes, rank, optional or default is not None, default)
 
 
@@ -150,7 +156,9 @@ def _mil(
     several: bool = False,
 ) -> OpSchema:
     on_engine = tuple(d for d in domain if d in ane) if engine else ()
-    targets = tuple(t for t, yes in zip(TARGETS, (cpu, True, engine is not None), strict=True) if yes)
+    targets = tuple(
+        t for t, yes in zip(TARGETS, (cpu, True, engine is not None), strict=True) if yes
+    )
     types = (TypeVar("T", domain if cpu else (), domain, on_engine), *extra)
     ordered = tuple(sorted(args, key=lambda a: a.name))
     return OpSchema(name, ordered, types, (result,), several, shape or name, targets, engine)
@@ -197,7 +205,13 @@ def _aj(
         ordered = tuple(sorted(args, key=lambda a: a.name))
         types = (TypeVar("T", domain), *extra)
         yield OpSchema(
-            f"aj_{name}", ordered, types, results or (result,), several, shape or f"aj_{name}", ("cpu",)
+            f"aj_{name}",
+            ordered,
+            types,
+            results or (result,),
+            several,
+            shape or f"aj_{name}",
+            ("cpu",),
         )
 
 
@@ -248,7 +262,9 @@ def _mil_ops() -> Iterator[OpSchema]:
         "cumsum", NUMBER, _int("axis", 0), _flag("exclusive"), _flag("reverse"), engine=OFF_ENGINE
     )
     cast_to = TypeVar("R", MOVABLE, MOVABLE, ("fp16", "bool", "int8", "uint8"))
-    yield _mil("cast", (*X, _text("dtype")), MOVABLE, "R", ane=cast_to.ane, shape="same", extra=(cast_to,))
+    yield _mil(
+        "cast", (*X, _text("dtype")), MOVABLE, "R", ane=cast_to.ane, shape="same", extra=(cast_to,)
+    )
     cond = Arg("cond", "tensor", "", ("bool",))
     yield _mil("select", (cond, *_tensors("a b")), DATA, shape="broadcast")
     # reductions
@@ -259,7 +275,9 @@ def _mil_ops() -> Iterator[OpSchema]:
     index = TypeVar("I", ("int32",), ("int32", "uint16"))
     arg_args = (*X, _int("axis", -1), _flag("keep_dims"), _text("output_dtype", "int32"))
     for name in ("reduce_argmax", "reduce_argmin"):
-        yield _mil(name, arg_args, NUMBER, "I", engine=OFF_ENGINE, shape="reduce_arg", extra=(index,))
+        yield _mil(
+            name, arg_args, NUMBER, "I", engine=OFF_ENGINE, shape="reduce_arg", extra=(index,)
+        )
     # movement
     yield _mil("reshape", (*X, _ints("shape")), MOVABLE)
     yield _mil("transpose", (*X, _ints("perm")), MOVABLE)
@@ -267,11 +285,18 @@ def _mil_ops() -> Iterator[OpSchema]:
     yield _mil("squeeze", (*X, _ints("axes", True)), MOVABLE)
     yield _mil("reverse", (*X, _ints("axes", True)), MOVABLE, shape="same")
     yield _mil("tile", (*X, _ints("reps")), DATA)
-    yield _mil("pad", (*X, _ints("pad"), _text("mode", "constant"), _value("constant_val", 0.0)), FLOAT)
+    yield _mil(
+        "pad", (*X, _ints("pad"), _text("mode", "constant"), _value("constant_val", 0.0)), FLOAT
+    )
     yield _mil("fill", (_ints("shape"), _value("value", 0.0)), DATA)
     yield _mil("concat", (_variadic("values"), _int("axis"), _flag("interleave")), DATA)
     yield _mil("stack", (_variadic("values"), _int("axis")), DATA)
-    split_args = (*X, _int("axis"), _const("num_splits", "int32", optional=True), _ints("split_sizes", True))
+    split_args = (
+        *X,
+        _int("axis"),
+        _const("num_splits", "int32", optional=True),
+        _ints("split_sizes", True),
+    )
     yield _mil("split", split_args, DATA, several=True)
     yield _mil("slice_by_size", (*X, _ints("begin"), _ints("size")), MOVABLE)
     slice_args = (*X, _ints("begin"), _ints("end"), _ints("stride", True), *SLICE_MASKS)
@@ -281,9 +306,15 @@ def _mil_ops() -> Iterator[OpSchema]:
     check, batch = _flag("validate_indices"), _int("batch_dims", 0)
     movable = MOVABLE[:3] + MOVABLE[4:]
     yield _mil(
-        "gather", (*X, *where, _int("axis", 0), batch, check), movable, engine=OFF_ENGINE, extra=(INDICES,)
+        "gather",
+        (*X, *where, _int("axis", 0), batch, check),
+        movable,
+        engine=OFF_ENGINE,
+        extra=(INDICES,),
     )
-    yield _mil("gather_nd", (*X, *where, batch, check), movable, engine=OFF_ENGINE, extra=(INDICES,))
+    yield _mil(
+        "gather_nd", (*X, *where, batch, check), movable, engine=OFF_ENGINE, extra=(INDICES,)
+    )
     int_where = (Arg("indices", "tensor", "", ("int32",)),)
     scatter_args = (*_tensors("data updates"), *int_where, _text("mode", "add"), check)
     yield _mil("scatter_nd", scatter_args, NUMBER, engine=OFF_ENGINE)
@@ -293,7 +324,12 @@ def _mil_ops() -> Iterator[OpSchema]:
     weights = (*_tensors("weight"), *_tensors("bias", optional=True))
     conv_args = (*X, *weights, *WINDOW, _text("pad_type", "valid"))
     yield _mil("conv", conv_args, FLOAT, engine=Engine(max_rank=4))
-    yield _mil("conv_transpose", (*conv_args, _ints("output_shape", True)), FLOAT, engine=Engine(max_rank=4))
+    yield _mil(
+        "conv_transpose",
+        (*conv_args, _ints("output_shape", True)),
+        FLOAT,
+        engine=Engine(max_rank=4),
+    )
     yield _mil("max_pool", POOL, FLOAT, shape="pool")
     yield _mil("avg_pool", (*POOL, _flag("exclude_padding_from_average")), FLOAT, shape="pool")
     affine = (
@@ -333,8 +369,8 @@ def _aj_ops() -> Iterator[OpSchema]:
     # elementwise
     yield from _aj("abs neg sign square", AJ_NUMBER, *X, shape="same")
     yield from _aj(
-        "floor ceil round exp exp2 log log1p expm1 sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh "
-        "asinh acosh atanh logistic erf erfc erf_inv lgamma digamma",
+        "floor ceil round exp exp2 log log1p expm1 sqrt rsqrt cbrt sin cos tan asin acos atan sinh "
+        "cosh tanh asinh acosh atanh logistic erf erfc erf_inv lgamma digamma",
         AJ_FLOAT,
         *X,
         shape="same",
@@ -346,7 +382,12 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("copy", AJ_ANY, *X, shape="same")
     to = TypeVar("R", AJ_ANY)
     yield from _aj(
-        "convert_element_type bitcast_convert_type", AJ_ANY, *X, result="R", shape="same", extra=(to,)
+        "convert_element_type bitcast_convert_type",
+        AJ_ANY,
+        *X,
+        result="R",
+        shape="same",
+        extra=(to,),
     )
     yield from _aj("add sub mul div rem", AJ_NUMBER, *XY, shape="aj_binary")
     power = TypeVar("U", AJ_NUMBER)
@@ -354,7 +395,9 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("max min", AJ_ANY, *XY, shape="aj_binary")
     yield from _aj("atan2 nextafter", AJ_FLOAT, *XY, shape="aj_binary")
     yield from _aj("and or xor", AJ_BITS, *XY, shape="aj_binary")
-    yield from _aj("shift_left shift_right_logical shift_right_arithmetic", AJ_INT, *XY, shape="aj_binary")
+    yield from _aj(
+        "shift_left shift_right_logical shift_right_arithmetic", AJ_INT, *XY, shape="aj_binary"
+    )
     yield from _aj("eq ne lt le gt ge", AJ_ANY, *XY, result="bool", shape="aj_binary")
     which = Arg("which", "tensor", "", ("bool", "int32"))
     yield from _aj("select_n", AJ_ANY, which, _variadic("cases"))
@@ -362,10 +405,18 @@ def _aj_ops() -> Iterator[OpSchema]:
     # reductions
     yield from _aj("reduce_sum reduce_prod", AJ_NUMBER, *X, *_aj_list("axes"), shape="aj_reduce")
     yield from _aj("reduce_max reduce_min", AJ_ANY, *X, *_aj_list("axes"), shape="aj_reduce")
-    yield from _aj("reduce_and reduce_or reduce_xor", AJ_BITS, *X, *_aj_list("axes"), shape="aj_reduce")
+    yield from _aj(
+        "reduce_and reduce_or reduce_xor", AJ_BITS, *X, *_aj_list("axes"), shape="aj_reduce"
+    )
     index = (TypeVar("I", AJ_INT),)
     yield from _aj(
-        "argmax argmin", AJ_ANY, *X, *_aj_int("axis"), result="I", shape="aj_reduce_arg", extra=index
+        "argmax argmin",
+        AJ_ANY,
+        *X,
+        *_aj_int("axis"),
+        result="I",
+        shape="aj_reduce_arg",
+        extra=index,
     )
     scan = (*X, *_aj_int("axis"), _flag("reverse", None))
     yield from _aj("cumsum cumprod cummax cummin", AJ_NUMBER, *scan, shape="same")
@@ -388,7 +439,11 @@ def _aj_ops() -> Iterator[OpSchema]:
     contraction = _aj_list("x_batch x_contracting y_batch y_contracting")
     yield from _aj("dot_general", AJ_ANY, *XY, *contraction, result="R", extra=wide)
     conv_lists = _aj_list("strides padding lhs_dilation rhs_dilation lhs_spec rhs_spec out_spec")
-    conv_args = (*_tensors("x weight"), *conv_lists, *_aj_int("feature_group_count batch_group_count"))
+    conv_args = (
+        *_tensors("x weight"),
+        *conv_lists,
+        *_aj_int("feature_group_count batch_group_count"),
+    )
     yield from _aj("conv_general_dilated", AJ_NUMBER, *conv_args, result="R", extra=wide)
     window = _aj_list("window_dimensions window_strides padding base_dilation window_dilation")
     for name, domain in (("sum", AJ_NUMBER), ("max", AJ_ANY), ("min", AJ_ANY)):
@@ -401,10 +456,14 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("select_and_scatter_add", AJ_NUMBER, *select)
     # gather, scatter, sort, random bits
     where = Arg("indices", "tensor", "", AJ_INT)
-    gather = _aj_list("collapsed_slice_dims offset_dims operand_batching_dims slice_sizes start_index_map")
+    gather = _aj_list(
+        "collapsed_slice_dims offset_dims operand_batching_dims slice_sizes start_index_map"
+    )
     gather_rest = (*_aj_list("start_indices_batching_dims"), _value("fill"), _text("mode"))
     yield from _aj("gather", AJ_ANY, *X, where, *gather, *gather_rest)
-    scatter_lists = _aj_list("inserted_window_dims operand_batching_dims scatter_dims_to_operand_dims")
+    scatter_lists = _aj_list(
+        "inserted_window_dims operand_batching_dims scatter_dims_to_operand_dims"
+    )
     scatter_rest = _aj_list("scatter_indices_batching_dims update_window_dims")
     scatter = (*_tensors("x updates"), where, _text("mode"), *scatter_lists, *scatter_rest)
     yield from _aj("scatter scatter_min scatter_max", AJ_ANY, *scatter, shape="aj_scatter")
@@ -412,7 +471,9 @@ def _aj_ops() -> Iterator[OpSchema]:
     mixed = Arg("values", "variadic", "", AJ_ANY)
     sort = (mixed, *_aj_int("dimension num_keys"))
     yield from _aj("sort", AJ_ANY, *sort, result="", shape="aj_same_each", several=True)
-    yield from _aj("optimization_barrier", AJ_ANY, mixed, result="", shape="aj_same_each", several=True)
+    yield from _aj(
+        "optimization_barrier", AJ_ANY, mixed, result="", shape="aj_same_each", several=True
+    )
     yield from _aj("threefry2x32", ("uint32",), *_tensors("k0 k1 x0 x1"), results=("T", "T"))
 
 
