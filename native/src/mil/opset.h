@@ -1,4 +1,5 @@
-// The operations of the dialect, as data. The rows are generated from anejax/mil/opset.py by native/opset_gen.py.
+// The operations of the dialect, as data. The rows are generated from anejax/mil/opset.py by native/opset_gen.py;
+// the words there mean the same here.
 #pragma once
 
 #include <array>
@@ -17,18 +18,37 @@ using DTypeSet = uint32_t;  // bit `1 << dtype`
 
 constexpr DTypeSet bit(DType dtype) { return DTypeSet{1} << static_cast<unsigned>(dtype); }
 
+struct TypeVar {
+  std::string_view name;
+  std::array<DTypeSet, kTargets> dtypes;  // by target
+};
+
+enum class ArgKind : uint8_t { TENSOR, CONST, VARIADIC, FUNCTION };
+
 struct ArgSchema {
   std::string_view name;
-  bool required = true;
-  bool constant = false;  // the operand must be a const
-  bool variadic = false;  // written (a, b, c)
-  std::array<DTypeSet, kTargets> dtypes{};
+  ArgKind kind;
+  int8_t var;       // index into the operation's types, or -1
+  DTypeSet dtypes;  // when var is -1
+  int8_t rank;      // -1: any
+  bool optional;
+  bool engine_const;  // the Neural Engine takes constants only
+};
+
+struct ResultSchema {
+  int8_t var;       // index into the operation's types, or -1
+  DTypeSet dtypes;  // when var is -1; empty: as declared
 };
 
 struct OpSchema {
   std::string_view name;
+  std::string_view shape;           // the family of the shape rule
   std::span<const ArgSchema> args;  // in alphabetical order
-  uint8_t targets = 0;              // bit `1 << target`
+  std::span<const TypeVar> types;
+  std::span<const ResultSchema> results;
+  bool variadic_results;  // any number of results, all as results[0]
+  int8_t engine_max_rank;
+  uint8_t targets;  // bit `1 << target`
 
   const ArgSchema* find(std::string_view arg) const;
   bool runs_on(Target target) const { return targets >> static_cast<unsigned>(target) & 1; }
