@@ -12,6 +12,58 @@ class AnejaxError(Exception):
     """The base of every error that anejax raises on purpose."""
 
 
+class DtypeError(AnejaxError, TypeError):
+    """An operand or argument has a dtype that the operation does not take."""
+
+
+class ShapeError(AnejaxError, TypeError, ValueError):
+    """Shapes, axes or dimension numbers do not fit together. A TypeError and a ValueError, since JAX raises either."""
+
+
+class TreeError(AnejaxError, ValueError, TypeError):
+    """Pytrees have another structure than expected; the message names the path."""
+
+
+class GraphError(AnejaxError):
+    """The type checker refuses a Graph: a defect of a rule or a pass."""
+
+
+class RefusedError(AnejaxError, NotImplementedError):
+    """An operation has no rule for what was asked; the message says why."""
+
+
+class DeletedArrayError(AnejaxError, RuntimeError):
+    """An array was used after it was donated or deleted."""
+
+
+class NanError(AnejaxError, FloatingPointError):
+    """``jax_debug_nans`` is on and an operation made a NaN."""
+
+
+class DeviceError(AnejaxError, RuntimeError):
+    """A device, or the native library, refused or failed."""
+
+
+class UnexpectedTracerError(AnejaxError):
+    """A tracer was used after its transformation had finished."""
+
+
+class ConcretizationError(AnejaxError, TypeError):
+    """A concrete value was needed where only a traced one is there."""
+
+
+class TracerBoolConversionError(ConcretizationError):
+    """A Python branch looked at a traced value."""
+
+
+class TracerArrayConversionError(ConcretizationError):
+    """A NumPy function was given a traced value."""
+
+
+class TracerIntegerConversionError(ConcretizationError):
+    """A traced value was used as a shape, an axis or a Python index."""
+
+
 class MilError(AnejaxError):
     """Something is wrong with a MIL program."""
 

@@ -1,0 +1,120 @@
+"""Settings: read once from the environment, changed with ``config.update`` or for a block with a context manager.
+
+Each setting lives in one row of ``_SETTINGS``. Thread-local overrides (``enable_x64``, ``disable_jit``) win over the
+process-wide value.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def _flag(text: str) -> bool:
+    return text.strip().lower() not in ("", "0", "false", "no", "off")
+
+
+# name -> (environment variable, reader, default, what it does)
+_SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
+    "jax_enable_x64": (
+        "ANEJAX_ENABLE_X64",
+        _flag,
+        False,
+        "64-bit types are kept instead of becoming 32-bit",
+    ),
+    "jax_disable_jit": (
+        "ANEJAX_DISABLE_JIT",
+        _flag,
+        False,
+        "jit calls the Python function, operation by operation",
+    ),
+    "jax_debug_nans": ("ANEJAX_DEBUG_NANS", _flag, False, "an operation that makes a NaN raises"),
+    "check": ("ANEJAX_CHECK", _flag, False, "every Graph is type-checked after every pass"),
+    "debug": (
+        "ANEJAX_DEBUG",
+        str,
+        "",
+        "comma-separated: graph, mil, plan (printed to stderr when compiled)",
+    ),
+    "eager": ("ANEJAX_EAGER", str, "", "numpy: eager operations never use the native library"),
+    "device": ("ANEJAX_DEVICE", str, "cpu", "the default device"),
+}
+
+
+class Config:
+    """Process-wide settings, readable as attributes.
+
+    Example:
+        >>> from anejax import config
+        >>> config.update("jax_enable_x64", False)
+        >>> config.jax_enable_x64
+        False
+    """
+
+    def __init__(self) -> None:
+        self._values = {
+            name: read(os.environ[env]) if env in os.environ else default
+            for name, (env, read, default, _) in _SETTINGS.items()
+        }
+        self._local = threading.local()
+
+    def update(self, name: str, value: Any) -> None:
+        """Sets ``name`` for the whole process. Raises ValueError for an unknown name."""
+        if name not in _SETTINGS:
+            raise ValueError(f"[config] expected one of {', '.join(_SETTINGS)}, got {name!r}.")
+        self._values[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        override = self._local.__dict__
+        if name in override:
+            return override[name]
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(f"[config] there is no setting {name!r}; there are {', '.join(_SETTINGS)}.") from None
+
+    @contextmanager
+    def override(self, name: str, value: Any) -> Iterator[None]:
+        """Sets ``name`` for this thread, within a ``with`` block."""
+        local = self._local.__dict__
+        missing = object()
+        previous = local.get(name, missing)
+        local[name] = value
+        try:
+            yield
+        finally:
+            if previous is missing:
+                del local[name]
+            else:
+                local[name] = previous
+
+    def describe(self) -> str:
+        """One line per setting: name, value, environment variable, meaning."""
+        return "\n".join(
+            f"{name} = {getattr(self, name)!r}  ({env}: {doc})" for name, (env, _, _, doc) in _SETTINGS.items()
+        )
+
+
+config = Config()
+
+
+def enable_x64(new_val: bool = True) -> Any:
+    """A context manager that keeps 64-bit types inside its block.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> with aj.enable_x64():
+        ...     jnp.asarray(1.0).dtype
+        dtype('float64')
+    """
+    return config.override("jax_enable_x64", new_val)
+
+
+def disable_jit(disable: bool = True) -> Any:
+    """A context manager in which ``jit`` runs the Python function operation by operation."""
+    return config.override("jax_disable_jit", disable)

@@ -1,0 +1,175 @@
+"""Array: the face that concrete arrays and tracers share, and DeviceArray, the concrete one.
+
+Operators and methods are not here: ``anejax.numpy`` installs them on ``Array`` when it is imported
+(docs/architecture.md, "Links that go up").
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.aval import Aval
+from anejax.errors import DeletedArrayError
+
+
+class Array:
+    """Base of everything that behaves as an array: ``isinstance(x, anejax.Array)`` holds for tracers too."""
+
+    __slots__ = ()
+    __array_priority__ = 1000
+    aval: Aval
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The element type."""
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.aval.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.aval.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements, densely stored."""
+        return self.aval.nbytes
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.aval.dtype.itemsize
+
+    @property
+    def weak_type(self) -> bool:
+        """Whether the dtype gives way in promotion, as a Python scalar's does."""
+        return self.aval.weak_type
+
+
+class Storage(Protocol):
+    """Memory that a device gave: 64-byte aligned, dense, released when it is garbage-collected."""
+
+    pointer: int
+    nbytes: int
+
+    def view(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """A NumPy array over the memory that keeps it alive."""
+        ...
+
+
+class DeviceArray(Array):
+    """A concrete, immutable array in host-visible memory: a dense NumPy array, or storage that a device gave."""
+
+    __slots__ = ("__weakref__", "_storage", "_value", "aval")
+
+    def __init__(self, aval: Aval, value: np.ndarray | None = None, storage: Storage | None = None) -> None:
+        self.aval = aval
+        self._value = value
+        self._storage = storage
+
+    @property
+    def value(self) -> np.ndarray:
+        """The elements as a read-only NumPy view. Raises DeletedArrayError after donation or ``delete()``."""
+        v = self._value
+        if v is None:
+            if self._storage is None:
+                raise DeletedArrayError(
+                    f"[Array] {self.aval} was deleted: it was donated to a jitted call or delete() was called."
+                    " Use the value that the call returned instead."
+                )
+            v = self._storage.view(self.aval.shape, self.aval.dtype)
+            v.flags.writeable = False
+            self._value = v
+        return v
+
+    @property
+    def pointer(self) -> int:
+        """The address of the first element."""
+        if self._storage is not None:
+            return self._storage.pointer
+        return self.value.__array_interface__["data"][0]
+
+    def is_deleted(self) -> bool:
+        """Whether the memory was given up, by donation or ``delete()``."""
+        return self._value is None and self._storage is None
+
+    def delete(self) -> None:
+        """Gives the memory up; later use raises."""
+        self._value = self._storage = None
+
+    def has_views(self) -> bool:
+        """Whether NumPy arrays that share this memory are alive outside."""
+        return self._value is not None and sys.getrefcount(self._value) > 2
+
+    def take_storage(self) -> tuple[np.ndarray | None, Storage | None]:
+        """Gives the memory to the caller and deletes this array (donation)."""
+        held = (self._value, self._storage)
+        self.delete()
+        return held
+
+    def block_until_ready(self) -> DeviceArray:
+        """Waits for the value. The CPU device is synchronous, so it is there already."""
+        self.value  # noqa: B018  raises when deleted
+        return self
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if dtype is not None and np.dtype(dtype) != self.aval.dtype:
+            return self.value.astype(dtype)
+        return self.value.copy() if copy else self.value
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        if self.aval.dtype == dtypes.bfloat16:
+            raise BufferError("[dlpack] NumPy cannot hand bfloat16 out; convert with x.astype(jnp.float32) first.")
+        v = self.value.view()
+        # DLPack of NumPy refuses read-only arrays for consumers that predate the flag; the data must not be written.
+        if kwargs.get("max_version") is None:
+            v = self.value.copy()
+        return v.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)  # kDLCPU
+
+    def __reduce__(self) -> Any:
+        return from_numpy, (np.array(self.value), self.aval.weak_type)
+
+    def __copy__(self) -> DeviceArray:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> DeviceArray:
+        return DeviceArray(self.aval, self.value.copy())
+
+
+def from_numpy(value: np.ndarray, weak_type: bool = False) -> DeviceArray:
+    """Wraps an ndarray that nobody else will write to; its dtype must be canonical. Shares the memory."""
+    if not value.flags.c_contiguous:
+        value = np.ascontiguousarray(value).reshape(value.shape)
+    if value.flags.writeable:
+        value = value.view()
+        value.flags.writeable = False
+    return DeviceArray(Aval(value.shape, value.dtype, weak_type), value)
+
+
+def of_scalar(x: bool | int | float) -> DeviceArray:
+    """A Python scalar as a rank-0 array of its weak type. Raises OverflowError when an int does not fit."""
+    dtype, weak = dtypes.of_python(x)  # type: ignore[misc]
+    if dtype in dtypes.INTS:
+        info = np.iinfo(dtype)
+        if not info.min <= x <= info.max:
+            raise OverflowError(
+                f"[asarray] the Python integer {x} does not fit {dtype.name}. Give a dtype, or turn 64-bit types on with"
+                ' anejax.config.update("jax_enable_x64", True).'
+            )
+    return DeviceArray(Aval((), dtype, weak), np.asarray(x, dtype))

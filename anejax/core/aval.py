@@ -1,0 +1,134 @@
+"""Avals: what is known of an array before it has a value. Shape, dtype, and whether the dtype is weak."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.errors import ShapeError
+
+
+class Aval:
+    """Shape, dtype and weak type of an array. Immutable and hashable; prints as ``float32[8,2]``."""
+
+    __slots__ = ("_hash", "dtype", "shape", "weak_type")
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    weak_type: bool
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, weak_type: bool = False) -> None:
+        set_ = object.__setattr__
+        set_(self, "shape", shape)
+        set_(self, "dtype", dtype)
+        set_(self, "weak_type", weak_type)
+        set_(self, "_hash", hash((shape, dtype.num, weak_type)))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("an Aval is immutable")
+
+    def __reduce__(self) -> Any:
+        return Aval, (self.shape, self.dtype, self.weak_type)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            type(other) is Aval
+            and self.shape == other.shape
+            and self.dtype == other.dtype
+            and self.weak_type == other.weak_type
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def update(self, **changes: Any) -> Aval:
+        fields = {"shape": self.shape, "dtype": self.dtype, "weak_type": self.weak_type, **changes}
+        return Aval(**fields)
+
+    def strong(self) -> Aval:
+        return self.update(weak_type=False) if self.weak_type else self
+
+    def tangent(self) -> Aval:
+        """The aval of a tangent or cotangent of such an array."""
+        return Aval(self.shape, dtypes.tangent(self.dtype), self.weak_type and dtypes.is_float(self.dtype))
+
+    def same_type(self, other: Aval) -> bool:
+        """Equal but for weak type."""
+        return self.shape == other.shape and self.dtype == other.dtype
+
+    def short(self) -> str:
+        """``f32[8,2]``, as Graphs print it; weak types have a ``*``."""
+        return f"{dtypes.short_name(self.dtype)}{'*' if self.weak_type else ''}[{_dims(self.shape)}]"
+
+    def __str__(self) -> str:
+        return f"{dtypes.name(self.dtype)}[{_dims(self.shape)}]"
+
+    def __repr__(self) -> str:
+        return f"Aval({self}{', weak_type=True' if self.weak_type else ''})"
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return ",".join(map(str, shape))
+
+
+def checked_shape(shape: Any, op: str) -> tuple[int, ...]:
+    """``shape`` (an int or a sequence of them) as a tuple of non-negative ints; raises ShapeError naming ``op``."""
+    from_one = isinstance(shape, (int, np.integer)) and not isinstance(shape, bool)
+    try:
+        dims = tuple(d.__index__() for d in ((shape,) if from_one else shape))
+    except (TypeError, AttributeError):
+        raise ShapeError(f"[{op}] expected a shape of integers, got {shape!r}.") from None
+    if any(d < 0 for d in dims):
+        raise ShapeError(f"[{op}] expected a shape of non-negative integers, got {dims}.")
+    return dims
+
+
+class ShapeDtypeStruct:
+    """The shape and dtype of an array that is not there: what ``eval_shape`` returns and ``lower`` takes.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> aj.eval_shape(lambda x: x @ x.T, aj.ShapeDtypeStruct((3, 4), jnp.float32))
+        ShapeDtypeStruct(shape=(3, 3), dtype=float32)
+    """
+
+    __slots__ = ("dtype", "shape", "weak_type")
+
+    def __init__(self, shape: Any, dtype: Any, *, weak_type: bool = False) -> None:
+        self.shape = checked_shape(shape, "ShapeDtypeStruct")
+        self.dtype = dtypes.canonical(dtype)
+        self.weak_type = weak_type
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, ShapeDtypeStruct)
+            and (self.shape, self.dtype, self.weak_type) == (other.shape, other.dtype, other.weak_type)
+        )  # fmt: skip
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype, self.weak_type))
+
+    def __repr__(self) -> str:
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={dtypes.name(self.dtype)})"

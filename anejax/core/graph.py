@@ -1,0 +1,139 @@
+"""Graph: the typed intermediate representation. Closed: every value is an input, a literal or made by an equation."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax.core.aval import Aval
+from anejax.core.primitive import Primitive
+from anejax.core.printer import print_graph
+
+
+class Var:
+    """A value of a Graph, compared by identity."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: Aval) -> None:
+        self.aval = aval
+
+    def __repr__(self) -> str:
+        return f"Var({self.aval})"
+
+
+class Literal:
+    """A rank-0 constant written into the Graph. Equal when type and bits are."""
+
+    __slots__ = ("aval", "value")
+
+    def __init__(self, value: np.ndarray, aval: Aval) -> None:
+        self.value = value
+        self.aval = aval
+
+    def key(self) -> Any:
+        return (self.aval, self.value.tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Literal) and self.key() == other.key()
+
+    def __hash__(self) -> int:
+        return hash(self.key())
+
+    def __repr__(self) -> str:
+        return f"Literal({self.value}, {self.aval})"
+
+
+Atom = Var | Literal
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Eqn:
+    """``outputs = primitive[params] inputs``; ``source`` is the user's line that made it."""
+
+    primitive: Primitive
+    inputs: tuple[Atom, ...]
+    outputs: tuple[Var, ...]
+    params: dict[str, Any]
+    source: str | None = None
+
+    def replace(self, **changes: Any) -> Eqn:
+        return dataclasses.replace(self, **changes)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graph:
+    """A closed function: ``inputs`` (Vars), equations in order, ``outputs`` (Vars or Literals)."""
+
+    inputs: tuple[Var, ...]
+    eqns: tuple[Eqn, ...]
+    outputs: tuple[Atom, ...]
+
+    @property
+    def in_avals(self) -> list[Aval]:
+        return [v.aval for v in self.inputs]
+
+    @property
+    def out_avals(self) -> list[Aval]:
+        return [a.aval for a in self.outputs]
+
+    def replace(self, **changes: Any) -> Graph:
+        return dataclasses.replace(self, **changes)
+
+    def __str__(self) -> str:
+        return print_graph(self)
+
+    __repr__ = __str__
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClosedGraph:
+    """A Graph with the arrays it captured, which are its first inputs. What ``make_jaxpr`` returns."""
+
+    graph: Graph
+    consts: tuple[Any, ...]
+
+    @property
+    def jaxpr(self) -> Graph:
+        return self.graph
+
+    @property
+    def eqns(self) -> tuple[Eqn, ...]:
+        return self.graph.eqns
+
+    @property
+    def in_avals(self) -> list[Aval]:
+        return self.graph.in_avals[len(self.consts) :]
+
+    @property
+    def out_avals(self) -> list[Aval]:
+        return self.graph.out_avals
+
+    def __str__(self) -> str:
+        return print_graph(self.graph, num_consts=len(self.consts))
+
+    __repr__ = __str__
+
+
+def subgraphs(params: dict[str, Any]) -> Iterator[Graph]:
+    """The Graphs among equation parameters, tuples of Graphs included."""
+    for value in params.values():
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Graph):
+                yield item
+
+
+def count_uses(graph: Graph) -> dict[Var, int]:
+    uses: dict[Var, int] = {}
+    for atom in itertools.chain.from_iterable([*(e.inputs for e in graph.eqns), graph.outputs]):
+        if isinstance(atom, Var):
+            uses[atom] = uses.get(atom, 0) + 1
+    return uses
+
+
+def fresh_like(variables: Sequence[Atom]) -> list[Var]:
+    return [Var(v.aval) for v in variables]

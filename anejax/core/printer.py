@@ -1,0 +1,72 @@
+"""The text form of a Graph: stable, so that golden tests can read it. Looks at attributes only, imports no Graph."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+_INDENT = "    "
+
+
+def print_graph(graph: Any, num_consts: int = 0) -> str:
+    """``{ lambda consts ; inputs. let equations in (outputs) }``, as JAX prints a jaxpr."""
+    return "\n".join(_lines(graph, num_consts, _Names()))
+
+
+class _Names:
+    """Names variables a, b, ..., z, aa, ... in the order in which they are first seen."""
+
+    def __init__(self) -> None:
+        self._names: dict[Any, str] = {}
+        self._fresh = ("".join(letters) for n in itertools.count(1) for letters in
+                       itertools.product("abcdefghijklmnopqrstuvwxyz", repeat=n))  # fmt: skip
+
+    def of(self, var: Any) -> str:
+        if var not in self._names:
+            self._names[var] = next(self._fresh)
+        return self._names[var]
+
+    def typed(self, var: Any) -> str:
+        return f"{self.of(var)}:{var.aval.short()}"
+
+    def atom(self, atom: Any) -> str:
+        return f"{_number(atom.value)}:{atom.aval.short()}" if hasattr(atom, "value") else self.of(atom)
+
+
+def _number(value: Any) -> str:
+    item = value.item()
+    return repr(item) if isinstance(item, (bool, int, float)) else str(item)
+
+
+def _lines(graph: Any, num_consts: int, names: _Names) -> list[str]:
+    consts = [names.typed(v) for v in graph.inputs[:num_consts]]
+    inputs = [names.typed(v) for v in graph.inputs[num_consts:]]
+    head = "{ lambda " + "".join(c + " " for c in consts) + "; " + " ".join(inputs) + ". let"
+    body = [line for eqn in graph.eqns for line in eqn_lines(eqn, names)]
+    outs = ", ".join(names.atom(a) for a in graph.outputs) + ("," if len(graph.outputs) == 1 else "")
+    return [head, *(_INDENT + line for line in body), f"  in ({outs}) }}"]
+
+
+def eqn_lines(eqn: Any, names: _Names | None = None) -> list[str]:
+    """One equation, with Graphs among its parameters printed below it."""
+    names = names or _Names()
+    inputs = " ".join(names.atom(a) for a in eqn.inputs)
+    outputs = " ".join(names.typed(v) for v in eqn.outputs) or "()"
+    params, nested = [], []
+    for key, value in sorted(eqn.params.items()):
+        graphs = [value] if hasattr(value, "eqns") else []
+        if isinstance(value, tuple) and value and all(hasattr(v, "eqns") for v in value):
+            graphs = list(value)
+        if not graphs:
+            params.append(f"{key}={_param(value)}")
+        for graph in graphs:
+            nested += [f"{_INDENT}{key}={line}" if i == 0 else _INDENT * 2 + line
+                       for i, line in enumerate(_lines(graph, 0, _Names()))]  # fmt: skip
+    bracket = f"[{' '.join(params)}]" if params else ""
+    return [f"{outputs} = {eqn.primitive.name}{bracket} {inputs}".rstrip(), *nested]
+
+
+def _param(value: Any) -> str:
+    if callable(value) and hasattr(value, "__name__"):
+        return value.__name__
+    return str(value).replace(" ", "")

@@ -1,0 +1,247 @@
+"""Trace and Tracer, and the trace that evaluates eagerly.
+
+A trace interprets primitives. Exactly one is current in a thread (core.context); a transformation's trace knows the
+trace it stands on (``parent``) and runs its rules under it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.config import config
+from anejax.core.array import Array, DeviceArray, from_numpy, of_scalar
+from anejax.core.aval import Aval
+from anejax.core.context import set_base
+from anejax.core.primitive import Primitive
+from anejax.errors import (
+    ConcretizationError,
+    DtypeError,
+    NanError,
+    TracerArrayConversionError,
+    TracerBoolConversionError,
+    TracerIntegerConversionError,
+    UnexpectedTracerError,
+)
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def user_line() -> str | None:
+    """``file:line (function)`` of the innermost frame outside anejax."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(_PACKAGE):
+            return f"{code.co_filename}:{frame.f_lineno} ({code.co_name})"
+        frame = frame.f_back
+    return None
+
+
+class Trace:
+    """Interprets primitives. ``parent`` is the trace below; None only for the eager one."""
+
+    parent: Trace | None = None
+
+    def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        """Applies ``prim`` to ``args`` (tracers of this trace, of those below, or concrete). Returns its results."""
+        raise NotImplementedError
+
+    def process_custom_jvp(self, call: Any, args: Sequence[Any]) -> list[Any]:
+        """Applies a function with a custom JVP rule (transforms/custom.py)."""
+        raise NotImplementedError
+
+    def process_custom_vjp(self, call: Any, args: Sequence[Any]) -> list[Any]:
+        """Applies a function with custom forward and backward rules."""
+        raise NotImplementedError
+
+    def ancestors(self) -> list[Trace]:
+        chain, trace = [], self.parent
+        while trace is not None:
+            chain.append(trace)
+            trace = trace.parent
+        return chain
+
+
+class Tracer(Array):
+    """A value under a transformation. Behaves as an array of its aval."""
+
+    __slots__ = ("__weakref__", "aval", "source", "trace")
+
+    def __init__(self, trace: Trace, aval: Aval) -> None:
+        self.trace = trace
+        self.aval = aval
+        self.source: str | None = None
+
+    def concrete(self) -> DeviceArray | None:
+        """The value where there is one (tracers of ``jvp`` and ``grad`` outside ``jit``), else None."""
+        return None
+
+    def describe(self) -> str:
+        made = f", made at {self.source}" if self.source else ""
+        return f"a traced value of type {self.aval}{made}"
+
+    def _value_for(self, error: type[Exception], wanted: str, instead: str) -> np.ndarray:
+        found = self.concrete()
+        if found is None:
+            here = user_line()
+            raise error(
+                f"[{wanted}] expected a concrete value, got {self.describe()}"
+                f"{f', at {here}' if here else ''}. {instead}"
+            )
+        return found.value
+
+    def __bool__(self) -> bool:
+        return bool(self._value_for(
+            TracerBoolConversionError, "bool",
+            "Inside jit, vmap and other traced code a Python `if`, `while`, `and` or `not` cannot look at a value. Use"
+            " anejax.numpy.where or anejax.lax.cond, or mark the argument static (static_argnums).",
+        ))  # fmt: skip
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        value = self._value_for(
+            TracerArrayConversionError, "numpy.asarray",
+            "NumPy functions cannot work on traced values; use the function of the same name in anejax.numpy.",
+        )  # fmt: skip
+        return value.astype(dtype) if dtype is not None else value
+
+    def __index__(self) -> int:
+        return self._value_for(
+            TracerIntegerConversionError, "index",
+            "Shapes, axes and Python list indices must be known when tracing. Use x.shape, a static argument"
+            " (static_argnums), or index an anejax array instead of a list.",
+        ).__index__()  # fmt: skip
+
+    def _item(self, kind: str) -> Any:
+        value = self._value_for(
+            ConcretizationError, kind,
+            f"{kind}() needs a value; keep the array, use x.astype(...), or return it from the traced function.",
+        )  # fmt: skip
+        if value.size != 1:
+            raise TypeError(f"[{kind}] expected an array of one element, got {self.aval}.")
+        return value.reshape(()).item()
+
+    def __int__(self) -> int:
+        return int(self._item("int"))
+
+    def __float__(self) -> float:
+        return float(self._item("float"))
+
+    def __repr__(self) -> str:
+        return f"Traced<{self.aval.short()}> by {type(self.trace).__name__}"
+
+
+def aval_of(x: Any) -> Aval:
+    """The aval of anything that can be an operand. Raises DtypeError for what cannot."""
+    if isinstance(x, Array):
+        return x.aval
+    scalar = dtypes.of_python(x)
+    if scalar is not None:
+        return Aval((), *scalar)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return Aval(x.shape, dtypes.canonical(x.dtype))
+    convert = getattr(x, "__anejax_array__", None) or getattr(x, "__jax_array__", None)
+    if convert is not None:
+        return aval_of(convert())
+    raise DtypeError(
+        f"[array] expected an array or a number, got {type(x).__name__} {_brief(x)}."
+        " Convert lists with anejax.numpy.asarray."
+    )
+
+
+def _brief(x: Any) -> str:
+    text = repr(x)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def concrete_array(x: Any) -> DeviceArray:
+    """``x`` (array, NumPy array, Python scalar) as a DeviceArray; NumPy arrays are shared, not copied."""
+    if isinstance(x, DeviceArray):
+        return x
+    if isinstance(x, Tracer):
+        raise leaked(x)
+    if dtypes.of_python(x) is not None:
+        return of_scalar(x)
+    aval = aval_of(x)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return from_numpy(np.asarray(x, aval.dtype))
+    convert = getattr(x, "__anejax_array__", None) or x.__jax_array__
+    return concrete_array(convert())
+
+
+def leaked(tracer: Tracer) -> UnexpectedTracerError:
+    here = user_line()
+    return UnexpectedTracerError(
+        f"[tracer] {tracer.describe()} was used after its transformation had finished"
+        f"{f', at {here}' if here else ''}. A function under jit, grad or vmap stored it in a global, an attribute or"
+        " a closure; return it from the function instead."
+    )
+
+
+class Executor:
+    """What ``runtime`` registers: runs Graphs, and single primitives whose NumPy form is slow."""
+
+    def run_graph(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:
+        raise NotImplementedError
+
+    def run_primitive(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:
+        raise NotImplementedError
+
+
+_executor: Executor | None = None
+
+
+def register_executor(executor: Executor) -> None:
+    """``runtime`` calls this when it is imported (docs/architecture.md, "Links that go up")."""
+    global _executor
+    _executor = executor
+
+
+def executor() -> Executor:
+    assert _executor is not None, "import anejax, not anejax.core alone"
+    return _executor
+
+
+class EvalTrace(Trace):
+    """Evaluates: NumPy implementations, or native one-operation programs where those are slow."""
+
+    def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        arrays = [concrete_array(a) for a in args]
+        if prim.native_eager and config.eager != "numpy":
+            return executor().run_primitive(prim, arrays, params)
+        avals = prim.out_avals([a.aval for a in arrays], params)
+        with np.errstate(all="ignore"):
+            out = prim.rule("impl")(*[a.value for a in arrays], **params)
+        values = out if prim.multiple_results else [out]
+        results = [self._wrap(v, aval) for v, aval in zip(values, avals, strict=True)]
+        if config.jax_debug_nans:
+            check_nans(prim.name, results)
+        return results
+
+    @staticmethod
+    def _wrap(value: Any, aval: Aval) -> DeviceArray:
+        if isinstance(value, DeviceArray):
+            return value
+        result = from_numpy(np.asarray(value, aval.dtype), aval.weak_type)
+        assert result.aval.shape == aval.shape, (result.aval, aval)
+        return result
+
+    def process_custom_jvp(self, call: Any, args: Sequence[Any]) -> list[Any]:
+        return call.fun(*args)
+
+    def process_custom_vjp(self, call: Any, args: Sequence[Any]) -> list[Any]:
+        return call.fun(*args)
+
+
+def check_nans(name: str, results: Sequence[DeviceArray]) -> None:
+    for r in results:
+        if dtypes.is_float(r.aval.dtype) and np.isnan(r.value.astype(np.float32)).any():
+            raise NanError(f"[{name}] made a NaN of type {r.aval} (jax_debug_nans is on).")
+
+
+set_base(EvalTrace())

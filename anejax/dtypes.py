@@ -1,0 +1,165 @@
+"""The dtypes anejax knows, JAX's promotion lattice with weak types, and canonicalisation to 32 bits.
+
+The lattice is the one JAX documents ("Type promotion semantics"): bool < int* < the integers < float* < the floats,
+where ``int*`` and ``float*`` are the weak types of Python scalars.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from anejax.config import config
+from anejax.errors import DtypeError
+
+bool_ = np.dtype(np.bool_)
+int8, int16, int32, int64 = (np.dtype(f"int{n}") for n in (8, 16, 32, 64))
+uint8, uint16, uint32, uint64 = (np.dtype(f"uint{n}") for n in (8, 16, 32, 64))
+float16, float32, float64 = (np.dtype(f"float{n}") for n in (16, 32, 64))
+bfloat16 = np.dtype(ml_dtypes.bfloat16)
+float0 = np.dtype([("float0", np.void, 0)])  # the tangent type of integers, as in JAX
+
+FLOATS = (float16, bfloat16, float32, float64)
+SIGNED = (int8, int16, int32, int64)
+UNSIGNED = (uint8, uint16, uint32, uint64)
+INTS = SIGNED + UNSIGNED
+ALL = (bool_,) + INTS + FLOATS
+
+_SHORT = {bool_: "bool", bfloat16: "bf16", float0: "float0"}
+_SHORT.update({d: f"{d.kind}{d.itemsize * 8}" for d in INTS + FLOATS if d != bfloat16})
+
+_NARROW = {int64: int32, uint64: uint32, float64: float32}
+
+
+def short_name(dtype: np.dtype) -> str:
+    """``f32`` for float32, as Graphs print it."""
+    return _SHORT.get(dtype, dtype.name)
+
+
+def name(dtype: np.dtype) -> str:
+    return "float0" if dtype == float0 else dtype.name
+
+
+def is_float(dtype: np.dtype) -> bool:
+    return dtype in FLOATS
+
+
+def is_int(dtype: np.dtype) -> bool:
+    return dtype in INTS
+
+
+def is_bool(dtype: np.dtype) -> bool:
+    return dtype == bool_
+
+
+_EXPLICIT_NARROWING = "[dtype] {} was asked for and 64-bit types are off: it becomes {}."
+
+
+@functools.lru_cache(maxsize=256)
+def _known(dtype: Any) -> np.dtype:
+    try:
+        d = np.dtype(dtype)
+    except TypeError:
+        raise DtypeError(f"[dtype] expected a dtype, got {dtype!r}.") from None
+    d = d.newbyteorder("=") if d.byteorder not in "=|" else d
+    if d == float0 or d in ALL:
+        return d
+    what = "complex numbers are" if d.kind == "c" else f"{d} is"
+    raise DtypeError(f"[dtype] {what} not supported; expected one of {', '.join(x.name for x in ALL)}.")
+
+
+def canonical(dtype: Any) -> np.dtype:
+    """The dtype that anejax stores for ``dtype``: 64-bit types become 32-bit unless ``jax_enable_x64`` is on.
+
+    Raises DtypeError for types that no array can have (complex, strings, objects).
+    """
+    if dtype is int or dtype is float:  # Python's own types, as in jnp.asarray(x, float)
+        dtype = np.dtype(dtype)
+    d = _known(dtype)
+    return d if config.jax_enable_x64 else _NARROW.get(d, d)
+
+
+def itemsize_bits(dtype: np.dtype) -> int:
+    return 1 if dtype == bool_ else dtype.itemsize * 8
+
+
+# --- promotion -------------------------------------------------------------------------------------------------
+
+_WEAK_INT, _WEAK_FLOAT = "int*", "float*"
+_UP: dict[Any, tuple[Any, ...]] = {
+    bool_: (_WEAK_INT,),
+    _WEAK_INT: (uint8, int8),
+    uint8: (int16, uint16), uint16: (int32, uint32), uint32: (int64, uint64), uint64: (_WEAK_FLOAT,),
+    int8: (int16,), int16: (int32,), int32: (int64,), int64: (_WEAK_FLOAT,),
+    _WEAK_FLOAT: (bfloat16, float16),
+    bfloat16: (float32,), float16: (float32,), float32: (float64,), float64: (),
+}  # fmt: skip
+
+
+def _above(node: Any) -> frozenset[Any]:
+    return frozenset({node}).union(*(_above(n) for n in _UP[node]))
+
+
+_ABOVE = {node: _above(node) for node in _UP}
+
+
+@functools.lru_cache(maxsize=1024)
+def _join(nodes: frozenset[Any]) -> Any:
+    common = frozenset.intersection(*(_ABOVE[n] for n in nodes))
+    least = [n for n in common if common == _ABOVE[n]]
+    assert len(least) == 1, nodes
+    return least[0]
+
+
+def _node(dtype: np.dtype, weak: bool) -> Any:
+    if not weak or dtype == bool_:
+        return dtype
+    return _WEAK_INT if dtype in INTS else _WEAK_FLOAT
+
+
+def promote(pairs: list[tuple[np.dtype, bool]]) -> tuple[np.dtype, bool]:
+    """The (dtype, weak) that operands of the given (dtype, weak) pairs meet in. Pure lattice, then canonical."""
+    first = pairs[0]
+    if all(p == first for p in pairs):
+        return canonical(first[0]), first[1] and first[0] != bool_
+    node = _join(frozenset(_node(d, w) for d, w in pairs))
+    if node is _WEAK_INT or node is _WEAK_FLOAT:
+        kinds = INTS if node is _WEAK_INT else FLOATS
+        weak = [d for d, w in pairs if w and d in kinds]
+        widest = max(weak, key=lambda d: d.itemsize) if weak else None
+        if widest is None:
+            widest = int64 if node is _WEAK_INT else float64
+        return canonical(widest), True
+    return canonical(node), False
+
+
+def of_python(value: Any) -> tuple[np.dtype, bool] | None:
+    """(dtype, weak) of a Python scalar, or None for anything else."""
+    kind = type(value)
+    if kind is bool:
+        return bool_, False
+    if kind is int:
+        return canonical(int64), True
+    if kind is float:
+        return canonical(float64), True
+    if kind is complex:
+        raise DtypeError("[dtype] complex numbers are not supported.")
+    return None
+
+
+def tangent(dtype: np.dtype) -> np.dtype:
+    """The dtype of tangents: floats are their own, everything else has float0."""
+    return dtype if dtype in FLOATS else float0
+
+
+def finfo(dtype: Any) -> Any:
+    """Machine limits of a float dtype, like ``numpy.finfo``, bfloat16 included."""
+    return ml_dtypes.finfo(dtype)
+
+
+def iinfo(dtype: Any) -> Any:
+    """Limits of an integer dtype, like ``numpy.iinfo``."""
+    return ml_dtypes.iinfo(dtype)

@@ -1,0 +1,177 @@
+"""dot_general: the one primitive behind every matrix product."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.aval import Aval
+from anejax.core.primitive import REGISTRY, Primitive, Zero
+from anejax.core.trace import aval_of
+from anejax.errors import ShapeError
+from anejax.ops.elementwise import convert_ndarray
+from anejax.ops.families import NUMBER, add_any, check_domain, is_linear, joint_dtype, move_axis, primitive
+from anejax.ops.shape import check_axes, inverse_permutation, transpose
+
+Dims = tuple[int, ...]
+DotDims = tuple[tuple[Dims, Dims], tuple[Dims, Dims]]  # ((x contracting, y contracting), (x batch, y batch))
+
+
+def free_dims(rank: int, contracting: Dims, batch: Dims) -> Dims:
+    return tuple(i for i in range(rank) if i not in contracting and i not in batch)
+
+
+def _abstract(x: Aval, y: Aval, *, dimension_numbers: DotDims, preferred_element_type: Any = None) -> Aval:
+    (xc, yc), (xb, yb) = dimension_numbers
+    dtype = joint_dtype("dot_general", (x, y))
+    check_domain("dot_general", x, NUMBER + (dtypes.bool_,))
+    for what, dx, dy in (("contracting", xc, yc), ("batch", xb, yb)):
+        if len(dx) != len(dy):
+            raise ShapeError(f"[dot_general] expected as many {what} dimensions on both sides, got {dx} and {dy}.")
+        sizes = [x.shape[i] for i in dx], [y.shape[i] for i in dy]
+        if sizes[0] != sizes[1]:
+            raise ShapeError(
+                f"[dot_general] {what} dimensions must agree: {x} with {y} pairs axes {dx} and {dy},"
+                f" that is {', '.join(map(str, sizes[0]))} with {', '.join(map(str, sizes[1]))}."
+            )
+    shape = (
+        tuple(x.shape[i] for i in xb)
+        + tuple(x.shape[i] for i in free_dims(x.ndim, xc, xb))
+        + tuple(y.shape[i] for i in free_dims(y.ndim, yc, yb))
+    )
+    weak = x.weak_type and y.weak_type and preferred_element_type is None
+    return Aval(shape, preferred_element_type or dtype, weak)
+
+
+def _impl(x: np.ndarray, y: np.ndarray, *, dimension_numbers: DotDims, preferred_element_type: Any = None) -> Any:
+    (xc, yc), (xb, yb) = dimension_numbers
+    out_dtype = preferred_element_type or x.dtype
+    xf, yf = free_dims(x.ndim, xc, xb), free_dims(y.ndim, yc, yb)
+    sizes = lambda a, axes: tuple(a.shape[i] for i in axes)  # noqa: E731
+    k = math.prod(sizes(x, xc))
+    batch = sizes(x, xb)
+    compute = np.float32 if x.dtype in (dtypes.float16, dtypes.bfloat16) else out_dtype
+    left = x.transpose(xb + xf + xc).reshape(*batch, math.prod(sizes(x, xf)), k).astype(compute, copy=False)
+    right = y.transpose(yb + yc + yf).reshape(*batch, k, math.prod(sizes(y, yf))).astype(compute, copy=False)
+    out = np.matmul(left, right)
+    return convert_ndarray(out.reshape(batch + sizes(x, xf) + sizes(y, yf)), np.dtype(out_dtype))
+
+
+def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+    (x, y), (dx, dy) = primals, tangents
+    out = dot_general_p.bind(x, y, **params)
+    total: Any = Zero(aval_of(out).tangent())
+    if not isinstance(dx, Zero):
+        total = add_any(total, dot_general_p.bind(dx, y, **params))
+    if not isinstance(dy, Zero):
+        total = add_any(total, dot_general_p.bind(x, dy, **params))
+    return out, total
+
+
+def _transpose(ct: Any, x: Any, y: Any, *, dimension_numbers: DotDims, preferred_element_type: Any = None) -> Any:
+    (xc, yc), (xb, yb) = dimension_numbers
+    if is_linear(x):
+        return [_transpose_x(ct, x.aval, y, xc, yc, xb, yb, x_first=True), None]
+    return [None, _transpose_x(ct, y.aval, x, yc, xc, yb, xb, x_first=False)]
+
+
+def _transpose_x(ct: Any, x: Aval, y: Any, xc: Dims, yc: Dims, xb: Dims, yb: Dims, x_first: bool) -> Any:
+    """The cotangent of the operand ``x``: ct times y over y's free axes, with its axes put back in order."""
+    y_aval = aval_of(y)
+    xf, yf = free_dims(x.ndim, xc, xb), free_dims(y_aval.ndim, yc, yb)
+    nb = len(xb)
+    first = nb + (len(xf) if x_first else 0)
+    ct_y = tuple(range(first, first + len(yf)))
+    if aval_of(ct).dtype != y_aval.dtype:
+        y = REGISTRY["convert_element_type"].bind(y, dtype=aval_of(ct).dtype, weak_type=False)
+    dims = ((ct_y, yf), (tuple(range(nb)), yb))
+    out = dot_general_p.bind(ct, y, dimension_numbers=dims, preferred_element_type=None)
+    # out axes: batch, x free, then y's contracting axes in y's order; each is where x has its partner
+    partner = dict(zip(yc, xc))
+    order = xb + xf + tuple(partner[i] for i in sorted(yc))
+    out = transpose(out, inverse_permutation(order))
+    if aval_of(out).dtype != x.dtype:
+        out = REGISTRY["convert_element_type"].bind(out, dtype=x.dtype, weak_type=False)
+    return out
+
+
+def _batch(size: int, args: Any, dims: Any, *, dimension_numbers: DotDims, preferred_element_type: Any = None) -> Any:
+    (x, y), (dx, dy) = args, dims
+    (xc, yc), (xb, yb) = dimension_numbers
+    params: dict[str, Any] = {"preferred_element_type": preferred_element_type}
+    shift = lambda axes, d: tuple(a + (a >= d) for a in axes)  # noqa: E731
+    if dx is not None and dy is not None:
+        x, y = move_axis(x, dx, 0), move_axis(y, dy, 0)
+        up = lambda axes: tuple(a + 1 for a in axes)  # noqa: E731
+        numbers = ((up(xc), up(yc)), ((0, *up(xb)), (0, *up(yb))))
+        return dot_general_p.bind(x, y, dimension_numbers=numbers, **params), 0
+    if dx is not None:  # the mapped axis is one more free axis
+        numbers = ((shift(xc, dx), yc), (shift(xb, dx), yb))
+        free = free_dims(aval_of(x).ndim, numbers[0][0], numbers[1][0])
+        return dot_general_p.bind(x, y, dimension_numbers=numbers, **params), len(xb) + free.index(dx)
+    numbers = ((xc, shift(yc, dy)), (xb, shift(yb, dy)))
+    x_free = free_dims(aval_of(x).ndim, xc, xb)
+    free = free_dims(aval_of(y).ndim, numbers[0][1], numbers[1][1])
+    return dot_general_p.bind(x, y, dimension_numbers=numbers, **params), len(xb) + len(x_free) + free.index(dy)
+
+
+def matmul_flags(x: Aval, y: Aval, numbers: DotDims) -> tuple[bool, bool] | None:
+    """(transpose_x, transpose_y) when MIL's matmul is this very product, else None."""
+    (xc, yc), (xb, yb) = numbers
+    lead = tuple(range(len(xb)))
+    plain = x.ndim == y.ndim == len(lead) + 2 and xb == lead and yb == lead and len(xc) == 1
+    if not plain:
+        return None
+    return xc[0] == x.ndim - 2, yc[0] == y.ndim - 1
+
+
+def _mil(ctx: Any, x: Any, y: Any, *, dimension_numbers: DotDims, preferred_element_type: Any = None) -> Any:
+    flags = matmul_flags(*ctx.in_avals, dimension_numbers)
+    same = ctx.out_avals[0].dtype == ctx.in_avals[0].dtype
+    if flags is not None and same and ctx.takes("matmul", {"x": x, "y": y}):
+        return ctx.emit("matmul", x=x, y=y, transpose_x=flags[0], transpose_y=flags[1])
+    (xc, yc), (xb, yb) = dimension_numbers
+    return ctx.emit_aj(x=x, y=y, x_contracting=list(xc), y_contracting=list(yc), x_batch=list(xb), y_batch=list(yb))
+
+
+dot_general_p: Primitive = primitive("dot_general").fill(
+    abstract=_abstract, impl=_impl, jvp=_jvp, transpose=_transpose, batch=_batch, mil=_mil
+)
+
+
+def dot_general(
+    x: Any, y: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None
+) -> Any:
+    """The product of ``x`` and ``y`` summed over contracting axes, one product per index of the batch axes.
+
+    Args:
+        x, y: arrays of one dtype.
+        dimension_numbers: ``((x_contracting, y_contracting), (x_batch, y_batch))``, sequences of axes.
+        precision: accepted for compatibility; float32 products are always computed in float32.
+        preferred_element_type: the dtype of the result; the operands' when None.
+
+    Returns:
+        An array whose axes are the batch axes, then x's free axes, then y's.
+
+    Raises:
+        ShapeError: lengths of paired axes differ. DtypeError: dtypes differ.
+    """
+    (xc, yc), (xb, yb) = dimension_numbers
+    nx, ny = aval_of(x).ndim, aval_of(y).ndim
+    numbers = (
+        (check_axes("dot_general", xc, nx), check_axes("dot_general", yc, ny)),
+        (check_axes("dot_general", xb, nx), check_axes("dot_general", yb, ny)),
+    )
+    preferred = dtypes.canonical(preferred_element_type) if preferred_element_type is not None else None
+    return dot_general_p.bind(x, y, dimension_numbers=numbers, preferred_element_type=preferred)
+
+
+def dot(x: Any, y: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """Vector and matrix products of rank 1 and 2: the last axis of ``x`` with the first of ``y``."""
+    ax, ay = aval_of(x), aval_of(y)
+    if not (1 <= ax.ndim <= 2 and 1 <= ay.ndim <= 2):
+        raise ShapeError(f"[dot] expected arrays of rank 1 or 2, got {ax} and {ay}. Use anejax.numpy.matmul.")
+    return dot_general(x, y, (((ax.ndim - 1,), (0,)), ((), ())), preferred_element_type=preferred_element_type)
