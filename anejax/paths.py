@@ -35,7 +35,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        part.touch()
+        mode = part.stat().st_mode
         yield part
+        part.chmod(mode)  # whoever wrote the file may have made a new one, for the owner alone
         _sync(part)
         os.replace(part, path)
     except BaseException:

@@ -1,0 +1,63 @@
+"""The ``anejax`` command: one module per subcommand, found through one table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import traceback
+from collections.abc import Sequence
+
+from anejax.cli.options import UsageError
+from anejax.errors import AnejaxError
+
+# name -> (module with configure(parser) and run(args) -> exit code, summary)
+COMMANDS = {
+    "train": ("anejax.cli.train", "train a network on a data set"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code.
+
+    0: done. 1: a defect of anejax. 2: a mistake in the command line, or something outside is missing
+    or broken. 130: interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    args = _parser(arguments).parse_args(arguments)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone
+        return 2
+    except Exception as err:
+        if args.debug:
+            traceback.print_exc()
+        else:
+            print(_message(err), file=sys.stderr)
+        return 2 if isinstance(err, (AnejaxError, OSError, MemoryError)) else 1
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="anejax", description=importlib.import_module("anejax").__doc__)
+    choices = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (module, summary) in COMMANDS.items():
+        child = choices.add_parser(name, help=summary, description=summary)
+        if name in arguments:  # others are not imported, so that the command starts quickly
+            importlib.import_module(module).configure(child)
+    return parser
+
+
+def _message(err: Exception) -> str:
+    if isinstance(err, UsageError | AnejaxError):
+        return f"anejax: {err}"
+    if isinstance(err, OSError):
+        where = f"{err.filename}: " if err.filename else ""
+        return f"anejax: {where}{err.strerror or err}."
+    if isinstance(err, MemoryError):
+        return "anejax: out of memory."
+    return (
+        f"anejax: {type(err).__name__}: {err}\n"
+        "This is a defect of anejax. Run the same with --debug for a traceback to report."
+    )

@@ -1,0 +1,48 @@
+"""Options that commands share, and the kinds of values that options take."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from anejax.errors import AnejaxError
+
+
+class UsageError(AnejaxError):
+    """The command line asks for what cannot be done."""
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of every command."""
+    parser.add_argument("--device", metavar="NAME", help="the device to run on (default: cpu)")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+
+
+def count(text: str) -> int:
+    """An integer of 1 or more."""
+    value = whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer of 1 or more, got {text}")
+    return value
+
+
+def whole(text: str) -> int:
+    """An integer of 0 or more, that fits 32 bits."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2^32 - 1, got {text!r}")
+    return value
+
+
+def positive(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value

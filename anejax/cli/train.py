@@ -1,0 +1,21 @@
+"""``anejax train TASK``: one module per task, found through one table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+# name -> (module with configure(parser) and run(args) -> exit code, summary)
+TASKS = {
+    "cifar10": ("anejax.cli.train_cifar10", "a convolutional network on CIFAR-10"),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds a subcommand for each task."""
+    choices = parser.add_subparsers(metavar="TASK", required=True)
+    for name, (module, summary) in TASKS.items():
+        task = importlib.import_module(module)
+        child = choices.add_parser(name, help=summary, description=f"Train {summary}.")
+        task.configure(child)
+        child.set_defaults(run=task.run)

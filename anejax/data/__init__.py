@@ -1,0 +1,1 @@
+"""Data sets, and how a training loop is fed with them."""

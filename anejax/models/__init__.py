@@ -1,0 +1,1 @@
+"""Networks, each in a few lines of ``anejax.nn`` layers."""

@@ -1,0 +1,1 @@
+"""Training: a plain loop, its checkpoints and its records."""

@@ -1,0 +1,95 @@
+"""Recipes for CIFAR-10, and the task that a recipe describes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from anejax import optim
+from anejax.data import cifar10
+from anejax.data.batches import TestBatches, TrainBatches
+from anejax.models import cifar
+from anejax.train import classify
+from anejax.train.loop import Task
+
+_NETWORKS = {"demo": cifar.demo, "full": cifar.full}
+_TEST_BATCH = 250
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a run goes; equal recipes give equal runs on one machine.
+
+    The learning rate rises linearly over the first fifth of the steps and falls as a cosine.
+    """
+
+    network: str
+    epochs: int
+    batch: int
+    lr: float
+    seed: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    smoothing: float = 0.1
+    subset: int = 0  # the first images of each part only; 0 for all
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Recipe:
+        """The inverse of ``to_json``. Raises ValueError when a field is missing or wrong."""
+        kinds = {"str": str, "int": int, "float": (int, float)}
+        for item in fields(cls):
+            if not isinstance(values.get(item.name), kinds[str(item.type)]):
+                raise ValueError(f"field {item.name!r} of the recipe is missing or wrong")
+        if values["network"] not in _NETWORKS:
+            raise ValueError(f"there is no network {values['network']!r}")
+        return cls(**{item.name: values[item.name] for item in fields(cls)})
+
+
+PRESETS = {
+    "demo": Recipe(network="demo", epochs=6, batch=128, lr=0.1),
+    "full": Recipe(network="full", epochs=12, batch=128, lr=0.1),
+}
+
+
+def make(recipe: Recipe, data: cifar10.Cifar10) -> tuple[Task, classify.TrainState]:
+    """The task of ``recipe`` on ``data``, and the state in which it starts."""
+    train, test = (_first(split, recipe.subset) for split in data)
+    train_batches = TrainBatches(*train, recipe.batch, cifar10.MEAN, cifar10.STD, recipe.seed)
+    test_batches = TestBatches(*test, min(_TEST_BATCH, len(test.labels)), cifar10.MEAN, cifar10.STD)
+    model = _NETWORKS[recipe.network]()
+    optimizer = _optimizer(recipe, len(train_batches) * recipe.epochs)
+    task = Task(
+        name=f"CIFAR-10, {recipe.network} network",
+        config=recipe.to_json(),
+        epochs=recipe.epochs,
+        train=train_batches,
+        test=test_batches,
+        train_step=classify.train_step(model, optimizer, recipe.smoothing),
+        eval_step=classify.eval_step(model),
+    )
+    example = np.zeros((recipe.batch, 3, 32, 32), np.float32)
+    return task, classify.init_state(model, optimizer, example, recipe.seed)
+
+
+def _optimizer(recipe: Recipe, steps: int) -> Any:
+    """SGD with Nesterov momentum and weight decay."""
+    schedule = optim.warmup_cosine_decay_schedule(
+        init_value=recipe.lr / 10,
+        peak_value=recipe.lr,
+        warmup_steps=steps // 5,
+        decay_steps=max(steps, 1),
+        end_value=recipe.lr / 100,
+    )
+    return optim.chain(
+        optim.add_decayed_weights(recipe.weight_decay),
+        optim.sgd(schedule, momentum=recipe.momentum, nesterov=True),
+    )
+
+
+def _first(split: cifar10.Split, count: int) -> cifar10.Split:
+    return cifar10.Split(split.images[:count], split.labels[:count]) if count else split

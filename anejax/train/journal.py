@@ -1,0 +1,96 @@
+"""Where a training run stands and what it has measured: the part of a checkpoint that is not arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from anejax.paths import atomic_file
+
+_CURVE_STEPS = 10  # the training curve has one point per so many steps
+
+
+@dataclass
+class Journal:
+    """Position, sums of the running epoch, and the rows of what is behind us.
+
+    All sums are of Python floats in a fixed order, so a resumed run prints what an unbroken one would.
+    """
+
+    epoch: int = 0  # epochs behind us
+    batch: int = 0  # batches of this epoch behind us
+    step: int = 0
+    seconds: float = 0.0  # of training in this epoch
+    sums: dict[str, float] = field(default_factory=dict)  # of this epoch
+    recent: dict[str, float] = field(default_factory=dict)  # sums since the curve's last point
+    curve: list[dict[str, float]] = field(default_factory=list)
+    epochs: list[dict[str, float]] = field(default_factory=list)
+
+    def add_step(self, metrics: Mapping[str, float], seconds: float) -> None:
+        """Counts one step and its metrics."""
+        self.step += 1
+        self.batch += 1
+        self.seconds += seconds
+        _add(self.sums, metrics)
+        _add(self.recent, metrics)
+        if self.step % _CURVE_STEPS == 0:
+            self.curve.append({"step": self.step, **_divide(self.recent, _CURVE_STEPS)})
+            self.recent = {}
+
+    def means(self) -> dict[str, float]:
+        """The mean of each metric over the epoch so far."""
+        return _divide(self.sums, max(self.batch, 1))
+
+    def end_epoch(self, test: Mapping[str, float], images: int) -> dict[str, float]:
+        """Closes the epoch, in which ``images`` were seen, and returns its row."""
+        row = {"epoch": self.epoch + 1, "step": self.step}
+        row |= {f"train_{name}": value for name, value in self.means().items()}
+        row |= {f"test_{name}": value for name, value in test.items()}
+        row |= {"seconds": self.seconds, "images_per_second": images / max(self.seconds, 1e-9)}
+        self.epochs.append(row)
+        self.epoch, self.batch, self.seconds, self.sums = self.epoch + 1, 0, 0.0, {}
+        return row
+
+    def to_json(self) -> dict[str, Any]:
+        """The journal as JSON values; floats keep every bit."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Journal:
+        """The inverse of ``to_json``. Raises ValueError when a field is missing or of another kind."""
+        default = cls()
+        for item in fields(cls):
+            if not isinstance(values.get(item.name), type(getattr(default, item.name))):
+                raise ValueError(f"field {item.name!r} is missing or wrong")
+        return cls(**{item.name: values[item.name] for item in fields(cls)})
+
+
+class Log:
+    """A file of JSON lines: one for the start, one for each epoch, one for the end of a run."""
+
+    def __init__(self, path: Path, start: Mapping[str, Any], journal: Journal) -> None:
+        """Begins the file anew; a resumed run writes the epochs that it remembers again."""
+        self.path = path
+        with atomic_file(path, "w") as file:
+            file.write(_line("start", start))
+            file.writelines(_line("epoch", row) for row in journal.epochs)
+
+    def write(self, event: str, values: Mapping[str, Any]) -> None:
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(_line(event, values))
+
+
+def _line(event: str, values: Mapping[str, Any]) -> str:
+    return json.dumps({"event": event, **values}) + "\n"
+
+
+def _add(sums: dict[str, float], metrics: Mapping[str, float]) -> None:
+    for name, value in metrics.items():
+        sums[name] = sums.get(name, 0.0) + value
+
+
+def _divide(sums: Mapping[str, float], count: int) -> dict[str, float]:
+    return {name: value / count for name, value in sums.items()}

@@ -1,0 +1,178 @@
+"""The training loop: steps, evaluation, progress, checkpoints, and going on where a run stopped.
+
+It knows nothing of the model: a Task gives it a state (any pytree of arrays), two functions and two
+streams of batches. A run is a function of its task alone, so it may be stopped and resumed at any step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from anejax.data.batches import prefetch
+from anejax.errors import AnejaxError
+from anejax.train import checkpoint
+from anejax.train.journal import Journal, Log
+from anejax.train.report import Report
+
+Metrics = Mapping[str, Any]
+
+
+class TrainingError(AnejaxError):
+    """Training cannot go on."""
+
+
+class Batches(Protocol):
+    """Training batches that can be had again from any position."""
+
+    batch: int
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple]: ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained.
+
+    Attributes:
+        name: what the run is called in titles.
+        config: JSON values from which the same task can be made again.
+        epochs: how many times the training data is seen.
+        train: the training batches.
+        test: the test batches; the last entry of each is a weight per example.
+        train_step: (state, *batch) -> (state, metrics), metrics being means over the batch.
+        eval_step: (state, *batch) -> metrics, being weighted sums over the batch, with the sum of
+            weights as ``count``.
+    """
+
+    name: str
+    config: dict[str, Any]
+    epochs: int
+    train: Batches
+    test: Iterable[tuple]
+    train_step: Callable[..., tuple[Any, Metrics]]
+    eval_step: Callable[..., Metrics]
+
+
+@dataclass
+class Run:
+    """A task under way: its state, its journal, and the directory that keeps its checkpoints."""
+
+    task: Task
+    directory: Path
+    state: Any
+    journal: Journal = field(default_factory=Journal)
+    saved: tuple[int, int] | None = None  # (epoch, batch) of the last checkpoint
+
+    def save(self) -> None:
+        """Writes a checkpoint, unless this position has one."""
+        position = (self.journal.epoch, self.journal.batch)
+        if position != self.saved:
+            record = {"config": self.task.config, "journal": self.journal.to_json()}
+            checkpoint.save(self.directory, self.journal.step, self.state, record)
+            self.saved = position
+
+    def finished(self) -> bool:
+        return self.journal.epoch >= self.task.epochs
+
+
+def resume(task: Task, directory: Path, index: Path, like: Any) -> Run:
+    """The run that the checkpoint ``index`` is of; ``like`` is a state of its task, of any values."""
+    state = checkpoint.load(index, like)
+    try:
+        journal = Journal.from_json(checkpoint.record(index)["journal"])
+    except (KeyError, ValueError) as err:
+        raise checkpoint.CheckpointError(f"[checkpoint] {index} is damaged: {err}.") from err
+    return Run(task, directory, state, journal, (journal.epoch, journal.batch))
+
+
+def fit(run: Run, report: Report, log: Log, save_seconds: float = 30.0) -> bool:
+    """Trains to the end, or to the first Ctrl-C or SIGTERM; returns whether the end was reached.
+
+    A checkpoint is written after each epoch, every ``save_seconds``, and before stopping.
+    """
+    with _interrupts() as stopped, report:
+        run.save()
+        while not run.finished():
+            if not (_train_epoch(run, report, stopped, save_seconds) and _end_epoch(run, report, log, stopped)):
+                run.save()
+                return False
+    return True
+
+
+def _train_epoch(run: Run, report: Report, stopped: threading.Event, save_seconds: float) -> bool:
+    """The rest of the running epoch; False when it was interrupted."""
+    journal, task = run.journal, run.task
+    due = time.monotonic() + save_seconds
+    with contextlib.closing(prefetch(task.train.epoch(journal.epoch, journal.batch))) as batches:
+        start = time.monotonic()
+        for batch in batches:
+            run.state, metrics = task.train_step(run.state, *batch)
+            values = {name: float(value) for name, value in metrics.items()}
+            _check_finite(run, values)
+            now = time.monotonic()
+            journal.add_step(values, now - start)
+            report.step(journal)
+            if stopped.is_set():
+                return False
+            if now >= due:
+                run.save()
+                due = time.monotonic() + save_seconds
+            start = time.monotonic()
+    return True
+
+
+def _end_epoch(run: Run, report: Report, log: Log, stopped: threading.Event) -> bool:
+    """Evaluates, closes the epoch and saves; False when it was interrupted."""
+    totals: dict[str, float] = {}
+    for batch in run.task.test:
+        if stopped.is_set():
+            return False
+        for name, value in run.task.eval_step(run.state, *batch).items():
+            totals[name] = totals.get(name, 0.0) + float(value)
+    count = totals.pop("count")
+    test = {name: value / count for name, value in totals.items()}
+    row = run.journal.end_epoch(test, len(run.task.train) * run.task.train.batch)
+    run.save()
+    log.write("epoch", row)
+    report.epoch(row)
+    return True
+
+
+def _check_finite(run: Run, values: Metrics) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"[train] {name} is {value} at step {run.journal.step + 1}: training diverged."
+                f" Try a smaller learning rate. The last good checkpoint is in {run.directory}."
+            )
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; the second one acts as usual."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+        signal.signal(number, previous[number])
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
