@@ -59,9 +59,7 @@ class Arg:
     dtypes: tuple[str, ...] = ()
     rank: int = -1  # -1: any; lists have rank 1, single values rank 0
     optional: bool = False
-    default: Default = (
-        None  # what an absent operand means; None: see the operation's meaning in MIL
-    )
+    default: Default = None  # what an absent operand means; None: see the operation's meaning in MIL
 
 
 @dataclass(frozen=True)
@@ -81,9 +79,7 @@ class OpSchema:
     args: tuple[Arg, ...]  # in alphabetical order
     types: tuple[TypeVar, ...]
     results: tuple[str, ...]
-    variadic_results: bool = (
-        False  # any number of results, all as results[0]; "" there: as declared
-    )
+    variadic_results: bool = False  # any number of results, all as results[0]; "" there: as declared
     shape: str = ""  # the family of the shape rule, or the operation's own name
     targets: tuple[str, ...] = TARGETS
     engine: Engine | None = None
@@ -108,9 +104,7 @@ def _variadic(name: str, var: str = "T") -> Arg:
     return Arg(name, "variadic", var)
 
 
-def _const(
-    name: str, *dtypes: str, rank: int = 0, default: Default = None, optional: bool = False
-) -> Arg:
+def _const(name: str, *dtypes: str, rank: int = 0, default: Default = None, optional: bool = False) -> Arg:
     return Arg(name, "const", "", dtypes, rank, optional or default is not None, default)
 
 
@@ -156,9 +150,7 @@ def _mil(
     several: bool = False,
 ) -> OpSchema:
     on_engine = tuple(d for d in domain if d in ane) if engine else ()
-    targets = tuple(
-        t for t, yes in zip(TARGETS, (cpu, True, engine is not None), strict=True) if yes
-    )
+    targets = tuple(t for t, yes in zip(TARGETS, (cpu, True, engine is not None), strict=True) if yes)
     types = (TypeVar("T", domain if cpu else (), domain, on_engine), *extra)
     ordered = tuple(sorted(args, key=lambda a: a.name))
     return OpSchema(name, ordered, types, (result,), several, shape or name, targets, engine)
@@ -171,9 +163,10 @@ def _unary(
     engine: Engine | None = ON_ENGINE,
     ane: tuple[str, ...] = ENGINE_DTYPES,
     cpu: bool = True,
+    shape: str = "same",
 ) -> Iterator[OpSchema]:
     for name in names.split():
-        yield _mil(name, (*X, *args), domain, engine=engine, ane=ane, shape="same", cpu=cpu)
+        yield _mil(name, (*X, *args), domain, engine=engine, ane=ane, shape=shape, cpu=cpu)
 
 
 def _binary(
@@ -232,9 +225,7 @@ POOL = (
     _text("pad_type"),
     _flag("ceil_mode"),
 )
-SLICE_MASKS = tuple(
-    _const(n, "bool", rank=1, optional=True) for n in ("begin_mask", "end_mask", "squeeze_mask")
-)
+SLICE_MASKS = tuple(_const(n, "bool", rank=1, optional=True) for n in ("begin_mask", "end_mask", "squeeze_mask"))
 INDICES = TypeVar("I", ("int32",), ("int32", "int16", "int8", "uint16", "uint8"))
 
 
@@ -255,39 +246,31 @@ def _mil_ops() -> Iterator[OpSchema]:
     yield from _unary("inverse", FLOAT, _value("epsilon", 1e-4))
     yield from _unary("gelu", FLOAT, _text("mode", "EXACT"))
     yield from _unary("clip", FLOAT, _value("alpha"), _value("beta"))
-    yield from _unary("softmax", FLOAT, _int("axis", -1))
+    yield from _unary("softmax", FLOAT, _int("axis", -1), shape="scan")
     yield from _unary("identity", MOVABLE, engine=OFF_ENGINE)
     yield from _unary("band_part", DATA, _int("lower", -1), _int("upper", -1), engine=OFF_ENGINE)
     yield from _unary(
-        "cumsum", NUMBER, _int("axis", 0), _flag("exclusive"), _flag("reverse"), engine=OFF_ENGINE
+        "cumsum", NUMBER, _int("axis", 0), _flag("exclusive"), _flag("reverse"), shape="scan", engine=OFF_ENGINE
     )
     cast_to = TypeVar("R", MOVABLE, MOVABLE, ("fp16", "bool", "int8", "uint8"))
-    yield _mil(
-        "cast", (*X, _text("dtype")), MOVABLE, "R", ane=cast_to.ane, shape="same", extra=(cast_to,)
-    )
+    yield _mil("cast", (*X, _text("dtype")), MOVABLE, "R", ane=cast_to.ane, shape="same", extra=(cast_to,))
     cond = Arg("cond", "tensor", "", ("bool",))
-    yield _mil("select", (cond, *_tensors("a b")), DATA, shape="broadcast")
+    yield _mil("select", (cond, *_tensors("a b")), DATA)
     # reductions
-    yield from _reduce(
-        "reduce_sum reduce_mean reduce_max reduce_min reduce_sum_square reduce_log_sum_exp", NUMBER
-    )
+    yield from _reduce("reduce_sum reduce_mean reduce_max reduce_min reduce_sum_square reduce_log_sum_exp", NUMBER)
     yield from _reduce("reduce_prod", NUMBER, engine=OFF_ENGINE)
     index = TypeVar("I", ("int32",), ("int32", "uint16"))
     arg_args = (*X, _int("axis", -1), _flag("keep_dims"), _text("output_dtype", "int32"))
     for name in ("reduce_argmax", "reduce_argmin"):
-        yield _mil(
-            name, arg_args, NUMBER, "I", engine=OFF_ENGINE, shape="reduce_arg", extra=(index,)
-        )
+        yield _mil(name, arg_args, NUMBER, "I", engine=OFF_ENGINE, shape="reduce_arg", extra=(index,))
     # movement
     yield _mil("reshape", (*X, _ints("shape")), MOVABLE)
     yield _mil("transpose", (*X, _ints("perm")), MOVABLE)
     yield _mil("expand_dims", (*X, _ints("axes")), MOVABLE)
     yield _mil("squeeze", (*X, _ints("axes", True)), MOVABLE)
-    yield _mil("reverse", (*X, _ints("axes", True)), MOVABLE, shape="same")
+    yield _mil("reverse", (*X, _ints("axes", True)), MOVABLE)
     yield _mil("tile", (*X, _ints("reps")), DATA)
-    yield _mil(
-        "pad", (*X, _ints("pad"), _text("mode", "constant"), _value("constant_val", 0.0)), FLOAT
-    )
+    yield _mil("pad", (*X, _ints("pad"), _text("mode", "constant"), _value("constant_val", 0.0)), FLOAT)
     yield _mil("fill", (_ints("shape"), _value("value", 0.0)), DATA)
     yield _mil("concat", (_variadic("values"), _int("axis"), _flag("interleave")), DATA)
     yield _mil("stack", (_variadic("values"), _int("axis")), DATA)
@@ -312,9 +295,7 @@ def _mil_ops() -> Iterator[OpSchema]:
         engine=OFF_ENGINE,
         extra=(INDICES,),
     )
-    yield _mil(
-        "gather_nd", (*X, *where, batch, check), movable, engine=OFF_ENGINE, extra=(INDICES,)
-    )
+    yield _mil("gather_nd", (*X, *where, batch, check), movable, engine=OFF_ENGINE, extra=(INDICES,))
     int_where = (Arg("indices", "tensor", "", ("int32",)),)
     scatter_args = (*_tensors("data updates"), *int_where, _text("mode", "add"), check)
     yield _mil("scatter_nd", scatter_args, NUMBER, engine=OFF_ENGINE)
@@ -338,9 +319,9 @@ def _mil_ops() -> Iterator[OpSchema]:
         _value("epsilon", 1e-5),
     )
     moments = (_value("mean", rank=1), _value("variance", rank=1))
-    yield _mil("batch_norm", (*X, *moments, *affine), FLOAT, shape="same")
+    yield _mil("batch_norm", (*X, *moments, *affine), FLOAT)
     any_affine = (replace(affine[0], rank=-1), replace(affine[1], rank=-1), affine[2])
-    yield _mil("layer_norm", (*X, _ints("axes", True), *any_affine), FLOAT, shape="same")
+    yield _mil("layer_norm", (*X, _ints("axes", True), *any_affine), FLOAT)
 
 
 def _mil_ops_off_cpu() -> Iterator[OpSchema]:
@@ -395,9 +376,7 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("max min", AJ_ANY, *XY, shape="aj_binary")
     yield from _aj("atan2 nextafter", AJ_FLOAT, *XY, shape="aj_binary")
     yield from _aj("and or xor", AJ_BITS, *XY, shape="aj_binary")
-    yield from _aj(
-        "shift_left shift_right_logical shift_right_arithmetic", AJ_INT, *XY, shape="aj_binary"
-    )
+    yield from _aj("shift_left shift_right_logical shift_right_arithmetic", AJ_INT, *XY, shape="aj_binary")
     yield from _aj("eq ne lt le gt ge", AJ_ANY, *XY, result="bool", shape="aj_binary")
     which = Arg("which", "tensor", "", ("bool", "int32"))
     yield from _aj("select_n", AJ_ANY, which, _variadic("cases"))
@@ -405,9 +384,7 @@ def _aj_ops() -> Iterator[OpSchema]:
     # reductions
     yield from _aj("reduce_sum reduce_prod", AJ_NUMBER, *X, *_aj_list("axes"), shape="aj_reduce")
     yield from _aj("reduce_max reduce_min", AJ_ANY, *X, *_aj_list("axes"), shape="aj_reduce")
-    yield from _aj(
-        "reduce_and reduce_or reduce_xor", AJ_BITS, *X, *_aj_list("axes"), shape="aj_reduce"
-    )
+    yield from _aj("reduce_and reduce_or reduce_xor", AJ_BITS, *X, *_aj_list("axes"), shape="aj_reduce")
     index = (TypeVar("I", AJ_INT),)
     yield from _aj(
         "argmax argmin",
@@ -419,8 +396,8 @@ def _aj_ops() -> Iterator[OpSchema]:
         extra=index,
     )
     scan = (*X, *_aj_int("axis"), _flag("reverse", None))
-    yield from _aj("cumsum cumprod cummax cummin", AJ_NUMBER, *scan, shape="same")
-    yield from _aj("cumlogsumexp", AJ_FLOAT, *scan, shape="same")
+    yield from _aj("cumsum cumprod cummax cummin", AJ_NUMBER, *scan, shape="aj_scan")
+    yield from _aj("cumlogsumexp", AJ_FLOAT, *scan, shape="aj_scan")
     # movement
     yield from _aj("reshape", AJ_ANY, *X, *_aj_list("shape"))
     yield from _aj("transpose", AJ_ANY, *X, *_aj_list("perm"))
@@ -429,7 +406,7 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("concatenate", AJ_ANY, _variadic("values"), *_aj_int("dimension"))
     padding = Arg("padding_value", "tensor", "T", rank=0)
     yield from _aj("pad", AJ_ANY, *X, padding, *_aj_list("low high interior"))
-    yield from _aj("rev", AJ_ANY, *X, *_aj_list("dimensions"), shape="same")
+    yield from _aj("rev", AJ_ANY, *X, *_aj_list("dimensions"))
     yield from _aj("iota", AJ_ANY, *_aj_int("dimension"), *_aj_list("shape"))
     starts = Arg("start_indices", "variadic", "", AJ_INT, rank=0)
     yield from _aj("dynamic_slice", AJ_ANY, *X, starts, *_aj_list("slice_sizes"))
@@ -456,14 +433,10 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("select_and_scatter_add", AJ_NUMBER, *select)
     # gather, scatter, sort, random bits
     where = Arg("indices", "tensor", "", AJ_INT)
-    gather = _aj_list(
-        "collapsed_slice_dims offset_dims operand_batching_dims slice_sizes start_index_map"
-    )
+    gather = _aj_list("collapsed_slice_dims offset_dims operand_batching_dims slice_sizes start_index_map")
     gather_rest = (*_aj_list("start_indices_batching_dims"), _value("fill"), _text("mode"))
     yield from _aj("gather", AJ_ANY, *X, where, *gather, *gather_rest)
-    scatter_lists = _aj_list(
-        "inserted_window_dims operand_batching_dims scatter_dims_to_operand_dims"
-    )
+    scatter_lists = _aj_list("inserted_window_dims operand_batching_dims scatter_dims_to_operand_dims")
     scatter_rest = _aj_list("scatter_indices_batching_dims update_window_dims")
     scatter = (*_tensors("x updates"), where, _text("mode"), *scatter_lists, *scatter_rest)
     yield from _aj("scatter scatter_min scatter_max", AJ_ANY, *scatter, shape="aj_scatter")
@@ -471,9 +444,7 @@ def _aj_ops() -> Iterator[OpSchema]:
     mixed = Arg("values", "variadic", "", AJ_ANY)
     sort = (mixed, *_aj_int("dimension num_keys"))
     yield from _aj("sort", AJ_ANY, *sort, result="", shape="aj_same_each", several=True)
-    yield from _aj(
-        "optimization_barrier", AJ_ANY, mixed, result="", shape="aj_same_each", several=True
-    )
+    yield from _aj("optimization_barrier", AJ_ANY, mixed, result="", shape="aj_same_each", several=True)
     yield from _aj("threefry2x32", ("uint32",), *_tensors("k0 k1 x0 x1"), results=("T", "T"))
 
 

@@ -84,11 +84,7 @@ class _Parser:
 
     def expected(self, what: str) -> NoReturn:
         shown = self.token if len(self.token) <= 40 else f"{self.token[:40]}..."
-        self.fail(
-            f"expected {what}, got {shown!r}"
-            if self.token
-            else f"expected {what}, got the end of the text"
-        )
+        self.fail(f"expected {what}, got {shown!r}" if self.token else f"expected {what}, got the end of the text")
 
     def take(self, kind: str, what: str) -> str:
         if self.kind != kind:
@@ -219,9 +215,7 @@ class _Parser:
     ) -> None:
         name, type, at = results[0]
         if len(results) != 1 or operands or set(attributes) != {"val"}:
-            self.fail(
-                "expected const() with one result, no operands, and the attributes name and val", at
-            )
+            self.fail("expected const() with one result, no operands, and the attributes name and val", at)
         value = attributes["val"]
         if value.type != type:
             self.fail(f"expected a value of the declared type {type}, got {value.type}", at)
@@ -254,9 +248,7 @@ class _Parser:
 
     def value(self) -> Value:
         """An SSA name or an inline literal, told apart by what follows a dtype's name."""
-        is_type = self.kind == "name" and (
-            self.token in NUMPY_DTYPES or self.token in ("string", "tensor")
-        )
+        is_type = self.kind == "name" and (self.token in NUMPY_DTYPES or self.token in ("string", "tensor"))
         return self.literal() if is_type and self.token not in self.scope else self.reference()
 
     def reference(self) -> Value:
@@ -303,12 +295,7 @@ class _Parser:
         at = self.start
         fields = self.named(")", self.scalar)
         path, offset = fields.get("path"), fields.get("offset")
-        if (
-            len(fields) != 2
-            or not isinstance(path, str)
-            or not isinstance(offset, int)
-            or isinstance(offset, bool)
-        ):
+        if len(fields) != 2 or not isinstance(path, str) or not isinstance(offset, int) or isinstance(offset, bool):
             self.fail('expected BLOBFILE(path = string("..."), offset = uint64(...))', at)
         return BlobRef(path, offset)
 
@@ -365,9 +352,7 @@ class _Parser:
 
     def integer(self, at: int, token: str, low: int, high: int) -> int:
         if not INTEGER.fullmatch(token) or len(token) > MAX_DIGITS or not low <= int(token) < high:
-            self.fail(
-                f"expected an integer from {low} to {high - 1}, got {token[:MAX_DIGITS]!r}", at
-            )
+            self.fail(f"expected an integer from {low} to {high - 1}, got {token[:MAX_DIGITS]!r}", at)
         return int(token)
 
     def real(self, dtype: str) -> float:
@@ -377,16 +362,10 @@ class _Parser:
             return float(token)
         self.take("number", "a C hex float")
         try:
-            value = (
-                float.fromhex(token)
-                if HEX_FLOAT.match(token) and len(token) <= MAX_DIGITS
-                else np.inf
-            )
+            value = float.fromhex(token) if HEX_FLOAT.match(token) and len(token) <= MAX_DIGITS else np.inf
         except (OverflowError, ValueError):
             value = np.inf
         with np.errstate(all="ignore"):
             if not np.isfinite(np.float64(value).astype(NUMPY_DTYPES[dtype]).astype(np.float64)):
-                self.fail(
-                    f"expected a C hex float that {dtype} holds, got {token[:MAX_DIGITS]!r}", at
-                )
+                self.fail(f"expected a C hex float that {dtype} holds, got {token[:MAX_DIGITS]!r}", at)
         return value

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import ml_dtypes
 import numpy as np
@@ -205,9 +205,7 @@ class Builder:
         self._inputs.append(value)
         return value
 
-    def const(
-        self, value: Literal | BlobRef, dtype: str | Type | None = None, *, name: str = "c"
-    ) -> Value:
+    def const(self, value: Literal | BlobRef, dtype: str | Type | None = None, *, name: str = "c") -> Value:
         """A constant; `dtype` may be left to the value, and is a whole Type for a BlobRef."""
         if isinstance(value, BlobRef):
             if not isinstance(dtype, Type):
@@ -222,9 +220,7 @@ class Builder:
         return self._consts[key]
 
     @overload
-    def op(
-        self, name: str, operands: Mapping[str, Any], *, out: Type, hint: str | None = None
-    ) -> Value: ...
+    def op(self, name: str, operands: Mapping[str, Any], *, out: Type, hint: str | None = None) -> Value: ...
     @overload
     def op(
         self,
@@ -245,13 +241,10 @@ class Builder:
         """Append an operation. One Type gives its Value, a sequence of types a list of Values."""
         schema = OPSET.get(name)
         given = {k: v for k, v in operands.items() if v is not None}
-        dtype = _variable_dtypes(schema, given)
-        bound = {
-            k: self._operand(schema.arg(k) if schema else None, k, v, dtype)
-            for k, v in given.items()
-        }
-        hint = hint or name.removeprefix("aj_")
         types = [out] if isinstance(out, Type) else list(out)
+        dtypes = _variable_dtypes(schema, given, types)
+        bound = {k: self._operand(schema.arg(k) if schema else None, k, v, dtypes) for k, v in given.items()}
+        hint = hint or name.removeprefix("aj_")
         results = [Value(self._unique(hint), t) for t in types]
         self._ops.append(Op(name, bound, tuple(results)))
         return results[0] if isinstance(out, Type) else results
@@ -268,9 +261,7 @@ class Builder:
     def _build(self) -> Function:
         return Function(self._name, tuple(self._inputs), tuple(self._ops), self._outputs)
 
-    def _operand(
-        self, arg: Arg | None, name: str, value: Any, dtypes: Mapping[str, str]
-    ) -> Operand:
+    def _operand(self, arg: Arg | None, name: str, value: Any, dtypes: Mapping[str, str]) -> Operand:
         if isinstance(value, Value):
             return value
         if isinstance(value, (tuple, list)) and _values_in(value):
@@ -278,18 +269,14 @@ class Builder:
         return self._one(arg, name, value, dtypes)
 
     def _one(self, arg: Arg | None, name: str, value: Any, dtypes: Mapping[str, str]) -> Value:
-        return (
-            value
-            if isinstance(value, Value)
-            else self.const(value, _dtype_for(arg, value, dtypes), name=name)
-        )
+        return value if isinstance(value, Value) else self.const(value, _dtype_for(arg, value, dtypes), name=name)
 
     def _unique(self, hint: str) -> str:
         """A valid identifier that the function does not use yet: hint, hint_1, hint_2, ..."""
         base = re.sub(r"\W", "_", hint, flags=re.ASCII) or "_"
         if base[0].isdigit() or base in KEYWORDS:
             base = f"_{base}"
-        name = base
+        name: str = base
         while name in self._names:
             self._names[base] += 1
             name = f"{base}_{self._names[base]}"
@@ -303,7 +290,7 @@ def const_data(value: Literal, dtype: str | None = None) -> tuple[Array | str, T
         return value, Type("string")
     array = np.asarray(value)
     if dtype is None:
-        dtype = MIL_DTYPES.get(_narrow(array).dtype)
+        dtype = MIL_DTYPES.get((array if hasattr(value, "dtype") else _narrow(array)).dtype)
     if dtype not in NUMPY_DTYPES:
         fail(
             "const",
@@ -313,7 +300,7 @@ def const_data(value: Literal, dtype: str | None = None) -> tuple[Array | str, T
     with np.errstate(all="ignore"):
         data = array.astype(NUMPY_DTYPES[dtype], order="C", copy=True)
         if dtype not in FLOAT_DTYPES and not np.array_equal(data, array):
-            fail("const", f"expected a value that {dtype} holds, got {value!r}", MilError)
+            fail("const", f"expected a value that {dtype} holds, got {value!r:.80}", MilError)
     data.flags.writeable = False
     return data, Type(dtype, data.shape)
 
@@ -325,17 +312,21 @@ def _narrow(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def _variable_dtypes(schema: OpSchema | None, operands: Mapping[str, Any]) -> dict[str, str]:
-    """What each type variable is, from the operands that are Values already."""
+def _variable_dtypes(schema: OpSchema | None, operands: Mapping[str, Any], results: list[Type]) -> dict[str, str]:
+    """What each type variable is, from the operands that are Values already, then the results."""
     found: dict[str, str] = {}
-    for arg in schema.args if schema else ():
+    if schema is None:
+        return found
+    for arg in schema.args:
         for value in _values_in(operands.get(arg.name)):
             found.setdefault(arg.var, value.type.dtype)
+    for name, type in zip(schema.results, results):
+        found.setdefault(name, type.dtype)
     return found
 
 
 def _values_in(operand: Any) -> list[Value]:
-    items: Iterable[Any] = operand if isinstance(operand, (tuple, list)) else (operand,)  # pyright: ignore[reportUnknownVariableType]
+    items = cast(Iterable[Any], operand if isinstance(operand, (tuple, list)) else (operand,))
     return [v for v in items if isinstance(v, Value)]
 
 
@@ -345,11 +336,9 @@ def _dtype_for(arg: Arg | None, value: Any, dtypes: Mapping[str, str]) -> str | 
         return None
     if arg.var:
         return dtypes.get(arg.var)
-    if len(arg.dtypes) > 1 and np.asarray(value).size == 0:
-        return arg.dtypes[0]
-    if len(arg.dtypes) > 1:
-        return MIL_DTYPES.get(_narrow(np.asarray(value)).dtype, arg.dtypes[0])
-    return arg.dtypes[0]
+    first, *others = arg.dtypes
+    array = np.asarray(value)
+    return MIL_DTYPES.get(_narrow(array).dtype, first) if others and array.size else first
 
 
 # ---- comparing -----------------------------------------------------------------------------------
@@ -357,9 +346,7 @@ def _dtype_for(arg: Arg | None, value: Any, dtypes: Mapping[str, str]) -> str | 
 
 def same_program(a: Program, b: Program) -> bool:
     """Whether two programs are equal up to the names of values and the places of constants."""
-    return len(a.functions) == len(b.functions) and all(
-        map(_same_function, a.functions, b.functions)
-    )
+    return len(a.functions) == len(b.functions) and all(map(_same_function, a.functions, b.functions))
 
 
 def _same_function(a: Function, b: Function) -> bool:
@@ -384,16 +371,10 @@ def _same_function(a: Function, b: Function) -> bool:
     def same_op(x: Op, y: Op) -> bool:
         xs, ys = list(x.values()), list(y.values())
         reads = len(xs) == len(ys) and all(map(same, xs, ys)) and _form(x) == _form(y)
-        attributes = (
-            all(same(v, y.attributes[k]) for k, v in x.attributes.items()) if reads else False
-        )
+        attributes = all(same(v, y.attributes[k]) for k, v in x.attributes.items()) if reads else False
         return reads and attributes and define(x.results, y.results)
 
-    return (
-        define(a.inputs, b.inputs)
-        and all(map(same_op, a.ops, b.ops))
-        and all(map(same, a.outputs, b.outputs))
-    )
+    return define(a.inputs, b.inputs) and all(map(same_op, a.ops, b.ops)) and all(map(same, a.outputs, b.outputs))
 
 
 def _form(op: Op) -> tuple[Any, ...]:
@@ -410,8 +391,4 @@ def _same_const(x: ConstData, y: ConstData) -> bool:
 
 def _bits(x: Array) -> bytes:
     """The bytes of an array, every NaN alike."""
-    return (
-        np.where(x != x, np.array(np.nan).astype(x.dtype), x).tobytes()
-        if x.dtype.kind in "fV"
-        else x.tobytes()
-    )
+    return np.where(x != x, np.array(np.nan).astype(x.dtype), x).tobytes() if x.dtype.kind in "fV" else x.tobytes()

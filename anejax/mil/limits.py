@@ -1,0 +1,99 @@
+"""What is known of the Neural Engine, as data: sizes, kernels, ports, and why it refuses operations.
+
+Sources, by mark: [sweep] every MIL operation run on an M5 through the engine's C route; [catalog] tables
+of the engine's compiler, measured on M1, M2 and M5 and predicted between; [one] a single project's
+report. Nothing here is a promise of the vendor. opset.py says which operations there are; verify.py
+applies these figures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FAMILIES = ("A13", "A14", "A15", "A16")  # of engines, in order
+FAMILY_OF_CHIP = {"M1": "A13", "M2": "A14", "M3": "A15", "M4": "A16", "M5": "A16"}  # [catalog]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """One engine family's figures [catalog]."""
+
+    max_extent: int  # of the last two axes, and of transposed axes
+    max_contraction: int  # K of a matrix multiplication
+    kernel_width: int  # of a convolution in fp16, unit stride
+    kernel_width_strided: int
+    kernel_height: int
+    pool_window: int
+    port_dtypes: tuple[str, ...]
+    texture_engine: bool  # reflect and replicate padding
+
+
+PORTS = ("fp16", "int8", "uint8", "int16", "uint16")
+LIMITS = {
+    "A13": Limits(16384, 16384, 13, 7, 29, 29, ("fp16", "uint8"), False),
+    "A14": Limits(16384, 16384, 15, 8, 32, 31, PORTS, True),
+    "A15": Limits(16384, 16384, 15, 8, 32, 31, PORTS, True),
+    "A16": Limits(65536, 65536, 15, 8, 32, 31, PORTS, True),
+}
+
+MAX_RANK = 5  # [sweep]; operations with less say so in opset.py
+MAX_CHANNELS = 65536  # of any axis [catalog]
+KERNEL_DEPTH = 16  # of a 3-D convolution [catalog]
+TILE_PRIMES = (2, 3)  # tile factors are products of 2, 3, 4 and 8 [catalog]
+MAX_WEIGHT_BYTES = 1_600_000_000  # 1.5 GB compiled, 3.4 GB failed [one]
+MAX_LOADED_PROGRAMS = 128  # per process [one]; the 129th asks to be compiled again
+MAX_FINITE = 65504.0  # of fp16
+SATURATION = 32768.0  # matmul and conv outputs become inf from here, on every chip [sweep]
+EXACT_SUM = 2048  # reduce_sum accumulates in fp16: larger integers are not exact [sweep]
+EXP_OVERFLOW = 11.09  # exp overflows and softplus gives 0 from here [sweep]
+ROUND_WRONG = 1024  # round is wrong from here [sweep]
+
+COREML_MAX_RANK = 5
+COREML_PORTS = ("fp32", "fp16", "int32")
+
+# Why the engine has no such operation, and what to write instead; "" when there is nothing.
+REFUSED: dict[str, tuple[str, str]] = {
+    "acos": ("not implemented on any chip [sweep]", "pi/2 - asin"),
+    "asin": ("not implemented on any chip [sweep]", "a polynomial times sqrt(1 - |x|)"),
+    "atanh": ("not implemented on any chip [sweep]", "0.5 * (log(1 + x) - log(1 - x))"),
+    "band_part": ("not implemented [sweep]", "multiply by a constant mask"),
+    "cosh": ("not implemented on any chip [sweep]", "0.5 * (exp(x) + exp(-x))"),
+    "cumsum": ("not implemented on this route [sweep]", "matmul with a constant triangle"),
+    "gather": ("not implemented on this route [sweep]", "matmul with a one-hot matrix, slices"),
+    "gather_nd": ("not implemented on this route [sweep]", "matmul with a one-hot matrix, slices"),
+    "identity": ("does not compile [sweep]", "mul by 1"),
+    "logical_and": ("not implemented on any chip [sweep]", "mul of 0 and 1"),
+    "logical_or": ("not implemented on any chip [sweep]", "maximum of 0 and 1"),
+    "logical_xor": ("not implemented on any chip [sweep]", "not_equal of 0 and 1"),
+    "mod": ("not implemented on any chip [sweep]", "x - floor(x / y) * y"),
+    "reduce_argmax": ("not implemented on this route [sweep]", "reduce_min of select(x == max, iota, big), to 2048"),
+    "reduce_argmin": ("not implemented on this route [sweep]", "reduce_argmax of -x"),
+    "reduce_prod": ("not implemented on any chip [sweep]", "pairwise products of halves"),
+    "scatter_nd": ("not implemented on any chip [sweep]", "matmul with a one-hot matrix"),
+    "sinh": ("not implemented on any chip [sweep]", "0.5 * (exp(x) - exp(-x))"),
+    "tan": ("not implemented on any chip [sweep]", "sin / cos (A15 on), after range reduction"),
+}
+
+# Numerics that a legalizer should know: operation -> what its result is off by [sweep].
+NUMERICS: dict[str, str] = {
+    "atan": "error up to 1.9e-2, 0.04 to 0.12 near the seams of its table",
+    "ceil": "a following mul by a scalar constant loses the scale",
+    "cos": "wants a reduced argument; error 0.04 to 0.12 outside its table",
+    "erf": "error about 7e-4",
+    "exp": f"overflows above {EXP_OVERFLOW}",
+    "floor": "a following mul by a scalar constant loses the scale",
+    "gelu": "a table of 33 knots: error up to 5.9e-3, and gelu(0) is -5.4e-4",
+    "log": "log(0) is about -45440",
+    "matmul": f"inf from |y| >= {SATURATION:.0f}",
+    "conv": f"inf from |y| >= {SATURATION:.0f}",
+    "reduce_sum": f"narrow accumulation: integers are exact to {EXACT_SUM}",
+    "reduce_mean": f"narrow accumulation: integers are exact to {EXACT_SUM}",
+    "round": f"wrong from |x| >= {ROUND_WRONG}; a following mul by a scalar constant loses the scale",
+    "rsqrt": "relative error about 1e-3",
+    "sigmoid": "a table of 33 knots: error up to 3.4e-3",
+    "silu": "relative error up to 1e-2",
+    "sin": "wants a reduced argument; error 0.04 to 0.12 outside its table",
+    "softplus": f"0 from {EXP_OVERFLOW}",
+    "sqrt": "relative error about 4e-4",
+    "tanh": "a table of 33 knots: error up to 1.7e-3",
+}

@@ -1,0 +1,220 @@
+"""Whether a Program is right for a target: schema, dtypes, SSA form, shapes, and the target's limits.
+
+A VerifyError names the operation, what was expected and what came. The rules of single operations are
+elsewhere: dtypes and operands in opset.py, shapes in shapes.py and shapes_aj.py, the engine's own
+restrictions in engine.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from anejax.errors import VerifyError, fail
+from anejax.mil import engine, limits, shapes, shapes_aj
+from anejax.mil.opset import OPSET, TARGETS, Arg, OpSchema
+from anejax.mil.program import NUMPY_DTYPES, BlobRef, Function, Op, Program, Type, Value
+from anejax.mil.view import View
+
+RULES = shapes.RULES | shapes_aj.RULES
+STATED_DTYPE = {"cast": "dtype", "reduce_argmax": "output_dtype", "reduce_argmin": "output_dtype"}
+
+
+def verify(program: Program, target: str, family: str = "A16") -> None:
+    """Raise VerifyError unless `program` is right for `target`: cpu, coreml or ane (of a chip family)."""
+    if target not in TARGETS:
+        fail("verify", f"expected a target of {', '.join(TARGETS)}, got {target!r}", VerifyError)
+    if family not in limits.LIMITS:
+        fail("verify", f"expected a family of {', '.join(limits.LIMITS)}, got {family!r}", VerifyError)
+    names = [f.name for f in program.functions]
+    if "main" not in names or len({*names}) != len(names):
+        fail("program", f"expected distinct functions, one of them main, got {', '.join(names)}", VerifyError)
+    for function in program.functions:
+        _Checker(function, names, target, family).check()
+
+
+class _Checker:
+    """Checks one function, statement by statement."""
+
+    def __init__(self, function: Function, functions: Sequence[str], target: str, family: str) -> None:
+        self.function = function
+        self.functions = functions
+        self.target = target
+        self.family = family
+        self.defined: set[Value] = set()
+        self.names: set[str] = set()
+
+    def check(self) -> None:
+        for value in self.function.inputs:
+            self.define("input", value)
+        for op in self.function.ops:
+            self.statement(op)
+        for value in self.function.outputs:
+            self.use("output", value)
+        if self.target != "cpu":
+            self.check_borders()
+
+    # ---- SSA
+
+    def define(self, op: str, value: Value) -> None:
+        if value in self.defined or value.name in self.names or value.const is not None:
+            fail(op, f"expected a value that is new, got {value}", VerifyError)
+        self.defined.add(value)
+        self.names.add(value.name)
+        self.check_type(op, value)
+
+    def use(self, op: str, value: Value) -> None:
+        if value.const is None and value not in self.defined:
+            fail(op, f"expected a value defined before, got {value}", VerifyError)
+        if value.const is not None:
+            self.check_constant(op, value)
+
+    # ---- statements
+
+    def statement(self, op: Op) -> None:
+        schema = OPSET.get(op.name)
+        if schema is None:
+            fail(op.name, "expected an operation of the table (anejax/mil/opset.py)", VerifyError)
+        if self.target not in schema.targets:
+            fail(op.name, f"not an operation of target {self.target}{_reason(op.name, self.target)}", VerifyError)
+        if op.attributes:
+            fail(op.name, f"expected no attributes, got {', '.join(sorted(op.attributes))}", VerifyError)
+        for value in op.values():
+            self.use(op.name, value)
+        self.check_operands(op, schema)
+        bound = self.check_dtypes(op, schema)
+        self.check_results(op, schema, bound)
+        for value in op.results:
+            self.define(op.name, value)
+        if self.target == "ane":
+            engine.check(View(op, schema), self.family)
+        elif self.target == "coreml":
+            engine.check_mil(View(op, schema))
+
+    def check_operands(self, op: Op, schema: OpSchema) -> None:
+        known = {a.name for a in schema.args}
+        for name in sorted(op.operands):
+            if name not in known:
+                fail(op.name, f"expected the operands {', '.join(sorted(known))}, got {name}", VerifyError)
+        for arg in schema.args:
+            if arg.name in op.operands:
+                self.check_operand(op, arg)
+            elif not arg.optional:
+                fail(op.name, f"expected the operand {arg.name}, got none", VerifyError)
+
+    def check_operand(self, op: Op, arg: Arg) -> None:
+        operand = op.operands[arg.name]
+        if isinstance(operand, tuple) != (arg.kind == "variadic"):
+            wanted = "a list of values" if arg.kind == "variadic" else "one value"
+            fail(op.name, f"expected {wanted} for {arg.name}", VerifyError)
+        for value in operand if isinstance(operand, tuple) else (operand,):
+            if arg.kind in ("const", "function") and value.const is None:
+                fail(op.name, f"expected {arg.name} to be a constant, got {value}", VerifyError)
+            if arg.kind == "function" and value.const not in self.functions:
+                fail(op.name, f"expected {arg.name} to name a function, got {value.const!r}", VerifyError)
+            if arg.rank >= 0 and value.type.rank != arg.rank:
+                fail(op.name, f"expected {arg.name} to have rank {arg.rank}, got {value.type}", VerifyError)
+
+    def check_dtypes(self, op: Op, schema: OpSchema) -> dict[str, str]:
+        """The dtype that each type variable has here."""
+        bound: dict[str, str] = {}
+        for arg in schema.args:
+            operand = op.operands.get(arg.name, ())
+            for value in operand if isinstance(operand, tuple) else (operand,):
+                self.check_dtype(op, schema, arg.name, value.type, arg.var, arg.dtypes, bound)
+        return bound
+
+    def check_dtype(
+        self,
+        op: Op,
+        schema: OpSchema,
+        what: str,
+        type: Type,
+        var: str,
+        dtypes: tuple[str, ...],
+        bound: dict[str, str],
+    ) -> None:
+        variable = schema.type_var(var)
+        if variable is not None:
+            dtypes = (bound[var],) if var in bound else variable.on(self.target)
+            bound.setdefault(var, type.dtype)
+        if type.dtype not in dtypes:
+            wanted = " or ".join(dtypes)
+            fail(op.name, f"expected {what} to be {wanted} for target {self.target}, got {type}", VerifyError)
+
+    def check_results(self, op: Op, schema: OpSchema, bound: dict[str, str]) -> None:
+        rule = RULES.get(schema.shape)
+        if rule is None:
+            fail(op.name, f"no shape rule called {schema.shape}", VerifyError)
+        view = View(op, schema)
+        expected = rule(view)
+        if len(op.results) != len(expected):
+            fail(op.name, f"expected {len(expected)} results, got {len(op.results)}", VerifyError)
+        for i, (result, shape) in enumerate(zip(op.results, expected)):
+            dtype = schema.results[min(i, len(schema.results) - 1)]
+            if not dtype:  # each result is of its own value's dtype
+                dtype = view.values("values")[i].type.dtype
+            if schema.type_var(dtype) is not None:
+                self.check_dtype(op, schema, "the result", result.type, dtype, (), bound)
+            elif result.type.dtype != dtype:
+                fail(op.name, f"expected a result of dtype {dtype}, got {result}", VerifyError)
+            if result.type.shape != shape:
+                dims = ", ".join(map(str, shape))
+                view.expect(False, f"a result of shape [{dims}], not {result}")
+        self.check_stated_dtype(view)
+
+    def check_stated_dtype(self, view: View) -> None:
+        """The dtype that a string operand states; the widths of a bit cast."""
+        op, result = view.op, view.op.results[0].type.dtype if view.op.results else ""
+        if op.name in STATED_DTYPE and view.text(STATED_DTYPE[op.name]) != result:
+            stated = view.text(STATED_DTYPE[op.name])
+            fail(op.name, f"expected a result of dtype {stated}, as stated, got {op.results[0]}", VerifyError)
+        if op.name == "aj_bitcast_convert_type":
+            width, wanted = (NUMPY_DTYPES[d].itemsize for d in (result, view.type("x").dtype))
+            view.expect(width == wanted, f"dtypes of equal width, not {op.results[0]}")
+
+    # ---- targets other than cpu
+
+    def check_type(self, op: str, value: Value) -> None:
+        if self.target == "cpu":
+            return
+        rank = limits.MAX_RANK if self.target == "ane" else limits.COREML_MAX_RANK
+        if value.type.rank > rank:
+            fail(op, f"expected rank at most {rank} for target {self.target}, got {value}", VerifyError)
+        if 0 in value.type.shape:
+            fail(op, f"expected no axis of size 0 for target {self.target}, got {value}", VerifyError)
+        if self.target == "ane":
+            engine.check_extent(op, value, self.family)
+
+    def check_constant(self, op: str, value: Value) -> None:
+        """Outside the CPU device, infinities and NaN have no literal."""
+        data = value.const
+        if self.target == "cpu":
+            if isinstance(data, BlobRef):
+                fail(op, f"expected constants written out for target cpu, got a BLOBFILE for {value}", VerifyError)
+        elif isinstance(data, np.ndarray) and not np.isfinite(data.astype(np.float64)).all():
+            fail(op, f"expected finite constants for target {self.target}, got {value}", VerifyError)
+
+    def check_borders(self) -> None:
+        """Inputs and outputs: what a port can be, and outputs that an operation made."""
+        engine_ports = limits.LIMITS[self.family].port_dtypes
+        dtypes = engine_ports if self.target == "ane" else limits.COREML_PORTS
+        inputs, outputs = self.function.inputs, self.function.outputs
+        for value in (*inputs, *outputs):
+            if value.type.dtype not in dtypes or value.type.rank == 0:
+                wanted = " or ".join(dtypes)
+                fail("port", f"expected {wanted} of rank 1 or more for target {self.target}, got {value}", VerifyError)
+        made = {r for op in self.function.ops for r in op.results}
+        for value in outputs:
+            if value not in made:
+                fail(
+                    "output", f"expected the result of an operation for target {self.target}, got {value}", VerifyError
+                )
+        if not outputs or len({*outputs}) != len(outputs):
+            fail("output", f"expected distinct outputs, at least one, for target {self.target}", VerifyError)
+
+
+def _reason(op: str, target: str) -> str:
+    why, instead = limits.REFUSED.get(op, ("", "")) if target == "ane" else ("", "")
+    return f": {why}" + (f"; write {instead}" if instead else "") if why else ""
