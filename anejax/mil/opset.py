@@ -80,7 +80,7 @@ class OpSchema:
     types: tuple[TypeVar, ...]
     results: tuple[str, ...]
     variadic_results: bool = False  # any number of results, all as results[0]; "" there: as declared
-    shape: str = ""  # the family of the shape rule, or the operation's own name
+    shape: str = ""  # the family of the shape rule, where the operation has none of its own
     targets: tuple[str, ...] = TARGETS
     engine: Engine | None = None
 
@@ -255,7 +255,7 @@ def _mil_ops() -> Iterator[OpSchema]:
     cast_to = TypeVar("R", MOVABLE, MOVABLE, ("fp16", "bool", "int8", "uint8"))
     yield _mil("cast", (*X, _text("dtype")), MOVABLE, "R", ane=cast_to.ane, shape="same", extra=(cast_to,))
     cond = Arg("cond", "tensor", "", ("bool",))
-    yield _mil("select", (cond, *_tensors("a b")), DATA)
+    yield _mil("select", (cond, *_tensors("a b")), DATA, shape="broadcast")
     # reductions
     yield from _reduce("reduce_sum reduce_mean reduce_max reduce_min reduce_sum_square reduce_log_sum_exp", NUMBER)
     yield from _reduce("reduce_prod", NUMBER, engine=OFF_ENGINE)

@@ -1,4 +1,4 @@
-"""Result shapes of MIL's own operations, by the family that opset.py names in `shape`."""
+"""Result shapes of MIL's own operations, by its name or by the family that opset.py gives it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from anejax.mil.view import Rule, Shape, View
 
 PAD_TYPES = ("valid", "custom", "same", "same_lower")
 PAD_MODES = ("constant", "reflect", "replicate")
+GELU_MODES = ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION")
 SCATTER_MODES = ("add", "div", "max", "min", "mul", "sub", "update")
 
 
@@ -289,10 +290,16 @@ def _positive(v: View, shape: Shape) -> Shape:
 
 
 def batch_norm(v: View) -> list[Shape]:
+    """One statistic for each channel, axis 1."""
     v.expect(v.type("x").rank > 1, "x [N, C, ...]")
-    channels = (v.shape("x")[1],)
-    for name in ("mean", "variance", "gamma", "beta"):
-        v.expect(not v.has(name) or v.shape(name) == channels, f"{name} of {channels[0]} elements")
+    channels = v.shape("x")[1]
+    for name in ("mean", "variance", "gamma", "beta", "alpha"):
+        v.expect(not v.has(name) or v.shape(name) == (channels,), f"{name} of {channels} elements")
+    return same(v)
+
+
+def gelu(v: View) -> list[Shape]:
+    v.text("mode", GELU_MODES)
     return same(v)
 
 
@@ -309,6 +316,6 @@ RULES: dict[str, Rule] = {
     for rule in (
         same, broadcast, select, reduce, reduce_arg, reverse, scan, reshape, transpose, expand_dims, squeeze,
         tile, pad, fill, concat, stack, split, slice_by_size, slice_by_index, gather, gather_nd, scatter_nd,
-        matmul, conv, conv_transpose, pool, batch_norm, layer_norm,
+        matmul, conv, conv_transpose, pool, batch_norm, layer_norm, gelu,
     )
-}  # fmt: skip
+} | {"prelu": batch_norm, "instance_norm": batch_norm}  # fmt: skip

@@ -144,7 +144,7 @@ class _Checker:
             fail(op.name, f"expected {what} to be {wanted} for target {self.target}, got {type}", VerifyError)
 
     def check_results(self, op: Op, schema: OpSchema, bound: dict[str, str]) -> None:
-        rule = RULES.get(schema.shape)
+        rule = RULES.get(op.name) or RULES.get(schema.shape)
         if rule is None:
             fail(op.name, f"no shape rule called {schema.shape}", VerifyError)
         view = View(op, schema)
