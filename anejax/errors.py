@@ -68,6 +68,10 @@ class MilError(AnejaxError):
     """Something is wrong with a MIL program."""
 
 
+class MissingDependencyError(AnejaxError, ImportError):
+    """An optional package is not installed; the message says how to get it."""
+
+
 class ParseError(MilError):
     """MIL text does not follow the grammar; the message starts with `line:column`."""
 

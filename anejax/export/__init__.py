@@ -1,0 +1,1 @@
+"""Programs for other hosts than this library's own devices."""

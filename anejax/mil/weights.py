@@ -1,0 +1,74 @@
+"""The container of constants outside the text (`BLOBFILE`): MIL Blob Storage, version 2.
+
+    0    u32 number of blobs, u32 version, zeros up to 64
+    d    u32 magic, u32 dtype code, u64 payload bytes, u64 payload offset, zeros up to d + 64
+    ...  payload, row-major, little-endian, padded to 64 bytes; then the next descriptor
+
+A BLOBFILE's offset is that of the descriptor d, the first being at 64.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+import numpy as np
+
+from anejax.errors import MilError, fail
+from anejax.mil.program import MIL_DTYPES, NUMPY_DTYPES, Array, BlobRef, Type
+
+ALIGNMENT = 64
+VERSION = 2
+MAGIC = 0xDEADBEEF
+HEADER = struct.Struct("<II56x")
+DESCRIPTOR = struct.Struct("<IIQQ40x")
+DTYPE_CODES = {"fp16": 1, "fp32": 2, "uint8": 3, "int8": 4}
+
+
+class WeightWriter:
+    """Collects arrays; `add` tells where each one's descriptor will be, `contents` is the file."""
+
+    def __init__(self, path: str = "@model_path/weights.bin") -> None:
+        self.path = path
+        self._chunks: list[bytes] = []
+        self._end = HEADER.size
+        self._count = 0
+
+    def add(self, array: Array) -> BlobRef:
+        dtype = MIL_DTYPES.get(array.dtype, "")
+        if dtype not in DTYPE_CODES:
+            fail("weights", f"expected {' or '.join(DTYPE_CODES)}, got {array.dtype}", MilError)
+        payload = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        offset = self._end
+        descriptor = DESCRIPTOR.pack(MAGIC, DTYPE_CODES[dtype], len(payload), offset + DESCRIPTOR.size)
+        padding = bytes(-len(payload) % ALIGNMENT)
+        self._chunks.append(descriptor + payload + padding)
+        self._end += len(self._chunks[-1])
+        self._count += 1
+        return BlobRef(self.path, offset)
+
+    def contents(self) -> bytes:
+        return HEADER.pack(self._count, VERSION) + b"".join(self._chunks)
+
+
+def write_weights(arrays: Iterable[Array]) -> tuple[bytes, list[int]]:
+    """A container of `arrays`, and the offset of each one's descriptor."""
+    writer = WeightWriter()
+    offsets = [writer.add(array).offset for array in arrays]
+    return writer.contents(), offsets
+
+
+def read_weight(contents: bytes, offset: int, type: Type) -> Array:
+    """The array of `type` whose descriptor is at `offset`; every field is checked first."""
+    if len(contents) < HEADER.size or HEADER.unpack_from(contents)[1] != VERSION:
+        fail("weights", f"expected a header of version {VERSION}, got {contents[:8]!r}", MilError)
+    if offset % ALIGNMENT or not HEADER.size <= offset <= len(contents) - DESCRIPTOR.size:
+        fail("weights", f"expected a descriptor's offset, a multiple of {ALIGNMENT}, got {offset}", MilError)
+    magic, code, nbytes, start = DESCRIPTOR.unpack_from(contents, offset)
+    if magic != MAGIC:
+        fail("weights", f"expected a descriptor at {offset}, got {magic:#010x}", MilError)
+    if code != DTYPE_CODES.get(type.dtype) or nbytes != type.nbytes:
+        fail("weights", f"expected {type} of {type.nbytes} bytes, got dtype code {code}, {nbytes} bytes", MilError)
+    if start < offset + DESCRIPTOR.size or start + nbytes > len(contents):
+        fail("weights", f"expected the payload inside {len(contents)} bytes, got {start} + {nbytes}", MilError)
+    return np.frombuffer(contents, NUMPY_DTYPES[type.dtype], type.size, start).reshape(type.shape)
