@@ -41,7 +41,7 @@ class TrainBatches:
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= len(self.images):
-            raise ValueError(f"[batches] expected a batch of 1 to {len(self.images)} images, got {self.batch}.")
+            raise BatchError(f"[batches] expected a batch of 1 to {len(self.images)} images, got {self.batch}.")
 
     def __len__(self) -> int:
         return len(self.images) // self.batch

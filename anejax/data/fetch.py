@@ -57,6 +57,8 @@ def download(url: str, path: Path, size: int, digest: str, progress: Progress) -
             _copy(answer, to, size, lambda done: progress(path.name, done, size))
         check_file(part, size, digest)
         os.replace(part, path)
+    except urllib.error.HTTPError as err:
+        raise FetchError(f"HTTP {err.code} {err.reason}") from err
     except urllib.error.URLError as err:
         raise FetchError(str(err.reason)) from err
     except (OSError, http.client.HTTPException) as err:
