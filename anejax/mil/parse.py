@@ -43,6 +43,7 @@ TOKEN = re.compile(
     re.VERBOSE | re.ASCII,
 )
 UNESCAPED = {"\\\\": "\\", '\\"': '"', "\\n": "\n", "\\t": "\t"}
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 INTEGER = re.compile(r"-?[0-9]+")
 HEX_FLOAT = re.compile(r"-?0[xX]")
 
@@ -60,6 +61,8 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.scope: dict[str, Value] = {}
+        self.taken: set[str] = set()
+        self.literals = 0
         self.end = 0
         self.counted, self.lines = 0, 1  # lines are counted as statements come, which stays linear
         self.advance()
@@ -288,7 +291,16 @@ class _Parser:
         self.mark("(")
         data = self.blob() if self.at("BLOBFILE") else self.data(type)
         self.mark(")")
-        return Value("", type, data)
+        return Value(self.fresh(), type, data)
+
+    def fresh(self) -> str:
+        """A name for an inline literal that occurs nowhere in the text."""
+        if not self.taken:
+            self.taken.update(IDENTIFIER.findall(self.text))
+        while (name := f"c{self.literals}") in self.taken:
+            self.literals += 1
+        self.literals += 1
+        return name
 
     def blob(self) -> BlobRef:
         self.mark("BLOBFILE", "(")
