@@ -1,0 +1,6 @@
+#include "fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  anesdk::test::fuzz_text({reinterpret_cast<const char*>(data), size});
+  return 0;
+}

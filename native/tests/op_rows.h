@@ -1,0 +1,149 @@
+// One legal statement, or more, for every shape rule of the dialect. Short forms: see print.h.
+#pragma once
+
+namespace anesdk::test {
+
+struct OpRow {
+  const char* inputs;
+  const char* statement;
+  const char* outputs = "o";
+};
+
+inline constexpr OpRow kOpRows[] = {
+    // MIL's own: elementwise, normalisation, reductions
+    {"fp32[4,1] x, fp32[3] y", "fp32[4,3] o = add(x = x, y = y)"},
+    {"int32[0,3] x, int32 y", "int32[0,3] o = floor_div(x = x, y = y)"},
+    {"fp16[4] x", "bool[4] o = less(x = x, y = fp16(0x1p+0))"},
+    {"bool[4,1] c, fp32[4,3] a, fp32 b", "fp32[4,3] o = select(a = a, b = b, cond = c)"},
+    {"fp32[2] x", "fp32[2] o = exp(x = x)"},
+    {"fp16[2] x", "fp16[2] o = rsqrt(epsilon = fp16(0x1p-10), x = x)"},
+    {"fp32[2] x", "fp32[2] o = gelu(mode = string(\"TANH_APPROXIMATION\"), x = x)"},
+    {"fp32[2] x", "fp32[2] o = clip(alpha = fp32(-0x1p+0), beta = fp32(0x1p+0), x = x)"},
+    {"fp32[2,3] x", "fp32[2,3] o = softmax(axis = int32(-2), x = x)"},
+    {"fp32[2,3] x", "fp32[2,3] o = cumsum(axis = int32(1), exclusive = bool(false), reverse = bool(true), x = x)"},
+    {"fp32[2] x", "int32[2] o = cast(dtype = string(\"int32\"), x = x)"},
+    {"fp32[3,3] x", "fp32[3,3] o = band_part(lower = int32(-1), upper = int32(0), x = x)"},
+    {"fp32[2,3,4] x", "fp32[2,3,4] o = reverse(axes = {0,-1}, x = x)"},
+    {"fp32[2,3,4] x",
+     "fp32[2,3,4] o = batch_norm(epsilon = fp32(0x1p-10), mean = fp32[3]([0x0p+0,0x0p+0,0x0p+0]), "
+     "variance = fp32[3]([0x1p+0,0x1p+0,0x1p+0]), x = x)"},
+    {"fp32[2,2] x", "fp32[2,2] o = layer_norm(axes = {-1}, beta = fp32[2]([0x0p+0,0x0p+0]), x = x)"},
+    {"fp32[2,3] x", "fp32[2] o = reduce_sum(axes = {1}, keep_dims = bool(false), x = x)"},
+    {"fp32[2,3] x", "fp32[2,1] o = reduce_max(axes = {-1}, keep_dims = bool(true), x = x)"},
+    {"fp32[2,3] x", "fp32 o = reduce_mean(x = x)"},
+    {"fp32[2,3] x", "int32[2] o = reduce_argmax(axis = int32(1), keep_dims = bool(false), x = x)"},
+    // MIL's own: movement
+    {"fp32[2,3] x", "fp32[6] o = reshape(shape = {-1}, x = x)"},
+    {"fp32[2,3] x", "fp32[2,3,1] o = reshape(shape = {2,3,1}, x = x)"},
+    {"fp32[0,4] x", "fp32[0,2,2] o = reshape(shape = {0,2,2}, x = x)"},
+    {"fp32[2,3,4] x", "fp32[4,2,3] o = transpose(perm = {2,0,1}, x = x)"},
+    {"fp32[2,3] x", "fp32[1,2,3,1] o = expand_dims(axes = {0,-1}, x = x)"},
+    {"fp32[1,2,1] x", "fp32[2,1] o = squeeze(axes = {0}, x = x)"},
+    {"fp32[1,2,1] x", "fp32[2] o = squeeze(x = x)"},
+    {"fp32[2,3] x", "fp32[4,3] o = tile(reps = {2,1}, x = x)"},
+    {"fp32[2,3] x", "fp32[2,6] o = pad(constant_val = fp32(0x0p+0), mode = string(\"constant\"), pad = {1,2}, x = x)"},
+    {"fp32[2,3] x", "fp32[2,7] o = pad(mode = string(\"reflect\"), pad = {0,0,2,2}, x = x)"},
+    {"", "fp32[2,3] o = fill(shape = {2,3}, value = fp32(0x1p+0))"},
+    {"fp32[2,3] x, fp32[2,1] y", "fp32[2,4] o = concat(axis = int32(-1), interleave = bool(false), values = (x, y))"},
+    {"fp32[2] x, fp32[2] y", "fp32[2,2] o = stack(axis = int32(0), values = (x, y))"},
+    {"fp32[4,2] x", "fp32[2,2] o, fp32[2,2] p = split(axis = int32(0), num_splits = int32(2), x = x)"},
+    {"fp32[4] x", "fp32[1] o, fp32[3] p = split(axis = int32(0), split_sizes = {1,3}, x = x)"},
+    {"fp32[4,4] x", "fp32[2,3] o = slice_by_size(begin = {1,1}, size = {2,-1}, x = x)"},
+    {"fp32[8,4] x",
+     "fp32[4,4] o = slice_by_index(begin = {0,0}, end = {0,0}, end_mask = tensor<bool, [2]>([true, "
+     "true]), stride = {2,1}, x = x)"},
+    {"fp32[8,4] x",
+     "fp32[8] o = slice_by_index(begin = {7,-1}, end = {0,0}, end_mask = tensor<bool, [2]>([true, "
+     "false]), squeeze_mask = tensor<bool, [2]>([false, true]), stride = {-1,1}, x = x)"},
+    {"fp32[5,3] x, int32[2,2] i", "fp32[2,2,3] o = gather(axis = int32(0), indices = i, x = x)"},
+    {"fp32[5,3] x, int32[7,2] i", "fp32[7] o = gather_nd(indices = i, x = x)"},
+    {"fp32[5,3] d, int32[2,1] i, fp32[2,3] u", "fp32[5,3] o = scatter_nd(data = d, indices = i, updates = u)"},
+    // MIL's own: windows
+    {"fp32[2,1,4,8] x, fp32[3,16,8] y",
+     "fp32[2,3,4,16] o = matmul(transpose_x = bool(false), transpose_y = bool(true), x = x, y = y)"},
+    {"fp32[8,4] x, fp32[8,2] y",
+     "fp32[4,2] o = matmul(transpose_x = bool(true), transpose_y = bool(false), x = x, y = y)"},
+    {"fp32[2,4,9,9] x, fp32[6,2,3,3] w",
+     "fp32[2,6,5,3] o = conv(dilations = {1,2}, groups = int32(2), pad = {1,1,0,1}, pad_type = string(\"custom\"), "
+     "strides = {2,2}, weight = w, x = x)"},
+    {"fp32[2,4,9] x, fp32[6,4,3] w, fp32[6] b",
+     "fp32[2,6,5] o = conv(bias = b, pad_type = string(\"same\"), strides = {2}, weight = w, x = x)"},
+    {"fp32[2,4,5] x, fp32[4,3,3] w",
+     "fp32[2,6,9] o = conv_transpose(groups = int32(2), pad = {1,1}, pad_type = string(\"custom\"), strides = {2}, "
+     "weight = w, x = x)"},
+    {"fp32[2,4,8,8] x",
+     "fp32[2,4,4,4] o = max_pool(kernel_sizes = {2,2}, pad_type = string(\"valid\"), strides = {2,2}, x = x)"},
+    {"fp32[2,4,7] x",
+     "fp32[2,4,4] o = avg_pool(ceil_mode = bool(true), kernel_sizes = {2}, pad_type = string(\"valid\"), "
+     "strides = {2}, x = x)"},
+    // aj_: elementwise, reductions, movement
+    {"uint8[2] x", "uint8[2] o = aj_neg(x = x)"},
+    {"fp64[2,3] x, fp64 y", "fp64[2,3] o = aj_add(x = x, y = y)"},
+    {"bf16[2] x, int32 y", "bf16[2] o = aj_pow(x = x, y = y)"},
+    {"int64[2] x, int64[2] y", "bool[2] o = aj_lt(x = x, y = y)"},
+    {"fp32[2] x", "bool[2] o = aj_is_finite(x = x)"},
+    {"fp32[2] x", "fp32[2] o = aj_integer_pow(x = x, y = int32(3))"},
+    {"bool[2] w, fp32[2] a, fp32[2] b", "fp32[2] o = aj_select_n(cases = (a, b), which = w)"},
+    {"int32 w, fp32[2] a", "fp32[2] o = aj_select_n(cases = (a, a, a), which = w)"},
+    {"fp32[2] x, fp32 l", "fp32[2] o = aj_clamp(max = x, min = l, x = x)"},
+    {"fp32[2] x", "int8[2] o = aj_convert_element_type(x = x)"},
+    {"fp32[2] x", "uint32[2] o = aj_bitcast_convert_type(x = x)"},
+    {"fp32[2,3] x", "fp32[3] o = aj_reduce_sum(axes = {0}, x = x)"},
+    {"bool[2,3] x", "bool o = aj_reduce_and(axes = {1,0}, x = x)"},
+    {"fp32[2,3] x", "int64[2] o = aj_argmax(axis = int32(1), x = x)"},
+    {"fp32[2,3] x", "fp32[2,3] o = aj_cumsum(axis = int32(1), reverse = bool(false), x = x)"},
+    {"fp32[2,3] x", "fp32[2,3] o = aj_cumlogsumexp(axis = int32(0), reverse = bool(true), x = x)"},
+    {"fp32[2,3] x", "fp32[3,2] o = aj_reshape(shape = {3,2}, x = x)"},
+    {"bool[2,3] x", "bool[3,2] o = aj_transpose(perm = {1,0}, x = x)"},
+    {"fp32[1,3] x", "fp32[4,2,3] o = aj_broadcast_in_dim(broadcast_dimensions = {1,2}, shape = {4,2,3}, x = x)"},
+    {"fp32 x", "fp32[2] o = aj_broadcast_in_dim(broadcast_dimensions = {}, shape = {2}, x = x)"},
+    {"fp32[9,3] x", "fp32[4,0] o = aj_slice(limit_indices = {8,1}, start_indices = {1,1}, strides = {2,1}, x = x)"},
+    {"fp32[2,3] x, fp32[0,3] y", "fp32[2,3] o = aj_concatenate(dimension = int32(0), values = (x, y))"},
+    {"fp32[4] x, fp32 v", "fp32[9] o = aj_pad(high = {3}, interior = {1}, low = {-1}, padding_value = v, x = x)"},
+    {"fp32[4] x", "fp32[4] o = aj_rev(dimensions = {0}, x = x)"},
+    {"", "bf16[2,3] o = aj_iota(dimension = int32(1), shape = {2,3})"},
+    {"fp32[4] x", "fp32[4] o = aj_copy(x = x)"},
+    // aj_: linear algebra and windows
+    {"fp32[2,3,4] x, fp32[4,2,5] y",
+     "fp32[2,3,5] o = aj_dot_general(x = x, x_batch = {0}, x_contracting = {2}, y = y, "
+     "y_batch = {1}, y_contracting = {0})"},
+    {"fp16[3] x, fp16[4] y",
+     "fp32[3,4] o = aj_dot_general(x = x, x_batch = {}, x_contracting = {}, y = y, y_batch = {}, "
+     "y_contracting = {})"},
+    {"fp32[2,9,9,4] x, fp32[3,3,2,6] w",
+     "fp32[2,5,8,6] o = aj_conv_general_dilated(batch_group_count = int32(1), feature_group_count = int32(2), "
+     "lhs_dilation = {1,1}, lhs_spec = {0,3,1,2}, out_spec = {0,3,1,2}, padding = {1,1,-1,2}, rhs_dilation = {1,1}, "
+     "rhs_spec = {3,2,0,1}, strides = {2,1}, weight = w, x = x)"},
+    {"fp32[4,3,5] x, fp32[6,3,2] w",
+     "fp32[2,6,7] o = aj_conv_general_dilated(batch_group_count = int32(2), feature_group_count = int32(1), "
+     "lhs_dilation = {2}, lhs_spec = {0,1,2}, out_spec = {0,1,2}, padding = {0,1}, rhs_dilation = {3}, "
+     "rhs_spec = {0,1,2}, strides = {1}, weight = w, x = x)"},
+    {"fp32[4,8] x",
+     "fp32[4,4] o = aj_reduce_window_max(base_dilation = {1,1}, padding = {0,0,0,1}, window_dilation = "
+     "{1,1}, window_dimensions = {1,3}, window_strides = {1,2}, x = x)"},
+    {"fp32[8] x, fp32[4] s",
+     "fp32[8] o = aj_select_and_scatter_add(operand = x, padding = {0,0}, select = string(\"ge\"), "
+     "source = s, window_dimensions = {2}, window_strides = {2})"},
+    // aj_: addressing, sorting, random bits
+    {"fp32[4,4] x, int32 i, int64 j",
+     "fp32[2,1] o = aj_dynamic_slice(slice_sizes = {2,1}, start_indices = (i, j), x = x)"},
+    {"fp32[4] x, fp32[2] u, int32 i", "fp32[4] o = aj_dynamic_update_slice(start_indices = (i), update = u, x = x)"},
+    {"fp32[5,3] x, int32[2,2,1] i",
+     "fp32[2,2,3] o = aj_gather(collapsed_slice_dims = {0}, fill = fp32(nan), indices = i, mode = string(\"fill\"), "
+     "offset_dims = {2}, operand_batching_dims = {}, slice_sizes = {1,3}, start_index_map = {0}, "
+     "start_indices_batching_dims = {}, x = x)"},
+    {"fp32[5,3] x, int32[5,2,1] i",
+     "fp32[5,2] o = aj_gather(collapsed_slice_dims = {1}, fill = fp32(0x0p+0), indices = i, mode = string(\"clip\"), "
+     "offset_dims = {}, operand_batching_dims = {0}, slice_sizes = {1,1}, start_index_map = {1}, "
+     "start_indices_batching_dims = {0}, x = x)"},
+    {"fp32[5,3] x, int32[4,1] i, fp32[4,3] u",
+     "fp32[5,3] o = aj_scatter_add(indices = i, inserted_window_dims = {0}, mode = string(\"fill\"), "
+     "operand_batching_dims = {}, scatter_dims_to_operand_dims = {0}, scatter_indices_batching_dims = {}, "
+     "update_window_dims = {1}, updates = u, x = x)"},
+    {"fp32[4] k, int32[4] v",
+     "fp32[4] o, int32[4] p = aj_sort(dimension = int32(0), num_keys = int32(1), values = (k, v))"},
+    {"fp32[4] x, bool y", "fp32[4] o, bool p = aj_optimization_barrier(values = (x, y))"},
+    {"uint32 k, uint32[4] x", "uint32[4] o, uint32[4] p = aj_threefry2x32(k0 = k, k1 = k, x0 = x, x1 = x)"},
+};
+
+}  // namespace anesdk::test
