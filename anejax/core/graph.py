@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -127,13 +126,12 @@ def subgraphs(params: dict[str, Any]) -> Iterator[Graph]:
                 yield item
 
 
-def count_uses(graph: Graph) -> dict[Var, int]:
-    uses: dict[Var, int] = {}
-    for atom in itertools.chain.from_iterable([*(e.inputs for e in graph.eqns), graph.outputs]):
-        if isinstance(atom, Var):
-            uses[atom] = uses.get(atom, 0) + 1
-    return uses
-
-
-def fresh_like(variables: Sequence[Atom]) -> list[Var]:
-    return [Var(v.aval) for v in variables]
+def remove_dead(graph: Graph) -> Graph:
+    """``graph`` without equations that no output and no effect needs."""
+    live = {a for a in graph.outputs if isinstance(a, Var)}
+    kept = []
+    for eqn in reversed(graph.eqns):
+        if eqn.primitive.effect or any(v in live for v in eqn.outputs):
+            kept.append(eqn)
+            live.update(a for a in eqn.inputs if isinstance(a, Var))
+    return graph.replace(eqns=tuple(reversed(kept)))

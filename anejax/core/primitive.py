@@ -41,15 +41,18 @@ class Primitive:
         transpose(ct, *args, **params) -> a cotangent (or None) per argument; linear arguments arrive as ``Linear``
         batch(size, args, dims, **params) -> (outs, dims out); a dim is None when the argument has no mapped axis
         mil(ctx, *values, **params) -> value(s): writes the operation with the builder in ``ctx``
-    Higher-order primitives may have ``partial(known, args, params)`` too (transforms/linearize.py).
+    Higher-order primitives may have ``partial(trace, unknown, args, params)`` too (transforms/linearize.py).
     """
 
-    def __init__(self, name: str, *, multiple_results: bool = False, effect: bool = False) -> None:
+    def __init__(
+        self, name: str, *, multiple_results: bool = False, effect: bool = False, higher_order: bool = False
+    ) -> None:
         if name in REGISTRY:
             raise ValueError(f"[primitive] {name} is defined twice.")
         self.name = name
         self.multiple_results = multiple_results
         self.effect = effect  # has a meaning beyond its results: never removed, merged or reordered
+        self.higher_order = higher_order  # its parameters hold Graphs; ``impl`` takes and returns DeviceArrays
         self.native_eager = False  # its NumPy form is slow: eager calls run a one-operation native program
         unfilled = Refused("not filled in")
         self.abstract: Any = unfilled

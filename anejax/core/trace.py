@@ -60,12 +60,13 @@ class Trace:
         """Applies a function with custom forward and backward rules."""
         raise NotImplementedError
 
+    def primal_of(self, x: Any) -> Any:
+        """``x`` without what this trace adds to it (auxiliary outputs leave a transformation this way)."""
+        return x
+
     def ancestors(self) -> list[Trace]:
-        chain, trace = [], self.parent
-        while trace is not None:
-            chain.append(trace)
-            trace = trace.parent
-        return chain
+        """The traces below, whose tracers may be used under this one."""
+        return [self.parent, *self.parent.ancestors()] if self.parent is not None else []
 
 
 class Tracer(Array):
@@ -186,10 +187,19 @@ def leaked(tracer: Tracer) -> UnexpectedTracerError:
 class Executor:
     """What ``runtime`` registers: runs Graphs, and single primitives whose NumPy form is slow."""
 
-    def run_graph(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:
+    def run_graph(self, graph: Any, args: list[DeviceArray], donated: tuple[bool, ...]) -> list[DeviceArray]:
         raise NotImplementedError
 
     def run_primitive(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:
+        raise NotImplementedError
+
+    def compile_graph(self, graph: Any, donated: tuple[bool, ...] = ()) -> Any:
+        raise NotImplementedError
+
+    def lower_text(self, graph: Any, donated: tuple[bool, ...] = ()) -> str:
+        raise NotImplementedError
+
+    def check_device(self, device: Any) -> None:
         raise NotImplementedError
 
 
@@ -212,6 +222,8 @@ class EvalTrace(Trace):
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         arrays = [concrete_array(a) for a in args]
+        if prim.higher_order:
+            return prim.rule("impl")(*arrays, **params)
         if prim.native_eager and config.eager != "numpy":
             return executor().run_primitive(prim, arrays, params)
         avals = prim.out_avals([a.aval for a in arrays], params)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.primitive import REGISTRY, Primitive, Zero
 from anejax.core.trace import aval_of
@@ -25,6 +26,7 @@ from anejax.ops.families import (
     binary,
     expand,
     is_linear,
+    is_python_scalar,
     joint_dtype,
     primitive,
     sum_to,
@@ -53,7 +55,7 @@ def face(prim: Primitive, what: str) -> Any:
     return function
 
 
-# --- linear in one or both arguments --------------------------------------------------------------------------------
+# --- linear in one or both arguments ----------------------------------------------------------------------------------
 
 
 def _add_transpose(ct: Any, x: Any, y: Any) -> Any:
@@ -199,7 +201,8 @@ def _atan2_part(g: Any, numerator: Any, x: Any, y: Any) -> Any:
 
 
 atan2_p = binary("atan2", domain=FLOAT, impl=np.arctan2,
-                 jvp=(lambda g, o, x, y: _atan2_part(g, y, x, y), lambda g, o, x, y: _atan2_part(g, neg(x), x, y)))  # fmt: skip
+                 jvp=(lambda g, o, x, y: _atan2_part(g, y, x, y),
+                      lambda g, o, x, y: _atan2_part(g, neg(x), x, y)))  # fmt: skip
 
 
 def _nextafter(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -217,7 +220,7 @@ shift_left_p = binary("shift_left", domain=INT, impl=_left, jvp=None)
 shift_right_logical_p = binary("shift_right_logical", domain=INT, impl=_right_logical, jvp=None)
 shift_right_arithmetic_p = binary("shift_right_arithmetic", domain=INT, impl=_right_arithmetic, jvp=None)
 
-# --- comparisons ----------------------------------------------------------------------------------------------------------
+# --- comparisons ------------------------------------------------------------------------------------------------------
 
 
 def _comparison(name: str, impl: Any, mil: str) -> Primitive:
@@ -231,7 +234,7 @@ gt_p, ge_p = (
     _comparison("ge", np.greater_equal, "greater_equal"),
 )
 
-# --- an integer power known when tracing -----------------------------------------------------------------------------------
+# --- an integer power known when tracing ------------------------------------------------------------------------------
 
 
 def _integer_pow(x: np.ndarray, *, y: int) -> np.ndarray:
@@ -258,7 +261,7 @@ def _integer_pow_jvp(g: Any, out: Any, x: Any, *, y: int) -> Any:
 integer_pow_p = unary("integer_pow", domain=NUMBER, impl=_integer_pow, jvp=_integer_pow_jvp,
                       mil=lambda ctx, x, *, y: ctx.emit_aj(x=x, y=y))  # fmt: skip
 
-# --- signs and rounding: their derivative is zero almost everywhere ---------------------------------------------------------
+# --- signs and rounding: their derivative is zero almost everywhere ---------------------------------------------------
 
 floor_p = unary("floor", domain=FLOAT, impl=in_float32(np.floor), jvp=None, mil="floor")
 ceil_p = unary("ceil", domain=FLOAT, impl=in_float32(np.ceil), jvp=None, mil="ceil")
@@ -282,7 +285,7 @@ round_p = unary("round", domain=FLOAT, impl=in_float32(_round), jvp=None, mil=_r
 
 is_finite_p = unary("is_finite", domain=FLOAT, impl=lambda x: np.isfinite(x), jvp=None, out_dtype=dtypes.bool_)
 
-# --- selection ----------------------------------------------------------------------------------------------------------------
+# --- selection --------------------------------------------------------------------------------------------------------
 
 select_n_p = primitive("select_n")
 
@@ -384,25 +387,25 @@ clamp_p.fill(
     mil=lambda ctx, low, x, high: ctx.emit_aj(min=low, x=x, max=high),
 )
 
-# --- faces ------------------------------------------------------------------------------------------------------------------------
+# --- faces ------------------------------------------------------------------------------------------------------------
 
 
 def _operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """Python scalars take the dtype of the array beside them, when they are of its kind."""
-    if isinstance(x, (bool, int, float)) and not isinstance(y, (bool, int, float)):
+    if is_python_scalar(x) and not is_python_scalar(y):
         return scalar_as(name, x, aval_of(y)), y
-    if isinstance(y, (bool, int, float)) and not isinstance(x, (bool, int, float)):
+    if is_python_scalar(y) and not is_python_scalar(x):
         return x, scalar_as(name, y, aval_of(x))
     return x, y
 
 
 def scalar_as(name: str, value: bool | int | float, aval: Aval) -> Any:
-    """A Python scalar as a rank-0 array of ``aval``'s dtype."""
+    """A Python scalar as a weak rank-0 array of ``aval``'s dtype."""
     dtype, weak = dtypes.of_python(value)  # type: ignore[misc]
     if dtypes.promote([(dtype, weak), (aval.dtype, aval.weak_type)])[0] != aval.dtype:
         raise DtypeError(f"[{name}] a Python {type(value).__name__} does not fit {aval}. Convert one of them.")
     try:
-        return np.asarray(value, aval.dtype)
+        return DeviceArray(Aval((), aval.dtype, weak), np.asarray(value, aval.dtype))
     except OverflowError:
         raise OverflowError(f"[{name}] the Python integer {value} does not fit {aval.dtype.name}.") from None
 
@@ -465,5 +468,5 @@ def select_n(which: Any, *cases: Any) -> Any:
 def clamp(min: Any, x: Any, max: Any) -> Any:
     """``x`` limited to [min, max], bounds of x's shape or rank 0. NaN stays."""
     aval = aval_of(x)
-    low, high = (scalar_as("clamp", b, aval) if isinstance(b, (bool, int, float)) else b for b in (min, max))
+    low, high = (scalar_as("clamp", b, aval) if is_python_scalar(b) else b for b in (min, max))
     return clamp_p.bind(low, x, high)

@@ -85,17 +85,23 @@ def _transpose_x(ct: Any, x: Aval, y: Any, xc: Dims, yc: Dims, xb: Dims, yb: Dim
     nb = len(xb)
     first = nb + (len(xf) if x_first else 0)
     ct_y = tuple(range(first, first + len(yf)))
-    if aval_of(ct).dtype != y_aval.dtype:
-        y = REGISTRY["convert_element_type"].bind(y, dtype=aval_of(ct).dtype, weak_type=False)
-    dims = ((ct_y, yf), (tuple(range(nb)), yb))
-    out = dot_general_p.bind(ct, y, dimension_numbers=dims, preferred_element_type=None)
-    # out axes: batch, x free, then y's contracting axes in y's order; each is where x has its partner
+    y = _as_dtype(y, aval_of(ct).dtype)
+    # the result has x's batch axes, then its free and its contracting ones in the order in which we multiply;
+    # each contracting axis is where x has the partner of y's
     partner = dict(zip(yc, xc))
-    order = xb + xf + tuple(partner[i] for i in sorted(yc))
-    out = transpose(out, inverse_permutation(order))
-    if aval_of(out).dtype != x.dtype:
-        out = REGISTRY["convert_element_type"].bind(out, dtype=x.dtype, weak_type=False)
-    return out
+    contracted = tuple(partner[i] for i in sorted(yc))
+    batch = tuple(range(nb))
+    if xb + contracted + xf == tuple(range(x.ndim)):
+        return _as_dtype(dot_general_p.bind(y, ct, dimension_numbers=((yf, ct_y), (yb, batch)),
+                                            preferred_element_type=None), x.dtype)  # fmt: skip
+    out = dot_general_p.bind(ct, y, dimension_numbers=((ct_y, yf), (batch, yb)), preferred_element_type=None)
+    return _as_dtype(transpose(out, inverse_permutation(xb + xf + contracted)), x.dtype)
+
+
+def _as_dtype(x: Any, dtype: np.dtype) -> Any:
+    if aval_of(x).dtype == dtype:
+        return x
+    return REGISTRY["convert_element_type"].bind(x, dtype=dtype, weak_type=False)
 
 
 def _batch(size: int, args: Any, dims: Any, *, dimension_numbers: DotDims, preferred_element_type: Any = None) -> Any:

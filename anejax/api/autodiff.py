@@ -1,0 +1,363 @@
+"""jvp, linearize, vjp, grad and the Jacobians."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes, tree
+from anejax.api.batching import vmap
+from anejax.api.flat import (
+    FlatFunction,
+    abstract,
+    aval_of_tangent,
+    check_cotangents,
+    check_leaves,
+    name_of,
+    select_args,
+)
+from anejax.core.aval import Aval
+from anejax.core.primitive import Linear, Zero
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError, RefusedError, ShapeError
+from anejax.ops.elementwise import convert_element_type
+from anejax.ops.families import instantiate
+from anejax.ops.shape import reshape
+from anejax.transforms.jvp import jvp_flat
+from anejax.transforms.linearize import Linearized, apply_linear, linearize_flat
+from anejax.transforms.stage import stage
+from anejax.transforms.transpose import backward
+
+
+def _flat(fun: Callable[..., Any], args: Any, has_aux: bool = False) -> tuple[FlatFunction, list[Any]]:
+    leaves, treedef = tree.flatten((tuple(args), {}))
+    check_leaves(name_of(fun), "an argument", leaves, treedef)
+    return FlatFunction(fun, treedef, has_aux), leaves
+
+
+def _tangent_in(primal: Any, tangent: Any) -> Any:
+    """A tangent as rules take it: float0 becomes ``Zero``, a weak Python scalar takes the primal's dtype."""
+    aval = aval_of(primal).tangent()
+    if aval.dtype == dtypes.float0:
+        return Zero(aval)
+    return convert_element_type(tangent, aval.dtype) if aval_of(tangent).dtype != aval.dtype else tangent
+
+
+def _tangent_out(t: Any) -> Any:
+    """A tangent as users see it: arrays, and float0 NumPy zeros for integers."""
+    if isinstance(t, Zero):
+        return np.zeros(t.aval.shape, dtypes.float0) if t.aval.dtype == dtypes.float0 else instantiate(t)
+    return t
+
+
+def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    """The value of ``fun`` at ``primals`` and its derivative along ``tangents``.
+
+    Args:
+        fun: a function of positional pytree arguments.
+        primals, tangents: tuples of equal structure; a tangent has its primal's shape and dtype (float0 for integers).
+        has_aux: ``fun`` returns (output, aux).
+
+    Returns:
+        (output, output tangent), or with aux (output, output tangent, aux).
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> aj.jvp(jnp.square, (3.0,), (1.0,))
+        (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError(
+            f"[jvp] expected primals and tangents as tuples, got {type(primals).__name__} and"
+            f" {type(tangents).__name__}. For one argument write jvp(f, (x,), (t,))."
+        )
+    flat, leaves = _flat(fun, primals, has_aux)
+    ts = tree.flatten_up_to(flat.in_tree, (tuple(tangents), {}), "tangents")
+    check_cotangents("jvp", [aval_of(p) for p in leaves], ts, flat.in_tree)
+    outs, out_ts = jvp_flat(flat, leaves, [_tangent_in(p, t) for p, t in zip(leaves, ts)])
+    result = tree.unflatten(flat.out_tree, outs), tree.unflatten(flat.out_tree, map(_tangent_out, out_ts))
+    return (*result, flat.aux) if has_aux else result
+
+
+def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """The value of ``fun`` at ``primals``, and its derivative there as a function of tangents.
+
+    The function keeps what it needs of the evaluation, so that applying it many times costs only the linear part.
+    """
+    flat, leaves = _flat(fun, primals, has_aux)
+    lin = linearize_flat(flat, leaves)
+    out_tree, in_tree = flat.out_tree, flat.in_tree
+
+    def linear(*tangents: Any) -> Any:
+        ts = tree.flatten_up_to(in_tree, (tangents, {}), "tangents")
+        check_cotangents("linearize", [aval_of(p) for p in leaves], ts, in_tree)
+        found = apply_linear(lin, [_tangent_in(p, t) for p, t in zip(leaves, ts)])
+        return tree.unflatten(out_tree, map(_tangent_out, found))
+
+    outs = tree.unflatten(out_tree, lin.outs)
+    return (outs, linear, flat.aux) if has_aux else (outs, linear)
+
+
+def _pull_back(lin: Linearized, cts: Sequence[Any]) -> list[Any]:
+    """Cotangents (or ``Zero``) of all inputs of a linearised function."""
+    inputs = lin.graph.in_avals[len(lin.residuals) :]
+    given = [ct for ct, nz in zip(cts, lin.nonzero_out) if nz]
+    found = iter(backward(lin.graph, [*lin.residuals, *map(Linear, inputs)], given)[len(lin.residuals) :])
+    return [next(found) if nz else None for nz in lin.nonzero_in]
+
+
+def _cotangent_out(primal: Any, ct: Any) -> Any:
+    aval = aval_of(primal).tangent()
+    return _tangent_out(Zero(aval) if ct is None else ct)
+
+
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """The value of ``fun`` at ``primals``, and the function from output cotangents to input cotangents.
+
+    Returns:
+        (output, vjp_fun), or with ``has_aux`` (output, vjp_fun, aux); ``vjp_fun(cotangent)`` returns a tuple with one
+        cotangent tree per argument.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> y, back = aj.vjp(jnp.sin, 0.0)
+        >>> back(2.0)
+        (Array(2., dtype=float32, weak_type=True),)
+    """
+    flat, leaves = _flat(fun, primals, has_aux)
+    lin = linearize_flat(flat, leaves)
+    out_tree, in_tree = flat.out_tree, flat.in_tree
+    out_avals = [aval_of(o) for o in lin.outs]
+
+    def pull_back(cotangent: Any) -> Any:
+        cts = tree.flatten_up_to(out_tree, cotangent, "the cotangent")
+        check_cotangents("vjp", out_avals, cts, out_tree)
+        found = _pull_back(lin, [_tangent_in(o, ct) for o, ct in zip(lin.outs, cts)])
+        return tree.unflatten(in_tree, [_cotangent_out(p, ct) for p, ct in zip(leaves, found)])[0]
+
+    outs = tree.unflatten(out_tree, lin.outs)
+    return (outs, pull_back, flat.aux) if has_aux else (outs, pull_back)
+
+
+def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], Any]:
+    """The transpose of a linear ``fun``: a function from output cotangents to a tuple of input cotangents.
+
+    ``primals`` give only types (arrays or ShapeDtypeStructs). Raises RefusedError where ``fun`` is not linear.
+    """
+    leaves, in_tree = tree.flatten((primals, {}))
+    avals = [abstract(x) for x in leaves]
+    flat = FlatFunction(fun, in_tree)
+    graph, consts = stage(flat, avals)
+
+    def transposed(cotangent: Any) -> Any:
+        cts = tree.flatten_up_to(flat.out_tree, cotangent, "the cotangent")
+        check_cotangents("linear_transpose", graph.out_avals, cts, flat.out_tree)
+        found = backward(graph, [*consts, *map(Linear, avals)], cts)[len(consts) :]
+        return tree.unflatten(in_tree, map(_tangent_out, found))[0]
+
+    return transposed
+
+
+def value_and_grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable[..., Any]:
+    """A function that returns the value of scalar ``fun`` and its gradient.
+
+    Args:
+        fun: returns a float scalar, or (scalar, aux) with ``has_aux``.
+        argnums: which positional arguments to differentiate; an int gives one gradient tree, a sequence a tuple.
+        allow_int: integer arguments get float0 gradients instead of an error.
+        holomorphic: must be False; complex numbers are not supported.
+
+    Returns:
+        A function ``(*args, **kwargs) -> (value, gradient)``, or ``((value, aux), gradient)``.
+
+    Raises:
+        TypeError: the value is no float scalar, or an argument is not of floats.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> aj.value_and_grad(lambda x: jnp.sum(x * x))(jnp.ones(3))
+        (Array(3., dtype=float32), Array([2., 2., 2.], dtype=float32))
+    """
+    return _value_and_grad("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int)
+
+
+def _value_and_grad(
+    op: str, fun: Callable[..., Any], argnums: Any, has_aux: bool, holomorphic: bool, allow_int: bool
+) -> Callable[..., Any]:
+    if holomorphic:
+        raise RefusedError(f"[{op}] holomorphic derivatives need complex numbers, which are not supported.")
+
+    @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
+    def with_grad(*args: Any, **kwargs: Any) -> Any:
+        of_chosen, chosen = select_args(op, fun, argnums, args, kwargs)
+        flat, leaves = _flat(of_chosen, chosen, has_aux)
+        _check_inputs(op, leaves, flat.in_tree, allow_int)
+        lin = linearize_flat(flat, leaves)
+        _check_scalar(op, fun, lin.outs, flat.out_tree)
+        (value,) = lin.outs
+        aval = aval_of(value)
+        found = _pull_back(lin, [np.ones((), aval.dtype)])
+        cts = [_cotangent_out(p, ct) for p, ct in zip(leaves, found)]
+        grads = tree.unflatten(flat.in_tree, cts)[0]
+        value = tree.unflatten(flat.out_tree, [value])
+        return ((value, flat.aux) if has_aux else value), grads[0] if isinstance(argnums, int) else grads
+
+    return with_grad
+
+
+def _check_inputs(op: str, leaves: Sequence[Any], in_tree: tree.PyTreeDef, allow_int: bool) -> None:
+    for i, leaf in enumerate(leaves):
+        aval = aval_of(leaf)
+        if not allow_int and not dtypes.is_float(aval.dtype):
+            path = tree.treedef_paths(in_tree, "args")[i].replace("args[0]", "arguments", 1)
+            raise DtypeError(
+                f"[{op}] expected float inputs, got {aval} at {path}. Convert it with x.astype(float), leave it out of"
+                " argnums, or pass allow_int=True."
+            )
+
+
+def _check_scalar(op: str, fun: Callable[..., Any], outs: Sequence[Any], out_tree: tree.PyTreeDef) -> None:
+    avals = [aval_of(o) for o in outs]
+    name = name_of(fun)
+    if len(avals) != 1 or not out_tree.is_leaf():
+        raise TypeError(
+            f"[{op}] expected {name} to return one scalar, got a tree of {len(avals)} arrays. Return (loss, aux) with"
+            " has_aux=True, or use anejax.jacrev."
+        )
+    if avals[0].shape != ():
+        raise ShapeError(
+            f"[{op}] expected {name} to return a scalar, got {avals[0]}. Reduce it, for instance with .mean() or"
+            " .sum(), or use anejax.jacrev."
+        )
+    if not dtypes.is_float(avals[0].dtype):
+        raise DtypeError(
+            f"[{op}] expected {name} to return a float scalar, got {avals[0]}. Convert with .astype(float)."
+        )
+
+
+def grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable[..., Any]:
+    """A function that returns the gradient of scalar ``fun``; with ``has_aux`` (gradient, aux).
+
+    Arguments and errors are those of ``value_and_grad``.
+
+    Example:
+        >>> import anejax as aj
+        >>> aj.grad(lambda x: x ** 3)(2.0)
+        Array(12., dtype=float32, weak_type=True)
+    """
+    both = _value_and_grad("grad", fun, argnums, has_aux, holomorphic, allow_int)
+
+    @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
+    def only_grad(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return only_grad
+
+
+# --- Jacobians --------------------------------------------------------------------------------------------------
+
+
+def _basis(avals: Sequence[Aval], index: int) -> list[Any]:
+    """The standard basis of leaf ``index``, mapped over axis 0, with zeros for the other leaves."""
+    n = avals[index].size
+    out = []
+    for i, a in enumerate(avals):
+        eye = np.eye(n, dtype=a.dtype).reshape(n, *a.shape) if i == index else np.zeros((n, *a.shape), a.dtype)
+        out.append(eye)
+    return out
+
+
+def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The Jacobian of ``fun`` by forward mode, one pass per input element: best for few inputs.
+
+    Each output leaf becomes a tree like the chosen arguments, with leaves of shape output shape + input shape.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> aj.jacfwd(lambda x: x[:1] * x)(jnp.array([1.0, 2.0]))
+        Array([[2., 0.],
+               [2., 1.]], dtype=float32)
+    """
+
+    @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        of_chosen, chosen = select_args("jacfwd", fun, argnums, args, kwargs)
+        leaves, in_tree = tree.flatten(chosen)
+        _check_inputs("jacfwd", leaves, in_tree, False)
+        avals = [aval_of(x) for x in leaves]
+        aux: list[Any] = []
+
+        def push(*tangents: Any) -> Any:
+            found = jvp(lambda *xs: _call_flat(of_chosen, in_tree, xs), tuple(leaves), tangents, has_aux=has_aux)
+            aux[:] = found[2:]
+            return found[1]
+
+        columns = []  # per input leaf: a tree of outputs with a leading axis over its elements
+        for i, aval in enumerate(avals):
+            found, found_aux = vmap(lambda *ts: (push(*ts), tuple(aux)), out_axes=(-1, None))(*_basis(avals, i))
+            aux[:] = found_aux
+            columns.append(tree.map(lambda y, a=aval: reshape(y, aval_of(y).shape[:-1] + a.shape), found))
+        rows = _per_output(columns, in_tree, argnums)
+        return (rows, aux[0]) if has_aux else rows
+
+    return jacobian
+
+
+def _call_flat(fun: Callable[..., Any], in_tree: tree.PyTreeDef, leaves: Sequence[Any]) -> Any:
+    return fun(*tree.unflatten(in_tree, leaves))
+
+
+def _per_output(columns: Sequence[Any], in_tree: tree.PyTreeDef, argnums: int | Sequence[int]) -> Any:
+    """From one output tree per input leaf to one input tree per output leaf."""
+    out_tree = tree.structure(columns[0])
+    flat = [tree.leaves(c) for c in columns]
+    pick = (lambda t: t[0]) if isinstance(argnums, int) else (lambda t: t)
+    return tree.unflatten(out_tree, [pick(tree.unflatten(in_tree, column)) for column in zip(*flat)])
+
+
+def jacrev(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, allow_int: bool = False
+) -> Callable[..., Any]:
+    """The Jacobian of ``fun`` by reverse mode, one pass per output element: best for few outputs. Like ``jacfwd``."""
+
+    @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        of_chosen, chosen = select_args("jacrev", fun, argnums, args, kwargs)
+        in_leaves, in_tree = tree.flatten(chosen)
+        _check_inputs("jacrev", in_leaves, in_tree, allow_int)
+        out, pull_back, *aux = vjp(of_chosen, *chosen, has_aux=has_aux)
+        outs, out_tree = tree.flatten(out)
+        avals = [aval_of(o) for o in outs]
+        for a in avals:
+            if not dtypes.is_float(a.dtype):
+                raise DtypeError(f"[jacrev] expected float outputs, got {a}.")
+        rows = []
+        for i, aval in enumerate(avals):
+            found = vmap(lambda *cts: pull_back(tree.unflatten(out_tree, cts)))(*_basis(avals, i))
+            full = tree.map(lambda g, a=aval: reshape(g, a.shape + aval_of_tangent(g).shape[1:]), found)
+            rows.append(full[0] if isinstance(argnums, int) else full)
+        result = tree.unflatten(out_tree, rows)
+        return (result, aux[0]) if has_aux else result
+
+    return jacobian
+
+
+def hessian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The matrix of second derivatives, forward over reverse."""
+    return jacfwd(jacrev(fun, argnums, has_aux=has_aux), argnums, has_aux=has_aux)

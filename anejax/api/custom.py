@@ -1,0 +1,225 @@
+"""custom_jvp, custom_vjp, stop_gradient."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes, tree
+from anejax.api.flat import FlatFunction, aval_of_tangent, check_leaves, name_of
+from anejax.core.context import current_trace
+from anejax.core.primitive import Zero
+from anejax.core.trace import aval_of
+from anejax.errors import ShapeError, TreeError
+from anejax.ops.families import instantiate
+from anejax.transforms.custom import CustomJVPCall, CustomVJPCall
+
+
+class _Custom:
+    """What both decorators share: non-differentiable arguments are closed over, the others flattened."""
+
+    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
+        functools.update_wrapper(self, fun, updated=())
+        self._fun = fun
+        self._nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+
+    def _split(self, args: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        nondiff = {n % len(args) for n in self._nondiff}
+        return [args[n] for n in sorted(nondiff)], [a for i, a in enumerate(args) if i not in nondiff]
+
+    def _function_of_rest(self, args: Sequence[Any]) -> Callable[..., Any]:
+        nondiff = {n % len(args) for n in self._nondiff}
+
+        def of_rest(*rest: Any) -> Any:
+            given = iter(rest)
+            return self._fun(*(a if i in nondiff else next(given) for i, a in enumerate(args)))
+
+        of_rest.__name__ = name_of(self._fun)
+        return of_rest
+
+    def _prepare(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if kwargs:
+            import inspect
+
+            bound = inspect.signature(self._fun).bind(*args, **kwargs)
+            bound.apply_defaults()
+            args = bound.args
+        fixed, rest = self._split(args)
+        leaves, in_tree = tree.flatten((tuple(rest), {}))
+        check_leaves(name_of(self._fun), "an argument", leaves, in_tree)
+        return fixed, leaves, in_tree, FlatFunction(self._function_of_rest(args), in_tree)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+
+class custom_jvp(_Custom):
+    """A function with a JVP rule of yours; reverse mode follows from it.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> @aj.custom_jvp
+        ... def f(x): return jnp.log1p(jnp.exp(x))
+        >>> @f.defjvp
+        ... def f_jvp(primals, tangents):
+        ...     (x,), (t,) = primals, tangents
+        ...     return f(x), t / (1 + jnp.exp(-x))
+        >>> float(aj.grad(f)(0.0))
+        0.5
+    """
+
+    _jvp: Callable[..., Any] | None = None
+
+    def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
+        """Sets the rule ``(*nondiff, primals, tangents) -> (output, output tangent)``. Returns ``jvp``."""
+        if symbolic_zeros:
+            raise NotImplementedError("[custom_jvp] symbolic_zeros is not supported; zero tangents arrive as arrays.")
+        self._jvp = jvp
+        return jvp
+
+    def defjvps(self, *rules: Callable[..., Any] | None) -> None:
+        """Sets a rule ``(tangent, out, *primals) -> tangent`` per argument; None means zero."""
+
+        def jvp(primals: Any, tangents: Any) -> Any:
+            out = self(*primals)
+            terms = [r(t, out, *primals) for r, t in zip(rules, tangents) if r is not None]
+            zero = tree.map(lambda o: instantiate(Zero(aval_of(o).tangent())), out)
+            return out, functools.reduce(lambda a, b: tree.map(lambda x, y: x + y, a, b), terms, zero)
+
+        self._jvp = jvp
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._jvp is None:
+            raise AttributeError(
+                f"[custom_jvp] {name_of(self._fun)} has no rule yet: set one with @{name_of(self._fun)}.defjvp."
+            )
+        fixed, leaves, in_tree, flat = self._prepare(args, kwargs)
+        rule, name = self._jvp, name_of(self._fun)
+        trees: list[Any] = []
+
+        def flat_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+            p, t = (tree.unflatten(in_tree, list(map(_shown, x)))[0] for x in (primals, tangents))
+            result = rule(*fixed, p, t)
+            if not (isinstance(result, (tuple, list)) and len(result) == 2):
+                raise TypeError(f"[custom_jvp] the rule of {name} must return (output, output tangent).")
+            outs, out_tree = tree.flatten(result[0])
+            ts = tree.flatten_up_to(out_tree, result[1], f"the tangent that the rule of {name} returned")
+            trees[:] = [out_tree]
+            for o, tangent in zip(outs, ts):
+                _same_type(name, "tangent", aval_of(o).tangent(), tangent)
+            return outs, [_taken(t) for t in ts]
+
+        outs = current_trace().process_custom_jvp(CustomJVPCall(flat, flat_jvp, name), leaves)
+        return tree.unflatten(flat.out_tree if flat.out_tree is not None else trees[0], outs)
+
+
+class custom_vjp(_Custom):
+    """A function with a reverse-mode rule of yours: ``defvjp(forward, backward)``.
+
+    ``forward(*args) -> (output, residuals)``; ``backward(*nondiff, residuals, cotangent) -> a tuple`` with one cotangent
+    tree (or None for zero) per differentiable argument.
+    """
+
+    _rules: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+
+    def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any], symbolic_zeros: bool = False) -> None:
+        """Sets the two rules."""
+        if symbolic_zeros:
+            raise NotImplementedError("[custom_vjp] symbolic_zeros is not supported; zero cotangents arrive as arrays.")
+        self._rules = fwd, bwd
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name = name_of(self._fun)
+        if self._rules is None:
+            raise AttributeError(
+                f"[custom_vjp] {name} has no rules yet: set them with {name}.defvjp(forward, backward)."
+            )
+        fixed, leaves, in_tree, flat = self._prepare(args, kwargs)
+        forward, backward = self._rules
+        nondiff = {n % len(args) for n in self._nondiff} if args else set()
+        trees: dict[str, Any] = {}
+
+        def fwd(*values: Any) -> tuple[list[Any], list[Any]]:
+            rest = iter(tree.unflatten(in_tree, values)[0])
+            given = iter(fixed)
+            count = len(fixed) + in_tree.children()[0].num_children
+            result = forward(*(next(given) if i in nondiff else next(rest) for i in range(count)))
+            if not (isinstance(result, tuple) and len(result) == 2):
+                raise TypeError(f"[custom_vjp] the forward rule of {name} must return (output, residuals).")
+            outs, trees["out"] = tree.flatten(result[0])
+            residuals, trees["residuals"] = tree.flatten(result[1])
+            trees["ins"] = [aval_of(v) for v in values]
+            return residuals, outs
+
+        def bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+            ct = tree.unflatten(trees["out"], list(map(_shown, cts)))
+            found = backward(*fixed, tree.unflatten(trees["residuals"], residuals), ct)
+            return _cotangents(name, found, in_tree, trees["ins"])
+
+        outs = current_trace().process_custom_vjp(CustomVJPCall(flat, fwd, bwd, name), leaves)
+        return tree.unflatten(flat.out_tree if flat.out_tree is not None else trees["out"], outs)
+
+
+def _cotangents(name: str, found: Any, in_tree: Any, avals: Sequence[Any]) -> list[Any]:
+    args_tree = in_tree.children()[0]
+    if not isinstance(found, (tuple, list)) or len(found) != args_tree.num_children:
+        raise TreeError(
+            f"[custom_vjp] the backward rule of {name} must return a tuple with one cotangent per differentiable"
+            f" argument ({args_tree.num_children}), got {type(found).__name__}"
+            f"{f' of {len(found)}' if isinstance(found, (tuple, list)) else ''}."
+        )
+    flat: list[Any] = []
+    for sub, ct in zip(args_tree.children(), found):
+        flat += [None] * sub.num_leaves if ct is None else tree.flatten_up_to(sub, ct, f"a cotangent of {name}")
+    out = []
+    for aval, ct in zip(avals, flat):
+        zero = Zero(aval.tangent())
+        if ct is None or zero.aval.dtype == dtypes.float0:
+            out.append(zero)
+        else:
+            _same_type(name, "cotangent", zero.aval, ct)
+            out.append(ct)
+    return out
+
+
+def _same_type(name: str, what: str, expected: Any, got: Any) -> None:
+    aval = aval_of_tangent(got)
+    if aval.shape != expected.shape:
+        raise ShapeError(f"[{name}] its custom rule must return a {what} of type {expected}, got {aval}.")
+
+
+def _shown(x: Any) -> Any:
+    """Symbolic zeros as users' rules see them."""
+    if isinstance(x, Zero):
+        return np.zeros(x.aval.shape, dtypes.float0) if x.aval.dtype == dtypes.float0 else instantiate(x)
+    return x
+
+
+def _taken(t: Any) -> Any:
+    aval = aval_of_tangent(t)
+    return Zero(aval) if aval.dtype == dtypes.float0 else t
+
+
+@custom_jvp
+def _stopped(x: Any) -> Any:
+    return x
+
+
+@_stopped.defjvp
+def _stopped_jvp(primals: Any, tangents: Any) -> Any:
+    (x,) = primals
+    return _stopped(x), _shown(Zero(aval_of(x).tangent()))
+
+
+def stop_gradient(x: Any) -> Any:
+    """``x`` (a tree) as a constant to differentiation: its tangents are zero.
+
+    Example:
+        >>> import anejax as aj
+        >>> float(aj.grad(lambda x: x * aj.lax.stop_gradient(x))(3.0))
+        3.0
+    """
+    return tree.map(lambda leaf: _stopped(leaf) if dtypes.is_float(aval_of(leaf).dtype) else leaf, x)

@@ -1,0 +1,80 @@
+"""Devices, and moving trees of arrays to and from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anejax import tree
+from anejax.core.array import Array, DeviceArray
+from anejax.core.trace import concrete_array, executor
+from anejax.errors import DeviceError
+from anejax.runtime import library
+
+
+class Device:
+    """A place where programs run."""
+
+    def __init__(self, platform: str, id: int = 0) -> None:
+        self.platform, self.id = platform, id
+
+    @property
+    def device_kind(self) -> str:
+        """What the device is, in words."""
+        return "native CPU device"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and (self.platform, self.id) == (other.platform, other.id)
+
+    def __hash__(self) -> int:
+        return hash((self.platform, self.id))
+
+    def __repr__(self) -> str:
+        return f"Device(platform={self.platform!r}, id={self.id})"
+
+
+CPU = Device("cpu")
+
+
+def devices(backend: str | None = None) -> list[Device]:
+    """The devices that can run programs here. Raises DeviceError for a backend that is not there.
+
+    Example:
+        >>> import anejax as aj
+        >>> aj.devices()
+        [Device(platform='cpu', id=0)]
+    """
+    if backend in (None, "cpu") and "cpu" in library.devices():
+        return [CPU]
+    raise DeviceError(f"[devices] expected backend 'cpu', got {backend!r}: no other device can run programs here.")
+
+
+def default_backend() -> str:
+    """The platform of the default device."""
+    return CPU.platform
+
+
+def device_put(x: Any, device: Any = None) -> Any:
+    """The tree ``x`` with its leaves as arrays of the device; NumPy leaves are copied."""
+    executor().check_device(device)
+
+    def put(leaf: Any) -> Any:
+        if isinstance(leaf, Array):
+            return leaf
+        return concrete_array(np.array(leaf) if isinstance(leaf, np.ndarray) else leaf)
+
+    return tree.map(put, x)
+
+
+def device_get(x: Any) -> Any:
+    """The tree ``x`` with its leaves as NumPy arrays, sharing memory where they can."""
+    return tree.map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) else leaf, x)
+
+
+def block_until_ready(x: Any) -> Any:
+    """Waits for every array of the tree ``x``, and returns it. Errors of a device surface here."""
+    for leaf in tree.leaves(x):
+        if isinstance(leaf, DeviceArray):
+            leaf.block_until_ready()
+    return x

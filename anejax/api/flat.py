@@ -1,0 +1,111 @@
+"""From functions over pytrees to functions over flat lists, and what every transformation checks of its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from anejax import dtypes, tree
+from anejax.core.aval import Aval, ShapeDtypeStruct
+from anejax.core.context import current_trace
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError, ShapeError
+
+
+class FlatFunction:
+    """``fun`` as a function of flat leaves; after a call ``out_tree`` (and ``aux``) say what came out."""
+
+    def __init__(self, fun: Callable[..., Any], in_tree: tree.PyTreeDef, has_aux: bool = False) -> None:
+        self.fun, self.in_tree, self.has_aux = fun, in_tree, has_aux
+        self.out_tree: Any = None
+        self.aux: Any = None
+
+    def __call__(self, *leaves: Any) -> list[Any]:
+        args, kwargs = tree.unflatten(self.in_tree, leaves)
+        out = self.fun(*args, **kwargs)
+        if self.has_aux:
+            out, aux = split_aux(self.fun, out)
+            self.aux = tree.map(current_trace().primal_of, aux)
+        flat, self.out_tree = tree.flatten(out)
+        check_leaves(name_of(self.fun), "returned", flat, self.out_tree)
+        return flat
+
+
+def split_aux(fun: Callable[..., Any], out: Any) -> tuple[Any, Any]:
+    if not (isinstance(out, tuple) and len(out) == 2):
+        raise TypeError(
+            f"[{name_of(fun)}] with has_aux=True the function must return (output, aux), got {type(out).__name__}."
+        )
+    return out
+
+
+def name_of(fun: Callable[..., Any]) -> str:
+    return getattr(fun, "__name__", None) or type(fun).__name__
+
+
+def check_leaves(op: str, what: str, leaves: Sequence[Any], treedef: tree.PyTreeDef) -> list[Aval]:
+    """The avals of ``leaves``; one that is no array raises DtypeError with its path."""
+    avals = []
+    for i, leaf in enumerate(leaves):
+        try:
+            avals.append(leaf.aval if hasattr(leaf, "aval") else abstract(leaf))
+        except DtypeError:
+            path = tree.treedef_paths(treedef, "")[i] or "the value"
+            raise DtypeError(
+                f"[{op}] {path} is {what} and must be an array or a number, got {type(leaf).__name__} {leaf!r:.60}."
+                + (" Mark such an argument static (static_argnums, static_argnames)." if what == "an argument" else "")
+            ) from None
+    return avals
+
+
+def abstract(x: Any) -> Aval:
+    """The aval of an array, a number or a ShapeDtypeStruct (anything with shape and dtype)."""
+    if isinstance(x, ShapeDtypeStruct):
+        return Aval(x.shape, x.dtype, x.weak_type)
+    try:
+        return aval_of(x)
+    except DtypeError:
+        if hasattr(x, "shape") and hasattr(x, "dtype"):
+            return Aval(tuple(x.shape), dtypes.canonical(x.dtype))
+        raise
+
+
+def select_args(
+    op: str, fun: Callable[..., Any], argnums: int | Sequence[int], args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """(a function of the chosen positional arguments alone, those arguments)."""
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    count = len(args)
+    for n in chosen:
+        if not -count <= n < count:
+            raise ValueError(
+                f"[{op}] argnums {argnums} names argument {n}, but {name_of(fun)} was called with {count} positional"
+                " arguments. Pass the argument by position."
+            )
+    chosen = tuple(n % count for n in chosen)
+
+    def of_chosen(*values: Any) -> Any:
+        full = list(args)
+        for n, v in zip(chosen, values):
+            full[n] = v
+        return fun(*full, **kwargs)
+
+    of_chosen.__name__ = name_of(fun)
+    return of_chosen, tuple(args[n] for n in chosen)
+
+
+def check_cotangents(op: str, avals: Sequence[Aval], cts: Sequence[Any], treedef: tree.PyTreeDef) -> None:
+    """Tangents or cotangents must have the types of what they belong to."""
+    for i, (aval, ct) in enumerate(zip(avals, cts)):
+        expected, got = aval.tangent(), aval_of_tangent(ct)
+        if expected.shape != got.shape or (expected.dtype != got.dtype and not got.weak_type):
+            path = tree.treedef_paths(treedef, "")[i]
+            where = f" at {path}" if path else ""
+            raise (ShapeError if expected.shape != got.shape else DtypeError)(
+                f"[{op}] expected {expected}{where} for a value of type {aval}, got {got}."
+            )
+
+
+def aval_of_tangent(x: Any) -> Aval:
+    dtype = getattr(x, "dtype", None)
+    return Aval(tuple(x.shape), dtypes.float0) if dtype == dtypes.float0 else aval_of(x)

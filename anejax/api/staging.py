@@ -1,0 +1,376 @@
+"""jit and what else stages a function: make_jaxpr, eval_shape, checkpoint."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from anejax import tree
+from anejax.api.flat import FlatFunction, abstract, check_leaves, name_of
+from anejax.config import config
+from anejax.core.array import DeviceArray
+from anejax.core.aval import Aval, ShapeDtypeStruct
+from anejax.core.context import base_trace, current_trace
+from anejax.core.graph import ClosedGraph, Graph
+from anejax.core.trace import Tracer, concrete_array, executor
+from anejax.transforms.calls import call_p, remat_p
+from anejax.transforms.stage import stage
+
+
+class Staged:
+    """A function staged at given types: the Graph, the arrays it captured, the tree of its outputs."""
+
+    __slots__ = ("consts", "donated", "graph", "in_tree", "name", "out_tree")
+
+    def __init__(self, graph: Graph, consts: list[Any], in_tree: Any, out_tree: Any, donated: Any, name: str) -> None:
+        self.graph, self.consts = graph, consts
+        self.in_tree, self.out_tree = in_tree, out_tree
+        self.donated = (False,) * len(consts) + tuple(donated) if any(donated) else ()
+        self.name = name
+
+
+class Jitted:
+    """What ``jit`` returns: a function that is staged once per structure and types of its arguments."""
+
+    def __init__(
+        self, fun: Callable[..., Any], static: Callable[..., tuple[set[int], set[str]]], donate: Any, donate_names: Any
+    ) -> None:
+        functools.update_wrapper(self, fun, updated=())
+        self._fun = fun
+        self._static = static
+        self._donate, self._donate_names = donate, donate_names
+        self._cache: dict[Any, Staged] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if config.jax_disable_jit:
+            return self._fun(*args, **kwargs)
+        staged, leaves = self._staged(args, kwargs)
+        if current_trace() is base_trace() and not any(isinstance(x, Tracer) for x in leaves):
+            arrays = [x if type(x) is DeviceArray else concrete_array(x) for x in leaves]
+            outs = executor().run_graph(staged.graph, staged.consts + arrays, staged.donated)
+        else:
+            outs = call_p.bind(*staged.consts, *leaves, graph=staged.graph, name=staged.name, donated=staged.donated)
+        return tree.unflatten(staged.out_tree, outs)
+
+    def _staged(self, args: tuple[Any, ...], kwargs: dict[str, Any], types_only: bool = False) -> tuple[Staged, list]:
+        static_nums, static_names = self._static(len(args), tuple(kwargs))
+        if static_nums or static_names:
+            statics = tuple((i, _hashable(self, args[i])) for i in sorted(static_nums))
+            statics += tuple((k, _hashable(self, kwargs[k])) for k in sorted(static_names))
+            dynamic = (tuple(a for i, a in enumerate(args) if i not in static_nums),
+                       {k: v for k, v in kwargs.items() if k not in static_names})  # fmt: skip
+        else:
+            statics, dynamic = (), (args, kwargs)
+        leaves, in_tree = tree.flatten(dynamic)
+        try:
+            avals = tuple([x.aval for x in leaves])
+        except AttributeError:
+            avals = (
+                tuple(abstract(x) for x in leaves)
+                if types_only
+                else tuple(check_leaves(name_of(self._fun), "an argument", leaves, in_tree))
+            )
+        key = (in_tree, avals, statics, config.jax_enable_x64)
+        staged = self._cache.get(key)
+        if staged is None:
+            staged = self._trace(in_tree, avals, static_nums, static_names, args, kwargs)
+            if not any(isinstance(c, Tracer) for c in staged.consts):
+                self._cache[key] = staged
+        return staged, leaves
+
+    def _trace(self, in_tree: Any, avals: Sequence[Aval], nums: Any, names: Any, args: Any, kwargs: Any) -> Staged:
+        fixed = {i: args[i] for i in nums}
+        fixed_names = {k: kwargs[k] for k in names}
+
+        def with_statics(*dynamic: Any, **named: Any) -> Any:
+            given = iter(dynamic)
+            full = [fixed[i] if i in fixed else next(given) for i in range(len(dynamic) + len(fixed))]
+            return self._fun(*full, **named, **fixed_names)
+
+        with_statics.__name__ = name_of(self._fun)
+        flat = FlatFunction(with_statics, in_tree)
+        graph, consts = stage(flat, avals)
+        return Staged(
+            graph, consts, in_tree, flat.out_tree, self._donated(in_tree, nums, len(args)), name_of(self._fun)
+        )
+
+    def _donated(self, in_tree: Any, static_nums: Any, count: int) -> list[bool]:
+        """A flag per leaf of the dynamic arguments."""
+        if not self._donate and not self._donate_names:
+            return []
+        chosen = {d % count for d in self._donate if -count <= d < count}
+        args_tree, kwargs_tree = in_tree.children()
+        dynamic = [i for i in range(count) if i not in static_nums]
+        flags = [i in chosen for i, sub in zip(dynamic, args_tree.children()) for _ in range(sub.num_leaves)]
+        for key, sub in zip(kwargs_tree.entries(), kwargs_tree.children()):
+            flags += [key in self._donate_names] * sub.num_leaves
+        return flags
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """Stages and lowers at the types of ``args`` (arrays or ShapeDtypeStructs), without running.
+
+        The result has ``as_text()`` (MIL), ``compile()``, ``out_info`` and ``graph``.
+        """
+        staged, _ = self._staged(args, kwargs, types_only=True)
+        return Lowered(staged)
+
+    def trace(self, *args: Any, **kwargs: Any) -> ClosedGraph:
+        """The Graph at the types of ``args``."""
+        staged, _ = self._staged(args, kwargs, types_only=True)
+        return ClosedGraph(staged.graph, tuple(staged.consts))
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The output's tree of ShapeDtypeStructs."""
+        return self.lower(*args, **kwargs).out_info
+
+    def clear_cache(self) -> None:
+        """Forgets every staged form."""
+        self._cache.clear()
+
+    def _cache_size(self) -> int:
+        return len(self._cache)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<jitted {name_of(self._fun)}>"
+
+
+def _hashable(jitted: Jitted, value: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        raise ValueError(
+            f"[jit] a static argument of {name_of(jitted._fun)} must be hashable, got {type(value).__name__} {value!r:.60}."
+            " Pass a tuple instead of a list, or make the argument dynamic."
+        ) from None
+    if isinstance(value, Tracer):
+        raise TypeError(f"[jit] a static argument of {name_of(jitted._fun)} is {value.describe()}; it needs a value.")
+    return (type(value), value)
+
+
+class Lowered:
+    """A staged function on its way to a device."""
+
+    def __init__(self, staged: Staged) -> None:
+        self._staged = staged
+        self.graph = ClosedGraph(staged.graph, tuple(staged.consts))
+
+    @property
+    def out_info(self) -> Any:
+        """The output's tree of ShapeDtypeStructs."""
+        structs = [ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in self._staged.graph.out_avals]
+        return tree.unflatten(self._staged.out_tree, structs)
+
+    def as_text(self, dialect: str = "mil") -> str:
+        """The MIL text of the program, or the Graph with ``dialect="graph"``."""
+        if dialect == "graph":
+            return str(self.graph)
+        if dialect != "mil":
+            raise ValueError(f"[lower] expected dialect 'mil' or 'graph', got {dialect!r}.")
+        return executor().lower_text(self._staged.graph, self._staged.donated)
+
+    def compile(self) -> Compiled:
+        """Compiles for the default device. Returns a callable that takes arguments of the same types."""
+        return Compiled(self._staged, executor().compile_graph(self._staged.graph, self._staged.donated))
+
+
+class Compiled:
+    """A compiled function of fixed types."""
+
+    def __init__(self, staged: Staged, executable: Any) -> None:
+        self._staged, self._executable = staged, executable
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, in_tree = tree.flatten((args, kwargs))
+        expected = self._staged.graph.in_avals[len(self._staged.consts) :]
+        avals = check_leaves(self._staged.name, "an argument", leaves, in_tree)
+        if in_tree != self._staged.in_tree or not all(a.same_type(e) for a, e in zip(avals, expected)):
+            raise TypeError(
+                f"[{self._staged.name}] was compiled for {', '.join(map(str, expected))},"
+                f" got {', '.join(map(str, avals))}. Call the jitted function for other types."
+            )
+        outs = executor().run_graph(
+            self._staged.graph, self._staged.consts + [concrete_array(x) for x in leaves], self._staged.donated
+        )
+        return tree.unflatten(self._staged.out_tree, outs)
+
+    def as_text(self) -> str:
+        """How the device will run it: steps, fusions, memory."""
+        return self._executable.describe("plan")
+
+    def cost_analysis(self) -> dict[str, Any]:
+        """Counts of the plan: steps, fused operations, bytes of the arena and of all temporaries."""
+        return self._executable.stats()
+
+
+def jit(
+    fun: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Iterable[str] | None = None,
+    donate_argnums: int | Sequence[int] | None = None,
+    donate_argnames: str | Iterable[str] | None = None,
+    inline: bool = False,
+    device: Any = None,
+    keep_unused: bool = False,
+) -> Any:
+    """``fun`` staged once per types of its arguments, compiled to a native program, and run there.
+
+    Args:
+        fun: a pure function of pytrees of arrays. Without it, a decorator.
+        static_argnums, static_argnames: arguments that are hashable Python values; each value is staged anew.
+        donate_argnums, donate_argnames: arguments whose memory the outputs may take; they are deleted by the call.
+        inline, keep_unused: accepted for compatibility; the result is the same.
+        device: None or "cpu"; other devices raise until they are there.
+
+    Returns:
+        A function with ``lower(...)``, ``trace(...)``, ``eval_shape(...)`` and ``clear_cache()``.
+
+    Raises:
+        TracerBoolConversionError: ``fun`` branches on a traced value. ValueError: a static argument is not hashable.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> aj.jit(lambda x: jnp.sin(x) * 2)(0.0)
+        Array(0., dtype=float32, weak_type=True)
+    """
+    if fun is None:
+        return functools.partial(
+            jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
+            donate_argnames=donate_argnames, inline=inline, device=device, keep_unused=keep_unused,
+        )  # fmt: skip
+    if not callable(fun):
+        raise TypeError(f"[jit] expected a function, got {type(fun).__name__}.")
+    executor().check_device(device)
+    static = _static_resolver(fun, _as_tuple(static_argnums), _as_tuple(static_argnames))
+    donate, donate_names = _donation(fun, _as_tuple(donate_argnums), _as_tuple(donate_argnames))
+    return Jitted(fun, static, donate, donate_names)
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, (int, str)) else tuple(value)
+
+
+def _positional(fun: Callable[..., Any]) -> list[str]:
+    try:
+        parameters = inspect.signature(fun).parameters.values()
+    except (ValueError, TypeError):
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def _static_resolver(fun: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> Any:
+    """A function from (positional count, keyword names) of a call to its static positions and names."""
+    positional = _positional(fun) if nums or names else []
+    if names:
+        parameters = inspect.signature(fun).parameters
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        for name in names:
+            if name not in parameters and not takes_any:
+                raise ValueError(f"[jit] static_argnames names {name!r}, which {name_of(fun)} does not take.")
+    normal = {n % len(positional) if n < 0 and positional else n for n in nums}
+    by_name = {*names, *(positional[n] for n in normal if n < len(positional))}
+    by_position = normal | {positional.index(n) for n in names if n in positional}
+
+    def resolve(count: int, keywords: tuple[str, ...]) -> tuple[set[int], set[str]]:
+        return {n for n in by_position if n < count}, {k for k in keywords if k in by_name}
+
+    return resolve
+
+
+def _donation(fun: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[set[int], set[str]]:
+    positional = _positional(fun) if nums or names else []
+    return (
+        {*nums, *(positional.index(n) for n in names if n in positional)},
+        {*names, *(positional[n] for n in nums if 0 <= n < len(positional))},
+    )
+
+
+def make_jaxpr(
+    fun: Callable[..., Any], static_argnums: int | Sequence[int] = (), return_shape: bool = False
+) -> Callable[..., Any]:
+    """A function that returns the Graph of ``fun`` at its arguments, for reading.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> print(aj.make_jaxpr(lambda x: jnp.sin(x) * 2)(1.0))
+        { lambda ; a:f32*[]. let
+            b:f32*[] = sin a
+            c:f32*[] = mul b 2.0:f32*[]
+          in (c,) }
+    """
+    jitted = Jitted(fun, _static_resolver(fun, _as_tuple(static_argnums), ()), set(), set())
+
+    @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        lowered = jitted.lower(*args, **kwargs)
+        return (lowered.graph, lowered.out_info) if return_shape else lowered.graph
+
+    return traced
+
+
+def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The shapes and dtypes of ``fun(*args, **kwargs)``, without computing; arguments may be ShapeDtypeStructs."""
+    return Jitted(fun, _static_resolver(fun, (), ()), set(), set()).eval_shape(*args, **kwargs)
+
+
+def checkpoint(
+    fun: Callable[..., Any] | None = None,
+    *,
+    prevent_cse: bool = True,
+    policy: Any = None,
+    static_argnums: int | Sequence[int] = (),
+) -> Any:
+    """``fun`` whose inner values are computed again in the backward pass instead of being kept (rematerialisation).
+
+    Args:
+        prevent_cse: keep the second computation apart from the first; leave it True under ``jit``.
+        policy: None (keep only inputs) or ``checkpoint_policies.everything_saveable`` (keep all).
+        static_argnums: arguments that are Python values.
+    """
+    if fun is None:
+        return functools.partial(checkpoint, prevent_cse=prevent_cse, policy=policy, static_argnums=static_argnums)
+    static = _static_resolver(fun, _as_tuple(static_argnums), ())
+    saves_everything = checkpoint_policies.known(policy)
+
+    @functools.wraps(fun)
+    def remat(*args: Any, **kwargs: Any) -> Any:
+        # staged anew at each call: the function may close over tracers
+        staged, leaves = Jitted(fun, static, set(), set())._staged(args, kwargs)
+        prim, extra = (call_p, {"donated": ()}) if saves_everything else (remat_p, {"prevent_cse": prevent_cse})
+        outs = prim.bind(*staged.consts, *leaves, graph=staged.graph, name=staged.name, **extra)
+        return tree.unflatten(staged.out_tree, outs)
+
+    return remat
+
+
+class checkpoint_policies:
+    """Which values ``checkpoint`` keeps."""
+
+    @staticmethod
+    def everything_saveable(*_: Any, **__: Any) -> bool:
+        """Keep all: no recomputation."""
+        return True
+
+    @staticmethod
+    def nothing_saveable(*_: Any, **__: Any) -> bool:
+        """Keep only inputs."""
+        return False
+
+    @staticmethod
+    def known(policy: Any) -> bool:
+        """Whether ``policy`` keeps everything; raises ValueError for one that is neither all nor nothing."""
+        if policy is None or policy is checkpoint_policies.nothing_saveable:
+            return False
+        if policy is checkpoint_policies.everything_saveable:
+            return True
+        raise ValueError("[checkpoint] expected policy None, everything_saveable or nothing_saveable.")
+
+
+remat = checkpoint

@@ -1,0 +1,107 @@
+"""Lowering: each equation's MIL slot writes one operation of a mil.Program.
+
+The slot chooses MIL's own operation exactly when dtype and meaning match, else ``aj_<name>``; nothing is decomposed
+here. That is legalization, per target, on Graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax.core.aval import Aval
+from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
+from anejax.core.primitive import Primitive
+from anejax.mil.opset import OPSET
+from anejax.mil.program import MIL_DTYPES, Builder, Program, Type, Value
+
+
+def mil_type(aval: Aval) -> Type:
+    return Type(MIL_DTYPES[aval.dtype], aval.shape)
+
+
+class Context:
+    """What a MIL slot may ask for: types, what the target takes, and the builder behind ``emit``."""
+
+    def __init__(self, builder: Builder, target: str, prim: Primitive, ins: list[Aval], outs: list[Aval]) -> None:
+        self._builder, self._target, self._prim = builder, target, prim
+        self.in_avals, self.out_avals = ins, outs
+
+    def takes(self, op: str, operands: Mapping[str, Any], out: bool = False) -> bool:
+        """Whether the target has MIL's ``op`` for operands (and, with ``out``, a result) of these dtypes."""
+        schema = OPSET[op]
+        if self._target not in schema.targets:
+            return False
+        for name, operand in operands.items():
+            arg = schema.arg(name)
+            variable = schema.type_var(arg.var) if arg is not None and arg.var else None
+            allowed = variable.on(self._target) if variable is not None else arg.dtypes if arg is not None else ()
+            values = operand if isinstance(operand, (tuple, list)) else (operand,)
+            if any(isinstance(v, Value) and v.type.dtype not in allowed for v in values):
+                return False
+        result = schema.type_var(schema.results[0]) if out else None
+        return result is None or MIL_DTYPES[self.out_avals[0].dtype] in result.on(self._target)
+
+    def emit(self, op: str, **operands: Any) -> Any:
+        """Writes ``op`` with the equation's output types; one Value, or a list of them."""
+        types = [mil_type(a) for a in self.out_avals]
+        clean = {k: list(v) if isinstance(v, range) else v for k, v in operands.items()}
+        if self._prim.multiple_results:
+            return self._builder.op(op, clean, out=types)
+        return self._builder.op(op, clean, out=types[0])
+
+    def emit_aj(self, **operands: Any) -> Any:
+        """Writes ``aj_<primitive>``."""
+        return self.emit(f"aj_{self._prim.name}", **operands)
+
+    def emit_aj_named(self, name: str, **operands: Any) -> Any:
+        """Writes ``aj_<name>``."""
+        return self.emit(f"aj_{name}", **operands)
+
+    def dtype_name(self, dtype: np.dtype) -> str:
+        """MIL's name of a dtype."""
+        return MIL_DTYPES[dtype]
+
+    def like_first(self, value: Any) -> Any:
+        """A constant of the first operand's dtype."""
+        return np.asarray(value, self.in_avals[0].dtype)
+
+
+class Lowering:
+    """Lowers equations into one function of a builder."""
+
+    def __init__(self, builder: Builder, target: str) -> None:
+        self._builder, self._target = builder, target
+        self._env: dict[Var, Value] = {}
+
+    def define(self, variables: Sequence[Var], prefix: str) -> None:
+        for i, v in enumerate(variables):
+            self._env[v] = self._builder.input(f"{prefix}{i}", mil_type(v.aval))
+
+    def read(self, atom: Atom) -> Value:
+        if isinstance(atom, Literal):
+            return self._builder.const(atom.value, MIL_DTYPES[atom.aval.dtype])
+        return self._env[atom]
+
+    def equation(self, eqn: Eqn) -> None:
+        ctx = Context(self._builder, self._target, eqn.primitive, [a.aval for a in eqn.inputs],
+                      [v.aval for v in eqn.outputs])  # fmt: skip
+        out = eqn.primitive.rule("mil")(ctx, *map(self.read, eqn.inputs), **eqn.params)
+        values = out if eqn.primitive.multiple_results else [out]
+        self._env.update(zip(eqn.outputs, values, strict=True))
+
+
+def lower(graph: Graph, target: str = "cpu") -> Program:
+    """The mil.Program of ``graph``: inputs a0, a1, ... and outputs in the Graph's order.
+
+    The outputs must be distinct variables made by equations; the runtime resolves all others (runtime/execute.py).
+    """
+    builder = Builder("main")
+    lowering = Lowering(builder, target)
+    lowering.define(graph.inputs, "a")
+    for eqn in graph.eqns:
+        lowering.equation(eqn)
+    builder.returns(*(lowering.read(a) for a in graph.outputs))
+    return builder.program()

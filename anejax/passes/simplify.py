@@ -1,0 +1,149 @@
+"""Simplification: common subexpressions, dead equations, and algebra that never changes a bit of any result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from anejax.core.graph import Atom, Eqn, Graph, Literal, Var, remove_dead
+
+OPAQUE = frozenset({"optimization_barrier"})  # neither merged nor looked through
+
+
+def simplify(graph: Graph) -> Graph:
+    """``graph`` computed with fewer equations; results are identical to the bit."""
+    return remove_dead(_forward(graph))
+
+
+def _forward(graph: Graph) -> Graph:
+    """One walk: substitute, rewrite, merge equal equations."""
+    env: dict[Var, Atom] = {}
+    made_by: dict[Var, Eqn] = {}
+    seen: dict[Any, Eqn] = {}
+    eqns: list[Eqn] = []
+    look_up = lambda a: env.get(a, a) if isinstance(a, Var) else a  # noqa: E731
+    for eqn in graph.eqns:
+        eqn = eqn.replace(inputs=tuple(look_up(a) for a in eqn.inputs))
+        eqn, same = _rewrite(eqn, made_by)
+        if same is not None:
+            env[eqn.outputs[0]] = same
+            continue
+        key = _identity(eqn)
+        earlier = seen.get(key) if key is not None else None
+        if earlier is not None:
+            env.update(zip(eqn.outputs, earlier.outputs))
+            continue
+        if key is not None:
+            seen[key] = eqn
+        made_by.update((v, eqn) for v in eqn.outputs)
+        eqns.append(eqn)
+    return graph.replace(eqns=tuple(eqns), outputs=tuple(look_up(a) for a in graph.outputs))
+
+
+def _identity(eqn: Eqn) -> Any:
+    """What makes two equations compute the same, or None when they must stay apart."""
+    if eqn.primitive.effect or eqn.primitive.name in OPAQUE:
+        return None
+    inputs = tuple(a.key() if isinstance(a, Literal) else a for a in eqn.inputs)
+    try:
+        key = (eqn.primitive, inputs, tuple(sorted(eqn.params.items())), tuple(v.aval for v in eqn.outputs))
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _rewrite(eqn: Eqn, made_by: dict[Var, Eqn]) -> tuple[Eqn, Atom | None]:
+    """(a simpler equation, None), or (the equation, the atom that equals its one output)."""
+    rule = RULES.get(eqn.primitive.name)
+    result = rule(eqn, made_by) if rule is not None else None
+    if result is None:
+        return eqn, None
+    return (result, None) if isinstance(result, Eqn) else (eqn, result)
+
+
+def _source(atom: Atom, name: str, made_by: dict[Var, Eqn]) -> Eqn | None:
+    eqn = made_by.get(atom) if isinstance(atom, Var) else None
+    return eqn if eqn is not None and eqn.primitive.name == name else None
+
+
+def _same_type(atom: Atom, eqn: Eqn) -> bool:
+    return atom.aval.same_type(eqn.outputs[0].aval)
+
+
+# --- rules: (equation, who made what) -> a simpler equation, an equal atom, or None -----------------------------
+
+
+def _transpose(eqn: Eqn, made_by: dict[Var, Eqn]) -> Eqn | Atom | None:
+    """transpose(transpose(x)) -> transpose(x); the identity permutation -> x"""
+    permutation = eqn.params["permutation"]
+    inner = _source(eqn.inputs[0], "transpose", made_by)
+    if inner is not None:
+        permutation = tuple(inner.params["permutation"][p] for p in permutation)
+        eqn = eqn.replace(inputs=inner.inputs, params={"permutation": permutation})
+    if permutation == tuple(range(len(permutation))):
+        return eqn.inputs[0]
+    return eqn if inner is not None else None
+
+
+def _reshape(eqn: Eqn, made_by: dict[Var, Eqn]) -> Eqn | Atom | None:
+    """reshape(reshape(x)) -> reshape(x); to the shape it has -> x"""
+    inner = _source(eqn.inputs[0], "reshape", made_by)
+    if inner is not None:
+        eqn = eqn.replace(inputs=inner.inputs)
+    if _same_type(eqn.inputs[0], eqn):
+        return eqn.inputs[0]
+    return eqn if inner is not None else None
+
+
+def _convert(eqn: Eqn, made_by: dict[Var, Eqn]) -> Eqn | Atom | None:
+    """convert to the dtype it has -> x (weak types do not matter any more)"""
+    return eqn.inputs[0] if eqn.inputs[0].aval.dtype == eqn.params["dtype"] else None
+
+
+def _neg(eqn: Eqn, made_by: dict[Var, Eqn]) -> Eqn | Atom | None:
+    """neg(neg(x)) -> x"""
+    inner = _source(eqn.inputs[0], "neg", made_by)
+    return inner.inputs[0] if inner is not None else None
+
+
+def _is(atom: Atom, value: float) -> bool:
+    return isinstance(atom, Literal) and atom.value == value
+
+
+def _unit(value: float, sides: tuple[int, ...]) -> Callable[[Eqn, dict[Var, Eqn]], Eqn | Atom | None]:
+    """x op unit -> x (and unit op x where ``sides`` has 0), when the type stays."""
+
+    def rule(eqn: Eqn, made_by: dict[Var, Eqn]) -> Eqn | Atom | None:
+        for side in sides:
+            other = eqn.inputs[1 - side]
+            if _is(eqn.inputs[side], value) and _same_type(other, eqn):
+                return other
+        return _scalars(eqn, made_by)
+
+    return rule
+
+
+def _scalars(eqn: Eqn, made_by: dict[Var, Eqn]) -> Eqn | None:
+    """op(x, broadcast(scalar)) -> op(x, scalar), while another operand still shows the shape"""
+    shape = eqn.outputs[0].aval.shape
+    inputs = list(eqn.inputs)
+    for i, atom in enumerate(inputs):
+        made = _source(atom, "broadcast_in_dim", made_by)
+        others = [a for j, a in enumerate(inputs) if j != i]
+        if made is not None and made.inputs[0].aval.shape == () and any(o.aval.shape == shape for o in others):
+            inputs[i] = made.inputs[0]
+    return eqn.replace(inputs=tuple(inputs)) if tuple(inputs) != eqn.inputs else None
+
+
+RULES: dict[str, Callable[[Eqn, dict[Var, Eqn]], Eqn | Atom | None]] = {
+    "transpose": _transpose,
+    "reshape": _reshape,
+    "convert_element_type": _convert,
+    "neg": _neg,
+    "mul": _unit(1, (0, 1)),
+    "div": _unit(1, (1,)),
+    "sub": _unit(0, (1,)),  # x + 0 is left alone: it turns -0 into 0
+    **dict.fromkeys(("add", "max", "min", "pow", "atan2", "rem"), _scalars),
+    **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor"), _scalars),
+}

@@ -1,0 +1,220 @@
+"""Executing Graphs: what core.trace's Executor promises. Graph -> passes -> MIL -> one native program -> buffers."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax.config import config
+from anejax.core.array import DeviceArray
+from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
+from anejax.core.primitive import Primitive
+from anejax.core.trace import Executor, check_nans, register_executor
+from anejax.errors import DeviceError
+from anejax.lower.to_mil import lower
+from anejax.mil.text import to_text
+from anejax.passes.pipeline import optimize
+from anejax.runtime import library
+
+# How one output of a Graph comes to be: ("run", index of a program output), ("input", index), ("const", array)
+Route = tuple[str, Any]
+Effect = tuple[Eqn, list[Route]]
+
+
+class Executable:
+    """A Graph compiled for one device.
+
+    Outputs that are inputs, constants or duplicates never reach the device, nor do empty programs; effects (printing)
+    take their operands from extra outputs, and happen after the run, in order.
+    """
+
+    def __init__(self, graph: Graph, donated: tuple[bool, ...], device: str, compiler: Compiler) -> None:
+        graph = optimize(graph)
+        _debug("graph", graph)
+        effects = [e for e in graph.eqns if e.primitive.effect]
+        pure = graph.replace(eqns=tuple(e for e in graph.eqns if not e.primitive.effect))
+        results: list[Atom] = []
+        self._routes = [self._route(pure, results, a) for a in graph.outputs]
+        self._effects: list[Effect] = [(e, [self._route(pure, results, a) for a in e.inputs]) for e in effects]
+        self._avals = graph.out_avals
+        self._effect_avals = [[a.aval for a in e.inputs] for e in effects]
+        used = _used(pure, results)
+        self._inputs = [i for i, v in enumerate(graph.inputs) if v in used]
+        self._program: library.NativeProgram | None = None
+        self._donated = [i for i, d in enumerate(donated) if d]
+        self.text = ""
+        if results:
+            program = pure.replace(inputs=tuple(graph.inputs[i] for i in self._inputs), outputs=tuple(results))
+            forwarded = {i for kind, i in self._all_routes() if kind == "input"}
+            places = [p for p, i in enumerate(self._inputs) if i in self._donated and i not in forwarded]
+            self.text = to_text(lower(program))
+            _debug("mil", self.text)
+            self._program = compiler.compile(device, self.text, places)
+            _debug("plan", self.describe("plan"))
+
+    def _all_routes(self) -> list[Route]:
+        return self._routes + [r for _, routes in self._effects for r in routes]
+
+    @staticmethod
+    def _route(graph: Graph, results: list[Atom], atom: Atom) -> Route:
+        if isinstance(atom, Literal):
+            return "const", DeviceArray(atom.aval, np.asarray(atom.value))
+        if atom in graph.inputs:
+            return "input", graph.inputs.index(atom)
+        if atom not in results:
+            results.append(atom)
+        return "run", results.index(atom)
+
+    def __call__(self, args: Sequence[DeviceArray]) -> list[DeviceArray]:
+        made = self._run(args) if self._program is not None else []
+        for eqn, avals, routes in ((e, a, r) for (e, r), a in zip(self._effects, self._effect_avals)):
+            eqn.primitive.impl(*[self._take(r, args, made, v) for r, v in zip(routes, avals)], **eqn.params)
+        outs = [self._take(route, args, made, aval) for route, aval in zip(self._routes, self._avals)]
+        for i in self._donated:
+            if not any(o is args[i] for o in outs):
+                args[i].delete()
+        return outs
+
+    def _take(self, route: Route, args: Sequence[DeviceArray], made: list[Any], aval: Any) -> DeviceArray:
+        kind, what = route
+        if kind == "run":
+            return DeviceArray(aval, storage=made[what])
+        source = args[what] if kind == "input" else what
+        return source if source.aval == aval else DeviceArray(aval, source.value)
+
+    def _run(self, args: Sequence[DeviceArray]) -> list[library.Buffer]:
+        program = self._program
+        assert program is not None
+        arrays = [args[i] for i in self._inputs]
+        pointers = [a.pointer for a in arrays]
+        fresh = [n for n, alias in zip(program.output_nbytes, program.aliases) if alias < 0]
+        new = iter(library.create_buffers(fresh)) if fresh else iter(())
+        outputs: list[library.Buffer] = []
+        for alias in program.aliases:
+            if alias < 0:
+                outputs.append(next(new))
+            else:
+                buffer = _donated_buffer(arrays, alias)
+                pointers[alias] = buffer.pointer
+                outputs.append(buffer)
+        program.run(pointers, [b.pointer for b in outputs])
+        return outputs
+
+    def describe(self, what: str) -> str:
+        """The native plan ("plan") or its counts ("stats")."""
+        return self._program.describe(what) if self._program is not None else "no program: nothing to compute"
+
+    def stats(self) -> dict[str, Any]:
+        """Counts of the native plan."""
+        return json.loads(self.describe("stats")) if self._program is not None else {}
+
+
+def _used(graph: Graph, results: Sequence[Atom]) -> set[Var]:
+    used = {a for e in graph.eqns for a in e.inputs if isinstance(a, Var)}
+    return used | {a for a in results if isinstance(a, Var)}
+
+
+def _donated_buffer(arrays: Sequence[DeviceArray], index: int) -> library.Buffer:
+    """The memory of a donated array, or a copy of it when someone else still looks at that memory."""
+    array = arrays[index]
+    shared = sum(a is array for a in arrays) > 1 or array.has_views()
+    storage = array._storage
+    if isinstance(storage, library.Buffer) and not shared and _sole_owner(storage):
+        return storage
+    (buffer,) = library.create_buffers([array.nbytes])
+    if array.nbytes:
+        np.copyto(buffer.view(array.shape, array.dtype), array.value)
+    return buffer
+
+
+def _sole_owner(storage: library.Buffer) -> bool:
+    # one array's attribute, this frame, the caller's local and getrefcount's own argument; a cached view adds one
+    return sys.getrefcount(storage) <= 5
+
+
+class Compiler:
+    """Compiles MIL text, once per text: equal code shares one program, whatever its data."""
+
+    def __init__(self) -> None:
+        self._programs: dict[Any, library.NativeProgram] = {}
+        self.count = 0
+
+    def compile(self, device: str, text: str, donated: Sequence[int]) -> library.NativeProgram:
+        key = (device, text, tuple(donated))
+        found = self._programs.get(key)
+        if found is None:
+            self.count += 1
+            found = library.NativeProgram(device, text, donated)
+            if len(self._programs) >= 1024:
+                self._programs.pop(next(iter(self._programs)))
+            self._programs[key] = found
+        return found
+
+
+class CpuExecutor(Executor):
+    """Runs everything on the CPU device."""
+
+    def __init__(self) -> None:
+        self.compiler = Compiler()
+        self._graphs: dict[Any, Executable] = {}
+        self._primitives: dict[Any, Graph] = {}
+        self._lock = threading.RLock()
+
+    def check_device(self, device: Any) -> None:
+        """Raises DeviceError for a device that cannot run programs."""
+        name = getattr(device, "platform", device)
+        if name not in (None, "cpu"):
+            raise DeviceError(f"[device] expected 'cpu', got {device!r}: no other device is there yet.")
+
+    def compile_graph(self, graph: Graph, donated: tuple[bool, ...] = ()) -> Executable:
+        key = (graph, donated)
+        found = self._graphs.get(key)
+        if found is None:
+            with self._lock:
+                found = self._graphs.get(key)
+                if found is None:
+                    found = Executable(graph, donated, "cpu", self.compiler)
+                    if len(self._graphs) >= 4096:
+                        self._graphs.pop(next(iter(self._graphs)))
+                    self._graphs[key] = found
+        return found
+
+    def run_graph(self, graph: Graph, args: list[DeviceArray], donated: tuple[bool, ...]) -> list[DeviceArray]:
+        found = self._graphs.get((graph, donated)) or self.compile_graph(graph, donated)
+        outs = found(args)
+        if config.jax_debug_nans:
+            check_nans("jit", outs)
+        return outs
+
+    def lower_text(self, graph: Graph, donated: tuple[bool, ...] = ()) -> str:
+        """The MIL text of the program that ``graph`` becomes."""
+        return self.compile_graph(graph, donated).text
+
+    def run_primitive(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:
+        key = (prim, tuple(a.aval for a in args), tuple(sorted(params.items())))
+        graph = self._primitives.get(key)
+        if graph is None:
+            inputs = tuple(Var(a.aval) for a in args)
+            outputs = tuple(Var(a) for a in prim.out_avals([a.aval for a in args], params))
+            graph = Graph(inputs, (Eqn(prim, inputs, outputs, params),), outputs)
+            self._primitives[key] = graph
+        return self.run_graph(graph, args, ())
+
+
+def _debug(stage: str, text: Any) -> None:
+    if config.debug and stage in config.debug.split(","):
+        print(f"--- {stage} ---\n{text}", file=sys.stderr)
+
+
+EXECUTOR = CpuExecutor()
+register_executor(EXECUTOR)
+
+
+def compile_count() -> int:
+    """How many native programs this process has compiled."""
+    return EXECUTOR.compiler.count

@@ -1,0 +1,242 @@
+"""The ctypes table of libanesdk: the only module that uses ctypes. tests/native/test_header.py compares it with
+native/include/anesdk.h."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.resources
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.errors import DeviceError
+
+ABI_VERSION = 1
+MAX_RANK = 32
+NAME = "libanesdk.dylib" if sys.platform == "darwin" else "libanesdk.so"
+
+Status = ctypes.c_int32
+Handle = ctypes.c_void_p
+U64 = ctypes.c_uint64
+Text = ctypes.c_char_p
+POINTER = ctypes.POINTER
+
+
+class Port(ctypes.Structure):
+    """anesdk_port: one input or output of a compiled program."""
+
+    _fields_ = (
+        ("dtype", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("shape", ctypes.c_int64 * MAX_RANK),
+        ("nbytes", U64),
+        ("alias", ctypes.c_int64),
+    )
+
+
+# function -> (result, arguments), in the order of the header
+SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "anesdk_abi_version": (ctypes.c_int32, []),
+    "anesdk_status_name": (Text, [Status]),
+    "anesdk_last_error": (Text, []),
+    "anesdk_devices": (Text, []),
+    "anesdk_set_num_threads": (Status, [ctypes.c_int32]),
+    "anesdk_num_threads": (Status, [POINTER(ctypes.c_int32)]),
+    "anesdk_load_blas": (Status, [Text]),
+    "anesdk_buffers_create": (Status, [U64, POINTER(U64), POINTER(Handle), POINTER(Handle)]),
+    "anesdk_buffer_release": (Status, [POINTER(Handle)]),
+    "anesdk_verify": (Status, [Text, U64, Text]),
+    "anesdk_program_compile": (Status, [Text, Text, U64, Text, POINTER(Handle)]),
+    "anesdk_program_release": (Status, [POINTER(Handle)]),
+    "anesdk_program_num_ports": (Status, [Handle, POINTER(U64), POINTER(U64)]),
+    "anesdk_program_port": (Status, [Handle, ctypes.c_int32, U64, POINTER(Port)]),
+    "anesdk_program_describe": (Status, [Handle, Text, Text, U64, POINTER(U64)]),
+    "anesdk_program_run": (Status, [Handle, POINTER(Handle), POINTER(U64), U64, POINTER(Handle), POINTER(U64), U64]),
+}
+
+# anesdk_dtype codes
+DTYPES: dict[int, np.dtype] = dict(
+    enumerate(
+        [
+            dtypes.bool_,
+            *dtypes.SIGNED,
+            *dtypes.UNSIGNED,
+            dtypes.float16,
+            dtypes.bfloat16,
+            dtypes.float32,
+            dtypes.float64,
+        ]
+    )
+)
+
+
+def find() -> Path:
+    """The library file: ``ANEJAX_LIBRARY``, or the one installed with the package. Raises DeviceError."""
+    given = os.environ.get("ANEJAX_LIBRARY")
+    if given:
+        return Path(given)
+    installed = importlib.resources.files("anejax") / "lib" / NAME
+    if not installed.is_file():
+        raise DeviceError(
+            f"[runtime] expected the native library at {installed}. Build it: `make build` in a checkout, or"
+            " reinstall the package; or set ANEJAX_LIBRARY."
+        )
+    return Path(str(installed))
+
+
+@functools.cache
+def load() -> ctypes.CDLL:
+    """The opened library, its functions typed, the BLAS library chosen."""
+    path = find()
+    try:
+        lib = ctypes.CDLL(str(path))
+    except OSError as err:
+        raise DeviceError(f"[runtime] {path} cannot be opened: {err}.") from None
+    for name, (result, arguments) in SIGNATURES.items():
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, arguments
+    version = lib.anesdk_abi_version()
+    if version != ABI_VERSION:
+        raise DeviceError(f"[runtime] expected ABI version {ABI_VERSION}, {path} has {version}. Rebuild it.")
+    blas = _blas_path()
+    check(lib, lib.anesdk_load_blas(blas.encode() if blas else None), "load_blas")
+    return lib
+
+
+def _blas_path() -> str | None:
+    """The BLAS library of the scipy-openblas32 package, where it is installed; found without importing it."""
+    given = os.environ.get("ANEJAX_BLAS")
+    if given:
+        return given
+    spec = importlib.util.find_spec("scipy_openblas32") if sys.platform != "darwin" else None
+    if spec is None or spec.origin is None:
+        return None
+    found = sorted((Path(spec.origin).parent / "lib").glob("libscipy_openblas*.so*"))
+    return str(found[0]) if found else None
+
+
+def fail(lib: ctypes.CDLL, status: int, what: str) -> NoReturn:
+    """Raises DeviceError with the library's own words."""
+    reason = lib.anesdk_last_error().decode(errors="replace")
+    raise DeviceError(f"[{what}] {lib.anesdk_status_name(status).decode()}: {reason}")
+
+
+def check(lib: ctypes.CDLL, status: int, what: str) -> None:
+    if status != 0:
+        fail(lib, status, what)
+
+
+class Buffer:
+    """64-byte aligned memory of the library; released when collected. Exposed to NumPy by ``view``."""
+
+    __slots__ = ("__array_interface__", "_handle", "_release", "nbytes", "pointer")
+
+    def __init__(self, pointer: int, nbytes: int, handle: int, release: Any) -> None:
+        self.pointer, self.nbytes = pointer, nbytes
+        self._handle, self._release = handle, release
+
+    def view(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """The memory as an array of ``shape`` and ``dtype`` that keeps the buffer alive."""
+        if not self.nbytes:
+            return np.empty(shape, dtype)
+        self.__array_interface__ = {
+            "data": (self.pointer, False),
+            "shape": (self.nbytes,),
+            "typestr": "|u1",
+            "version": 3,
+        }
+        return np.asarray(self).view(dtype).reshape(shape)
+
+    def __del__(self) -> None:
+        self._release(ctypes.byref(Handle(self._handle)))
+
+
+def create_buffers(sizes: Sequence[int]) -> list[Buffer]:
+    """A buffer for each size in bytes, made in one call. Raises DeviceError when memory runs out."""
+    lib, n = load(), len(sizes)
+    handles, pointers = (Handle * n)(), (Handle * n)()
+    check(lib, lib.anesdk_buffers_create(n, (U64 * n)(*sizes), handles, pointers), "allocate")
+    release = lib.anesdk_buffer_release
+    return [Buffer(p or 0, s, h, release) for p, s, h in zip(pointers, sizes, handles)]
+
+
+class NativeProgram:
+    """A compiled program: immutable, run from any thread."""
+
+    def __init__(self, device: str, text: str, donated: Sequence[int] = ()) -> None:
+        lib = self._lib = load()
+        data = text.encode()
+        self._handle = Handle()
+        options = f"donate={','.join(map(str, donated))}" if donated else ""
+        status = lib.anesdk_program_compile(
+            device.encode(), data, len(data), options.encode(), ctypes.byref(self._handle)
+        )
+        check(lib, status, f"compile for {device}")
+        ins, outs = U64(), U64()
+        check(lib, lib.anesdk_program_num_ports(self._handle, ctypes.byref(ins), ctypes.byref(outs)), "ports")
+        self.inputs = [self._port(False, i) for i in range(ins.value)]
+        self.outputs = [self._port(True, i) for i in range(outs.value)]
+        self.aliases = [p.alias for p in self.outputs]
+        self.output_nbytes = [p.nbytes for p in self.outputs]
+        self._in_pointers = Handle * len(self.inputs)
+        self._out_pointers = Handle * len(self.outputs)
+        self._in_bytes = (U64 * len(self.inputs))(*(p.nbytes for p in self.inputs))
+        self._out_bytes = (U64 * len(self.outputs))(*self.output_nbytes)
+
+    def _port(self, is_output: bool, index: int) -> Port:
+        port = Port()
+        status = self._lib.anesdk_program_port(self._handle, is_output, index, ctypes.byref(port))
+        check(self._lib, status, "port")
+        return port
+
+    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Runs on the memory at the given addresses; their sizes are those of the ports. Releases the GIL."""
+        status = self._lib.anesdk_program_run(
+            self._handle, self._in_pointers(*inputs), self._in_bytes, len(inputs),
+            self._out_pointers(*outputs), self._out_bytes, len(outputs),
+        )  # fmt: skip
+        if status != 0:
+            fail(self._lib, status, "run")
+
+    def describe(self, what: str) -> str:
+        """ "plan" (text) or "stats" (JSON)."""
+        needed = U64()
+        self._lib.anesdk_program_describe(self._handle, what.encode(), None, 0, ctypes.byref(needed))
+        out = ctypes.create_string_buffer(max(1, needed.value))
+        status = self._lib.anesdk_program_describe(self._handle, what.encode(), out, len(out), ctypes.byref(needed))
+        check(self._lib, status, "describe")
+        return out.value.decode()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._lib.anesdk_program_release(ctypes.byref(self._handle))
+
+
+def devices() -> list[str]:
+    """The names of the devices built in."""
+    return load().anesdk_devices().decode().split(",")
+
+
+def set_num_threads(count: int) -> None:
+    """Threads that the CPU device uses, 1 to 256."""
+    check(load(), load().anesdk_set_num_threads(count), "set_num_threads")
+
+
+def num_threads() -> int:
+    """Threads that the CPU device uses."""
+    out = ctypes.c_int32()
+    check(load(), load().anesdk_num_threads(ctypes.byref(out)), "num_threads")
+    return out.value
+
+
+def verify(text: str, target: str) -> None:
+    """Parses and verifies MIL text for "cpu", "coreml" or "ane". Raises DeviceError with the reason."""
+    data = text.encode()
+    check(load(), load().anesdk_verify(data, len(data), target.encode()), "verify")

@@ -1,0 +1,230 @@
+"""Primitives that hold Graphs: the jitted call and the checkpointed one. Their rules are the transformations."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from anejax.core.aval import Aval
+from anejax.core.context import tracing
+from anejax.core.graph import Graph, remove_dead
+from anejax.core.primitive import REGISTRY, Linear, Primitive, Refused, Zero
+from anejax.core.trace import Tracer, executor
+from anejax.transforms.evaluate import as_function, eval_graph
+from anejax.transforms.jvp import jvp_flat
+from anejax.transforms.linearize import PartialTrace, split_graph
+from anejax.transforms.stage import stage
+from anejax.transforms.transpose import backward
+from anejax.transforms.vmap import batch_flat
+
+INLINED = Refused("passes/inline replaces it by its equations before lowering")
+
+
+def _cached(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Remembers results by identity of the Graph, but for those that captured tracers, which die with their trace."""
+    table: dict[Any, Any] = {}
+
+    @functools.wraps(function)
+    def wrapper(graph: Graph, *key: Any) -> Any:
+        found = table.get((graph, *key))
+        if found is None:
+            found = function(graph, *key)
+            if not any(isinstance(c, Tracer) for c in found.consts):
+                if len(table) >= 512:
+                    table.pop(next(iter(table)))
+                table[(graph, *key)] = found
+        return found
+
+    return wrapper
+
+
+class Transformed:
+    """A Graph made from another, the arrays it captured (its first inputs), and facts about its outputs."""
+
+    def __init__(self, graph: Graph, consts: list[Any], outs: Any) -> None:
+        self.graph, self.consts, self.outs = graph, consts, outs
+
+
+@_cached
+def jvp_graph(graph: Graph, nonzero: tuple[bool, ...]) -> Transformed:
+    """Inputs: primals, then tangents where ``nonzero``. Outputs: primals, then tangents where ``outs``."""
+    nonzero_out: list[bool] = []
+    count = len(graph.inputs)
+
+    def run(*flat: Any) -> list[Any]:
+        given = iter(flat[count:])
+        tangents = [next(given) if nz else Zero(v.aval.tangent()) for v, nz in zip(graph.inputs, nonzero)]
+        outs, out_tangents = jvp_flat(as_function(graph), flat[:count], tangents)
+        nonzero_out[:] = [not isinstance(t, Zero) for t in out_tangents]
+        return outs + [t for t in out_tangents if not isinstance(t, Zero)]
+
+    avals = graph.in_avals
+    new, consts = stage(run, avals + [a.tangent() for a, nz in zip(avals, nonzero) if nz])
+    return Transformed(new, consts, nonzero_out)
+
+
+@_cached
+def batch_graph(graph: Graph, size: int, dims: tuple[int | None, ...]) -> Transformed:
+    """Inputs mapped over ``dims``; ``outs`` has where the outputs' mapped axes are."""
+    out_dims: list[int | None] = []
+
+    def run(*flat: Any) -> list[Any]:
+        outs, found = batch_flat(as_function(graph), flat, dims, size)
+        out_dims[:] = found
+        return outs
+
+    avals = [
+        a if d is None else a.update(shape=a.shape[:d] + (size,) + a.shape[d:]) for a, d in zip(graph.in_avals, dims)
+    ]
+    new, consts = stage(run, avals)
+    return Transformed(new, consts, out_dims)
+
+
+@_cached
+def transpose_graph(graph: Graph, linear: tuple[bool, ...], nonzero_ct: tuple[bool, ...], barrier: bool) -> Transformed:
+    """Inputs: the non-linear ones, then cotangents where ``nonzero_ct``. Outputs: cotangents where ``outs``.
+
+    With ``barrier`` the non-linear inputs pass an optimization barrier, so that what is computed from them is computed
+    again, when the cotangents are there.
+    """
+    nonzero_out: list[bool] = []
+    known = linear.count(False)
+
+    def run(*flat: Any) -> list[Any]:
+        if barrier:
+            flat = tuple(REGISTRY["optimization_barrier"].bind(*flat))
+        values, given = iter(flat[:known]), iter(flat[known:])
+        args = [Linear(v.aval) if lin else next(values) for v, lin in zip(graph.inputs, linear)]
+        cts = [next(given) if nz else Zero(a.aval.tangent()) for a, nz in zip(graph.outputs, nonzero_ct)]
+        found = [ct for ct, lin in zip(backward(graph, args, cts), linear) if lin]
+        nonzero_out[:] = [not isinstance(ct, Zero) for ct in found]
+        return [ct for ct in found if not isinstance(ct, Zero)]
+
+    avals = [v.aval for v, lin in zip(graph.inputs, linear) if not lin]
+    avals += [a.aval.tangent() for a, nz in zip(graph.outputs, nonzero_ct) if nz]
+    new, consts = stage(run, avals)
+    return Transformed(new, consts, nonzero_out)
+
+
+# --- rules that both calls share -------------------------------------------------------------------------------
+
+
+def _call_jvp(prim: Primitive) -> Any:
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any], *, graph: Graph, **params: Any) -> Any:
+        nonzero = tuple(not isinstance(t, Zero) for t in tangents)
+        new = jvp_graph(graph, nonzero)
+        flat = [*new.consts, *primals, *(t for t in tangents if not isinstance(t, Zero))]
+        outs = prim.bind(*flat, graph=new.graph, **_resized(params, len(flat)))
+        split = len(graph.outputs)
+        computed = iter(outs[split:])
+        zeros = (Zero(a.aval.tangent()) for a in graph.outputs)
+        return outs[:split], [next(computed) if nz else z for nz, z in zip(new.outs, zeros)]
+
+    return jvp
+
+
+def _call_batch(prim: Primitive) -> Any:
+    def batch(size: int, args: Sequence[Any], dims: Sequence[int | None], *, graph: Graph, **params: Any) -> Any:
+        new = batch_graph(graph, size, tuple(dims))
+        flat = [*new.consts, *args]
+        return prim.bind(*flat, graph=new.graph, **_resized(params, len(flat))), new.outs
+
+    return batch
+
+
+def _call_transpose(prim: Primitive, barrier: bool) -> Any:
+    def transpose(cts: Sequence[Any], *args: Any, graph: Graph, **params: Any) -> Any:
+        linear = tuple(isinstance(a, Linear) for a in args)
+        nonzero = tuple(not isinstance(ct, Zero) for ct in cts)
+        new = transpose_graph(graph, linear, nonzero, barrier and params.get("prevent_cse", True))
+        flat = [*new.consts, *(a for a, lin in zip(args, linear) if not lin)]
+        flat += [ct for ct in cts if not isinstance(ct, Zero)]
+        outs = iter(call_p.bind(*flat, graph=new.graph, name=f"transpose({params['name']})", donated=()))
+        found = iter(next(outs) if nz else None for nz in new.outs)
+        return [next(found) if lin else None for lin in linear]
+
+    return transpose
+
+
+def _resized(params: dict[str, Any], count: int) -> dict[str, Any]:
+    """Donation is a promise of the outermost call alone: a transformed call has other arguments."""
+    return {**params, "donated": ()} if "donated" in params else params
+
+
+def _abstract(*avals: Aval, graph: Graph, **params: Any) -> list[Aval]:
+    return graph.out_avals
+
+
+# --- jit --------------------------------------------------------------------------------------------------------
+
+
+def _run_call(*args: Any, graph: Graph, name: str, donated: tuple[bool, ...]) -> list[Any]:
+    return executor().run_graph(graph, list(args), donated)
+
+
+def _call_partial(
+    trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], params: dict[str, Any]
+) -> list[Any]:
+    """Two calls: one of all that is known, whose residuals the other, recorded one takes."""
+    graph, name = params["graph"], params["name"]
+    split = _split(graph, tuple(unknown))
+    with tracing(trace.parent):
+        known_args = [a for a, u in zip(args, unknown) if not u]
+        known = call_p.bind(*split.consts, *known_args, graph=split.known, name=name, donated=())
+    count = split.unknown_out.count(False)
+    inputs = [*known[count:], *(a for a, u in zip(args, unknown) if u)]
+    recorded = trace.recorder.process(call_p, inputs, {"graph": split.unknown, "name": name, "donated": ()})
+    return _merge(split.unknown_out, known[:count], recorded)
+
+
+@_cached
+def _split(graph: Graph, unknown: tuple[bool, ...]) -> Any:
+    return split_graph(graph, unknown)
+
+
+def _merge(unknown_out: Sequence[bool], known: Sequence[Any], unknown: Sequence[Any]) -> list[Any]:
+    knowns, unknowns = iter(known), iter(unknown)
+    return [next(unknowns) if u else next(knowns) for u in unknown_out]
+
+
+call_p = Primitive("jit", multiple_results=True, higher_order=True)
+call_p.fill(
+    abstract=_abstract,
+    impl=_run_call,
+    jvp=_call_jvp(call_p),
+    transpose=_call_transpose(call_p, barrier=False),
+    batch=_call_batch(call_p),
+    mil=INLINED,
+    partial=_call_partial,
+)
+
+# --- checkpoint ---------------------------------------------------------------------------------------------------
+
+
+def _remat_partial(
+    trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], params: dict[str, Any]
+) -> list[Any]:
+    """Known outputs are computed now; the rest is recorded whole, to be computed again from the known inputs."""
+    graph = params["graph"]
+    split = _split(graph, tuple(unknown))
+    count = split.unknown_out.count(False)
+    with tracing(trace.parent):
+        known_args = [a for a, u in zip(args, unknown) if not u]
+        forward = split.known.replace(outputs=split.known.outputs[:count])
+        known = call_p.bind(*split.consts, *known_args, graph=forward, name=params["name"], donated=())
+    rest = remove_dead(graph.replace(outputs=tuple(a for a, u in zip(graph.outputs, split.unknown_out) if u)))
+    recorded = trace.recorder.process(remat_p, list(args), {**params, "graph": rest})
+    return _merge(split.unknown_out, known, recorded)
+
+
+remat_p = Primitive("checkpoint", multiple_results=True, higher_order=True)
+remat_p.fill(
+    abstract=_abstract,
+    impl=lambda *args, graph, **params: eval_graph(graph, args),
+    jvp=_call_jvp(remat_p),
+    transpose=_call_transpose(remat_p, barrier=True),
+    batch=_call_batch(remat_p),
+    mil=INLINED,
+    partial=_remat_partial,
+)

@@ -1,0 +1,188 @@
+"""Functions with derivative rules of the user's: custom_jvp and custom_vjp, eagerly and in Graphs.
+
+A call travels down the traces as an object; each trace takes what it needs of it (the function, the rule, a batched
+form). Staging turns it into an equation that keeps the rules, so that they still hold when the Graph is differentiated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from anejax.core.aval import Aval
+from anejax.core.context import current_trace
+from anejax.core.graph import Graph
+from anejax.core.primitive import Primitive, Refused, Zero
+from anejax.core.trace import aval_of
+from anejax.errors import RefusedError
+from anejax.ops.families import batch_to, instantiate
+from anejax.transforms.calls import INLINED
+from anejax.transforms.evaluate import as_function
+from anejax.transforms.stage import Flat, StageTrace, stage
+from anejax.transforms.vmap import BatchTrace, batch_flat, batched_at_zero, unbatch_cotangent
+
+BY_TRACE = Refused("each trace handles the call itself (transforms/custom.py)")
+
+
+class CustomJVPCall:
+    """``fun(*args) -> outs`` with ``jvp(primals, tangents) -> (outs, tangents)``, all flat."""
+
+    def __init__(self, fun: Flat, jvp: Callable[..., tuple[list[Any], list[Any]]], name: str) -> None:
+        self.fun, self.jvp, self.name = fun, jvp, name
+
+    def batched(self, trace: BatchTrace, dims: Sequence[int | None]) -> CustomJVPCall:
+        def both(*flat: Any) -> list[Any]:
+            half = len(dims)
+            outs, tangents = self.jvp(flat[:half], flat[half:])
+            return [*outs, *map(instantiate, tangents)]
+
+        def jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+            outs = batched_at_zero(both, [*dims, *dims], trace.size, trace.axis_name)(*primals, *tangents)
+            half = len(outs) // 2
+            return outs[:half], outs[half:]
+
+        return CustomJVPCall(batched_at_zero(self.fun, dims, trace.size, trace.axis_name), jvp, self.name)
+
+    def stage(self, trace: StageTrace, args: Sequence[Any]) -> list[Any]:
+        graph, consts = stage(self.fun, [aval_of(a) for a in args])
+        n = len(consts)
+
+        def jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+            return self.jvp(primals[n:], tangents[n:])
+
+        return trace.process(custom_jvp_call_p, [*consts, *args], {"graph": graph, "jvp": jvp, "name": self.name})
+
+
+class CustomVJPCall:
+    """``fun(*args) -> outs`` with ``fwd(*args) -> (residuals, outs)`` and ``bwd(residuals, cts) -> cts``, all flat."""
+
+    def __init__(self, fun: Flat, fwd: Callable[..., tuple[list, list]], bwd: Callable[..., list], name: str) -> None:
+        self.fun, self.fwd, self.bwd, self.name = fun, fwd, bwd, name
+
+    def jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Forward runs now; the tangents become one linear equation that only ``bwd`` can transpose."""
+        residuals, outs = self.fwd(*primals)
+        avals = tuple(aval_of(o).tangent() for o in outs)
+        floats = [a for a in avals if a.dtype.names is None]
+        linear = [t for t in tangents if aval_of(t).dtype.names is None]
+        has_ct = tuple(aval_of(p).tangent().dtype.names is None for p in primals)
+        found = iter(custom_linear_p.bind(
+            *residuals, *linear, bwd=self.bwd, num_residuals=len(residuals), has_ct=has_ct, out_avals=avals, name=self.name,
+        ) if floats and linear else [])  # fmt: skip
+        return outs, [next(found) if a.dtype.names is None and linear else Zero(a) for a in avals]
+
+    def batched(self, trace: BatchTrace, dims: Sequence[int | None]) -> CustomVJPCall:
+        residual_dims: list[int | None] = []
+
+        def fwd(*args: Any) -> tuple[list[Any], list[Any]]:
+            count = [0]
+
+            def both(*inner: Any) -> list[Any]:
+                residuals, outs = self.fwd(*inner)
+                count[0] = len(residuals)
+                return [*residuals, *outs]
+
+            found, where = batch_flat(both, args, dims, trace.size, trace.axis_name)
+            residual_dims[:] = where[: count[0]]
+            outs = [batch_to(o, d, trace.size) for o, d in zip(found[count[0] :], where[count[0] :])]
+            return found[: count[0]], outs
+
+        def bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+            n = len(residuals)
+            run = batched_at_zero(
+                lambda *flat: [instantiate(ct) for ct in self.bwd(flat[:n], flat[n:])],
+                [*residual_dims, *(0 for _ in cts)], trace.size, trace.axis_name,
+            )  # fmt: skip
+            return [unbatch_cotangent(ct, d) for ct, d in zip(run(*residuals, *cts), dims)]
+
+        fun = batched_at_zero(self.fun, dims, trace.size, trace.axis_name)
+        return CustomVJPCall(fun, fwd, bwd, self.name)
+
+    def stage(self, trace: StageTrace, args: Sequence[Any]) -> list[Any]:
+        graph, consts = stage(self.fun, [aval_of(a) for a in args])
+        n = len(consts)
+
+        def fwd(*flat: Any) -> tuple[list[Any], list[Any]]:
+            return self.fwd(*flat[n:])
+
+        def bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+            return [*(Zero(aval_of(c).tangent()) for c in consts), *self.bwd(residuals, cts)]
+
+        params = {"graph": graph, "fwd": fwd, "bwd": bwd, "name": self.name}
+        return trace.process(custom_vjp_call_p, [*consts, *args], params)
+
+
+class _CustomPrimitive(Primitive):
+    """The staged form: binding it gives the call back to the current trace."""
+
+    def __init__(self, name: str, rebuild: Callable[..., Any], method: str) -> None:
+        super().__init__(name, multiple_results=True, higher_order=True)
+        self._rebuild, self._method = rebuild, method
+        self.fill(abstract=lambda *avals, graph, **params: graph.out_avals, impl=BY_TRACE, jvp=BY_TRACE,
+                  transpose=BY_TRACE, batch=BY_TRACE, mil=INLINED)  # fmt: skip
+
+    def bind(self, *args: Any, graph: Graph, **params: Any) -> list[Any]:
+        call = self._rebuild(as_function(graph), **params)
+        return getattr(current_trace(), self._method)(call, args)
+
+
+custom_jvp_call_p = _CustomPrimitive("custom_jvp_call", CustomJVPCall, "process_custom_jvp")
+custom_vjp_call_p = _CustomPrimitive("custom_vjp_call", CustomVJPCall, "process_custom_vjp")
+
+# --- the linear map of a custom_vjp ---------------------------------------------------------------------------------
+
+_FORWARD_ONLY = (
+    "[custom_vjp] {} has a rule for reverse mode only: jvp, jacfwd, hessian's outer pass and linearize's tangents cannot"
+    " go through it. Use anejax.custom_jvp, from which both modes follow."
+)
+
+
+def _no_forward(*args: Any, name: str, **params: Any) -> Any:
+    raise RefusedError(_FORWARD_ONLY.format(name))
+
+
+def _linear_transpose(
+    cts: Sequence[Any], *args: Any, bwd: Any, num_residuals: int, has_ct: Any, out_avals: Any, name: str
+) -> list[Any]:
+    given = iter(cts)
+    full = [instantiate(next(given)) if a.dtype.names is None else Zero(a) for a in out_avals]
+    found = bwd(args[:num_residuals], full)
+    linear = [ct for ct, has in zip(found, has_ct) if has]
+    return [*(None for _ in range(num_residuals)), *linear]
+
+
+custom_linear_p = Primitive("custom_vjp_tangent", multiple_results=True, higher_order=True)
+
+
+def _linear_abstract(*avals: Aval, out_avals: tuple[Aval, ...], **params: Any) -> list[Aval]:
+    return [a for a in out_avals if a.dtype.names is None]
+
+
+def _linear_batch(
+    size: int, args: Any, dims: Any, *, bwd: Any, num_residuals: int, out_avals: Any, **params: Any
+) -> Any:
+    """Only the cotangents' side is ever run, so the map is batched by batching ``bwd``."""
+    tangent_dims = list(dims[num_residuals:])
+
+    def batched_bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+        run = batched_at_zero(
+            lambda *flat: [instantiate(c) for c in bwd(flat[:num_residuals], flat[num_residuals:])],
+            [*dims[:num_residuals], *(0 for _ in cts)], size,
+        )  # fmt: skip
+        found = run(*residuals, *cts)
+        where = iter(tangent_dims)
+        return [unbatch_cotangent(ct, next(where)) if has else ct for ct, has in zip(found, params["has_ct"])]
+
+    avals = tuple(a.update(shape=(size, *a.shape)) for a in out_avals)
+    outs = custom_linear_p.bind(*args, bwd=batched_bwd, num_residuals=num_residuals, out_avals=avals, **params)
+    return outs, [0] * len(outs)
+
+
+custom_linear_p.fill(
+    abstract=_linear_abstract,
+    impl=_no_forward,
+    jvp=Refused("custom_vjp functions are differentiated by their rule"),
+    transpose=_linear_transpose,
+    batch=_linear_batch,
+    mil=Refused("it stands for a tangent, which only transposition removes"),
+)

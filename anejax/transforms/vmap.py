@@ -1,0 +1,95 @@
+"""Batching: a value with a mapped axis that the function does not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from anejax.core.context import current_trace, tracing
+from anejax.core.primitive import Primitive
+from anejax.core.trace import Trace, Tracer, aval_of
+from anejax.ops.families import batch_to, move_axis, reduce_sum_p
+
+
+class BatchTracer(Tracer):
+    """An array of which one axis, ``dim``, is mapped."""
+
+    __slots__ = ("dim", "val")
+
+    def __init__(self, trace: BatchTrace, val: Any, dim: int) -> None:
+        aval = aval_of(val)
+        super().__init__(trace, aval.update(shape=aval.shape[:dim] + aval.shape[dim + 1 :]))
+        self.val = val
+        self.dim = dim
+
+
+class BatchTrace(Trace):
+    """Runs batching rules under the trace below."""
+
+    def __init__(self, parent: Trace, size: int, axis_name: Any = None) -> None:
+        self.parent: Trace = parent
+        self.size = size
+        self.axis_name = axis_name
+
+    def split(self, x: Any) -> tuple[Any, int | None]:
+        """(array, its mapped axis or None)."""
+        return (x.val, x.dim) if isinstance(x, BatchTracer) and x.trace is self else (x, None)
+
+    def join(self, val: Any, dim: int | None) -> Any:
+        return val if dim is None else BatchTracer(self, val, dim)
+
+    def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        vals, dims = self.split_all(args)
+        with tracing(self.parent):
+            if all(d is None for d in dims):
+                out = prim.bind(*vals, **params)
+                return out if prim.multiple_results else [out]
+            out, out_dims = prim.rule("batch")(self.size, vals, dims, **params)
+        if not prim.multiple_results:
+            out, out_dims = [out], [out_dims]
+        return [self.join(o, d) for o, d in zip(out, out_dims, strict=True)]
+
+    def split_all(self, args: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
+        pairs = [self.split(a) for a in args]
+        return [v for v, _ in pairs], [d for _, d in pairs]
+
+    def process_custom_jvp(self, call: Any, args: Sequence[Any]) -> list[Any]:
+        vals, dims = self.split_all(args)
+        with tracing(self.parent):
+            outs = self.parent.process_custom_jvp(call.batched(self, dims), vals)
+        return [BatchTracer(self, o, 0) for o in outs]
+
+    def process_custom_vjp(self, call: Any, args: Sequence[Any]) -> list[Any]:
+        vals, dims = self.split_all(args)
+        with tracing(self.parent):
+            outs = self.parent.process_custom_vjp(call.batched(self, dims), vals)
+        return [BatchTracer(self, o, 0) for o in outs]
+
+
+def batch_flat(
+    fun: Callable[..., list[Any]], args: Sequence[Any], dims: Sequence[int | None], size: int, axis_name: Any = None
+) -> tuple[list[Any], list[int | None]]:
+    """Outputs of ``fun`` mapped over ``dims`` of ``args``, and where their mapped axes are."""
+    trace = BatchTrace(current_trace(), size, axis_name)
+    with tracing(trace):
+        outs = fun(*(trace.join(a, d) for a, d in zip(args, dims, strict=True)))
+    return trace.split_all(outs)
+
+
+def batched_at_zero(
+    fun: Callable[..., list[Any]], dims: Sequence[int | None], size: int, axis_name: Any = None
+) -> Callable[..., list[Any]]:
+    """``fun`` mapped over ``dims``, with every output's mapped axis first."""
+
+    def batched(*args: Any) -> list[Any]:
+        outs, out_dims = batch_flat(fun, args, dims, size, axis_name)
+        return [batch_to(o, d, size) for o, d in zip(outs, out_dims)]
+
+    return batched
+
+
+def unbatch_cotangent(ct: Any, dim: int | None) -> Any:
+    """A cotangent whose mapped axis is first, for an input mapped over ``dim``: moved there, or summed when None."""
+    if dim is None:
+        return reduce_sum_p.bind(ct, axes=(0,))
+    return move_axis(ct, 0, dim)
