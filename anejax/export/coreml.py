@@ -50,6 +50,15 @@ def to_spec(
     when it is given and takes their dtype, and stand in the spec otherwise.
     """
     verify(program, "coreml")
+    return serialize(program, descriptions, weights)
+
+
+def serialize(
+    program: Program,
+    descriptions: Mapping[str, str] | None = None,
+    weights: WeightWriter | None = None,
+) -> Any:
+    """`to_spec` of a program that is known to verify."""
     if len(program.functions) != 1:
         fail("coreml", f"expected one function, main, got {len(program.functions)}", MilError)
     spec = _proto("Model_pb2").Model(specificationVersion=SPECIFICATION_VERSION)
