@@ -264,7 +264,7 @@ SAMPLES: list[Sample] = [
     Sample("band_part", {"x": values(2, 4, 5)}, {"lower": -1, "upper": 0}, _band_part),
     *(
         # coremltools 9 hands np.zeros an array as dtype when exclusive is set
-        Sample("cumsum", {"x": values(3, 4)}, {"axis": 1, "exclusive": e, "reverse": r}, _cumsum, computed=not e)
+        Sample("cumsum", {"x": values(3, 4)}, {"axis": int(r), "exclusive": e, "reverse": r}, _cumsum, computed=not e)
         for e in (False, True)
         for r in (False, True)
     ),
@@ -317,14 +317,20 @@ SAMPLES: list[Sample] = [
     Sample(
         "reduce_argmax",
         {"x": values(3, 4)},
-        {"axis": 1, "keep_dims": False},
-        lambda x, axis, keep_dims: np.argmax(x, axis, keepdims=keep_dims),
+        {"axis": -1, "keep_dims": False, "output_dtype": "int32"},
+        lambda x, axis, keep_dims, output_dtype: np.argmax(x, axis, keepdims=keep_dims),
     ),
     Sample(
         "reduce_argmin",
         {"x": values(3, 4)},
-        {"axis": 0, "keep_dims": True},
-        lambda x, axis, keep_dims: np.argmin(x, axis, keepdims=keep_dims),
+        {"axis": 0, "keep_dims": True, "output_dtype": "int32"},
+        lambda x, axis, keep_dims, output_dtype: np.argmin(x, axis, keepdims=keep_dims),
+    ),
+    Sample(
+        "reduce_argmin",
+        {"x": values(3, 4)},
+        {"axis": -1, "keep_dims": False, "output_dtype": "int32"},
+        lambda x, axis, keep_dims, output_dtype: np.argmin(x, axis, keepdims=keep_dims),
     ),
     # movement
     Sample("reshape", {"x": values(2, 6)}, {"shape": [3, 4]}, lambda x, shape: x.reshape(shape)),
@@ -424,6 +430,19 @@ SAMPLES: list[Sample] = [
         {"x": IMAGE},
         {**WINDOW, "weight": values(8, 4, 3, 3), "bias": values(8), "dilations": [2, 1], "groups": 1},
         out=(1, 8, 2, 4),
+    ),
+    Sample("conv", {"x": IMAGE}, {"pad_type": "valid", "weight": values(8, 4, 3, 3)}, out=(1, 8, 4, 4)),
+    Sample(
+        "conv_transpose",
+        {"x": IMAGE},
+        {"pad_type": "valid", "weight": values(4, 8, 3, 3), "groups": 1},
+        out=(1, 8, 8, 8),
+    ),
+    Sample(
+        "avg_pool",
+        {"x": IMAGE},
+        {"pad_type": "valid", "kernel_sizes": [3, 3], "exclude_padding_from_average": False},
+        out=(1, 4, 4, 4),
     ),
     Sample(
         "conv",
