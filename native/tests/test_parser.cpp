@@ -1,4 +1,5 @@
 #include <cmath>
+#include <filesystem>
 #include <string>
 
 #include "check.h"
@@ -55,7 +56,7 @@ int64_t integer_const(const std::string& type, const std::string& value) {
 }
 
 TEST(parses_the_quoted_program) {
-  const Program program = parse(fixture("blobfile_matmul.mil"));
+  const Program program = parse(fixture("e5rt_matmul_add.mil"));
   const Function& main = *program.find("main");
   CHECK_EQ(main.inputs.size(), 2u);
   CHECK_EQ(main.ops.size(), 2u);
@@ -79,6 +80,26 @@ TEST(parses_the_long_form) {
       "val = tensor<fp16, []>(0x1p-1)]; tensor<fp16, [2]> o = mul(x = x, y = c)[name = string(\"o\")]; } -> (o); }");
   CHECK_EQ(program.functions[0].values[1].type.str(), "fp16");
   CHECK_EQ(print(parse(print(program))), print(program));
+}
+
+TEST(fixtures_round_trip) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(test::source_dir() + "/tests/fixtures/mil")) {
+    const std::string text = test::read_file(entry.path().string());
+    if (entry.path().extension() != ".mil" || text.find("constexpr_") != std::string::npos)
+      continue;  // not in our table
+    const Program program = parse(text);
+    CHECK_EQ(print(parse(print(program))), print(program));
+    verify(program, Target::COREML);
+    ++count;
+  }
+  CHECK(count >= 6);
+}
+
+TEST(type_names_are_no_keywords) {
+  const Program program =
+      parse(one_op("fp32 x, fp32 fp32", "fp32 o = aj_clamp(max = fp32, min = fp32(0x1p+0), x = x)"));
+  CHECK_EQ(program.functions[0].inputs[1], program.functions[0].ops[0].operands[0].values[0]);
 }
 
 TEST(reads_operands) {

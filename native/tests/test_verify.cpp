@@ -168,7 +168,7 @@ TEST(targets) {
            "[main] returns x, which no operation made");
   CHECK_EQ(error_of(one_op("fp16[2] x", "fp16[2] o = exp(x = x)", "o, x"), Target::CPU), "");
   CHECK_EQ(error_of(one_op("fp16[2] x", "fp16[2] o = exp(x = x)", "")), "[main] must return something");
-  const std::string blob = test::read_file(test::source_dir() + "/tests/fixtures/mil/blobfile_matmul.mil");
+  const std::string blob = test::read_file(test::source_dir() + "/tests/fixtures/mil/e5rt_matmul_add.mil");
   CHECK_EQ(error_of(blob, Target::CPU, &status), "[main] w is a BLOBFILE, which the CPU device does not read");
   CHECK_EQ(status, ANESDK_UNSUPPORTED);
 }

@@ -40,11 +40,13 @@ class Parser {
   void list(std::string_view open, std::string_view close, Item item);
 
   // types and literals
-  Type type();
+  Type type() { return type_from(take(TokenKind::IDENT, "a type")); }
+  Type type_from(const Token& name);
   Shape shape(DType dtype);
   void skip_dict_type();
   void skip_dict();
-  Literal literal();
+  Literal literal() { return literal_of(type()); }
+  Literal literal_of(Type type);
   void payload(const Type& type, Constant& constant);
   void elements(const Type& type, Constant& constant);
   void blob(Constant& constant);
@@ -60,7 +62,7 @@ class Parser {
   void attributes(Function& f, Op& op);
   void add_operand(Function& f, Op& op, const Token& name);
   ValueId value(Function& f);
-  ValueId reference();
+  ValueId find(const Token& name) const;
   ValueId define(Function& f, Value value, const Token& where);
 
   Lexer lexer_;
@@ -123,16 +125,13 @@ const std::unordered_map<std::string_view, DType>& dtypes() {
   return names;
 }
 
-bool is_type_name(std::string_view name) { return name == "tensor" || dtypes().contains(name); }
-
 DType dtype_of(const Token& name) {
   const auto it = dtypes().find(name.text);
   if (it == dtypes().end()) fail_at(name.line, name.column, "unknown type '" + excerpt(name.text) + "'");
   return it->second;
 }
 
-Type Parser::type() {
-  const Token name = take(TokenKind::IDENT, "a type");
+Type Parser::type_from(const Token& name) {
   if (name.text != "tensor") return {dtype_of(name), {}};
   expect("<");
   const Token element = take(TokenKind::IDENT, "an element type");
@@ -168,8 +167,8 @@ void Parser::number(DType dtype, std::byte* out) {
   advance();
 }
 
-Literal Parser::literal() {
-  Literal literal{type(), nullptr};
+Literal Parser::literal_of(Type type) {
+  Literal literal{std::move(type), nullptr};
   auto constant = std::make_shared<Constant>();
   expect("(");
   payload(literal.type, *constant);
@@ -302,7 +301,7 @@ Function Parser::function() {
   while (!at("}")) statement(f);
   expect("}");
   expect("->");
-  list("(", ")", [&] { f.outputs.push_back(reference()); });
+  list("(", ")", [&] { f.outputs.push_back(find(take(TokenKind::IDENT, "a name"))); });
   expect(";");
   return f;
 }
@@ -322,8 +321,7 @@ ValueId Parser::define(Function& f, Value value, const Token& where) {
   return id;
 }
 
-ValueId Parser::reference() {
-  const Token name = take(TokenKind::IDENT, "a name");
+ValueId Parser::find(const Token& name) const {
   const auto it = names_.find(name.text);
   if (it == names_.end()) fail_at(name.line, name.column, "the name " + excerpt(name.text) + " is not defined");
   return it->second;
@@ -420,15 +418,12 @@ void Parser::add_operand(Function& f, Op& op, const Token& name) {
   op.operands.push_back(std::move(operand));
 }
 
-// A defined name, or an inline literal: a type followed by '(' or '<'.
+// A defined name, or an inline literal. The names of types are no keywords: `fp16` may be a value, `fp16(` is a
+// literal.
 ValueId Parser::value(Function& f) {
-  if (token_.kind != TokenKind::IDENT) fail_expected("a name or a literal");
-  if (const auto it = names_.find(token_.text); it != names_.end()) {
-    advance();
-    return it->second;
-  }
-  if (!is_type_name(token_.text)) fail("the name " + excerpt(token_.text) + " is not defined");
-  Literal inline_value = literal();
+  const Token name = take(TokenKind::IDENT, "a name or a literal");
+  if (!at("(") && !at("<")) return find(name);
+  Literal inline_value = literal_of(type_from(name));
   f.values.push_back({"", std::move(inline_value.type), std::move(inline_value.constant)});
   return static_cast<ValueId>(f.values.size() - 1);
 }
