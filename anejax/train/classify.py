@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import anejax.numpy as jnp
-
 import anejax as aj
+import anejax.numpy as jnp
 from anejax import nn, random
 
 

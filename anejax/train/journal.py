@@ -59,8 +59,10 @@ class Journal:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Journal:
+    def from_json(cls, values: Any) -> Journal:
         """The inverse of ``to_json``. Raises ValueError when a field is missing or of another kind."""
+        if not isinstance(values, dict):
+            raise ValueError("expected a journal")
         default = cls()
         for item in fields(cls):
             if not isinstance(values.get(item.name), type(getattr(default, item.name))):
