@@ -1,0 +1,676 @@
+"""Elementwise functions: arithmetic, comparisons, logic, bits, rounding, exponentials, trigonometry.
+
+Each promotes its operands to one dtype by JAX's rules, broadcasts by NumPy's, and binds one primitive or a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.array import Array
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError
+from anejax.numpy.operands import (
+    as_array,
+    astype,
+    broadcast,
+    finish,
+    is_scalar,
+    operand,
+    promote,
+    promote_inexact,
+    refuse,
+    result_dtype,
+    strong,
+)
+from anejax.numpy.ufunc import binary_ufunc
+from anejax.ops import arithmetic, elementwise, shape
+
+# --- tables: functions that are one primitive ---------------------------------------------------------------------
+
+
+def _unary(name: str, op: Callable[[Any], Any], what: str, convert: Callable[..., list[Any]]) -> Callable[[Any], Array]:
+    def function(x: Any, /) -> Array:
+        return op(*convert(name, x))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{what}, element by element.\n\nTakes an array or a number, returns an array of its shape."
+    return function
+
+
+def _as_it_is(name: str, x: Any) -> list[Any]:
+    return [as_array(name, x)]
+
+
+def _no_bool(name: str, *xs: Any) -> list[Any]:
+    for x in xs:
+        if aval_of(operand(name, x)).dtype == dtypes.bool_:
+            raise DtypeError(f"[{name}] expected numbers, got {aval_of(x)}. Convert with x.astype(...).")
+    return promote(name, *xs)
+
+
+def _binary(
+    name: str, op: Callable[[Any, Any], Any], what: str, convert: Callable[..., list[Any]]
+) -> Callable[..., Array]:
+    def function(x: Any, y: Any, /) -> Array:
+        return op(*broadcast(name, *convert(name, x, y)))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{what}, element by element.\n\nOperands broadcast and promote to one dtype."
+    return function
+
+
+exp = _unary("exp", elementwise.exp, "e**x", promote_inexact)
+exp2 = _unary("exp2", elementwise.exp2, "2**x", promote_inexact)
+expm1 = _unary("expm1", elementwise.expm1, "e**x - 1, accurate near 0", promote_inexact)
+log = _unary("log", elementwise.log, "Natural logarithm", promote_inexact)
+log1p = _unary("log1p", elementwise.log1p, "log(1 + x), accurate near 0", promote_inexact)
+sqrt = _unary("sqrt", elementwise.sqrt, "Square root", promote_inexact)
+cbrt = _unary("cbrt", elementwise.cbrt, "Cube root", promote_inexact)
+sin = _unary("sin", elementwise.sin, "Sine", promote_inexact)
+cos = _unary("cos", elementwise.cos, "Cosine", promote_inexact)
+tan = _unary("tan", elementwise.tan, "Tangent", promote_inexact)
+arcsin = asin = _unary("arcsin", elementwise.asin, "Arc sine", promote_inexact)
+arccos = acos = _unary("arccos", elementwise.acos, "Arc cosine", promote_inexact)
+arctan = atan = _unary("arctan", elementwise.atan, "Arc tangent", promote_inexact)
+sinh = _unary("sinh", elementwise.sinh, "Hyperbolic sine", promote_inexact)
+cosh = _unary("cosh", elementwise.cosh, "Hyperbolic cosine", promote_inexact)
+tanh = _unary("tanh", elementwise.tanh, "Hyperbolic tangent", promote_inexact)
+arcsinh = asinh = _unary("arcsinh", elementwise.asinh, "Inverse hyperbolic sine", promote_inexact)
+arccosh = acosh = _unary("arccosh", elementwise.acosh, "Inverse hyperbolic cosine", promote_inexact)
+arctanh = atanh = _unary("arctanh", elementwise.atanh, "Inverse hyperbolic tangent", promote_inexact)
+square = _unary("square", lambda x: arithmetic.square(x), "x * x", promote)
+bitwise_not = bitwise_invert = invert = _unary(
+    "bitwise_not", elementwise.bitwise_not, "Complement of the bits", promote
+)
+fabs = _unary("fabs", arithmetic.abs, "Absolute value, as a float", promote_inexact)
+
+arctan2 = atan2 = _binary("arctan2", arithmetic.atan2, "Angle of the point (y, x)", promote_inexact)
+nextafter = _binary("nextafter", arithmetic.nextafter, "The next float after x towards y", promote_inexact)
+equal = _binary("equal", arithmetic.eq, "x == y", promote)
+not_equal = _binary("not_equal", arithmetic.ne, "x != y", promote)
+less = _binary("less", arithmetic.lt, "x < y", promote)
+less_equal = _binary("less_equal", arithmetic.le, "x <= y", promote)
+greater = _binary("greater", arithmetic.gt, "x > y", promote)
+greater_equal = _binary("greater_equal", arithmetic.ge, "x >= y", promote)
+left_shift = bitwise_left_shift = _binary("left_shift", arithmetic.shift_left, "x << y", promote)
+
+
+def _add(x: Any, y: Any) -> Any:
+    return arithmetic.or_(x, y) if aval_of(x).dtype == dtypes.bool_ else arithmetic.add(x, y)
+
+
+def _multiply(x: Any, y: Any) -> Any:
+    return arithmetic.and_(x, y) if aval_of(x).dtype == dtypes.bool_ else arithmetic.mul(x, y)
+
+
+def _logical(op: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, y: op(x, y)
+
+
+def _truth(name: str, *xs: Any) -> list[Any]:
+    return [to_bool(operand(name, x)) for x in xs]
+
+
+def to_bool(x: Any) -> Any:
+    """``x != 0``, as bool."""
+    if is_scalar(x):
+        return np.asarray(bool(x))
+    return x if aval_of(x).dtype == dtypes.bool_ else arithmetic.ne(x, np.zeros((), aval_of(x).dtype))
+
+
+add = binary_ufunc("add", _add, "x + y; or, for bools", promote, identity=0)
+subtract = binary_ufunc("subtract", arithmetic.sub, "x - y", _no_bool)
+multiply = binary_ufunc("multiply", _multiply, "x * y; and, for bools", promote, identity=1)
+maximum = binary_ufunc("maximum", arithmetic.max, "The greater of x and y; NaN wins", promote)
+minimum = binary_ufunc("minimum", arithmetic.min, "The lesser of x and y; NaN wins", promote)
+bitwise_and = binary_ufunc("bitwise_and", arithmetic.and_, "And of the bits", promote, identity=-1)
+bitwise_or = binary_ufunc("bitwise_or", arithmetic.or_, "Or of the bits", promote, identity=0)
+bitwise_xor = binary_ufunc("bitwise_xor", arithmetic.xor, "Exclusive or of the bits", promote, identity=0)
+logical_and = binary_ufunc("logical_and", arithmetic.and_, "Truth of x and y", _truth, identity=True)
+logical_or = binary_ufunc("logical_or", arithmetic.or_, "Truth of x or y", _truth, identity=False)
+logical_xor = binary_ufunc("logical_xor", arithmetic.xor, "Truth of exactly one of x and y", _truth, identity=False)
+
+
+def logical_not(x: Any, /) -> Array:
+    """``x == 0``, element by element, as bool."""
+    return elementwise.bitwise_not(to_bool(operand("logical_not", x)))
+
+
+# --- arithmetic ---------------------------------------------------------------------------------------------------
+
+
+def negative(x: Any, /, out: None = None, where: None = None) -> Array:
+    """``-x``, element by element. Refuses bools."""
+    refuse("negative", out=out, where=where)
+    return arithmetic.neg(*_no_bool("negative", x))
+
+
+def positive(x: Any, /) -> Array:
+    """``x`` as an array."""
+    return as_array("positive", x)
+
+
+def absolute(x: Any, /) -> Array:
+    """Absolute value, element by element.
+
+    Example:
+        >>> import anejax.numpy as jnp
+        >>> jnp.abs(jnp.array([-1.5, 2.0]))
+        Array([1.5, 2. ], dtype=float32)
+    """
+    x = as_array("absolute", x)
+    return x if x.dtype == dtypes.bool_ or x.dtype in dtypes.UNSIGNED else arithmetic.abs(x)
+
+
+abs = absolute
+
+
+def true_divide(x1: Any, x2: Any, /) -> Array:
+    """``x1 / x2`` as floats, element by element."""
+    return arithmetic.div(*broadcast("divide", *promote_inexact("divide", x1, x2)))
+
+
+divide = true_divide
+
+
+def floor_divide(x1: Any, x2: Any, /) -> Array:
+    """``x1 // x2``: the quotient rounded towards minus infinity. By zero: -1 for integers, as the hardware has it."""
+    x, y = _numbers("floor_divide", x1, x2)
+    dtype = aval_of(x).dtype
+    if dtype in dtypes.UNSIGNED:
+        return arithmetic.div(x, y)
+    if dtype in dtypes.INTS:
+        quotient = arithmetic.div(x, y)
+        unequal_signs = arithmetic.ne(arithmetic.sign(x), arithmetic.sign(y))
+        remains = arithmetic.ne(arithmetic.rem(x, y), np.zeros((), dtype))
+        down = arithmetic.sub(quotient, np.ones((), dtype))
+        return _select("floor_divide", arithmetic.and_(unequal_signs, remains), down, quotient)
+    return _float_divmod(x, y)[0]
+
+
+def _numbers(name: str, *xs: Any) -> list[Any]:
+    """Promoted and broadcast operands, bools as integers."""
+    out = promote(name, *xs)
+    if aval_of(out[0]).dtype == dtypes.bool_:
+        out = [astype(x, dtypes.int32) for x in out]
+    return broadcast(name, *out)
+
+
+def _select(name: str, condition: Any, x: Any, y: Any) -> Any:
+    """``where`` of operands that are promoted already."""
+    from_x, from_y = (v for v in broadcast(name, condition, x, y)[1:])
+    target = next((aval_of(v).shape for v in (condition, from_x, from_y) if aval_of(v).shape), ())
+    condition, from_x, from_y = (shape.broadcast_to(v, target) for v in (condition, from_x, from_y))
+    return arithmetic.select_n(condition, from_y, from_x)
+
+
+def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    zero, one = (np.asarray(v, aval_of(x).dtype) for v in (0, 1))
+    mod = arithmetic.rem(x, y)
+    div = arithmetic.div(arithmetic.sub(x, mod), y)
+    adjust = arithmetic.and_(arithmetic.ne(mod, zero), arithmetic.ne(arithmetic.sign(y), arithmetic.sign(mod)))
+    mod = _select("divmod", adjust, arithmetic.add(mod, y), mod)
+    div = _select("divmod", adjust, arithmetic.sub(div, one), div)
+    return arithmetic.round(div), mod
+
+
+def remainder(x1: Any, x2: Any, /) -> Array:
+    """``x1 % x2``: the remainder with the sign of ``x2``, element by element."""
+    x, y = _numbers("remainder", x1, x2)
+    zero = np.zeros((), aval_of(x).dtype)
+    mod = arithmetic.rem(x, y)
+    nonzero = arithmetic.ne(mod, zero)
+    adjust = arithmetic.and_(arithmetic.ne(arithmetic.lt(mod, zero), arithmetic.lt(y, zero)), nonzero)
+    return _select("remainder", adjust, arithmetic.add(mod, y), mod)
+
+
+mod = remainder
+
+
+def fmod(x1: Any, x2: Any, /) -> Array:
+    """The remainder with the sign of ``x1``, element by element."""
+    return arithmetic.rem(*_numbers("fmod", x1, x2))
+
+
+def divmod(x1: Any, x2: Any, /) -> tuple[Array, Array]:
+    """``(x1 // x2, x1 % x2)``, element by element."""
+    x, y = _numbers("divmod", x1, x2)
+    if aval_of(x).dtype in dtypes.INTS:
+        return floor_divide(x, y), remainder(x, y)
+    return _float_divmod(x, y)
+
+
+def power(x1: Any, x2: Any, /) -> Array:
+    """``x1 ** x2``, element by element. A Python integer power multiplies instead of using logarithms.
+
+    Example:
+        >>> import anejax.numpy as jnp
+        >>> jnp.power(jnp.arange(4), 2)
+        Array([0, 1, 4, 9], dtype=int32)
+    """
+    operand("power", x1), operand("power", x2)
+    if type(x2) is int:
+        dtype = aval_of(x1).dtype
+        if dtype in dtypes.FLOATS or (dtype in dtypes.INTS and not is_scalar(x1)):
+            if x2 < 0 and dtype in dtypes.INTS:
+                raise DtypeError(f"[power] integers cannot be raised to negative powers: {aval_of(x1)} ** {x2}.")
+            return arithmetic.integer_pow(as_array("power", x1), x2)
+    dtype, weak = result_dtype(x1, x2)
+    if dtype in dtypes.FLOATS:
+        return _float_power(x1, x2, dtype, weak)
+    x, y = _numbers("power", x1, x2)
+    return _int_power(x, y)
+
+
+def _float_power(x1: Any, x2: Any, dtype: np.dtype, weak: bool) -> Any:
+    return arithmetic.pow(*broadcast("power", astype(x1, dtype, weak), astype(x2, dtype, weak)))
+
+
+def _int_power(x: Any, y: Any) -> Any:
+    """Square and multiply over the bits of the exponents; negative exponents give 0, as in JAX."""
+    dtype = aval_of(x).dtype
+    zero, one = np.zeros((), dtype), np.ones((), dtype)
+    acc = shape.broadcast_to(_select("power", arithmetic.lt(y, zero), zero, one), _joint(x, y))
+    x = shape.broadcast_to(x, _joint(x, y))
+    for _ in range(6):
+        odd = arithmetic.eq(arithmetic.and_(y, one), one)
+        acc = _select("power", odd, arithmetic.mul(acc, x), acc)
+        x = arithmetic.mul(x, x)
+        y = arithmetic.shift_right_logical(y, one)
+    return acc
+
+
+def _joint(x: Any, y: Any) -> tuple[int, ...]:
+    return aval_of(x).shape or aval_of(y).shape
+
+
+pow = power
+
+
+def float_power(x: Any, y: Any, /) -> Array:
+    """``x ** y`` as floats, element by element."""
+    return arithmetic.pow(*broadcast("float_power", *promote_inexact("float_power", x, y)))
+
+
+def reciprocal(x: Any, /) -> Array:
+    """``1 / x`` as floats, element by element."""
+    (x,) = promote_inexact("reciprocal", x)
+    return arithmetic.div(np.ones((), aval_of(x).dtype), x)
+
+
+def sign(x: Any, /) -> Array:
+    """-1, 0 or 1, element by element; NaN stays."""
+    return arithmetic.sign(*_no_bool("sign", x))
+
+
+def hypot(x1: Any, x2: Any, /) -> Array:
+    """``sqrt(x1**2 + x2**2)`` without overflow, element by element."""
+    x, y = broadcast("hypot", *promote_inexact("hypot", x1, x2))
+    x, y = arithmetic.abs(x), arithmetic.abs(y)
+    top, low = arithmetic.max(x, y), arithmetic.min(x, y)
+    zero, one = np.zeros((), aval_of(x).dtype), np.ones((), aval_of(x).dtype)
+    ratio = arithmetic.div(low, _select("hypot", arithmetic.eq(top, zero), one, top))
+    long = arithmetic.mul(top, elementwise.sqrt(arithmetic.add(one, arithmetic.square(ratio))))
+    infinite = arithmetic.or_(isinf(x), isinf(y))
+    return _select(
+        "hypot", infinite, np.asarray(np.inf, aval_of(x).dtype), _select("hypot", arithmetic.eq(top, zero), top, long)
+    )
+
+
+def heaviside(x1: Any, x2: Any, /) -> Array:
+    """0 where ``x1 < 0``, ``x2`` where it is 0, 1 where it is greater."""
+    x, y = broadcast("heaviside", *promote_inexact("heaviside", x1, x2))
+    zero, one = np.zeros((), aval_of(x).dtype), np.ones((), aval_of(x).dtype)
+    out = _select("heaviside", arithmetic.lt(x, zero), zero, _select("heaviside", arithmetic.gt(x, zero), one, y))
+    return _select("heaviside", arithmetic.ne(x, x), x, out)
+
+
+def fmax(x1: Any, x2: Any) -> Array:
+    """The greater of two numbers; of a number and NaN, the number."""
+    x, y = broadcast("fmax", *promote("fmax", x1, x2))
+    first = arithmetic.gt(x, y)
+    if aval_of(x).dtype in dtypes.FLOATS:
+        first = arithmetic.or_(first, arithmetic.ne(y, y))
+    return _select("fmax", first, x, y)
+
+
+def fmin(x1: Any, x2: Any) -> Array:
+    """The lesser of two numbers; of a number and NaN, the number."""
+    x, y = broadcast("fmin", *promote("fmin", x1, x2))
+    first = arithmetic.lt(x, y)
+    if aval_of(x).dtype in dtypes.FLOATS:
+        first = arithmetic.or_(first, arithmetic.ne(y, y))
+    return _select("fmin", first, x, y)
+
+
+# --- exponentials and logarithms ----------------------------------------------------------------------------------
+
+
+def _by_constant(name: str, op: Callable[..., Any], c: float) -> Callable[[Any], Any]:
+    def function(x: Any) -> Any:
+        return op(x, np.asarray(c, aval_of(x).dtype))
+
+    return function
+
+
+def log2(x: Any, /) -> Array:
+    """Logarithm to base 2, element by element."""
+    (x,) = promote_inexact("log2", x)
+    return arithmetic.div(elementwise.log(x), np.asarray(np.log(2.0), aval_of(x).dtype))
+
+
+def log10(x: Any, /) -> Array:
+    """Logarithm to base 10, element by element."""
+    (x,) = promote_inexact("log10", x)
+    return arithmetic.div(elementwise.log(x), np.asarray(np.log(10.0), aval_of(x).dtype))
+
+
+def logaddexp(x1: Any, x2: Any, /) -> Array:
+    """``log(exp(x1) + exp(x2))`` without overflow, element by element."""
+    x, y = broadcast("logaddexp", *promote_inexact("logaddexp", x1, x2))
+    top = arithmetic.max(x, y)
+    delta = arithmetic.sub(x, y)
+    same = arithmetic.ne(delta, delta)  # equal infinities, or NaN
+    safe = _select("logaddexp", same, np.zeros((), aval_of(x).dtype), delta)
+    out = arithmetic.add(top, elementwise.log1p(elementwise.exp(arithmetic.neg(arithmetic.abs(safe)))))
+    return _select("logaddexp", same, arithmetic.add(x, y), out)
+
+
+def logaddexp2(x1: Any, x2: Any, /) -> Array:
+    """``log2(2**x1 + 2**x2)`` without overflow, element by element."""
+    x, y = promote_inexact("logaddexp2", x1, x2)
+    ln2 = np.asarray(np.log(2.0), aval_of(x).dtype)
+    return arithmetic.div(logaddexp(arithmetic.mul(x, ln2), arithmetic.mul(y, ln2)), ln2)
+
+
+def sinc(x: Any, /) -> Array:
+    """``sin(pi x) / (pi x)``, 1 at 0, element by element."""
+    (x,) = promote_inexact("sinc", x)
+    zero = np.zeros((), aval_of(x).dtype)
+    at_zero = arithmetic.eq(x, zero)
+    pi_x = arithmetic.mul(np.asarray(np.pi, aval_of(x).dtype), x)
+    safe = _select("sinc", at_zero, np.ones((), aval_of(x).dtype), pi_x)
+    # near 0: 1 - (pi x)^2 / 6, whose derivatives at 0 are those of sinc up to the third
+    near = arithmetic.sub(
+        np.ones((), aval_of(x).dtype), arithmetic.mul(np.asarray(1 / 6, aval_of(x).dtype), arithmetic.square(pi_x))
+    )
+    return _select("sinc", at_zero, near, arithmetic.div(elementwise.sin(safe), safe))
+
+
+def deg2rad(x: Any, /) -> Array:
+    """Degrees to radians, element by element."""
+    (x,) = promote_inexact("deg2rad", x)
+    return arithmetic.mul(x, np.asarray(np.pi / 180, aval_of(x).dtype))
+
+
+def rad2deg(x: Any, /) -> Array:
+    """Radians to degrees, element by element."""
+    (x,) = promote_inexact("rad2deg", x)
+    return arithmetic.mul(x, np.asarray(180 / np.pi, aval_of(x).dtype))
+
+
+radians, degrees = deg2rad, rad2deg
+
+
+# --- rounding -----------------------------------------------------------------------------------------------------
+
+
+def _rounding(name: str, op: Callable[[Any], Any], what: str) -> Callable[[Any], Array]:
+    def function(x: Any, /) -> Array:
+        x = as_array(name, x)
+        return x if x.dtype not in dtypes.FLOATS else op(x)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{what}, element by element; integers stay as they are."
+    return function
+
+
+floor = _rounding("floor", arithmetic.floor, "The greatest integer not above x")
+ceil = _rounding("ceil", arithmetic.ceil, "The least integer not below x")
+
+
+def _trunc(x: Any) -> Any:
+    zero = np.zeros((), aval_of(x).dtype)
+    return arithmetic.select_n(arithmetic.lt(x, zero), arithmetic.floor(x), arithmetic.ceil(x))
+
+
+trunc = _rounding("trunc", _trunc, "x without its fraction")
+fix = trunc
+
+
+def rint(x: Any, /) -> Array:
+    """The nearest integer, halves to even, as a float."""
+    (x,) = promote_inexact("rint", x)
+    return arithmetic.round(x, 1)
+
+
+def round(a: Any, decimals: int = 0, out: None = None) -> Array:
+    """``a`` rounded to ``decimals`` places, halves to even."""
+    refuse("round", out=out)
+    x = as_array("round", a)
+    if x.dtype not in dtypes.FLOATS:
+        if decimals < 0:
+            raise DtypeError(f"[round] negative decimals are for floats, got {x.aval}.")
+        return x
+    if decimals == 0:
+        return arithmetic.round(x, 1)
+    compute = astype(x, dtypes.float32) if x.dtype in (dtypes.float16, dtypes.bfloat16) else x
+    factor = np.asarray(10.0**decimals, aval_of(compute).dtype)
+    out_value = arithmetic.div(arithmetic.round(arithmetic.mul(compute, factor), 1), factor)
+    return elementwise.convert_element_type(out_value, x.dtype, x.weak_type)
+
+
+around = round
+
+
+def modf(x: Any, /, out: None = None) -> tuple[Array, Array]:
+    """The fraction and the whole part of ``x``, both with its sign."""
+    refuse("modf", out=out)
+    (x,) = promote_inexact("modf", x)
+    whole = _trunc(x)
+    return arithmetic.sub(x, whole), whole
+
+
+# --- tests --------------------------------------------------------------------------------------------------------
+
+
+def _float_test(name: str, test: Callable[[Any], Any], on_int: bool, what: str) -> Callable[[Any], Array]:
+    def function(x: Any, /) -> Array:
+        x = operand(name, x)
+        aval = aval_of(x)
+        if aval.dtype not in dtypes.FLOATS:
+            return finish(shape.full(aval.shape, np.asarray(on_int)))
+        return test(as_array(name, x))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Whether x is {what}, element by element, as bool."
+    return function
+
+
+def _infinity(x: Any, sign: int = 1) -> np.ndarray:
+    return np.asarray(sign * np.inf, aval_of(x).dtype)
+
+
+isfinite = _float_test("isfinite", arithmetic.is_finite, True, "neither infinite nor NaN")
+isnan = _float_test("isnan", lambda x: arithmetic.ne(x, x), False, "NaN")
+isinf = _float_test("isinf", lambda x: arithmetic.eq(arithmetic.abs(x), _infinity(x)), False, "infinite")
+isposinf = _float_test("isposinf", lambda x: arithmetic.eq(x, _infinity(x)), False, "positive infinity")
+isneginf = _float_test("isneginf", lambda x: arithmetic.eq(x, _infinity(x, -1)), False, "negative infinity")
+
+
+def isreal(x: Any) -> Array:
+    """Whether the imaginary part is 0: True everywhere."""
+    return finish(shape.full(aval_of(operand("isreal", x)).shape, np.asarray(True)))
+
+
+def iscomplex(x: Any) -> Array:
+    """Whether the imaginary part is not 0: False everywhere."""
+    return finish(shape.full(aval_of(operand("iscomplex", x)).shape, np.asarray(False)))
+
+
+def real(val: Any, /) -> Array:
+    """The real part: ``val`` itself."""
+    return as_array("real", val)
+
+
+def imag(val: Any, /) -> Array:
+    """The imaginary part: zeros."""
+    aval = aval_of(operand("imag", val))
+    return finish(shape.full(aval.shape, np.zeros((), aval.dtype)))
+
+
+def conjugate(x: Any, /) -> Array:
+    """The complex conjugate: ``x`` itself."""
+    return as_array("conjugate", x)
+
+
+conj = conjugate
+
+
+def angle(z: Any, deg: bool = False) -> Array:
+    """The argument of a real number: 0, or pi where it is negative."""
+    (z,) = promote_inexact("angle", z)
+    out = arctan2(imag(z), z)
+    return rad2deg(out) if deg else out
+
+
+# --- bits ---------------------------------------------------------------------------------------------------------
+
+
+def right_shift(x1: Any, x2: Any, /) -> Array:
+    """``x1 >> x2``, element by element; signed integers keep their sign."""
+    x, y = broadcast("right_shift", *promote("right_shift", x1, x2))
+    unsigned = aval_of(x).dtype in dtypes.UNSIGNED
+    return (arithmetic.shift_right_logical if unsigned else arithmetic.shift_right_arithmetic)(x, y)
+
+
+bitwise_right_shift = right_shift
+
+
+def bitwise_count(x: Any, /) -> Array:
+    """The number of set bits of ``|x|``, as uint8."""
+    x = as_array("bitwise_count", x)
+    if x.dtype not in dtypes.INTS:
+        raise DtypeError(f"[bitwise_count] expected integers, got {x.aval}.")
+    return strong(astype(elementwise.population_count(absolute(x)), dtypes.uint8))
+
+
+_FLOAT_BITS = {dtypes.float16: (dtypes.uint16, 10, 15), dtypes.bfloat16: (dtypes.uint16, 7, 127),
+               dtypes.float32: (dtypes.uint32, 23, 127), dtypes.float64: (dtypes.uint64, 52, 1023)}  # fmt: skip
+
+
+def signbit(x: Any, /) -> Array:
+    """Whether the sign bit is set, element by element: True for -0.0."""
+    x = as_array("signbit", x)
+    if x.dtype in dtypes.FLOATS:
+        bits = _FLOAT_BITS[x.dtype][0]
+        top = np.asarray(bits.itemsize * 8 - 1, bits)
+        return to_bool(arithmetic.shift_right_logical(elementwise.bitcast_convert_type(x, bits), top))
+    if x.dtype == dtypes.bool_ or x.dtype in dtypes.UNSIGNED:
+        return finish(shape.full(x.shape, np.asarray(False)))
+    return arithmetic.lt(x, np.zeros((), x.dtype))
+
+
+def copysign(x1: Any, x2: Any, /) -> Array:
+    """``|x1|`` with the sign of ``x2``, element by element."""
+    x, y = broadcast("copysign", *promote_inexact("copysign", x1, x2))
+    magnitude = arithmetic.abs(x)
+    return _select("copysign", signbit(y), arithmetic.neg(magnitude), magnitude)
+
+
+def frexp(x: Any, /) -> tuple[Array, Array]:
+    """(mantissa in [0.5, 1), int32 exponent) with ``x = mantissa * 2**exponent``."""
+    (x,) = promote_inexact("frexp", x)
+    dtype = aval_of(x).dtype
+    bits, mantissa_bits, bias = _FLOAT_BITS[dtype]
+    raw = elementwise.bitcast_convert_type(x, bits)
+    width = bits.itemsize * 8 - 1 - mantissa_bits
+    field = arithmetic.and_(
+        arithmetic.shift_right_logical(raw, np.asarray(mantissa_bits, bits)), np.asarray((1 << width) - 1, bits)
+    )
+    exponent = arithmetic.sub(astype(field, dtypes.int32), np.asarray(bias - 1, np.int32))
+    keep = np.asarray(((1 << (bits.itemsize * 8)) - 1) ^ (((1 << width) - 1) << mantissa_bits), bits)
+    half = arithmetic.or_(arithmetic.and_(raw, keep), np.asarray((bias - 1) << mantissa_bits, bits))
+    mantissa = elementwise.bitcast_convert_type(half, dtype)
+    plain = arithmetic.or_(arithmetic.eq(x, np.zeros((), dtype)), elementwise.bitwise_not(isfinite(x)))
+    exponent = _select("frexp", plain, np.zeros((), np.int32), exponent)
+    return _select("frexp", plain, x, mantissa), exponent
+
+
+def ldexp(x1: Any, x2: Any, /) -> Array:
+    """``x1 * 2**x2``, element by element; ``x2`` holds integers."""
+    if aval_of(operand("ldexp", x2)).dtype not in dtypes.INTS:
+        raise DtypeError(f"[ldexp] expected integer exponents, got {aval_of(x2)}.")
+    x = as_array("ldexp", x1)
+    (x,) = promote_inexact("ldexp", x)
+    return multiply(x, exp2(astype(as_array("ldexp", x2), aval_of(x).dtype)))
+
+
+def spacing(x: Any, /) -> Array:
+    """The distance from ``x`` to the next float away from 0."""
+    (x,) = promote_inexact("spacing", x)
+    dtype = aval_of(x).dtype
+    towards = copysign(np.asarray(np.inf, dtype), x)
+    return arithmetic.sub(nextafter(x, towards), x)
+
+
+def gcd(x1: Any, x2: Any) -> Array:
+    """The greatest common divisor of integers, element by element."""
+    x, y = _integers("gcd", x1, x2)
+    x, y = absolute(x), absolute(y)
+    zero = np.zeros((), x.dtype)
+    # Euclid on the worst case, consecutive Fibonacci numbers: 1.45 steps per bit
+    for _ in range(int(x.dtype.itemsize * 8 * 1.45) + 1):
+        done = arithmetic.eq(y, zero)
+        x, y = (
+            _select("gcd", done, x, y),
+            _select("gcd", done, y, arithmetic.rem(x, _select("gcd", done, np.ones((), x.dtype), y))),
+        )
+    return x
+
+
+def _integers(name: str, *xs: Any) -> list[Any]:
+    xs_ = broadcast(name, *promote(name, *xs))
+    if aval_of(xs_[0]).dtype not in dtypes.INTS:
+        raise DtypeError(f"[{name}] expected integers, got {', '.join(str(aval_of(x)) for x in xs)}.")
+    return [as_array(name, x) for x in xs_]
+
+
+def lcm(x1: Any, x2: Any) -> Array:
+    """The least common multiple of integers, element by element."""
+    x, y = _integers("lcm", x1, x2)
+    x, y = absolute(x), absolute(y)
+    divisor = gcd(x, y)
+    zero = np.zeros((), x.dtype)
+    safe = _select("lcm", arithmetic.eq(divisor, zero), np.ones((), x.dtype), divisor)
+    return _select("lcm", arithmetic.eq(divisor, zero), zero, arithmetic.mul(x, arithmetic.div(y, safe)))
+
+
+# --- conversions --------------------------------------------------------------------------------------------------
+
+
+def astype_(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Array:
+    """``x`` as an array of ``dtype``. NaN becomes 0 and out-of-range floats saturate on the way to integers."""
+    refuse("astype", device=device)
+    target = dtypes.canonical(dtypes.float64 if dtype is None else dtype)
+    return strong(astype(as_array("astype", x), target))
+
+
+def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Array:
+    """``x`` with NaN as ``nan`` and the infinities as the greatest and least floats, unless given."""
+    x = as_array("nan_to_num", x)
+    if x.dtype not in dtypes.FLOATS:
+        return x
+    info = dtypes.finfo(x.dtype)
+    high = info.max if posinf is None else posinf
+    low = info.min if neginf is None else neginf
+    for test, value in ((isnan(x), nan), (isposinf(x), high), (isneginf(x), low)):
+        x = _select(
+            "nan_to_num", test, astype(value if is_scalar(value) else as_array("nan_to_num", value), x.dtype), x
+        )
+    return x

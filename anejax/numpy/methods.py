@@ -1,0 +1,298 @@
+"""Operators and methods of Array, installed when anejax.numpy is imported. One table says what each is."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.array import Array, DeviceArray
+from anejax.core.trace import Tracer
+from anejax.errors import DtypeError, RefusedError
+from anejax.numpy import elementwise as ew
+from anejax.numpy import indexing, linear, selection, shaping
+from anejax.numpy import reductions as red
+from anejax.numpy.operands import as_array
+from anejax.ops import elementwise
+
+# --- operators ----------------------------------------------------------------------------------------------------
+
+
+def _takes(other: Any) -> bool:
+    """Whether an operator can work with ``other``; lists and the like give NotImplemented, so Python raises TypeError."""
+    return (
+        isinstance(other, (Array, np.ndarray, np.generic, bool, int, float))
+        or hasattr(other, "__jax_array__")
+        or hasattr(other, "__anejax_array__")
+    )
+
+
+def _operator(fn: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Any, other: Any) -> Any:
+        return fn(self, other) if _takes(other) else NotImplemented
+
+    method.__doc__ = fn.__doc__
+    return method
+
+
+def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Any, other: Any) -> Any:
+        return fn(other, self) if _takes(other) else NotImplemented
+
+    method.__doc__ = fn.__doc__
+    return method
+
+
+_BINARY = {
+    "add": ew.add, "sub": ew.subtract, "mul": ew.multiply, "truediv": ew.true_divide, "floordiv": ew.floor_divide,
+    "mod": ew.remainder, "divmod": ew.divmod, "pow": ew.power, "matmul": linear.matmul, "and": ew.bitwise_and,
+    "or": ew.bitwise_or, "xor": ew.bitwise_xor, "lshift": ew.left_shift, "rshift": ew.right_shift,
+}  # fmt: skip
+_COMPARISONS = {
+    "eq": ew.equal,
+    "ne": ew.not_equal,
+    "lt": ew.less,
+    "le": ew.less_equal,
+    "gt": ew.greater,
+    "ge": ew.greater_equal,
+}
+_UNARY = {"neg": ew.negative, "pos": ew.positive, "abs": ew.absolute, "invert": ew.bitwise_not}
+
+
+# --- the Python protocol ------------------------------------------------------------------------------------------
+
+
+def _len(self: Any) -> int:
+    if self.ndim == 0:
+        raise TypeError("[len] an array of rank 0 has no length.")
+    return self.shape[0]
+
+
+def _iter(self: Any) -> Iterator[Any]:
+    if self.ndim == 0:
+        raise TypeError("[iter] an array of rank 0 cannot be iterated over.")
+    return iter(shaping.unstack(self))
+
+
+def _contains(self: Any, value: Any) -> bool:
+    return builtins.bool(red.any(ew.equal(self, value)))
+
+
+def _hash(self: Any) -> int:
+    raise TypeError(
+        "[hash] arrays are not hashable: equality is element by element. Use id(x), or x.item() for a scalar."
+    )
+
+
+def _setitem(self: Any, index: Any, value: Any) -> None:
+    raise TypeError("[Array] arrays are immutable: x[i] = v is not possible. Use x = x.at[i].set(v).")
+
+
+def _one(self: DeviceArray, kind: str) -> Any:
+    if self.size != 1 or (self.ndim > 0 and kind in ("int", "float", "index")):
+        raise TypeError(f"[{kind}] expected an array of rank 0, got {self.aval}.")
+    return self.value.reshape(()).item()
+
+
+def _bool(self: DeviceArray) -> bool:
+    if self.size != 1:
+        raise ValueError(f"[bool] the truth of {self.aval} is ambiguous; use x.any() or x.all().")
+    return builtins.bool(self.value.reshape(()))
+
+
+def _index(self: DeviceArray) -> int:
+    if self.ndim or self.dtype not in dtypes.INTS:
+        raise TypeError(f"[index] expected an integer array of rank 0, got {self.aval}.")
+    return int(self.value)
+
+
+def _repr(self: DeviceArray) -> str:
+    if self.is_deleted():
+        return f"Array({self.aval}, deleted)"
+    weak = ", weak_type=True" if self.weak_type else ""
+    name = f"dtype={dtypes.name(self.dtype)}{weak})"
+    body = np.array2string(_printable(self), separator=", ", prefix="Array(")
+    if self.size == 0 and self.shape != (0,):
+        body, name = "[]", f"shape={self.shape}, {name}"
+    last = body.rsplit("\n", 1)[-1]
+    first_indent = len("Array(") if "\n" not in body else 0
+    gap = " " if first_indent + len(last) + len(name) + 2 <= np.get_printoptions()["linewidth"] else "\n      "
+    return f"Array({body},{gap}{name}"
+
+
+def _printable(self: DeviceArray) -> np.ndarray:
+    return self.value.astype(np.float32) if self.dtype == dtypes.bfloat16 else self.value
+
+
+def _str(self: DeviceArray) -> str:
+    return str(_printable(self)) if not self.is_deleted() else _repr(self)
+
+
+def _format(self: Any, spec: str) -> str:
+    if self.ndim == 0 and isinstance(self, DeviceArray):
+        return format(self.value.item(), spec)
+    return format(str(self), spec)
+
+
+# --- methods ------------------------------------------------------------------------------------------------------
+
+
+def _reshape(self: Any, *args: Any, order: str = "C", copy: bool | None = None, out_sharding: Any = None) -> Array:
+    """This array with another shape, given as one tuple or as several lengths."""
+    return shaping.reshape(self, args[0] if len(args) == 1 else args, order)
+
+
+def _transpose(self: Any, *args: Any) -> Array:
+    """This array with its axes reversed, or in the order given."""
+    if not args or args == (None,):
+        return shaping.transpose(self)
+    return shaping.transpose(self, args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args)
+
+
+def _astype(self: Any, dtype: Any, copy: bool = False, device: Any = None) -> Array:
+    """This array with elements of ``dtype``."""
+    return ew.astype_(self, dtype, copy=copy, device=device)
+
+
+def _view(self: Any, dtype: Any = None) -> Array:
+    """The bits of this array read as ``dtype``; the last axis grows or shrinks with the width."""
+    if dtype is None:
+        return self
+    target = dtypes.canonical(dtype)
+    if self.dtype == target:
+        return self
+    if dtypes.bool_ in (self.dtype, target):
+        if self.dtype == dtypes.bool_ and target.itemsize == 1:
+            return elementwise.convert_element_type(self, target)
+        raise DtypeError(f"[view] {self.aval} cannot be viewed as {target.name}.")
+    old, new = self.dtype.itemsize, target.itemsize
+    if old == new:
+        return elementwise.bitcast_convert_type(self, target)
+    if isinstance(self, DeviceArray) and self.ndim and (self.shape[-1] * old) % new == 0:
+        return as_array("view", self.value.view(target))
+    raise RefusedError(f"[view] {self.aval} cannot be viewed as {target.name}: the widths differ.")
+
+
+def _item(self: Any, *args: Any) -> Any:
+    """The one element, or the one at the given index, as a Python number."""
+    if args:
+        return (
+            self[args[0] if len(args) == 1 else args].item()
+            if self.ndim != 1 or len(args) > 1
+            else self[args[0]].item()
+        )
+    if self.size != 1:
+        raise ValueError(f"[item] expected an array of one element, got {self.aval}.")
+    return np.asarray(self).reshape(()).item()
+
+
+def _tolist(self: Any) -> Any:
+    """The elements as nested lists of Python numbers."""
+    return np.asarray(self).tolist()
+
+
+def _tobytes(self: Any, order: str = "C") -> bytes:
+    """The elements as bytes in row-major order."""
+    return np.asarray(self).tobytes(order)
+
+
+def _copy(self: Any) -> Array:
+    """A copy of this array."""
+    return DeviceArray(self.aval, self.value.copy()) if isinstance(self, DeviceArray) else self
+
+
+def _devices(self: Any) -> set[Any]:
+    """The devices that hold this array."""
+    return {"cpu"}
+
+
+def _flatten(self: Any, order: str = "C", *, out_sharding: Any = None) -> Array:
+    """This array as one axis."""
+    return shaping.ravel(self, order)
+
+
+def _refused(name: str, why: str) -> property:
+    def get(self: Any) -> Any:
+        raise RefusedError(f"[Array.{name}] {why}")
+
+    return property(get)
+
+
+def _flat(self: Any) -> Any:
+    raise RefusedError("[Array.flat] arrays are immutable and have no flat iterator; use x.ravel().")
+
+
+def _mT(self: Any) -> Array:
+    return shaping.matrix_transpose(self)
+
+
+def _properties() -> dict[str, Any]:
+    one_device = "arrays live on one device; there is nothing to shard."
+    out: dict[str, Any] = {
+        "T": property(lambda self: shaping.transpose(self), doc="This array with its axes reversed."),
+        "mT": property(_mT, doc="This array with its last two axes exchanged."),
+        "real": property(lambda self: self, doc="The real part: this array."),
+        "imag": property(lambda self: ew.imag(self), doc="The imaginary part: zeros."),
+        "flat": property(_flat),
+        "committed": property(lambda self: False),
+        "is_fully_addressable": property(lambda self: True),
+        "is_fully_replicated": property(lambda self: True),
+    }
+    for name in ("sharding", "addressable_shards", "global_shards"):
+        out[name] = _refused(name, one_device)
+    return out
+
+
+_METHODS: dict[str, Any] = {
+    "all": red.all, "any": red.any, "argmax": red.argmax, "argmin": red.argmin, "astype": _astype,
+    "clip": selection.clip, "choose": selection.choose, "conj": ew.conj, "conjugate": ew.conjugate, "copy": _copy,
+    "clone": _copy, "cumprod": red.cumprod, "cumsum": red.cumsum, "diagonal": linear.diagonal, "dot": linear.dot,
+    "flatten": _flatten, "item": _item, "max": red.max, "mean": red.mean, "min": red.min, "prod": red.prod,
+    "ptp": red.ptp, "ravel": shaping.ravel, "repeat": shaping.repeat, "reshape": _reshape, "round": ew.round,
+    "squeeze": shaping.squeeze, "std": red.std, "sum": red.sum, "swapaxes": shaping.swapaxes, "tolist": _tolist,
+    "tobytes": _tobytes, "trace": linear.trace, "transpose": _transpose, "var": red.var, "view": _view,
+    "devices": _devices,
+}  # fmt: skip
+
+
+def _method(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A plain function as a method: callables that are not functions (ufuncs) would not bind."""
+    return fn
+
+
+def _complex(self: Any) -> complex:
+    return complex(float(self))
+
+
+def _round_dunder(self: Any, ndigits: int | None = None) -> Any:
+    return ew.round(self, ndigits or 0)
+
+
+def install() -> None:
+    """Sets the operators on Array, and what needs a value on DeviceArray."""
+    for name, fn in _BINARY.items():
+        setattr(Array, f"__{name}__", _operator(fn))
+        setattr(Array, f"__r{name}__", _reflected(fn))
+    for name, fn in _COMPARISONS.items():
+        setattr(Array, f"__{name}__", _operator(fn))
+    for name, fn in _UNARY.items():
+        setattr(Array, f"__{name}__", lambda self, _fn=fn: _fn(self))
+    for name, fn in {**_METHODS, **_properties()}.items():
+        setattr(Array, name, fn)
+    protocol = {
+        "__getitem__": indexing.getitem,        "__len__": _len, "__iter__": _iter, "__contains__": _contains, "__hash__": _hash, "__setitem__": _setitem,
+        "__format__": _format, "__round__": _round_dunder, "__complex__": _complex, "__array_ufunc__": None,
+        "__array_priority__": 1000,
+    }  # fmt: skip
+    for name, fn in protocol.items():
+        setattr(Array, name, fn)
+    concrete = {
+        "__bool__": _bool, "__index__": _index, "__repr__": _repr, "__str__": _str,
+        "__int__": lambda self: int(_one(self, "int")), "__float__": lambda self: float(_one(self, "float")),
+    }  # fmt: skip
+    for name, fn in concrete.items():
+        setattr(DeviceArray, name, fn)
+    Tracer.__hash__ = _hash  # type: ignore[assignment]

@@ -1,0 +1,193 @@
+"""From whatever a user passes to arrays of one dtype and compatible shapes. Everything in anejax.numpy starts here.
+
+Elementwise primitives take rank-0 operands beside any shape, so scalars are never broadcast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.array import Array, from_numpy, of_scalar
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError, RefusedError, ShapeError
+from anejax.ops import elementwise, shape
+
+ArrayLike = Array | np.ndarray | np.generic | bool | int | float
+Axis = int | Sequence[int] | None
+
+
+def is_scalar(x: Any) -> bool:
+    """Whether ``x`` is a Python number, whose dtype is weak."""
+    return isinstance(x, (bool, int, float)) and not isinstance(x, np.generic)
+
+
+def operand(op: str, x: Any) -> Any:
+    """``x`` as something that a primitive takes: an Array, a NumPy array (borrowed) or a Python number."""
+    if isinstance(x, (Array, np.ndarray, np.generic, bool, int, float)):
+        if isinstance(x, (np.ndarray, np.generic)):
+            dtypes.canonical(x.dtype)  # refuses strings, objects and complex numbers
+        return x
+    convert = getattr(x, "__anejax_array__", None) or getattr(x, "__jax_array__", None)
+    if convert is not None:
+        return operand(op, convert())
+    if isinstance(x, complex):
+        raise DtypeError(f"[{op}] complex numbers are not supported, got {x!r}.")
+    raise DtypeError(
+        f"[{op}] expected an array or a number, got {type(x).__name__}. Convert lists and the like with"
+        " anejax.numpy.asarray."
+    )
+
+
+def as_array(op: str, x: Any) -> Any:
+    """``x`` as an Array that shares no memory with the caller's NumPy arrays."""
+    x = operand(op, x)
+    if isinstance(x, Array):
+        return x
+    if is_scalar(x):
+        return of_scalar(x)
+    return from_numpy(convert_numpy(x, dtypes.canonical(x.dtype)))
+
+
+def convert_numpy(x: Any, dtype: np.dtype) -> np.ndarray:
+    """A copy of ``x``, dense and of ``dtype``, with JAX's conversions."""
+    x = np.asarray(x)
+    if x.dtype == dtype:
+        return np.array(x, order="C")
+    if x.dtype.kind in "iub" and dtype in dtypes.INTS:
+        return x.astype(dtype, order="C")  # wraps, as in JAX
+    with np.errstate(all="ignore"):
+        if x.dtype in dtypes.ALL:
+            return np.array(elementwise.convert_ndarray(x, dtype), order="C")
+        return x.astype(dtype, order="C")
+
+
+def astype(x: Any, dtype: np.dtype, weak: bool = False) -> Any:
+    """An operand converted to ``dtype``; Python numbers become rank-0 constants."""
+    if is_scalar(x) and not weak:
+        return scalar(x, dtype)
+    aval = aval_of(x)
+    if aval.dtype == dtype and (aval.weak_type or not weak):
+        return x
+    return elementwise.convert_element_type(x, dtype, weak)
+
+
+def scalar(x: bool | int | float, dtype: np.dtype) -> np.ndarray:
+    """A Python number as a rank-0 NumPy array of ``dtype``. Integers wrap, as in JAX, but must fit the widest type."""
+    if dtype == dtypes.bool_:
+        return np.asarray(x != 0)
+    if dtype in dtypes.INTS:
+        if isinstance(x, float):
+            return convert_numpy(np.float64(x), dtype)
+        return of_scalar(x).value.astype(dtype) if dtype not in (dtypes.uint32, dtypes.uint64) else wrapped(x, dtype)
+    with np.errstate(over="ignore"):
+        return np.asarray(x, dtype)
+
+
+def wrapped(x: int, dtype: np.dtype) -> np.ndarray:
+    """An integer of at most ``dtype``'s width as ``dtype``; negative ones wrap."""
+    bits = dtype.itemsize * 8
+    if not -(1 << (bits - 1)) <= x < 1 << bits:
+        raise OverflowError(f"[asarray] the Python integer {x} does not fit {dtype.name}.")
+    return np.asarray(x & ((1 << bits) - 1), dtype)
+
+
+def strong(x: Any) -> Any:
+    """An Array without its weak type."""
+    aval = aval_of(x)
+    return elementwise.convert_element_type(x, aval.dtype) if aval.weak_type else x
+
+
+def result_dtype(*xs: Any) -> tuple[np.dtype, bool]:
+    """(dtype, weak) in which the operands meet."""
+    return dtypes.promote([(a.dtype, a.weak_type) for a in map(aval_of, xs)])
+
+
+def inexact(dtype: np.dtype) -> np.dtype:
+    """The float dtype in which functions of reals compute on ``dtype``."""
+    return dtype if dtype in dtypes.FLOATS else dtypes.canonical(dtypes.float64)
+
+
+def promote(op: str, *xs: Any) -> list[Any]:
+    """The operands converted to the dtype they meet in. Shapes are left alone."""
+    xs = tuple(operand(op, x) for x in xs)
+    dtype, weak = result_dtype(*xs)
+    return [astype(x, dtype, weak) for x in xs]
+
+
+def promote_inexact(op: str, *xs: Any) -> list[Any]:
+    """The operands converted to the float dtype they meet in."""
+    xs = tuple(operand(op, x) for x in xs)
+    dtype, weak = result_dtype(*xs)
+    return [astype(x, inexact(dtype), weak) for x in xs]
+
+
+def joint_shape(op: str, shapes: Sequence[tuple[int, ...]], shown: Any = None) -> tuple[int, ...]:
+    """The shape that ``shapes`` broadcast to by NumPy's rules."""
+    rank = max(map(len, shapes), default=0)
+    out = []
+    for i in range(-rank, 0):
+        lengths = {s[i] for s in shapes if len(s) >= -i} - {1}
+        if len(lengths) > 1:
+            raise ShapeError(f"[{op}] shapes do not broadcast: {', '.join(map(str, shown or shapes))}.")
+        out.append(lengths.pop() if lengths else 1)
+    return tuple(out)
+
+
+def broadcast(op: str, *xs: Any) -> list[Any]:
+    """The operands brought to one shape; those of rank 0 stay as they are."""
+    avals = [aval_of(x) for x in xs]
+    shapes = {a.shape for a in avals if a.shape}
+    if len(shapes) < 2:
+        return list(xs)
+    target = joint_shape(op, [a.shape for a in avals], avals)
+    return [x if a.shape in ((), target) else shape.broadcast_to(x, target) for x, a in zip(xs, avals)]
+
+
+def expand_all(op: str, *xs: Any) -> list[Any]:
+    """The operands brought to one shape, rank-0 ones too."""
+    target = joint_shape(op, [aval_of(x).shape for x in xs], [aval_of(x) for x in xs])
+    return [shape.broadcast_to(x, target) for x in xs]
+
+
+def finish(x: Any) -> Any:
+    """A result for the user: primitives' arrays as they are, NumPy constants wrapped."""
+    return x if isinstance(x, Array) else as_array("array", x)
+
+
+def refuse(op: str, **arguments: Any) -> None:
+    """Raises RefusedError for keyword arguments that NumPy has and JAX does not take."""
+    for name, value in arguments.items():
+        if value is not None and value is not False:
+            raise RefusedError(f"[{op}] the argument {name!r} is not supported: arrays are immutable and live on one device."
+                               if name in ("out", "device", "sharding", "out_sharding")
+                               else f"[{op}] the argument {name!r} is not supported, got {value!r}.")  # fmt: skip
+
+
+def axes_of(op: str, axis: Axis, rank: int) -> tuple[int, ...]:
+    """``axis`` (None: all) as distinct axes in [0, rank)."""
+    if axis is None:
+        return tuple(range(rank))
+    if isinstance(axis, (list, tuple)):
+        return shape.check_axes(op, [as_int(op, a, "axis") for a in axis], rank)
+    return (shape.check_axis(op, as_int(op, axis, "axis"), rank),)
+
+
+def one_axis(op: str, axis: Any, rank: int) -> int:
+    return shape.check_axis(op, as_int(op, axis, "axis"), rank)
+
+
+def as_int(op: str, value: Any, what: str) -> int:
+    """A concrete integer. Raises TracerIntegerConversionError for traced ones, TypeError for anything else."""
+    try:
+        return value.__index__()
+    except AttributeError:
+        raise ShapeError(f"[{op}] expected {what} to be an integer, got {value!r}.") from None
+
+
+def concrete(op: str, x: Any, what: str) -> np.ndarray:
+    """``x`` as a NumPy array when it is known; the tracer's own error naming the user's line when it is not."""
+    return np.asarray(x)

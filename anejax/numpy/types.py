@@ -1,0 +1,185 @@
+"""Dtypes as callables, constants, and questions about dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.array import Array
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError
+from anejax.numpy.creation import asarray
+
+
+class ScalarType:
+    """A dtype that is also a function: ``float32(1.0)`` makes an array, ``np.dtype(float32)`` is the dtype."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self.dtype = dtype
+        self.__name__ = "bool_" if dtype == dtypes.bool_ else dtype.name
+
+    def __call__(self, x: Any) -> Array:
+        return asarray(x, self.dtype)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, ScalarType):
+            return self.dtype == other.dtype
+        try:
+            return other is not None and self.dtype == np.dtype(other)  # type: ignore[arg-type]
+        except TypeError:
+            return False
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
+
+    def __repr__(self) -> str:
+        return f"<dtype function anejax.numpy.{self.__name__}>"
+
+
+bool_ = ScalarType(dtypes.bool_)
+int8, int16, int32, int64 = map(ScalarType, dtypes.SIGNED)
+uint8, uint16, uint32, uint64 = map(ScalarType, dtypes.UNSIGNED)
+float16, bfloat16, float32, float64 = map(ScalarType, dtypes.FLOATS)
+int_, uint, float_, single, double = int64, uint64, float64, float32, float64
+
+generic, number, integer, signedinteger, unsignedinteger = (
+    np.generic,
+    np.number,
+    np.integer,
+    np.signedinteger,
+    np.unsignedinteger,
+)
+inexact, floating, complexfloating, flexible, character, object_ = (
+    np.inexact,
+    np.floating,
+    np.complexfloating,
+    np.flexible,
+    np.character,
+    np.object_,
+)
+
+dtype = np.dtype
+pi, e, euler_gamma, inf, nan, newaxis = np.pi, np.e, np.euler_gamma, np.inf, np.nan, None
+
+
+def finfo(dtype: Any) -> Any:
+    """Machine limits of a float dtype: eps, max, min, tiny, bits. bfloat16 included."""
+    return dtypes.finfo(np.dtype(_dtype_of(dtype)))
+
+
+def iinfo(int_type: Any) -> Any:
+    """Limits of an integer dtype: min, max, bits."""
+    return dtypes.iinfo(np.dtype(_dtype_of(int_type)))
+
+
+def _dtype_of(x: Any) -> Any:
+    return x.dtype if hasattr(x, "dtype") else x
+
+
+def promote_types(a: Any, b: Any) -> np.dtype:
+    """The dtype that arrays of dtypes ``a`` and ``b`` meet in; Python's int and float count as weak."""
+    return dtypes.promote([_pair(a), _pair(b)])[0]
+
+
+def result_type(*args: Any) -> np.dtype:
+    """The dtype that arrays, numbers and dtypes meet in.
+
+    Example:
+        >>> import anejax.numpy as jnp
+        >>> jnp.result_type(jnp.int32, 1.0)
+        dtype('float32')
+    """
+    if not args:
+        raise ValueError("[result_type] expected at least one argument.")
+    return dtypes.promote([_pair(a) for a in args])[0]
+
+
+_WEAK = {int: (dtypes.int64, True), float: (dtypes.float64, True), bool: (dtypes.bool_, False)}
+
+
+def _pair(x: Any) -> tuple[np.dtype, bool]:
+    if isinstance(x, type) and x in _WEAK:
+        return dtypes.canonical(_WEAK[x][0]), _WEAK[x][1]
+    if isinstance(x, (str, type, np.dtype, ScalarType)):
+        return dtypes.canonical(x), False
+    if hasattr(x, "shape") and hasattr(x, "dtype") and not isinstance(x, (Array, np.ndarray, np.generic)):
+        return dtypes.canonical(x.dtype), bool(getattr(x, "weak_type", False))
+    aval = aval_of(x)
+    return aval.dtype, aval.weak_type
+
+
+_EXTENDED = {dtypes.bfloat16: (ml_dtypes.bfloat16, np.floating, np.inexact, np.number, np.generic)}
+
+
+def issubdtype(arg1: Any, arg2: Any) -> bool:
+    """Whether dtype ``arg1`` is ``arg2`` or below it in NumPy's hierarchy, in which bfloat16 is a floating type."""
+    one, two = _hierarchy(arg1), _hierarchy(arg2)
+    try:
+        if isinstance(one, np.dtype) and one in _EXTENDED:
+            return two == one or two in _EXTENDED[one]
+        return bool(np.issubdtype(one, two)) if not (isinstance(two, np.dtype) and two in _EXTENDED) else one == two
+    except TypeError:
+        raise DtypeError(f"[issubdtype] expected dtypes, got {arg1!r} and {arg2!r}.") from None
+
+
+def _hierarchy(x: Any) -> Any:
+    if isinstance(x, ScalarType):
+        return x.dtype
+    if isinstance(x, type) and issubclass(x, np.generic) and x not in (ml_dtypes.bfloat16,):
+        return x
+    try:
+        return np.dtype(x)
+    except TypeError:
+        return x
+
+
+_KINDS = {
+    "bool": (np.bool_,),
+    "signed integer": (np.signedinteger,),
+    "unsigned integer": (np.unsignedinteger,),
+    "integral": (np.integer,),
+    "real floating": (np.floating,),
+    "complex floating": (np.complexfloating,),
+    "numeric": (np.number,),
+}
+
+
+def isdtype(dtype: Any, kind: Any) -> bool:
+    """Whether ``dtype`` is of ``kind``: a dtype, a name such as "integral", or a tuple of those."""
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    for k in kinds:
+        if isinstance(k, str) and k in _KINDS:
+            if any(issubdtype(dtype, c) for c in _KINDS[k]):
+                return True
+        elif np.dtype(_hierarchy(dtype)) == np.dtype(_hierarchy(k)):
+            return True
+    return False
+
+
+def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
+    """Whether a cast may happen under NumPy's casting rule."""
+    return bool(np.can_cast(np.dtype(_hierarchy(from_)), np.dtype(_hierarchy(to)), casting))  # type: ignore[arg-type]
+
+
+def iscomplexobj(x: Any) -> bool:
+    """Whether ``x`` has a complex dtype: never, for arrays of anejax."""
+    return (
+        bool(np.issubdtype(np.dtype(_dtype_of(x)), np.complexfloating))
+        if hasattr(x, "dtype")
+        else isinstance(x, complex)
+    )
+
+
+def isrealobj(x: Any) -> bool:
+    """Whether ``x`` has a dtype that is not complex."""
+    return not iscomplexobj(x)
+
+
+def isscalar(element: Any) -> bool:
+    """Whether ``element`` is a number or an array of rank 0."""
+    if isinstance(element, (Array, np.ndarray)):
+        return element.ndim == 0
+    return bool(np.isscalar(element))
