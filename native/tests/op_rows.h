@@ -33,7 +33,7 @@ inline constexpr OpRow kOpRows[] = {
     {"fp32[2,3] x", "fp32 o = reduce_mean(x = x)"},
     {"fp32[2,3] x", "int32[2] o = reduce_argmax(axis = int32(1), keep_dims = bool(false), x = x)"},
     // MIL's own: movement
-    {"fp32[2,3] x", "fp32[6] o = reshape(shape = {-1}, x = x)"},
+    {"fp32[2,3] x", "fp32[6] o = reshape(shape = {6}, x = x)"},
     {"fp32[2,3] x", "fp32[2,3,1] o = reshape(shape = {2,3,1}, x = x)"},
     {"fp32[0,4] x", "fp32[0,2,2] o = reshape(shape = {0,2,2}, x = x)"},
     {"fp32[2,3,4] x", "fp32[4,2,3] o = transpose(perm = {2,0,1}, x = x)"},

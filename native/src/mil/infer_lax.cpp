@@ -69,13 +69,6 @@ Shapes cumulative(const OpView& op) {
 
 // ---- movement
 
-Shapes reshape(const OpView& op) {
-  const Shape shape = op.any_ints("shape", 0);
-  if (op.elements(shape) != op.elements(op.shape("x")))
-    op.fail("cannot reshape " + str(op.shape("x")) + " to " + str(shape));
-  return {shape};
-}
-
 Shapes broadcast_in_dim(const OpView& op) {
   const Shape& x = op.shape("x");
   const Shape shape = op.any_ints("shape", 0);
@@ -174,7 +167,7 @@ void add_lax_rules(Rules& rules) {
                 {"aj_cummax", cumulative},
                 {"aj_cummin", cumulative},
                 {"aj_cumlogsumexp", cumulative},
-                {"aj_reshape", reshape},
+
                 {"aj_broadcast_in_dim", broadcast_in_dim},
                 {"aj_slice", slice},
                 {"aj_concatenate", concatenate},

@@ -7,21 +7,11 @@
 namespace anesdk::mil {
 namespace {
 
+// MIL's -1 and 0 stand for sizes that the declared result gives anyway, so the dialect has neither.
 Shapes reshape(const OpView& op) {
-  const Shape& x = op.shape("x");
-  Shape shape = op.any_ints("shape", -1);
-  const int64_t count = op.elements(x);
-  op.require(std::count(shape.begin(), shape.end(), -1) <= 1, "shape may hold one -1");
-  for (size_t i = 0; i < shape.size(); ++i)  // 0 copies x's axis; with no elements it may also be meant
-    if (shape[i] == 0 && shape.size() == x.size()) shape[i] = x[i];
-  const auto free = std::find(shape.begin(), shape.end(), -1);
-  if (free != shape.end()) {
-    *free = 1;
-    const int64_t rest = op.elements(shape);
-    op.require(rest > 0 && count % rest == 0, "shape does not divide " + str(x));
-    *free = count / rest;
-  }
-  if (op.elements(shape) != count) op.fail("cannot reshape " + str(x) + " to " + str(shape));
+  const Shape shape = op.any_ints("shape", 0);
+  if (op.elements(shape) != op.elements(op.shape("x")))
+    op.fail("cannot reshape " + str(op.shape("x")) + " to " + str(shape));
   return {shape};
 }
 
@@ -134,12 +124,11 @@ Shapes split(const OpView& op) {
 
 Shapes slice_by_size(const OpView& op) {
   Shape out = op.shape("x");
-  const List begin = op.ints("begin", op.rank("x"), -kMaxExtent);
+  const List begin = op.ints("begin", op.rank("x"), 0);
   const List size = op.ints("size", op.rank("x"), -1);
   for (size_t i = 0; i < out.size(); ++i) {
-    const int64_t from = begin[i] < 0 ? begin[i] + out[i] : begin[i];
-    const int64_t count = size[i] < 0 ? out[i] - from : size[i];
-    op.require(from >= 0 && count >= 0 && from + count <= out[i], "the slice leaves " + str(op.shape("x")));
+    const int64_t count = size[i] < 0 ? out[i] - begin[i] : size[i];
+    op.require(count >= 0 && begin[i] + count <= out[i], "the slice leaves " + str(op.shape("x")));
     out[i] = count;
   }
   return {out};
@@ -245,6 +234,7 @@ void add_movement_rules(Rules& rules) {
                 {"gather", gather},
                 {"gather_nd", gather_nd},
                 {"scatter_nd", scatter_nd},
+                {"aj_reshape", reshape},
                 {"aj_transpose", transpose}});
 }
 

@@ -70,7 +70,7 @@ Shape image(const OpView& op) {
 Windows kernel(const OpView& op, const Shape& x) {
   const Shape& weight = op.shape("weight");
   op.require(weight.size() == x.size(), "x and weight must have equal ranks");
-  op.require(std::find(weight.begin(), weight.end(), 0) == weight.end(), "weight must not be empty");
+  op.require(std::find(weight.begin() + 2, weight.end(), 0) == weight.end(), "windows must not be empty");
   return windows(op, List(weight.begin() + 2, weight.end()));
 }
 

@@ -147,7 +147,7 @@ class FunctionVerifier {
     for (const Op& op : f_.ops) OpVerifier(f_, op, target_).run();
     for (const ValueId id : f_.outputs)
       if (f_.values[id].type.dtype == DType::STRING) fail("cannot return a string", ANESDK_VERIFY_ERROR);
-    if (target_ == Target::ANE) check_engine_signature();
+    if (target_ != Target::CPU) check_signature();
   }
 
  private:
@@ -168,20 +168,27 @@ class FunctionVerifier {
     if (!all_finite(value)) fail(value.name + " holds an infinity or NaN");
   }
 
-  // The engine's ports carry 16- and 8-bit types, and its compiler looks every output up among the operations' results.
-  void check_engine_signature() const {
-    constexpr DTypeSet kPorts =
+  void check_port(const Value& value) const {
+    constexpr DTypeSet kCoreML = bit(DType::FP32) | bit(DType::FP16) | bit(DType::INT32);
+    constexpr DTypeSet kEngine =
         bit(DType::FP16) | bit(DType::INT8) | bit(DType::UINT8) | bit(DType::INT16) | bit(DType::UINT16);
-    for (const auto* ports : {&f_.inputs, &f_.outputs})
-      for (const ValueId id : *ports)
-        if (!(kPorts & bit(f_.values[id].type.dtype)))
-          fail(f_.values[id].name + " must be of " + dtype_names(kPorts) + " at the border, got " +
-               f_.values[id].type.str());
-    std::vector<bool> made(f_.values.size());
+    const DTypeSet ports = target_ == Target::ANE ? kEngine : kCoreML;
+    if (!(ports & bit(value.type.dtype)) || value.type.shape.empty())
+      fail("inputs and outputs must be of " + dtype_names(ports) + " and of rank 1 or more, got " + value.type.str() +
+           " " + value.name);
+  }
+
+  // The compilers look every output up among the operations' results.
+  void check_signature() const {
+    for (const ValueId id : f_.inputs) check_port(f_.values[id]);
+    std::vector<bool> can_return(f_.values.size());
     for (const Op& op : f_.ops)
-      for (const ValueId id : op.results) made[id] = true;
-    for (const ValueId id : f_.outputs)
-      if (!made[id]) fail("returns " + f_.values[id].name + ", which no operation made");
+      for (const ValueId id : op.results) can_return[id] = true;
+    for (const ValueId id : f_.outputs) {
+      check_port(f_.values[id]);
+      if (!can_return[id]) fail("returns " + f_.values[id].name + " twice, or without an operation that made it");
+      can_return[id] = false;
+    }
   }
 
   const Function& f_;
