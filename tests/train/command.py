@@ -1,6 +1,6 @@
 """The ``anejax`` command with a made-up data set in the place of CIFAR-10.
 
-``python command.py DIRECTORY ARGUMENTS``: DIRECTORY is made to hold the data if it does not.
+``python -m tests.train.command DIRECTORY ARGUMENTS``: DIRECTORY is made to hold the data if it does not.
 """
 
 from __future__ import annotations

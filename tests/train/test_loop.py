@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toy
 
 from anejax.train import checkpoint
 from anejax.train.checkpoint import CheckpointError
 from anejax.train.loop import Run, TrainingError
+from tests.train import toy
 
+ROOT = Path(__file__).parents[2]
 STEPS = toy.EPOCHS * toy.BATCHES
 
 
@@ -101,7 +102,7 @@ def test_the_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
 def test_killed_at_random_moments(unbroken: tuple[bytes, dict], tmp_path: Path) -> None:
     rng, kills = random.Random(0), 0
     for _ in range(60):
-        child = subprocess.Popen([sys.executable, toy.__file__, str(tmp_path)])
+        child = subprocess.Popen([sys.executable, "-m", toy.__name__, str(tmp_path)], cwd=ROOT)
         started, seen = time.monotonic(), _progress(tmp_path)
         while child.poll() is None and _progress(tmp_path) == seen and time.monotonic() - started < 60:
             time.sleep(0.002)

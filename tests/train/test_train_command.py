@@ -10,13 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-import command
 import pytest
 
 from anejax import cli
 from anejax.data import cifar10
 from anejax.train import checkpoint
+from tests.train import command
 
+ROOT = Path(__file__).parents[2]
 RUN = ["train", "cifar10", "--preset", "demo", "--epochs", "2", "--batch", "16"]  # 10 steps
 
 
@@ -79,8 +80,8 @@ def test_killed_and_interrupted_runs_go_on_as_if_nothing_had_happened(data: Path
 
 
 def _start(data: Path, arguments: list) -> subprocess.Popen:
-    line = [sys.executable, command.__file__, data, *arguments]
-    return subprocess.Popen(list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    line = [sys.executable, "-m", command.__name__, data, *arguments]
+    return subprocess.Popen(list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
 
 
 def _wait_for_progress(child: subprocess.Popen, directory: Path) -> None:
@@ -170,5 +171,7 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_python_m_anejax() -> None:
-    done = subprocess.run([sys.executable, "-m", "anejax", "--help"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "anejax", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert "usage: anejax" in done.stdout

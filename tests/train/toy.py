@@ -1,6 +1,6 @@
 """A training task in NumPy alone, for tests of the loop; as a program, it trains in a directory.
 
-``python toy.py DIRECTORY`` begins or goes on, with a checkpoint after every step.
+``python -m tests.train.toy DIRECTORY`` begins or goes on, with a checkpoint after every step.
 """
 
 from __future__ import annotations
