@@ -9,7 +9,7 @@ import numpy as np
 from anejax.errors import VerifyError, fail
 from anejax.mil import limits
 from anejax.mil.limits import Limits
-from anejax.mil.program import Value
+from anejax.mil.program import Value, as_doubles
 from anejax.mil.view import View
 
 
@@ -95,7 +95,7 @@ def _mul(v: View, figures: Limits) -> None:
     """mul by 0 after a reduction fails to compile, wherever the 0 came from."""
     for name in ("x", "y"):
         data = v.value(name).const
-        zero = isinstance(data, np.ndarray) and not data.astype(np.float64).any()
+        zero = isinstance(data, np.ndarray) and not as_doubles(data).any()
         v.expect(not zero, "a factor that is not constant 0: build zeros as x - x")
 
 

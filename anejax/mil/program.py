@@ -305,6 +305,12 @@ def const_data(value: Literal, dtype: str | None = None) -> tuple[Array | str, T
     return data, Type(dtype, data.shape)
 
 
+def as_doubles(data: Array) -> Array:
+    """`data` as float64, without a word about signalling NaNs."""
+    with np.errstate(invalid="ignore"):
+        return data.astype(np.float64)
+
+
 def _narrow(array: Array) -> Array:
     """Python's numbers, which NumPy makes 64 bits wide, as 32 bits when they fit."""
     if array.dtype == np.int64 and (array.size == 0 or np.abs(array).max() < 2**31):
@@ -391,4 +397,6 @@ def _same_const(x: ConstData, y: ConstData) -> bool:
 
 def _bits(x: Array) -> bytes:
     """The bytes of an array, every NaN alike."""
-    return np.where(x != x, np.array(np.nan).astype(x.dtype), x).tobytes() if x.dtype.kind in "fV" else x.tobytes()
+    if x.dtype.kind not in "fV":
+        return x.tobytes()
+    return np.where(np.isnan(as_doubles(x)), np.array(np.nan).astype(x.dtype), x).tobytes()

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
 from anejax.errors import MilError, fail
 from anejax.mil.program import (
     FLOAT_DTYPES,
@@ -22,6 +20,7 @@ from anejax.mil.program import (
     Program,
     Type,
     Value,
+    as_doubles,
 )
 
 BUILD_INFO = '{{"coremlc-component-MIL", "3520.4.1"}, {"coremlc-version", "3520.5.1"}}'
@@ -65,7 +64,7 @@ def hex_float(x: float) -> str:
 
 def _elements(type: Type, data: Array) -> Iterator[str]:
     if type.dtype in FLOAT_DTYPES:
-        return map(hex_float, map(float, data.astype(np.float64).ravel()))
+        return map(hex_float, as_doubles(data).ravel().tolist())
     return (str(x).lower() for x in data.ravel().tolist())
 
 

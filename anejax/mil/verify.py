@@ -14,7 +14,7 @@ import numpy as np
 from anejax.errors import VerifyError, fail
 from anejax.mil import engine, limits, shapes, shapes_aj
 from anejax.mil.opset import OPSET, TARGETS, Arg, OpSchema
-from anejax.mil.program import NUMPY_DTYPES, BlobRef, Function, Op, Program, Type, Value
+from anejax.mil.program import NUMPY_DTYPES, BlobRef, Function, Op, Program, Type, Value, as_doubles
 from anejax.mil.view import View
 
 RULES = shapes.RULES | shapes_aj.RULES
@@ -193,7 +193,7 @@ class _Checker:
         if self.target == "cpu":
             if isinstance(data, BlobRef):
                 fail(op, f"expected constants written out for target cpu, got a BLOBFILE for {value}", VerifyError)
-        elif isinstance(data, np.ndarray) and not np.isfinite(data.astype(np.float64)).all():
+        elif isinstance(data, np.ndarray) and not np.isfinite(as_doubles(data)).all():
             fail(op, f"expected finite constants for target {self.target}, got {value}", VerifyError)
 
     def check_borders(self) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from anejax.errors import MilError
 from anejax.mil.program import Type
 from anejax.mil.weights import WeightWriter, read_weight, write_weights
+from tests.mil.programs import EXAMPLES
 
 ARRAYS = [
     np.arange(6, dtype=np.float16).reshape(2, 3),
@@ -101,6 +102,7 @@ def test_dtypes_without_a_code() -> None:
         WeightWriter().add(np.arange(3))
 
 
+@EXAMPLES
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_any_bytes(contents: bytes, offset: int) -> None:
     with pytest.raises(MilError):
