@@ -1,0 +1,379 @@
+"""jax.lax on anejax: the primitives as functions. They neither promote dtypes nor broadcast, but for rank-0 operands.
+
+Names and argument orders are jax.lax's. ``lax.<name>_p`` is the primitive itself.
+"""
+
+# ruff: noqa: F401
+from __future__ import annotations
+
+import builtins
+import enum
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes, tree
+from anejax.api.custom import stop_gradient as stop_gradient
+from anejax.core.array import Array
+from anejax.core.aval import checked_shape
+from anejax.core.primitive import REGISTRY
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError, ShapeError
+from anejax.numpy import shaping
+from anejax.numpy.operands import as_array, finish, joint_shape
+from anejax.ops import arithmetic, elementwise, linear, windows
+from anejax.ops import reduce as reductions
+from anejax.ops import shape as shapes
+
+# fmt: off
+from anejax.ops.arithmetic import (
+    abs,
+    add,
+    atan2,
+    ceil,
+    clamp,
+    div,
+    eq,
+    floor,
+    ge,
+    gt,
+    integer_pow,
+    is_finite,
+    le,
+    lt,
+    max,
+    min,
+    mul,
+    ne,
+    neg,
+    nextafter,
+    pow,
+    rem,
+    round,
+    select_n,
+    shift_left,
+    shift_right_arithmetic,
+    shift_right_logical,
+    sign,
+    square,
+    sub,
+)
+from anejax.ops.arithmetic import (
+    and_ as bitwise_and,
+)
+from anejax.ops.arithmetic import (
+    or_ as bitwise_or,
+)
+from anejax.ops.arithmetic import (
+    xor as bitwise_xor,
+)
+from anejax.ops.conv import (
+    ConvDimensionNumbers,
+    conv,
+    conv_dimension_numbers,
+    conv_general_dilated,
+    conv_transpose,
+    conv_with_general_padding,
+)
+from anejax.ops.elementwise import (
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atanh,
+    bitwise_not,
+    cbrt,
+    clz,
+    cos,
+    cosh,
+    digamma,
+    erf,
+    erf_inv,
+    erfc,
+    exp,
+    exp2,
+    expm1,
+    lgamma,
+    log,
+    log1p,
+    logistic,
+    population_count,
+    rsqrt,
+    sin,
+    sinh,
+    sqrt,
+    tan,
+    tanh,
+)
+from anejax.ops.linear import dot, dot_general
+from anejax.ops.reduce import (
+    argmax,
+    argmin,
+    cumlogsumexp,
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    reduce_and,
+    reduce_max,
+    reduce_min,
+    reduce_or,
+    reduce_prod,
+    reduce_sum,
+    reduce_xor,
+)
+from anejax.ops.shape import broadcasted_iota, iota
+from anejax.ops.windows import padtype_to_pads, reduce_window
+
+# fmt: on
+
+ConvGeneralDilatedDimensionNumbers = Any
+PrecisionLike = Any
+
+
+class Precision(enum.Enum):
+    """How exact products are. Accepted for compatibility: float32 products are always computed in float32."""
+
+    DEFAULT = 0
+    HIGH = 1
+    HIGHEST = 2
+
+
+class RoundingMethod(enum.IntEnum):
+    """Where ``round`` takes halves."""
+
+    AWAY_FROM_ZERO = 0
+    TO_NEAREST_EVEN = 1
+
+
+def __getattr__(name: str) -> Any:
+    if name.endswith("_p") and name[:-2] in REGISTRY:
+        return REGISTRY[name[:-2]]
+    raise AttributeError(f"module 'anejax.lax' has no attribute {name!r}")
+
+
+# --- rearranging: functions of ops that may return their operand as it is ------------------------------------------
+
+
+def _of_array(fn: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
+    """``fn`` with its first argument made an Array, so that the result is one."""
+    name = name or fn.__name__
+
+    @functools.wraps(fn)
+    def function(operand: Any, *args: Any, **kwargs: Any) -> Array:
+        return fn(as_array(name, operand), *args, **kwargs)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+reshape, transpose, rev, pad = map(_of_array, (shapes.reshape, shapes.transpose, shapes.rev, shapes.pad))
+broadcast, broadcast_in_dim = map(_of_array, (shapes.broadcast, shapes.broadcast_in_dim))
+expand_dims, squeeze, slice_in_dim = map(_of_array, (shapes.expand_dims, shapes.squeeze, shapes.slice_in_dim))
+slice = _of_array(shapes.slice_, "slice")
+
+
+def convert_element_type(operand: Any, new_dtype: Any) -> Array:
+    """``operand`` with elements of ``new_dtype``. NaN becomes 0 and out-of-range floats saturate as integers."""
+    return finish(elementwise.convert_element_type(as_array("convert_element_type", operand), _dtype(new_dtype)))
+
+
+def _dtype(dtype: Any) -> np.dtype:
+    return dtypes.canonical(dtype)
+
+
+def bitcast_convert_type(operand: Any, new_dtype: Any) -> Array:
+    """The bits of ``operand`` read as ``new_dtype``; a narrower one adds a last axis, a wider one takes it away."""
+    x, target = as_array("bitcast_convert_type", operand), _dtype(new_dtype)
+    return elementwise.bitcast_convert_type(x, target)
+
+
+def concatenate(operands: Any, dimension: int) -> Array:
+    """Arrays of one dtype joined along an axis they have."""
+    xs = shaping.unstack(operands) if isinstance(operands, (Array, np.ndarray)) else operands
+    return shapes.concatenate([as_array("concatenate", x) for x in xs], dimension)
+
+
+def stack(operands: Sequence[Any], axis: int = 0) -> Array:
+    """Arrays of one shape and dtype joined along a new axis."""
+    xs = [as_array("stack", x) for x in operands]
+    return shapes.concatenate([shapes.expand_dims(x, (axis,)) for x in xs], axis)
+
+
+def unstack(x: Any, axis: int = 0) -> tuple[Array, ...]:
+    """The slices of ``x`` along ``axis``, without it."""
+    return shaping.unstack(x, axis=axis)
+
+
+def tile(operand: Any, reps: Sequence[int]) -> Array:
+    """``operand`` repeated ``reps[i]`` times along axis i."""
+    if len(reps) != aval_of(operand).ndim:
+        raise ShapeError(f"[tile] expected one repetition per axis of {aval_of(operand)}, got {tuple(reps)}.")
+    return shaping.tile(operand, tuple(reps))
+
+
+def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Array]:
+    """``operand`` cut along ``axis`` into pieces of the given lengths, which add up to its length."""
+    x = as_array("split", operand)
+    axis = shapes.check_axis("split", axis, x.ndim)
+    ends = [0, *np.cumsum(sizes).tolist()]
+    if ends[-1] != x.shape[axis]:
+        raise ShapeError(f"[split] expected lengths that add up to {x.shape[axis]}, got {tuple(sizes)} for {x.aval}.")
+    return [shapes.slice_in_dim(x, a, b, axis=axis) for a, b in zip(ends[:-1], ends[1:])]
+
+
+def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Array:
+    """``operand`` with the axes from ``start_dimension`` to before ``stop_dimension`` made one."""
+    x = as_array("collapse", operand)
+    start, stop, _ = builtins.slice(start_dimension, stop_dimension).indices(x.ndim)
+    merged = math.prod(x.shape[start:stop])
+    return shapes.reshape(x, (*x.shape[:start], merged, *x.shape[stop:]))
+
+
+def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
+    """The shape that arrays of the given shapes broadcast to."""
+    return joint_shape("broadcast_shapes", [tuple(s) for s in shapes])
+
+
+def broadcast_to_rank(x: Any, rank: int) -> Array:
+    """``x`` with axes of length 1 in front until it has ``rank`` axes."""
+    x = as_array("broadcast_to_rank", x)
+    return shapes.expand_dims(x, range(rank - x.ndim))
+
+
+def broadcast_like(arr: Any, like_arr: Any) -> Array:
+    """``arr`` broadcast to the shape of ``like_arr``."""
+    return finish(shapes.broadcast_to(as_array("broadcast_like", arr), aval_of(like_arr).shape))
+
+
+def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Array:
+    """The element at ``index`` along ``axis``, whose axis stays with length 1 when ``keepdims``."""
+    x = as_array("index_in_dim", operand)
+    axis = shapes.check_axis("index_in_dim", axis, x.ndim)
+    place = shapes.check_axis("index_in_dim", index, x.shape[axis])
+    out = shapes.slice_in_dim(x, place, place + 1, axis=axis)
+    return out if keepdims else shapes.squeeze(out, (axis,))
+
+
+# --- making -------------------------------------------------------------------------------------------------------
+
+
+def full(shape: Sequence[int], fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Array:
+    """An array of ``shape`` whose every element is the scalar ``fill_value``."""
+    fill = as_array("full", fill_value)
+    if fill.ndim:
+        raise ShapeError(f"[full] expected a scalar, got {fill.aval}. Use anejax.numpy.full for arrays.")
+    if dtype is not None:
+        fill = elementwise.convert_element_type(fill, _dtype(dtype))
+    return finish(shapes.broadcast_to(fill, checked_shape(shape, "full")))
+
+
+def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sharding: Any = None) -> Array:
+    """An array of the shape and dtype of ``x``, unless given, filled with a scalar."""
+    known = x if hasattr(x, "shape") and hasattr(x, "dtype") else aval_of(x)
+    return full(known.shape if shape is None else shape, fill_value, known.dtype if dtype is None else dtype)
+
+
+def empty(shape: Sequence[int], dtype: Any, *, out_sharding: Any = None) -> Array:
+    """An array of ``shape``; its elements are zeros."""
+    return full(shape, 0, dtype)
+
+
+# --- choosing and computing ---------------------------------------------------------------------------------------
+
+
+def select(pred: Any, on_true: Any, on_false: Any) -> Array:
+    """``on_true`` where ``pred`` holds, else ``on_false``: arrays of one shape; ``pred`` may have rank 0."""
+    return arithmetic.select_n(pred, on_false, on_true)
+
+
+def reciprocal(x: Any) -> Array:
+    """``1 / x``, element by element."""
+    return arithmetic.integer_pow(x, -1)
+
+
+def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
+    """The matrix products of two stacks of matrices with equal leading axes."""
+    rank = aval_of(lhs).ndim
+    if rank < 2 or rank != aval_of(rhs).ndim:
+        raise ShapeError(f"[batch_matmul] expected equal ranks of 2 or more, got {aval_of(lhs)} and {aval_of(rhs)}.")
+    batch = tuple(range(rank - 2))
+    return linear.dot_general(lhs, rhs, (((rank - 1,), (rank - 2,)), (batch, batch)))
+
+
+_MONOIDS: dict[Any, Any] = {
+    add: reductions.reduce_sum, mul: reductions.reduce_prod, max: reductions.reduce_max, min: reductions.reduce_min,
+    bitwise_and: reductions.reduce_and, bitwise_or: reductions.reduce_or, bitwise_xor: reductions.reduce_xor,
+}  # fmt: skip
+
+
+def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], Any], dimensions: Sequence[int]) -> Any:
+    """``computation``, associative, over all elements along ``dimensions``, beginning with ``init_values``.
+
+    Args:
+        operands: an array, or a tree of arrays of one shape.
+        init_values: the identity of ``computation``: a scalar, or a tree of them of the operands' structure.
+        computation: takes two arrays (or trees) and combines them element by element.
+        dimensions: the axes, which vanish.
+    """
+    flat, treedef = tree.flatten(operands)
+    xs = [as_array("reduce", x) for x in flat]
+    inits = [as_array("reduce", v) for v in tree.flatten_up_to(treedef, init_values, "init_values")]
+    for x, v in zip(xs, inits):
+        if x.dtype != v.dtype or v.ndim:
+            if not v.weak_type or v.ndim:
+                raise DtypeError(f"[reduce] expected an initial scalar of the dtype of {x.aval}, got {v.aval}.")
+    inits = [finish(elementwise.convert_element_type(v, x.dtype)) for v, x in zip(inits, xs)]
+    axes = shapes.check_axes("reduce", dimensions, xs[0].ndim)
+    known = _MONOIDS.get(computation) if len(xs) == 1 else None
+    if known is not None:
+        return tree.unflatten(treedef, [computation(known(xs[0], axes), inits[0])])
+    xs = [_axes_last(x, axes) for x in xs]
+    xs = [shapes.concatenate([x, shapes.broadcast_to(v, (*x.shape[:-1], 1))], x.ndim - 1) for x, v in zip(xs, inits)]
+    while xs[0].shape[-1] > 1:
+        xs = _halved(xs, computation, treedef)
+    return tree.unflatten(treedef, [shapes.squeeze(x, (x.ndim - 1,)) for x in xs])
+
+
+def _axes_last(x: Any, axes: Sequence[int]) -> Any:
+    rest = [i for i in range(x.ndim) if i not in axes]
+    moved = shapes.transpose(x, (*rest, *axes))
+    return shapes.reshape(moved, (*(x.shape[i] for i in rest), math.prod(x.shape[i] for i in axes)))
+
+
+def _halved(xs: list[Any], computation: Any, treedef: Any) -> list[Any]:
+    """Neighbours along the last axis combined; an odd one out stays."""
+    n, last = xs[0].shape[-1], xs[0].ndim - 1
+    cut = lambda x, a, b, s=1: shapes.slice_in_dim(x, a, b, s, axis=last)  # noqa: E731
+    left = tree.unflatten(treedef, [cut(x, 0, n - n % 2, 2) for x in xs])
+    right = tree.unflatten(treedef, [cut(x, 1, n, 2) for x in xs])
+    out = tree.leaves(computation(left, right))
+    if n % 2:
+        out = [shapes.concatenate([y, cut(x, n - 1, n)], last) for x, y in zip(xs, out)]
+    return out
+
+
+def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Array:
+    """``operand`` rounded to a float format of fewer bits: that of float16, bfloat16 or its own."""
+    x = as_array("reduce_precision", operand)
+    formats = {(5, 10): dtypes.float16, (8, 7): dtypes.bfloat16, (8, 23): dtypes.float32, (11, 52): dtypes.float64}
+    target = formats.get((exponent_bits, mantissa_bits))
+    if target is None or x.dtype not in dtypes.FLOATS:
+        raise DtypeError(f"[reduce_precision] no format of {exponent_bits} and {mantissa_bits} bits for {x.aval}.")
+    if target.itemsize >= x.dtype.itemsize and target != dtypes.float16:
+        return x
+    return elementwise.convert_element_type(elementwise.convert_element_type(x, target), x.dtype, x.weak_type)
+
+
+def conv_shape_tuple(
+    lhs_shape: Sequence[int], rhs_shape: Sequence[int], strides: Sequence[int], pads: Any, batch_group_count: int = 1
+) -> tuple[int, ...]:
+    """The shape of a convolution of NC... and OI... operands."""
+    if isinstance(pads, str):
+        pads = padtype_to_pads(lhs_shape[2:], rhs_shape[2:], strides, pads)
+    counts = windows.window_counts(lhs_shape[2:], rhs_shape[2:], strides, tuple(tuple(p) for p in pads))
+    return (lhs_shape[0] // batch_group_count, rhs_shape[0], *counts)
