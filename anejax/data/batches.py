@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -100,7 +100,7 @@ def normalize(images: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...
     return np.add(out, shift[:, None, None], out=out)
 
 
-def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
     """The same items, made ahead of their use by one background thread.
 
     An error in that thread comes out here; closing the iterator ends the thread.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import anejax as aj
 import anejax.numpy as jnp
-from anejax import nn, random
+from anejax import nn, optim, random
 
 
 class TrainState(NamedTuple):
@@ -40,7 +40,7 @@ def train_step(model: Any, optimizer: Any, smoothing: float) -> Callable[..., An
             state.params, state.model_state, images, labels, step_key
         )
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        params = aj.optim.apply_updates(state.params, updates)
+        params = optim.apply_updates(state.params, updates)
         metrics = {"loss": value, "accuracy": accuracy}
         return TrainState(params, model_state, opt_state, key), metrics
 

@@ -33,7 +33,8 @@ class TrainingError(AnejaxError):
 class Batches(Protocol):
     """Training batches that can be had again from any position."""
 
-    batch: int
+    @property
+    def batch(self) -> int: ...
 
     def __len__(self) -> int: ...
 
@@ -170,7 +171,7 @@ def _interrupts() -> Iterator[threading.Event]:
         stopped.set()
         signal.signal(number, previous[number])
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous: dict[int, Any] = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stopped
     finally:
