@@ -23,6 +23,10 @@ def check_extent(op: str, value: Value, family: str) -> None:
         fail(op, f"expected {wanted}, all up to {limits.MAX_CHANNELS} on {family}, got {value}", VerifyError)
 
 
+# The engine's compiler has been seen to want every operand but these.
+MAY_BE_ABSENT = frozenset({"bias", "output_shape", "split_sizes"})
+
+
 def check(v: View, family: str) -> None:
     """What one engine family asks of an operation beyond MIL."""
     demands = v.schema.engine
@@ -34,6 +38,9 @@ def check(v: View, family: str) -> None:
         v.expect(value.type.rank <= demands.max_rank, f"rank at most {demands.max_rank} on the engine")
     for name in demands.const:
         v.expect(v.value(name).const is not None, f"{name} to be a constant on the engine")
+    for arg in v.schema.args:
+        written = v.has(arg.name) or not arg.optional or arg.name in MAY_BE_ABSENT
+        v.expect(written, f"{arg.name} to be written out for the engine")
     check_mil(v)
     rule = RULES.get(v.op.name)
     if rule is not None:
@@ -76,6 +83,10 @@ def _concat(v: View, figures: Limits) -> None:
     v.expect(not v.flag("interleave"), "interleave = false on the engine")
 
 
+def _split(v: View, figures: Limits) -> None:
+    v.expect(not v.has("split_sizes"), "equal parts (num_splits) on the engine")
+
+
 def _pad(v: View, figures: Limits) -> None:
     mode = v.text("mode")
     v.expect(mode == "constant" or figures.texture_engine, f"constant padding, not {mode}, on this engine")
@@ -109,6 +120,7 @@ RULES: dict[str, Check] = {
     "pow": _pow,
     "concat": _concat,
     "pad": _pad,
+    "split": _split,
     "tile": _tile,
     "mul": _mul,
 }

@@ -74,14 +74,14 @@ def program(
 
     operands = {k: bind(k, v) for k, v in sample.arrays(dtype).items()} | sample.consts
     results = b.op(sample.op, operands, out=types or result_types(sample, dtype))
-    b.returns(*(as_port(b, r) if ports else r for r in results))
+    b.returns(*(as_port(b, r, dtype) if ports else r for r in results))
     return b.program()
 
 
-def as_port(b: Builder, value: Value) -> Value:
+def as_port(b: Builder, value: Value, dtype: str) -> Value:
     """`value`, not bool and not of rank 0."""
     if value.type.dtype == "bool":
-        value = b.op("cast", {"x": value, "dtype": "fp32"}, out=Type("fp32", value.type.shape))
+        value = b.op("cast", {"x": value, "dtype": dtype}, out=Type(dtype, value.type.shape))
     if value.type.rank == 0:
         value = b.op("reshape", {"x": value, "shape": [1]}, out=Type(value.type.dtype, (1,)))
     return value
