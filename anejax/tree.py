@@ -5,7 +5,9 @@ Everything that the rest of anejax asks of trees goes through this module.
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
+import functools
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -188,3 +190,196 @@ register_node(
     lambda p: ((p.args, p.keywords), p.func),
     lambda func, children: (lambda a, k: Partial(func, *a, **k))(*children),
 )
+
+
+# --- reductions and prefixes --------------------------------------------------------------------------------------
+
+_MISSING: Any = object()
+
+
+def all(tree: Any, *, is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    """Whether every leaf is true."""
+    return builtins.all(leaves(tree, is_leaf))
+
+
+def reduce(
+    function: Callable[[Any, Any], Any],
+    tree: Any,
+    initializer: Any = _MISSING,
+    is_leaf: Callable[[Any], bool] | None = None,
+) -> Any:
+    """``function`` over the leaves from the left, beginning with ``initializer``."""
+    start = () if initializer is _MISSING else (initializer,)
+    return functools.reduce(function, leaves(tree, is_leaf), *start)
+
+
+def reduce_associative(
+    operation: Callable[[Any, Any], Any],
+    tree: Any,
+    *,
+    identity: Any = _MISSING,
+    is_leaf: Callable[[Any], bool] | None = None,
+) -> Any:
+    """``operation``, associative, over the leaves, pairing neighbours until one is left."""
+    items = leaves(tree, is_leaf)
+    if not items:
+        if identity is _MISSING:
+            raise TreeError("[tree] reduce_associative of a tree without leaves needs an identity.")
+        return identity
+    while len(items) > 1:
+        pairs = [operation(a, b) for a, b in zip(items[::2], items[1::2])]
+        items = pairs + items[len(items) - len(items) % 2 :]
+    return items[0]
+
+
+def broadcast(prefix_tree: Any, full_tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """A tree of the structure of ``full_tree`` whose leaves are those of ``prefix_tree`` above them."""
+    return unflatten(structure(full_tree, is_leaf), broadcast_prefix(prefix_tree, full_tree, is_leaf))
+
+
+def static(**kwargs: Any) -> Any:
+    """``dataclasses.field(**kwargs)`` of a field that is aux data, not a child (see ``register_dataclass``)."""
+    metadata = {**kwargs.pop("metadata", {}), "static": True}
+    return dataclasses.field(metadata=metadata, **kwargs)
+
+
+# --- key paths ----------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceKey:
+    """The step into a list or tuple."""
+
+    idx: int
+
+    def __str__(self) -> str:
+        return f"[{self.idx!r}]"
+
+
+@dataclasses.dataclass(frozen=True)
+class DictKey:
+    """The step into a dictionary."""
+
+    key: Hashable
+
+    def __str__(self) -> str:
+        return f"[{self.key!r}]"
+
+
+@dataclasses.dataclass(frozen=True)
+class GetAttrKey:
+    """The step to a field of a named tuple or dataclass."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f".{self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class FlattenedIndexKey:
+    """The step into a registered class that does not name its children."""
+
+    key: int
+
+    def __str__(self) -> str:
+        return f"[<flat index {self.key}>]"
+
+
+class _KeyedEntry(optree.PyTreeEntry):
+    """An entry of a class registered with its own keys."""
+
+    def codify(self, node: str = "") -> str:
+        return f"{node}{self.entry}"
+
+
+def _key(entry: Any) -> Any:
+    if isinstance(entry, _KeyedEntry):
+        return entry.entry
+    if isinstance(entry, optree.NamedTupleEntry):
+        return GetAttrKey(entry.field)
+    if isinstance(entry, optree.SequenceEntry):
+        return SequenceKey(entry.index)
+    if isinstance(entry, optree.MappingEntry):
+        return DictKey(entry.key)
+    if isinstance(entry, optree.GetAttrEntry):
+        return GetAttrKey(entry.name)
+    return FlattenedIndexKey(entry.entry)
+
+
+def keystr(keys: Iterable[Any], *, simple: bool = False, separator: str = "") -> str:
+    """A key path as text: ``['w'][0]``, or ``w/0`` with ``simple=True, separator="/"``."""
+    short = lambda k: str(next(iter(vars(k).values())))  # noqa: E731
+    return separator.join(short(k) if simple and dataclasses.is_dataclass(k) else str(k) for k in keys)
+
+
+def _leaf_with_path(is_leaf: Callable[..., bool] | None, takes_path: bool) -> Callable[[Any], bool] | None:
+    if is_leaf is not None and takes_path:
+        raise TreeError("[tree] is_leaf_takes_path is not supported: is_leaf gets the subtree alone.")
+    return is_leaf
+
+
+def flatten_with_path(
+    tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
+) -> tuple[list[tuple[tuple[Any, ...], Any]], PyTreeDef]:
+    """([(key path, leaf), ...], treedef) of ``tree``."""
+    test = _leaf_with_path(is_leaf, is_leaf_takes_path)
+    accessors, flat, treedef = optree.tree_flatten_with_accessor(tree, test, namespace=_NAMESPACE)
+    return [(tuple(_key(e) for e in a), leaf) for a, leaf in zip(accessors, flat)], treedef
+
+
+def leaves_with_path(
+    tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
+) -> list[tuple[tuple[Any, ...], Any]]:
+    """[(key path, leaf), ...] of ``tree``."""
+    return flatten_with_path(tree, is_leaf, is_leaf_takes_path)[0]
+
+
+def map_with_path(
+    f: Callable[..., Any],
+    tree: Any,
+    *rest: Any,
+    is_leaf: Callable[..., bool] | None = None,
+    is_leaf_takes_path: bool = False,
+) -> Any:
+    """``f(key path, leaf, ...)`` over the leaves of trees of one structure."""
+    flat, treedef = flatten_with_path(tree, is_leaf, is_leaf_takes_path)
+    columns = [flatten_up_to(treedef, other, what=f"argument {i + 1}") for i, other in enumerate(rest)]
+    return unflatten(treedef, [f(path, leaf, *xs) for (path, leaf), *xs in zip(flat, *columns)])
+
+
+def register_with_keys(
+    cls: type,
+    flatten_with_keys: Callable[[Any], tuple[Iterable[tuple[Any, Any]], Hashable]],
+    unflatten_func: Callable[[Hashable, Iterable[Any]], Any],
+) -> None:
+    """Makes instances of ``cls`` tree nodes whose children have keys of their own."""
+
+    def to_children(x: Any) -> tuple[Any, Any, Any]:
+        keyed, aux = flatten_with_keys(x)
+        keyed = list(keyed)
+        return tuple(c for _, c in keyed), aux, tuple(k for k, _ in keyed)
+
+    optree.register_pytree_node(cls, to_children, unflatten_func, path_entry_type=_KeyedEntry, namespace=_NAMESPACE)  # type: ignore[arg-type]
+
+
+def register_static(cls: type) -> type:
+    """Makes instances of ``cls`` nodes without children, wholly aux data: they must be hashable and comparable."""
+    register_node(cls, lambda x: ((), x), lambda aux, _: aux)
+    return cls
+
+
+def is_node(cls: type) -> bool:
+    """Whether instances of ``cls`` are tree nodes."""
+    return optree.is_namedtuple_class(cls) or cls in optree.register_pytree_node.get(namespace=_NAMESPACE)  # type: ignore[attr-defined]
+
+
+def flatten_one_level(tree: Any) -> tuple[list[Any], Any]:
+    """(children, aux data) of the top node of ``tree``. Raises TreeError for a leaf."""
+    if tree is None:
+        return [], None
+    try:
+        children, aux, _, _ = optree.tree_flatten_one_level(tree, namespace=_NAMESPACE)
+    except ValueError:
+        raise TreeError(f"[tree] expected a tree node, got a leaf of type {type(tree).__name__}.") from None
+    return list(children), aux

@@ -1,0 +1,150 @@
+"""anejax.tree and anejax.tree_util against jax's."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import operator
+
+import jax
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import anejax as aj
+from anejax import tree_util
+from anejax.errors import TreeError
+
+Point = collections.namedtuple("Point", "x y")
+
+leaf = st.integers(0, 9)
+key = st.sampled_from("abcd")
+trees = st.recursive(
+    leaf | st.none(),
+    lambda t: (
+        st.lists(t, max_size=3)
+        | st.lists(t, max_size=3).map(tuple)
+        | st.dictionaries(key, t, max_size=3)
+        | st.builds(Point, t, t)
+        | st.dictionaries(key, t, max_size=2).map(collections.OrderedDict)
+    ),
+    max_leaves=8,
+)
+
+
+@given(trees)
+def test_flatten_as_jax(t):
+    leaves, treedef = aj.tree.flatten(t)
+    expected, expected_def = jax.tree.flatten(t)
+    assert leaves == expected
+    assert treedef.num_leaves == expected_def.num_leaves
+    assert aj.tree.unflatten(treedef, leaves) == t
+    assert aj.tree.leaves(t) == expected
+    assert aj.tree.all(t) == jax.tree.all(t)
+    assert aj.tree.reduce(operator.add, t, 0) == jax.tree.reduce(operator.add, t, 0)
+
+
+@given(trees)
+def test_paths_as_jax(t):
+    ours, theirs = aj.tree.leaves_with_path(t), jax.tree.leaves_with_path(t)
+    assert [leaf for _, leaf in ours] == [leaf for _, leaf in theirs]
+    for (path, _), (expected, _) in zip(ours, theirs):
+        assert tree_util.keystr(path) == jax.tree_util.keystr(expected)
+        assert [str(k) for k in path] == [str(k) for k in expected]
+        simple = {"simple": True, "separator": "/"}
+        assert tree_util.keystr(path, **simple) == jax.tree_util.keystr(expected, **simple)
+
+
+@given(trees)
+def test_map_with_path_as_jax(t):
+    show = lambda keystr: lambda path, a, b: (keystr(path), a + b)  # noqa: E731
+    assert aj.tree.map_with_path(show(tree_util.keystr), t, t) == jax.tree.map_with_path(
+        show(jax.tree_util.keystr), t, t
+    )
+
+
+@given(trees, trees)
+def test_structures_compare_as_jax(t, u):
+    assert (aj.tree.structure(t) == aj.tree.structure(u)) == (jax.tree.structure(t) == jax.tree.structure(u))
+
+
+@given(st.lists(leaf, min_size=1, max_size=9))
+def test_reduce_associative(xs):
+    assert aj.tree.reduce_associative(operator.add, xs) == sum(xs)
+    assert aj.tree.reduce_associative(operator.add, [str(x) for x in xs]) == "".join(map(str, xs))
+
+
+def test_broadcast():
+    full = {"a": [1, 2], "b": (3, {"c": 4})}
+    assert aj.tree.broadcast({"a": 7, "b": (8, 9)}, full) == jax.tree.broadcast({"a": 7, "b": (8, 9)}, full)
+
+
+def test_transpose():
+    outer, inner = aj.tree.structure({"a": 0, "b": 0}), aj.tree.structure([0, 0])
+    assert aj.tree.transpose(outer, inner, {"a": [1, 2], "b": [3, 4]}) == [{"a": 1, "b": 3}, {"a": 2, "b": 4}]
+
+
+def test_mismatch_names_the_path():
+    with pytest.raises(TreeError, match=r"\['w'\]"):
+        aj.tree.map(operator.add, {"w": [1, 2]}, {"w": [1]})
+
+
+def test_registered_classes():
+    class Box:
+        def __init__(self, a, b):
+            self.a, self.b = a, b
+
+    keyed = lambda x: (((tree_util.GetAttrKey("a"), x.a), (tree_util.GetAttrKey("b"), x.b)), "aux")  # noqa: E731
+    tree_util.register_pytree_with_keys(Box, keyed, lambda aux, children: Box(*children))
+    paths = [tree_util.keystr(p) for p, _ in aj.tree.leaves_with_path([Box(1, {"k": 2})])]
+    assert paths == ["[0].a", "[0].b['k']"]
+    assert aj.tree.map(lambda x: x + 1, Box(1, 2)).b == 3
+    assert tree_util.is_tree_node(Box) and tree_util.is_tree_node(Point) and tree_util.is_tree_node(dict)
+    assert not tree_util.is_tree_node(int)
+
+    class Plain:
+        def __init__(self, *xs):
+            self.xs = xs
+
+    tree_util.register_pytree_node(Plain, lambda p: (p.xs, None), lambda _, xs: Plain(*xs))
+    assert tree_util.keystr(aj.tree.leaves_with_path(Plain(1, 2))[1][0]) == "[<flat index 1>]"
+
+
+def test_register_dataclass_with_static_fields():
+    @tree_util.register_dataclass
+    @dataclasses.dataclass
+    class Layer:
+        w: object
+        name: str = aj.tree.static(default="dense")
+
+    layer = Layer(3)
+    assert aj.tree.leaves(layer) == [3]
+    assert aj.tree.map(lambda x: x + 1, layer) == Layer(4)
+    assert tree_util.keystr(aj.tree.leaves_with_path(layer)[0][0]) == ".w"
+    assert aj.tree.structure(Layer(1, "x")) != aj.tree.structure(Layer(1, "y"))
+
+
+def test_register_static():
+    @tree_util.register_static
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        width: int
+
+    assert aj.tree.leaves({"c": Config(3), "x": 1}) == [1]
+    assert aj.tree.map(lambda x: x, Config(3)) == Config(3)
+
+
+def test_partial():
+    add = tree_util.Partial(operator.add, 2)
+    assert aj.tree.map(lambda x: x * 10, add)(1) == 21
+
+
+def test_treedefs():
+    t = tree_util.tree_structure((1, {"a": 2}))
+    assert [d.num_leaves for d in tree_util.treedef_children(t)] == [1, 1]
+    assert tree_util.treedef_is_leaf(tree_util.tree_structure(1)) and not tree_util.treedef_is_leaf(t)
+    assert tree_util.treedef_tuple(tree_util.treedef_children(t)) == t
+    assert tree_util.all_leaves([1, 2]) and not tree_util.all_leaves([1, [2]])
+    assert tree_util.flatten_one_level({"a": [1, 2], "b": 3})[0] == [[1, 2], 3]
+    with pytest.raises(TreeError, match="leaf"):
+        tree_util.flatten_one_level(3)
