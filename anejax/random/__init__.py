@@ -1,0 +1,43 @@
+"""Random numbers with explicit keys, as ``jax.random`` has them: the same key gives the same numbers.
+
+Example:
+    >>> from anejax import random
+    >>> key = random.key(0)
+    >>> key, subkey = random.split(key)
+    >>> random.normal(subkey, (3,)).shape
+    (3,)
+"""
+
+from anejax.random.distributions import cauchy as cauchy
+from anejax.random.distributions import double_sided_maxwell as double_sided_maxwell
+from anejax.random.distributions import exponential as exponential
+from anejax.random.distributions import geometric as geometric
+from anejax.random.distributions import laplace as laplace
+from anejax.random.distributions import logistic as logistic
+from anejax.random.distributions import lognormal as lognormal
+from anejax.random.distributions import maxwell as maxwell
+from anejax.random.distributions import normal as normal
+from anejax.random.distributions import pareto as pareto
+from anejax.random.distributions import rayleigh as rayleigh
+from anejax.random.distributions import triangular as triangular
+from anejax.random.distributions import truncated_normal as truncated_normal
+from anejax.random.distributions import wald as wald
+from anejax.random.distributions import weibull_min as weibull_min
+from anejax.random.keys import KeyArray as KeyArray
+from anejax.random.keys import PRNGKey as PRNGKey
+from anejax.random.keys import bits as bits
+from anejax.random.keys import clone as clone
+from anejax.random.keys import fold_in as fold_in
+from anejax.random.keys import key as key
+from anejax.random.keys import key_data as key_data
+from anejax.random.keys import key_impl as key_impl
+from anejax.random.keys import split as split
+from anejax.random.keys import wrap_key_data as wrap_key_data
+from anejax.random.samplers import bernoulli as bernoulli
+from anejax.random.samplers import categorical as categorical
+from anejax.random.samplers import choice as choice
+from anejax.random.samplers import gumbel as gumbel
+from anejax.random.samplers import permutation as permutation
+from anejax.random.samplers import rademacher as rademacher
+from anejax.random.samplers import randint as randint
+from anejax.random.samplers import uniform as uniform

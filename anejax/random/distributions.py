@@ -1,0 +1,169 @@
+"""Distributions made from uniform numbers by float functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import anejax.numpy as jnp
+from anejax import dtypes, lax
+from anejax.core.aval import checked_shape
+from anejax.core.trace import aval_of
+from anejax.random.keys import split, words_of
+from anejax.random.samplers import float_dtype, int_dtype, rademacher, sample_shape, uniform
+
+
+def _setup(op: str, key: Any, shape: Any, dtype: Any, *parameters: Any) -> tuple[Any, ...]:
+    """(words, shape, dtype, the parameters in dtype and shape)."""
+    words, dtype = words_of(op, key), float_dtype(op, dtype)
+    shape = sample_shape(op, shape, *parameters)
+    return words, shape, dtype, *(lax.convert_element_type(p, dtype) for p in parameters)
+
+
+def _const(value: float, dtype: np.dtype) -> Any:
+    return np.asarray(value, dtype)
+
+
+# Giles, "Approximating the erfinv function" (2010), single precision: for w = -log(1 - x^2) below 5, and from 5 on
+_CENTRE = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503,
+           -0.00417768164, 0.246640727, 1.50140941)  # fmt: skip
+_TAIL = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613, 0.00943887047,
+         1.00167406, 2.83297682)  # fmt: skip
+
+
+def _erf_inv(x: Any) -> Any:
+    """The inverse error function on (-1, 1): in single precision the polynomials that JAX uses, to agree with it."""
+    dtype = aval_of(x).dtype
+    if dtype == dtypes.float64:
+        return lax.erf_inv(x)
+    x = lax.convert_element_type(x, dtypes.float32)
+    w = -jnp.log1p(-x * x)
+    central = w < 5
+    w = jnp.where(central, w - 2.5, jnp.sqrt(w) - 3)
+    p = jnp.where(central, np.float32(_CENTRE[0]), np.float32(_TAIL[0]))
+    for a, b in zip(_CENTRE[1:], _TAIL[1:], strict=True):
+        p = p * w + jnp.where(central, np.float32(a), np.float32(b))
+    return lax.convert_element_type(p * x, dtype)
+
+
+def normal(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+    """Standard normal floats.
+
+    Example:
+        >>> from anejax import random
+        >>> random.normal(random.key(0), (2, 3)).shape
+        (2, 3)
+    """
+    words, dtype = words_of("normal", key), float_dtype("normal", dtype)
+    lowest = float(np.nextafter(_const(-1, dtype), _const(0, dtype)))
+    u = uniform(words, checked_shape(shape, "normal"), dtype, lowest, 1.0)
+    return lax.mul(_erf_inv(u), _const(math.sqrt(2), dtype))
+
+
+def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype: Any = None) -> Any:
+    """Standard normal floats, given that they lie strictly between ``lower`` and ``upper``."""
+    words, shape, dtype, low, high = _setup("truncated_normal", key, shape, dtype, lower, upper)
+    root2 = _const(math.sqrt(2), dtype)
+    from_, to = (lax.erf(v / root2) for v in (low, high))
+    out = root2 * _erf_inv(uniform(words, shape, dtype, from_, to))
+    infinity = _const(np.inf, dtype)
+    return jnp.clip(out, jnp.nextafter(lax.stop_gradient(low), infinity), jnp.nextafter(lax.stop_gradient(high), -infinity))
+
+
+def exponential(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+    """Exponential floats of rate 1."""
+    words, shape, dtype = _setup("exponential", key, checked_shape(shape, "exponential"), dtype)
+    return -jnp.log1p(-uniform(words, shape, dtype))
+
+
+def laplace(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+    """Laplace floats of location 0 and scale 1."""
+    words, shape, dtype = _setup("laplace", key, checked_shape(shape, "laplace"), dtype)
+    u = uniform(words, shape, dtype, -1.0 + float(dtypes.finfo(dtype).epsneg), 1.0)
+    return jnp.sign(u) * jnp.log1p(-jnp.abs(u))
+
+
+def logistic(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+    """Logistic floats of location 0 and scale 1."""
+    words, shape, dtype = _setup("logistic", key, checked_shape(shape, "logistic"), dtype)
+    u = uniform(words, shape, dtype, float(dtypes.finfo(dtype).tiny), 1.0)
+    return jnp.log(u) - jnp.log1p(-u)
+
+
+def cauchy(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+    """Cauchy floats of location 0 and scale 1."""
+    words, shape, dtype = _setup("cauchy", key, checked_shape(shape, "cauchy"), dtype)
+    u = uniform(words, shape, dtype, float(dtypes.finfo(dtype).eps), 1.0)
+    return jnp.tan(_const(math.pi, dtype) * (u - _const(0.5, dtype)))
+
+
+def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:
+    """Pareto floats of shape ``b`` and scale 1."""
+    words, shape, dtype, b = _setup("pareto", key, shape, dtype, b)
+    return jnp.exp(exponential(words, shape, dtype) / b)
+
+
+def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None) -> Any:
+    """Rayleigh floats of the given scale."""
+    words, shape, dtype, scale = _setup("rayleigh", key, shape, dtype, scale)
+    return scale * jnp.sqrt(jnp.log(uniform(words, shape, dtype)) * _const(-2, dtype))
+
+
+def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None) -> Any:
+    """Weibull floats of the given scale and concentration."""
+    words, shape, dtype = _setup("weibull_min", key, checked_shape(shape, "weibull_min"), dtype)
+    return jnp.power(exponential(words, shape, dtype), 1.0 / concentration) * scale
+
+
+def lognormal(key: Any, sigma: Any = 1.0, shape: Any = None, dtype: Any = None) -> Any:
+    """exp(sigma * z) of standard normal z."""
+    words, shape, dtype, sigma = _setup("lognormal", key, shape, dtype, sigma)
+    return jnp.exp(normal(words, shape, dtype) * sigma)
+
+
+def maxwell(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+    """The length of a vector of three standard normals."""
+    words, shape, dtype = _setup("maxwell", key, checked_shape(shape, "maxwell"), dtype)
+    return jnp.sqrt(jnp.sum(jnp.square(normal(words, (*shape, 3), dtype)), -1))
+
+
+def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype: Any = None) -> Any:
+    """Maxwell floats of a random sign, scaled and moved."""
+    words, dtype = words_of("double_sided_maxwell", key), float_dtype("double_sided_maxwell", dtype)
+    parameters = sample_shape("double_sided_maxwell", None, loc, scale)
+    shape = (checked_shape(shape, "double_sided_maxwell") or parameters) + parameters
+    length_key, sign_key = split(words)
+    return rademacher(sign_key, shape, dtype) * maxwell(length_key, shape, dtype) * scale + loc
+
+
+def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dtype: Any = None) -> Any:
+    """Floats in [left, right] whose density rises linearly to ``mode`` and falls linearly from it."""
+    words, shape, dtype, left, mode, right = _setup("triangular", key, shape, dtype, left, mode, right)
+    u = uniform(words, shape, dtype)
+    rising = left + jnp.sqrt(u * (right - left) * (mode - left))
+    falling = right - jnp.sqrt((1 - u) * (right - left) * (right - mode))
+    return jnp.where(u < (mode - left) / (right - left), rising, falling)
+
+
+def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None) -> Any:
+    """Wald (inverse Gaussian) floats of the given mean and scale 1, by the method of Michael, Schucany and Haas."""
+    words, shape, dtype, mean = _setup("wald", key, shape, dtype, mean)
+    normal_key, uniform_key = split(words)
+    y = jnp.square(normal(normal_key, shape, dtype))
+    u = uniform(uniform_key, shape, dtype)
+    root = jnp.sqrt(4 * mean * y + jnp.square(mean) * jnp.square(y))
+    x = mean + jnp.square(mean) * y / 2 - mean / 2 * root
+    return jnp.where(u <= mean / (mean + x), x, jnp.square(mean) / x)
+
+
+def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = None) -> Any:
+    """The number of tries until the first success of probability ``p``: integers from 1."""
+    words, dtype = words_of("geometric", key), int_dtype("geometric", dtype)
+    shape = sample_shape("geometric", shape, p)
+    p = jnp.asarray(p)
+    p = p if dtypes.is_float(p.dtype) else p.astype(dtypes.canonical(dtypes.float64))
+    u = uniform(words, shape, p.dtype)
+    u = jnp.where(u == 0, 1, u)
+    return (jnp.floor(jnp.log(u) / jnp.log1p(-p)) + 1).astype(dtype)
