@@ -21,6 +21,7 @@ from anejax.ops.families import (
     ElementwiseMil,
     check_domain,
     elementwise_batch,
+    is_python_scalar,
     primitive,
     unary,
     zero_jvp,
@@ -57,7 +58,7 @@ def _one_like(x: Any) -> Any:
     return np.ones((), aval_of(x).dtype)
 
 
-# --- exponentials and logarithms -------------------------------------------------------------------------------
+# --- exponentials and logarithms --------------------------------------------------------------------------------------
 
 exp_p = unary("exp", domain=FLOAT, impl=in_float32(np.exp), jvp=lambda g, y, x: mul(g, y), mil="exp")
 exp2_p = unary("exp2", domain=FLOAT, impl=in_float32(np.exp2),
@@ -69,7 +70,7 @@ log1p_p = unary("log1p", domain=FLOAT, impl=in_float32(np.log1p),
 expm1_p = unary("expm1", domain=FLOAT, impl=in_float32(np.expm1),
                 jvp=lambda g, y, x: mul(g, add(y, _one_like(y))))  # fmt: skip
 
-# --- roots -------------------------------------------------------------------------------------------------------
+# --- roots ------------------------------------------------------------------------------------------------------------
 
 sqrt_p = unary("sqrt", domain=FLOAT, impl=in_float32(np.sqrt), jvp=lambda g, y, x: div(_times(g, 0.5), y),
                mil="sqrt")  # fmt: skip
@@ -79,7 +80,7 @@ rsqrt_p = unary("rsqrt", domain=FLOAT, impl=in_float32(lambda x: (1 / np.sqrt(x)
 cbrt_p = unary("cbrt", domain=FLOAT, impl=in_float32(np.cbrt),
                jvp=lambda g, y, x: mul(g, div(_times(y, 1 / 3), x)))  # fmt: skip
 
-# --- trigonometric and hyperbolic ----------------------------------------------------------------------------------
+# --- trigonometric and hyperbolic -------------------------------------------------------------------------------------
 
 sin_p = unary("sin", domain=FLOAT, impl=in_float32(np.sin), jvp=lambda g, y, x: mul(g, cos(x)), mil="sin")
 cos_p = unary("cos", domain=FLOAT, impl=in_float32(np.cos), jvp=lambda g, y, x: neg(mul(g, sin(x))), mil="cos")
@@ -113,7 +114,7 @@ def _logistic(x: np.ndarray) -> np.ndarray:
 logistic_p = unary("logistic", domain=FLOAT, impl=in_float32(_logistic),
                    jvp=lambda g, y, x: mul(g, mul(y, sub(_one_like(y), y))), mil="sigmoid")  # fmt: skip
 
-# --- error function and gamma ------------------------------------------------------------------------------------------
+# --- error function and gamma -----------------------------------------------------------------------------------------
 
 
 def _gauss(g: Any, x: Any, scale: float) -> Any:
@@ -193,7 +194,7 @@ def polygamma_1(x: Any) -> Any:
     return add(add(total, series), _times(inv2, 0.5))
 
 
-# --- bits ------------------------------------------------------------------------------------------------------------------
+# --- bits -------------------------------------------------------------------------------------------------------------
 
 not_p = unary("not", domain=BOOL_INT, impl=np.invert, jvp=None, mil={"bool": "logical_not"})
 population_count_p = unary("population_count", domain=INT, impl=lambda x: np.bitwise_count(_bits(x)).astype(x.dtype),
@@ -214,7 +215,7 @@ def _clz(x: np.ndarray) -> np.ndarray:
 
 clz_p = unary("clz", domain=INT, impl=_clz, jvp=None)
 
-# --- conversions -------------------------------------------------------------------------------------------------------------
+# --- conversions ------------------------------------------------------------------------------------------------------
 
 
 def convert_ndarray(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -273,7 +274,7 @@ def convert_element_type(x: Any, dtype: Any, weak_type: bool = False) -> Any:
     """``x`` with elements of ``dtype``. NaN becomes 0 and out-of-range values saturate on the way to integers."""
     dtype = dtypes.canonical(dtype)
     aval = aval_of(x)
-    if aval.dtype == dtype and aval.weak_type == weak_type and not isinstance(x, (bool, int, float)):
+    if aval.dtype == dtype and aval.weak_type == weak_type and not is_python_scalar(x):
         return x
     return convert_element_type_p.bind(x, dtype=dtype, weak_type=weak_type)
 
@@ -302,7 +303,7 @@ def bitcast_convert_type(x: Any, dtype: Any) -> Any:
     return bitcast_convert_type_p.bind(x, dtype=dtypes.canonical(dtype))
 
 
-# --- faces ---------------------------------------------------------------------------------------------------------------
+# --- faces ------------------------------------------------------------------------------------------------------------
 
 
 exp, exp2, log = face(exp_p, "e**x"), face(exp2_p, "2**x"), face(log_p, "natural logarithm")

@@ -40,7 +40,7 @@ FORWARD = {name: Primitive(name) for name in ("add", "broadcast_in_dim", "reduce
 add_p, broadcast_in_dim_p, reduce_sum_p, transpose_p = FORWARD.values()
 
 
-# --- avals of elementwise primitives ---------------------------------------------------------------------------
+# --- avals of elementwise primitives ----------------------------------------------------------------------------------
 
 
 def check_domain(name: str, aval: Aval, domain: Sequence[np.dtype]) -> None:
@@ -74,7 +74,12 @@ def joint_dtype(name: str, avals: Sequence[Aval]) -> np.dtype:
     return avals[0].dtype
 
 
-# --- small steps that rules share -------------------------------------------------------------------------------
+def is_python_scalar(x: Any) -> bool:
+    """Whether ``x`` is Python's own bool, int or float; NumPy's float64 is a subclass of float and has a dtype."""
+    return type(x) in (bool, int, float)
+
+
+# --- small steps that rules share -------------------------------------------------------------------------------------
 
 
 def expand(x: Any, shape: tuple[int, ...]) -> Any:
@@ -117,7 +122,7 @@ def add_any(x: Any, y: Any) -> Any:
     return add_p.bind(x, y)
 
 
-# --- batching of elementwise primitives ---------------------------------------------------------------------------
+# --- batching of elementwise primitives -------------------------------------------------------------------------------
 
 
 def move_axis(x: Any, source: int, target: int) -> Any:
@@ -171,7 +176,7 @@ def elementwise_batch(prim: Primitive) -> Rule:
     return batch
 
 
-# --- derivatives --------------------------------------------------------------------------------------------------
+# --- derivatives ------------------------------------------------------------------------------------------------------
 
 
 def jvp_by_argument(prim: Primitive, rules: Sequence[Rule | None]) -> Rule:
@@ -216,7 +221,7 @@ def linear_jvp(prim: Primitive) -> Rule:
     return jvp
 
 
-# --- constructors -------------------------------------------------------------------------------------------------
+# --- constructors -----------------------------------------------------------------------------------------------------
 
 
 def unary(
@@ -303,7 +308,7 @@ def kind_of(dtype: np.dtype) -> str:
     return "bool" if dtype == dtypes.bool_ else "float" if dtype in FLOAT else "int"
 
 
-# --- helpers of transpose rules --------------------------------------------------------------------------------------
+# --- helpers of transpose rules ---------------------------------------------------------------------------------------
 
 
 def is_linear(x: Any) -> bool:

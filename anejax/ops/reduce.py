@@ -84,7 +84,8 @@ def _reduction(name: str, impl: Any, *, domain: Any, jvp: Any, transpose: Any, m
         return ctx.emit_aj(x=x, axes=list(axes))
 
     return prim.fill(abstract=abstract, impl=lambda x, *, axes: impl(wide(x), axes).astype(x.dtype),
-                     jvp=jvp(prim) if jvp else zero_jvp(prim), transpose=transpose, batch=_batch(prim), mil=lower)  # fmt: skip
+                     jvp=jvp(prim) if jvp else zero_jvp(prim), transpose=transpose, batch=_batch(prim),
+                     mil=lower)  # fmt: skip
 
 
 def _sum_transpose(ct: Any, x: Any, *, axes: Dims) -> Any:
@@ -170,7 +171,7 @@ reduce_or_p = _reduction("reduce_or", _np_reduce(np.bitwise_or), domain=BOOL_INT
 reduce_xor_p = _reduction("reduce_xor", _np_reduce(np.bitwise_xor), domain=BOOL_INT, jvp=None,
                           transpose=INTEGER_OUTPUT)  # fmt: skip
 
-# --- positions of winners -------------------------------------------------------------------------------------------
+# --- positions of winners ---------------------------------------------------------------------------------------------
 
 
 def _position(name: str, pick: Any) -> Primitive:
@@ -199,7 +200,7 @@ def _position(name: str, pick: Any) -> Primitive:
 
 argmax_p, argmin_p = _position("argmax", np.argmax), _position("argmin", np.argmin)
 
-# --- cumulative operations ------------------------------------------------------------------------------------------
+# --- cumulative operations --------------------------------------------------------------------------------------------
 
 
 def _cumulative(name: str, impl: Any, *, domain: Any, identity: Any, combine: Any, transpose: Any) -> Primitive:
@@ -260,19 +261,20 @@ def _combine_logsumexp(a: Any, b: Any) -> Any:
     safe = select_n(eq(top, np.asarray(-np.inf, aval_of(top).dtype)), top, zeros(aval_of(top)))
     total = add(safe, log1p(exp(sub(zeros(aval_of(top)), abs(sub(a[0], b[0]))))))
     total = select_n(eq(a[0], b[0]), total, add(a[0], np.asarray(np.log(2.0), aval_of(top).dtype)))
-    weight = lambda v: exp(
-        sub(v, select_n(eq(total, np.asarray(-np.inf, aval_of(top).dtype)), total, zeros(aval_of(top))))
-    )
-    return total, add(mul(a[1], weight(a[0])), mul(b[1], weight(b[0])))
+    base = select_n(eq(total, np.asarray(-np.inf, aval_of(top).dtype)), total, zeros(aval_of(top)))
+    return total, add(mul(a[1], exp(sub(a[0], base))), mul(b[1], exp(sub(b[0], base))))
 
 
 def _np_cumlogsumexp(x: np.ndarray, axis: int) -> np.ndarray:
     return np.logaddexp.accumulate(x, axis=axis, dtype=x.dtype)
 
 
+def _cumsum_transpose(ct: Any, x: Any, *, axis: int, reverse: bool) -> Any:
+    return [cumsum_p.bind(ct, axis=axis, reverse=not reverse)]
+
+
 cumsum_p = _cumulative("cumsum", lambda x, axis: np.cumsum(x, axis=axis, dtype=x.dtype), domain=NUMBER,
-                       identity=lambda d: 0, combine=None,
-                       transpose=lambda ct, x, *, axis, reverse: [cumsum_p.bind(ct, axis=axis, reverse=not reverse)])  # fmt: skip
+                       identity=lambda d: 0, combine=None, transpose=_cumsum_transpose)  # fmt: skip
 cumprod_p = _cumulative("cumprod", lambda x, axis: np.cumprod(x, axis=axis, dtype=x.dtype), domain=NUMBER,
                         identity=lambda d: 1, combine=_combine_prod, transpose=NOT_LINEAR)  # fmt: skip
 cummax_p = _cumulative("cummax", lambda x, axis: np.maximum.accumulate(x, axis=axis), domain=NUMBER,
@@ -282,7 +284,7 @@ cummin_p = _cumulative("cummin", lambda x, axis: np.minimum.accumulate(x, axis=a
 cumlogsumexp_p = _cumulative("cumlogsumexp", _np_cumlogsumexp, domain=dtypes.FLOATS, identity=lowest,
                              combine=_combine_logsumexp, transpose=NOT_LINEAR)  # fmt: skip
 
-# --- faces ----------------------------------------------------------------------------------------------------------
+# --- faces ------------------------------------------------------------------------------------------------------------
 
 
 def _face(prim: Primitive, what: str) -> Any:

@@ -1,7 +1,8 @@
-"""Primitives that move elements without computing: reshape, transpose, broadcast, slice, concatenate, pad, rev, iota."""
+"""Primitives that move elements: reshape, transpose, broadcast, slice, concatenate, pad, rev, and iota."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from anejax.ops.families import (
     broadcast_in_dim_p,
     instantiate,
     is_linear,
+    is_python_scalar,
     joint_dtype,
     linear_jvp,
     primitive,
@@ -44,7 +46,7 @@ def check_axes(op: str, axes: Sequence[int], rank: int) -> Dims:
     return out
 
 
-# --- reshape ------------------------------------------------------------------------------------------------------
+# --- reshape ----------------------------------------------------------------------------------------------------------
 
 reshape_p = primitive("reshape")
 
@@ -104,7 +106,7 @@ def squeeze(x: Any, dimensions: Sequence[int]) -> Any:
     return reshape(x, tuple(s for i, s in enumerate(aval.shape) if i not in gone))
 
 
-# --- transpose ----------------------------------------------------------------------------------------------------
+# --- transpose --------------------------------------------------------------------------------------------------------
 
 transpose_p = primitive("transpose")
 
@@ -146,7 +148,7 @@ def transpose(x: Any, permutation: Sequence[int]) -> Any:
     return x if perm == tuple(range(aval_of(x).ndim)) else transpose_p.bind(x, permutation=perm)
 
 
-# --- broadcast ----------------------------------------------------------------------------------------------------
+# --- broadcast --------------------------------------------------------------------------------------------------------
 
 primitive("broadcast_in_dim")
 
@@ -155,7 +157,7 @@ def _broadcast_abstract(x: Aval, *, shape: Dims, broadcast_dimensions: Dims) -> 
     good = (
         len(broadcast_dimensions) == x.ndim
         and all(0 <= d < len(shape) for d in broadcast_dimensions)
-        and all(a < b for a, b in zip(broadcast_dimensions, broadcast_dimensions[1:]))
+        and all(a < b for a, b in itertools.pairwise(broadcast_dimensions))
         and all(x.shape[i] in (1, shape[d]) for i, d in enumerate(broadcast_dimensions))
     )
     if not good:
@@ -241,7 +243,7 @@ def convert_scalar(x: Any, dtype: np.dtype) -> Any:
     return REGISTRY["convert_element_type"].bind(x, dtype=dtype, weak_type=False)
 
 
-# --- slice --------------------------------------------------------------------------------------------------------
+# --- slice ------------------------------------------------------------------------------------------------------------
 
 slice_p = primitive("slice")
 
@@ -323,7 +325,7 @@ def slice_in_dim(x: Any, start_index: Any, limit_index: Any, stride: int = 1, ax
     return slice_(x, starts, limits, strides)
 
 
-# --- concatenate --------------------------------------------------------------------------------------------------
+# --- concatenate ------------------------------------------------------------------------------------------------------
 
 concatenate_p = primitive("concatenate")
 
@@ -388,7 +390,7 @@ def concatenate(xs: Sequence[Any], dimension: int) -> Any:
     return xs[0] if len(xs) == 1 else concatenate_p.bind(*xs, dimension=dimension)
 
 
-# --- pad ----------------------------------------------------------------------------------------------------------
+# --- pad --------------------------------------------------------------------------------------------------------------
 
 pad_p = primitive("pad")
 PadConfig = tuple[tuple[int, int, int], ...]
@@ -466,12 +468,12 @@ def pad(x: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int
     config = tuple((int(lo), int(hi), int(i)) for lo, hi, i in padding_config)
     if all(c == (0, 0, 0) for c in config):
         return x
-    if isinstance(padding_value, (bool, int, float)):
+    if is_python_scalar(padding_value):
         padding_value = np.asarray(padding_value, aval_of(x).dtype)
     return pad_p.bind(x, padding_value, padding_config=config)
 
 
-# --- rev, iota ----------------------------------------------------------------------------------------------------
+# --- rev, iota --------------------------------------------------------------------------------------------------------
 
 rev_p = primitive("rev")
 
