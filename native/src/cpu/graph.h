@@ -1,0 +1,125 @@
+// The planner's form of a function. Views (transpose, reshape, broadcast, slice, reverse) are not nodes: every operand
+// is a strided window on a dense tensor, and only what cannot be read so is copied.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mil/program.h"
+
+namespace anesdk::cpu {
+
+using mil::DType;
+using mil::Shape;
+using TensorId = int32_t;
+
+int64_t elements_of(const Shape& shape);
+Shape dense_strides(const Shape& shape);
+
+// A window on a tensor; offset and strides in elements, strides may be 0 or negative.
+struct View {
+  TensorId base = -1;
+  DType dtype = DType::FP32;
+  int64_t offset = 0;
+  Shape shape, strides;
+
+  int64_t elements() const { return elements_of(shape); }
+  bool dense() const;   // row-major and without gaps, from any offset
+  bool scalar() const;  // one element, read everywhere
+};
+
+View dense_view(TensorId base, DType dtype, const Shape& shape);
+View transpose(const View& view, const std::vector<int64_t>& perm);
+// out[i...] reads view along dims[k] for its axis k; other axes repeat.
+View broadcast(const View& view, const Shape& shape, const std::vector<int64_t>& dims);
+View broadcast_trailing(const View& view, const Shape& shape);  // as NumPy
+View slice(const View& view, const std::vector<int64_t>& start, const std::vector<int64_t>& limit,
+           const std::vector<int64_t>& strides);
+View reverse(const View& view, const std::vector<int64_t>& dims);
+// False when the elements of `view` have no constant strides under `shape`.
+bool reshape(const View& view, const Shape& shape, View* out);
+// The permutation that puts the axes in memory order (outermost first).
+std::vector<int64_t> memory_order(const View& view);
+std::vector<int64_t> inverse(const std::vector<int64_t>& perm);
+
+// Axes merged where a step along one is a whole run of the next; axes of length 1 vanish.
+struct Extent {
+  int64_t size, stride;
+};
+std::vector<Extent> collapse(const View& view);
+
+#define ANESDK_MAP_OPS(X)                                                                                            \
+  X(COPY)                                                                                                            \
+  X(CONVERT)                                                                                                         \
+  X(IOTA) X(ABS) X(NEG) X(SIGN) X(FLOOR) X(CEIL) X(ROUND) X(EXP) X(EXP2) X(LOG) X(LOG1P) X(EXPM1) X(SQRT) X(RSQRT)   \
+      X(CBRT) X(SIN) X(COS) X(TAN) X(ASIN) X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) X(ASINH) X(ACOSH) X(ATANH)        \
+          X(LOGISTIC) X(ERF) X(ERFC) X(ERF_INV) X(LGAMMA) X(DIGAMMA) X(IS_FINITE) X(NOT) X(POPULATION_COUNT) X(CLZ)  \
+              X(SQUARE) X(RECIPROCAL) X(RELU) X(INTEGER_POW) X(ROUND_FP16) X(ROUND_BF16) X(ADD) X(SUB) X(MUL) X(DIV) \
+                  X(REM) X(FLOOR_DIV) X(MOD) X(POW) X(MAX) X(MIN) X(ATAN2) X(NEXTAFTER) X(AND) X(OR) X(XOR)          \
+                      X(SHIFT_LEFT) X(SHIFT_RIGHT_LOGICAL) X(SHIFT_RIGHT_ARITHMETIC) X(EQ) X(NE) X(LT) X(LE) X(GT)   \
+                          X(GE) X(SELECT)
+
+enum class MapOp : uint8_t {
+#define ANESDK_MAP_ENUM(name) name,
+  ANESDK_MAP_OPS(ANESDK_MAP_ENUM)
+#undef ANESDK_MAP_ENUM
+};
+const char* name_of(MapOp op);
+
+enum class ReduceOp : uint8_t { SUM, PROD, MAX, MIN, AND, OR, XOR };
+const char* name_of(ReduceOp op);
+
+enum class NodeKind : uint8_t { MAP, REDUCE, ARG_REDUCE, GEMM, CONCAT, DYNAMIC_SLICE, DYNAMIC_UPDATE, KERNEL };
+
+struct PreparedKernel;  // a kernel of the registry, ready to run (kernel_step.h)
+
+// One operation of the plan. Outputs are dense tensors.
+//   MAP             inputs have the output's shape; `compute` is the dtype of the data operands
+//   REDUCE          dense input read as [outer, length, inner], length vanishes
+//   ARG_REDUCE      as REDUCE; `largest` picks argmax; the output's dtype is an integer's
+//   GEMM            inputs [batch..., M, K] and [batch..., K, N], output dense [batch..., M, N]
+//   CONCAT          inputs are copied to `windows` of the output, first input first; the rest keeps what was written
+//   DYNAMIC_SLICE   input 0 is a view whose shape is the slice's and whose offset is that of start 0; inputs 1.. are
+//                   rank-0 starts, clamped to `limits` and scaled by `steps`
+//   DYNAMIC_UPDATE  input 0 the operand (dense), input 1 the update, inputs 2.. the starts
+//   KERNEL          dense inputs, one entry of kernels/registry.h
+struct Node {
+  NodeKind kind = NodeKind::MAP;
+  MapOp map = MapOp::COPY;
+  ReduceOp reduce = ReduceOp::SUM;
+  bool largest = true;
+  DType compute = DType::FP32;
+  int64_t imm = 0;                           // INTEGER_POW exponent
+  int64_t outer = 1, length = 1, inner = 1;  // REDUCE, ARG_REDUCE; IOTA: (i / inner) % length
+  std::vector<View> inputs;
+  std::vector<TensorId> outputs;
+  std::vector<View> windows;
+  std::vector<int64_t> limits, steps;
+  std::shared_ptr<const PreparedKernel> kernel;
+};
+
+enum class Storage : uint8_t { INPUT, CONSTANT, TEMPORARY, OUTPUT };
+
+struct Tensor {
+  DType dtype = DType::FP32;
+  int64_t elements = 0;
+  Storage storage = Storage::TEMPORARY;
+  int64_t index = 0;                              // INPUT, OUTPUT: port
+  std::shared_ptr<const mil::Constant> constant;  // CONSTANT
+  size_t nbytes() const { return static_cast<size_t>(elements) * mil::size_of(dtype); }
+};
+
+struct Graph {
+  std::vector<Tensor> tensors;
+  std::vector<Node> nodes;
+  std::vector<mil::Type> inputs, outputs;
+  std::vector<TensorId> input_tensors, output_tensors;  // output_tensors[i] has Storage::OUTPUT and index i
+  int64_t materialized_transposes = 0;
+};
+
+// mil::Function -> Graph. Throws mil::Error.
+Graph import_function(const mil::Function& function);
+
+}  // namespace anesdk::cpu

@@ -1,0 +1,138 @@
+#include <algorithm>
+#include <numeric>
+
+#include "cpu/importer.h"
+#include "cpu/kernel_step.h"
+#include "mil/error.h"
+
+namespace anesdk::cpu {
+
+Importer::Importer(const mil::Function& function, Graph* graph) : b(graph), f(function), graph_(*graph) {
+  for (const mil::Op& op : f.ops) {
+    for (const mil::Operand& operand : op.operands) {
+      for (mil::ValueId id : operand.values) users_[id].push_back(&op);
+    }
+  }
+}
+
+void Importer::run() {
+  bind_inputs();
+  for (const mil::Op& op : f.ops) {
+    const std::string_view name = op.schema->name;
+    Handler handler = find_aj(name);
+    if (handler == nullptr) handler = find_mil(name);
+    if (handler != nullptr) {
+      handler(*this, op);
+    } else {
+      import_kernel(op);
+    }
+  }
+  bind_outputs();
+}
+
+View Importer::view(mil::ValueId id) {
+  const auto found = views_.find(id);
+  if (found != views_.end()) return found->second;
+  return views_[id] = b.constant(f.values[id]);
+}
+
+std::vector<View> Importer::list(const mil::Op& op, std::string_view name) {
+  std::vector<View> out;
+  for (mil::ValueId id : f.find(op, name)->values) out.push_back(view(id));
+  return out;
+}
+
+int64_t Importer::integer(const mil::Op& op, std::string_view name, int64_t missing) const {
+  return has(op, name) ? f.integer(op, name) : missing;
+}
+double Importer::real(const mil::Op& op, std::string_view name, double missing) const {
+  return has(op, name) ? f.real(op, name) : missing;
+}
+bool Importer::flag(const mil::Op& op, std::string_view name, bool missing) const {
+  return has(op, name) ? f.boolean(op, name) : missing;
+}
+std::string Importer::text(const mil::Op& op, std::string_view name, const std::string& missing) const {
+  return has(op, name) ? f.text(op, name) : missing;
+}
+
+std::vector<int64_t> Importer::read_order(const mil::Op& op) const {
+  const mil::ValueId id = op.results.at(0);
+  std::vector<int64_t> identity(f.values[id].type.shape.size()), perm;
+  std::iota(identity.begin(), identity.end(), 0);
+  const auto users = users_.find(id);
+  if (users == users_.end() || std::find(f.outputs.begin(), f.outputs.end(), id) != f.outputs.end()) return identity;
+  for (const mil::Op* user : users->second) {
+    const std::string_view name = user->schema->name;
+    if (name != "aj_transpose" && name != "transpose") return identity;
+    std::vector<int64_t> next = f.ints(*user, "perm");
+    for (int64_t& axis : next) axis = axis_of(axis, identity.size());
+    if (!perm.empty() && perm != next) return identity;
+    perm = std::move(next);
+  }
+  return perm;
+}
+
+void Importer::import_kernel(const mil::Op& op) {
+  const KernelEntry* entry = find_kernel(op.schema->name);
+  if (entry == nullptr) {
+    throw mil::Error("[" + std::string(op.schema->name) + "] the CPU device has no such operation", ANESDK_UNSUPPORTED);
+  }
+  auto prepared = std::make_shared<PreparedKernel>();
+  prepared->name = std::string(op.schema->name);
+  prepared->kernel = entry->prepare(f, op);
+  Node node;
+  node.kind = NodeKind::KERNEL;
+  for (mil::ValueId id : prepared->kernel->inputs()) node.inputs.push_back(b.dense(view(id)));
+  for (size_t i = 0; i < op.results.size(); ++i) {
+    const mil::Type& t = type(op, i);
+    const TensorId id = b.tensor(t.dtype, t.elements());
+    node.outputs.push_back(id);
+    set(op, dense_view(id, t.dtype, t.shape), i);
+  }
+  node.kernel = std::move(prepared);
+  b.add(std::move(node));
+}
+
+void Importer::bind_inputs() {
+  for (mil::ValueId value : f.inputs) {
+    const mil::Type& t = f.values[value].type;
+    const TensorId id = b.tensor(t.dtype, t.elements());
+    graph_.tensors[id].storage = Storage::INPUT;
+    graph_.tensors[id].index = static_cast<int64_t>(graph_.inputs.size());
+    graph_.inputs.push_back(t);
+    graph_.input_tensors.push_back(id);
+    views_[value] = dense_view(id, t.dtype, t.shape);
+  }
+}
+
+// An output is a tensor of its own: what it is read from becomes it when nothing stands against that.
+void Importer::bind_outputs() {
+  for (mil::ValueId value : f.outputs) {
+    const mil::Type& t = f.values[value].type;
+    const View v = view(value);
+    TensorId id = v.base;
+    const Tensor& base = graph_.tensors[id];
+    const bool whole = v.dense() && v.offset == 0 && v.elements() == base.elements && v.dtype == base.dtype;
+    if (!whole || base.storage != Storage::TEMPORARY) {
+      id = b.tensor(t.dtype, t.elements());
+      Node node;
+      node.kind = NodeKind::CONCAT;
+      node.inputs = {v};
+      node.outputs = {id};
+      node.windows = {dense_view(id, t.dtype, t.shape)};
+      b.add(std::move(node));
+    }
+    graph_.tensors[id].storage = Storage::OUTPUT;
+    graph_.tensors[id].index = static_cast<int64_t>(graph_.outputs.size());
+    graph_.outputs.push_back(t);
+    graph_.output_tensors.push_back(id);
+  }
+}
+
+Graph import_function(const mil::Function& function) {
+  Graph graph;
+  Importer(function, &graph).run();
+  return graph;
+}
+
+}  // namespace anesdk::cpu

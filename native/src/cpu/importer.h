@@ -1,0 +1,56 @@
+// mil::Function -> Graph, one operation at a time.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "cpu/builder.h"
+#include "mil/opset.h"
+
+namespace anesdk::cpu {
+
+class Importer {
+ public:
+  Importer(const mil::Function& function, Graph* graph);
+  void run();
+
+  // For the handlers of operations.
+  Builder b;
+  const mil::Function& f;
+
+  bool has(const mil::Op& op, std::string_view name) const { return f.find(op, name) != nullptr; }
+  View in(const mil::Op& op, std::string_view name) { return view(f.find(op, name)->values.at(0)); }
+  std::vector<View> list(const mil::Op& op, std::string_view name);
+  View view(mil::ValueId id);
+  void set(const mil::Op& op, const View& view, size_t result = 0) { views_[op.results.at(result)] = view; }
+  const mil::Type& type(const mil::Op& op, size_t result = 0) const { return f.values[op.results.at(result)].type; }
+  // Consts with a default for an absent operand.
+  std::vector<int64_t> ints(const mil::Op& op, std::string_view name) const { return f.ints(op, name); }
+  int64_t integer(const mil::Op& op, std::string_view name, int64_t missing) const;
+  double real(const mil::Op& op, std::string_view name, double missing) const;
+  bool flag(const mil::Op& op, std::string_view name, bool missing = false) const;
+  std::string text(const mil::Op& op, std::string_view name, const std::string& missing) const;
+  // The permutation that every user of the result applies to it, or the identity.
+  std::vector<int64_t> read_order(const mil::Op& op) const;
+
+ private:
+  void import_kernel(const mil::Op& op);
+  void bind_inputs();
+  void bind_outputs();
+
+  Graph& graph_;
+  std::unordered_map<mil::ValueId, View> views_;
+  std::unordered_map<mil::ValueId, std::vector<const mil::Op*>> users_;
+};
+
+using Handler = void (*)(Importer&, const mil::Op&);
+Handler find_aj(std::string_view op_name);   // import_aj.cpp
+Handler find_mil(std::string_view op_name);  // import_mil.cpp
+
+// -1 counts from the back.
+inline int64_t axis_of(int64_t axis, size_t rank) { return axis < 0 ? axis + static_cast<int64_t>(rank) : axis; }
+
+}  // namespace anesdk::cpu

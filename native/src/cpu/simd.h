@@ -1,0 +1,34 @@
+// The vector loops, compiled once per instruction set and chosen when the library starts.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/graph.h"
+
+namespace anesdk::cpu {
+
+// dst[i] = f(src[0][i], src[1][i], ...) for n elements. dst may be one of the sources.
+using MapFn = void (*)(void* dst, const void* const* src, int64_t n, int64_t imm);
+// Reduces n elements to one of the same type (float32 sums in float32, blocked).
+using ReduceRowFn = void (*)(void* out, const void* src, int64_t n);
+// acc[i] = acc[i] op src[i]
+using ReduceColumnFn = void (*)(void* acc, const void* src, int64_t n);
+// Copies rows x columns elements; strides in elements.
+using CopyPlaneFn = void (*)(void* dst, int64_t dst_row, int64_t dst_column, const void* src, int64_t src_row,
+                             int64_t src_column, int64_t rows, int64_t columns);
+
+struct SimdTable {
+  // Bit k of `scalars`: source k is one element. Null when there is no such loop.
+  MapFn (*map)(MapOp op, DType dtype, unsigned scalars);
+  MapFn (*convert)(DType from, DType to);
+  ReduceRowFn (*reduce_row)(ReduceOp op, DType dtype);
+  ReduceColumnFn (*reduce_column)(ReduceOp op, DType dtype);
+  CopyPlaneFn (*copy_plane)(int64_t element_size);
+};
+
+const SimdTable& simd();
+
+// Operations with no vector loop: one call per element (map_rare.cpp).
+MapFn rare_map(MapOp op, DType dtype, unsigned scalars);
+
+}  // namespace anesdk::cpu

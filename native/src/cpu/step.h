@@ -1,0 +1,40 @@
+// One step of a compiled program, and what it sees while it runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cpu/graph.h"
+#include "cpu/thread_pool.h"
+
+namespace anesdk::cpu {
+
+struct RunContext {
+  std::byte* const* tensors;  // by TensorId
+  std::byte* workspace;       // shared by the steps in turn, 64-byte aligned
+  ThreadPool& pool;
+
+  template <class T = std::byte>
+  T* at(TensorId id) const {
+    return reinterpret_cast<T*>(tensors[id]);
+  }
+  const std::byte* at(const View& view) const {
+    return tensors[view.base] + view.offset * static_cast<int64_t>(mil::size_of(view.dtype));
+  }
+};
+
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual void run(const RunContext& context) const = 0;
+  virtual std::string describe() const = 0;
+  virtual size_t workspace_bytes() const { return 0; }
+};
+
+inline size_t align64(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
+
+std::string list(const std::vector<int64_t>& values);  // [2, 3]
+
+}  // namespace anesdk::cpu

@@ -1,0 +1,37 @@
+// The steps that are not fused loops. Each is made from one node of the graph.
+#pragma once
+
+#include <memory>
+
+#include "cpu/graph.h"
+#include "cpu/step.h"
+
+namespace anesdk::cpu {
+
+std::unique_ptr<Step> make_copy_step(const Graph& graph, const Node& node);            // CONCAT
+std::unique_ptr<Step> make_dynamic_slice_step(const Graph& graph, const Node& node);   // DYNAMIC_SLICE
+std::unique_ptr<Step> make_dynamic_update_step(const Graph& graph, const Node& node);  // DYNAMIC_UPDATE
+std::unique_ptr<Step> make_reduce_step(const Graph& graph, const Node& node);          // REDUCE
+std::unique_ptr<Step> make_arg_reduce_step(const Graph& graph, const Node& node);      // ARG_REDUCE
+std::unique_ptr<Step> make_gemm_step(const Graph& graph, const Node& node);            // GEMM
+std::unique_ptr<Step> make_kernel_step(const Graph& graph, const Node& node);          // KERNEL
+
+// Copies between two views of equal shape, prepared once: axes merged, the inner plane chosen.
+class StridedCopy {
+ public:
+  StridedCopy(const View& dst, const View& src);
+  // Base addresses of the views' first elements.
+  void run(std::byte* dst, const std::byte* src, ThreadPool& pool) const;
+  int64_t elements() const { return elements_; }
+
+ private:
+  struct Axis {
+    int64_t size, dst, src;
+  };
+  std::vector<Axis> outer_;
+  Axis row_{1, 0, 0}, column_{1, 0, 0};
+  int64_t elements_ = 0, outer_count_ = 1;
+  int64_t size_ = 4;
+};
+
+}  // namespace anesdk::cpu
