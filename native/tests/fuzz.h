@@ -8,7 +8,8 @@
 
 namespace anesdk::test {
 
-// Parses and verifies for all targets; a program that parses must print to one that parses to the same.
+// Parses and verifies for all targets, and runs what is legal on the CPU device, if there is one. A program that parses
+// must print to one that parses to the same.
 void fuzz_text(std::string_view text);
 
 // Reads `data` as a sequence of calls to the C border, with handles that are live, stale and made up.
