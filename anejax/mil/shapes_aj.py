@@ -211,7 +211,8 @@ def aj_gather(v: View) -> list[Shape]:
     _expect_index_map(v, "start_index_map", x, indices)
     dropped = {*collapsed, *batching}
     v.expect(len(dropped) == len(collapsed) + len(batching), "distinct collapsed and batching axes")
-    v.expect(all(sizes[a] <= 1 for a in dropped), f"slice size 1 on the axes {sorted(dropped)}")
+    v.expect(all(sizes[a] == 1 for a in collapsed), f"slice size 1 on the axes {collapsed}")
+    v.expect(all(sizes[a] <= 1 for a in batching), f"slice size 1 or 0 on the axes {batching}")
     window = [s for a, s in enumerate(sizes) if a not in dropped]
     rank = len(indices) - 1 + len(window)
     offsets = v.axes("offset_dims", rank, negative=False)
