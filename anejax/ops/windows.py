@@ -455,8 +455,7 @@ def window_params(
     }
     if isinstance(padding, str):
         windows = [dilated(w, d) for w, d in zip(window["window_dimensions"], window["window_dilation"])]
-        sizes = [dilated(s, d) for s, d in zip(aval.shape, window["base_dilation"])]
-        padding = padtype_to_pads(sizes, windows, window["window_strides"], padding)
+        padding = padtype_to_pads(aval.shape, windows, window["window_strides"], padding)
     return {**window, "padding": checked_pads(op, padding, n)}
 
 
