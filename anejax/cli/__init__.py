@@ -24,15 +24,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     or broken. 130: interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    args = _parser(arguments).parse_args(arguments)
     try:
+        args = _parser(arguments).parse_args(arguments)
         return args.run(args)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has gone
         return 2
     except Exception as err:
-        if args.debug:
+        if "--debug" in arguments:
             traceback.print_exc()
         else:
             print(_message(err), file=sys.stderr)

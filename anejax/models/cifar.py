@@ -7,7 +7,7 @@ from anejax import nn
 
 def block(features: int, *, pool: bool) -> list[nn.Layer]:
     """A 3 x 3 convolution, normalised, with ReLU; ``pool`` halves the sides."""
-    layers = [nn.Conv2D(features, 3, padding="SAME", use_bias=False), nn.BatchNorm(), nn.ReLU()]
+    layers = [nn.Conv2D(features, 3, padding="SAME", bias=False), nn.BatchNorm(), nn.ReLU()]
     return [*layers, nn.MaxPool(2)] if pool else layers
 
 
