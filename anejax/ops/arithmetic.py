@@ -346,7 +346,7 @@ def _select_mil(ctx: Any, which: Any, *cases: Any) -> Any:
 
 
 select_n_p.fill(abstract=_select_abstract, impl=_select_impl, jvp=_select_jvp, transpose=_select_transpose,
-                batch=_select_batch, mil=_select_mil)  # fmt: skip
+                batch=_select_batch, elementwise=True, mil=_select_mil)  # fmt: skip
 
 clamp_p = primitive("clamp")
 
@@ -384,6 +384,7 @@ clamp_p.fill(
     jvp=_clamp_jvp,
     transpose=NOT_LINEAR,
     batch=_clamp_batch,
+    elementwise=True,
     mil=lambda ctx, low, x, high: ctx.emit_aj(min=low, x=x, max=high),
 )
 

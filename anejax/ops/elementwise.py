@@ -266,6 +266,7 @@ convert_element_type_p.fill(
     jvp=_convert_jvp,
     transpose=_convert_transpose,
     batch=elementwise_batch(convert_element_type_p),
+    elementwise=True,
     mil=_convert_mil,
 )
 

@@ -251,6 +251,7 @@ def unary(
         jvp=jvp_by_argument(prim, [jvp]) if jvp is not None else zero_jvp(prim),
         transpose=linear or NOT_LINEAR,
         batch=elementwise_batch(prim),
+        elementwise=True,
         mil=mil if callable(mil) else ElementwiseMil(mil, ("x",)),
     )
 
@@ -280,6 +281,7 @@ def binary(
         jvp=jvp_by_argument(prim, jvp) if jvp is not None else zero_jvp(prim),
         transpose=linear or NOT_LINEAR,
         batch=elementwise_batch(prim),
+        elementwise=True,
         mil=mil if callable(mil) else ElementwiseMil(mil, ("x", "y")),
     )
 

@@ -194,8 +194,14 @@ def _position(name: str, pick: Any) -> Primitive:
         axis = axis + (axis >= d)
         return prim.bind(args[0], axis=axis, index_dtype=index_dtype), d - (axis < d)
 
+    def lower(ctx: Any, x: Any, *, axis: int, index_dtype: np.dtype) -> Any:
+        mil = f"reduce_{name}"
+        if index_dtype == dtypes.int32 and ctx.takes(mil, {"x": x}):
+            return ctx.emit(mil, x=x, axis=axis, keep_dims=False, output_dtype="int32")
+        return ctx.emit_aj(x=x, axis=axis)
+
     return prim.fill(abstract=abstract, impl=impl, jvp=zero_jvp(prim), transpose=INTEGER_OUTPUT, batch=batch,
-                     mil=lambda ctx, x, *, axis, index_dtype: ctx.emit_aj(x=x, axis=axis))  # fmt: skip
+                     mil=lower)  # fmt: skip
 
 
 argmax_p, argmin_p = _position("argmax", np.argmax), _position("argmin", np.argmin)
@@ -239,8 +245,13 @@ def _cumulative(name: str, impl: Any, *, domain: Any, identity: Any, combine: An
     def batch(size: int, args: Any, dims: Any, *, axis: int, reverse: bool) -> Any:
         return prim.bind(args[0], axis=axis + (axis >= dims[0]), reverse=reverse), dims[0]
 
+    def lower(ctx: Any, x: Any, *, axis: int, reverse: bool) -> Any:
+        if name == "cumsum" and ctx.takes(name, {"x": x}):
+            return ctx.emit(name, x=x, axis=axis, exclusive=False, reverse=reverse)
+        return ctx.emit_aj(x=x, axis=axis, reverse=reverse)
+
     return prim.fill(abstract=abstract, impl=forward, jvp=jvp, transpose=transpose, batch=batch,
-                     mil=lambda ctx, x, *, axis, reverse: ctx.emit_aj(x=x, axis=axis, reverse=reverse))  # fmt: skip
+                     mil=lower)  # fmt: skip
 
 
 def _combine_prod(a: Any, b: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.context import base_trace, tracing
-from anejax.core.primitive import Primitive, Zero
+from anejax.core.primitive import Primitive, Refused, Zero
 from anejax.core.trace import Tracer, aval_of
 from anejax.errors import DtypeError, ShapeError
 from anejax.ops import arithmetic
@@ -342,10 +342,6 @@ def _scatter_mil(ctx: Any, source: Any, operand: Any, **params: Any) -> Any:
     return ctx.emit_aj(source=source, operand=operand, **_window_operands(params))
 
 
-def _gather_mil(ctx: Any, values: Any, operand: Any, **params: Any) -> Any:
-    return ctx.inline(functools.partial(winners_by_slices, **params), values, operand)
-
-
 select_and_scatter_add_p = primitive("select_and_scatter_add")
 select_and_gather_add_p = primitive("select_and_gather_add")
 select_and_scatter_add_p.fill(
@@ -363,7 +359,7 @@ select_and_gather_add_p.fill(
     jvp=linear_jvp(select_and_gather_add_p),
     transpose=_no_operand(select_and_scatter_add_p.bind),
     batch=_pooling_batch(select_and_gather_add_p),
-    mil=_gather_mil,
+    mil=Refused("passes/legalize writes it as elementwise steps, on every target"),
 )
 
 # --- faces ------------------------------------------------------------------------------------------------------------
