@@ -42,7 +42,7 @@ $(VENV)/.base: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet "scikit-build-core>=1.1,<2" "cmake>=4" "ninja>=1.13"
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[plot]" -C wheel.cmake=false -C editable.mode=inplace
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[plot,data]" -C wheel.cmake=false -C editable.mode=inplace
 	touch $@
 
 $(LIBRARY): $(VENV)/.base $(NATIVE)

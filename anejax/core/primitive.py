@@ -53,6 +53,7 @@ class Primitive:
         self.multiple_results = multiple_results
         self.effect = effect  # has a meaning beyond its results: never removed, merged or reordered
         self.higher_order = higher_order  # its parameters hold Graphs; ``impl`` takes and returns DeviceArrays
+        self.elementwise = False  # each element of the result comes from the same place of the operands
         self.native_eager = False  # its NumPy form is slow: eager calls run a one-operation native program
         unfilled = Refused("not filled in")
         self.abstract: Any = unfilled
@@ -67,7 +68,7 @@ class Primitive:
     def fill(self, **slots: Any) -> Primitive:
         """Sets slots by name."""
         for slot, rule in slots.items():
-            if slot not in SLOTS and slot not in ("partial", "native_eager"):
+            if slot not in SLOTS and slot not in ("partial", "native_eager", "elementwise"):
                 raise ValueError(f"[primitive] {self.name} has no slot {slot!r}.")
             setattr(self, slot, rule)
         return self

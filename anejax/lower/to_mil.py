@@ -75,6 +75,7 @@ class Lowering:
     def __init__(self, builder: Builder, target: str) -> None:
         self._builder, self._target = builder, target
         self._env: dict[Var, Value] = {}
+        self._narrow: dict[Var, Value] = {}
 
     def define(self, variables: Sequence[Var], prefix: str) -> None:
         for i, v in enumerate(variables):
@@ -83,14 +84,60 @@ class Lowering:
     def read(self, atom: Atom) -> Value:
         if isinstance(atom, Literal):
             return self._builder.const(atom.value, MIL_DTYPES[atom.aval.dtype])
-        return self._env[atom]
+        return self._env[atom] if atom in self._env else self._tiled(atom)
 
     def equation(self, eqn: Eqn) -> None:
+        if self._target != "cpu" and eqn.primitive.name in ("broadcast_in_dim", "iota"):
+            self._implicit(eqn)
+            return
         ctx = Context(self._builder, self._target, eqn.primitive, [a.aval for a in eqn.inputs],
                       [v.aval for v in eqn.outputs])  # fmt: skip
-        out = eqn.primitive.rule("mil")(ctx, *map(self.read, eqn.inputs), **eqn.params)
+        operands = self._stretched(eqn) if eqn.primitive.elementwise else list(map(self.read, eqn.inputs))
+        out = eqn.primitive.rule("mil")(ctx, *operands, **eqn.params)
         values = out if eqn.primitive.multiple_results else [out]
         self._env.update(zip(eqn.outputs, values, strict=True))
+
+    # MIL has no broadcast operation: elementwise ones broadcast as NumPy does. So a broadcast is kept as the array with
+    # axes of length 1 where it repeats, which elementwise consumers take as it is; for any other it is tiled.
+
+    def _implicit(self, eqn: Eqn) -> None:
+        (out,) = eqn.outputs
+        if eqn.primitive.name == "iota":
+            self._env[out] = self._builder.const(eqn.primitive.impl(**eqn.params), MIL_DTYPES[out.aval.dtype])
+            return
+        (x,) = eqn.inputs
+        shape = [1] * out.aval.ndim
+        for axis, d in enumerate(eqn.params["broadcast_dimensions"]):
+            shape[d] = x.aval.shape[axis]
+        value = self.read(x)
+        if tuple(shape) != x.aval.shape:
+            narrow = Type(MIL_DTYPES[out.aval.dtype], tuple(shape))
+            value = (
+                self._builder.const(np.asarray(x.value).reshape(shape), narrow.dtype)
+                if isinstance(x, Literal)
+                else self._builder.op("reshape", {"x": value, "shape": shape}, out=narrow)
+            )
+        self._narrow[out] = value
+
+    def _tiled(self, var: Var) -> Value:
+        value, full = self._narrow[var], mil_type(var.aval)
+        if value.type != full:
+            reps = [n // max(s, 1) for n, s in zip(full.shape, value.type.shape)]
+            value = self._builder.op("tile", {"x": value, "reps": reps}, out=full)
+        self._env[var] = value
+        return value
+
+    def _stretched(self, eqn: Eqn) -> list[Value]:
+        """The operands of an elementwise equation, narrow where another one shows the shape."""
+        shape = eqn.outputs[0].aval.shape
+        narrow = [isinstance(a, Var) and a in self._narrow for a in eqn.inputs]
+        values = [self._narrow[a] if n else self.read(a) for a, n in zip(eqn.inputs, narrow)]  # type: ignore[index]
+        for i, n in enumerate(narrow):
+            if np.broadcast_shapes(*(v.type.shape for v in values)) == shape:
+                break
+            if n:
+                values[i] = self._tiled(eqn.inputs[i])  # type: ignore[arg-type]
+        return values
 
 
 def lower(graph: Graph, target: str = "cpu") -> Program:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from anejax.config import config
 from anejax.core.check import check_graph
 from anejax.core.graph import Graph
 from anejax.passes.inline import inline
+from anejax.passes.legalize import legalize
 from anejax.passes.simplify import simplify
 
-PASSES = (inline, simplify)  # inline first: simplify sees across calls
 
+def optimize(graph: Graph, target: str = "cpu") -> Graph:
+    """``graph`` ready to be lowered for ``target``.
 
-def optimize(graph: Graph) -> Graph:
-    """``graph`` ready to be lowered for the CPU device."""
-    for apply in PASSES:
+    Inlining comes first, since simplification sees across calls then; legalization leaves work for it again.
+    """
+    for apply in (inline, simplify, partial(legalize, target=target), simplify):
         graph = apply(graph)
         if config.check:
-            check_graph(graph, f"after {apply.__name__}")
+            check_graph(graph, f"after {getattr(apply, '__name__', 'legalize')}")
     return graph

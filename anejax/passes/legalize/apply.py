@@ -1,0 +1,94 @@
+"""The trace that applies legalization rules, and the pass that drives it over a Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anejax import dtypes
+from anejax.core.array import DeviceArray
+from anejax.core.aval import Aval
+from anejax.core.context import base_trace, tracing
+from anejax.core.graph import Graph
+from anejax.core.primitive import Primitive, Refused
+from anejax.core.trace import aval_of
+from anejax.errors import RefusedError
+from anejax.passes.legalize import elementwise as elementwise
+from anejax.passes.legalize import linear as linear
+from anejax.passes.legalize import movement as movement
+from anejax.passes.legalize import windows as windows
+from anejax.passes.legalize.rules import RULES
+from anejax.transforms.evaluate import eval_graph
+from anejax.transforms.stage import StageTrace
+
+ENGINE_FLOAT = dtypes.float16  # the engine computes in fp16 (research: ane-facts 4.5, e5rt 6 "Dtypes at ports")
+
+
+class LegalizeTrace(StageTrace):
+    """Stages, but replaces what the target lacks by what the rules say."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(base_trace())
+        self.target = target
+
+    def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        if self.target == "ane":
+            args, params = [_narrow(a) for a in args], _narrow_params(params)
+        rule = RULES.get((prim.name, self.target))
+        if isinstance(rule, Refused):
+            raise RefusedError(f"[legalize] {prim.name} cannot be had on {self.target}: {rule.reason}.")
+        if rule is None:
+            return super().process(prim, args, params)
+        found = rule(*args, **params)
+        if found is NotImplemented:  # the target has it as it is
+            return super().process(prim, args, params)
+        return list(found) if prim.multiple_results else [found]
+
+
+def _narrow(x: Any) -> Any:
+    """float32 constants as float16; traced values are already."""
+    if isinstance(x, DeviceArray) or not hasattr(x, "aval"):
+        aval = aval_of(x)
+        if aval.dtype == dtypes.float32:
+            value = x.value if isinstance(x, DeviceArray) else x
+            return DeviceArray(Aval(aval.shape, ENGINE_FLOAT, aval.weak_type), _saturated(value))
+    return x
+
+
+def _saturated(value: Any) -> Any:
+    """Constants as finite float16: infinities in literals are unproven on the engine (e5rt 5)."""
+    import numpy as np
+
+    limit = float(np.finfo(ENGINE_FLOAT).max)
+    return np.clip(np.asarray(value, np.float32), -limit, limit).astype(ENGINE_FLOAT)
+
+
+def _narrow_params(params: dict[str, Any]) -> dict[str, Any]:
+    return {k: ENGINE_FLOAT if k in ("dtype", "preferred_element_type") and v == dtypes.float32 else v
+            for k, v in params.items()}  # fmt: skip
+
+
+def legalize(graph: Graph, target: str) -> Graph:
+    """``graph`` for ``target`` ("cpu", "coreml" or "ane"); for the engine its float32 inputs become float16.
+
+    Raises RefusedError naming the primitive and the reason when something has no form there.
+    """
+    if target != "ane" and not any((e.primitive.name, target) in RULES for e in graph.eqns):
+        return graph
+    trace = LegalizeTrace(target)
+    avals = [_port(a, target) for a in graph.in_avals]
+    with tracing(trace):
+        outs = eval_graph(graph, [trace.new_input(a) for a in avals])
+    new, consts = trace.finish(outs)
+    assert not consts, "legalization rules make constants by equations"
+    return new
+
+
+def _port(aval: Aval, target: str) -> Aval:
+    return aval.update(dtype=ENGINE_FLOAT) if target == "ane" and aval.dtype == dtypes.float32 else aval
+
+
+def why_not(name: str, target: str) -> str | None:
+    """Why primitive ``name`` cannot be had on ``target``, or None when it can."""
+    found = RULES.get((name, target))
+    return found.reason if isinstance(found, Refused) else None

@@ -1,0 +1,191 @@
+"""Rules for elementwise primitives, in MIL's vocabulary."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.trace import aval_of
+from anejax.ops import arithmetic as A
+from anejax.ops import elementwise as E
+from anejax.ops.families import expand
+from anejax.passes.legalize.rules import refuse, rule
+
+
+def const(x: Any, value: float) -> Any:
+    """``value`` as a scalar of ``x``'s dtype."""
+    return np.asarray(value, aval_of(x).dtype)
+
+
+def is_float(x: Any) -> bool:
+    return aval_of(x).dtype in dtypes.FLOATS
+
+
+@rule("neg")
+def _neg(x: Any) -> Any:
+    return A.mul(x, const(x, -1))
+
+
+@rule("square", targets=("ane",))
+def _square(x: Any) -> Any:
+    """square before a nonlinearity fails to compile at some widths (e5rt 6, "Known crashes")."""
+    return A.mul(x, x)
+
+
+@rule("rsqrt", targets=("ane",))
+def _rsqrt(x: Any) -> Any:
+    """rsqrt after a reduction is reported to fail; pow(x, -0.5) is what working code writes (ane-facts 3.3, 3.7)."""
+    return A.pow(x, const(x, -0.5))
+
+
+@rule("integer_pow")
+def _integer_pow(x: Any, *, y: int) -> Any:
+    if y < 0:
+        return A.div(const(x, 1), _integer_pow(x, y=-y))
+    if y == 0:
+        return expand(const(x, 1), aval_of(x).shape)
+    result = None
+    while y:
+        if y & 1:
+            result = x if result is None else A.mul(result, x)
+        y >>= 1
+        x = A.mul(x, x) if y else x
+    return result
+
+
+@rule("log1p")
+def _log1p(x: Any) -> Any:
+    """Loses log1p's accuracy near 0: MIL has no such operation."""
+    return E.log(A.add(x, const(x, 1)))
+
+
+@rule("expm1")
+def _expm1(x: Any) -> Any:
+    return A.sub(E.exp(x), const(x, 1))
+
+
+@rule("cbrt")
+def _cbrt(x: Any) -> Any:
+    return A.mul(A.sign(x), A.pow(A.abs(x), const(x, 1 / 3)))
+
+
+@rule("erfc")
+def _erfc(x: Any) -> Any:
+    return A.sub(const(x, 1), E.erf(x))
+
+
+@rule("asinh")
+def _asinh(x: Any) -> Any:
+    size = A.abs(x)
+    return A.mul(A.sign(x), E.log(A.add(size, E.sqrt(A.add(A.mul(size, size), const(x, 1))))))
+
+
+@rule("acosh")
+def _acosh(x: Any) -> Any:
+    return E.log(A.add(x, E.sqrt(A.sub(A.mul(x, x), const(x, 1)))))
+
+
+def _half(x: Any) -> Any:
+    return A.mul(x, const(x, 0.5))
+
+
+rule("tan", targets=("ane",))(lambda x: A.div(E.sin(x), E.cos(x)))
+rule("sinh", targets=("ane",))(lambda x: _half(A.sub(E.exp(x), E.exp(A.neg(x)))))
+rule("cosh", targets=("ane",))(lambda x: _half(A.add(E.exp(x), E.exp(A.neg(x)))))
+rule("atanh", targets=("ane",))(lambda x: _half(E.log(A.div(A.add(const(x, 1), x), A.sub(const(x, 1), x)))))
+rule("asin", targets=("ane",))(lambda x: E.atan(A.div(x, E.sqrt(A.sub(const(x, 1), A.mul(x, x))))))
+rule("acos", targets=("ane",))(lambda x: A.sub(const(x, math.pi / 2), E.asin(x)))
+
+
+@rule("atan2")
+def _atan2(y: Any, x: Any) -> Any:
+    shape = aval_of(A.add(y, x)).shape
+    y, x = expand(y, shape), expand(x, shape)
+    zero, half_turn = const(x, 0), const(x, math.pi)
+    side = A.select_n(A.lt(y, zero), expand(const(x, 1), shape), expand(const(x, -1), shape))
+    angle = E.atan(A.div(y, x))
+    behind = A.add(angle, A.mul(side, half_turn))
+    upright = A.mul(A.sign(y), const(x, math.pi / 2))
+    return A.select_n(A.gt(x, zero), A.select_n(A.lt(x, zero), upright, behind), angle)
+
+
+@rule("is_finite")
+def _is_finite(x: Any) -> Any:
+    return A.le(A.abs(x), const(x, float(dtypes.finfo(aval_of(x).dtype).max)))
+
+
+@rule("rem")
+def _rem(x: Any, y: Any) -> Any:
+    quotient = A.div(x, y) if is_float(x) else None
+    if quotient is None:
+        return NotImplemented
+    truncated = A.mul(A.sign(quotient), A.floor(A.abs(quotient)))
+    return A.sub(x, A.mul(y, truncated))
+
+
+@rule("div")
+def _div(x: Any, y: Any) -> Any:
+    """Integers: MIL's floor_div and real_div both differ from truncation; go through float32, exact below 2**24."""
+    if is_float(x):
+        return NotImplemented
+    dtype = aval_of(x).dtype
+    quotient = A.div(E.convert_element_type(x, np.float32), E.convert_element_type(y, np.float32))
+    truncated = A.mul(A.sign(quotient), A.floor(A.abs(quotient)))
+    return E.convert_element_type(truncated, dtype)
+
+
+@rule("clamp")
+def _clamp(low: Any, x: Any, high: Any) -> Any:
+    return A.min(A.max(x, low), high)
+
+
+@rule("select_n")
+def _select_n(which: Any, *cases: Any) -> Any:
+    if len(cases) == 2 and aval_of(which).dtype == dtypes.bool_:
+        return NotImplemented
+    which = E.convert_element_type(which, np.int32)
+    out = cases[0]
+    for i, case in enumerate(cases[1:], 1):
+        out = A.select_n(A.ge(which, const(which, i)), out, case)
+    return out
+
+
+@rule("round")
+def _round(x: Any, *, rounding_method: int) -> Any:
+    if rounding_method == 1:
+        return NotImplemented
+    return A.mul(A.sign(x), A.floor(A.add(A.abs(x), const(x, 0.5))))
+
+
+# the engine's logical_and and its like are in doubt (ane-facts 3.3): 0-1 arithmetic instead
+rule("and", targets=("ane",))(lambda x, y: _bool(A.mul(_number(x), _number(y))))
+rule("or", targets=("ane",))(lambda x, y: _bool(A.max(_number(x), _number(y))))
+rule("xor", targets=("ane",))(lambda x, y: _bool(A.abs(A.sub(_number(x), _number(y)))))
+
+
+def _number(x: Any) -> Any:
+    return E.convert_element_type(x, np.float32)
+
+
+def _bool(x: Any) -> Any:
+    return A.gt(x, const(x, 0.5))
+
+
+@rule("copy", targets=("coreml", "ane"))
+def _copy(x: Any) -> Any:
+    return A.mul(x, const(x, 1)) if is_float(x) else NotImplemented
+
+
+@rule("optimization_barrier")
+def _barrier(*xs: Any) -> Any:
+    return xs
+
+
+refuse("MIL has no integer bit operations", "population_count", "clz", "shift_left", "shift_right_logical",
+       "shift_right_arithmetic", "bitcast_convert_type")  # fmt: skip
+refuse("MIL has no unsigned 32-bit arithmetic; random bits are drawn on the CPU device", "threefry2x32")
+refuse("MIL has no such function, and no composition of its functions is accurate", "erf_inv", "lgamma", "digamma",
+       "nextafter")  # fmt: skip

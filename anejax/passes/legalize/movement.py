@@ -1,0 +1,102 @@
+"""Rules for primitives that move elements, reduce them, or look them up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.trace import Tracer, aval_of
+from anejax.ops import arithmetic as A
+from anejax.ops import elementwise as E
+from anejax.ops import reduce as R
+from anejax.ops import shape as S
+from anejax.ops.families import expand
+from anejax.passes.legalize.rules import refuse, rule
+
+Config = tuple[tuple[int, int, int], ...]
+
+
+@rule("pad")
+def _pad(x: Any, value: Any, *, padding_config: Config) -> Any:
+    """Negative padding is a slice, interior padding a wider axis that is flattened, and what is left MIL's pad."""
+    aval = aval_of(x)
+    if any(lo < 0 or hi < 0 for lo, hi, _ in padding_config):
+        grown = S.pad(x, value, [(max(lo, 0), max(hi, 0), i) for lo, hi, i in padding_config])
+        shape = aval_of(grown).shape
+        starts = [max(-lo, 0) for lo, _, _ in padding_config]
+        limits = [n - max(-hi, 0) for n, (_, hi, _) in zip(shape, padding_config)]
+        return S.slice_(grown, starts, limits)
+    inner = [a for a, (_, _, i) in enumerate(padding_config) if i and aval.shape[a] > 1]
+    if inner:
+        axis = inner[0]
+        stuffed = _stuff(x, value, axis, padding_config[axis][2])
+        rest = tuple((lo, hi, 0 if a == axis else i) for a, (lo, hi, i) in enumerate(padding_config))
+        return S.pad(stuffed, value, rest)
+    config = tuple((lo, hi, 0) for lo, hi, _ in padding_config)
+    if all(c == (0, 0, 0) for c in config):
+        return x
+    if aval.dtype not in dtypes.FLOATS or isinstance(value, Tracer):  # MIL pads floats with constants only
+        return _pad_by_concat(x, value, config)
+    return NotImplemented if config == padding_config else S.pad(x, value, config)
+
+
+def _stuff(x: Any, value: Any, axis: int, count: int) -> Any:
+    """``count`` values between neighbours along ``axis``: [a b] -> [[a v] [b v]] -> [a v b v] -> [a v b]"""
+    shape = aval_of(x).shape
+    n = shape[axis]
+    column = S.reshape(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
+    config = [(0, 0, 0)] * (len(shape) + 1)
+    config[axis + 1] = (0, count, 0)
+    wide = S.reshape(S.pad(column, value, config), (*shape[:axis], n * (count + 1), *shape[axis + 1 :]))
+    return S.slice_in_dim(wide, 0, (n - 1) * (count + 1) + 1, axis=axis)
+
+
+def _pad_by_concat(x: Any, value: Any, config: Config) -> Any:
+    for axis, (lo, hi, _) in enumerate(config):
+        shape = aval_of(x).shape
+        block = lambda n, s=shape, a=axis: expand(value, (*s[:a], n, *s[a + 1 :]))  # noqa: E731
+        parts = [*([block(lo)] if lo else []), x, *([block(hi)] if hi else [])]
+        x = S.concatenate(parts, axis)
+    return x
+
+
+@rule("rev")
+def _rev(x: Any, *, dimensions: tuple[int, ...]) -> Any:
+    return NotImplemented if dimensions else x
+
+
+@rule("slice")
+def _slice(x: Any, *, start_indices: Any, limit_indices: Any, strides: Any) -> Any:
+    return NotImplemented if start_indices else x
+
+
+@rule("reduce_sum", "reduce_max", "reduce_min", "reduce_prod")
+def _reduce_nothing(x: Any, *, axes: tuple[int, ...]) -> Any:
+    return NotImplemented if axes else x
+
+
+def _through_numbers(reduce: Any) -> Any:
+    def reduce_bools(x: Any, *, axes: tuple[int, ...]) -> Any:
+        """Bools as 0 and 1: min is and, max is or."""
+        if aval_of(x).dtype != dtypes.bool_:
+            return NotImplemented
+        numbers = reduce(E.convert_element_type(x, np.float32), axes)
+        return A.gt(numbers, np.asarray(0.5, aval_of(numbers).dtype))
+
+    return reduce_bools
+
+
+rule("reduce_and")(_through_numbers(R.reduce_min))
+rule("reduce_or")(_through_numbers(R.reduce_max))
+
+refuse("MIL has no exclusive-or reduction", "reduce_xor")
+refuse("MIL's only cumulative operation is cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
+refuse("MIL's sorting operations order one array by one key, in unstated order of equals", "sort")
+refuse("start positions known only at run time are not in the engine's or this dialect's MIL", "dynamic_slice",
+       "dynamic_update_slice")  # fmt: skip
+refuse("the engine has no gather or scatter with indices at run time; such parts run on the CPU device", "gather",
+       "scatter", "scatter_add", "scatter_mul", "scatter_min", "scatter_max")  # fmt: skip
+refuse("the engine has no argmax, argmin or cumsum (research: mil_ops.json); such parts run on the CPU device",
+       "argmax", "argmin", "cumsum", targets=("ane",))  # fmt: skip
