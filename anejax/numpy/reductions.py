@@ -71,7 +71,7 @@ def _accumulator(op: str, dtype: np.dtype, asked: Any, promote_integers: bool) -
 
 
 def _no_bound(op: str, a: Any, axes: tuple[int, ...], initial: Any) -> None:
-    if initial is None and any(aval_of(a).shape[i] == 0 for i in axes):
+    if initial is None and 0 in [aval_of(a).shape[i] for i in axes]:
         raise ShapeError(f"[{op}] {aval_of(a)} has no elements along axis {axes}, and no `initial` was given.")
 
 
