@@ -92,8 +92,12 @@ def broadcasts(draw: st.DrawFn) -> Case:
 @st.composite
 def slices(draw: st.DrawFn) -> Case:
     rank = draw(RANK)
+    x = draw(shapes(rank))
     start, limit, strides = (draw(lists(rank)) for _ in range(3))
-    operands = {"x": draw(shapes(rank)), "start_indices": start, "limit_indices": limit, "strides": strides}
+    if draw(st.booleans()):
+        limit, strides = [draw(st.integers(0, n)) for n in x], draw(lists(rank, st.integers(1, 3)))
+        start = [draw(st.integers(0, n)) for n in limit]
+    operands = {"x": x, "start_indices": start, "limit_indices": limit, "strides": strides}
     return operands, lambda x: lax.slice(x, start, limit, strides)
 
 
