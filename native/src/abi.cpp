@@ -1,4 +1,6 @@
 // The C border: every argument is checked here, and no exception passes.
+#include <pthread.h>
+
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -94,6 +96,21 @@ Programs& programs() {
   static Programs* table = new Programs;
   return *table;
 }
+
+// Another thread may hold one of these locks when a process forks; in the child nobody would ever release it.
+void before_fork() {
+  programs().lock();
+  blocks().lock();
+  lock_pool();
+}
+
+void after_fork() {
+  unlock_pool();
+  blocks().unlock();
+  programs().unlock();
+}
+
+[[maybe_unused]] const int fork_handlers = pthread_atfork(before_fork, after_fork, after_fork);
 
 std::shared_ptr<const Executable> program_of(const anesdk_program* handle) {
   auto program = programs().find(handle);

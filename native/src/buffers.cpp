@@ -69,6 +69,8 @@ class Pool {
     if (!keep(block, size_class(bytes))) std::free(block);
   }
 
+  std::mutex& mutex() { return mutex_; }
+
   size_t pooled() noexcept {
     const std::lock_guard lock(mutex_);
     return pooled_;
@@ -120,5 +122,8 @@ void deallocate(void* block, size_t bytes) noexcept {
 }
 
 size_t pooled_bytes() noexcept { return Pool::instance().pooled(); }
+
+void lock_pool() { Pool::instance().mutex().lock(); }
+void unlock_pool() { Pool::instance().mutex().unlock(); }
 
 }  // namespace anesdk

@@ -15,4 +15,8 @@ void deallocate(void* block, size_t bytes) noexcept;
 // Bytes kept for reuse at the moment.
 size_t pooled_bytes() noexcept;
 
+// Held across fork(), so that the child never inherits the pool in the middle of a change.
+void lock_pool();
+void unlock_pool();
+
 }  // namespace anesdk

@@ -42,6 +42,9 @@ class HandleTable {
     return std::exchange(slot->value, std::nullopt);
   }
 
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+
  private:
   struct Slot {
     std::optional<T> value;

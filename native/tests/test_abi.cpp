@@ -1,4 +1,7 @@
 // The C border as a caller meets it. Programs run on the null device; running is the CPU device's test.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cstring>
 #include <string>
@@ -245,6 +248,37 @@ TEST(concurrent_handles) {
   for (int seed = 1; seed <= 4; ++seed) threads.emplace_back(work, seed);
   for (std::thread& thread : threads) thread.join();
   CHECK_EQ(wrong.load(), 0);
+}
+
+// A child must not inherit a lock that a thread of its parent held.
+TEST(forks_while_others_work) {
+  std::atomic<bool> stop{false};
+  std::thread busy([&] {
+    while (!stop) {
+      const uint64_t size = 64;
+      anesdk_buffer* buffer;
+      void* data;
+      anesdk_buffers_create(1, &size, &buffer, &data);
+      anesdk_buffer_release(&buffer);
+    }
+  });
+  for (int i = 0; i < 50; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(10);  // a deadlock ends the child by a signal
+      const uint64_t size = 64;
+      anesdk_buffer* buffer;
+      void* data;
+      const bool worked =
+          anesdk_buffers_create(1, &size, &buffer, &data) == ANESDK_OK && anesdk_buffer_release(&buffer) == ANESDK_OK;
+      _exit(worked ? 0 : 1);
+    }
+    int status = -1;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+  }
+  stop = true;
+  busy.join();
 }
 
 }  // namespace

@@ -161,6 +161,9 @@ TEST(bad_numbers) {
   check_fails(with_const("fp32", "1.5"), "hex float");
   check_fails(with_const("fp32", "-nan"), "hex float");
   check_fails(with_const("fp32", "0x"), "hex float");
+  check_fails(with_const("fp32", "0x1p+-1"), "hex float");
+  check_fails(with_const("fp32", "0x1p"), "hex float");
+  check_fails(with_const("fp32", "0x1.2.3p+1"), "hex float");
   check_fails(with_const("int8", "128"), "out of the range of int8");
   check_fails(with_const("uint8", "-1"), "decimal integer");
   check_fails(with_const("int32", "0x10"), "decimal integer");

@@ -87,7 +87,8 @@ std::optional<double> parse_hex_float(std::string_view text) {
   int exponent = 0;
   if (i < text.size()) {
     if (text[i] != 'p' && text[i] != 'P') return std::nullopt;
-    i += 1 + (i + 1 < text.size() && text[i + 1] == '+');
+    const bool plus = text.substr(i + 1).starts_with('+') && !text.substr(i + 1).starts_with("+-");
+    i += 1 + plus;  // which from_chars does not take
     const auto [end, error] = std::from_chars(text.data() + i, text.data() + text.size(), exponent);
     if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   }

@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kMaxText = size_t{1} << 28;
 constexpr int kMaxDepth = 16;                    // of nested types and literals
 constexpr int64_t kMaxBytes = int64_t{1} << 46;  // of one tensor
-constexpr size_t kMaxFunctions = size_t{1} << 16;
+constexpr size_t kMaxFunctions = size_t{1} << 12;
 
 struct Literal {
   Type type;
