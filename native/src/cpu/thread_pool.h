@@ -1,6 +1,7 @@
 // Persistent worker threads with a low wake-up latency.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <type_traits>

@@ -1,0 +1,102 @@
+#include "cpu/blas.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include "cpu/kernels/gemm_tiles.h"
+
+namespace anesdk::cpu {
+namespace {
+
+enum : int { kRowMajor = 101, kNoTrans = 111, kTrans = 112 };
+
+template <typename T>
+using CblasGemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, T alpha, const T* a,
+                           int lda, const T* b, int ldb, T beta, T* c, int ldc);
+
+// The functions of the library opened last. Libraries are never closed: a call may be running in one.
+template <typename T>
+std::atomic<CblasGemm<T>> library_gemm{nullptr};
+
+template <typename T>
+void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t lda,
+          const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
+  const auto call = library_gemm<T>.load(std::memory_order_acquire);
+  const bool fits = std::max({m, n, k, lda, ldb, ldc}) <= std::numeric_limits<int>::max();
+  if (!call || !fits || m == 0 || n == 0 || k == 0) {
+    return builtin_gemm<T>(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  }
+  const auto narrow = [](int64_t value) { return static_cast<int>(value); };
+  call(kRowMajor, transpose_a ? kTrans : kNoTrans, transpose_b ? kTrans : kNoTrans, narrow(m), narrow(n), narrow(k),
+       alpha, a, narrow(lda), b, narrow(ldb), beta, c, narrow(ldc));
+}
+
+template <typename F>
+F symbol(void* library, const std::string& name) {
+  return reinterpret_cast<F>(dlsym(library, name.c_str()));
+}
+
+// Takes over the functions of an opened library; false when it lacks them.
+bool adopt(void* library, Blas& table) {
+  for (const std::string prefix : {"scipy_", ""}) {
+    const auto sgemm = symbol<CblasGemm<float>>(library, prefix + "cblas_sgemm");
+    const auto dgemm = symbol<CblasGemm<double>>(library, prefix + "cblas_dgemm");
+    if (!sgemm || !dgemm) continue;
+    // One thread each: our pool splits the work.
+    const auto openblas_threads = symbol<void (*)(int)>(library, prefix + "openblas_set_num_threads");
+    const auto accelerate_threads = symbol<int (*)(unsigned)>(library, "BLASSetThreading");
+    if (openblas_threads) openblas_threads(1);
+    if (accelerate_threads) accelerate_threads(1);  // BLAS_THREADING_SINGLE_THREADED
+    library_gemm<float>.store(sgemm, std::memory_order_release);
+    library_gemm<double>.store(dgemm, std::memory_order_release);
+    table.name = !prefix.empty() ? "scipy-openblas" : openblas_threads ? "openblas" : "accelerate";
+    return true;
+  }
+  return false;
+}
+
+struct Loaded {
+  std::mutex mutex;
+  Blas table{gemm<float>, gemm<double>, "built-in"};
+};
+
+Loaded& loaded() {
+  static Loaded& state = []() -> Loaded& {
+    auto* made = new Loaded;
+#ifdef __APPLE__
+    constexpr const char* kNames[] = {"/System/Library/Frameworks/Accelerate.framework/Accelerate"};
+#else
+    constexpr const char* kNames[] = {"libopenblas.so.0", "libopenblas.so"};
+#endif
+    for (const char* name : kNames) {
+      void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+      if (library && adopt(library, made->table)) break;
+    }
+    return *made;
+  }();
+  return state;
+}
+
+}  // namespace
+
+const Blas& blas() { return loaded().table; }
+
+void load_blas(const char* path) {
+  auto& state = loaded();
+  if (!path) return;
+  const std::lock_guard<std::mutex> lock(state.mutex);
+  void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!library) throw std::runtime_error(std::string("[load_blas] cannot open the library: ") + dlerror());
+  if (!adopt(library, state.table)) {
+    throw std::runtime_error(std::string("[load_blas] expected cblas_sgemm and cblas_dgemm in ") + path + ".");
+  }
+}
+
+}  // namespace anesdk::cpu
