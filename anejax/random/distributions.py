@@ -69,7 +69,9 @@ def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype:
     from_, to = (lax.erf(v / root2) for v in (low, high))
     out = root2 * _erf_inv(uniform(words, shape, dtype, from_, to))
     infinity = _const(np.inf, dtype)
-    return jnp.clip(out, jnp.nextafter(lax.stop_gradient(low), infinity), jnp.nextafter(lax.stop_gradient(high), -infinity))
+    return jnp.clip(
+        out, jnp.nextafter(lax.stop_gradient(low), infinity), jnp.nextafter(lax.stop_gradient(high), -infinity)
+    )
 
 
 def exponential(key: Any, shape: Any = (), dtype: Any = None) -> Any:

@@ -33,7 +33,7 @@ def int_dtype(op: str, dtype: Any) -> np.dtype:
 
 
 def sample_shape(op: str, shape: Any, *parameters: Any) -> tuple[int, ...]:
-    """``shape``, or the joint shape of the parameters when it is None. Raises ShapeError unless they broadcast to it."""
+    """``shape``, by default the joint shape of the parameters. Raises ShapeError unless they broadcast to it."""
     shapes = [np.shape(p) for p in parameters]
     try:
         if shape is None:

@@ -1,0 +1,367 @@
+"""Activation functions and other functions of networks, as ``jax.nn`` has them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import anejax.numpy as jnp
+from anejax import dtypes, lax
+from anejax.api.custom import custom_jvp
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError, ShapeError
+
+
+def _float(x: Any) -> Any:
+    """``x`` as a float array; integers become the default float type."""
+    x = jnp.asarray(x)
+    return x if dtypes.is_float(x.dtype) else x.astype(dtypes.canonical(dtypes.float64))
+
+
+# --- rectifiers and their smooth relatives ----------------------------------------------------------------------
+
+
+@custom_jvp
+def relu(x: Any) -> Any:
+    """max(x, 0); its derivative at 0 is 0.
+
+    Example:
+        >>> from anejax import nn
+        >>> float(nn.relu(-2.0))
+        0.0
+    """
+    return jnp.maximum(x, 0)
+
+
+@relu.defjvp
+def _relu_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (t,) = primals, tangents
+    return relu(x), jnp.where(x > 0, t, jnp.zeros_like(t))
+
+
+@custom_jvp
+def relu6(x: Any) -> Any:
+    """min(max(x, 0), 6); its derivative at 0 and 6 is 0."""
+    return jnp.minimum(jnp.maximum(x, 0), 6.0)
+
+
+@relu6.defjvp
+def _relu6_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (t,) = primals, tangents
+    return relu6(x), jnp.where((x > 0) & (x < 6), t, jnp.zeros_like(t))
+
+
+def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
+    """x where positive, negative_slope * x elsewhere."""
+    x = jnp.asarray(x)
+    return jnp.where(x >= 0, x, negative_slope * x)
+
+
+def elu(x: Any, alpha: Any = 1.0) -> Any:
+    """x where positive, alpha * (exp(x) - 1) elsewhere."""
+    x = jnp.asarray(x)
+    positive = x > 0
+    return jnp.where(positive, x, alpha * jnp.expm1(jnp.where(positive, 0.0, x)))
+
+
+def selu(x: Any) -> Any:
+    """The self-normalising elu."""
+    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+
+
+def celu(x: Any, alpha: Any = 1.0) -> Any:
+    """max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)."""
+    return jnp.maximum(x, 0.0) + alpha * jnp.expm1(jnp.minimum(x, 0.0) / alpha)
+
+
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """x times the normal distribution function of x; by default its approximation with tanh."""
+    x = _float(x)
+    if approximate:
+        slope = np.asarray(math.sqrt(2 / math.pi), x.dtype)
+        return x * (0.5 * (1.0 + jnp.tanh(slope * (x + 0.044715 * x**3))))
+    return 0.5 * x * lax.erfc(-x * np.asarray(math.sqrt(0.5), x.dtype))
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x))."""
+    return lax.logistic(_float(x))
+
+
+def silu(x: Any) -> Any:
+    """x * sigmoid(x), also called swish."""
+    x = _float(x)
+    return x * sigmoid(x)
+
+
+swish = silu
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x))."""
+    return jnp.logaddexp(x, 0)
+
+
+def log_sigmoid(x: Any) -> Any:
+    """log(sigmoid(x)), without overflow."""
+    return -softplus(-jnp.asarray(x))
+
+
+def mish(x: Any) -> Any:
+    """x * tanh(softplus(x))."""
+    x = jnp.asarray(x)
+    return x * jnp.tanh(softplus(x))
+
+
+def squareplus(x: Any, b: Any = 4) -> Any:
+    """(x + sqrt(x**2 + b)) / 2."""
+    x = jnp.asarray(x)
+    return (x + jnp.sqrt(jnp.square(x) + b)) / 2
+
+
+def soft_sign(x: Any) -> Any:
+    """x / (|x| + 1)."""
+    x = jnp.asarray(x)
+    return x / (jnp.abs(x) + 1)
+
+
+def sparse_plus(x: Any) -> Any:
+    """0 up to -1, x from 1 on, a parabola between them."""
+    x = jnp.asarray(x)
+    return jnp.where(x <= -1.0, 0.0, jnp.where(x >= 1.0, x, (x + 1.0) ** 2 / 4))
+
+
+def sparse_sigmoid(x: Any) -> Any:
+    """(x + 1) / 2, kept within 0 and 1."""
+    return 0.5 * jnp.clip(x + 1.0, 0.0, 2.0)
+
+
+def hard_tanh(x: Any) -> Any:
+    """x, kept within -1 and 1."""
+    x = jnp.asarray(x)
+    return jnp.where(x > 1, 1, jnp.where(x < -1, -1, x))
+
+
+def hard_sigmoid(x: Any) -> Any:
+    """relu6(x + 3) / 6."""
+    return relu6(x + 3.0) / 6.0
+
+
+def hard_silu(x: Any) -> Any:
+    """x * hard_sigmoid(x), also called hard swish."""
+    x = jnp.asarray(x)
+    return x * hard_sigmoid(x)
+
+
+hard_swish = hard_silu
+
+
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent."""
+    return jnp.tanh(x)
+
+
+def identity(x: Any) -> Any:
+    """x."""
+    return jnp.asarray(x)
+
+
+def glu(x: Any, axis: int = -1) -> Any:
+    """The first half of ``axis`` times the sigmoid of the second."""
+    x = jnp.asarray(x)
+    if x.shape[axis] % 2:
+        raise ShapeError(f"[glu] expected an even size along axis {axis}, got {x.aval}.")
+    first, second = jnp.split(x, 2, axis)
+    return first * sigmoid(second)
+
+
+# --- along an axis ----------------------------------------------------------------------------------------------
+
+
+def logsumexp(
+    a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False, where: Any = None
+) -> Any:
+    """log(sum(b * exp(a))), without overflow; with ``return_sign`` (log of the absolute value, sign)."""
+    a = _float(a)
+    if where is not None:
+        a = jnp.where(where, a, -jnp.inf)
+    if b is not None:
+        b = _float(b)
+        a = jnp.where(b != 0, a, -jnp.inf)
+    top = jnp.max(a, axis=axis, keepdims=True, initial=-jnp.inf)
+    top = lax.stop_gradient(jnp.where(jnp.isfinite(top), top, jnp.zeros_like(top)))
+    terms = jnp.exp(a - top)
+    total = jnp.sum(terms if b is None else b * terms, axis=axis, keepdims=keepdims)
+    sign = jnp.sign(total) if return_sign or b is not None else None
+    out = jnp.log(jnp.abs(total) if return_sign else total) + (top if keepdims else jnp.squeeze(top, axis))
+    return (out, sign) if return_sign else out
+
+
+def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Any:
+    """log(mean(exp(x))), without overflow."""
+    x = _float(x)
+    counted = jnp.ones_like(x) if where is None else jnp.broadcast_to(where, x.shape).astype(x.dtype)
+    return logsumexp(x, axis, where=where, keepdims=keepdims) - jnp.log(jnp.sum(counted, axis, keepdims=keepdims))
+
+
+def _shifted(x: Any, axis: Any, where: Any) -> Any:
+    """``x`` less its maximum; -inf where it is masked."""
+    top = jnp.max(x, axis, keepdims=True, initial=-jnp.inf, where=where)
+    return (x if where is None else jnp.where(where, x, -jnp.inf)) - lax.stop_gradient(top)
+
+
+def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+    """log(softmax(x)), without overflow."""
+    shifted = _shifted(_float(x), axis, where)
+    out = shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis, keepdims=True, where=where))
+    return out if where is None else jnp.where(where, out, -jnp.inf)
+
+
+def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+    """exp(x), scaled to sum to 1 along ``axis``; 0 where ``where`` is False.
+
+    Example:
+        >>> from anejax import nn
+        >>> nn.softmax(nn.one_hot(0, 2) * 0)
+        Array([0.5, 0.5], dtype=float32)
+    """
+    return _softmax(_float(x), tuple(axis) if isinstance(axis, list) else axis, where)
+
+
+def _softmax_of(x: Any, axis: Any, where: Any) -> Any:
+    terms = jnp.exp(_shifted(x, axis, where))
+    out = terms / jnp.sum(terms, axis, keepdims=True, where=where)
+    return out if where is None else jnp.where(where, out, 0)
+
+
+_softmax = custom_jvp(_softmax_of, nondiff_argnums=(1,))
+
+
+@_softmax.defjvp
+def _softmax_jvp(axis: Any, primals: Any, tangents: Any) -> Any:
+    (x, where), (t, _) = primals, tangents
+    y = _softmax(x, axis, where)
+    return y, y * (t - jnp.sum(y * t, axis, keepdims=True, where=where))
+
+
+def standardize(
+    x: Any, axis: Any = -1, mean: Any = None, variance: Any = None, epsilon: Any = 1e-5, where: Any = None
+) -> Any:
+    """``x`` moved and scaled to mean 0 and variance 1 along ``axis``."""
+    x = jnp.asarray(x)
+    if mean is None:
+        mean = jnp.mean(x, axis, keepdims=True, where=where)
+    if variance is None:
+        variance = jnp.mean(jnp.square(x), axis, keepdims=True, where=where) - jnp.square(mean)
+        variance = jnp.maximum(variance, 0)
+    return (x - mean) * lax.rsqrt(variance + epsilon)
+
+
+def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Any:
+    """1 at the index that ``x`` holds and 0 elsewhere, along a new axis; all 0 when the index is out of range.
+
+    Example:
+        >>> from anejax import nn
+        >>> nn.one_hot(1, 3)
+        Array([0., 1., 0.], dtype=float32)
+    """
+    x = jnp.asarray(x)
+    dtype = dtypes.canonical(dtypes.float64 if dtype is None else dtype)
+    rank = x.ndim + 1
+    if not -rank <= axis < rank:
+        raise ShapeError(f"[one_hot] expected an axis of the {rank} of the result, got {axis}.")
+    shape = [num_classes if i == axis % rank else 1 for i in range(rank)]
+    classes = lax.broadcasted_iota(x.dtype, shape, axis % rank)
+    return (jnp.expand_dims(x, axis) == classes).astype(dtype)
+
+
+# --- attention --------------------------------------------------------------------------------------------------
+
+
+def dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    bias: Any = None,
+    mask: Any = None,
+    *,
+    scale: float | None = None,
+    is_causal: bool = False,
+    query_seq_lengths: Any = None,
+    key_value_seq_lengths: Any = None,
+    local_window_size: int | tuple[int, int] | None = None,
+) -> Any:
+    """softmax(query key^T * scale + bias) value, per head: [B, T, N, H] of query, [B, S, K, H] of key and value.
+
+    K divides N: each head of key and value serves N / K heads of query. ``bias`` and ``mask`` broadcast to
+    [B, N, T, S]; positions where ``mask`` is False take no part.
+    """
+    query, key, value = jnp.asarray(query), jnp.asarray(key), jnp.asarray(value)
+    shape = query.shape
+    if query.ndim == 3:
+        query, key, value = query[None], key[None], value[None]
+    _check_attention(query, key, value)
+    heads, (time, length) = query.shape[2], (query.shape[1], key.shape[1])
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    wide = jnp.promote_types(query.dtype, jnp.float32)
+    keys, values = (jnp.transpose(v, (0, 2, 1, 3)) for v in (key, value))
+    logits = jnp.matmul(_grouped(query, key.shape[2]), jnp.swapaxes(keys, -1, -2), preferred_element_type=wide)
+    logits = logits.reshape(query.shape[0], heads, time, length) * np.asarray(scale, wide)
+    if bias is not None:
+        logits = (logits + bias).astype(logits.dtype)
+    seen = _attention_mask(time, length, mask, is_causal, query_seq_lengths, key_value_seq_lengths, local_window_size)
+    if seen is not None:
+        lowest = -0.7 * float(min(jnp.finfo(logits.dtype).max, jnp.finfo(jnp.float32).max))
+        logits = jnp.where(seen, logits, np.asarray(lowest, logits.dtype))
+    weights = softmax(logits.astype(jnp.float32)).astype(key.dtype)
+    weights = weights.reshape(query.shape[0], key.shape[2], -1, length)
+    out = jnp.matmul(weights, values).reshape(query.shape[0], heads, time, -1)
+    out = jnp.transpose(out, (0, 2, 1, 3))
+    if query_seq_lengths is not None:
+        inside = jnp.arange(time)[None] < jnp.asarray(query_seq_lengths)[:, None]
+        out = out * inside[:, :, None, None].astype(out.dtype)
+    return out.reshape((*shape[:-1], out.shape[-1]))
+
+
+def _check_attention(query: Any, key: Any, value: Any) -> None:
+    (b, _, n, h), (kb, s, k, kh), (vb, vs, vk, _) = (
+        v.shape if v.ndim == 4 else (-1, -1, -1, -1) for v in (query, key, value)
+    )
+    if not (b == kb == vb and s == vs and k == vk and h == kh and k > 0 and n % k == 0):
+        raise ShapeError(
+            "[dot_product_attention] expected query [B, T, N, H], key and value [B, S, K, H] with K a divisor of N, got"
+            f" {query.aval}, {key.aval}, {value.aval}."
+        )
+
+
+def _grouped(query: Any, kv_heads: int) -> Any:
+    """[B, T, N, H] as [B, K, (N / K) * T, H]: the queries that one head of keys serves, one after the other."""
+    batch, _, _, size = query.shape
+    return jnp.transpose(query, (0, 2, 1, 3)).reshape(batch, kv_heads, -1, size)
+
+
+def _attention_mask(
+    time: int, length: int, mask: Any, is_causal: bool, query_lengths: Any, key_lengths: Any, window: Any
+) -> Any:
+    """Where a query may look at a key, broadcasting to [B, N, T, S]; None when everywhere."""
+    rows, columns = jnp.arange(time)[:, None], jnp.arange(length)[None, :]
+    parts = []
+    if mask is not None:
+        if aval_of(mask).dtype != dtypes.bool_:
+            raise DtypeError(f"[dot_product_attention] expected a bool mask, got {aval_of(mask)}.")
+        parts.append(jnp.asarray(mask))
+    if is_causal:
+        parts.append(rows >= columns)
+    if window is not None:
+        left, right = (window, window) if isinstance(window, int) else window
+        parts += [rows <= columns + left, rows >= columns - right]
+    if query_lengths is not None:
+        parts.append((rows < jnp.asarray(query_lengths)[:, None, None])[:, None])
+    if key_lengths is not None:
+        parts.append((columns < jnp.asarray(key_lengths)[:, None, None])[:, None])
+    seen = None
+    for part in parts:
+        seen = part if seen is None else seen & part
+    return seen

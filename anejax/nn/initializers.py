@@ -1,0 +1,136 @@
+"""Initial values of weights: functions ``(key, shape, dtype) -> array``, equal to those of ``jax.nn.initializers``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import anejax.numpy as jnp
+from anejax import dtypes, random
+from anejax.core.aval import checked_shape
+from anejax.errors import ShapeError
+
+Initializer = Callable[..., Any]
+Axes = int | Sequence[int]
+
+
+def _dtype(dtype: Any) -> np.dtype:
+    return dtypes.canonical(dtypes.float64 if dtype is None else dtype)
+
+
+def zeros(key: Any, shape: Any, dtype: Any = None) -> Any:
+    """All 0."""
+    return jnp.zeros(shape, _dtype(dtype))
+
+
+def ones(key: Any, shape: Any, dtype: Any = None) -> Any:
+    """All 1."""
+    return jnp.ones(shape, _dtype(dtype))
+
+
+def constant(value: Any, dtype: Any = None) -> Initializer:
+    """All ``value``."""
+
+    def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
+        return jnp.full(shape, value, _dtype(dtype))
+
+    return init
+
+
+def uniform(scale: Any = 0.01, dtype: Any = None) -> Initializer:
+    """Uniform in [0, scale)."""
+
+    def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
+        return random.uniform(key, shape, _dtype(dtype)) * np.asarray(scale, _dtype(dtype))
+
+    return init
+
+
+def normal(stddev: Any = 0.01, dtype: Any = None) -> Initializer:
+    """Normal with mean 0."""
+
+    def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
+        return random.normal(key, shape, _dtype(dtype)) * np.asarray(stddev, _dtype(dtype))
+
+    return init
+
+
+def truncated_normal(stddev: Any = 0.01, dtype: Any = None, lower: Any = -2.0, upper: Any = 2.0) -> Initializer:
+    """Normal with mean 0, cut at ``lower`` and ``upper`` (in units of ``stddev``)."""
+
+    def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
+        return random.truncated_normal(key, lower, upper, shape, _dtype(dtype)) * np.asarray(stddev, _dtype(dtype))
+
+    return init
+
+
+def _fans(shape: Sequence[int], in_axis: Axes, out_axis: Axes, batch_axis: Axes) -> tuple[float, float]:
+    """How many inputs an output has, and how many outputs an input has."""
+    if in_axis == -2 and len(shape) < 2:
+        raise ShapeError(f"[variance_scaling] expected a shape of at least two axes, or in_axis, got {tuple(shape)}.")
+    sizes = [
+        shape[a] if isinstance(a, int) else math.prod(shape[i] for i in a) for a in (in_axis, out_axis, batch_axis)
+    ]
+    field = math.prod(shape) / math.prod(sizes)
+    return sizes[0] * field, sizes[1] * field
+
+
+_MODES: dict[str, Callable[[float, float], float]] = {
+    "fan_in": lambda n, m: n,
+    "fan_out": lambda n, m: m,
+    "fan_avg": lambda n, m: (n + m) / 2,
+    "fan_geo_avg": lambda n, m: math.sqrt(n * m),
+}
+
+
+def variance_scaling(
+    scale: Any,
+    mode: str,
+    distribution: str,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+    dtype: Any = None,
+) -> Initializer:
+    """Mean 0 and variance scale / n, with n from the shape: "fan_in", "fan_out", "fan_avg" or "fan_geo_avg".
+
+    ``distribution``: "truncated_normal" (within two standard deviations), "normal" or "uniform".
+    """
+    if mode not in _MODES:
+        raise ValueError(f"[variance_scaling] expected a mode of {', '.join(_MODES)}, got {mode!r}.")
+    if distribution not in ("truncated_normal", "normal", "uniform"):
+        raise ValueError(
+            f"[variance_scaling] expected truncated_normal, normal or uniform, got distribution {distribution!r}."
+        )
+
+    def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
+        kind, shape = _dtype(dtype), checked_shape(shape, "variance_scaling")
+        variance = np.asarray(scale / _MODES[mode](*_fans(shape, in_axis, out_axis, batch_axis)), kind)
+        if distribution == "uniform":
+            return random.uniform(key, shape, kind, -1) * np.sqrt(np.asarray(3, kind) * variance)
+        if distribution == "normal":
+            return random.normal(key, shape, kind) * np.sqrt(variance)
+        cut = np.asarray(0.87962566103423978, kind)  # the standard deviation of a normal cut at -2 and 2
+        return random.truncated_normal(key, -2, 2, shape, kind) * (np.sqrt(variance) / cut)
+
+    return init
+
+
+def _named(name: str, scale: float, mode: str, distribution: str) -> Callable[..., Initializer]:
+    def make(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None) -> Initializer:
+        return variance_scaling(scale, mode, distribution, in_axis, out_axis, batch_axis, dtype)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"variance_scaling({scale}, {mode!r}, {distribution!r})."
+    return make
+
+
+glorot_uniform = xavier_uniform = _named("glorot_uniform", 1.0, "fan_avg", "uniform")
+glorot_normal = xavier_normal = _named("glorot_normal", 1.0, "fan_avg", "truncated_normal")
+lecun_uniform = _named("lecun_uniform", 1.0, "fan_in", "uniform")
+lecun_normal = _named("lecun_normal", 1.0, "fan_in", "truncated_normal")
+he_uniform = kaiming_uniform = _named("he_uniform", 2.0, "fan_in", "uniform")
+he_normal = kaiming_normal = _named("he_normal", 2.0, "fan_in", "truncated_normal")

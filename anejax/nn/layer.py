@@ -1,0 +1,176 @@
+"""What a layer is, and the layers that are made of others.
+
+A layer is a small immutable object. ``init`` makes its parameters and its state from a key and an example of its input
+(an array, or only its shape and dtype); ``apply`` is a pure function of parameters, state and input. Both are plain
+pytrees, ``()`` where there are none, so that every transformation works on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anejax import random, tree
+from anejax.api.staging import eval_shape
+from anejax.core.aval import ShapeDtypeStruct
+from anejax.errors import DtypeError, ShapeError, TreeError
+
+
+class Layer:
+    """Base of all layers; this one does nothing."""
+
+    @property
+    def name(self) -> str:
+        """What error messages call it."""
+        return type(self).__name__
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        """(params, state) for inputs like ``x``: an array or a ``ShapeDtypeStruct``."""
+        return (), ()
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        """(y, state): the output, and the state for the next call. ``key`` is for layers that need random numbers."""
+        return x, state
+
+    def out_shape(self, params: Any, state: Any, x: Any) -> Any:
+        """The shape and dtype of the output for an input like ``x``; nothing is computed."""
+        return eval_shape(lambda p, s, v: self.apply(p, s, v)[0], params, state, x)
+
+
+def spec(layer: Layer, x: Any) -> ShapeDtypeStruct:
+    """The shape and dtype of an example input. Raises DtypeError when it is not an array."""
+    if not hasattr(x, "shape") or not hasattr(x, "dtype"):
+        raise DtypeError(f"[{layer.name}] expected an array or a ShapeDtypeStruct as input, got {type(x).__name__}.")
+    return ShapeDtypeStruct(x.shape, x.dtype)
+
+
+def typed(x: Any) -> str:
+    """``float32[8,2]`` of anything with a shape and a dtype."""
+    return f"{x.dtype}[{','.join(map(str, x.shape))}]"
+
+
+def check_rank(layer: Layer, x: Any, rank: int, what: str) -> None:
+    """Raises ShapeError unless ``x`` has ``rank`` axes."""
+    if len(spec(layer, x).shape) != rank:
+        raise ShapeError(f"[{layer.name}] expected {what}, got {typed(x)}.")
+
+
+def take(layer: Layer, params: Any, *names: str) -> list[Any]:
+    """The parameters of the given names. Raises TreeError when ``params`` belongs to another layer."""
+    if not isinstance(params, dict) or set(params) != set(names):
+        kind = f"keys {sorted(params)}" if isinstance(params, dict) else f"a {type(params).__name__}"
+        raise TreeError(
+            f"[{layer.name}] expected parameters with keys {sorted(names)}, got {kind}. Pass what init returned."
+        )
+    return [params[n] for n in names]
+
+
+def check_features(layer: Layer, x: Any, axis: int, expected: int) -> None:
+    """Raises ShapeError unless ``x`` has as many features as the parameters were made for."""
+    if x.shape[axis] != expected:
+        raise ShapeError(
+            f"[{layer.name}] expected {expected} features along axis {axis}, as init was given, got {typed(x)}."
+        )
+
+
+def _keys(key: Any, count: int) -> Sequence[Any]:
+    if key is None or count == 0:
+        return [None] * count
+    keys = random.split(key, count)
+    return [keys[i] for i in range(count)]
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Sequential(Layer):
+    """Layers one after the other; parameters and states are tuples, one entry per layer.
+
+    Example:
+        >>> from anejax import nn, random, ShapeDtypeStruct
+        >>> mlp = nn.Sequential(nn.Linear(16), nn.ReLU(), nn.Linear(2))
+        >>> params, state = mlp.init(random.key(0), ShapeDtypeStruct((1, 8), "float32"))
+        >>> params[0]["w"].shape, params[2]["w"].shape
+        ((8, 16), (16, 2))
+    """
+
+    layers: tuple[Layer, ...]
+
+    def __init__(self, *layers: Layer) -> None:
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(
+                    f"[Sequential] expected layers, got {type(layer).__name__} at position {i}. Wrap functions in"
+                    " nn.Lambda."
+                )
+        object.__setattr__(self, "layers", tuple(layers))
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, self.layers))})"
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        params, states = [], []
+        for layer, layer_key in zip(self.layers, _keys(key, len(self.layers))):
+            p, s = layer.init(layer_key, x)
+            x = layer.out_shape(p, s, x)
+            params.append(p)
+            states.append(s)
+        return tuple(params), tuple(states)
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        count = len(self.layers)
+        for what, value in (("parameters", params), ("state", state)):
+            if not isinstance(value, (tuple, list)) or len(value) != count:
+                got = f"{len(value)} of them" if isinstance(value, (tuple, list)) else f"a {type(value).__name__}"
+                raise TreeError(f"[Sequential] expected {what} of {count} layers, got {got}. Pass what init returned.")
+        states = []
+        for layer, p, s, layer_key in zip(self.layers, params, state, _keys(key, count)):
+            x, s = layer.apply(p, s, x, key=layer_key, train=train)
+            states.append(s)
+        return x, tuple(states)
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """main(x) + shortcut(x); without a shortcut, main(x) + x."""
+
+    main: Layer
+    shortcut: Layer | None = None
+
+    @property
+    def _parts(self) -> dict[str, Layer]:
+        return {"main": self.main} | ({"shortcut": self.shortcut} if self.shortcut else {})
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        parts = self._parts
+        made = {n: parts[n].init(k, x) for n, k in zip(parts, _keys(key, len(parts)))}
+        return {n: p for n, (p, _) in made.items()}, {n: s for n, (_, s) in made.items()}
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        parts = self._parts
+        ps, ss = take(self, params, *parts), take(self, state, *parts)
+        outs = [
+            layer.apply(p, s, x, key=k, train=train)
+            for layer, p, s, k in zip(parts.values(), ps, ss, _keys(key, len(parts)))
+        ]
+        ys = [y for y, _ in outs] + ([x] if self.shortcut is None else [])
+        if ys[0].shape != ys[1].shape:
+            raise ShapeError(
+                f"[Residual] expected main and shortcut of one shape, got {typed(ys[0])} and {typed(ys[1])}. Give a"
+                " shortcut that maps the input to the shape of main's output."
+            )
+        return ys[0] + ys[1], dict(zip(parts, (s for _, s in outs)))
+
+
+@dataclass(frozen=True)
+class Lambda(Layer):
+    """A function of the input as a layer without parameters."""
+
+    function: Callable[[Any], Any]
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        return self.function(x), state
+
+
+def count_parameters(params: Any) -> int:
+    """How many numbers a tree of parameters holds."""
+    return sum(int(leaf.size) for leaf in tree.leaves(params))

@@ -1,0 +1,140 @@
+"""Normalisation. Statistics of 16-bit inputs are taken in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anejax.numpy as jnp
+from anejax import dtypes, lax
+from anejax.errors import ShapeError
+from anejax.nn.layer import Layer, check_features, check_rank, spec, take, typed
+from anejax.nn.linear import weight_dtype
+
+
+def _moments(x: Any, axes: Sequence[int]) -> tuple[Any, Any]:
+    """Mean and variance along ``axes``, which are kept."""
+    mean = jnp.mean(x, axis=tuple(axes), keepdims=True)
+    return mean, jnp.mean(jnp.square(x - mean), axis=tuple(axes), keepdims=True)
+
+
+def _wide(x: Any) -> Any:
+    return x.astype(dtypes.float32) if x.dtype in (dtypes.float16, dtypes.bfloat16) else x
+
+
+def _affine_init(count: int, dtype: Any, scale: bool, bias: bool) -> dict[str, Any]:
+    made = {"scale": jnp.ones((count,), dtype)} if scale else {}
+    return made | ({"bias": jnp.zeros((count,), dtype)} if bias else {})
+
+
+def _affine(layer: Layer, y: Any, params: Any, scale: bool, bias: bool, shape: tuple[int, ...]) -> Any:
+    names = ["scale"] * scale + ["bias"] * bias
+    for name, value in zip(names, take(layer, params, *names) if names else []):
+        value = value.reshape(shape)
+        y = y * value if name == "scale" else y + value
+    return y
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Normalises each channel (axis 1; the last of [N, C]) over the batch, and keeps running statistics as state.
+
+    In training the statistics are the batch's, and ``running = momentum * running + (1 - momentum) * batch``;
+    otherwise they are the running ones.
+    """
+
+    momentum: float = 0.9
+    eps: float = 1e-5
+    scale: bool = True
+    bias: bool = True
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        self._check(x)
+        channels, dtype = x.shape[1], weight_dtype(x)
+        state = {"mean": jnp.zeros((channels,), jnp.float32), "var": jnp.ones((channels,), jnp.float32)}
+        return _affine_init(channels, dtype, self.scale, self.bias), state
+
+    def _check(self, x: Any) -> None:
+        if len(spec(self, x).shape) < 2:
+            raise ShapeError(f"[BatchNorm] expected an input [N, C, ...], got {typed(x)}.")
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        self._check(x)
+        mean, var = take(self, state, "mean", "var")
+        check_features(self, x, 1, mean.shape[0])
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        wide = _wide(x)
+        if train:
+            batch_mean, batch_var = _moments(wide, [i for i in range(x.ndim) if i != 1])
+            state = {"mean": self._blend(mean, batch_mean), "var": self._blend(var, batch_var)}
+        else:
+            batch_mean, batch_var = mean.reshape(shape), var.reshape(shape)
+        y = (wide - batch_mean) * lax.rsqrt(batch_var + self.eps)
+        return _affine(self, y, params, self.scale, self.bias, shape).astype(x.dtype), state
+
+    def _blend(self, running: Any, batch: Any) -> Any:
+        batch = lax.stop_gradient(batch).reshape(running.shape).astype(running.dtype)
+        return self.momentum * running + (1 - self.momentum) * batch
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Normalises each example over the last axis."""
+
+    eps: float = 1e-5
+    scale: bool = True
+    bias: bool = True
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        if not spec(self, x).shape:
+            raise ShapeError(f"[LayerNorm] expected an input of at least one axis, got {typed(x)}.")
+        return _affine_init(x.shape[-1], weight_dtype(x), self.scale, self.bias), ()
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        wide = _wide(x)
+        mean, var = _moments(wide, [-1])
+        y = (wide - mean) * lax.rsqrt(var + self.eps)
+        return _affine(self, y, params, self.scale, self.bias, (-1,)).astype(x.dtype), state
+
+
+@dataclass(frozen=True)
+class RMSNorm(Layer):
+    """Divides each example by the root of its mean square over the last axis."""
+
+    eps: float = 1e-6
+    scale: bool = True
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        if not spec(self, x).shape:
+            raise ShapeError(f"[RMSNorm] expected an input of at least one axis, got {typed(x)}.")
+        return _affine_init(x.shape[-1], weight_dtype(x), self.scale, False), ()
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        wide = _wide(x)
+        y = wide * lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + self.eps)
+        return _affine(self, y, params, self.scale, False, (-1,)).astype(x.dtype), state
+
+
+@dataclass(frozen=True)
+class GroupNorm(Layer):
+    """Normalises each example over groups of channels (axis 1) of images [N, C, H, W]."""
+
+    groups: int
+    eps: float = 1e-5
+    scale: bool = True
+    bias: bool = True
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        check_rank(self, x, 4, "images [N, C, H, W]")
+        if x.shape[1] % self.groups:
+            raise ShapeError(f"[GroupNorm] expected groups={self.groups} to divide the channels of {typed(x)}.")
+        return _affine_init(x.shape[1], weight_dtype(x), self.scale, self.bias), ()
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        check_rank(self, x, 4, "images [N, C, H, W]")
+        n, c, h, w = x.shape
+        wide = _wide(x).reshape(n, self.groups, (c // self.groups) * h * w)
+        mean, var = _moments(wide, [-1])
+        y = ((wide - mean) * lax.rsqrt(var + self.eps)).reshape(x.shape)
+        return _affine(self, y, params, self.scale, self.bias, (1, -1, 1, 1)).astype(x.dtype), state

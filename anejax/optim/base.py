@@ -1,0 +1,157 @@
+"""What an optimizer is: a pair of pure functions, ``init(params) -> state`` and ``update(grads, state, params)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import anejax.numpy as jnp
+from anejax import dtypes, tree
+from anejax.errors import TreeError
+
+Schedule = Callable[[Any], Any]
+ScalarOrSchedule = Any  # a number, or a function of the step
+
+
+class GradientTransformation(NamedTuple):
+    """``init(params) -> state`` and ``update(updates, state, params=None) -> (updates, state)``."""
+
+    init: Callable[[Any], Any]
+    update: Callable[..., tuple[Any, Any]]
+
+
+class EmptyState(NamedTuple):
+    """The state of a transformation that keeps none."""
+
+
+def no_state(params: Any) -> EmptyState:
+    """``init`` of a transformation without state."""
+    return EmptyState()
+
+
+def is_none(x: Any) -> bool:
+    """For ``is_leaf``: parameters that are None stay None."""
+    return x is None
+
+
+def map_leaves(f: Callable[..., Any], updates: Any, *rest: Any) -> Any:
+    """``f`` over the leaves of trees like ``updates``; None stays None."""
+    return tree.map(lambda u, *xs: None if u is None else f(u, *xs), updates, *rest, is_leaf=is_none)
+
+
+def need_params(op: str, params: Any) -> None:
+    """Raises TreeError when ``update`` was called without the parameters that it needs."""
+    if params is None:
+        raise TreeError(f"[{op}] expected the parameters, got None. Call update(grads, state, params).")
+
+
+def zeros_like(params: Any, dtype: Any = None) -> Any:
+    """Zeros in the shapes of ``params``."""
+    return tree.map(lambda p: jnp.zeros_like(p, dtype=dtype), params)
+
+
+def cast(values: Any, dtype: Any) -> Any:
+    """``values`` in ``dtype``, or as they are when it is None."""
+    return values if dtype is None else tree.map(lambda v: v.astype(dtype), values)
+
+
+def zero_count() -> Any:
+    """The step before the first: 0 in int32."""
+    return jnp.zeros((), jnp.int32)
+
+
+def safe_increment(count: Any) -> Any:
+    """count + 1, but the largest integer stays as it is."""
+    dtype = jnp.asarray(count).dtype
+    if not (dtypes.is_int(dtype) or dtypes.is_float(dtype)):
+        raise TypeError(f"[safe_increment] expected an integer or a float, got {dtype}.")
+    info = dtypes.iinfo(dtype) if dtypes.is_int(dtype) else dtypes.finfo(dtype)
+    largest = np.asarray(info.max, dtype)
+    return jnp.where(count < largest, count + np.asarray(1, dtype), largest)
+
+
+def identity() -> GradientTransformation:
+    """Leaves updates as they are."""
+    return GradientTransformation(no_state, lambda updates, state, params=None: (updates, state))
+
+
+def set_to_zero() -> GradientTransformation:
+    """Replaces updates by zeros."""
+    return GradientTransformation(no_state, lambda updates, state, params=None: (zeros_like(updates), state))
+
+
+def stateless(f: Callable[[Any, Any], Any]) -> GradientTransformation:
+    """A transformation from a function of (updates, params)."""
+    return GradientTransformation(no_state, lambda updates, state, params=None: (f(updates, params), state))
+
+
+def chain(*transformations: GradientTransformation) -> GradientTransformation:
+    """The transformations one after the other; the state is a tuple of theirs.
+
+    Example:
+        >>> from anejax import optim
+        >>> opt = optim.chain(optim.clip_by_global_norm(1.0), optim.adam(1e-3))
+    """
+
+    def init(params: Any) -> Any:
+        return tuple(t.init(params) for t in transformations)
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        if not isinstance(state, (tuple, list)) or len(state) != len(transformations):
+            raise TreeError(
+                f"[chain] expected the state of {len(transformations)} transformations, as init returns it."
+            )
+        states = []
+        for transformation, s in zip(transformations, state):
+            updates, s = transformation.update(updates, s, params)
+            states.append(s)
+        return updates, tuple(states)
+
+    return GradientTransformation(init, update)
+
+
+def apply_updates(params: Any, updates: Any) -> Any:
+    """params + updates, each in the dtype of its parameter."""
+    return map_leaves(lambda p, u: jnp.asarray(p + u).astype(jnp.asarray(p).dtype), params, updates)
+
+
+def global_norm(updates: Any) -> Any:
+    """The root of the sum of squares of all leaves."""
+    total: Any = 0
+    for leaf in tree.leaves(updates):
+        total = total + jnp.sum(jnp.square(leaf))
+    return jnp.sqrt(total)
+
+
+class MaskedNode(NamedTuple):
+    """Stands in a tree where a mask is False."""
+
+
+class MaskedState(NamedTuple):
+    """The state of a masked transformation."""
+
+    inner_state: Any
+
+
+def masked(inner: GradientTransformation, mask: Any) -> GradientTransformation:
+    """``inner`` where ``mask`` (a prefix tree of bools, or a function of the parameters that gives one) is True."""
+
+    def hidden(values: Any, chosen: Any) -> Any:
+        return tree.map(lambda m, v: v if m else MaskedNode(), chosen, values)
+
+    def mask_of(values: Any) -> Any:
+        return mask(values) if callable(mask) else mask
+
+    def init(params: Any) -> Any:
+        return MaskedState(inner.init(hidden(params, mask_of(params))))
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        chosen = mask_of(updates)
+        seen = None if params is None else hidden(params, chosen)
+        changed, inner_state = inner.update(hidden(updates, chosen), state.inner_state, seen)
+        merged = tree.map(lambda m, new, old: new if m else old, chosen, changed, updates)
+        return merged, MaskedState(inner_state)
+
+    return GradientTransformation(init, update)

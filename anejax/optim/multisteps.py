@@ -1,0 +1,78 @@
+"""Gradient accumulation: one step of an optimizer for every k small batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import anejax.numpy as jnp
+from anejax import dtypes
+from anejax.optim.base import GradientTransformation, cast, map_leaves, safe_increment, zero_count, zeros_like
+
+
+class MultiStepsState(NamedTuple):
+    """Small steps since the last update, updates so far, the optimizer's state, and the gradients collected."""
+
+    mini_step: Any
+    gradient_step: Any
+    inner_opt_state: Any
+    acc_grads: Any
+    skip_state: Any = ()
+
+
+class MultiSteps:
+    """Collects the gradients of ``every_k_schedule`` calls (an int, or a function of the updates so far) into one.
+
+    The other calls return updates of zero. ``use_grad_mean`` takes their mean, otherwise their sum.
+    """
+
+    def __init__(
+        self,
+        opt: GradientTransformation,
+        every_k_schedule: int | Callable[[Any], Any],
+        use_grad_mean: bool = True,
+        accumulator_dtype: Any = dtypes.float32,
+    ) -> None:
+        if isinstance(every_k_schedule, int) and every_k_schedule < 1:
+            raise ValueError(f"[MultiSteps] expected at least 1 step, got {every_k_schedule}.")
+        self.inner_opt = opt
+        self._every_k = (lambda step: every_k_schedule) if isinstance(every_k_schedule, int) else every_k_schedule
+        self._mean = use_grad_mean
+        self._dtype = dtypes.canonical(accumulator_dtype)
+
+    def init(self, params: Any) -> MultiStepsState:
+        """The state before the first gradients."""
+        return MultiStepsState(zero_count(), zero_count(), self.inner_opt.init(params), zeros_like(params, self._dtype))
+
+    def _collected(self, grads: Any, state: MultiStepsState) -> Any:
+        if self._mean:
+            return map_leaves(lambda g, a: a + (g - a) / (state.mini_step + 1), grads, state.acc_grads)
+        return map_leaves(lambda g, a: g + a, grads, state.acc_grads)
+
+    def update(self, updates: Any, state: MultiStepsState, params: Any = None) -> tuple[Any, MultiStepsState]:
+        """(updates, state): those of the optimizer at every k-th call, zeros at the others."""
+        k = self._every_k(state.gradient_step)
+        collected = self._collected(updates, state)
+        seen = map_leaves(lambda a, u: a.astype(u.dtype), collected, updates)
+        steps, inner = self.inner_opt.update(seen, state.inner_opt_state, params)
+        emit = state.mini_step == k - 1
+
+        def chosen(new: Any, old: Any) -> Any:
+            return jnp.where(emit, new, old).astype(old.dtype)
+
+        new_state = MultiStepsState(
+            mini_step=safe_increment(state.mini_step) % k,
+            gradient_step=chosen(safe_increment(state.gradient_step), state.gradient_step),
+            inner_opt_state=map_leaves(chosen, inner, state.inner_opt_state),
+            acc_grads=cast(map_leaves(lambda a: jnp.where(emit, jnp.zeros_like(a), a), collected), self._dtype),
+            skip_state=state.skip_state,
+        )
+        return map_leaves(lambda s: jnp.where(emit, s, jnp.zeros_like(s)), steps), new_state
+
+    def has_updated(self, state: MultiStepsState) -> Any:
+        """Whether the last call was one that updated."""
+        return (state.mini_step == 0) & (state.gradient_step > 0)
+
+    def gradient_transformation(self) -> GradientTransformation:
+        """The same as a pair of functions."""
+        return GradientTransformation(self.init, self.update)
