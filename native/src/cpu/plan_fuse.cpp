@@ -1,27 +1,259 @@
+// Fusion: elementwise nodes and reductions that can share one pass over memory become clusters. A cluster grows from
+// its producers down; joining is refused where it would make a cycle or where an operand inside would have to be read
+// anywhere but at the element being computed.
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <queue>
+#include <set>
+
 #include "cpu/plan.h"
 
 namespace anesdk::cpu {
-
 namespace {
-bool long_row(const Node& node) { return node.inner == 1 && node.outer > 1; }
+
+constexpr size_t kMaxMembers = 96;
+constexpr size_t kMaxStreams = 40;       // tensors that one pass reads or writes
+constexpr int64_t kMaxSingleRow = 4096;  // a whole tensor reduced and used again inside one cluster
+constexpr int64_t kWorthSharing = 4096;  // elements of an input that two clusters would each read
+
+bool fusible(const Node& node) { return node.kind == NodeKind::MAP || node.kind == NodeKind::REDUCE; }
+
+// What a set of nodes would be as a cluster, if it can be one.
+class Shaper {
+ public:
+  explicit Shaper(const Graph& graph) : graph_(graph) {}
+
+  bool shape(const std::vector<int32_t>& nodes, Cluster* out) const {
+    if (nodes.size() > kMaxMembers) return false;
+    *out = {};
+    for (int32_t id : nodes) out->elements = std::max(out->elements, points(graph_.nodes[id]));
+    if (!choose_length(nodes, out)) return false;
+    std::map<TensorId, Member> made;
+    std::set<TensorId> streams;
+    for (int32_t id : nodes) {
+      const Node& node = graph_.nodes[id];
+      Member member{id, Level::FULL};
+      if (!place(node, *out, &member)) return false;
+      for (const View& view : node.inputs) {
+        const auto maker = made.find(view.base);
+        if (maker == made.end()) {
+          streams.insert(view.base);
+        } else if (!reads_own_element(view, maker->second, member, *out)) {
+          return false;
+        }
+      }
+      made[node.outputs[0]] = member;
+      out->members.push_back(member);
+    }
+    return streams.size() <= kMaxStreams;
+  }
+
+ private:
+  const Graph& graph_;
+
+  // The size of the loop that a node wants.
+  int64_t points(const Node& node) const {
+    return node.kind == NodeKind::REDUCE ? node.inputs[0].elements() : graph_.tensors[node.outputs[0]].elements;
+  }
+
+  bool choose_length(const std::vector<int32_t>& nodes, Cluster* out) const {
+    bool whole = false;
+    for (int32_t id : nodes) {
+      const Node& node = graph_.nodes[id];
+      if (node.kind != NodeKind::REDUCE) continue;
+      if (node.length == 0) return false;
+      if (node.inner != 1 || points(node) != out->elements) continue;
+      if (node.outer == 1) {
+        whole = true;
+        continue;
+      }
+      if (node.length > kMaxRow || (out->rows_fixed && out->length != node.length)) return false;
+      out->length = node.length;
+      out->rows_fixed = true;
+    }
+    if (whole && !out->rows_fixed && nodes.size() > 1 && out->elements > 1 && out->elements <= kMaxSingleRow) {
+      out->length = out->elements;
+      out->rows_fixed = true;
+    }
+    return out->length == 1 || out->elements > 0;
+  }
+
+  bool place(const Node& node, const Cluster& cluster, Member* member) const {
+    const int64_t n = points(node);
+    const bool row = n != cluster.elements;
+    if (row && (!cluster.rows_fixed || n != cluster.rows())) return false;
+    member->level = row ? Level::ROW : Level::FULL;
+    if (node.kind == NodeKind::MAP) return true;
+    member->row_reduce = !row && cluster.rows_fixed && node.inner == 1 && node.length == cluster.length;
+    member->sink = !member->row_reduce;
+    return member->row_reduce || node.outer == 1;
+  }
+
+  bool reads_own_element(const View& view, const Member& maker, const Member& reader, const Cluster& cluster) const {
+    if (maker.sink || view.offset != 0 || view.dtype != graph_.tensors[view.base].dtype) return false;
+    if (maker.result() == reader.level) {
+      const int64_t n = reader.level == Level::FULL ? cluster.elements : cluster.rows();
+      return view.dense() && view.elements() == n;
+    }
+    if (maker.result() == Level::FULL) return false;  // a row would read a point
+    if (view.elements() != cluster.elements || !repeats_along_row(view, cluster.length)) return false;
+    const std::vector<Extent> extents = collapse(view);
+    if (extents.back().size != cluster.length) return cluster.rows() == 1;
+    return extents.size() == 1 || (extents.size() == 2 && extents[0].stride == 1);
+  }
+};
+
+class Fuser {
+ public:
+  explicit Fuser(const Graph& graph) : graph_(graph), shaper_(graph) {}
+
+  std::vector<Unit> run() {
+    const auto count = static_cast<int32_t>(graph_.nodes.size());
+    maker_.assign(graph_.tensors.size(), -1);
+    unit_of_.resize(count);
+    groups_.resize(count);
+    for (int32_t n = 0; n < count; ++n) {
+      unit_of_[n] = n;
+      groups_[n].nodes = {n};
+      add_dependences(n);
+      for (TensorId t : graph_.nodes[n].outputs) maker_[t] = n;
+      if (fusible(graph_.nodes[n])) join_producers(n);
+    }
+    share_inputs();
+    return ordered();
+  }
+
+ private:
+  struct Group {
+    std::vector<int32_t> nodes;  // ascending; empty when merged away
+    std::set<int32_t> needs;     // groups, by the representative they had: resolve with unit_of_
+  };
+
+  const Graph& graph_;
+  Shaper shaper_;
+  std::vector<int32_t> maker_;    // by tensor: node, or -1
+  std::vector<int32_t> unit_of_;  // by node: group
+  std::vector<Group> groups_;
+
+  void add_dependences(int32_t n) {
+    for (const View& v : graph_.nodes[n].inputs) {
+      if (maker_[v.base] >= 0) groups_[n].needs.insert(maker_[v.base]);
+    }
+  }
+
+  // Whether a group outside `set` lies on a path from one of its members to another.
+  bool makes_cycle(const std::vector<int32_t>& set) const {
+    const auto inside = [&](int32_t g) { return std::find(set.begin(), set.end(), g) != set.end(); };
+    int32_t first = INT32_MAX;
+    for (int32_t g : set) first = std::min(first, groups_[g].nodes.front());
+    std::vector<int32_t> stack;
+    std::set<int32_t> seen;
+    const auto push = [&](int32_t from) {
+      for (int32_t node : groups_[from].needs) {
+        const int32_t g = unit_of_[node];
+        if (!inside(g) && groups_[g].nodes.back() > first && seen.insert(g).second) stack.push_back(g);
+      }
+    };
+    for (int32_t g : set) push(g);
+    while (!stack.empty()) {
+      const int32_t g = stack.back();
+      stack.pop_back();
+      for (int32_t node : groups_[g].needs) {
+        if (inside(unit_of_[node])) return true;
+      }
+      push(g);
+    }
+    return false;
+  }
+
+  bool try_merge(int32_t a, int32_t b) {
+    if (a == b) return true;
+    std::vector<int32_t> nodes;
+    std::merge(groups_[a].nodes.begin(), groups_[a].nodes.end(), groups_[b].nodes.begin(), groups_[b].nodes.end(),
+               std::back_inserter(nodes));
+    Cluster shape;
+    if (!shaper_.shape(nodes, &shape) || makes_cycle({a, b})) return false;
+    const int32_t keep = std::min(a, b), gone = std::max(a, b);
+    for (int32_t n : groups_[gone].nodes) unit_of_[n] = keep;
+    groups_[keep].nodes = std::move(nodes);
+    groups_[keep].needs.merge(groups_[gone].needs);
+    groups_[gone] = {};
+    return true;
+  }
+
+  void join_producers(int32_t n) {
+    std::vector<int32_t> producers;
+    for (const View& v : graph_.nodes[n].inputs) {
+      const int32_t maker = maker_[v.base];
+      if (maker >= 0 && fusible(graph_.nodes[maker])) producers.push_back(maker);
+    }
+    std::sort(producers.rbegin(), producers.rend());  // the latest first: it is the likeliest to come after the others
+    for (int32_t p : producers) try_merge(unit_of_[n], unit_of_[p]);
+  }
+
+  // Clusters that read the same large tensor read it once when nothing keeps them apart.
+  void share_inputs() {
+    std::map<TensorId, std::vector<int32_t>> readers;
+    for (int32_t n = 0; n < static_cast<int32_t>(graph_.nodes.size()); ++n) {
+      if (!fusible(graph_.nodes[n])) continue;
+      for (const View& v : graph_.nodes[n].inputs) {
+        if (graph_.tensors[v.base].elements >= kWorthSharing && v.elements() == graph_.tensors[v.base].elements) {
+          readers[v.base].push_back(n);
+        }
+      }
+    }
+    for (const auto& [tensor, nodes] : readers) {
+      for (size_t i = 1; i < nodes.size(); ++i) {
+        for (size_t j = 0; j < i; ++j) {
+          const int32_t a = unit_of_[nodes[j]], b = unit_of_[nodes[i]];
+          if (a != b && try_merge(a, b)) break;
+        }
+      }
+    }
+  }
+
+  // Kahn's order, the group with the earliest node first.
+  std::vector<Unit> ordered() const {
+    const size_t count = groups_.size();
+    std::vector<int> waiting(count, 0);
+    std::vector<std::set<int32_t>> users(count);
+    std::priority_queue<int32_t, std::vector<int32_t>, std::greater<>> ready;
+    for (size_t g = 0; g < count; ++g) {
+      if (groups_[g].nodes.empty()) continue;
+      std::set<int32_t> needs;
+      for (int32_t node : groups_[g].needs) {
+        if (unit_of_[node] != static_cast<int32_t>(g)) needs.insert(unit_of_[node]);
+      }
+      waiting[g] = static_cast<int>(needs.size());
+      for (int32_t need : needs) users[need].insert(static_cast<int32_t>(g));
+      if (needs.empty()) ready.push(static_cast<int32_t>(g));
+    }
+    std::vector<Unit> units;
+    while (!ready.empty()) {
+      const int32_t g = ready.top();
+      ready.pop();
+      units.push_back(unit(groups_[g].nodes));
+      for (int32_t user : users[g]) {
+        if (--waiting[user] == 0) ready.push(user);
+      }
+    }
+    return units;
+  }
+
+  Unit unit(const std::vector<int32_t>& nodes) const {
+    Unit out;
+    out.node = nodes.front();
+    const Node& first = graph_.nodes[nodes.front()];
+    // A lone row reduction is better served by the reduction step.
+    const bool alone = nodes.size() == 1 && first.kind == NodeKind::REDUCE && first.outer != 1;
+    if (!fusible(first) || alone || !shaper_.shape(nodes, &out.cluster)) out.cluster = {};
+    return out;
+  }
+};
+
 }  // namespace
 
-std::vector<Unit> make_units(const Graph& graph) {
-  std::vector<Unit> units;
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Node& node = graph.nodes[i];
-    Unit unit;
-    unit.node = static_cast<int32_t>(i);
-    if (node.kind == NodeKind::MAP) {
-      unit.cluster.elements = graph.tensors[node.outputs[0]].elements;
-      unit.cluster.members.push_back({unit.node, Level::FULL});
-    } else if (node.kind == NodeKind::REDUCE && node.outer == 1 && node.length > 0 && !long_row(node)) {
-      unit.cluster.elements = node.inputs[0].elements();
-      unit.cluster.members.push_back({unit.node, Level::FULL, true, false});
-    }
-    units.push_back(std::move(unit));
-  }
-  return units;
-}
+std::vector<Unit> make_units(const Graph& graph) { return Fuser(graph).run(); }
 
 }  // namespace anesdk::cpu
