@@ -456,6 +456,10 @@ def _pad_batch(size: int, args: Any, dims: Any, *, padding_config: PadConfig) ->
 
 def _pad_mil(ctx: Any, x: Any, value: Any, *, padding_config: PadConfig) -> Any:
     lows, highs, interiors = ([c[i] for c in padding_config] for i in range(3))
+    grows = padding_config and min(lows + highs) >= 0 and max(interiors) == 0
+    if grows and value.const is not None and ctx.takes("pad", {"x": x}):
+        pad = [v for pair in zip(lows, highs) for v in pair]
+        return ctx.emit("pad", x=x, pad=pad, mode="constant", constant_val=value)
     return ctx.emit_aj(x=x, padding_value=value, low=lows, high=highs, interior=interiors)
 
 

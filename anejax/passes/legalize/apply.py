@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from anejax import dtypes
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
@@ -13,6 +15,7 @@ from anejax.core.graph import Graph
 from anejax.core.primitive import Primitive, Refused
 from anejax.core.trace import aval_of
 from anejax.errors import RefusedError
+from anejax.ops.shape import reshape
 from anejax.passes.legalize import elementwise as elementwise
 from anejax.passes.legalize import linear as linear
 from anejax.passes.legalize import movement as movement
@@ -57,8 +60,6 @@ def _narrow(x: Any) -> Any:
 
 def _saturated(value: Any) -> Any:
     """Constants as finite float16: infinities in literals are unproven on the engine (e5rt 5)."""
-    import numpy as np
-
     limit = float(np.finfo(ENGINE_FLOAT).max)
     return np.clip(np.asarray(value, np.float32), -limit, limit).astype(ENGINE_FLOAT)
 
@@ -73,19 +74,30 @@ def legalize(graph: Graph, target: str) -> Graph:
 
     Raises RefusedError naming the primitive and the reason when something has no form there.
     """
-    if target != "ane" and not any((e.primitive.name, target) in RULES for e in graph.eqns):
+    if target == "cpu" and not any((e.primitive.name, target) in RULES for e in graph.eqns):
         return graph
     trace = LegalizeTrace(target)
-    avals = [_port(a, target) for a in graph.in_avals]
     with tracing(trace):
-        outs = eval_graph(graph, [trace.new_input(a) for a in avals])
+        args = [_enter(trace.new_input(_port(a, target)), a) for a in graph.in_avals]
+        outs = [_leave(o, target) for o in eval_graph(graph, args)]
     new, consts = trace.finish(outs)
     assert not consts, "legalization rules make constants by equations"
     return new
 
 
 def _port(aval: Aval, target: str) -> Aval:
-    return aval.update(dtype=ENGINE_FLOAT) if target == "ane" and aval.dtype == dtypes.float32 else aval
+    """What an input is at the border: float16 for the engine, and rank 1 or more, since neither target has scalars."""
+    if target == "ane" and aval.dtype == dtypes.float32:
+        aval = aval.update(dtype=ENGINE_FLOAT)
+    return aval.update(shape=(1,)) if target != "cpu" and aval.shape == () else aval
+
+
+def _enter(x: Any, aval: Aval) -> Any:
+    return reshape(x, aval.shape)
+
+
+def _leave(x: Any, target: str) -> Any:
+    return reshape(x, (1,)) if target != "cpu" and aval_of(x).shape == () else x
 
 
 def why_not(name: str, target: str) -> str | None:

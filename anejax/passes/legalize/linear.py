@@ -73,31 +73,49 @@ def _standard(lhs: Any, rhs: Any, p: dict[str, Any], conv: Any) -> Any:
 
 @rule("conv_general_dilated", targets=("ane",))
 def _conv_as_matmul(lhs: Any, rhs: Any, **p: Any) -> Any:
-    """Shifted taps side by side, times the kernel as a matrix: the engine takes convolutions with weights at run time
-    at batch 1 only, and not reliably (research: ane-facts 6.4)."""
-    return _standard(lhs, rhs, p, _taps_times_kernel)
+    """Slices side by side, times the kernel as a matrix: the engine takes convolutions with weights at run time at
+    batch 1 only, and not reliably (research: ane-facts 6.4)."""
+    return _standard(lhs, rhs, p, _by_matmul)
 
 
-def _taps_times_kernel(x: Any, w: Any, strides: Any, pads: Any, groups: int) -> Any:
+def _by_matmul(x: Any, w: Any, strides: Any, pads: Any, groups: int) -> Any:
     out_features, in_features, *kernel = aval_of(w).shape
     x = S.pad(x, np.zeros((), aval_of(x).dtype), [(0, 0, 0), (0, 0, 0), *((lo, hi, 0) for lo, hi in pads)])
     n, _, *sizes = aval_of(x).shape
     counts = [(s - k) // t + 1 for s, k, t in zip(sizes, kernel, strides)]
-    area = math.prod(counts)
-    outs = []
-    for g in range(groups):
-        xg = S.slice_in_dim(x, g * in_features, (g + 1) * in_features, axis=1)
-        wg = S.slice_in_dim(w, g * (out_features // groups), (g + 1) * (out_features // groups), axis=0)
-        taps = []
-        for place in itertools.product(*map(range, kernel)):
-            limits = [a + (c - 1) * t + 1 for a, c, t in zip(place, counts, strides)]
-            tap = S.slice_(xg, (0, 0, *place), (n, in_features, *limits), (1, 1, *strides))
-            taps.append(S.reshape(tap, (n, in_features, area)))
-        columns = S.concatenate(taps, 1)  # [n, taps * in, area]
-        order = (0, *range(2, len(kernel) + 2), 1)
-        matrix = S.reshape(S.transpose(wg, order), (1, out_features // groups, math.prod(kernel) * in_features))
-        matrix = S.broadcast_in_dim(
-            S.reshape(matrix, aval_of(matrix).shape[1:]), (n, *aval_of(matrix).shape[1:]), (1, 2)
-        )
-        outs.append(dot_general(matrix, columns, (((2,), (1,)), ((0,), (0,)))))
+    # as many slices as the kernel has taps, or as the result has places: gradients of weights have big kernels
+    product = _by_taps if math.prod(kernel) <= math.prod(counts) else _by_places
+    per_group = out_features // groups
+    outs = [
+        product(S.slice_in_dim(x, g * in_features, (g + 1) * in_features, axis=1),
+                S.slice_in_dim(w, g * per_group, (g + 1) * per_group, axis=0), strides, counts)
+        for g in range(groups)
+    ]  # fmt: skip
     return S.reshape(S.concatenate(outs, 1), (n, out_features, *counts))
+
+
+def _by_taps(x: Any, w: Any, strides: Any, counts: Any) -> Any:
+    """[1, out, taps * in] @ [n, taps * in, places]"""
+    (n, features, *_), (out_features, _, *kernel) = aval_of(x).shape, aval_of(w).shape
+    taps = []
+    for place in itertools.product(*map(range, kernel)):
+        limits = [a + (c - 1) * t + 1 for a, c, t in zip(place, counts, strides)]
+        tap = S.slice_(x, (0, 0, *place), (n, features, *limits), (1, 1, *strides))
+        taps.append(S.reshape(tap, (n, features, math.prod(counts))))
+    columns = S.concatenate(taps, 1)
+    matrix = S.reshape(S.transpose(w, (0, *range(2, len(kernel) + 2), 1)), (out_features, aval_of(columns).shape[1]))
+    matrix = S.broadcast_in_dim(matrix, (n, *aval_of(matrix).shape), (1, 2))
+    return dot_general(matrix, columns, (((2,), (1,)), ((0,), (0,))))
+
+
+def _by_places(x: Any, w: Any, strides: Any, counts: Any) -> Any:
+    """[n, in * kernel] @ [in * kernel, out] for each place"""
+    (n, features, *_), (out_features, _, *kernel) = aval_of(x).shape, aval_of(w).shape
+    matrix = S.reshape(w, (out_features, features * math.prod(kernel)))
+    outs = []
+    for place in itertools.product(*map(range, counts)):
+        starts = [p * t for p, t in zip(place, strides)]
+        window = S.slice_(x, (0, 0, *starts), (n, features, *(a + k for a, k in zip(starts, kernel))))
+        product = dot_general(S.reshape(window, (n, aval_of(matrix).shape[1])), matrix, (((1,), (1,)), ((), ())))
+        outs.append(S.reshape(product, (n, out_features, 1)))
+    return S.concatenate(outs, 2)
