@@ -1,6 +1,11 @@
 // Fuzzing that needs no fuzzer: seeded mutations of legal programs, the same on every machine.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
@@ -15,7 +20,33 @@ namespace {
 using namespace anesdk::test;
 using Random = std::mt19937_64;
 
-constexpr double kSeconds = 1.0;
+// Seconds for each loop: ANESDK_FUZZ_SECONDS, or one.
+double seconds() {
+  const char* text = std::getenv("ANESDK_FUZZ_SECONDS");
+  return text ? std::atof(text) : 1.0;
+}
+
+// The first seed: ANESDK_FUZZ_SEED, to see one case again.
+uint64_t first_seed() {
+  const char* text = std::getenv("ANESDK_FUZZ_SEED");
+  return text ? std::strtoull(text, nullptr, 10) : 0;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kDeaths[] = {SIGABRT};  // the sanitizer tells more of the others
+#else
+constexpr int kDeaths[] = {SIGABRT, SIGSEGV, SIGFPE, SIGILL};
+#endif
+
+uint64_t current_seed = 0;
+
+void tell_seed(int signal) {
+  char text[64];
+  const int length = std::snprintf(text, sizeof text, "ANESDK_FUZZ_SEED=%llu\n", 0ULL + current_seed);
+  [[maybe_unused]] const auto written = write(2, text, static_cast<size_t>(length));
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
 
 size_t below(Random& random, size_t limit) { return limit ? random() % limit : 0; }
 
@@ -90,11 +121,14 @@ void mutate(std::string& text, Random& random) {
 template <class Body>
 void for_a_while(Body body) {
   const auto start = std::chrono::steady_clock::now();
-  const std::chrono::duration<double> limit(kSeconds);
-  for (uint64_t seed = 0; std::chrono::steady_clock::now() - start < limit; ++seed) {
+  const std::chrono::duration<double> limit(seconds());
+  for (const int signal : kDeaths) std::signal(signal, tell_seed);
+  for (uint64_t seed = first_seed(); std::chrono::steady_clock::now() - start < limit; ++seed) {
+    current_seed = seed;
     Random random(seed);
     body(random);
   }
+  for (const int signal : kDeaths) std::signal(signal, SIG_DFL);
 }
 
 TEST(mutated_texts) {
