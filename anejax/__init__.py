@@ -1,8 +1,13 @@
 """anejax: JAX's programming model on the Apple Neural Engine, with a native CPU device everywhere else."""
 
 from anejax import errors as errors
+from anejax import lax as lax
+from anejax import nn as nn
 from anejax import numpy as numpy
+from anejax import optim as optim
+from anejax import random as random
 from anejax import tree as tree
+from anejax import tree_util as tree_util
 from anejax.api.autodiff import grad as grad
 from anejax.api.autodiff import hessian as hessian
 from anejax.api.autodiff import jacfwd as jacfwd

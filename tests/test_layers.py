@@ -1,0 +1,75 @@
+"""Imports point down only, no module imports the package from inside a function, no file is past 800 lines."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "anejax"
+
+# room -> layer; a module may import rooms of its own layer's package or of lower layers (docs/architecture.md)
+LAYERS: dict[str, int] = {
+    "errors": 0, "config": 0, "paths": 0,
+    "dtypes": 1, "tree": 1,
+    "core": 2, "mil": 2,
+    "ops": 3,
+    "transforms": 4,
+    "passes": 5,
+    "lower": 6,
+    "runtime": 7,
+    "api": 8, "numpy": 8, "lax": 8, "random": 8, "nn": 8, "optim": 8, "tree_util": 8, "debug": 8, "__init__": 8,
+    "export": 9, "profiler": 9, "data": 9, "models": 9, "train": 9, "cli": 9, "__main__": 9,
+}  # fmt: skip
+
+# rooms that must not know each other although a lower layer would allow it
+APART = {("mil", "core"), ("core", "mil"), ("ops", "mil"), ("transforms", "mil")}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported_rooms(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "anejax":
+            parts = node.module.split(".")
+            found |= {parts[1]} if len(parts) > 1 else {a.name for a in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("anejax.")}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    own = room(path)
+    assert own in LAYERS, f"{own} has no layer: give it one here and in docs/architecture.md"
+    for other in imported_rooms(ast.parse(path.read_text())):
+        if other == own or own == "__init__":
+            continue
+        layer = LAYERS.get(other, 8)  # names of the package itself (jit, grad, ...) are its public layer
+        assert layer <= LAYERS[own], f"{path.name} imports {other}, which lies above {own}"
+        assert (own, other) not in APART, f"{own} must not know {other}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_function_imports_the_package(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and room(path) not in ("cli", "__main__"):
+            assert not imported_rooms(ast.Module(node.body, [])), f"{path.name}: {node.name} imports anejax locally"
+
+
+def test_only_library_uses_ctypes() -> None:
+    users = {p.name for p in MODULES if "ctypes" in p.read_text().replace("``ctypes``", "")}
+    assert users <= {"library.py"}
+
+
+def test_no_file_is_past_800_lines() -> None:
+    sources = [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "native").rglob("*.cpp"), *(ROOT / "native").rglob("*.h")]
+    long = {str(p.relative_to(ROOT)): n for p in sources if (n := len(p.read_text().splitlines())) > 800}
+    assert not long
