@@ -44,8 +44,43 @@ from anejax.numpy.linear import (
     cross, diag, diagflat, diagonal, dot, inner, kron, matmul, matvec, outer, tensordot, trace, tril, triu, vander,
     vdot, vecdot, vecmat,
 )
+from anejax.numpy.einsum import (
+    einsum, einsum_path,
+)
 from anejax.numpy.selection import (
-    choose, clip, nonzero, piecewise, select, where,
+    choose, clip, piecewise, select, where,
+)
+from anejax.numpy.taking import (
+    argwhere, c_, compress, delete, diag_indices, diag_indices_from, extract, fill_diagonal, flatnonzero, index_exp,
+    insert, ix_, mask_indices, mgrid, nonzero, ogrid, place, put, put_along_axis, r_, ravel_multi_index, s_, take,
+    take_along_axis, tril_indices, tril_indices_from, triu_indices, triu_indices_from, unravel_index,
+)
+from anejax.numpy.sorting import (
+    argpartition, argsort, bincount, digitize, histogram, histogram2d, histogram_bin_edges, histogramdd, lexsort,
+    partition, searchsorted, sort, sort_complex,
+)
+from anejax.numpy.sets import (
+    intersect1d, isin, setdiff1d, setxor1d, trim_zeros, union1d, unique, unique_all, unique_counts, unique_inverse,
+    unique_values,
+)
+from anejax.numpy.quantiles import (
+    median, nanmedian, nanpercentile, nanquantile, percentile, quantile,
+)
+from anejax.numpy.padding import (
+    pad,
+)
+from anejax.numpy.signal import (
+    bartlett, blackman, convolve, corrcoef, correlate, cov, gradient, hamming, hanning, i0, interp, kaiser, unwrap,
+)
+from anejax.numpy.polynomials import (
+    poly, polyadd, polyder, polydiv, polyint, polymul, polysub, polyval,
+)
+from anejax.numpy.packing import (
+    array_repr, array_str, fromfile, fromiter, get_printoptions, load, packbits, printoptions, save, savez,
+    set_printoptions, unpackbits,
+)
+from anejax.numpy.functional import (
+    apply_along_axis, apply_over_axes, frompyfunc, vectorize,
 )
 from anejax.core.array import Array as ndarray
 from anejax.numpy.methods import install as _install

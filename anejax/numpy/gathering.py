@@ -6,12 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from anejax.core.trace import aval_of
+from anejax.ops import index as ops
 from anejax.ops import shape
-
-try:
-    from anejax.ops import index as ops
-except ImportError:
-    ops = None
 
 
 def _vectors(arrays: Sequence[Any]) -> Any:
@@ -50,3 +46,18 @@ def scatter_axes(
         scatter_dims_to_operand_dims=tuple(axes),
     )
     return op(x, _vectors(arrays), updates, numbers, mode=mode)
+
+
+def batched_gather(x: Any, positions: Any, axis: int, mode: str, fill: Any = None) -> Any:
+    """``x`` at ``positions`` along ``axis``; the other axes of both have the same lengths and go together."""
+    rank = aval_of(x).ndim
+    others = tuple(i for i in range(rank) if i != axis)
+    numbers = ops.GatherDimensionNumbers(
+        offset_dims=(),
+        collapsed_slice_dims=(axis,),
+        start_index_map=(axis,),
+        operand_batching_dims=others,
+        start_indices_batching_dims=others,
+    )
+    vectors = shape.expand_dims(positions, (rank,))
+    return ops.gather(x, vectors, numbers, (1,) * rank, mode=mode, fill_value=fill)

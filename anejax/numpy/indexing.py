@@ -25,11 +25,7 @@ from anejax.errors import ConcretizationError, DtypeError
 from anejax.numpy.gathering import gather_axes
 from anejax.numpy.operands import as_array, astype, finish, joint_shape
 from anejax.ops import arithmetic, shape
-
-try:
-    from anejax.ops.index import dynamic_slice
-except ImportError:
-    dynamic_slice = None
+from anejax.ops.index import dynamic_slice_p
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +170,7 @@ def _assemble(aval: Any, expanded: tuple[int, ...], entries: Sequence[Any]) -> I
             dropped.append(axis)
         else:
             slices.append(whole)
-            arrays[axis] = _wrapped(e, n)
+            arrays[axis] = wrapped(e, n)
     position = _position(len(entries), dropped, list(arrays))
     axes = tuple(a - sum(d < a for d in dropped) for a in arrays)
     return Index(expanded, tuple(slices), tuple(dropped), axes, _together(list(arrays.values())), position, inside)
@@ -208,7 +204,7 @@ def _position(rank: int, dropped: list[int], indexed: list[int]) -> int:
     return places[0]
 
 
-def _wrapped(a: Any, n: int) -> Any:
+def wrapped(a: Any, n: int) -> Any:
     """An integer array with negative positions counted from the end, as int32 (int64 stays)."""
     if isinstance(a, np.ndarray):
         a = a.astype(np.int64 if a.dtype.itemsize == 8 else np.int32)
@@ -261,7 +257,7 @@ def _dynamic(x: Any, index: Index) -> Any:
     for axis, a in zip(index.axes, index.arrays):
         starts[axis] = a
     sizes = [1 if i in index.axes else n for i, n in enumerate(lengths)]
-    return shape.squeeze(dynamic_slice(x, starts, sizes), index.axes)
+    return shape.squeeze(dynamic_slice_p.bind(x, *starts, slice_sizes=tuple(sizes)), index.axes)
 
 
 def getitem(x: Array, index: Any) -> Array:

@@ -12,8 +12,8 @@ from anejax import dtypes
 from anejax.core.array import Array, DeviceArray
 from anejax.core.trace import Tracer
 from anejax.errors import DtypeError, RefusedError
+from anejax.numpy import at, indexing, linear, selection, shaping, sorting, taking
 from anejax.numpy import elementwise as ew
-from anejax.numpy import indexing, linear, selection, shaping
 from anejax.numpy import reductions as red
 from anejax.numpy.operands import as_array
 from anejax.ops import elementwise
@@ -232,6 +232,9 @@ def _mT(self: Any) -> Array:
 def _properties() -> dict[str, Any]:
     one_device = "arrays live on one device; there is nothing to shard."
     out: dict[str, Any] = {
+        "at": property(
+            lambda self: at.IndexUpdateHelper(self), doc="``x.at[index].set(v)`` and its like: see ``IndexUpdateRef``."
+        ),
         "T": property(lambda self: shaping.transpose(self), doc="This array with its axes reversed."),
         "mT": property(_mT, doc="This array with its last two axes exchanged."),
         "real": property(lambda self: self, doc="The real part: this array."),
@@ -247,7 +250,9 @@ def _properties() -> dict[str, Any]:
 
 
 _METHODS: dict[str, Any] = {
-    "all": red.all, "any": red.any, "argmax": red.argmax, "argmin": red.argmin, "astype": _astype,
+    "argsort": sorting.argsort, "sort": sorting.sort, "searchsorted": sorting.searchsorted, "take": taking.take,
+    "argpartition": sorting.argpartition, "nonzero": taking.nonzero, "all": red.all,
+    "compress": lambda self, condition, axis=None, **kw: taking.compress(condition, self, axis, **kw), "any": red.any, "argmax": red.argmax, "argmin": red.argmin, "astype": _astype,
     "clip": selection.clip, "choose": selection.choose, "conj": ew.conj, "conjugate": ew.conjugate, "copy": _copy,
     "clone": _copy, "cumprod": red.cumprod, "cumsum": red.cumsum, "diagonal": linear.diagonal, "dot": linear.dot,
     "flatten": _flatten, "item": _item, "max": red.max, "mean": red.mean, "min": red.min, "prod": red.prod,

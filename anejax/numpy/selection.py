@@ -13,6 +13,7 @@ from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy.operands import as_array, astype, finish, is_scalar, operand, promote
+from anejax.numpy.taking import nonzero
 from anejax.ops import arithmetic
 
 
@@ -112,16 +113,3 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: Any = None, 
     if size is not None or fill_value is not None:
         raise ValueError("[where] size and fill_value go with one argument only.")
     return where_select(condition, x, y)
-
-
-def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple[Array, ...]:
-    """The indices of the elements that are not 0, one int32 array per axis.
-
-    Under ``jit`` the number of results must be given as ``size``: what is missing is ``fill_value`` (0), the rest cut.
-    """
-    x = as_array("nonzero", a)
-    if x.ndim == 0:
-        raise ShapeError("[nonzero] expected an array with an axis, got rank 0; use x.ravel().")
-    if size is None:
-        return tuple(as_array("nonzero", p.astype(np.int32)) for p in np.nonzero(np.asarray(x)))
-    raise NotImplementedError

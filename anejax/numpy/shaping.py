@@ -29,6 +29,7 @@ from anejax.numpy.operands import (
 )
 from anejax.ops import arithmetic
 from anejax.ops import shape as ops
+from anejax.ops.index import dynamic_slice_p
 
 # --- questions ----------------------------------------------------------------------------------------------------
 
@@ -423,12 +424,7 @@ def _roll_traced(x: Any, shift: Any, axis: int) -> Any:
     start = arithmetic.sub(count, arithmetic.rem(arithmetic.add(arithmetic.rem(s, count), count), count))
     starts = [np.zeros((), np.int32)] * x.ndim
     starts[axis] = start
-    return dynamic_slice(twice, starts, x.shape)
-
-
-def dynamic_slice(x: Any, starts: Sequence[Any], sizes: Sequence[int]) -> Any:
-    """``x[start : start + size]`` on every axis, starts known at run time."""
-    return ops.REGISTRY["dynamic_slice"].bind(x, *starts, slice_sizes=tuple(sizes))
+    return dynamic_slice_p.bind(twice, *starts, slice_sizes=x.shape)
 
 
 def flip(m: Any, axis: int | Sequence[int] | None = None) -> Array:
@@ -537,12 +533,40 @@ def _repeat_traced(x: Any, counts: Any, axis: int, total: int) -> Any:
     return take_rows(x, positions, axis)
 
 
+_MOST_RUNS = 8  # more pieces than this are gathered rather than sliced and joined
+
+
 def take_static(x: Any, positions: np.ndarray, axis: int) -> Any:
-    """``x`` at positions known when tracing: a slice when they are evenly spaced, else a gather."""
-    n = len(positions)
-    steps = np.unique(np.diff(positions))
-    if n == 0:
+    """``x`` along ``axis`` at positions known when tracing: slices where they run evenly, one gather where they do not.
+
+    Reflections, repeated edges and cut-outs are a few runs, so they cost no gather.
+    """
+    runs = _runs(positions)
+    if len(runs) > _MOST_RUNS:
+        return take_rows(x, asarray(positions.astype(np.int32)), axis)
+    if not runs:
         return ops.slice_in_dim(x, 0, 0, axis=axis)
-    if n == 1 or (len(steps) == 1 and steps[0] > 0):
-        return ops.slice_in_dim(x, int(positions[0]), int(positions[-1]) + 1, int(steps[0]) if n > 1 else 1, axis)
-    return take_rows(x, asarray(positions.astype(np.int32)), axis)
+    return ops.concatenate([_run(x, *run, axis) for run in runs], axis)
+
+
+def _runs(positions: np.ndarray) -> list[tuple[int, int, int]]:
+    """(start, step, count) of the longest evenly spaced pieces from the left."""
+    out: list[tuple[int, int, int]] = []
+    for p in positions.tolist():
+        if out:
+            start, step, count = out[-1]
+            if count == 1 or p == start + count * step:
+                out[-1] = (start, p - start if count == 1 else step, count + 1)
+                continue
+        out.append((p, 1, 1))
+    return out
+
+
+def _run(x: Any, start: int, step: int, count: int, axis: int) -> Any:
+    if step == 0:
+        one = ops.slice_in_dim(x, start, start + 1, axis=axis)
+        return ops.broadcast_to(one, tuple(count if i == axis else n for i, n in enumerate(x.shape)))
+    last = start + (count - 1) * step
+    if step > 0:
+        return ops.slice_in_dim(x, start, last + 1, step, axis)
+    return ops.rev(ops.slice_in_dim(x, last, start + 1, -step, axis), (axis,))
