@@ -42,7 +42,10 @@ def reduce(v: View) -> list[Shape]:
 
 
 def reduce_arg(v: View) -> list[Shape]:
-    return [_reduced(v.shape("x"), [v.axis("axis", v.type("x").rank)], v.flag("keep_dims"))]
+    shape = v.shape("x")
+    axis = v.axis("axis", len(shape))
+    v.expect(shape[axis] > 0, f"at least one element on axis {axis}")
+    return [_reduced(shape, [axis], v.flag("keep_dims"))]
 
 
 def _reduced(shape: Shape, axes: list[int], keep_dims: bool) -> Shape:
@@ -158,7 +161,7 @@ def slice_by_index(v: View) -> list[Shape]:
     rank = len(shape)
     begin, end, stride = v.ints("begin", rank), v.ints("end", rank), v.ints("stride", rank, 1)
     no_begin, no_end, squeezed = (v.flags(f"{n}_mask", rank) for n in ("begin", "end", "squeeze"))
-    v.expect(0 not in stride, f"no stride of 0 in {stride}")
+    v.expect(all(s or q for s, q in zip(stride, squeezed)), f"no stride of 0 in {stride}")
     result: list[int] = []
     for i, n in enumerate(shape):
         if squeezed[i]:

@@ -162,7 +162,10 @@ def aj_conv_general_dilated(v: View) -> list[Shape]:
     strides, dilation = v.sizes("strides", n, low=1), v.sizes("rhs_dilation", n, low=1)
     sizes = [_dilated(s, d) for s, d in zip(sizes, v.sizes("lhs_dilation", n, low=1))]
     kernel = [_dilated(k, d) for k, d in zip(kernel, dilation)]
-    spatial = _window_counts(sizes, kernel, strides, v.ints("padding", 2 * n))
+    padding = v.ints("padding", 2 * n)
+    padded = [s + low + high for s, low, high in zip(sizes, padding[::2], padding[1::2])]
+    v.expect(all(s >= 0 for s in padded), f"no more negative padding than there is, not {padding}")
+    spatial = _window_counts(sizes, kernel, strides, padding)
     result = dict(zip(specs["out_spec"], (batch // batch_groups, out_features, *spatial)))
     return [tuple(result[a] for a in range(rank))]
 
@@ -206,16 +209,15 @@ def aj_gather(v: View) -> list[Shape]:
     v.expect(len(indices) > 0, "indices of rank 1 or more")
     sizes = v.sizes("slice_sizes", len(x))
     v.expect(all(s <= n for s, n in zip(sizes, x)), f"slice sizes {sizes} inside x")
-    collapsed = v.axes("collapsed_slice_dims", len(x), negative=False)
-    batching = _batching(v, "operand_batching_dims", "start_indices_batching_dims", x, indices)
-    _expect_index_map(v, "start_index_map", x, indices)
+    collapsed = _rising(v, "collapsed_slice_dims", len(x))
+    batching = _batching(v, "start_indices_batching_dims", "start_index_map", x, indices)
     dropped = {*collapsed, *batching}
     v.expect(len(dropped) == len(collapsed) + len(batching), "distinct collapsed and batching axes")
     v.expect(all(sizes[a] == 1 for a in collapsed), f"slice size 1 on the axes {collapsed}")
     v.expect(all(sizes[a] <= 1 for a in batching), f"slice size 1 or 0 on the axes {batching}")
     window = [s for a, s in enumerate(sizes) if a not in dropped]
     rank = len(indices) - 1 + len(window)
-    offsets = v.axes("offset_dims", rank, negative=False)
+    offsets = _rising(v, "offset_dims", rank)
     v.expect(len(offsets) == len(window), f"{len(window)} axes in offset_dims, not {offsets}")
     slices, batch = iter(window), iter(indices[:-1])
     return [tuple(next(slices) if a in offsets else next(batch) for a in range(rank))]
@@ -226,10 +228,10 @@ def aj_scatter(v: View) -> list[Shape]:
     x, indices, updates = v.shape("x"), v.shape("indices"), v.shape("updates")
     v.text("mode", GATHER_MODES)
     v.expect(len(indices) > 0, "indices of rank 1 or more")
-    inserted = v.axes("inserted_window_dims", len(x), negative=False)
-    batching = _batching(v, "operand_batching_dims", "scatter_indices_batching_dims", x, indices)
-    _expect_index_map(v, "scatter_dims_to_operand_dims", x, indices)
-    window = v.axes("update_window_dims", len(updates), negative=False)
+    inserted = _rising(v, "inserted_window_dims", len(x))
+    batching = _batching(v, "scatter_indices_batching_dims", "scatter_dims_to_operand_dims", x, indices)
+    v.expect(not {*inserted} & {*batching}, "distinct inserted and batching axes")
+    window = _rising(v, "update_window_dims", len(updates))
     kept = [a for a in range(len(x)) if a not in inserted and a not in batching]
     v.expect(len(window) == len(kept), f"{len(kept)} axes in update_window_dims, not {window}")
     fits = all(updates[w] <= x[a] for w, a in zip(window, kept))
@@ -239,16 +241,23 @@ def aj_scatter(v: View) -> list[Shape]:
     return [x]
 
 
-def _batching(v: View, operand: str, start: str, x: Shape, indices: Shape) -> list[int]:
-    axes = v.axes(operand, len(x), negative=False)
-    paired = v.axes(start, len(indices) - 1, negative=False)
-    v.expect([x[a] for a in axes] == [indices[a] for a in paired], f"equal sizes on {operand} and {start}")
+def _rising(v: View, name: str, rank: int) -> list[int]:
+    axes = v.axes(name, rank, negative=False)
+    v.expect(axes == sorted(axes), f"rising axes in {name}, not {axes}")
     return axes
 
 
-def _expect_index_map(v: View, name: str, x: Shape, indices: Shape) -> None:
-    count = len(v.axes(name, len(x), negative=False))
-    v.expect(count == indices[-1], f"index vectors of {count} numbers, as many as {name} names")
+def _batching(v: View, paired: str, index_map: str, x: Shape, indices: Shape) -> list[int]:
+    """The operand's batching axes, checked against those of indices and the map of the index vector."""
+    axes = _rising(v, "operand_batching_dims", len(x))
+    pairs = v.axes(paired, len(indices) - 1, negative=False)
+    sizes = [x[a] for a in axes], [indices[a] for a in pairs]
+    v.expect(sizes[0] == sizes[1], f"equal sizes on operand_batching_dims and {paired}")
+    mapped = v.axes(index_map, len(x), negative=False)
+    v.expect(not {*mapped} & {*axes}, f"distinct axes in operand_batching_dims and {index_map}")
+    count = len(mapped)
+    v.expect(count == indices[-1], f"index vectors of {count} numbers, as many as {index_map} names")
+    return axes
 
 
 def aj_same_each(v: View) -> list[Shape]:
