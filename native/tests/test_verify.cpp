@@ -149,6 +149,18 @@ TEST(shape_errors) {
   check_fails("int8[4] x", "int32[1] o = aj_bitcast_convert_type(x = x)", "element widths must be equal");
 }
 
+TEST(total_size_is_bounded) {
+  std::string body =
+      "tensor<fp32, [17592186044416]> v0 = fill(shape = tensor<int64, [1]>([1]), value = fp32(0x0p+0))[name = "
+      "string(\"n\")];";
+  for (int i = 1; i < 20; ++i)
+    body += "tensor<fp32, [17592186044416]> v" + std::to_string(i) + " = exp(x = v0)[name = string(\"n\")];";
+  int32_t status = ANESDK_OK;
+  const Program program = parse("program(1.3) { func main<ios18>() {" + body + "} -> (v0); }");
+  CHECK_EQ(error_of(program, Target::CPU, &status), "[main] holds more than 2^50 bytes of values");
+  CHECK_EQ(status, ANESDK_UNSUPPORTED);
+}
+
 TEST(targets) {
   int32_t status = ANESDK_OK;
   CHECK_EQ(error_of(one_op("fp16 x", "fp16 o = aj_neg(x = x)"), Target::ANE, &status),

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::array<std::string_view, kTargets> kTargetNames = {"cpu", "coreml", "ane"};
 constexpr size_t kMaxEngineRank = 5;
+constexpr uint64_t kMaxFunctionBytes = uint64_t{1} << 50;
 
 std::string dtype_names(DTypeSet set) {
   std::string out;
@@ -143,6 +144,7 @@ class FunctionVerifier {
 
   void run() const {
     if (f_.outputs.empty()) fail("must return something", ANESDK_VERIFY_ERROR);
+    check_total_size();
     for (const Value& value : f_.values) target_ == Target::CPU ? check_cpu_value(value) : check_engine_value(value);
     for (const Op& op : f_.ops) OpVerifier(f_, op, target_).run();
     for (const ValueId id : f_.outputs)
@@ -153,6 +155,13 @@ class FunctionVerifier {
  private:
   [[noreturn]] void fail(const std::string& what, int32_t status = ANESDK_UNSUPPORTED) const {
     throw Error("[" + f_.name.substr(0, 40) + "] " + what, status);
+  }
+
+  // So that no sum of sizes that a planner forms can overflow.
+  void check_total_size() const {
+    uint64_t total = 0;
+    for (const Value& value : f_.values)
+      if ((total += value.type.nbytes()) > kMaxFunctionBytes) fail("holds more than 2^50 bytes of values");
   }
 
   void check_cpu_value(const Value& value) const {
