@@ -2,9 +2,7 @@
 // its producers down; joining is refused where it would make a cycle or where an operand inside would have to be read
 // anywhere but at the element being computed.
 #include <algorithm>
-#include <functional>
 #include <map>
-#include <queue>
 #include <set>
 
 #include "cpu/plan.h"
@@ -16,6 +14,8 @@ constexpr size_t kMaxMembers = 96;
 constexpr size_t kMaxStreams = 40;       // tensors that one pass reads or writes
 constexpr int64_t kMaxSingleRow = 4096;  // a whole tensor reduced and used again inside one cluster
 constexpr int64_t kWorthSharing = 4096;  // elements of an input that two clusters would each read
+
+constexpr int64_t kSmallGrowth = 4096;  // bytes that count as none
 
 bool fusible(const Node& node) { return node.kind == NodeKind::MAP || node.kind == NodeKind::REDUCE; }
 
@@ -213,12 +213,14 @@ class Fuser {
     }
   }
 
-  // Kahn's order, the group with the earliest node first.
+  // Kahn's order. A group that leaves no more temporaries alive than it found runs as soon as it can (an optimizer
+  // update right behind its gradient); otherwise the one with the earliest node goes first.
   std::vector<Unit> ordered() const {
     const size_t count = groups_.size();
     std::vector<int> waiting(count, 0);
     std::vector<std::set<int32_t>> users(count);
-    std::priority_queue<int32_t, std::vector<int32_t>, std::greater<>> ready;
+    std::set<int32_t> ready;
+    std::map<TensorId, std::set<int32_t>> readers = readers_by_tensor();
     for (size_t g = 0; g < count; ++g) {
       if (groups_[g].nodes.empty()) continue;
       std::set<int32_t> needs;
@@ -227,19 +229,61 @@ class Fuser {
       }
       waiting[g] = static_cast<int>(needs.size());
       for (int32_t need : needs) users[need].insert(static_cast<int32_t>(g));
-      if (needs.empty()) ready.push(static_cast<int32_t>(g));
+      if (needs.empty()) ready.insert(static_cast<int32_t>(g));
     }
     std::vector<Unit> units;
     while (!ready.empty()) {
-      const int32_t g = ready.top();
-      ready.pop();
-      units.push_back(unit(groups_[g].nodes));
-      for (int32_t user : users[g]) {
-        if (--waiting[user] == 0) ready.push(user);
+      int32_t next = *ready.begin();
+      for (int32_t g : ready) {
+        if (growth(g, readers) <= kSmallGrowth) {
+          next = g;
+          break;
+        }
+      }
+      ready.erase(next);
+      units.push_back(unit(groups_[next].nodes));
+      for (int32_t n : groups_[next].nodes) {
+        for (const View& v : graph_.nodes[n].inputs) readers[v.base].erase(next);
+      }
+      for (int32_t user : users[next]) {
+        if (--waiting[user] == 0) ready.insert(user);
       }
     }
     return units;
   }
+
+  std::map<TensorId, std::set<int32_t>> readers_by_tensor() const {
+    std::map<TensorId, std::set<int32_t>> readers;
+    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+      for (const View& v : graph_.nodes[n].inputs) readers[v.base].insert(unit_of_[n]);
+    }
+    return readers;
+  }
+
+  // Bytes of temporaries that live on after group g, less those that die in it.
+  int64_t growth(int32_t g, const std::map<TensorId, std::set<int32_t>>& readers) const {
+    int64_t bytes = 0;
+    std::set<TensorId> freed;
+    for (int32_t n : groups_[g].nodes) {
+      for (TensorId t : graph_.nodes[n].outputs) {
+        const auto users = readers.find(t);
+        const bool outside = users != readers.end() && (users->second.size() > 1 || !users->second.contains(g));
+        if (outside && !users->second.empty() && graph_.tensors[t].storage == Storage::TEMPORARY) {
+          bytes += static_cast<int64_t>(graph_.tensors[t].nbytes());
+        }
+      }
+      for (const View& v : graph_.nodes[n].inputs) {
+        const Tensor& tensor = graph_.tensors[v.base];
+        if (tensor.storage != Storage::TEMPORARY || unit_of_maker(v.base) == g) continue;
+        if (readers.at(v.base).size() == 1 && freed.insert(v.base).second) {
+          bytes -= static_cast<int64_t>(tensor.nbytes());
+        }
+      }
+    }
+    return bytes;
+  }
+
+  int32_t unit_of_maker(TensorId t) const { return maker_[t] < 0 ? -1 : unit_of_[maker_[t]]; }
 
   Unit unit(const std::vector<int32_t>& nodes) const {
     Unit out;
