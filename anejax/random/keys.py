@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+import anejax.numpy as jnp
 from anejax import dtypes, lax, tree
 from anejax.core.aval import checked_shape
 from anejax.core.trace import aval_of
@@ -192,7 +193,7 @@ def wrap_key_data(key_bits_array: Any, *, impl: Any = None) -> KeyArray:
     if isinstance(key_bits_array, KeyArray):
         raise DtypeError("[wrap_key_data] expected an array of uint32, got keys.")
     words = _words("wrap_key_data", key_bits_array)
-    return KeyArray(lax.asarray(words))
+    return KeyArray(jnp.asarray(words))
 
 
 def key_impl(keys: Any) -> str:

@@ -35,19 +35,21 @@ def int_dtype(op: str, dtype: Any) -> np.dtype:
 def sample_shape(op: str, shape: Any, *parameters: Any) -> tuple[int, ...]:
     """``shape``, by default the joint shape of the parameters. Raises ShapeError unless they broadcast to it."""
     shapes = [np.shape(p) for p in parameters]
-    try:
-        if shape is None:
+    if shape is None:
+        try:
             return np.broadcast_shapes(*shapes)
-        found = checked_shape(shape, op)
-        fits = np.broadcast_shapes(found, *shapes) == found
-    except ValueError as err:
-        if isinstance(err, ShapeError):
-            raise
-        fits = False
-    if not fits:
-        asked = "each other" if shape is None else f"shape={shape}"
-        raise ShapeError(f"[{op}] expected parameters that broadcast to {asked}, got shapes {shapes}.")
+        except ValueError:
+            raise ShapeError(f"[{op}] expected parameters that broadcast to each other, got shapes {shapes}.") from None
+    found = checked_shape(shape, op)
+    if not all(_fits(s, found) for s in shapes):
+        raise ShapeError(f"[{op}] expected parameters that broadcast to shape={found}, got shapes {shapes}.")
     return found
+
+
+def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether ``shape`` broadcasts to ``target``."""
+    ends = target[len(target) - len(shape) :] if len(shape) <= len(target) else ()
+    return len(ends) == len(shape) and all(n in (1, m) for n, m in zip(shape, ends))
 
 
 # --- floats -----------------------------------------------------------------------------------------------------
@@ -303,8 +305,8 @@ def categorical(
     batch = tuple(n for i, n in enumerate(logits.shape) if i != axis % logits.ndim)
     shape = batch if shape is None else checked_shape(shape, "categorical")
     prefix = shape[: len(shape) - len(batch)]
-    if len(shape) < len(batch) or np.broadcast_shapes(shape, batch) != shape:
-        raise ShapeError(f"[categorical] expected a shape that ends in {batch}, got {shape}.")
+    if not _fits(batch, shape):
+        raise ShapeError(f"[categorical] expected a shape that ends in {batch}, got shape={shape}.")
     if replace:
         noise_shape = list(shape[len(prefix) :])
         noise_shape.insert(axis % logits.ndim, logits.shape[axis])
