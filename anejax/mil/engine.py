@@ -10,6 +10,7 @@ from anejax.errors import VerifyError, fail
 from anejax.mil import limits
 from anejax.mil.limits import Limits
 from anejax.mil.program import Value, as_doubles
+from anejax.mil.shapes import broadcast_shapes
 from anejax.mil.view import View
 
 
@@ -48,10 +49,13 @@ def check(v: View, family: str) -> None:
 
 
 def check_mil(v: View) -> None:
-    """What Core ML asks too: convolution weights that are computed cannot be dilated."""
+    """What Core ML asks too: no dilation of a computed weight, and a select as large as its choices."""
     if v.op.name in ("conv", "conv_transpose") and v.value("weight").const is None:
         dilations = v.ints("dilations", v.type("x").rank - 2, 1)
         v.expect(max(dilations) == 1, f"dilations of 1 with a weight that is not constant, not {dilations}")
+    if v.op.name == "select":
+        choices = broadcast_shapes(v, v.shape("a"), v.shape("b"))
+        v.expect(v.op.results[0].type.shape == choices, "cond to broadcast to the shape of a and b")
 
 
 def _conv(v: View, figures: Limits) -> None:

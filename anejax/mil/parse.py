@@ -141,7 +141,9 @@ class _Parser:
     def build_info(self) -> None:
         if not self.at("["):
             return
-        self.mark("[", "buildInfo", "=", "dict", "<")
+        self.mark("[")
+        self.name("buildInfo")
+        self.mark("=", "dict", "<")
         self.type()
         self.mark(",")
         self.type()

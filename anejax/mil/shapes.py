@@ -32,9 +32,7 @@ def broadcast(v: View) -> list[Shape]:
 
 
 def select(v: View) -> list[Shape]:
-    out = broadcast_shapes(v, v.shape("a"), v.shape("b"))
-    v.expect(broadcast_shapes(v, v.shape("cond"), out) == out, "cond to broadcast to the shape of a and b")
-    return [out]
+    return [broadcast_shapes(v, v.shape("cond"), v.shape("a"), v.shape("b"))]
 
 
 def reduce(v: View) -> list[Shape]:

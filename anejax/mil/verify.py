@@ -50,6 +50,8 @@ class _Checker:
             self.define("input", value)
         for op in self.function.ops:
             self.statement(op)
+        if not self.function.outputs:
+            fail(self.function.name, "expected at least one output, got none", VerifyError)
         for value in self.function.outputs:
             self.use("output", value)
         if self.target != "cpu":
@@ -211,8 +213,8 @@ class _Checker:
                 fail(
                     "output", f"expected the result of an operation for target {self.target}, got {value}", VerifyError
                 )
-        if not outputs or len({*outputs}) != len(outputs):
-            fail("output", f"expected distinct outputs, at least one, for target {self.target}", VerifyError)
+        if len({*outputs}) != len(outputs):
+            fail("output", f"expected distinct outputs for target {self.target}", VerifyError)
 
 
 def _reason(op: str, target: str) -> str:

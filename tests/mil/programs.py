@@ -45,7 +45,7 @@ def fill(draw: st.DrawFn, b: Builder) -> None:
     values = [b.input(draw(names), type) for _ in range(draw(st.integers(1, 3)))]
     for _ in range(draw(st.integers(0, 6))):
         values.append(step(draw, b, type, values))
-    b.returns(*draw(st.lists(st.sampled_from(values), max_size=4)))
+    b.returns(*draw(st.lists(st.sampled_from(values), min_size=1, max_size=4)))
 
 
 def step(draw: st.DrawFn, b: Builder, type: Type, values: list[Value]) -> Value:

@@ -170,7 +170,7 @@ def body(statement: str) -> str:
     ("text", "message"),
     [
         ("", r"1:1: expected 'program', got the end of the text"),
-        ("program(1.3)\n[", r"2:2: expected 'buildInfo'"),
+        ("program(1.3)\n[", r"2:2: expected buildInfo"),
         ("program(1.3) {", r"1:15: expected 'func', got the end of the text"),
         ("program(1.3) {} x", r"1:17: expected the end of the text, got 'x'"),
         ("program(1.3) {\x00}", r"1:15: expected a token of MIL, got '\\x00'"),

@@ -119,7 +119,7 @@ def test_ssa() -> None:
         return Program((Function("main", (x,), tuple(ops), tuple(outputs)),))
 
     refused(main([Op("exp", {"x": y}, (y,))], [y]), "cpu", r"^\[exp\] expected a value defined before, got .* y")
-    refused(main([Op("exp", {"x": x}, (twin,))], []), "cpu", r"^\[exp\] expected a value that is new, got .* x")
+    refused(main([Op("exp", {"x": x}, (twin,))], [x]), "cpu", r"^\[exp\] expected a value that is new, got .* x")
     refused(main([], [y]), "cpu", r"^\[output\] expected a value defined before")
     double = [Op("exp", {"x": x}, (y,))] * 2
     refused(main(double, [y]), "cpu", r"^\[exp\] expected a value that is new")
@@ -127,9 +127,16 @@ def test_ssa() -> None:
     refused(main([attributed], [y]), "cpu", r"^\[exp\] expected no attributes, got alpha")
 
 
+def test_a_function_returns_something() -> None:
+    b = Builder()
+    b.op("exp", {"x": b.input("x", X)}, out=X)
+    refused(b.program(), "cpu", r"^\[main\] expected at least one output, got none")
+
+
 def test_values_of_another_function() -> None:
     b = Builder()
     x = b.input("x", X)
+    b.returns(x)
     other = b.function("other")
     other.returns(other.op("exp", {"x": x}, out=X))
     refused(b.program(), "cpu", r"^\[exp\] expected a value defined before")
@@ -159,7 +166,6 @@ def test_borders() -> None:
         ([x], r"^\[output\] expected the result of an operation"),
         ([b.const([1.0], F16)], r"^\[output\] expected the result of an operation"),
         ([y, y], r"^\[output\] expected distinct outputs"),
-        ([], r"^\[output\] expected distinct outputs, at least one"),
     ):
         b.returns(*outputs)
         verify(b.program(), "cpu")
