@@ -64,13 +64,37 @@ inline constexpr bool is_half_like = std::is_same_v<T, Half> || std::is_same_v<T
 template <typename T>
 inline constexpr bool is_real = std::is_floating_point_v<T> || is_half_like<T>;
 
-// What arithmetic on T is done in: 16-bit floats in float; integers wrap, so in the unsigned type (bool as itself).
+// What arithmetic on T is done in: 16-bit floats in float, all else in itself.
 template <typename T>
 struct ComputeOf {
   using type = std::conditional_t<is_half_like<T>, float, T>;
 };
 template <typename T>
 using Compute = typename ComputeOf<T>::type;
+
+// Arithmetic that wraps for integers.
+template <typename T>
+T wrapping_add(T a, T b) {
+  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  else return a + b;
+}
+
+template <typename T>
+T wrapping_mul(T a, T b) {
+  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+  else return a * b;
+}
+
+// NaN wins.
+template <typename T>
+T max_of(T a, T b) {
+  return a > b || a != a ? a : b;
+}
+
+template <typename T>
+T min_of(T a, T b) {
+  return a < b || a != a ? a : b;
+}
 
 template <typename T>
 struct Tag {
