@@ -1,5 +1,6 @@
 """anejax: JAX's programming model on the Apple Neural Engine, with a native CPU device everywhere else."""
 
+from anejax import debug as debug
 from anejax import errors as errors
 from anejax import lax as lax
 from anejax import nn as nn
@@ -36,6 +37,6 @@ from anejax.config import disable_jit as disable_jit
 from anejax.config import enable_x64 as enable_x64
 from anejax.core.array import Array as Array
 from anejax.core.aval import ShapeDtypeStruct as ShapeDtypeStruct
-from anejax.runtime import execute as _execute  # registers the executor
+from anejax.runtime import execute as execute  # registers the executor
 
 __version__ = "0.1.0"

@@ -27,7 +27,7 @@ from anejax.ops.elementwise import convert_element_type
 from anejax.ops.families import instantiate
 from anejax.ops.shape import reshape
 from anejax.transforms.jvp import jvp_flat
-from anejax.transforms.linearize import Linearized, apply_linear, linearize_flat
+from anejax.transforms.linearize import Linearized, apply_linear, backward_mixed, linearize_flat
 from anejax.transforms.stage import stage
 from anejax.transforms.transpose import backward
 
@@ -155,7 +155,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
     def transposed(cotangent: Any) -> Any:
         cts = tree.flatten_up_to(flat.out_tree, cotangent, "the cotangent")
         check_cotangents("linear_transpose", graph.out_avals, cts, flat.out_tree)
-        found = backward(graph, [*consts, *map(Linear, avals)], cts)[len(consts) :]
+        found = backward_mixed(graph, [*consts, *map(Linear, avals)], cts)[len(consts) :]
         return tree.unflatten(in_tree, map(_tangent_out, found))[0]
 
     return transposed

@@ -119,8 +119,8 @@ class custom_jvp(_Custom):
 class custom_vjp(_Custom):
     """A function with a reverse-mode rule of yours: ``defvjp(forward, backward)``.
 
-    ``forward(*args) -> (output, residuals)``; ``backward(*nondiff, residuals, cotangent) -> a tuple`` with one cotangent
-    tree (or None for zero) per differentiable argument.
+    ``forward(*args) -> (output, residuals)``; ``backward(*nondiff, residuals, cotangent) -> a tuple`` with one
+    cotangent tree (or None for zero) per differentiable argument.
     """
 
     _rules: tuple[Callable[..., Any], Callable[..., Any]] | None = None

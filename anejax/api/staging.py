@@ -144,7 +144,8 @@ def _hashable(jitted: Jitted, value: Any) -> Any:
         hash(value)
     except TypeError:
         raise ValueError(
-            f"[jit] a static argument of {name_of(jitted._fun)} must be hashable, got {type(value).__name__} {value!r:.60}."
+            f"[jit] a static argument of {name_of(jitted._fun)} must be hashable, got {type(value).__name__}"
+            f" {value!r:.60}."
             " Pass a tuple instead of a list, or make the argument dynamic."
         ) from None
     if isinstance(value, Tracer):

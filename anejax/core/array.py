@@ -112,7 +112,13 @@ class DeviceArray(Array):
 
     def has_views(self) -> bool:
         """Whether NumPy arrays that share this memory are alive outside."""
-        return self._value is not None and sys.getrefcount(self._value) > 2
+        value = self._value
+        if value is None:
+            return False
+        # NumPy hangs views of a view on the array that first wrapped the memory; each is held once by us, once by the
+        # local name and once by getrefcount's argument
+        wrapper = value.base
+        return sys.getrefcount(value) > 3 or (isinstance(wrapper, np.ndarray) and sys.getrefcount(wrapper) > 3)
 
     def take_storage(self) -> tuple[np.ndarray | None, Storage | None]:
         """Gives the memory to the caller and deletes this array (donation)."""
@@ -169,7 +175,7 @@ def of_scalar(x: bool | int | float) -> DeviceArray:
         info = np.iinfo(dtype)
         if not info.min <= x <= info.max:
             raise OverflowError(
-                f"[asarray] the Python integer {x} does not fit {dtype.name}. Give a dtype, or turn 64-bit types on with"
-                ' anejax.config.update("jax_enable_x64", True).'
+                f"[asarray] the Python integer {x} does not fit {dtype.name}. Give a dtype, or turn 64-bit types on"
+                ' with anejax.config.update("jax_enable_x64", True).'
             )
     return DeviceArray(Aval((), dtype, weak), np.asarray(x, dtype))

@@ -9,11 +9,12 @@ from typing import Any
 from anejax.core.aval import Aval
 from anejax.core.context import tracing
 from anejax.core.graph import Graph, remove_dead
-from anejax.core.primitive import REGISTRY, Linear, Primitive, Refused, Zero
+from anejax.core.primitive import Linear, Primitive, Refused, Zero
 from anejax.core.trace import Tracer, executor
+from anejax.ops.misc import optimization_barrier_p
 from anejax.transforms.evaluate import as_function, eval_graph
 from anejax.transforms.jvp import jvp_flat
-from anejax.transforms.linearize import PartialTrace, split_graph
+from anejax.transforms.linearize import PartialTrace, backward_mixed, split_graph
 from anejax.transforms.stage import stage
 from anejax.transforms.transpose import backward
 from anejax.transforms.vmap import batch_flat
@@ -93,11 +94,12 @@ def transpose_graph(graph: Graph, linear: tuple[bool, ...], nonzero_ct: tuple[bo
 
     def run(*flat: Any) -> list[Any]:
         if barrier:
-            flat = tuple(REGISTRY["optimization_barrier"].bind(*flat))
+            flat = tuple(optimization_barrier_p.bind(*flat))
         values, given = iter(flat[:known]), iter(flat[known:])
         args = [Linear(v.aval) if lin else next(values) for v, lin in zip(graph.inputs, linear)]
         cts = [next(given) if nz else Zero(a.aval.tangent()) for a, nz in zip(graph.outputs, nonzero_ct)]
-        found = [ct for ct, lin in zip(backward(graph, args, cts), linear) if lin]
+        found = backward_mixed(graph, args, cts) if barrier else backward(graph, args, cts)
+        found = [ct for ct, lin in zip(found, linear) if lin]
         nonzero_out[:] = [not isinstance(ct, Zero) for ct in found]
         return [ct for ct in found if not isinstance(ct, Zero)]
 

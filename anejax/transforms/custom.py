@@ -67,7 +67,8 @@ class CustomVJPCall:
         linear = [t for t in tangents if aval_of(t).dtype.names is None]
         has_ct = tuple(aval_of(p).tangent().dtype.names is None for p in primals)
         found = iter(custom_linear_p.bind(
-            *residuals, *linear, bwd=self.bwd, num_residuals=len(residuals), has_ct=has_ct, out_avals=avals, name=self.name,
+            *residuals, *linear, bwd=self.bwd, num_residuals=len(residuals), has_ct=has_ct, out_avals=avals,
+            name=self.name,
         ) if floats and linear else [])  # fmt: skip
         return outs, [next(found) if a.dtype.names is None and linear else Zero(a) for a in avals]
 
@@ -132,8 +133,8 @@ custom_vjp_call_p = _CustomPrimitive("custom_vjp_call", CustomVJPCall, "process_
 # --- the linear map of a custom_vjp ---------------------------------------------------------------------------------
 
 _FORWARD_ONLY = (
-    "[custom_vjp] {} has a rule for reverse mode only: jvp, jacfwd, hessian's outer pass and linearize's tangents cannot"
-    " go through it. Use anejax.custom_jvp, from which both modes follow."
+    "[custom_vjp] {} has a rule for reverse mode only: jvp, jacfwd, hessian's outer pass and linearize's tangents"
+    " cannot go through it. Use anejax.custom_jvp, from which both modes follow."
 )
 
 

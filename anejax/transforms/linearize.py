@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from anejax.core.aval import Aval
 from anejax.core.context import current_trace, tracing
 from anejax.core.graph import Graph
-from anejax.core.primitive import Primitive, Zero
+from anejax.core.primitive import Linear, Primitive, Zero
 from anejax.core.trace import Trace, aval_of
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.jvp import JVPTrace
 from anejax.transforms.stage import StageTrace, StageTracer
+from anejax.transforms.transpose import backward
 
 
 class PartialTrace(Trace):
@@ -113,3 +114,25 @@ def split_graph(graph: Graph, unknown_in: Sequence[bool]) -> Split:
     unknown, residuals = partial.recorder.finish([o for o, u in zip(outs, unknown_out) if u])
     known, consts = outer.finish([*(o for o, u in zip(outs, unknown_out) if not u), *residuals])
     return Split(known, unknown, consts, unknown_out, len(residuals))
+
+
+def linear_part(graph: Graph, args: Sequence[Any]) -> tuple[Graph, list[Any], list[bool]]:
+    """Computes all of ``graph`` that does not depend on the ``Linear`` ones of ``args``.
+
+    Returns (a Graph of the rest, its leading inputs' values, which outputs it has); inner calls are split as well.
+    """
+    partial = PartialTrace(current_trace())
+    given = [partial.recorder.new_input(a.aval) if isinstance(a, Linear) else a for a in args]
+    with tracing(partial):
+        outs = eval_graph(graph, given)
+    unknown = [partial.is_unknown(o) for o in outs]
+    rest, residuals = partial.recorder.finish([o for o, u in zip(outs, unknown) if u])
+    return rest, residuals, unknown
+
+
+def backward_mixed(graph: Graph, args: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+    """``backward`` of a Graph whose inner calls compute both what is linear and what is not."""
+    rest, residuals, there = linear_part(graph, args)
+    linear = [a for a in args if isinstance(a, Linear)]
+    found = iter(backward(rest, [*residuals, *linear], [ct for ct, t in zip(cts, there) if t])[len(residuals) :])
+    return [next(found) if isinstance(a, Linear) else None for a in args]

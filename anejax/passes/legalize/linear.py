@@ -47,8 +47,12 @@ def _conv(lhs: Any, rhs: Any, **p: Any) -> Any:
     rank = aval_of(lhs).ndim
     if _is_plain(p, rank):
         return NotImplemented
-    return _standard(lhs, rhs, p, lambda x, w, strides, pads, groups: conv_general_dilated(
-        x, w, strides, pads, feature_group_count=groups, preferred_element_type=p["preferred_element_type"]))  # fmt: skip
+
+    def conv(x: Any, w: Any, strides: Any, pads: Any, groups: int) -> Any:
+        wide = p["preferred_element_type"]
+        return conv_general_dilated(x, w, strides, pads, feature_group_count=groups, preferred_element_type=wide)
+
+    return _standard(lhs, rhs, p, conv)
 
 
 def _standard(lhs: Any, rhs: Any, p: dict[str, Any], conv: Any) -> Any:

@@ -1,0 +1,118 @@
+"""The mistakes everybody makes, and what they are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anejax as aj
+import anejax.numpy as jnp
+from anejax import errors, lax
+
+X = np.ones((4, 8), np.float32)
+
+
+def raises(error: type[Exception], text: str) -> Any:
+    return pytest.raises(error, match=text)
+
+
+def test_shapes() -> None:
+    with raises(errors.ShapeError, r"\[add\] expected equal shapes \(or rank 0\), got float32\[4,8\], float32\[8\]"):
+        lax.add(X, X[0])
+    with raises(TypeError, r"float32\[4,8\].*float32\[4,8\].* 8 with 4"):
+        X_ = jnp.asarray(X)
+        X_ @ X_
+    with raises(ValueError, r"\[reshape\] expected a shape of 32 elements"):
+        lax.reshape(X, (5, 6))
+    with raises(errors.ShapeError, r"expected an axis between -2 and 1, got 2"):
+        lax.argmax(X, 2)
+
+
+def test_dtypes() -> None:
+    with raises(TypeError, r"\[add\] expected equal dtypes, got float32\[4,8\], int32\[4,8\]"):
+        lax.add(X, X.astype(np.int32))
+    with raises(TypeError, r"\[exp\] expected a float array, got int32\[\]"):
+        lax.exp(np.int32(1))
+    with raises(TypeError, "complex numbers are not supported"):
+        jnp.asarray(1j)
+    with raises(OverflowError, "does not fit int32"):
+        jnp.asarray(2**40)
+
+
+def test_grad_of_what_has_none() -> None:
+    with raises(TypeError, r"\[grad\] expected f to return a scalar, got float32\[4,8\]"):
+        def f(x: Any) -> Any: return x * 2  # fmt: skip
+        aj.grad(f)(X)
+    with raises(TypeError, r"\[grad\] expected float inputs, got int32\[\] at arguments\[0\]\['n'\]"):
+        aj.grad(lambda p, k: p["x"])({"x": 1.0, "n": np.int32(1)}, 2.0)
+    with raises(TypeError, "has_aux=True"):
+        aj.grad(lambda x: (x, x))(1.0)
+    with raises(TypeError, "to return a float scalar, got int32"):
+        aj.grad(lambda x: jnp.int32(1))(1.0)
+    with raises(ValueError, "argnums 2 names argument 2"):
+        aj.grad(lambda x: x, argnums=2)(1.0)
+
+
+def test_trees() -> None:
+    with raises(ValueError, r"\['w'\]\[1\]|missing"):
+        aj.jvp(lambda p: p["w"][0], ({"w": [1.0, 2.0]},), ({"w": [1.0]},))
+    with raises(TypeError, r"\[jvp\] expected float32\[4,8\].*got float32\[8\]"):
+        aj.jvp(jnp.sin, (X,), (X[0],))
+    with raises(ValueError, "mapped axes must have one length.*args"):
+        aj.vmap(jnp.add)(X, X[:3])
+    with raises(ValueError, "maps axis 2 of float32"):
+        aj.vmap(jnp.sin, in_axes=2)(X)
+    with raises(TypeError, r"\['s'\] is an argument and must be an array or a number, got str"):
+        aj.jit(lambda p: p)({"s": "text"})
+
+
+def test_values_of_traced_code() -> None:
+    @aj.jit
+    def branch(x: Any) -> Any:
+        return 1 if x > 0 else 2
+
+    with raises(errors.TracerBoolConversionError, r"test_errors.py:\d+ \(branch\).*anejax.lax.cond"):
+        branch(1.0)
+    with raises(errors.TracerArrayConversionError, "function of the same name in anejax.numpy"):
+        aj.jit(lambda x: np.sin(x))(X)
+    with raises(errors.ConcretizationError, r"\[float\]"):
+        aj.jit(lambda x: float(x))(1.0)
+    with raises(errors.TracerIntegerConversionError, "static"):
+        aj.jit(lambda n: jnp.zeros(n))(3)
+    assert float(aj.grad(lambda x: x * 2 if x > 0 else x)(1.0)) == 2.0  # grad alone shows values
+
+
+def test_leaked_tracers() -> None:
+    kept: list[Any] = []
+    aj.jit(lambda x: kept.append(x + 1))(1.0)
+    aj.vmap(lambda x: (kept.append(x), x)[1])(X)
+    aj.grad(lambda x: (kept.append(x), x)[1])(1.0)
+    for tracer in kept:
+        with raises(errors.UnexpectedTracerError, r"used after its transformation had finished.*test_errors"):
+            jnp.add(tracer, 1)
+        with raises(errors.UnexpectedTracerError, "return it from the function"):
+            aj.jit(lambda y, t=tracer: y + t)(1.0)
+
+
+def test_custom_rules() -> None:
+    @aj.custom_vjp
+    def f(x: Any) -> Any:
+        return jnp.sin(x)
+
+    with raises(AttributeError, "f.defvjp"):
+        f(1.0)
+    f.defvjp(lambda x: (jnp.sin(x), x), lambda res, g: (g, g))
+    with raises(ValueError, r"one cotangent per differentiable argument \(1\), got tuple of 2"):
+        aj.grad(f)(1.0)
+    f.defvjp(lambda x: (jnp.sin(x), x), lambda res, g: (jnp.ones(3),))
+    with raises(TypeError, r"cotangent of type float32\[\], got float32\[3\]"):
+        aj.grad(f)(1.0)
+    with raises(NotImplementedError, "custom_jvp, from which both modes follow"):
+        aj.jvp(f, (1.0,), (1.0,))
+
+
+def test_not_linear() -> None:
+    with raises(NotImplementedError, "not linear"):
+        aj.linear_transpose(lambda x: jnp.sin(x), 1.0)(1.0)
