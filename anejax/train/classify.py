@@ -62,6 +62,5 @@ def eval_step(model: Any) -> Callable[..., Any]:
 
 def cross_entropy(logits: Any, labels: Any, smoothing: float) -> Any:
     """One loss per example; ``smoothing`` of the target is spread over all classes."""
-    classes = logits.shape[-1]
-    target = nn.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
-    return -jnp.sum(target * nn.log_softmax(logits, axis=-1), axis=-1)
+    target = optim.smooth_labels(nn.one_hot(labels, logits.shape[-1]), smoothing)
+    return optim.softmax_cross_entropy(logits, target)
