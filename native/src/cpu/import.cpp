@@ -72,25 +72,34 @@ std::vector<int64_t> Importer::read_order(const mil::Op& op) const {
   return perm;
 }
 
-void Importer::import_kernel(const mil::Op& op) {
+std::vector<View> Importer::add_kernel(const mil::Function& function, const mil::Op& op,
+                                       const std::function<View(mil::ValueId)>& operand) {
   const KernelEntry* entry = find_kernel(op.schema->name);
   if (entry == nullptr) {
     throw mil::Error("[" + std::string(op.schema->name) + "] the CPU device has no such operation", ANESDK_UNSUPPORTED);
   }
   auto prepared = std::make_shared<PreparedKernel>();
   prepared->name = std::string(op.schema->name);
-  prepared->kernel = entry->prepare(f, op);
+  prepared->kernel = entry->prepare(function, op);
   Node node;
   node.kind = NodeKind::KERNEL;
-  for (mil::ValueId id : prepared->kernel->inputs()) node.inputs.push_back(b.dense(view(id)));
-  for (size_t i = 0; i < op.results.size(); ++i) {
-    const mil::Type& t = type(op, i);
-    const TensorId id = b.tensor(t.dtype, t.elements());
-    node.outputs.push_back(id);
-    set(op, dense_view(id, t.dtype, t.shape), i);
+  for (mil::ValueId id : prepared->kernel->inputs()) node.inputs.push_back(b.dense(operand(id)));
+  std::vector<View> results;
+  for (mil::ValueId id : op.results) {
+    const mil::Type& t = function.values[id].type;
+    const TensorId tensor = b.tensor(t.dtype, t.elements());
+    node.outputs.push_back(tensor);
+    results.push_back(dense_view(tensor, t.dtype, t.shape));
   }
   node.kernel = std::move(prepared);
   b.add(std::move(node));
+  return results;
+}
+
+void Importer::import_kernel(const mil::Op& op) {
+  if (op.schema->name == "aj_conv_general_dilated") return import_convolution(op);
+  const std::vector<View> results = add_kernel(f, op, [&](mil::ValueId id) { return view(id); });
+  for (size_t i = 0; i < results.size(); ++i) set(op, results[i], i);
 }
 
 void Importer::bind_inputs() {

@@ -1,6 +1,7 @@
 // mil::Function -> Graph, one operation at a time.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -38,6 +39,10 @@ class Importer {
 
  private:
   void import_kernel(const mil::Op& op);
+  void import_convolution(const mil::Op& op);  // import_conv.cpp
+  // A node for a kernel of the registry; `operand` gives the views of function's values.
+  std::vector<View> add_kernel(const mil::Function& function, const mil::Op& op,
+                               const std::function<View(mil::ValueId)>& operand);
   void bind_inputs();
   void bind_outputs();
 
