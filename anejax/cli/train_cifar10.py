@@ -158,13 +158,13 @@ def _refuse_busy(directory: Path) -> None:
 
 @contextlib.contextmanager
 def _fetching(console: Console) -> Iterator[FetchProgress]:
-    """Shows what is being fetched; nothing when all is there."""
-    with Progress(console=console, transient=True) as bars:
+    """Says what is being fetched, and shows how far it is; nothing when all is there."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         shown: dict[str, TaskID] = {}
 
         def progress(what: str, done: int, total: int) -> None:
             if what not in shown:
-                console.print(f"fetching {what}", highlight=False, markup=False)
+                console.print(what, highlight=False, markup=False)
                 shown[what] = bars.add_task(what, total=total)
             bars.update(shown[what], completed=done)
 

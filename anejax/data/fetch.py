@@ -21,7 +21,7 @@ from pathlib import Path
 
 from anejax.errors import AnejaxError
 
-Progress = Callable[[str, int, int], None]  # what is being fetched, bytes so far, bytes in all
+Progress = Callable[[str, int, int], None]  # what is being done, bytes so far, bytes in all
 
 _CHUNK = 1 << 20
 _CONNECT_SECONDS = 20.0
@@ -54,7 +54,7 @@ def download(url: str, path: Path, size: int, digest: str, progress: Progress) -
     part = path.with_name(f".{path.name}.download")
     try:
         with urllib.request.urlopen(url, timeout=_CONNECT_SECONDS) as answer, open(part, "wb") as to:
-            _copy(answer, to, size, lambda done: progress(path.name, done, size))
+            _copy(answer, to, size, lambda done: progress(f"fetching {path.name}", done, size))
         check_file(part, size, digest)
         os.replace(part, path)
     except urllib.error.HTTPError as err:

@@ -204,7 +204,7 @@ def _load_in_child(directory: Path, facts: dict, results: Any) -> None:
     cifar10.sources = lambda: facts
     fetched: list[str] = []
     cifar10.load(directory, lambda what, done, total: fetched.append(what))
-    results.put("cifar-10-binary.tar.gz" in fetched)
+    results.put("fetching cifar-10-binary.tar.gz" in fetched)
 
 
 def test_two_processes_do_not_clash(world: World, tmp_path: Path) -> None:
