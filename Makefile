@@ -4,23 +4,37 @@ VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(shell find native CMakeLists.txt anejax/mil/opset.py -type f 2>/dev/null)
 LIBRARY := anejax/lib/.built
+NATIVE_BUILD := build/dev
+CMAKE := $(BIN)/cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-all ci-long check build golden format clean
+.PHONY: demo test test-all test-native test-wheel ci-long check build golden format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
 
-test: $(LIBRARY) $(VENV)/.dev check  ## what CI runs
-	$(BIN)/python tests/native/run_cpp.py
-	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
+test: check test-native $(LIBRARY)  ## what CI runs
+	$(PYTEST) -m "not long"
 
-test-all: $(LIBRARY) $(VENV)/.dev check  ## the long hypothesis profile too
-	$(BIN)/python tests/native/run_cpp.py
-	HYPOTHESIS_PROFILE=long $(BIN)/pytest -n 2 --dist loadfile
+test-all: check test-native $(LIBRARY)  ## the long hypothesis profile too
+	HYPOTHESIS_PROFILE=long $(PYTEST)
 
 ci-long: test-all  ## the slow rest: sanitizer builds of the C++ tests
-	$(BIN)/python tests/native/run_cpp.py --sanitize address,undefined
-	$(BIN)/python tests/native/run_cpp.py --sanitize thread
+	$(MAKE) test-native NATIVE_BUILD=build/asan NATIVE_FLAGS="-DANESDK_SANITIZE=address,undefined"
+	$(MAKE) test-native NATIVE_BUILD=build/tsan NATIVE_FLAGS="-DANESDK_SANITIZE=thread"
+	$(MAKE) test-wheel
+
+test-wheel: $(VENV)/.base  ## a wheel, installed alone into a fresh environment, finds its library
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/pip install --quiet build/wheel/anejax-*.whl
+	cd build/wheel && venv/bin/python -c "import anejax as aj; print(aj.__file__, aj.jit(lambda x: x + 1)(1.0))"
+
+test-native: $(VENV)/.base  ## the C++ tests; in the library's own build folder unless told otherwise
+	$(CMAKE) -B $(NATIVE_BUILD) -DANESDK_TESTS=ON $(NATIVE_FLAGS)
+	$(BIN)/cmake --build $(NATIVE_BUILD)
+	$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure
 
 check: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check .
@@ -46,7 +60,7 @@ $(VENV)/.base: pyproject.toml
 	touch $@
 
 $(LIBRARY): $(VENV)/.base $(NATIVE)
-	$(BIN)/cmake -S . -B build/dev -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)
+	$(CMAKE) -B build/dev
 	$(BIN)/cmake --build build/dev
 	$(BIN)/cmake --install build/dev --prefix .
 	touch $@
