@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 
+from anejax.api.devices import devices
+from anejax.config import config
 from anejax.errors import AnejaxError
 
 
@@ -16,6 +18,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every command."""
     parser.add_argument("--device", metavar="NAME", help="the device to run on (default: cpu)")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+
+
+def use_device(name: str | None) -> None:
+    """Makes ``name`` the default device. Raises DeviceError when it is not there."""
+    if name is not None:
+        devices(name)
+        config.update("device", name)
 
 
 def count(text: str) -> int:

@@ -16,7 +16,6 @@ from rich.progress import Progress, TaskID
 from anejax import tree
 from anejax.cli import options
 from anejax.cli.options import UsageError
-from anejax.config import config
 from anejax.data import cifar10 as data
 from anejax.data.fetch import Progress as FetchProgress
 from anejax.paths import locked
@@ -63,8 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains; returns 0 when the run was finished and 130 when it was interrupted."""
     console = Console()
-    if args.device:
-        config.update("device", args.device)
+    options.use_device(args.device)
     if args.resume:
         index = checkpoint.newest(_checkpoints(args.resume), console.print)
         directory, recipe = args.resume, _resumed_recipe(args, index)

@@ -96,6 +96,7 @@ def _wait_for_progress(child: subprocess.Popen, directory: Path) -> None:
     [
         (["--batch", 81], "expected a batch of 1 to 80 images, got 81"),
         (["--lr", 1e30, "--batch", 16], "training diverged"),
+        (["--device", "abacus"], "'abacus'"),
         (["--resume", "nowhere"], "nowhere/checkpoints holds no checkpoint"),
     ],
 )
