@@ -1,0 +1,59 @@
+"""Initial values are jax.nn.initializers', for the same key."""
+
+import jax.nn.initializers as reference
+import numpy as np
+import pytest
+from jax import random as jax_random
+
+from anejax import random
+from anejax.errors import ShapeError
+from anejax.nn import initializers
+from tests.random.reference import distance
+
+FAMILY = [f"{who}_{kind}" for who in ("glorot", "xavier", "he", "kaiming", "lecun") for kind in ("uniform", "normal")]
+
+
+@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_scaled_by_fans(name, dtype):
+    key, other = random.PRNGKey(3), jax_random.PRNGKey(3)
+    for shape, axes in (
+        ((40, 30), {}),
+        ((16, 8, 3, 3), {"in_axis": 1, "out_axis": 0}),
+        ((4, 20, 10), {"batch_axis": 0}),
+    ):
+        got = getattr(initializers, name)(**axes)(key, shape, dtype)
+        expected = getattr(reference, name)(**axes)(other, shape, dtype)
+        assert got.dtype == expected.dtype
+        assert distance(got, expected) <= 4
+
+
+def test_the_others():
+    key, other = random.PRNGKey(3), jax_random.PRNGKey(3)
+    for name, arguments in {
+        "uniform": (0.3,),
+        "normal": (2.0,),
+        "truncated_normal": (0.5,),
+        "constant": (1.5,),
+    }.items():
+        got = getattr(initializers, name)(*arguments)(key, (50, 7))
+        assert distance(got, getattr(reference, name)(*arguments)(other, (50, 7))) <= 4
+    assert np.array_equal(initializers.zeros(key, (2, 3)), np.zeros((2, 3), np.float32))
+    assert np.array_equal(initializers.ones(key, (2,), np.float16), np.ones(2, np.float16))
+
+
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg", "fan_geo_avg"])
+@pytest.mark.parametrize("distribution", ["truncated_normal", "normal", "uniform"])
+def test_variance_scaling(mode, distribution):
+    got = initializers.variance_scaling(1.7, mode, distribution)(random.PRNGKey(0), (30, 50))
+    expected = reference.variance_scaling(1.7, mode, distribution)(jax_random.PRNGKey(0), (30, 50))
+    assert distance(got, expected) <= 4
+
+
+def test_misuse_is_explained():
+    with pytest.raises(ValueError, match="expected a mode"):
+        initializers.variance_scaling(1.0, "fan", "normal")
+    with pytest.raises(ValueError, match="got distribution"):
+        initializers.variance_scaling(1.0, "fan_in", "other")
+    with pytest.raises(ShapeError, match="at least two axes"):
+        initializers.he_normal()(random.key(0), (3,))
