@@ -40,9 +40,7 @@ PORT_NAMES = {"fp16": "FLOAT16", "fp32": "FLOAT32", "int32": "INT32"}
 
 
 def to_spec(
-    program: Program,
-    descriptions: Mapping[str, str] | None = None,
-    weights: WeightWriter | None = None,
+    program: Program, descriptions: Mapping[str, str] | None = None, weights: WeightWriter | None = None
 ) -> Any:
     """The Model protobuf of `program`.
 
@@ -54,9 +52,7 @@ def to_spec(
 
 
 def serialize(
-    program: Program,
-    descriptions: Mapping[str, str] | None = None,
-    weights: WeightWriter | None = None,
+    program: Program, descriptions: Mapping[str, str] | None = None, weights: WeightWriter | None = None
 ) -> Any:
     """`to_spec` of a program that is known to verify."""
     if len(program.functions) != 1:

@@ -19,7 +19,8 @@ KINDS = ("tensor", "const", "variadic", "function")
 FLOAT = ("fp16", "fp32")
 NUMBER = (*FLOAT, "int32")
 DATA = (*NUMBER, "bool")
-MOVABLE = (*DATA, "int8", "int16", "uint8", "uint16")
+NARROW = ("int8", "int16", "uint8", "uint16")
+MOVABLE = (*DATA, *NARROW)
 
 AJ_FLOAT = ("fp16", "bf16", "fp32", "fp64")
 AJ_SIGNED = ("int8", "int16", "int32", "int64")
@@ -197,15 +198,7 @@ def _aj(
     for name in names.split():
         ordered = tuple(sorted(args, key=lambda a: a.name))
         types = (TypeVar("T", domain), *extra)
-        yield OpSchema(
-            f"aj_{name}",
-            ordered,
-            types,
-            results or (result,),
-            several,
-            shape or f"aj_{name}",
-            ("cpu",),
-        )
+        yield OpSchema(f"aj_{name}", ordered, types, results or (result,), several, shape or f"aj_{name}", ("cpu",))
 
 
 def _aj_list(names: str) -> tuple[Arg, ...]:
@@ -217,15 +210,9 @@ def _aj_int(names: str) -> tuple[Arg, ...]:
 
 
 WINDOW = (_ints("strides", True), _ints("pad", True), _ints("dilations", True), _int("groups", 1))
-POOL = (
-    *X,
-    _ints("kernel_sizes"),
-    _ints("strides", True),
-    _ints("pad", True),
-    _text("pad_type"),
-    _flag("ceil_mode"),
-)
+POOL = (*X, _ints("kernel_sizes"), _ints("strides", True), _ints("pad", True), _text("pad_type"), _flag("ceil_mode"))
 SLICE_MASKS = tuple(_const(n, "bool", rank=1, optional=True) for n in ("begin_mask", "end_mask", "squeeze_mask"))
+AFFINE = (_value("gamma", rank=1, optional=True), _value("beta", rank=1, optional=True), _value("epsilon", 1e-5))
 INDICES = TypeVar("I", ("int32",), ("int32", "int16", "int8", "uint16", "uint8"))
 
 
@@ -274,12 +261,7 @@ def _mil_ops() -> Iterator[OpSchema]:
     yield _mil("fill", (_ints("shape"), _value("value", 0.0)), DATA)
     yield _mil("concat", (_variadic("values"), _int("axis"), _flag("interleave")), DATA)
     yield _mil("stack", (_variadic("values"), _int("axis")), DATA)
-    split_args = (
-        *X,
-        _int("axis"),
-        _const("num_splits", "int32", optional=True),
-        _ints("split_sizes", True),
-    )
+    split_args = (*X, _int("axis"), _const("num_splits", "int32", optional=True), _ints("split_sizes", True))
     yield _mil("split", split_args, DATA, several=True)
     yield _mil("slice_by_size", (*X, _ints("begin"), _ints("size")), MOVABLE)
     slice_args = (*X, _ints("begin"), _ints("end"), _ints("stride", True), *SLICE_MASKS)
@@ -287,15 +269,9 @@ def _mil_ops() -> Iterator[OpSchema]:
     # gather and scatter
     where = _tensors("indices", "I")
     check, batch = _flag("validate_indices"), _int("batch_dims", 0)
-    movable = MOVABLE[:3] + MOVABLE[4:]
-    yield _mil(
-        "gather",
-        (*X, *where, _int("axis", 0), batch, check),
-        movable,
-        engine=OFF_ENGINE,
-        extra=(INDICES,),
-    )
-    yield _mil("gather_nd", (*X, *where, batch, check), movable, engine=OFF_ENGINE, extra=(INDICES,))
+    taken = (*NUMBER, *NARROW)
+    yield _mil("gather", (*X, *where, _int("axis", 0), batch, check), taken, engine=OFF_ENGINE, extra=(INDICES,))
+    yield _mil("gather_nd", (*X, *where, batch, check), taken, engine=OFF_ENGINE, extra=(INDICES,))
     int_where = (Arg("indices", "tensor", "", ("int32",)),)
     scatter_args = (*_tensors("data updates"), *int_where, _text("mode", "add"), check)
     yield _mil("scatter_nd", scatter_args, NUMBER, engine=OFF_ENGINE)
@@ -305,44 +281,25 @@ def _mil_ops() -> Iterator[OpSchema]:
     weights = (*_tensors("weight"), *_tensors("bias", optional=True))
     conv_args = (*X, *weights, *WINDOW, _text("pad_type", "valid"))
     yield _mil("conv", conv_args, FLOAT, engine=Engine(max_rank=4))
-    yield _mil(
-        "conv_transpose",
-        (*conv_args, _ints("output_shape", True)),
-        FLOAT,
-        engine=Engine(max_rank=4),
-    )
+    yield _mil("conv_transpose", (*conv_args, _ints("output_shape", True)), FLOAT, engine=Engine(max_rank=4))
     yield _mil("max_pool", POOL, FLOAT, shape="pool")
     yield _mil("avg_pool", (*POOL, _flag("exclude_padding_from_average")), FLOAT, shape="pool")
-    affine = (
-        _value("gamma", rank=1, optional=True),
-        _value("beta", rank=1, optional=True),
-        _value("epsilon", 1e-5),
-    )
     moments = (_value("mean", rank=1), _value("variance", rank=1))
-    yield _mil("batch_norm", (*X, *moments, *affine), FLOAT)
-    any_affine = (replace(affine[0], rank=-1), replace(affine[1], rank=-1), affine[2])
-    yield _mil("layer_norm", (*X, _ints("axes", True), *any_affine), FLOAT)
+    yield _mil("batch_norm", (*X, *moments, *AFFINE), FLOAT)
+    any_rank = tuple(replace(a, rank=-1) if a.rank == 1 else a for a in AFFINE)
+    yield _mil("layer_norm", (*X, _ints("axes", True), *any_rank), FLOAT)
 
 
 def _mil_ops_off_cpu() -> Iterator[OpSchema]:
     """MIL operations that no pass writes yet: they are here so that programs naming them verify."""
     yield from _unary("relu6 softsign", FLOAT, cpu=False)
     yield from _unary("leaky_relu elu thresholded_relu", FLOAT, _value("alpha"), cpu=False)
-    yield from _unary(
-        "scaled_tanh sigmoid_hard linear_activation clamped_relu",
-        FLOAT,
-        _value("alpha"),
-        _value("beta"),
-        cpu=False,
-    )
+    alpha_beta = (_value("alpha"), _value("beta"))
+    yield from _unary("scaled_tanh sigmoid_hard clamped_relu", FLOAT, *alpha_beta, cpu=False)
+    yield from _unary("linear_activation", FLOAT, *alpha_beta, engine=Engine(max_rank=4), cpu=False)
     yield from _unary("threshold", NUMBER, _value("alpha"), cpu=False)
     yield from _unary("prelu", FLOAT, _value("alpha", rank=1), cpu=False)
-    affine = (
-        _value("gamma", rank=1, optional=True),
-        _value("beta", rank=1, optional=True),
-        _value("epsilon", 1e-5),
-    )
-    yield from _unary("instance_norm", FLOAT, *affine, cpu=False)
+    yield from _unary("instance_norm", FLOAT, *AFFINE, cpu=False)
     yield from _reduce("reduce_l1_norm reduce_l2_norm reduce_log_sum", NUMBER, cpu=False)
 
 
@@ -362,14 +319,7 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("integer_pow", AJ_NUMBER, *X, _int("y"), shape="same")
     yield from _aj("copy", AJ_ANY, *X, shape="same")
     to = TypeVar("R", AJ_ANY)
-    yield from _aj(
-        "convert_element_type bitcast_convert_type",
-        AJ_ANY,
-        *X,
-        result="R",
-        shape="same",
-        extra=(to,),
-    )
+    yield from _aj("convert_element_type bitcast_convert_type", AJ_ANY, *X, result="R", shape="same", extra=(to,))
     yield from _aj("add sub mul div rem", AJ_NUMBER, *XY, shape="aj_binary")
     power = TypeVar("U", AJ_NUMBER)
     yield from _aj("pow", AJ_FLOAT, *X, *_tensors("y", "U"), shape="aj_binary", extra=(power,))
@@ -386,15 +336,7 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("reduce_max reduce_min", AJ_ANY, *X, *_aj_list("axes"), shape="aj_reduce")
     yield from _aj("reduce_and reduce_or reduce_xor", AJ_BITS, *X, *_aj_list("axes"), shape="aj_reduce")
     index = (TypeVar("I", AJ_INT),)
-    yield from _aj(
-        "argmax argmin",
-        AJ_ANY,
-        *X,
-        *_aj_int("axis"),
-        result="I",
-        shape="aj_reduce_arg",
-        extra=index,
-    )
+    yield from _aj("argmax argmin", AJ_ANY, *X, *_aj_int("axis"), result="I", shape="aj_reduce_arg", extra=index)
     scan = (*X, *_aj_int("axis"), _flag("reverse", None))
     yield from _aj("cumsum cumprod cummax cummin", AJ_NUMBER, *scan, shape="aj_scan")
     yield from _aj("cumlogsumexp", AJ_FLOAT, *scan, shape="aj_scan")
@@ -416,20 +358,12 @@ def _aj_ops() -> Iterator[OpSchema]:
     contraction = _aj_list("x_batch x_contracting y_batch y_contracting")
     yield from _aj("dot_general", AJ_ANY, *XY, *contraction, result="R", extra=wide)
     conv_lists = _aj_list("strides padding lhs_dilation rhs_dilation lhs_spec rhs_spec out_spec")
-    conv_args = (
-        *_tensors("x weight"),
-        *conv_lists,
-        *_aj_int("feature_group_count batch_group_count"),
-    )
+    conv_args = (*_tensors("x weight"), *conv_lists, *_aj_int("feature_group_count batch_group_count"))
     yield from _aj("conv_general_dilated", AJ_NUMBER, *conv_args, result="R", extra=wide)
     window = _aj_list("window_dimensions window_strides padding base_dilation window_dilation")
     for name, domain in (("sum", AJ_NUMBER), ("max", AJ_ANY), ("min", AJ_ANY)):
         yield from _aj(f"reduce_window_{name}", domain, *X, *window, shape="aj_reduce_window")
-    select = (
-        *_tensors("operand source"),
-        _text("select"),
-        *_aj_list("padding window_dimensions window_strides"),
-    )
+    select = (*_tensors("operand source"), _text("select"), *_aj_list("padding window_dimensions window_strides"))
     yield from _aj("select_and_scatter_add", AJ_NUMBER, *select)
     # gather, scatter, sort, random bits
     where = Arg("indices", "tensor", "", AJ_INT)

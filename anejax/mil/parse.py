@@ -213,10 +213,7 @@ class _Parser:
         return self.name(), type, at
 
     def constant(
-        self,
-        results: list[tuple[str, Type, int]],
-        operands: dict[str, Operand],
-        attributes: dict[str, Value],
+        self, results: list[tuple[str, Type, int]], operands: dict[str, Operand], attributes: dict[str, Value]
     ) -> None:
         name, type, at = results[0]
         if len(results) != 1 or operands or set(attributes) != {"val"}:

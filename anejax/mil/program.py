@@ -42,20 +42,7 @@ MAX_RANK = 32  # ANESDK_MAX_RANK
 MAX_ELEMENTS = 2**48  # keeps every byte count far inside 64 bits
 
 KEYWORDS = frozenset(
-    [
-        *NUMPY_DTYPES,
-        "string",
-        "tensor",
-        "dict",
-        "program",
-        "func",
-        "const",
-        "BLOBFILE",
-        "true",
-        "false",
-        "inf",
-        "nan",
-    ]
+    [*NUMPY_DTYPES, "string", "tensor", "dict", "program", "func", "const", "BLOBFILE", "true", "false", "inf", "nan"]
 )
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -74,11 +61,7 @@ class Type:
         if len(self.shape) > MAX_RANK:
             fail("type", f"expected rank at most {MAX_RANK}, got {len(self.shape)}", MilError)
         if any(d < 0 for d in self.shape) or math.prod(d or 1 for d in self.shape) > MAX_ELEMENTS:
-            fail(
-                "type",
-                f"expected at most {MAX_ELEMENTS} elements and no negative size, got {self}",
-                MilError,
-            )
+            fail("type", f"expected at most {MAX_ELEMENTS} elements and no negative size, got {self}", MilError)
 
     @property
     def rank(self) -> int:
@@ -223,20 +206,10 @@ class Builder:
     def op(self, name: str, operands: Mapping[str, Any], *, out: Type, hint: str | None = None) -> Value: ...
     @overload
     def op(
-        self,
-        name: str,
-        operands: Mapping[str, Any],
-        *,
-        out: Sequence[Type],
-        hint: str | None = None,
+        self, name: str, operands: Mapping[str, Any], *, out: Sequence[Type], hint: str | None = None
     ) -> list[Value]: ...
     def op(
-        self,
-        name: str,
-        operands: Mapping[str, Any],
-        *,
-        out: Type | Sequence[Type],
-        hint: str | None = None,
+        self, name: str, operands: Mapping[str, Any], *, out: Type | Sequence[Type], hint: str | None = None
     ) -> Value | list[Value]:
         """Append an operation. One Type gives its Value, a sequence of types a list of Values."""
         schema = OPSET.get(name)
@@ -292,11 +265,7 @@ def const_data(value: Literal, dtype: str | None = None) -> tuple[Array | str, T
     if dtype is None:
         dtype = MIL_DTYPES.get((array if hasattr(value, "dtype") else _narrow(array)).dtype)
     if dtype not in NUMPY_DTYPES:
-        fail(
-            "const",
-            f"expected a value that MIL has a dtype for, got {array.dtype} and dtype {dtype!r}",
-            MilError,
-        )
+        fail("const", f"expected a value that MIL has a dtype for, got {array.dtype} and dtype {dtype!r}", MilError)
     with np.errstate(all="ignore"):
         data = array.astype(NUMPY_DTYPES[dtype], order="C", copy=True)
         if dtype not in FLOAT_DTYPES and not np.array_equal(data, array):
@@ -356,12 +325,7 @@ def same_program(a: Program, b: Program) -> bool:
 
 
 def _same_function(a: Function, b: Function) -> bool:
-    if (a.name, len(a.inputs), len(a.ops), len(a.outputs)) != (
-        b.name,
-        len(b.inputs),
-        len(b.ops),
-        len(b.outputs),
-    ):
+    if (a.name, len(a.inputs), len(a.ops), len(a.outputs)) != (b.name, len(b.inputs), len(b.ops), len(b.outputs)):
         return False
     twin: dict[Value, Value] = {}
 

@@ -10,18 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from anejax.errors import MilError, fail
-from anejax.mil.program import (
-    FLOAT_DTYPES,
-    Array,
-    BlobRef,
-    Function,
-    Op,
-    Operand,
-    Program,
-    Type,
-    Value,
-    as_doubles,
-)
+from anejax.mil.program import FLOAT_DTYPES, Array, BlobRef, Function, Op, Operand, Program, Type, Value, as_doubles
 
 BUILD_INFO = '{{"coremlc-component-MIL", "3520.4.1"}, {"coremlc-version", "3520.5.1"}}'
 ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}

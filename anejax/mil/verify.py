@@ -128,14 +128,7 @@ class _Checker:
         return bound
 
     def check_dtype(
-        self,
-        op: Op,
-        schema: OpSchema,
-        what: str,
-        type: Type,
-        var: str,
-        dtypes: tuple[str, ...],
-        bound: dict[str, str],
+        self, op: Op, schema: OpSchema, what: str, type: Type, var: str, dtypes: tuple[str, ...], bound: dict[str, str]
     ) -> None:
         variable = schema.type_var(var)
         if variable is not None:

@@ -52,11 +52,7 @@ def integers(*shape: int, low: int = -9, high: int = 10, seed: int = 0) -> Array
 
 
 def program(
-    sample: Sample,
-    dtype: str = "fp32",
-    constant: bool = False,
-    ports: bool = True,
-    types: Sequence[Type] | None = None,
+    sample: Sample, dtype: str = "fp32", constant: bool = False, ports: bool = True, types: Sequence[Type] | None = None
 ) -> Program:
     """The sample as `main`, its results of `types`, or else of the types of the reference's.
 
