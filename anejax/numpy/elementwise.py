@@ -53,6 +53,12 @@ def _no_bool(name: str, *xs: Any) -> list[Any]:
     return promote(name, *xs)
 
 
+def _bools_as_ints(name: str, *xs: Any) -> list[Any]:
+    """Promoted operands, bools as int32."""
+    out = promote(name, *xs)
+    return [astype(x, dtypes.canonical(dtypes.int64)) for x in out] if aval_of(out[0]).dtype == dtypes.bool_ else out
+
+
 def _binary(
     name: str, op: Callable[[Any, Any], Any], what: str, convert: Callable[..., list[Any]]
 ) -> Callable[..., Array]:
@@ -83,7 +89,7 @@ tanh = _unary("tanh", elementwise.tanh, "Hyperbolic tangent", promote_inexact)
 arcsinh = asinh = _unary("arcsinh", elementwise.asinh, "Inverse hyperbolic sine", promote_inexact)
 arccosh = acosh = _unary("arccosh", elementwise.acosh, "Inverse hyperbolic cosine", promote_inexact)
 arctanh = atanh = _unary("arctanh", elementwise.atanh, "Inverse hyperbolic tangent", promote_inexact)
-square = _unary("square", lambda x: arithmetic.square(x), "x * x", promote)
+square = _unary("square", arithmetic.square, "x * x", _bools_as_ints)
 bitwise_not = bitwise_invert = invert = _unary(
     "bitwise_not", elementwise.bitwise_not, "Complement of the bits", promote
 )
@@ -97,7 +103,7 @@ less = _binary("less", arithmetic.lt, "x < y", promote)
 less_equal = _binary("less_equal", arithmetic.le, "x <= y", promote)
 greater = _binary("greater", arithmetic.gt, "x > y", promote)
 greater_equal = _binary("greater_equal", arithmetic.ge, "x >= y", promote)
-left_shift = bitwise_left_shift = _binary("left_shift", arithmetic.shift_left, "x << y", promote)
+left_shift = bitwise_left_shift = _binary("left_shift", arithmetic.shift_left, "x << y", _bools_as_ints)
 
 
 def _add(x: Any, y: Any) -> Any:
@@ -179,34 +185,45 @@ divide = true_divide
 
 
 def floor_divide(x1: Any, x2: Any, /) -> Array:
-    """``x1 // x2``: the quotient rounded towards minus infinity. By zero: -1 for integers, as the hardware has it."""
+    """``x1 // x2``: the quotient rounded towards minus infinity. Integers by zero give -1, as the hardware does."""
     x, y = _numbers("floor_divide", x1, x2)
+    return _rewrap(_floor_divide(x, y), _both_weak(x, y))
+
+
+def _floor_divide(x: Any, y: Any) -> Any:
     dtype = aval_of(x).dtype
     if dtype in dtypes.UNSIGNED:
         return arithmetic.div(x, y)
-    if dtype in dtypes.INTS:
-        quotient = arithmetic.div(x, y)
-        unequal_signs = arithmetic.ne(arithmetic.sign(x), arithmetic.sign(y))
-        remains = arithmetic.ne(arithmetic.rem(x, y), np.zeros((), dtype))
-        down = arithmetic.sub(quotient, np.ones((), dtype))
-        return _select("floor_divide", arithmetic.and_(unequal_signs, remains), down, quotient)
-    return _float_divmod(x, y)[0]
+    if dtype in dtypes.FLOATS:
+        by_zero = arithmetic.eq(y, np.zeros((), dtype))
+        return _select("floor_divide", by_zero, arithmetic.div(x, y), _float_divmod(x, y)[0])
+    quotient = arithmetic.div(x, y)
+    unequal_signs = arithmetic.ne(arithmetic.sign(x), arithmetic.sign(y))
+    remains = arithmetic.ne(arithmetic.rem(x, y), np.zeros((), dtype))
+    down = arithmetic.sub(quotient, np.ones((), dtype))
+    return _select("floor_divide", arithmetic.and_(*broadcast("floor_divide", unequal_signs, remains)), down, quotient)
 
 
 def _numbers(name: str, *xs: Any) -> list[Any]:
     """Promoted and broadcast operands, bools as integers."""
-    out = promote(name, *xs)
-    if aval_of(out[0]).dtype == dtypes.bool_:
-        out = [astype(x, dtypes.int32) for x in out]
-    return broadcast(name, *out)
+    return broadcast(name, *_bools_as_ints(name, *xs))
+
+
+def _rewrap(out: Any, weak: bool) -> Any:
+    """A result with the weak type that constants on the way took from it."""
+    aval = aval_of(out)
+    return elementwise.convert_element_type(out, aval.dtype, True) if weak and not aval.weak_type else out
+
+
+def _both_weak(x: Any, y: Any) -> bool:
+    return aval_of(x).weak_type and aval_of(y).weak_type
 
 
 def _select(name: str, condition: Any, x: Any, y: Any) -> Any:
-    """``where`` of operands that are promoted already."""
-    from_x, from_y = (v for v in broadcast(name, condition, x, y)[1:])
-    target = next((aval_of(v).shape for v in (condition, from_x, from_y) if aval_of(v).shape), ())
-    condition, from_x, from_y = (shape.broadcast_to(v, target) for v in (condition, from_x, from_y))
-    return arithmetic.select_n(condition, from_y, from_x)
+    """``where`` of operands that are promoted already. A condition of rank 0 stays so."""
+    condition, x, y = broadcast(name, condition, x, y)
+    target = next((aval_of(v).shape for v in (condition, x, y) if aval_of(v).shape), ())
+    return arithmetic.select_n(condition, shape.broadcast_to(y, target), shape.broadcast_to(x, target))
 
 
 def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
@@ -220,13 +237,19 @@ def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def remainder(x1: Any, x2: Any, /) -> Array:
-    """``x1 % x2``: the remainder with the sign of ``x2``, element by element."""
+    """``x1 % x2``: the remainder with the sign of ``x2``, element by element; of integers by zero, 0."""
     x, y = _numbers("remainder", x1, x2)
+    return _rewrap(_remainder(x, y), _both_weak(x, y))
+
+
+def _remainder(x: Any, y: Any) -> Any:
     zero = np.zeros((), aval_of(x).dtype)
+    if aval_of(x).dtype in dtypes.INTS:
+        y = _select("remainder", arithmetic.eq(y, zero), np.ones((), zero.dtype), y)
     mod = arithmetic.rem(x, y)
     nonzero = arithmetic.ne(mod, zero)
-    adjust = arithmetic.and_(arithmetic.ne(arithmetic.lt(mod, zero), arithmetic.lt(y, zero)), nonzero)
-    return _select("remainder", adjust, arithmetic.add(mod, y), mod)
+    adjust = arithmetic.ne(*broadcast("remainder", arithmetic.lt(mod, zero), arithmetic.lt(y, zero)))
+    return _select("remainder", arithmetic.and_(adjust, nonzero), arithmetic.add(mod, y), mod)
 
 
 mod = remainder
@@ -261,21 +284,18 @@ def power(x1: Any, x2: Any, /) -> Array:
                 raise DtypeError(f"[power] integers cannot be raised to negative powers: {aval_of(x1)} ** {x2}.")
             return arithmetic.integer_pow(as_array("power", x1), x2)
     dtype, weak = result_dtype(x1, x2)
+    weak = weak and (aval_of(x2).weak_type or aval_of(x2).dtype not in dtypes.INTS)
     if dtype in dtypes.FLOATS:
-        return _float_power(x1, x2, dtype, weak)
-    x, y = _numbers("power", x1, x2)
-    return _int_power(x, y)
-
-
-def _float_power(x1: Any, x2: Any, dtype: np.dtype, weak: bool) -> Any:
-    return arithmetic.pow(*broadcast("power", astype(x1, dtype, weak), astype(x2, dtype, weak)))
+        return arithmetic.pow(*broadcast("power", astype(x1, dtype, weak), astype(x2, dtype, weak)))
+    return _rewrap(_int_power(*_numbers("power", x1, x2)), aval_of(x1).weak_type and aval_of(x2).weak_type)
 
 
 def _int_power(x: Any, y: Any) -> Any:
-    """Square and multiply over the bits of the exponents; negative exponents give 0, as in JAX."""
+    """Square and multiply over six bits of the exponents: more would overflow for every base above 1."""
     dtype = aval_of(x).dtype
     zero, one = np.zeros((), dtype), np.ones((), dtype)
-    acc = shape.broadcast_to(_select("power", arithmetic.lt(y, zero), zero, one), _joint(x, y))
+    nothing = arithmetic.and_(*broadcast("power", arithmetic.eq(x, zero), arithmetic.ne(y, zero)))
+    acc = shape.broadcast_to(_select("power", nothing, zero, one), _joint(x, y))
     x = shape.broadcast_to(x, _joint(x, y))
     for _ in range(6):
         odd = arithmetic.eq(arithmetic.and_(y, one), one)
@@ -454,8 +474,8 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Array:
     refuse("round", out=out)
     x = as_array("round", a)
     if x.dtype not in dtypes.FLOATS:
-        if decimals < 0:
-            raise DtypeError(f"[round] negative decimals are for floats, got {x.aval}.")
+        if decimals < 0 or x.dtype == dtypes.bool_:
+            raise DtypeError(f"[round] expected numbers (floats for negative decimals), got {x.aval}.")
         return x
     if decimals == 0:
         return arithmetic.round(x, 1)
@@ -544,7 +564,7 @@ def angle(z: Any, deg: bool = False) -> Array:
 
 def right_shift(x1: Any, x2: Any, /) -> Array:
     """``x1 >> x2``, element by element; signed integers keep their sign."""
-    x, y = broadcast("right_shift", *promote("right_shift", x1, x2))
+    x, y = _numbers("right_shift", x1, x2)
     unsigned = aval_of(x).dtype in dtypes.UNSIGNED
     return (arithmetic.shift_right_logical if unsigned else arithmetic.shift_right_arithmetic)(x, y)
 
@@ -555,6 +575,8 @@ bitwise_right_shift = right_shift
 def bitwise_count(x: Any, /) -> Array:
     """The number of set bits of ``|x|``, as uint8."""
     x = as_array("bitwise_count", x)
+    if x.dtype == dtypes.bool_:
+        return astype(x, dtypes.uint8)
     if x.dtype not in dtypes.INTS:
         raise DtypeError(f"[bitwise_count] expected integers, got {x.aval}.")
     return strong(astype(elementwise.population_count(absolute(x)), dtypes.uint8))

@@ -83,7 +83,7 @@ class ufunc:
         x = as_array(self.__name__, a)
         if dtype is not None:
             x = strong(astype(x, dtypes.canonical(dtype)))
-        return x
+        return self._convert(self.__name__, x, x)[0]
 
 
 def binary_ufunc(
