@@ -101,7 +101,18 @@ swish = silu
 
 def softplus(x: Any) -> Any:
     """log(1 + exp(x))."""
-    return jnp.logaddexp(x, 0)
+    return _softplus(_float(x))
+
+
+@custom_jvp
+def _softplus(x: Any) -> Any:
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+@_softplus.defjvp
+def _softplus_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (t,) = primals, tangents
+    return _softplus(x), t * lax.logistic(x)
 
 
 def log_sigmoid(x: Any) -> Any:

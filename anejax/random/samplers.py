@@ -13,6 +13,7 @@ from anejax.config import config
 from anejax.core.aval import checked_shape
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
+from anejax.ops.sort import sort_key_val, top_k
 from anejax.random.keys import random_bits, split, words_of
 
 
@@ -237,7 +238,7 @@ def _shuffled(words: Any, x: Any, axis: int) -> Any:
     rounds = math.ceil(3 * math.log(size) / math.log(2**32 - 1))
     for _ in range(rounds):
         words, subkey = split(words)
-        x = lax.sort_key_val(random_bits(subkey, 32, np.shape(x)), x, axis)[1]
+        x = sort_key_val(random_bits(subkey, 32, np.shape(x)), x, axis)[1]
     return jnp.asarray(x)
 
 
@@ -274,7 +275,8 @@ def _choice_index(words: Any, count: int, shape: Any, draws: int, replace: bool,
     if p.shape != (count,):
         raise ShapeError(f"[choice] expected {count} probabilities, got {p.aval}.")
     if not replace:
-        return jnp.argsort(-(gumbel(words, (count,), p.dtype, mode) + jnp.log(p)))[:draws]
+        index = top_k(gumbel(words, (count,), p.dtype, mode) + jnp.log(p), draws)[1]
+        return index.reshape(shape).astype(dtypes.canonical(dtypes.int64))
     cumulative = jnp.cumsum(p)
     level = cumulative[-1] * (1 - uniform(words, shape, p.dtype))
     below = (cumulative < jnp.expand_dims(level, -1)).astype(jnp.int32)
@@ -316,5 +318,4 @@ def categorical(
     if draws > logits.shape[axis]:
         raise ShapeError(f"[categorical] expected at most {logits.shape[axis]} draws without replacement, got {draws}.")
     scores = jnp.moveaxis(logits + gumbel(words, logits.shape, logits.dtype, mode), axis, -1)
-    best = jnp.argsort(-scores, axis=-1)[..., :draws]
-    return jnp.moveaxis(best, -1, 0).reshape(shape)
+    return jnp.moveaxis(top_k(scores, draws)[1], -1, 0).reshape(shape)
