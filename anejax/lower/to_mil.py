@@ -132,10 +132,11 @@ class Lowering:
         shape = eqn.outputs[0].aval.shape
         narrow = [isinstance(a, Var) and a in self._narrow for a in eqn.inputs]
         values = [self._narrow[a] if n else self.read(a) for a, n in zip(eqn.inputs, narrow)]  # type: ignore[index]
+        first = 1 if eqn.primitive.name == "select_n" else 0  # MIL's select takes its shape from the cases alone
         for i, n in enumerate(narrow):
-            if np.broadcast_shapes(*(v.type.shape for v in values)) == shape:
+            if np.broadcast_shapes(*(v.type.shape for v in values[first:])) == shape:
                 break
-            if n:
+            if n and i >= first:
                 values[i] = self._tiled(eqn.inputs[i])  # type: ignore[arg-type]
         return values
 

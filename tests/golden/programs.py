@@ -42,7 +42,11 @@ def _labels(rows: int) -> np.ndarray:
 
 
 MLP_ARGS = (_normal(0, w1=(5, 4), b1=(4,), w2=(4, 3), b2=(3,)), _normal(1, x=(6, 5))["x"], _labels(6))
-CNN_ARGS = (_normal(2, k1=(4, 2, 3, 3), b1=(4,), k2=(6, 4, 3, 3), w=(24, 3)), _normal(3, x=(2, 2, 16, 16))["x"], _labels(2))
+CNN_ARGS = (
+    _normal(2, k1=(4, 2, 3, 3), b1=(4,), k2=(6, 4, 3, 3), w=(24, 3)),
+    _normal(3, x=(2, 2, 16, 16))["x"],
+    _labels(2),
+)
 
 PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "mlp_forward": (mlp, MLP_ARGS),

@@ -13,7 +13,7 @@ from anejax.core.aval import Aval
 from anejax.core.context import base_trace, tracing
 from anejax.core.graph import Graph
 from anejax.core.primitive import Primitive, Refused
-from anejax.core.trace import aval_of
+from anejax.core.trace import Tracer, aval_of
 from anejax.errors import RefusedError
 from anejax.ops.shape import reshape
 from anejax.passes.legalize import elementwise as elementwise
@@ -35,8 +35,10 @@ class LegalizeTrace(StageTrace):
         self.target = target
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        if self.target != "cpu":
+            args = [_constant(a, self.target) for a in args]
         if self.target == "ane":
-            args, params = [_narrow(a) for a in args], _narrow_params(params)
+            params = _narrow_params(params)
         rule = RULES.get((prim.name, self.target))
         if isinstance(rule, Refused):
             raise RefusedError(f"[legalize] {prim.name} cannot be had on {self.target}: {rule.reason}.")
@@ -48,20 +50,21 @@ class LegalizeTrace(StageTrace):
         return list(found) if prim.multiple_results else [found]
 
 
-def _narrow(x: Any) -> Any:
-    """float32 constants as float16; traced values are already."""
-    if isinstance(x, DeviceArray) or not hasattr(x, "aval"):
-        aval = aval_of(x)
-        if aval.dtype == dtypes.float32:
-            value = x.value if isinstance(x, DeviceArray) else x
-            return DeviceArray(Aval(aval.shape, ENGINE_FLOAT, aval.weak_type), _saturated(value))
-    return x
+def _constant(x: Any, target: str) -> Any:
+    """Constants as ``target`` can have them; traced values are already.
 
-
-def _saturated(value: Any) -> Any:
-    """Constants as finite float16: infinities in literals are unproven on the engine (e5rt 5)."""
-    limit = float(np.finfo(ENGINE_FLOAT).max)
-    return np.clip(np.asarray(value, np.float32), -limit, limit).astype(ENGINE_FLOAT)
+    Infinities become the extreme finite values: neither Core ML's serialized form nor the engine's texts are proven to
+    have them (e5rt 5). Where they mask (``where(keep, x, -inf)``) that is as good.
+    """
+    if isinstance(x, Tracer):
+        return x
+    aval = aval_of(x)
+    dtype = ENGINE_FLOAT if target == "ane" and aval.dtype == dtypes.float32 else aval.dtype
+    if dtype not in dtypes.FLOATS:
+        return x
+    limit = float(dtypes.finfo(dtype).max)
+    value = np.clip(np.asarray(x.value if isinstance(x, DeviceArray) else x, np.float64), -limit, limit)
+    return DeviceArray(Aval(aval.shape, dtype, aval.weak_type), value.astype(dtype))
 
 
 def _narrow_params(params: dict[str, Any]) -> dict[str, Any]:
