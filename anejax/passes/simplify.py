@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var, remove_dead
 
 OPAQUE = frozenset({"optimization_barrier"})  # neither merged nor looked through
@@ -55,6 +57,8 @@ def _identity(eqn: Eqn) -> Any:
 
 def _rewrite(eqn: Eqn, made_by: dict[Var, Eqn]) -> tuple[Eqn, Atom | None]:
     """(a simpler equation, None), or (the equation, the atom that equals its one output)."""
+    if eqn.primitive.elementwise and all(isinstance(a, Literal) for a in eqn.inputs):
+        return eqn, _fold(eqn)
     rule = RULES.get(eqn.primitive.name)
     result = rule(eqn, made_by) if rule is not None else None
     if result is None:
@@ -69,6 +73,14 @@ def _source(atom: Atom, name: str, made_by: dict[Var, Eqn]) -> Eqn | None:
 
 def _same_type(atom: Atom, eqn: Eqn) -> bool:
     return atom.aval.same_type(eqn.outputs[0].aval)
+
+
+def _fold(eqn: Eqn) -> Literal:
+    """An elementwise equation of literals is a literal: what the eager evaluation would give."""
+    aval = eqn.outputs[0].aval
+    with np.errstate(all="ignore"):
+        value = eqn.primitive.impl(*(a.value for a in eqn.inputs if isinstance(a, Literal)), **eqn.params)
+    return Literal(np.asarray(value, aval.dtype), aval)
 
 
 # --- rules: (equation, who made what) -> a simpler equation, an equal atom, or None -----------------------------
