@@ -72,8 +72,7 @@ Sum naive_at(const ConvCase& c, const Operand& x, const Operand& w, const Ints& 
   Sum sum;
   for (int64_t f = 0; f < c.w[1]; ++f) {
     const int64_t feature = c.feature_groups > 1 ? group * c.w[1] + f : f;
-    add_taps(c, x, w, o, 0, batch * x.strides[0] + feature * x.strides[1], o[1] * w.strides[0] + f * w.strides[1],
-             sum);
+    add_taps(c, x, w, o, 0, batch * x.strides[0] + feature * x.strides[1], o[1] * w.strides[0] + f * w.strides[1], sum);
   }
   return sum;
 }

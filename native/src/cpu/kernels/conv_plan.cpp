@@ -43,7 +43,7 @@ Range tap_range(const ConvAxis& axis, int64_t period) {
   return range;
 }
 
-size_t first_axis_over_one(int64_t ConvAxis::*size, const ConvShape& shape) {
+size_t first_axis_over_one(int64_t ConvAxis::* size, const ConvShape& shape) {
   for (size_t d = 0; d + 1 < kConvAxes; ++d) {
     if (shape.axes[d].*size > 1) return d;
   }
@@ -196,7 +196,8 @@ ConvPlan plan_rows(const ConvShape& shape, int64_t columns, int64_t row_limit, i
   const int64_t positions = shape.positions();
   // Two pieces for each thread at least, when there are that many places to cut.
   const int64_t wanted = ceil_div(2 * threads, std::max<int64_t>(shape.groups * shape.batch, 1));
-  const int64_t cuts = std::clamp<int64_t>(std::max(wanted, ceil_div(positions, row_limit)), 1, std::max<int64_t>(all, 1));
+  const int64_t cuts =
+      std::clamp<int64_t>(std::max(wanted, ceil_div(positions, row_limit)), 1, std::max<int64_t>(all, 1));
   plan.chunk = std::max<int64_t>(ceil_div(all, cuts), 1);
   plan.chunks = ceil_div(all, plan.chunk);
   if (plan.chunks == 1) {

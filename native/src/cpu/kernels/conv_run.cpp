@@ -99,8 +99,7 @@ template <typename T>
 T* piece_out(const ConvPlan& plan, const RowPiece& piece, T* out) {
   const auto& s = plan.shape;
   const size_t a = plan.chunk_axis;
-  return out + piece.group * s.out.group + piece.batch * s.out.batch +
-         piece.first * plan.period[a] * s.out.spatial[a];
+  return out + piece.group * s.out.group + piece.batch * s.out.batch + piece.first * plan.period[a] * s.out.spatial[a];
 }
 
 // Splits output positions; vectors along output features.
@@ -151,13 +150,9 @@ class RowConv final : public ConvRunner<T> {
       const int64_t count = phase.count[plan_.chunk_axis];
       const int64_t rows =
           count == 0 ? 0 : piece.batches * phase.positions() / count * phase_count(plan_, phase, piece);
-      const TileProduct tile{phase.rows.data(),
-                             phase.c_rows.data(),
-                             rows,
-                             phase.taps.data(),
-                             static_cast<int64_t>(phase.taps.size()),
-                             plan_.columns,
-                             bias != nullptr};
+      const TileProduct tile{
+          phase.rows.data(), phase.c_rows.data(), rows, phase.taps.data(), static_cast<int64_t>(phase.taps.size()),
+          plan_.columns,     bias != nullptr};
       tile_ops<T>().multiply(tile, block, packed + piece.group * packed_size() + phase.first_tap * plan_.columns, c);
     }
     store_rows(plan_.shape, c, plan_.columns, piece.batches, extent, piece_out(plan_, piece, out));
@@ -217,8 +212,7 @@ class SumConv final : public ConvRunner<T> {
 
     const int64_t packed_elements = aligned(static_cast<int64_t>(phase.taps.size()) * plan_.columns);
     const int64_t block_elements = plan_.direct ? 0 : plan_.block_elements;
-    T* packed =
-        static_cast<T*>(ThreadPool::scratch(static_cast<size_t>(packed_elements + block_elements) * sizeof(T)));
+    T* packed = static_cast<T*>(ThreadPool::scratch(static_cast<size_t>(packed_elements + block_elements) * sizeof(T)));
     pack_columns(rhs + feature * s.rhs.feature + first * s.rhs.spatial[a], phase.kernel.data(), taps, s.rhs.output,
                  s.outputs, 0, taps, packed);
 
@@ -285,8 +279,8 @@ class NarrowRowConv final : public ConvRunner<T> {
     const auto& s = plan_.shape;
     const int64_t slack = 4 * tile_ops<T>().lanes;
     const int64_t line = aligned(s.axes[2].out + slack);
-    T* buffer = static_cast<T*>(
-        ThreadPool::scratch(static_cast<size_t>(line + plan_.block_elements + slack) * sizeof(T)));
+    T* buffer =
+        static_cast<T*>(ThreadPool::scratch(static_cast<size_t>(line + plan_.block_elements + slack) * sizeof(T)));
     const T* block = row_block(plan_, piece, lhs, buffer + line);
     T* to = piece_out(plan_, piece, out);
     for (int64_t o = 0; o < s.outputs; ++o) {
@@ -389,9 +383,9 @@ class NarrowSumConv final : public ConvRunner<T> {
     T total{};
     for (int64_t i = 0; i < s.axes[0].kernel; ++i) {
       for (int64_t j = 0; j < s.axes[1].kernel; ++j) {
-        total += tile_ops<T>().dot(block + i * tap[0] + j * tap[1], tap[2],
-                                   kernel + i * s.rhs.spatial[0] + j * s.rhs.spatial[1], s.rhs.spatial[2],
-                                   s.axes[2].kernel);
+        total +=
+            tile_ops<T>().dot(block + i * tap[0] + j * tap[1], tap[2],
+                              kernel + i * s.rhs.spatial[0] + j * s.rhs.spatial[1], s.rhs.spatial[2], s.axes[2].kernel);
       }
     }
     return total;

@@ -30,7 +30,8 @@ constexpr int64_t kLimit = int64_t{1} << 31;  // of numbers that are multiplied 
 
 void expect_positive(const Ints& values, std::string_view op, std::string_view name) {
   for (const int64_t value : values) {
-    expect(value > 0 && value < kLimit, op, "expected positive " + std::string(name) + ", got " + list_str(values) + ".");
+    expect(value > 0 && value < kLimit, op,
+           "expected positive " + std::string(name) + ", got " + list_str(values) + ".");
   }
 }
 
@@ -83,8 +84,8 @@ ConvShape parse_conv_general_dilated(const mil::Function& function, const mil::O
   const int64_t feature_groups = function.integer(op, "feature_group_count");
   const int64_t batch_groups = function.integer(op, "batch_group_count");
   expect(feature_groups > 0 && batch_groups > 0 && (feature_groups == 1 || batch_groups == 1), name,
-         "expected positive group counts of which one is 1, got feature_group_count " +
-             std::to_string(feature_groups) + " and batch_group_count " + std::to_string(batch_groups) + ".");
+         "expected positive group counts of which one is 1, got feature_group_count " + std::to_string(feature_groups) +
+             " and batch_group_count " + std::to_string(batch_groups) + ".");
 
   const auto x_strides = row_major_strides(x), weight_strides = row_major_strides(weight),
              result_strides = row_major_strides(result);
@@ -252,7 +253,8 @@ ConvShape parse_mil_conv_transpose(const mil::Function& function, const mil::Op&
       out = in * c.strides[i];
       crop = c.pad_type == "same" ? floor_div(full - out, 2) : full - out - floor_div(full - out, 2);
     }
-    if (!sized) expect_result(std::max<int64_t>(out, 0), c.result[i + 2], name, "size of spatial axis " + std::to_string(i));
+    if (!sized)
+      expect_result(std::max<int64_t>(out, 0), c.result[i + 2], name, "size of spatial axis " + std::to_string(i));
     s.axes[slot(i, c.n)] = {.in = in,
                             .kernel = c.weight[i + 2],
                             .out = c.result[i + 2],

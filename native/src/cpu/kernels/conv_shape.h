@@ -40,9 +40,7 @@ struct ConvShape {
 
   int64_t positions() const { return axes[0].out * axes[1].out * axes[2].out; }
   int64_t kernel_size() const { return axes[0].kernel * axes[1].kernel * axes[2].kernel; }
-  bool dilates_lhs() const {
-    return axes[0].lhs_dilation > 1 || axes[1].lhs_dilation > 1 || axes[2].lhs_dilation > 1;
-  }
+  bool dilates_lhs() const { return axes[0].lhs_dilation > 1 || axes[1].lhs_dilation > 1 || axes[2].lhs_dilation > 1; }
 };
 
 // Parse the const operands and check the shapes; throw mil::Error.

@@ -42,8 +42,8 @@ void from_compute(mil::DType dtype, const T* source, int64_t count, void* target
   visit_dtype(dtype, [&]<typename To>(Tag<To>) { convert(source, count, static_cast<To*>(target), pool); });
 }
 
-#define ANESDK_INSTANTIATE(T)                                                         \
-  template void to_compute<T>(mil::DType, const void*, int64_t, T*, ThreadPool&);     \
+#define ANESDK_INSTANTIATE(T)                                                     \
+  template void to_compute<T>(mil::DType, const void*, int64_t, T*, ThreadPool&); \
   template void from_compute<T>(mil::DType, const T*, int64_t, void*, ThreadPool&);
 ANESDK_INSTANTIATE(float)
 ANESDK_INSTANTIATE(double)

@@ -33,7 +33,7 @@ inline Variant cpu_variant() {
 
 // `ANESDK_PICK(f)`: f of the namespace that fits, e.g. ANESDK_PICK(tile_ops<float>)().
 #if defined(__x86_64__)
-#define ANESDK_PICK(...)                                                    \
+#define ANESDK_PICK(...)                                                          \
   (::anesdk::cpu::cpu_variant() == ::anesdk::cpu::Variant::V4   ? v4::__VA_ARGS__ \
    : ::anesdk::cpu::cpu_variant() == ::anesdk::cpu::Variant::V3 ? v3::__VA_ARGS__ \
                                                                 : v1::__VA_ARGS__)

@@ -43,10 +43,14 @@ class Gather final : public Kernel {
   void run(const void* const* inputs, void* const* outputs, void*, ThreadPool& pool) const override {
     if (indexing_.vectors * indexing_.window_elements == 0) return;
     switch (element_size_) {
-      case 1: return run_as<uint8_t>(inputs, outputs, pool);
-      case 2: return run_as<uint16_t>(inputs, outputs, pool);
-      case 4: return run_as<uint32_t>(inputs, outputs, pool);
-      default: return run_as<uint64_t>(inputs, outputs, pool);
+      case 1:
+        return run_as<uint8_t>(inputs, outputs, pool);
+      case 2:
+        return run_as<uint16_t>(inputs, outputs, pool);
+      case 4:
+        return run_as<uint32_t>(inputs, outputs, pool);
+      default:
+        return run_as<uint64_t>(inputs, outputs, pool);
     }
   }
 

@@ -65,8 +65,8 @@ void pack_columns(const T* source, const int64_t* k_offsets, int64_t num_taps, i
 }
 
 template <typename T>
-void builtin_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a,
-                  int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
+void builtin_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t lda,
+                  const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
   if (m == 0 || n == 0) return;
   const int64_t columns = packed_columns<T>(n);
   const auto scaled = [](int64_t count, int64_t factor) {
@@ -85,8 +85,8 @@ void builtin_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int6
   const auto c_rows = scaled(kRows, columns);
   for (int64_t row = 0; row < m; row += kRows) {
     const int64_t count = std::min(kRows, m - row);
-    tile_ops<T>().multiply({rows.data() + row, c_rows.data(), count, taps.data(), k, columns, false}, a,
-                           packed.data(), product.data());
+    tile_ops<T>().multiply({rows.data() + row, c_rows.data(), count, taps.data(), k, columns, false}, a, packed.data(),
+                           product.data());
     for (int64_t i = 0; i < count; ++i) {
       T* target = c + (row + i) * ldc;
       const T* from = product.data() + i * columns;
@@ -95,11 +95,11 @@ void builtin_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int6
   }
 }
 
-#define ANESDK_INSTANTIATE(T)                                                                                   \
-  template const TileOps<T>& tile_ops<T>();                                                                     \
-  template void pack_columns<T>(const T*, const int64_t*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);     \
-  template void builtin_gemm<T>(bool, bool, int64_t, int64_t, int64_t, T, const T*, int64_t, const T*, int64_t, \
-                                T, T*, int64_t);
+#define ANESDK_INSTANTIATE(T)                                                                                          \
+  template const TileOps<T>& tile_ops<T>();                                                                            \
+  template void pack_columns<T>(const T*, const int64_t*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);            \
+  template void builtin_gemm<T>(bool, bool, int64_t, int64_t, int64_t, T, const T*, int64_t, const T*, int64_t, T, T*, \
+                                int64_t);
 ANESDK_INSTANTIATE(float)
 ANESDK_INSTANTIATE(double)
 ANESDK_INSTANTIATE(uint32_t)

@@ -52,7 +52,7 @@ void pack_columns(const T* source, const int64_t* k_offsets, int64_t num_taps, i
 
 // The matrix product of blas.h without a library.
 template <typename T>
-void builtin_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a,
-                  int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc);
+void builtin_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t lda,
+                  const T* b, int64_t ldb, T beta, T* c, int64_t ldc);
 
 }  // namespace anesdk::cpu

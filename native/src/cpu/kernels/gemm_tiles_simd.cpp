@@ -29,9 +29,9 @@ constexpr int kPanelVectors = 4;
 constexpr int kVectorBytes = 16;
 constexpr int kPanelVectors = 2;
 #endif
-constexpr int kTileRows = 6;                   // 6 x 4 accumulators of 32 registers, 6 x 2 of 16
-constexpr int64_t kDepthBytes = 24 * 1024;     // a slice of a panel of B that stays in the first-level cache
-constexpr int64_t kBlockBytes = 256 * 1024;    // a block of C that stays in the second-level cache
+constexpr int kTileRows = 6;                 // 6 x 4 accumulators of 32 registers, 6 x 2 of 16
+constexpr int64_t kDepthBytes = 24 * 1024;   // a slice of a panel of B that stays in the first-level cache
+constexpr int64_t kBlockBytes = 256 * 1024;  // a block of C that stays in the second-level cache
 
 template <typename T>
 constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
@@ -86,8 +86,8 @@ using Micro = void (*)(const T* x, const int64_t* rows, const int64_t* taps, int
 
 // One tile of C, Rows x (Vectors * lanes), held in registers over `depth`.
 template <typename T, int Rows, int Vectors>
-void micro(const T* x, const int64_t* rows, const int64_t* taps, int64_t depth, const T* b, T* c,
-           const int64_t* c_rows, bool accumulate) {
+void micro(const T* x, const int64_t* rows, const int64_t* taps, int64_t depth, const T* b, T* c, const int64_t* c_rows,
+           bool accumulate) {
   constexpr int lanes = kLanes<T>;
   Vector<T> sum[Rows][Vectors];
   int64_t row[Rows];

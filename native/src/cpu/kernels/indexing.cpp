@@ -25,14 +25,22 @@ int64_t read_as(const void* indices, int64_t i) {
 
 int64_t read_index(mil::DType dtype, const void* indices, int64_t i) {
   switch (dtype) {
-    case mil::DType::INT8: return read_as<int8_t>(indices, i);
-    case mil::DType::INT16: return read_as<int16_t>(indices, i);
-    case mil::DType::INT32: return read_as<int32_t>(indices, i);
-    case mil::DType::INT64: return read_as<int64_t>(indices, i);
-    case mil::DType::UINT16: return read_as<uint16_t>(indices, i);
-    case mil::DType::UINT32: return read_as<uint32_t>(indices, i);
-    case mil::DType::UINT64: return read_as<uint64_t>(indices, i);
-    default: return read_as<uint8_t>(indices, i);
+    case mil::DType::INT8:
+      return read_as<int8_t>(indices, i);
+    case mil::DType::INT16:
+      return read_as<int16_t>(indices, i);
+    case mil::DType::INT32:
+      return read_as<int32_t>(indices, i);
+    case mil::DType::INT64:
+      return read_as<int64_t>(indices, i);
+    case mil::DType::UINT16:
+      return read_as<uint16_t>(indices, i);
+    case mil::DType::UINT32:
+      return read_as<uint32_t>(indices, i);
+    case mil::DType::UINT64:
+      return read_as<uint64_t>(indices, i);
+    default:
+      return read_as<uint8_t>(indices, i);
   }
 }
 
@@ -77,9 +85,9 @@ Indexing parse_aj(const mil::Function& function, const mil::Op& op, const Names&
   check_axes(axes.window_dims, slices.size(), name);
   check_axes(axes.batching, tensor.size(), name);
   check_axes(axes.along, batch.size(), name);
-  expect(axes.batching.size() == axes.along.size() &&
-             static_cast<int64_t>(axes.index_map.size()) == indices.shape.back(),
-         name, "expected one axis for each number of an index vector, and batching axes in pairs.");
+  expect(
+      axes.batching.size() == axes.along.size() && static_cast<int64_t>(axes.index_map.size()) == indices.shape.back(),
+      name, "expected one axis for each number of an index vector, and batching axes in pairs.");
   for (size_t d = 0; d < tensor.size(); ++d) {
     if (!contains(dropped, d) && !contains(axes.batching, d)) axes.kept.push_back(static_cast<int64_t>(d));
   }
@@ -160,15 +168,14 @@ int64_t Indexing::place(const void* indices, int64_t vector, const std::vector<i
 
 Indexing parse_aj_gather(const mil::Function& function, const mil::Op& op) {
   return parse_aj(function, op,
-                  {"offset_dims", "collapsed_slice_dims", "start_index_map", "start_indices_batching_dims"},
-                  false);
+                  {"offset_dims", "collapsed_slice_dims", "start_index_map", "start_indices_batching_dims"}, false);
 }
 
 Indexing parse_aj_scatter(const mil::Function& function, const mil::Op& op) {
-  return parse_aj(function, op,
-                  {"update_window_dims", "inserted_window_dims", "scatter_dims_to_operand_dims",
-                   "scatter_indices_batching_dims"},
-                  true);
+  return parse_aj(
+      function, op,
+      {"update_window_dims", "inserted_window_dims", "scatter_dims_to_operand_dims", "scatter_indices_batching_dims"},
+      true);
 }
 
 namespace {

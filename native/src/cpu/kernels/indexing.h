@@ -12,12 +12,12 @@ enum class OutOfRange { CLIP, DROP };
 
 // `tensor` is the one that is addressed, `slices` the other (the result of a gather, the updates of a scatter).
 struct Indexing {
-  struct Component {       // one number of an index vector
-    int64_t stride = 0;    // in tensor
-    int64_t size = 0;      // of the axis, for negative indices
-    int64_t limit = 0;     // the last place where the window fits
+  struct Component {     // one number of an index vector
+    int64_t stride = 0;  // in tensor
+    int64_t size = 0;    // of the axis, for negative indices
+    int64_t limit = 0;   // the last place where the window fits
   };
-  struct Along {           // an axis of tensor that goes along with an axis of the index vectors
+  struct Along {  // an axis of tensor that goes along with an axis of the index vectors
     size_t axis = 0;
     int64_t stride = 0;
   };
@@ -46,12 +46,12 @@ struct Indexing {
 
 // The parts of a description by axes; the two functions below and MIL's operations fill it in.
 struct IndexingAxes {
-  std::vector<int64_t> index_map;     // axes of tensor that the components address
-  std::vector<int64_t> slice_sizes;   // of each axis of tensor
-  std::vector<int64_t> kept;          // axes of tensor that have one in slices ...
-  std::vector<int64_t> window_dims;   // ... and which
-  std::vector<int64_t> batching;      // axes of tensor that go along ...
-  std::vector<int64_t> along;         // ... with these of the index vectors
+  std::vector<int64_t> index_map;    // axes of tensor that the components address
+  std::vector<int64_t> slice_sizes;  // of each axis of tensor
+  std::vector<int64_t> kept;         // axes of tensor that have one in slices ...
+  std::vector<int64_t> window_dims;  // ... and which
+  std::vector<int64_t> batching;     // axes of tensor that go along ...
+  std::vector<int64_t> along;        // ... with these of the index vectors
 };
 
 Indexing make_indexing(const mil::Shape& tensor, const mil::Shape& batch, const mil::Shape& slices,

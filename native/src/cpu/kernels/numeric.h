@@ -75,14 +75,18 @@ using Compute = typename ComputeOf<T>::type;
 // Arithmetic that wraps for integers.
 template <typename T>
 T wrapping_add(T a, T b) {
-  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-  else return a + b;
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  else
+    return a + b;
 }
 
 template <typename T>
 T wrapping_mul(T a, T b) {
-  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
-  else return a * b;
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+  else
+    return a * b;
 }
 
 // NaN wins.
@@ -105,20 +109,34 @@ struct Tag {
 template <typename Fn>
 decltype(auto) visit_dtype(mil::DType dtype, Fn&& fn) {
   switch (dtype) {
-    case mil::DType::BOOL: return fn(Tag<bool>{});
-    case mil::DType::INT8: return fn(Tag<int8_t>{});
-    case mil::DType::INT16: return fn(Tag<int16_t>{});
-    case mil::DType::INT32: return fn(Tag<int32_t>{});
-    case mil::DType::INT64: return fn(Tag<int64_t>{});
-    case mil::DType::UINT8: return fn(Tag<uint8_t>{});
-    case mil::DType::UINT16: return fn(Tag<uint16_t>{});
-    case mil::DType::UINT32: return fn(Tag<uint32_t>{});
-    case mil::DType::UINT64: return fn(Tag<uint64_t>{});
-    case mil::DType::FP16: return fn(Tag<Half>{});
-    case mil::DType::BF16: return fn(Tag<BFloat16>{});
-    case mil::DType::FP32: return fn(Tag<float>{});
-    case mil::DType::FP64: return fn(Tag<double>{});
-    case mil::DType::STRING: break;
+    case mil::DType::BOOL:
+      return fn(Tag<bool>{});
+    case mil::DType::INT8:
+      return fn(Tag<int8_t>{});
+    case mil::DType::INT16:
+      return fn(Tag<int16_t>{});
+    case mil::DType::INT32:
+      return fn(Tag<int32_t>{});
+    case mil::DType::INT64:
+      return fn(Tag<int64_t>{});
+    case mil::DType::UINT8:
+      return fn(Tag<uint8_t>{});
+    case mil::DType::UINT16:
+      return fn(Tag<uint16_t>{});
+    case mil::DType::UINT32:
+      return fn(Tag<uint32_t>{});
+    case mil::DType::UINT64:
+      return fn(Tag<uint64_t>{});
+    case mil::DType::FP16:
+      return fn(Tag<Half>{});
+    case mil::DType::BF16:
+      return fn(Tag<BFloat16>{});
+    case mil::DType::FP32:
+      return fn(Tag<float>{});
+    case mil::DType::FP64:
+      return fn(Tag<double>{});
+    case mil::DType::STRING:
+      break;
   }
   throw mil::Error("a kernel was given a string tensor.");
 }

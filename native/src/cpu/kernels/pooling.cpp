@@ -85,8 +85,8 @@ std::unique_ptr<const Kernel> prepare_pool(const mil::Function& function, const 
   const auto strides = function.find(op, "strides") ? function.ints(op, "strides") : std::vector<int64_t>(n, 1);
   const auto pad = function.find(op, "pad") ? function.ints(op, "pad") : std::vector<int64_t>(2 * n, 0);
   const std::string pad_type = function.find(op, "pad_type") ? function.text(op, "pad_type") : "valid";
-  const bool exclude = function.find(op, "exclude_padding_from_average") &&
-                       function.boolean(op, "exclude_padding_from_average");
+  const bool exclude =
+      function.find(op, "exclude_padding_from_average") && function.boolean(op, "exclude_padding_from_average");
   const bool ceil_mode = function.find(op, "ceil_mode") && function.boolean(op, "ceil_mode");
   expect_size(kernel, n, name, "kernel_sizes");
   expect_size(strides, n, name, "strides");

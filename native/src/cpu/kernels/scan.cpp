@@ -65,8 +65,8 @@ void scan(const ScanSpec& spec, const T* in, T* out, ThreadPool& pool) {
     pool.parallel_for(spec.outer * blocks, ceil_div(8192, work), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t column = i % blocks * kColumns;
-        scan_block<op, C>(spec, i / blocks * spec.count * spec.inner + column,
-                          std::min(kColumns, spec.inner - column), in, out);
+        scan_block<op, C>(spec, i / blocks * spec.count * spec.inner + column, std::min(kColumns, spec.inner - column),
+                          in, out);
       }
     });
   }
@@ -101,11 +101,16 @@ class Scan final : public Kernel {
       T* out = static_cast<T*>(outputs[0]);
       if constexpr (!std::is_same_v<T, bool>) {
         switch (spec_.op) {
-          case ScanOp::SUM: return scan<ScanOp::SUM>(spec_, in, out, pool);
-          case ScanOp::PROD: return scan<ScanOp::PROD>(spec_, in, out, pool);
-          case ScanOp::MAX: return scan<ScanOp::MAX>(spec_, in, out, pool);
-          case ScanOp::MIN: return scan<ScanOp::MIN>(spec_, in, out, pool);
-          case ScanOp::LOGSUMEXP: return scan<ScanOp::LOGSUMEXP>(spec_, in, out, pool);
+          case ScanOp::SUM:
+            return scan<ScanOp::SUM>(spec_, in, out, pool);
+          case ScanOp::PROD:
+            return scan<ScanOp::PROD>(spec_, in, out, pool);
+          case ScanOp::MAX:
+            return scan<ScanOp::MAX>(spec_, in, out, pool);
+          case ScanOp::MIN:
+            return scan<ScanOp::MIN>(spec_, in, out, pool);
+          case ScanOp::LOGSUMEXP:
+            return scan<ScanOp::LOGSUMEXP>(spec_, in, out, pool);
         }
       }
     });

@@ -18,14 +18,19 @@ C updated(C old, C value) {
   if constexpr (update == Update::SET) return value;
   if constexpr (update == Update::ADD) return wrapping_add(old, value);
   if constexpr (update == Update::SUB) {
-    if constexpr (std::is_integral_v<C>) return wrapping_add(old, wrapping_mul(value, static_cast<C>(-1)));
-    else return old - value;
+    if constexpr (std::is_integral_v<C>)
+      return wrapping_add(old, wrapping_mul(value, static_cast<C>(-1)));
+    else
+      return old - value;
   }
   if constexpr (update == Update::MUL) return wrapping_mul(old, value);
   if constexpr (update == Update::DIV) {
-    if constexpr (std::is_floating_point_v<C>) return old / value;
-    else if (value == 0) return static_cast<C>(-1);
-    else return static_cast<int64_t>(value) == -1 ? wrapping_mul(old, static_cast<C>(-1)) : static_cast<C>(old / value);
+    if constexpr (std::is_floating_point_v<C>)
+      return old / value;
+    else if (value == 0)
+      return static_cast<C>(-1);
+    else
+      return static_cast<int64_t>(value) == -1 ? wrapping_mul(old, static_cast<C>(-1)) : static_cast<C>(old / value);
   }
   if constexpr (update == Update::MIN) return min_of(old, value);
   if constexpr (update == Update::MAX) return max_of(old, value);
@@ -82,9 +87,7 @@ class Scatter final : public Kernel {
   }
 
  private:
-  bool in_float() const {
-    return update_ != Update::SET && (dtype_ == mil::DType::FP16 || dtype_ == mil::DType::BF16);
-  }
+  bool in_float() const { return update_ != Update::SET && (dtype_ == mil::DType::FP16 || dtype_ == mil::DType::BF16); }
 
   // Arithmetic on 16-bit floats is done in a float copy and rounded once.
   template <typename T>
@@ -115,13 +118,20 @@ class Scatter final : public Kernel {
   template <typename T, typename C>
   void apply(Update update, const void* indices, const T* updates, C* out, ThreadPool& pool) const {
     switch (update) {
-      case Update::SET: return scatter_or_skip<Update::SET>(indices, updates, out, pool);
-      case Update::ADD: return scatter_or_skip<Update::ADD>(indices, updates, out, pool);
-      case Update::SUB: return scatter_or_skip<Update::SUB>(indices, updates, out, pool);
-      case Update::MUL: return scatter_or_skip<Update::MUL>(indices, updates, out, pool);
-      case Update::DIV: return scatter_or_skip<Update::DIV>(indices, updates, out, pool);
-      case Update::MIN: return scatter_or_skip<Update::MIN>(indices, updates, out, pool);
-      case Update::MAX: return scatter_or_skip<Update::MAX>(indices, updates, out, pool);
+      case Update::SET:
+        return scatter_or_skip<Update::SET>(indices, updates, out, pool);
+      case Update::ADD:
+        return scatter_or_skip<Update::ADD>(indices, updates, out, pool);
+      case Update::SUB:
+        return scatter_or_skip<Update::SUB>(indices, updates, out, pool);
+      case Update::MUL:
+        return scatter_or_skip<Update::MUL>(indices, updates, out, pool);
+      case Update::DIV:
+        return scatter_or_skip<Update::DIV>(indices, updates, out, pool);
+      case Update::MIN:
+        return scatter_or_skip<Update::MIN>(indices, updates, out, pool);
+      case Update::MAX:
+        return scatter_or_skip<Update::MAX>(indices, updates, out, pool);
     }
   }
 

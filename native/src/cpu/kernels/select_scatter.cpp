@@ -20,9 +20,9 @@ struct SelectAxis {
 struct SelectSpec {
   mil::DType dtype = mil::DType::FP32;
   bool greatest = true;
-  int64_t planes = 1;              // leading axes without a window
-  std::vector<SelectAxis> axes;    // the others, at least two
-  int64_t in = 1, out = 1;         // elements of a plane
+  int64_t planes = 1;            // leading axes without a window
+  std::vector<SelectAxis> axes;  // the others, at least two
+  int64_t in = 1, out = 1;       // elements of a plane
 };
 
 // The window of position `index`: where the element stands that no later one beats, or -1 when it has none.
@@ -112,8 +112,8 @@ void run_typed(const SelectSpec& spec, const T* operand, const T* source, T* out
       const T* values = source + p * spec.out;
       T* to = out + p * spec.in;
       if constexpr (is_half_like<T>) {
-        float* sums = static_cast<float*>(
-            ThreadPool::scratch(static_cast<size_t>(2 * spec.in + spec.out + 1) * sizeof(float)));
+        float* sums =
+            static_cast<float*>(ThreadPool::scratch(static_cast<size_t>(2 * spec.in + spec.out + 1) * sizeof(float)));
         float* wide = sums + spec.in;
         float* wide_values = wide + spec.in;
         std::transform(from, from + spec.in, wide, [](T x) { return static_cast<float>(x); });
@@ -143,14 +143,15 @@ class SelectAndScatter final : public Kernel {
     expect(select == "ge" || select == "le", name, "expected select ge or le, got " + select + ".");
     expect(source.shape.size() == rank && source.dtype == operand.dtype &&
                function.values[op.results[0]].type == operand && operand.dtype != mil::DType::BOOL,
-           name, "expected operand, source and result of one numeric type and rank, got " + operand.str() + " and " +
-                     source.str() + ".");
+           name,
+           "expected operand, source and result of one numeric type and rank, got " + operand.str() + " and " +
+               source.str() + ".");
     spec_.dtype = operand.dtype;
     spec_.greatest = select == "ge";
     for (size_t d = 0; d < rank; ++d) {
       constexpr int64_t kLimit = int64_t{1} << 31;
-      expect(window[d] >= 1 && strides[d] >= 1 && std::max({window[d], strides[d], std::abs(padding[2 * d]),
-                                                            std::abs(padding[2 * d + 1])}) < kLimit,
+      expect(window[d] >= 1 && strides[d] >= 1 &&
+                 std::max({window[d], strides[d], std::abs(padding[2 * d]), std::abs(padding[2 * d + 1])}) < kLimit,
              name, "expected positive windows and strides.");
       const int64_t room = operand.shape[d] + padding[2 * d] + padding[2 * d + 1] - window[d];
       const int64_t out = room < 0 ? 0 : room / strides[d] + 1;

@@ -113,10 +113,14 @@ class Sort final : public Kernel {
  private:
   static void write(mil::DType dtype, const void* in, void* out, const Line& line, const std::vector<int64_t>& order) {
     switch (mil::size_of(dtype)) {
-      case 1: return permute<uint8_t>(in, out, line, order);
-      case 2: return permute<uint16_t>(in, out, line, order);
-      case 4: return permute<uint32_t>(in, out, line, order);
-      default: return permute<uint64_t>(in, out, line, order);
+      case 1:
+        return permute<uint8_t>(in, out, line, order);
+      case 2:
+        return permute<uint16_t>(in, out, line, order);
+      case 4:
+        return permute<uint32_t>(in, out, line, order);
+      default:
+        return permute<uint64_t>(in, out, line, order);
     }
   }
 

@@ -8,8 +8,8 @@
 
 namespace anesdk::cpu {
 
-#define ANESDK_DECLARE(ns)                                                                                       \
-  namespace ns {                                                                                                 \
+#define ANESDK_DECLARE(ns)                                                                                         \
+  namespace ns {                                                                                                   \
   void threefry(const ThreefryOperand (&operands)[4], int64_t begin, int64_t end, uint32_t* out0, uint32_t* out1); \
   }
 ANESDK_DECLARE(v1)
@@ -32,8 +32,9 @@ class Threefry final : public Kernel {
     count_ = result.elements();
     for (const char* key : {"k0", "k1", "x0", "x1"}) {
       const auto& type = function.value(op, key).type;
-      expect(type.dtype == mil::DType::UINT32 && (type.shape.empty() || type.shape == result.shape), name,
-             "expected " + std::string(key) + " to be " + result.str() + " or a single uint32, got " + type.str() + ".");
+      expect(
+          type.dtype == mil::DType::UINT32 && (type.shape.empty() || type.shape == result.shape), name,
+          "expected " + std::string(key) + " to be " + result.str() + " or a single uint32, got " + type.str() + ".");
       strides_[inputs_.size()] = type.shape.empty() ? 0 : 1;
       inputs_.push_back(function.find(op, key)->values.at(0));
     }

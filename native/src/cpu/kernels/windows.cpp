@@ -79,9 +79,9 @@ void reduce_last_axis(const WindowAxis& axis, int64_t outer, const T* in, T* out
 // The axes from the first that has a window on: a plane, reduced by one thread, axis after axis.
 struct Plane {
   size_t first = 0;
-  int64_t count = 1;            // planes
-  int64_t in = 1, out = 1;      // elements of one
-  int64_t scratch = 1;          // the most that lies between two axes
+  int64_t count = 1;        // planes
+  int64_t in = 1, out = 1;  // elements of one
+  int64_t scratch = 1;      // the most that lies between two axes
 };
 
 Plane plane_of(const WindowSpec& spec) {
@@ -165,9 +165,12 @@ void reduce_windows(const WindowSpec& spec, const void* in, void* out, ThreadPoo
       throw mil::Error("unreachable");
     } else {
       switch (spec.op) {
-        case WindowOp::SUM: return reduce_typed<WindowOp::SUM>(spec, from, to, pool);
-        case WindowOp::MAX: return reduce_typed<WindowOp::MAX>(spec, from, to, pool);
-        case WindowOp::MIN: return reduce_typed<WindowOp::MIN>(spec, from, to, pool);
+        case WindowOp::SUM:
+          return reduce_typed<WindowOp::SUM>(spec, from, to, pool);
+        case WindowOp::MAX:
+          return reduce_typed<WindowOp::MAX>(spec, from, to, pool);
+        case WindowOp::MIN:
+          return reduce_typed<WindowOp::MIN>(spec, from, to, pool);
       }
     }
   });

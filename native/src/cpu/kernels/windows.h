@@ -14,9 +14,7 @@ enum class WindowOp { SUM, MAX, MIN };
 struct WindowAxis {
   int64_t in = 1, out = 1;
   int64_t window = 1, stride = 1, window_dilation = 1, base_dilation = 1, pad_low = 0;
-  bool trivial() const {
-    return window == 1 && stride == 1 && base_dilation == 1 && pad_low == 0 && in == out;
-  }
+  bool trivial() const { return window == 1 && stride == 1 && base_dilation == 1 && pad_low == 0 && in == out; }
 };
 
 // A window reduction of one tensor. `divisors`, for averages: by axis and output index, else empty.
