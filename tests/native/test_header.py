@@ -1,0 +1,58 @@
+"""runtime/library.py mirrors native/include/anesdk.h: functions, argument counts and types, constants, dtype codes."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from pathlib import Path
+
+import pytest
+
+from anejax.errors import DeviceError
+from anejax.mil.program import MIL_DTYPES
+from anejax.runtime import library
+
+HEADER = (Path(__file__).parents[2] / "native" / "include" / "anesdk.h").read_text()
+PLAIN = re.sub(r"/\*.*?\*/", "", HEADER, flags=re.S)
+PROTOTYPE = re.compile(r"ANESDK_API\s+([^;(]*?)(anesdk_\w+)\(([^)]*)\);", re.S)
+
+POINTERS = {"uint64_t": library.U64, "int32_t": ctypes.c_int32, "anesdk_port": library.Port}
+
+
+def ctype(declaration: str) -> object:
+    text = re.sub(r"\bconst\b", "", declaration)
+    stars, base = text.count("*"), text.replace("*", " ").split()[0]
+    if base in ("anesdk_program", "anesdk_buffer", "void"):
+        return library.Handle if stars == 1 else library.POINTER(library.Handle)
+    if base == "char":
+        return library.Text
+    return library.POINTER(POINTERS[base]) if stars else POINTERS[base]
+
+
+def test_every_function_is_mirrored() -> None:
+    found = {}
+    for result, name, arguments in PROTOTYPE.findall(PLAIN):
+        parts = [a.strip() for a in arguments.split(",") if a.strip() not in ("", "void")]
+        found[name] = (ctype(result), [ctype(p) for p in parts])
+    assert found == library.SIGNATURES
+
+
+def test_constants() -> None:
+    assert int(re.search(r"ANESDK_ABI_VERSION (\d+)", HEADER)[1]) == library.ABI_VERSION  # type: ignore[index]
+    assert int(re.search(r"ANESDK_MAX_RANK (\d+)", HEADER)[1]) == library.MAX_RANK  # type: ignore[index]
+    rows = re.findall(r"X\(\w+, (\d+), \"(\w+)\", (\d+)\)", HEADER)
+    for code, name, size in rows:
+        if name != "string":
+            dtype = library.DTYPES[int(code)]
+            assert (MIL_DTYPES[dtype], dtype.itemsize) == (name, int(size))
+
+
+def test_failures_are_errors() -> None:
+    with pytest.raises(DeviceError, match="PARSE_ERROR"):
+        library.verify("program(1.3) {", "cpu")
+    with pytest.raises(DeviceError, match="UNKNOWN_DEVICE"):
+        library.NativeProgram("gpu", "program(1.3)\n{\n}\n")
+    with pytest.raises(DeviceError, match="INVALID_ARGUMENT"):
+        library.set_num_threads(0)
+    (buffer,) = library.create_buffers([0])
+    assert buffer.view((0, 3), library.DTYPES[11]).shape == (0, 3)
