@@ -42,6 +42,7 @@ TOKEN = re.compile(
     )""",
     re.VERBOSE | re.ASCII,
 )
+SPACES = " \t\n\r\f\v"
 UNESCAPED = {"\\\\": "\\", '\\"': '"', "\\n": "\n", "\\t": "\t"}
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 INTEGER = re.compile(r"-?[0-9]+")
@@ -72,8 +73,8 @@ class _Parser:
     def advance(self) -> None:
         match = TOKEN.match(self.text, self.end)
         if match is None:
-            start = re.compile(r"\s*").match(self.text, self.end)
-            self.start = start.end() if start else self.end
+            rest = self.text[self.end :]
+            self.start = len(self.text) - len(rest.lstrip(SPACES))
             self.fail(f"expected a token of MIL, got {self.text[self.start]!r}")
         self.kind = match.lastgroup or ""
         self.token = match.group(self.kind)

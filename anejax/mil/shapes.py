@@ -72,7 +72,7 @@ def reshape(v: View) -> list[Shape]:
 
 def transpose(v: View) -> list[Shape]:
     rank = v.type("x").rank
-    perm = v.axes("perm", rank)
+    perm = v.axes("perm", rank, negative=False)
     v.expect(len(perm) == rank, f"perm to name each axis once, not {perm}")
     return [tuple(v.shape("x")[p] for p in perm)]
 
@@ -252,6 +252,7 @@ def conv_transpose(v: View) -> list[Shape]:
 def _expect_spatial(v: View) -> None:
     rank = v.type("x").rank
     v.expect(rank == v.type("weight").rank and rank > 2, "x [N, C, spatial...] and weight of the same rank")
+    v.expect(0 not in v.shape("weight")[2:], "a window that is not empty")
 
 
 def _expect_bias(v: View, channels: int) -> None:

@@ -43,6 +43,7 @@ def outcome(text: str) -> None:
 
 @EXAMPLES
 @given(st.text(max_size=200))
+@example("\x1f")
 @example("program(1.3){func main<ios18>() {} -> ();}")
 def test_any_text(text: str) -> None:
     outcome(text)

@@ -209,6 +209,12 @@ def test_parse_errors_say_where(text: str, message: str) -> None:
         parse(text)
 
 
+def test_texts_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anejax.mil.parse.MAX_TEXT", 10)
+    with pytest.raises(ParseError, match=r"^\[mil\] 1:1: expected at most 10 characters, got 12"):
+        parse("program(1.3)")
+
+
 def test_deep_nesting_is_no_recursion() -> None:
     for opening in ("(", "[", "{", "fp32(BLOBFILE(path = ", "tensor<", "program("):
         for text in (opening * 100_000, body("fp32 y = abs(x = " + opening * 100_000)):
