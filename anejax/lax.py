@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import enum
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -109,7 +110,13 @@ from anejax.ops.elementwise import (
     tan,
     tanh,
 )
+from anejax.ops.index import (
+    GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers, dynamic_index_in_dim, dynamic_slice,
+    dynamic_slice_in_dim, dynamic_update_index_in_dim, dynamic_update_slice, dynamic_update_slice_in_dim, gather, scatter,
+    scatter_add, scatter_max, scatter_min, scatter_mul, scatter_sub,
+)
 from anejax.ops.linear import dot, dot_general
+from anejax.ops.misc import barrier
 from anejax.ops.reduce import (
     argmax,
     argmin,
@@ -127,6 +134,7 @@ from anejax.ops.reduce import (
     reduce_xor,
 )
 from anejax.ops.shape import broadcasted_iota, iota
+from anejax.ops.sort import sort, sort_key_val, top_k
 from anejax.ops.windows import padtype_to_pads, reduce_window
 
 # fmt: on
@@ -223,7 +231,7 @@ def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Array]:
     ends = [0, *np.cumsum(sizes).tolist()]
     if ends[-1] != x.shape[axis]:
         raise ShapeError(f"[split] expected lengths that add up to {x.shape[axis]}, got {tuple(sizes)} for {x.aval}.")
-    return [shapes.slice_in_dim(x, a, b, axis=axis) for a, b in zip(ends[:-1], ends[1:])]
+    return [shapes.slice_in_dim(x, a, b, axis=axis) for a, b in itertools.pairwise(ends)]
 
 
 def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Array:
@@ -305,6 +313,12 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
     return linear.dot_general(lhs, rhs, (((rank - 1,), (rank - 2,)), (batch, batch)))
 
 
+def optimization_barrier(operand: Any, /) -> Any:
+    """``operand`` (a tree), which no pass looks through, merges or moves."""
+    flat, treedef = tree.flatten(operand)
+    return tree.unflatten(treedef, barrier(*flat)) if flat else operand
+
+
 _MONOIDS: dict[Any, Any] = {
     add: reductions.reduce_sum, mul: reductions.reduce_prod, max: reductions.reduce_max, min: reductions.reduce_min,
     bitwise_and: reductions.reduce_and, bitwise_or: reductions.reduce_or, bitwise_xor: reductions.reduce_xor,
@@ -324,9 +338,8 @@ def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], An
     xs = [as_array("reduce", x) for x in flat]
     inits = [as_array("reduce", v) for v in tree.flatten_up_to(treedef, init_values, "init_values")]
     for x, v in zip(xs, inits):
-        if x.dtype != v.dtype or v.ndim:
-            if not v.weak_type or v.ndim:
-                raise DtypeError(f"[reduce] expected an initial scalar of the dtype of {x.aval}, got {v.aval}.")
+        if v.ndim or (x.dtype != v.dtype and not v.weak_type):
+            raise DtypeError(f"[reduce] expected an initial scalar of the dtype of {x.aval}, got {v.aval}.")
     inits = [finish(elementwise.convert_element_type(v, x.dtype)) for v, x in zip(inits, xs)]
     axes = shapes.check_axes("reduce", dimensions, xs[0].ndim)
     known = _MONOIDS.get(computation) if len(xs) == 1 else None
@@ -364,8 +377,6 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Ar
     target = formats.get((exponent_bits, mantissa_bits))
     if target is None or x.dtype not in dtypes.FLOATS:
         raise DtypeError(f"[reduce_precision] no format of {exponent_bits} and {mantissa_bits} bits for {x.aval}.")
-    if target.itemsize >= x.dtype.itemsize and target != dtypes.float16:
-        return x
     return elementwise.convert_element_type(elementwise.convert_element_type(x, target), x.dtype, x.weak_type)
 
 

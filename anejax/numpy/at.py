@@ -219,9 +219,9 @@ def _where(op: str, x: Any, mask: Any, values: Any) -> Any:
 
 
 def _at(op: str, x: Any, index: Index, values: Any, mode: str | None) -> Any:
-    if not index.inside and mode != "clip":
+    if index.empty or (not index.inside and mode != "clip"):
         return x  # a static integer outside: the update is dropped
-    values = shape.broadcast_to(_fewer_axes(values, len(index.shape_out)), index.shape_out)
+    values = shape.broadcast_to(values, index.shape_out)
     whole = shape.reshape(x, index.expanded)
     if index.arrays:
         part = slice_axes(x, index)
@@ -230,13 +230,6 @@ def _at(op: str, x: Any, index: Index, values: Any, mode: str | None) -> Any:
     elif op != "set":
         values = _COMBINE[op](slice_axes(x, index), values)
     return shape.reshape(_put_back(whole, values, index), aval_of(x).shape)
-
-
-def _fewer_axes(values: Any, rank: int) -> Any:
-    """NumPy lets an assignment have leading axes of length 1 too many."""
-    lengths = aval_of(values).shape
-    extra = max(len(lengths) - rank, 0)
-    return shape.reshape(values, lengths[extra:]) if extra and set(lengths[:extra]) == {1} else values
 
 
 def _put_back(whole: Any, part: Any, index: Index) -> Any:

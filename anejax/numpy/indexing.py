@@ -62,6 +62,11 @@ class Index:
         return tuple(s.length for i, s in enumerate(self.slices) if i not in self.dropped)
 
     @property
+    def empty(self) -> bool:
+        """Whether integer arrays, which have no elements then, index an axis without elements."""
+        return any(self.sliced[a] == 0 for a in self.axes)
+
+    @property
     def shape_out(self) -> tuple[int, ...]:
         rest = [n for i, n in enumerate(self.sliced) if i not in self.axes]
         together = aval_of(self.arrays[0]).shape if self.arrays else ()
@@ -171,14 +176,19 @@ def _assemble(aval: Any, expanded: tuple[int, ...], entries: Sequence[Any]) -> I
         else:
             slices.append(whole)
             arrays[axis] = wrapped(e, n)
-    position = _position(len(entries), dropped, list(arrays))
+    position = _position(dropped, list(arrays))
     axes = tuple(a - sum(d < a for d in dropped) for a in arrays)
-    return Index(expanded, tuple(slices), tuple(dropped), axes, _together(list(arrays.values())), position, inside)
+    together = _together(list(arrays.values()))
+    if together and aval_of(together[0]).size and any(expanded[a] == 0 for a in arrays):
+        raise IndexError(f"[getitem] integers index an axis of {aval} that has no elements.")
+    return Index(expanded, tuple(slices), tuple(dropped), axes, together, position, inside)
 
 
 def _static_slice(s: slice, n: int) -> Slice:
     try:
         start, stop, step = s.indices(n)
+    except ConcretizationError:
+        raise  # names the user's line
     except (TypeError, AttributeError):
         raise DtypeError(f"[getitem] expected a slice of integers, got {s}.") from None
     count = len(range(start, stop, step))
@@ -196,7 +206,7 @@ def _static_integer(e: Any) -> int | None:
     return None if known is None or np.ndim(known) else int(np.asarray(known))
 
 
-def _position(rank: int, dropped: list[int], indexed: list[int]) -> int:
+def _position(dropped: list[int], indexed: list[int]) -> int:
     """Where the arrays' axes stand: at the first of them when they are neighbours, integers included, else in front."""
     places = sorted(dropped + indexed)
     if not indexed or places[-1] - places[0] != len(places) - 1:
@@ -245,6 +255,8 @@ def read(x: Any, index: Index, mode: str = "clip", fill: Any = None) -> Any:
     x = slice_axes(x, index)
     if not index.arrays:
         return x
+    if index.empty:
+        return shape.full(index.shape_out, np.zeros((), aval_of(x).dtype))
     if mode != "fill" and aval_of(index.arrays[0]).ndim == 0:
         return _dynamic(x, index)
     return gather_axes(x, index.axes, index.arrays, index.position, mode, fill)
