@@ -7,7 +7,8 @@ Operators and methods are not here: ``anejax.numpy`` installs them on ``Array`` 
 from __future__ import annotations
 
 import sys
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,8 +21,24 @@ class Array:
     """Base of everything that behaves as an array: ``isinstance(x, anejax.Array)`` holds for tracers too."""
 
     __slots__ = ()
-    __array_priority__ = 1000
     aval: Aval
+
+    if TYPE_CHECKING:  # what anejax.numpy installs, for type checkers
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Any: ...
+        def __len__(self) -> int: ...
+        def __iter__(self) -> Iterator[Any]: ...
+        def __float__(self) -> float: ...
+        def __int__(self) -> int: ...
+        def _unary(self) -> Any: ...
+        def _binary(self, other: Any) -> Any: ...
+
+        __neg__ = __pos__ = __abs__ = __invert__ = _unary
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _binary
+        __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _binary
+        __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __lshift__ = __rshift__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
-from anejax.errors import ShapeError
+from anejax.errors import ConcretizationError, ShapeError
 
 
 class Aval:
@@ -87,9 +87,11 @@ def _dims(shape: tuple[int, ...]) -> str:
 
 def checked_shape(shape: Any, op: str) -> tuple[int, ...]:
     """``shape`` (an int or a sequence of them) as a tuple of non-negative ints; raises ShapeError naming ``op``."""
-    from_one = isinstance(shape, (int, np.integer)) and not isinstance(shape, bool)
+    one = isinstance(shape, (int, np.integer)) or getattr(shape, "ndim", None) == 0
     try:
-        dims = tuple(d.__index__() for d in ((shape,) if from_one else shape))
+        dims = tuple(d.__index__() for d in ((shape,) if one else shape))
+    except ConcretizationError:
+        raise  # it says more: a traced value was given as a length
     except (TypeError, AttributeError):
         raise ShapeError(f"[{op}] expected a shape of integers, got {shape!r}.") from None
     if any(d < 0 for d in dims):

@@ -43,7 +43,9 @@ def test_dtypes() -> None:
 
 def test_grad_of_what_has_none() -> None:
     with raises(TypeError, r"\[grad\] expected f to return a scalar, got float32\[4,8\]"):
+
         def f(x: Any) -> Any: return x * 2  # fmt: skip
+
         aj.grad(f)(X)
     with raises(TypeError, r"\[grad\] expected float inputs, got int32\[\] at arguments\[0\]\['n'\]"):
         aj.grad(lambda p, k: p["x"])({"x": 1.0, "n": np.int32(1)}, 2.0)
