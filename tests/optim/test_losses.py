@@ -1,0 +1,70 @@
+"""Losses against optax's: values and gradients."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import anejax as aj
+import anejax.numpy as jnp
+from anejax import optim
+from anejax.errors import DtypeError, ShapeError
+
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(size=(6, 5)).astype(np.float32) * 4
+LABELS = RNG.integers(0, 5, size=6).astype(np.int32)
+SOFT = RNG.dirichlet(np.ones(5), 6).astype(np.float32)
+CASES = {
+    "softmax_cross_entropy": (SOFT,),
+    "softmax_cross_entropy_with_integer_labels": (LABELS,),
+    "sigmoid_binary_cross_entropy": ((SOFT > 0.2),),
+    "squared_error": (SOFT,),
+    "l2_loss": (SOFT,),
+    "huber_loss": (SOFT,),
+    "log_cosh": (SOFT,),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_value_and_gradient_are_those_of_optax(name):
+    f, g, rest = getattr(optim, name), getattr(optax, name), CASES[name]
+    expected = g(LOGITS, *rest)
+    got = f(LOGITS, *rest)
+    assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(got, expected, rtol=3e-6, atol=1e-6)
+    expected = jax.grad(lambda x: g(x, *rest).sum())(LOGITS)
+    np.testing.assert_allclose(aj.grad(lambda x: jnp.sum(f(x, *rest)))(LOGITS), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_options_are_those_of_optax():
+    mask = SOFT > 0.05
+    cross = optim.softmax_cross_entropy
+    np.testing.assert_allclose(cross(LOGITS, SOFT, 0), optax.softmax_cross_entropy(LOGITS, SOFT, 0), rtol=1e-5)
+    got, expected = (o.softmax_cross_entropy_with_integer_labels(LOGITS.T, LABELS, 0) for o in (optim, optax))
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    got, expected = (
+        o.softmax_cross_entropy_with_integer_labels(LOGITS, np.argmax(mask, 1), where=mask) for o in (optim, optax)
+    )
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(optim.huber_loss(LOGITS, delta=0.5), optax.huber_loss(LOGITS, delta=0.5), rtol=1e-6)
+    np.testing.assert_allclose(optim.smooth_labels(SOFT, 0.1), optax.smooth_labels(SOFT, 0.1), rtol=1e-6)
+
+
+def test_large_logits_stay_finite():
+    big = np.float32([[1e4, -1e4]])
+    assert float(optim.softmax_cross_entropy_with_integer_labels(big, np.int32([1]))[0]) == 2e4
+    assert float(optim.sigmoid_binary_cross_entropy(big, np.float32([[0, 1]])).sum()) == 2e4
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: optim.softmax_cross_entropy(LABELS, SOFT), DtypeError, r"float logits, got int32\[6\]"),
+        (lambda: optim.softmax_cross_entropy_with_integer_labels(LOGITS, SOFT), DtypeError, "integer labels"),
+        (lambda: optim.softmax_cross_entropy_with_integer_labels(LOGITS, LABELS[:, None]), ShapeError, r"\(6,\)"),
+        (lambda: optim.l2_loss(LOGITS, SOFT[:2]), ShapeError, r"\[l2_loss\] expected one shape"),
+    ],
+)
+def test_misuse_is_explained(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

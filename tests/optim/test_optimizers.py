@@ -1,0 +1,182 @@
+"""Every optimizer beside optax's, step by step, on the same gradients.
+
+Distances are in eps of float32 times max(|value|, s), where s is the largest magnitude in the array: XLA contracts
+products and sums where we round twice, so an entry that cancels can be judged only against what was subtracted.
+"""
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import anejax as aj
+import anejax.numpy as jnp
+from anejax import optim, tree
+from anejax.errors import TreeError
+from tests.random.reference import distance
+
+STEPS = 8
+
+
+def params():
+    rng = np.random.default_rng(0)
+    return {
+        "w": rng.normal(size=(5, 3)).astype(np.float32),
+        "b": np.zeros(3, np.float32),
+        "deep": [rng.normal(size=(4,)).astype(np.float32) * 10, np.float32(0.5) * np.ones((), np.float32)],
+    }
+
+
+def gradients(step):
+    rng = np.random.default_rng(100 + step)
+    return tree.map(lambda p: np.asarray(rng.normal(size=p.shape) * 10.0 ** rng.integers(-3, 2), np.float32), params())
+
+
+def assert_close(got, expected, limit, floor=1e-30):
+    got, expected = tree.leaves(got), jax.tree.leaves(expected)
+    assert len(got) == len(expected)
+    for a, b in zip(got, expected):
+        a, b = np.asarray(a), np.asarray(b)
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        if a.dtype.kind in "iub":
+            assert np.array_equal(a, b)
+        else:
+            scale = max(float(np.max(np.abs(b), initial=0.0)), floor)
+            assert distance(a, b, scale) <= limit
+
+
+def mask_of(p):
+    return {"w": True, "b": False, "deep": [True, False]}
+
+
+def schedule(library):
+    return library.warmup_cosine_decay_schedule(0.0, 0.1, 3, 10, 0.01)
+
+
+OPTIMIZERS = {
+    "sgd": lambda o: o.sgd(0.1),
+    "sgd momentum": lambda o: o.sgd(0.1, 0.9),
+    "sgd nesterov": lambda o: o.sgd(0.1, 0.9, nesterov=True),
+    "sgd schedule": lambda o: o.sgd(schedule(o), 0.9),
+    "sgd bfloat16 accumulator": lambda o: o.sgd(0.1, 0.9, accumulator_dtype="bfloat16"),
+    "adam": lambda o: o.adam(0.01),
+    "adam nesterov": lambda o: o.adam(0.01, 0.8, 0.95, nesterov=True),
+    "adam schedule": lambda o: o.adam(schedule(o), eps_root=1e-6),
+    "adam bfloat16 mu": lambda o: o.adam(0.01, mu_dtype="bfloat16"),
+    "adamw": lambda o: o.adamw(0.01, weight_decay=0.1),
+    "adamw mask": lambda o: o.adamw(schedule(o), weight_decay=0.1, mask=mask_of),
+    "adamw mask tree": lambda o: o.adamw(0.01, weight_decay=0.1, mask=mask_of(None)),
+    "adamw decay schedule": lambda o: o.adamw(0.01, weight_decay=schedule(o)),
+    "nadam": lambda o: o.nadam(0.01),
+    "nadamw": lambda o: o.nadamw(0.01),
+    "adamax": lambda o: o.adamax(0.01),
+    "adagrad": lambda o: o.adagrad(0.1),
+    "rmsprop": lambda o: o.rmsprop(0.01),
+    "rmsprop all": lambda o: o.rmsprop(0.01, 0.8, momentum=0.9, nesterov=True, bias_correction=True, eps_in_sqrt=False),
+    "rmsprop centered": lambda o: o.rmsprop(0.01, centered=True, initial_scale=1.0),
+    "lion": lambda o: o.lion(0.01, weight_decay=0.1, mask=mask_of),
+    "lamb": lambda o: o.lamb(0.01, weight_decay=0.1),
+    "sign_sgd": lambda o: o.sign_sgd(0.01),
+    "clipped": lambda o: o.chain(o.clip_by_global_norm(1.0), o.add_decayed_weights(0.01), o.sgd(0.1, 0.9)),
+    "clipped each": lambda o: o.chain(o.clip(0.5), o.clip_by_block_rms(0.1), o.scale(-0.1)),
+    "ema": lambda o: o.chain(o.ema(0.9), o.scale_by_learning_rate(0.1)),
+    "multi steps": lambda o: o.MultiSteps(o.adamw(0.01), 3).gradient_transformation(),
+    "multi steps sum": lambda o: o.MultiSteps(
+        o.sgd(schedule(o), 0.9), 2, use_grad_mean=False
+    ).gradient_transformation(),
+}
+LIMITS = {
+    "rmsprop centered": 64, "lamb": 16,  # both divide by small differences or norms
+    "sgd bfloat16 accumulator": 2**17, "adam bfloat16 mu": 2**17,  # jax.jit skips roundings to bfloat16
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_are_those_of_optax(name, jitted):
+    ours, theirs = OPTIMIZERS[name](optim), OPTIMIZERS[name](optax)
+    update, reference = (aj.jit(ours.update), jax.jit(theirs.update)) if jitted else (ours.update, theirs.update)
+    p, q = params(), params()
+    state, other = ours.init(p), theirs.init(q)
+    limit = LIMITS.get(name, 8) if jitted or "bfloat16" not in name else 8
+    assert_close(state, other, 0)
+    for step in range(STEPS):
+        got, state = update(gradients(step), state, p)
+        expected, other = reference(gradients(step), other, q)
+        assert tree.structure(got) == tree.structure(p)
+        assert_close(got, expected, limit)
+        p, q = optim.apply_updates(p, got), optax.apply_updates(q, expected)
+        assert_close(p, q, 2 * limit, floor=0.5)
+    assert_close(state, other, 8 * limit)
+
+
+def test_one_jitted_step_does_everything_and_compiles_once():
+    opt = optim.adamw(schedule(optim), weight_decay=0.01)
+    traced = []
+
+    @aj.jit
+    def step(p, state, x):
+        traced.append(1)
+        loss, grads = aj.value_and_grad(lambda p: jnp.mean((x @ p["w"] + p["b"] - 1.0) ** 2))(p)
+        updates, state = opt.update(grads, state, p)
+        return optim.apply_updates(p, updates), state, loss
+
+    p = {"w": params()["w"], "b": params()["b"]}
+    state, x = opt.init(p), np.random.default_rng(1).normal(size=(16, 5)).astype(np.float32)
+    losses = []
+    for _ in range(30):
+        p, state, loss = step(p, state, x)
+        losses.append(float(loss))
+    assert losses[-1] < 0.6 * losses[0]
+    assert len(traced) == 1
+
+
+def test_counts_stop_at_the_largest_integer():
+    top = np.int32(2**31 - 1)
+    assert int(optim.safe_increment(top)) == top
+    assert int(optim.safe_increment(np.int32(5))) == 6
+    assert optim.safe_increment(np.int32(5)).dtype == np.int32
+    _, state = optim.scale_by_schedule(lambda n: 1.0).update({}, optim.ScaleByScheduleState(top), None)
+    assert int(state.count) == top
+
+
+def test_apply_updates_keeps_the_dtype_of_the_parameters():
+    p = {"a": jnp.ones(2, jnp.bfloat16), "b": None}
+    out = optim.apply_updates(p, {"a": jnp.full(2, 0.25, jnp.float32), "b": None})
+    assert out["a"].dtype == jnp.bfloat16 and out["b"] is None
+    assert np.array_equal(np.asarray(out["a"], np.float32), [1.25, 1.25])
+
+
+def test_global_norm_and_zero_nans_and_stateless():
+    assert distance(optim.global_norm(gradients(0)), optax.tree.norm(gradients(0))) <= 2
+    bad = {"a": np.float32([1, np.nan]), "b": np.float32([2.0])}
+    clean, state = optim.zero_nans().update(bad, optim.zero_nans().init(bad))
+    assert np.asarray(clean["a"]).tolist() == [1.0, 0.0] and bool(state.found_nan["a"]) and not state.found_nan["b"]
+    double = optim.stateless(lambda g, p: tree.map(lambda v: 2 * v, g))
+    assert double.update({"a": 3.0}, double.init({}))[0] == {"a": 6.0}
+    assert np.array_equal(optim.set_to_zero().update(bad, ())[0]["a"], [0.0, 0.0])
+
+
+def test_multi_steps_says_when_it_has_updated():
+    opt = optim.MultiSteps(optim.sgd(0.1), lambda step: 2)
+    state, seen = opt.init(params()), []
+    for i in range(5):
+        _, state = opt.update(gradients(i), state, params())
+        seen.append(bool(opt.has_updated(state)))
+    assert seen == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: optim.adamw(0.1).update(gradients(0), optim.adamw(0.1).init(params())), TreeError, "the parameters"),
+        (lambda: optim.sgd(0.1).update(gradients(0), (), params()), TreeError, r"\[chain\].*2 transformations"),
+        (lambda: optim.apply_updates(params(), {"w": 1.0}), TreeError, "missing"),
+        (lambda: optim.adam(0.1).update({"w": 1.0}, optim.adam(0.1).init(params())), TreeError, "structure"),
+        (lambda: optim.MultiSteps(optim.sgd(0.1), 0), ValueError, "at least 1"),
+        (lambda: optim.safe_increment(True), TypeError, "integer or a float"),
+    ],
+)
+def test_misuse_is_explained(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
