@@ -143,9 +143,11 @@ def _positions(
     """(coordinates in the operand of each element of the windows' array, clamped; which windows are in bounds)."""
     batch_axes = [a for a in range(rank) if a not in dn.offset_dims]
     batch = indices.shape[:-1]
+    if indices.dtype == dtypes.uint64:  # no axis is that long
+        indices = np.minimum(indices, np.uint64(2**62))
     starts = [np.zeros((1,) * len(batch), np.int64) for _ in shape]
     for i, d in enumerate(dn.start_index_map):
-        starts[d] = np.minimum(indices[..., i], np.iinfo(np.int64).max).astype(np.int64)
+        starts[d] = indices[..., i].astype(np.int64)
     for d, a in zip(dn.operand_batching_dims, dn.start_indices_batching_dims):
         starts[d] = _on_axes(np.arange(batch[a]), [a], len(batch))
     inside = np.ones(batch, bool)
@@ -309,9 +311,10 @@ def _scatter(name: str, combine: Any, *, domain: Any, jvp: Any, transpose: Any) 
             numbers = _gather_numbers(dimension_numbers)
             coordinates, inside = _positions(x.shape, indices, numbers, sizes, updates.ndim)
             flat = np.ravel_multi_index(coordinates, x.shape) if x.ndim else np.zeros((), np.int64)
-            flat = np.broadcast_to(flat, updates.shape)
-            kept = np.broadcast_to(inside | (mode == "clip"), updates.shape)
-            combine(out.reshape(-1), flat[kept], wide(updates)[kept])
+            order = [*(a for a in range(updates.ndim) if a not in numbers.offset_dims), *numbers.offset_dims]
+            kept = inside | (mode == "clip")  # below: window by window, since the last of several stores stays
+            flat, kept = (np.broadcast_to(a, updates.shape).transpose(order) for a in (flat, kept))
+            combine(out.reshape(-1), flat[kept], wide(updates).transpose(order)[kept])
         return out.astype(x.dtype)
 
     def lower(ctx: Any, x: Any, indices: Any, updates: Any, *, dimension_numbers: ScatterDimensionNumbers, mode: str,
@@ -336,7 +339,7 @@ def _scatter_batch(prim: Primitive) -> Any:
 
 
 def _store(out: np.ndarray, at: np.ndarray, values: np.ndarray) -> None:
-    out[at] = values  # of several updates of one element, the last in row-major order stays
+    out[at] = values  # of several updates of one element, the last stays
 
 
 def _scatter_bilinear(prim: Primitive) -> Any:
