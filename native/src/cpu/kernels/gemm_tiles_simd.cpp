@@ -57,7 +57,7 @@ inline void store(T* p, Vector<T> v) {
 
 template <typename T>
 inline Vector<T> splat(T x) {
-  return Vector<T>{} + x;
+  return x - Vector<T>{};  // x - 0 is x for every x, so nothing is left of it; -0 + 0 would not be -0
 }
 
 // Fused where the processor can: the compiler contracts vector expressions only under some language modes.
@@ -201,8 +201,8 @@ void transpose(const T* source, int64_t source_stride, int64_t rows, int64_t col
   constexpr int64_t lanes = kLanes<T>;
   const int64_t full_rows = rows / lanes * lanes;
   const int64_t full_columns = columns / lanes * lanes;
-  for (int64_t i = 0; i < full_rows; i += lanes) {
-    for (int64_t j = 0; j < full_columns; j += lanes) {
+  for (int64_t j = 0; j < full_columns; j += lanes) {  // few lines of the target at a time, each written onwards
+    for (int64_t i = 0; i < full_rows; i += lanes) {
       Vector<T> square[lanes];
       for (int64_t r = 0; r < lanes; ++r) square[r] = load(source + (i + r) * source_stride + j);
       transpose_square<T>(square);
