@@ -61,21 +61,29 @@ class BatchNorm(Layer):
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         self._check(x)
-        mean, var = take(self, state, "mean", "var")
-        check_features(self, x, 1, mean.shape[0])
-        shape = (1, -1) + (1,) * (x.ndim - 2)
-        wide = _wide(x)
+        running, var = take(self, state, "mean", "var")
+        check_features(self, x, 1, running.shape[0])
+        names = ["scale"] * self.scale + ["bias"] * self.bias
+        affine = dict(zip(names, take(self, params, *names)))
+        column = (1, -1) + (1,) * (x.ndim - 2)
+        # Both moments are sums of one pass. They are those of x less the running mean, which is near the batch's, so
+        # that their difference does not cancel; and y is one product and one sum per value.
+        shifted = _wide(x) - running.reshape(column)
+        offset = affine.get("bias", 0)
         if train:
-            batch_mean, batch_var = _moments(wide, [i for i in range(x.ndim) if i != 1])
-            state = {"mean": self._blend(mean, batch_mean), "var": self._blend(var, batch_var)}
-        else:
-            batch_mean, batch_var = mean.reshape(shape), var.reshape(shape)
-        y = (wide - batch_mean) * lax.rsqrt(batch_var + self.eps)
-        return _affine(self, y, params, self.scale, self.bias, shape).astype(x.dtype), state
+            axes = tuple(i for i in range(x.ndim) if i != 1)
+            mean = jnp.mean(shifted, axes)
+            batch_var = jnp.maximum(jnp.mean(jnp.square(shifted), axes) - jnp.square(mean), 0)
+            state = {"mean": self._blend(running, running + mean), "var": self._blend(var, batch_var)}
+            var = batch_var
+        factor = lax.rsqrt(var + self.eps) * affine.get("scale", 1)
+        if train:
+            offset = offset - mean * factor
+        y = shifted * factor.reshape(column) + jnp.broadcast_to(offset, running.shape).reshape(column)
+        return y.astype(x.dtype), state
 
     def _blend(self, running: Any, batch: Any) -> Any:
-        batch = lax.stop_gradient(batch).reshape(running.shape).astype(running.dtype)
-        return self.momentum * running + (1 - self.momentum) * batch
+        return self.momentum * running + (1 - self.momentum) * lax.stop_gradient(batch).astype(running.dtype)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ def scale_by_learning_rate(learning_rate: ScalarOrSchedule, *, flip_sign: bool =
 
 def _moment(updates: Any, moments: Any, decay: Any, order: int) -> Any:
     """The exponential moving average of the updates to the power of ``order``."""
-    return map_leaves(lambda g, m: (1 - decay) * g**order + decay * m, updates, moments)
+    power = jnp.square if order == 2 else lambda g: g
+    return map_leaves(lambda g, m: (1 - decay) * power(g) + decay * m, updates, moments)
 
 
 def _unbiased(moments: Any, decay: Any, count: Any) -> Any:
