@@ -149,11 +149,13 @@ TEST(kernels_scatter) {
                            .result(dtype, f.tensor)
                            .run()[0];
     std::vector<double> want = x.doubles(), scale(want.size());
+    std::vector<int> hits(want.size());  // which of several updates is set last is open
     for (size_t j = 0; j < want.size(); ++j) scale[j] = std::abs(want[j]);
     Ints at(f.slices.size(), 0);
     if (product(f.slices) != 0) do {
         const int64_t to = addressed(f, indices, at);
         if (to < 0) continue;
+        ++hits[static_cast<size_t>(to)];
         double& old = want[static_cast<size_t>(to)];
         const double value = updates.get(flat(at, f.slices));
         const bool is_bool = dtype == DType::BOOL;
@@ -166,6 +168,7 @@ TEST(kernels_scatter) {
         scale[static_cast<size_t>(to)] += std::abs(value) + std::abs(old);
       } while (next_index(at, f.slices));
     for (size_t j = 0; j < want.size(); ++j) {
+      if (which == 0 && hits[j] > 1) continue;
       const double value = got.get(static_cast<int64_t>(j));
       const double tolerance = 64 * epsilon(DType::FP32) * scale[j] + epsilon(dtype) * std::abs(want[j]);
       CHECK_THAT(std::abs(value - want[j]) <= (is_float(dtype) && which < 3 ? tolerance : 0),

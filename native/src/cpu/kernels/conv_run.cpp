@@ -277,11 +277,11 @@ class NarrowRowConv final : public ConvRunner<T> {
  private:
   void run_piece(const RowPiece& piece, const T* lhs, const T* bias, T* out, const T* weights) const {
     const auto& s = plan_.shape;
-    const int64_t slack = 4 * tile_ops<T>().lanes;
-    const int64_t line = aligned(s.axes[2].out + slack);
+    const int64_t slack = tile_ops<T>().lanes;
+    const int64_t lines = aligned(s.axes[1].out * line_elements());
     T* buffer =
-        static_cast<T*>(ThreadPool::scratch(static_cast<size_t>(line + plan_.block_elements + slack) * sizeof(T)));
-    const T* block = row_block(plan_, piece, lhs, buffer + line);
+        static_cast<T*>(ThreadPool::scratch(static_cast<size_t>(lines + plan_.block_elements + slack) * sizeof(T)));
+    const T* block = row_block(plan_, piece, lhs, buffer + lines);
     T* to = piece_out(plan_, piece, out);
     for (int64_t o = 0; o < s.outputs; ++o) {
       const int64_t feature = piece.group * s.outputs + o;
@@ -293,23 +293,33 @@ class NarrowRowConv final : public ConvRunner<T> {
     }
   }
 
-  void run_phase(const RowPiece& piece, const ConvPhase& phase, const T* block, const T* weights, T shift, T* line,
+  // A row of results, with room for whole vectors.
+  int64_t line_elements() const { return ceil_div(plan_.shape.axes[2].out, tile_ops<T>().lanes) * tile_ops<T>().lanes; }
+
+  void run_phase(const RowPiece& piece, const ConvPhase& phase, const T* block, const T* weights, T shift, T* lines,
                  T* out) const {
     const auto& s = plan_.shape;
     Triple count = phase.count;
     count[plan_.chunk_axis] = phase_count(plan_, phase, piece);
-    const auto taps = static_cast<int64_t>(phase.taps.size());
-    const int64_t step = plan_.step[2] * plan_.block_spatial[2];
     const int64_t stride = plan_.period[2] * s.out.spatial[2];
+    const Correlation<T> correlation{phase.taps.data(),
+                                     weights,
+                                     static_cast<int64_t>(phase.taps.size()),
+                                     plan_.step[2] * plan_.block_spatial[2],
+                                     plan_.step[1] * plan_.block_spatial[1],
+                                     line_elements(),
+                                     count[1],
+                                     count[2]};
     for (int64_t b = 0; b < piece.batches; ++b) {
       for (int64_t i = 0; i < count[0]; ++i) {
+        const T* from = block + b * plan_.block_batch + i * plan_.step[0] * plan_.block_spatial[0];
+        tile_ops<T>().correlate(correlation, from, lines);
+        T* to = out + b * s.out.batch + (phase.start[0] + i * plan_.period[0]) * s.out.spatial[0] +
+                phase.start[1] * s.out.spatial[1] + phase.start[2] * s.out.spatial[2];
         for (int64_t j = 0; j < count[1]; ++j) {
-          const T* from = block + b * plan_.block_batch + i * plan_.step[0] * plan_.block_spatial[0] +
-                          j * plan_.step[1] * plan_.block_spatial[1];
-          T* to = out + b * s.out.batch + (phase.start[0] + i * plan_.period[0]) * s.out.spatial[0] +
-                  (phase.start[1] + j * plan_.period[1]) * s.out.spatial[1] + phase.start[2] * s.out.spatial[2];
-          tile_ops<T>().correlate(from, phase.taps.data(), weights, taps, step, count[2], line);
-          for (int64_t k = 0; k < count[2]; ++k) to[k * stride] = line[k] + shift;
+          const T* line = lines + j * line_elements();
+          T* row = to + j * plan_.period[1] * s.out.spatial[1];
+          for (int64_t k = 0; k < count[2]; ++k) row[k * stride] = line[k] + shift;
         }
       }
     }

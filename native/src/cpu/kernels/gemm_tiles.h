@@ -19,6 +19,17 @@ struct TileProduct {
   bool accumulate;
 };
 
+// out[r * out_row + i] = sum over k of weights[k] * x[taps[k] + r * row_step + i * step], r < rows, i < count.
+// With step 1, rows of `out` have room for count rounded up to lanes, and x may be read that far.
+template <typename T>
+struct Correlation {
+  const int64_t* taps;
+  const T* weights;
+  int64_t num_taps;
+  int64_t step, row_step, out_row;
+  int64_t rows, count;
+};
+
 template <typename T>
 struct TileOps {
   int64_t lanes;
@@ -27,10 +38,7 @@ struct TileOps {
   // target[j * target_stride + i] = source[i * source_stride + j], i < rows, j < columns
   void (*transpose)(const T* source, int64_t source_stride, int64_t rows, int64_t columns, T* target,
                     int64_t target_stride);
-  // out[i] = sum over k of weights[k] * x[taps[k] + i * step], i < count; with step 1, `out` must have room for count
-  // rounded up to lanes and x may be read that far
-  void (*correlate)(const T* x, const int64_t* taps, const T* weights, int64_t num_taps, int64_t step, int64_t count,
-                    T* out);
+  void (*correlate)(const Correlation<T>& correlation, const T* x, T* out);
   // sum over i of a[i * a_step] * b[i * b_step]
   T (*dot)(const T* a, int64_t a_step, const T* b, int64_t b_step, int64_t count);
 };

@@ -19,19 +19,25 @@ namespace {
 #if defined(__AVX512F__)
 constexpr int kVectorBytes = 64;
 constexpr int kPanelVectors = 4;
+constexpr int kAccumulators = 24;  // of 32 registers
 #elif defined(__AVX2__)
 constexpr int kVectorBytes = 32;
 constexpr int kPanelVectors = 2;
+constexpr int kAccumulators = 12;  // of 16
 #elif defined(__aarch64__)
 constexpr int kVectorBytes = 16;
 constexpr int kPanelVectors = 4;
+constexpr int kAccumulators = 24;
 #else
 constexpr int kVectorBytes = 16;
 constexpr int kPanelVectors = 2;
+constexpr int kAccumulators = 12;
 #endif
-constexpr int kTileRows = 6;                 // 6 x 4 accumulators of 32 registers, 6 x 2 of 16
+constexpr int kMaxTileRows = 12;
 constexpr int64_t kDepthBytes = 24 * 1024;   // a slice of a panel of B that stays in the first-level cache
 constexpr int64_t kBlockBytes = 256 * 1024;  // a block of C that stays in the second-level cache
+
+constexpr int tile_rows(int vectors) { return std::min(kAccumulators / vectors, kMaxTileRows); }
 
 template <typename T>
 constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
@@ -100,7 +106,7 @@ void micro(const T* x, const int64_t* rows, const int64_t* taps, int64_t depth, 
     Vector<T> column[Vectors];
     for (int v = 0; v < Vectors; ++v) column[v] = load(b + v * lanes);
     b += Vectors * lanes;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < Rows; ++r) {
       const Vector<T> value = splat(from[row[r]]);
       for (int v = 0; v < Vectors; ++v) sum[r][v] = fma<T>(value, column[v], sum[r][v]);
@@ -111,32 +117,35 @@ void micro(const T* x, const int64_t* rows, const int64_t* taps, int64_t depth, 
   }
 }
 
+template <typename T>
+using MicroRow = std::array<Micro<T>, kMaxTileRows + 1>;  // by the number of rows
+
 template <typename T, int Vectors, int... Rows>
-constexpr std::array<Micro<T>, kTileRows + 1> micro_row(std::integer_sequence<int, Rows...>) {
+constexpr MicroRow<T> micro_row(std::integer_sequence<int, Rows...>) {
   return {nullptr, micro<T, Rows + 1, Vectors>...};
 }
 
 template <typename T, int... Vectors>
-constexpr auto micro_table(std::integer_sequence<int, Vectors...>) {
-  return std::array<std::array<Micro<T>, kTileRows + 1>, kPanelVectors + 1>{
-      {{}, micro_row<T, Vectors + 1>(std::make_integer_sequence<int, kTileRows>{})...}};
+constexpr std::array<MicroRow<T>, kPanelVectors + 1> micro_table(std::integer_sequence<int, Vectors...>) {
+  return {MicroRow<T>{}, micro_row<T, Vectors + 1>(std::make_integer_sequence<int, tile_rows(Vectors + 1)>{})...};
 }
 
 template <typename T>
 constexpr auto kMicro = micro_table<T>(std::make_integer_sequence<int, kPanelVectors>{});
 
-// Rows are dealt out evenly: 32 rows are five tiles of 5 or 6, never 6 6 6 6 6 2.
+// Rows are dealt out evenly: 32 rows are six tiles of 5 or 6, never 6 6 6 6 6 2.
 template <typename T>
 void multiply_slice(const TileProduct& p, int64_t row_begin, int64_t row_end, int64_t k_begin, int64_t k_end,
                     const T* x, const T* packed, T* c) {
   constexpr int64_t panel = kPanelVectors * kLanes<T>;
   const bool accumulate = p.accumulate || k_begin > 0;
   const int64_t rows = row_end - row_begin;
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   for (int64_t o = 0; o < p.columns; o += panel) {
     const int64_t width = std::min(panel, p.columns - o);
+    const auto vectors = static_cast<int>(width / kLanes<T>);
+    const int64_t tiles = (rows + tile_rows(vectors) - 1) / tile_rows(vectors);
     const T* b = packed + o * p.num_taps + k_begin * width;
-    const auto& by_rows = kMicro<T>[static_cast<size_t>(width / kLanes<T>)];
+    const auto& by_rows = kMicro<T>[static_cast<size_t>(vectors)];
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t begin = row_begin + rows * tile / tiles;
       const int64_t end = row_begin + rows * (tile + 1) / tiles;
@@ -151,7 +160,7 @@ void multiply(const TileProduct& p, const T* x, const T* packed, T* c) {
   constexpr int64_t depth_limit = kDepthBytes / (kPanelVectors * kVectorBytes);
   const int64_t slices = std::max<int64_t>((p.num_taps + depth_limit - 1) / depth_limit, 1);
   const int64_t row_bytes = p.columns * static_cast<int64_t>(sizeof(T));
-  const int64_t block = std::max<int64_t>(kBlockBytes / std::max<int64_t>(row_bytes, 1), 16 * kTileRows);
+  const int64_t block = std::max<int64_t>(kBlockBytes / std::max<int64_t>(row_bytes, 1), 96);
   for (int64_t row = 0; row < p.num_rows; row += block) {
     const int64_t row_end = std::min(p.num_rows, row + block);
     for (int64_t s = 0; s < slices; ++s) {
@@ -218,30 +227,45 @@ void transpose(const T* source, int64_t source_stride, int64_t rows, int64_t col
   plain(full_rows, rows, 0, columns);
 }
 
-template <typename T, int Vectors>
-void correlate_block(const T* x, const int64_t* taps, const T* weights, int64_t num_taps, T* out) {
-  Vector<T> sum[Vectors] = {};
-  for (int64_t k = 0; k < num_taps; ++k) {
-    const Vector<T> weight = splat(weights[k]);
-    for (int v = 0; v < Vectors; ++v) sum[v] = fma<T>(weight, load(x + taps[k] + v * kLanes<T>), sum[v]);
+template <typename T, int Rows, int Vectors>
+void correlate_block(const Correlation<T>& c, const T* x, T* out) {
+  Vector<T> sum[Rows][Vectors] = {};
+  for (int64_t k = 0; k < c.num_taps; ++k) {
+    const Vector<T> weight = splat(c.weights[k]);
+    for (int r = 0; r < Rows; ++r) {
+      const T* from = x + c.taps[k] + r * c.row_step;
+      for (int v = 0; v < Vectors; ++v) sum[r][v] = fma<T>(weight, load(from + v * kLanes<T>), sum[r][v]);
+    }
   }
-  for (int v = 0; v < Vectors; ++v) store(out + v * kLanes<T>, sum[v]);
+  for (int r = 0; r < Rows; ++r) {
+    for (int v = 0; v < Vectors; ++v) store(out + r * c.out_row + v * kLanes<T>, sum[r][v]);
+  }
+}
+
+// Rows of Vectors vectors each; as many rows at once as there are accumulators for.
+template <typename T, int Vectors>
+void correlate_columns(const Correlation<T>& c, const T* x, T* out) {
+  constexpr int rows = 8 / Vectors;
+  int64_t r = 0;
+  for (; r + rows <= c.rows; r += rows) correlate_block<T, rows, Vectors>(c, x + r * c.row_step, out + r * c.out_row);
+  for (; r < c.rows; ++r) correlate_block<T, 1, Vectors>(c, x + r * c.row_step, out + r * c.out_row);
 }
 
 template <typename T>
-void correlate(const T* x, const int64_t* taps, const T* weights, int64_t num_taps, int64_t step, int64_t count,
-               T* out) {
+void correlate(const Correlation<T>& c, const T* x, T* out) {
   constexpr int64_t lanes = kLanes<T>;
-  if (step == 1) {
+  if (c.step == 1) {
     int64_t i = 0;
-    for (; i + 4 * lanes <= count; i += 4 * lanes) correlate_block<T, 4>(x + i, taps, weights, num_taps, out + i);
-    for (; i < count; i += lanes) correlate_block<T, 1>(x + i, taps, weights, num_taps, out + i);
+    for (; i + 2 * lanes <= c.count; i += 2 * lanes) correlate_columns<T, 2>(c, x + i, out + i);
+    for (; i < c.count; i += lanes) correlate_columns<T, 1>(c, x + i, out + i);
     return;
   }
-  for (int64_t i = 0; i < count; ++i) out[i] = T{};
-  for (int64_t k = 0; k < num_taps; ++k) {
-    const T* from = x + taps[k];
-    for (int64_t i = 0; i < count; ++i) out[i] += weights[k] * from[i * step];
+  for (int64_t r = 0; r < c.rows; ++r, x += c.row_step, out += c.out_row) {
+    for (int64_t i = 0; i < c.count; ++i) out[i] = T{};
+    for (int64_t k = 0; k < c.num_taps; ++k) {
+      const T* from = x + c.taps[k];
+      for (int64_t i = 0; i < c.count; ++i) out[i] += c.weights[k] * from[i * c.step];
+    }
   }
 }
 

@@ -36,13 +36,25 @@ C updated(C old, C value) {
   if constexpr (update == Update::MAX) return max_of(old, value);
 }
 
+// Whether two windows can only meet at equal places of their innermost runs: all other steps are multiples of a run.
+bool runs_are_columns(const Indexing& indexing) {
+  const auto& window = indexing.window;
+  const int64_t run = window.back().size * window.back().tensor;
+  bool columns = true;
+  for (const auto& component : indexing.components) columns &= component.limit <= 0 || component.stride % run == 0;
+  for (const auto& pair : indexing.along) columns &= pair.stride % run == 0;
+  for (size_t d = 0; d + 1 < window.size(); ++d) columns &= window[d].tensor % run == 0;
+  return columns;
+}
+
 // Updates of one element come in the order of the index vectors. Threads share out the innermost run of the window,
 // never the vectors, so that no two of them meet at an element.
 template <Update update, typename T, typename C>
 void scatter(const Indexing& indexing, const void* indices, const T* updates, C* out, ThreadPool& pool) {
   const int64_t run = indexing.window.back().size;
   const int64_t work = indexing.vectors * indexing.window_elements;
-  const int64_t grain = work < 16384 ? run : std::max<int64_t>(ceil_div(run, 4 * pool.num_threads()), 64);
+  const bool splits = work >= 16384 && runs_are_columns(indexing);
+  const int64_t grain = splits ? std::max<int64_t>(ceil_div(run, 4 * pool.num_threads()), 64) : run;
   pool.parallel_for(run, grain, [&](int64_t begin, int64_t end) {
     std::vector<int64_t> index;
     indexing.each(indices, 0, indexing.vectors, [&](int64_t tensor, int64_t slices) {
