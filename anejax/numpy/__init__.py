@@ -21,7 +21,7 @@ from anejax.numpy.elementwise import (
 )
 from anejax.numpy.creation import (
     arange, array, asarray, copy, empty, empty_like, eye, from_dlpack, frombuffer, fromfunction, fromstring, full,
-    full_like, identity, indices, linspace, logspace, ones, ones_like, tri, zeros, zeros_like,
+    full_like, geomspace, identity, indices, linspace, logspace, ones, ones_like, tri, zeros, zeros_like,
 )
 from anejax.numpy.types import (
     bfloat16, bool_, can_cast, character, complexfloating, double, dtype, e, euler_gamma, finfo, flexible, float16,

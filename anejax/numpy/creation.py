@@ -24,7 +24,7 @@ from anejax.numpy.operands import (
     result_dtype,
     strong,
 )
-from anejax.ops import arithmetic
+from anejax.ops import arithmetic, elementwise
 from anejax.ops import shape as shape_ops
 
 # --- from data ----------------------------------------------------------------------------------------------------
@@ -86,7 +86,11 @@ def _from_data(x: Any, dtype: np.dtype | None) -> Array:
     if isinstance(x, Array):
         return finish(astype(x, dtype) if dtype is not None else x) if dtype is None else strong(astype(x, dtype))
     if is_scalar(x):
-        return of_scalar(x) if dtype is None else as_array("array", astype(x, dtype))
+        if dtype is None:
+            return of_scalar(x)
+        if dtype in dtypes.INTS and type(x) is int and not np.iinfo(dtype).min <= x <= np.iinfo(dtype).max:
+            raise OverflowError(f"[array] the Python integer {x} does not fit {dtype.name}.")
+        return as_array("array", astype(x, dtype))
     if isinstance(x, (list, tuple)):
         return _from_list(x, dtype)
     if isinstance(x, (np.ndarray, np.generic)):
@@ -376,6 +380,21 @@ def logspace(
         shape_ops.broadcast_to(astype(as_array("logspace", base), compute), exponents.shape), exponents
     )
     return strong(astype(powers, kind))
+
+
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Array:
+    """``num`` numbers from ``start`` to ``stop``, both of one sign, each the same multiple of the one before."""
+    kind = dtypes.canonical(dtype) if dtype is not None else inexact(result_dtype(start, stop)[0])
+    compute = inexact(result_dtype(start, stop, np.zeros((), kind))[0])
+    first, last = (as_array("geomspace", astype(as_array("geomspace", v), compute)) for v in (start, stop))
+    signs = arithmetic.sign(first)
+    logs = [elementwise.log(arithmetic.abs(v)) for v in (first, last)]
+    sizes = elementwise.exp(linspace(*logs, num, endpoint, dtype=compute, axis=axis))
+    target = _same_shape("geomspace", first, last)[0].shape
+    spread = shape_ops.broadcast_to(signs, target)
+    axis = shape_ops.check_axis("geomspace", axis, len(target) + 1)
+    spread = shape_ops.broadcast_to(shape_ops.expand_dims(spread, (axis,)), sizes.shape)
+    return strong(astype(arithmetic.mul(spread, sizes), kind))
 
 
 def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False) -> Any:

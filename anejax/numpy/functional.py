@@ -97,9 +97,10 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     x = as_array("apply_along_axis", arr)
     i = one_axis("apply_along_axis", axis, x.ndim)
     function = lambda row: func1d(row, *args, **kwargs)  # noqa: E731
-    for j in reversed(range(x.ndim)):
-        if j != i:  # the mapped axis stands where it was: before the row's axis, or after it
-            function = vmap(function, in_axes=int(j > i), out_axes=0 if j < i else -1)
+    for _ in range(i + 1, x.ndim):  # axes after the row's, the nearest first
+        function = vmap(function, in_axes=-1, out_axes=-1)
+    for _ in range(i):
+        function = vmap(function)
     return function(x)
 
 

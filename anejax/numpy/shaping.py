@@ -516,9 +516,8 @@ def repeat(
     host = np.broadcast_to(np.ravel(np.asarray(known)), (n,)) if np.size(known) == 1 else np.asarray(known)
     positions = np.repeat(np.arange(n), host)
     if total_repeat_length is not None:
-        last = positions[-1] if len(positions) else max(n - 1, 0)
         missing = max(total_repeat_length - len(positions), 0)
-        positions = np.concatenate([positions[:total_repeat_length], np.full(missing, last)])
+        positions = np.concatenate([positions[:total_repeat_length], np.full(missing, max(n - 1, 0))])
     return take_static(x, positions, axis)
 
 

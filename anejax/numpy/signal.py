@@ -45,15 +45,14 @@ def _convolve(op: str, a: Any, v: Any, mode: str, flip: bool, preferred: Any) ->
     if swapped:
         x, y = y, x
     m = y.shape[0]
-    # correlate(a, v) is correlate(v, a) reversed, so its longer end is on the other side
-    near = (m - 1) // 2 if swapped and not flip else m // 2
-    pads = {"full": (m - 1, m - 1), "valid": (0, 0), "same": (near, m - 1 - near)}
+    pads = {"full": (m - 1, m - 1), "valid": (0, 0), "same": (m // 2, m - 1 - m // 2)}
     if mode not in pads:
         raise ValueError(f"[{op}] expected mode 'full', 'same' or 'valid', got {mode!r}.")
     kernel = shape.rev(y, (0,)) if flip else y
     whole = [shape.reshape(w, (1, 1, w.shape[0])) for w in (x, kernel)]
     out = conv_general_dilated(*whole, (1,), [pads[mode]], preferred_element_type=preferred)
     out = shape.reshape(out, (aval_of(out).shape[-1],))
+    # correlate(a, v) is correlate(v, a) reversed
     return shape.rev(out, (0,)) if swapped and not flip else out
 
 

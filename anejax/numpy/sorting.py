@@ -219,11 +219,12 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
 def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None) -> Any:
     """(counts, edges): how many elements, or what weight of them, each bin holds; the last bin has both its edges."""
     edges = histogram_bin_edges(a, bins, range, weights)
-    counts, (edges,) = _counted("histogram", [ravel(a)], [edges], weights, density)
-    return counts, edges
+    return _counted("histogram", [ravel(a)], [edges], weights, density, edges.dtype), edges
 
 
-def _counted(op: str, columns: Sequence[Any], edges: Sequence[Any], weights: Any, density: bool | None) -> Any:
+def _counted(
+    op: str, columns: Sequence[Any], edges: Sequence[Any], weights: Any, density: bool | None, kind: np.dtype
+) -> Array:
     """Counts over the grid of bins that ``edges`` span, of points whose coordinates are ``columns``."""
     columns = [as_array(op, astype(c, e.dtype)) for c, e in zip(columns, edges)]
     lengths = [e.shape[0] - 1 for e in edges]
@@ -237,7 +238,6 @@ def _counted(op: str, columns: Sequence[Any], edges: Sequence[Any], weights: Any
         inside = ew.logical_and(inside, ew.logical_and(ew.greater_equal(place, 0), ew.less(place, n)))
         flat = ew.add(ew.multiply(flat, n), place)
     total = int(np.prod(lengths))
-    kind = edges[0].dtype
     amounts = np.ones((), kind) if weights is None else astype(ravel(weights), kind)
     target = ew._select(op, inside, flat, np.asarray(total, np.int32))
     counts = IndexUpdateRef(zeros((total,), kind), target).add(amounts)
@@ -250,7 +250,7 @@ def _counted(op: str, columns: Sequence[Any], edges: Sequence[Any], weights: Any
                 volume, shape.reshape(width, [lengths[i] if j == i else 1 for j in range_(len(lengths))])
             )
         counts = ew.true_divide(ew.true_divide(counts, volume), red.sum(counts))
-    return counts, list(edges)
+    return counts
 
 
 range_ = range
@@ -271,7 +271,8 @@ def histogramdd(
         raise ShapeError(f"[histogramdd] expected bins and ranges for {d} axes, got {len(bins)} and {len(ranges)}.")
     columns = [points[:, i] for i in range_(d)]
     edges = [histogram_bin_edges(c, b, r) for c, b, r in zip(columns, bins, ranges)]
-    return _counted("histogramdd", columns, edges, weights, density)
+    kind = dtypes.int32 if weights is None and not density else points.dtype
+    return _counted("histogramdd", columns, edges, weights, density, kind), edges
 
 
 def histogram2d(

@@ -130,9 +130,7 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
     values = shape.slice_in_dim(concatenate([values] * repeats), 0, found.size)
     if mode == "wrap":
         found, mode = ew.remainder(found, x.size), None
-    elif mode == "clip":
-        found = ew.minimum(ew.maximum(found, 0), x.size - 1)
-    return shape.reshape(IndexUpdateRef(ravel(x), found).set(values, mode=mode), x.shape)
+    return shape.reshape(IndexUpdateRef(ravel(x), found).set(values, mode=mode or "clip"), x.shape)
 
 
 def _not_in_place(op: str, inplace: bool) -> None:
@@ -366,15 +364,12 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Array:
     n = x.shape[axis]
     places = _positions("insert", obj, n, n + 1)
     v = astype(as_array("insert", values), x.dtype)
-    one = places.ndim == 0
-    places = np.atleast_1d(places)
-    if one:  # NumPy: with one position, the axis of values is theirs to insert
-        v = shape.expand_dims(v, range(max(x.ndim - v.ndim, 0)))
+    v = shape.expand_dims(v, range(max(x.ndim - v.ndim, 0)))
+    if places.ndim == 0:  # NumPy: one position takes the first axis of the values
         order = [i for i in range(v.ndim) if i != 0]
         order.insert(axis, 0)
-        v = shape.transpose(v, order) if axis and v.ndim == x.ndim and _leads(values, x) else v
-        count = v.shape[axis] if v.ndim == x.ndim else 1
-        places = np.repeat(places, count)
+        v = shape.transpose(v, order)
+        places = np.repeat(places, v.shape[axis])
     target = tuple(len(places) if i == axis else m for i, m in enumerate(x.shape))
     v = shape.broadcast_to(v, target)
     by_place = np.argsort(places, kind="stable")
@@ -383,10 +378,6 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Array:
     source[where] = n + by_place
     source[source < 0] = np.arange(n)
     return take_static(concatenate([x, v], axis), source, axis)
-
-
-def _leads(values: Any, x: Any) -> bool:
-    return np.ndim(values) == x.ndim - 1 or np.ndim(values) == 0
 
 
 # --- index tricks -------------------------------------------------------------------------------------------------
