@@ -13,6 +13,9 @@ from anejax.nn.activation import Sigmoid as Sigmoid
 from anejax.nn.activation import SiLU as SiLU
 from anejax.nn.activation import Softmax as Softmax
 from anejax.nn.activation import Tanh as Tanh
+from anejax.nn.attention import MultiHeadAttention as MultiHeadAttention
+from anejax.nn.attention import SwiGLU as SwiGLU
+from anejax.nn.attention import rotary as rotary
 from anejax.nn.functions import celu as celu
 from anejax.nn.functions import dot_product_attention as dot_product_attention
 from anejax.nn.functions import elu as elu

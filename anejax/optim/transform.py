@@ -60,12 +60,13 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
 
 def scale_by_learning_rate(learning_rate: ScalarOrSchedule, *, flip_sign: bool = True) -> GradientTransformation:
     """Multiplies by the learning rate, a number or a schedule, and by -1: updates are added to the parameters."""
-    sign = -1 if flip_sign else 1
-    if learning_rate is None:
+    sign, rate = -1 if flip_sign else 1, learning_rate
+    if rate is None:
         return identity()
-    if callable(learning_rate):
-        return scale_by_schedule(lambda count: sign * learning_rate(count))
-    return scale(sign * learning_rate)
+    if callable(rate):
+        schedule: Schedule = rate
+        return scale_by_schedule(lambda count: sign * schedule(count))
+    return scale(sign * rate)
 
 
 # --- moments ----------------------------------------------------------------------------------------------------
@@ -355,18 +356,18 @@ class WeightDecaySchedule(NamedTuple):
 
 def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) -> GradientTransformation:
     """Adds the parameters times ``weight_decay``, where ``mask`` is True."""
-    scheduled = callable(weight_decay)
 
     def init(params: Any) -> Any:
-        return WeightDecaySchedule(zero_count()) if scheduled else EmptyState()
+        return WeightDecaySchedule(zero_count()) if callable(weight_decay) else EmptyState()
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         need_params("add_decayed_weights", params)
         if isinstance(weight_decay, (int, float)) and weight_decay == 0:
             return updates, state
-        amount = weight_decay(state.count) if scheduled else weight_decay
-        new_state = WeightDecaySchedule(safe_increment(state.count)) if scheduled else state
-        return map_leaves(lambda g, p: g + amount * p, updates, params), new_state
+        amount: Any = weight_decay
+        if callable(weight_decay):
+            amount, state = weight_decay(state.count), WeightDecaySchedule(safe_increment(state.count))
+        return map_leaves(lambda g, p: g + amount * p, updates, params), state
 
     decay = GradientTransformation(init, update)
     return decay if mask is None else masked(decay, mask)

@@ -1,0 +1,106 @@
+"""Layers of transformers, for sequences [N, T, features]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import anejax.numpy as jnp
+from anejax import dtypes, random
+from anejax.errors import ShapeError
+from anejax.nn import initializers
+from anejax.nn.functions import dot_product_attention, silu
+from anejax.nn.layer import Layer, check_features, check_rank, take, typed
+from anejax.nn.linear import weight_dtype
+
+_LECUN = initializers.lecun_normal()
+
+
+def rotary(x: Any, positions: Any = None, base: float = 10000.0) -> Any:
+    """Rotates each pair (2i, 2i + 1) of the features of ``x`` [N, T, heads, size] by position * base**(-2i / size).
+
+    The product of a query and a key turned so depends on the distance of their positions (Su et al., 2021).
+    ``positions``, [T] or [N, T], are 0, 1, 2, ... by default.
+    """
+    x = jnp.asarray(x)
+    if x.ndim != 4 or x.shape[-1] % 2:
+        raise ShapeError(f"[rotary] expected [N, T, heads, size] with an even size, got {typed(x)}.")
+    half = x.shape[-1] // 2
+    speeds = np.asarray(base ** (-np.arange(half) / half), np.float32)
+    at = jnp.arange(x.shape[1]) if positions is None else jnp.asarray(positions)
+    angles = jnp.expand_dims(at.astype(dtypes.float32), (-2, -1)) * speeds  # [T, 1, half] or [N, T, 1, half]
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    pairs = x.astype(dtypes.float32).reshape((*x.shape[:-1], half, 2))
+    first, second = pairs[..., 0], pairs[..., 1]
+    turned = jnp.stack([first * cos - second * sin, first * sin + second * cos], axis=-1)
+    return turned.reshape(x.shape).astype(x.dtype)
+
+
+@dataclass(frozen=True)
+class MultiHeadAttention(Layer):
+    """Self-attention of [N, T, features] by several heads.
+
+    ``kv_heads`` (a divisor of ``heads``) shares keys and values among heads; ``causal`` lets a position see itself and
+    those before it; ``rotary_base`` turns queries and keys by their positions. Parameters: q, k, v, o.
+    """
+
+    heads: int
+    kv_heads: int | None = None
+    head_size: int | None = None
+    causal: bool = False
+    rotary_base: float | None = None
+    weight_init: initializers.Initializer = _LECUN
+
+    def __post_init__(self) -> None:
+        if self.heads < 1 or self.heads % (self.kv_heads or self.heads):
+            raise ValueError(
+                f"[MultiHeadAttention] expected kv_heads to divide heads, got {self.kv_heads} and {self.heads}."
+            )
+
+    def _size(self, features: int) -> int:
+        if self.head_size is None and features % self.heads:
+            raise ShapeError(
+                f"[MultiHeadAttention] expected heads={self.heads} to divide the {features} features, or a head_size."
+            )
+        return self.head_size or features // self.heads
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        check_rank(self, x, 3, "sequences [N, T, features]")
+        features = x.shape[-1]
+        wide = self.heads * self._size(features)
+        narrow = (self.kv_heads or self.heads) * self._size(features)
+        shapes = {"q": (features, wide), "k": (features, narrow), "v": (features, narrow), "o": (wide, features)}
+        keys = random.split(key, len(shapes))
+        return {n: self.weight_init(keys[i], s, weight_dtype(x)) for i, (n, s) in enumerate(shapes.items())}, ()
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        q, k, v, o = take(self, params, "q", "k", "v", "o")
+        check_rank(self, x, 3, "sequences [N, T, features]")
+        check_features(self, x, -1, q.shape[0])
+        size = q.shape[1] // self.heads
+        queries, keys, values = (jnp.matmul(x, w).reshape((*x.shape[:2], -1, size)) for w in (q, k, v))
+        if self.rotary_base is not None:
+            queries, keys = (rotary(h, base=self.rotary_base) for h in (queries, keys))
+        y = dot_product_attention(queries, keys, values, is_causal=self.causal)
+        return jnp.matmul(y.reshape((*x.shape[:2], -1)), o), state
+
+
+@dataclass(frozen=True)
+class SwiGLU(Layer):
+    """(silu(x @ gate) * (x @ up)) @ down, with ``hidden`` features between (Shazeer, 2020)."""
+
+    hidden: int
+    weight_init: initializers.Initializer = _LECUN
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        n = x.shape[-1]
+        shapes = {"gate": (n, self.hidden), "up": (n, self.hidden), "down": (self.hidden, n)}
+        keys = random.split(key, len(shapes))
+        return {n: self.weight_init(keys[i], s, weight_dtype(x)) for i, (n, s) in enumerate(shapes.items())}, ()
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        gate, up, down = take(self, params, "gate", "up", "down")
+        check_features(self, x, -1, gate.shape[0])
+        return jnp.matmul(silu(jnp.matmul(x, gate)) * jnp.matmul(x, up), down), state
