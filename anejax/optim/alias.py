@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from anejax.optim.base import GradientTransformation, ScalarOrSchedule, chain, identity
@@ -74,14 +75,8 @@ def adamw(
     )
 
 
-def nadam(learning_rate: ScalarOrSchedule, *args: Any, **kwargs: Any) -> GradientTransformation:
-    """Adam with Nesterov momentum."""
-    return adam(learning_rate, *args, **kwargs, nesterov=True)
-
-
-def nadamw(learning_rate: ScalarOrSchedule, *args: Any, **kwargs: Any) -> GradientTransformation:
-    """adamw with Nesterov momentum."""
-    return adamw(learning_rate, *args, **kwargs, nesterov=True)
+nadam = functools.partial(adam, nesterov=True)
+nadamw = functools.partial(adamw, nesterov=True)
 
 
 def adamax(learning_rate: ScalarOrSchedule, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> GradientTransformation:

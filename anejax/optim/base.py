@@ -87,7 +87,7 @@ def stateless(f: Callable[[Any, Any], Any]) -> GradientTransformation:
     return GradientTransformation(no_state, lambda updates, state, params=None: (f(updates, params), state))
 
 
-def chain(*transformations: GradientTransformation) -> GradientTransformation:
+def chain(*args: GradientTransformation) -> GradientTransformation:
     """The transformations one after the other; the state is a tuple of theirs.
 
     Example:
@@ -96,15 +96,13 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
     """
 
     def init(params: Any) -> Any:
-        return tuple(t.init(params) for t in transformations)
+        return tuple(t.init(params) for t in args)
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        if not isinstance(state, (tuple, list)) or len(state) != len(transformations):
-            raise TreeError(
-                f"[chain] expected the state of {len(transformations)} transformations, as init returns it."
-            )
+        if not isinstance(state, (tuple, list)) or len(state) != len(args):
+            raise TreeError(f"[chain] expected the state of {len(args)} transformations, as init returns it.")
         states = []
-        for transformation, s in zip(transformations, state):
+        for transformation, s in zip(args, state):
             updates, s = transformation.update(updates, s, params)
             states.append(s)
         return updates, tuple(states)
