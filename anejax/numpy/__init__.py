@@ -26,8 +26,9 @@ from anejax.numpy.creation import (
 from anejax.numpy.types import (
     bfloat16, bool_, can_cast, character, complexfloating, double, dtype, e, euler_gamma, finfo, flexible, float16,
     float32, float64, float_, floating, generic, iinfo, inexact, inf, int16, int32, int64, int8, int_, integer,
-    iscomplexobj, isdtype, isrealobj, isscalar, issubdtype, nan, newaxis, number, object_, pi, promote_types,
-    result_type, signedinteger, single, uint, uint16, uint32, uint64, uint8, unsignedinteger,
+    iscomplexobj, isdtype, isrealobj, isscalar, issubdtype, iterable, nan, newaxis, number, object_, pi,
+    promote_types, result_type, signedinteger, single, uint, uint16, uint32, uint64, uint8, unsignedinteger, bool_ as
+    bool,
 )
 from anejax.numpy.shaping import (
     append, array_split, atleast_1d, atleast_2d, atleast_3d, block, broadcast_arrays, broadcast_shapes, broadcast_to,
@@ -83,6 +84,7 @@ from anejax.numpy.functional import (
     apply_along_axis, apply_over_axes, frompyfunc, vectorize,
 )
 from anejax.core.array import Array as ndarray
+import sys as _sys
 from anejax.numpy.methods import install as _install
 
-_install()
+_install(_sys.modules[__name__])

@@ -16,11 +16,11 @@ from anejax.numpy.operands import (
     as_array,
     as_int,
     astype,
+    check_device,
     convert_numpy,
     finish,
     inexact,
     is_scalar,
-    refuse,
     result_dtype,
     strong,
 )
@@ -59,7 +59,7 @@ def array(
     """
     if order not in ("K", "C", "A", None):
         raise ShapeError(f"[array] expected order 'K' or 'C', got {order!r}: arrays are dense in row-major order.")
-    refuse("array", out_sharding=out_sharding)
+    check_device("array", device, out_sharding)
     out = _from_data(object, dtypes.canonical(dtype) if dtype is not None else None)
     if copy and out is object and isinstance(out, DeviceArray):
         out = from_numpy(out.value.copy(), out.weak_type)
@@ -179,7 +179,7 @@ def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) ->
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
     """An array of the data of another library's tensor, copied."""
-    refuse("from_dlpack", device=device)
+    check_device("from_dlpack", device)
     return asarray(np.from_dlpack(x))
 
 
@@ -194,6 +194,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None, 
         >>> jnp.full((2,), 7)
         Array([7, 7], dtype=int32)
     """
+    check_device("full", device, out_sharding)
     target = checked_shape(shape, "full")
     fill = _from_data(fill_value, dtypes.canonical(dtype) if dtype is not None else None)
     return finish(shape_ops.broadcast_to(fill, target))
@@ -214,21 +215,25 @@ def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
         Array([[0., 0., 0.],
                [0., 0., 0.]], dtype=float32)
     """
+    check_device("zeros", device, out_sharding)
     return _constant("zeros", shape, 0, dtype)
 
 
 def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Array:
     """An array of ones, float32 unless ``dtype`` is given."""
+    check_device("ones", device, out_sharding)
     return _constant("ones", shape, 1, dtype)
 
 
 def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Array:
     """An array of ``shape``; its elements are zeros."""
+    check_device("empty", device, out_sharding)
     return _constant("empty", shape, 0, dtype)
 
 
 def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Array:
     """An array of ``a``'s shape and dtype, unless given, filled with ``fill_value``."""
+    check_device("full_like", device)
     target = a.shape if hasattr(a, "shape") else aval_of(a).shape
     target = checked_shape(shape, "full_like") if shape is not None else tuple(target)
     if dtype is not None:
@@ -241,17 +246,19 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, 
 
 def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None) -> Array:
     """Zeros of ``a``'s shape and dtype, unless given."""
+    check_device("zeros_like", device, out_sharding)
     return full_like(a, 0, dtype, shape)
 
 
 def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None) -> Array:
     """Ones of ``a``'s shape and dtype, unless given."""
+    check_device("ones_like", device, out_sharding)
     return full_like(a, 1, dtype, shape)
 
 
 def empty_like(prototype: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Array:
     """Zeros of ``prototype``'s shape and dtype, unless given."""
-    return full_like(prototype, 0, dtype, shape)
+    return full_like(prototype, 0, dtype, shape, device=device)
 
 
 # --- sequences ----------------------------------------------------------------------------------------------------
@@ -267,6 +274,7 @@ def arange(
         >>> jnp.arange(3)
         Array([0, 1, 2], dtype=int32)
     """
+    check_device("arange", device, out_sharding)
     bounds = [b for b in (start, stop, step) if b is not None]
     for b in bounds:
         if aval_of(b).ndim:
@@ -297,6 +305,7 @@ def linspace(
         >>> jnp.linspace(0, 1, 3)
         Array([0. , 0.5, 1. ], dtype=float32)
     """
+    check_device("linspace", device)
     num = as_int("linspace", num, "num")
     if num < 0:
         raise ShapeError(f"[linspace] expected num to be non-negative, got {num}.")
@@ -344,6 +353,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: 
         Array([[1., 0.],
                [0., 1.]], dtype=float32)
     """
+    check_device("eye", device)
     n = as_int("eye", N, "N")
     m = n if M is None else as_int("eye", M, "M")
     checked_shape((n, m), "eye")

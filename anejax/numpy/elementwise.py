@@ -18,6 +18,7 @@ from anejax.numpy.operands import (
     as_array,
     astype,
     broadcast,
+    check_device,
     finish,
     is_scalar,
     operand,
@@ -678,7 +679,7 @@ def lcm(x1: Any, x2: Any) -> Array:
 
 def astype_(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Array:
     """``x`` as an array of ``dtype``. NaN becomes 0 and out-of-range floats saturate on the way to integers."""
-    refuse("astype", device=device)
+    check_device("astype", device)
     target = dtypes.canonical(dtypes.float64 if dtype is None else dtype)
     return strong(astype(as_array("astype", x), target))
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.api.devices import CPU, Device
 from anejax.core.array import Array, DeviceArray
 from anejax.core.trace import Tracer
 from anejax.errors import DtypeError, RefusedError
@@ -112,23 +113,20 @@ def _index(self: DeviceArray) -> int:
 def _repr(self: DeviceArray) -> str:
     if self.is_deleted():
         return f"Array({self.aval}, deleted)"
-    weak = ", weak_type=True" if self.weak_type else ""
-    name = f"dtype={dtypes.name(self.dtype)}{weak})"
-    body = np.array2string(_printable(self), separator=", ", prefix="Array(")
-    if self.size == 0 and self.shape != (0,):
-        body, name = "[]", f"shape={self.shape}, {name}"
-    last = body.rsplit("\n", 1)[-1]
-    first_indent = len("Array(") if "\n" not in body else 0
-    gap = " " if first_indent + len(last) + len(name) + 2 <= np.get_printoptions()["linewidth"] else "\n      "
-    return f"Array({body},{gap}{name}"
-
-
-def _printable(self: DeviceArray) -> np.ndarray:
-    return self.value.astype(np.float32) if self.dtype == dtypes.bfloat16 else self.value
+    prefix = "Array("
+    ending = f"dtype={self.dtype.name}{', weak_type=True' if self.weak_type else ''})"
+    width = np.get_printoptions()["linewidth"]
+    if self.size == 0:
+        body = f"[], shape={self.shape}"
+    else:
+        body = np.array2string(self.value, prefix=prefix, suffix=",", separator=", ", max_line_width=width)
+    last = len(body) - body.rfind("\n") + 1
+    gap = " " * len(prefix) if last + len(ending) + 1 > width else " "
+    return f"{prefix}{body},{gap}{ending}"
 
 
 def _str(self: DeviceArray) -> str:
-    return str(_printable(self)) if not self.is_deleted() else _repr(self)
+    return _repr(self) if self.is_deleted() else str(self.value)
 
 
 def _format(self: Any, spec: str) -> str:
@@ -176,17 +174,13 @@ def _view(self: Any, dtype: Any = None) -> Array:
     raise RefusedError(f"[view] {self.aval} cannot be viewed as {target.name}: the widths differ.")
 
 
-def _item(self: Any, *args: Any) -> Any:
-    """The one element, or the one at the given index, as a Python number."""
-    if args:
-        return (
-            self[args[0] if len(args) == 1 else args].item()
-            if self.ndim != 1 or len(args) > 1
-            else self[args[0]].item()
-        )
-    if self.size != 1:
-        raise ValueError(f"[item] expected an array of one element, got {self.aval}.")
-    return np.asarray(self).reshape(()).item()
+def _item(self: Any, *args: int) -> Any:
+    """The one element, or the one at the given (flat or full) index, as a Python number."""
+    host = np.asarray(self)
+    try:
+        return host.item(*args)
+    except ValueError:
+        raise ValueError(f"[item] expected an array of one element or an index, got {self.aval} and {args}.") from None
 
 
 def _tolist(self: Any) -> Any:
@@ -204,9 +198,9 @@ def _copy(self: Any) -> Array:
     return DeviceArray(self.aval, self.value.copy()) if isinstance(self, DeviceArray) else self
 
 
-def _devices(self: Any) -> set[Any]:
+def _devices(self: Any) -> set[Device]:
     """The devices that hold this array."""
-    return {"cpu"}
+    return {CPU}
 
 
 def _flatten(self: Any, order: str = "C", *, out_sharding: Any = None) -> Array:
@@ -240,6 +234,7 @@ def _properties() -> dict[str, Any]:
         "real": property(lambda self: self, doc="The real part: this array."),
         "imag": property(lambda self: ew.imag(self), doc="The imaginary part: zeros."),
         "flat": property(_flat),
+        "device": property(lambda self: CPU, doc="The device that holds this array."),
         "committed": property(lambda self: False),
         "is_fully_addressable": property(lambda self: True),
         "is_fully_replicated": property(lambda self: True),
@@ -263,11 +258,6 @@ _METHODS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _method(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A plain function as a method: callables that are not functions (ufuncs) would not bind."""
-    return fn
-
-
 def _complex(self: Any) -> complex:
     return complex(float(self))
 
@@ -284,8 +274,8 @@ def _array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs
     return getattr(ufunc, method)(*(np.asarray(x) if isinstance(x, Array) else x for x in inputs), **kwargs)
 
 
-def install() -> None:
-    """Sets the operators on Array, and what needs a value on DeviceArray."""
+def install(namespace: Any) -> None:
+    """Sets the operators on Array, and what needs a value on DeviceArray. ``namespace`` is anejax.numpy."""
     for name, fn in _BINARY.items():
         setattr(Array, f"__{name}__", _operator(fn))
         setattr(Array, f"__r{name}__", _reflected(fn))
@@ -298,7 +288,7 @@ def install() -> None:
     protocol = {
         "__getitem__": indexing.getitem,        "__len__": _len, "__iter__": _iter, "__contains__": _contains, "__hash__": _hash, "__setitem__": _setitem,
         "__format__": _format, "__round__": _round_dunder, "__complex__": _complex, "__array_ufunc__": _array_ufunc,
-        "__array_priority__": 1000,
+        "__array_priority__": 1000, "__array_namespace__": lambda self, *, api_version=None: namespace,
     }  # fmt: skip
     for name, fn in protocol.items():
         setattr(Array, name, fn)

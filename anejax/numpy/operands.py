@@ -13,7 +13,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.array import Array, from_numpy, of_scalar
 from anejax.core.trace import aval_of
-from anejax.errors import DtypeError, RefusedError, ShapeError
+from anejax.errors import DeviceError, DtypeError, RefusedError, ShapeError
 from anejax.ops import elementwise, shape
 
 ArrayLike = Array | np.ndarray | np.generic | bool | int | float
@@ -165,6 +165,14 @@ def refuse(op: str, **arguments: Any) -> None:
             raise RefusedError(f"[{op}] the argument {name!r} is not supported: arrays are immutable and live on one device."
                                if name in ("out", "device", "sharding", "out_sharding")
                                else f"[{op}] the argument {name!r} is not supported, got {value!r}.")  # fmt: skip
+
+
+def check_device(op: str, device: Any, out_sharding: Any = None) -> None:
+    """Raises DeviceError for a device other than the CPU, which holds every array."""
+    if device is not None and getattr(device, "platform", device) != "cpu":
+        raise DeviceError(f"[{op}] expected the device 'cpu', got {device!r}.")
+    if out_sharding is not None:
+        refuse(op, out_sharding=out_sharding)
 
 
 def axes_of(op: str, axis: Axis, rank: int) -> tuple[int, ...]:

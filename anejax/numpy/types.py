@@ -62,6 +62,7 @@ inexact, floating, complexfloating, flexible, character, object_ = (
 )
 
 dtype = np.dtype
+iterable = np.iterable
 pi, e, euler_gamma, inf, nan, newaxis = np.pi, np.e, np.euler_gamma, np.inf, np.nan, None
 
 

@@ -23,7 +23,7 @@ ABSENT = {
     "__cuda_array_interface__": "no GPU",
     "__array_module__": "an abandoned NumPy protocol",
     "__hex__": "Python 2", "__oct__": "Python 2",
-    "__numpy_dtype__": "internal", "__annotations__": "internal", "__del__": "internal",
+    "__dict__": "internal", "__numpy_dtype__": "internal", "__annotations__": "internal", "__del__": "internal",
     "addressable_data": "one device", "copy_to_host_async": "arrays are in host memory", "device_buffer": "deprecated",
     "device_buffers": "deprecated", "format": "layouts belong to the device", "is_ready": "the CPU device is synchronous",
     "on_device_size_in_bytes": "internal", "platform": "internal", "traceback": "internal",
@@ -83,7 +83,7 @@ METHODS = {
     "conversion": lambda m, x: [x.astype("int32"), x.astype(bool), x.copy(), x.conj(), x.real, x.imag, x.dot(x.T)],
     "views": lambda m, x: [x.view("int32"), x.view("uint8"), x.astype("int8").view("uint8")],
     "values": lambda m, x: [x.tolist(), x.tobytes(), x[0, 0].item(), x.item(1), x.item(2, 3), x.size, x.ndim, x.nbytes, x.itemsize],
-    "iteration": lambda m, x: [len(x), list(x), float(x[0, 0]) in x, 99.0 in x],
+    "iteration": lambda m, x: [len(x), list(x), float(x[0, 0]) in x[0], 99.0 in x[0]],
 }  # fmt: skip
 
 
