@@ -57,8 +57,9 @@ std::vector<Extent> collapse(const View& view);
   X(ABS)                                                                                                               \
   X(NEG)                                                                                                               \
   X(SIGN)                                                                                                              \
-  X(FLOOR) X(CEIL) X(ROUND) X(EXP) X(EXP2) X(LOG) X(LOG1P) X(EXPM1) X(SQRT) X(RSQRT) X(CBRT) X(SIN) X(COS) X(TAN)      \
-      X(ASIN) X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) X(ASINH) X(ACOSH) X(ATANH) X(LOGISTIC) X(ERF) X(ERFC) X(ERF_INV) \
+  X(FLOOR)                                                                                                             \
+  X(CEIL) X(ROUND) X(EXP) X(EXP2) X(LOG) X(LOG1P) X(EXPM1) X(SQRT) X(RSQRT) X(CBRT) X(SIN) X(COS) X(TAN) X(ASIN)       \
+      X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) X(ASINH) X(ACOSH) X(ATANH) X(LOGISTIC) X(ERF) X(ERFC) X(ERF_INV)         \
           X(LGAMMA) X(DIGAMMA) X(IS_FINITE) X(NOT) X(POPULATION_COUNT) X(CLZ) X(SQUARE) X(RECIPROCAL) X(RELU)          \
               X(INTEGER_POW) X(ROUND_FP16) X(ROUND_BF16) X(ADD) X(SUB) X(MUL) X(DIV) X(REM) X(FLOOR_DIV) X(MOD) X(POW) \
                   X(MAX) X(MIN) X(ATAN2) X(NEXTAFTER) X(AND) X(OR) X(XOR) X(SHIFT_LEFT) X(SHIFT_RIGHT_LOGICAL)         \
@@ -101,6 +102,7 @@ struct Node {
   std::vector<View> windows;
   std::vector<int64_t> limits, steps;
   std::shared_ptr<const PreparedKernel> kernel;
+  bool repeated = false;  // a copy made by the planner, to be fused with its readers only
 };
 
 enum class Storage : uint8_t { INPUT, CONSTANT, TEMPORARY, OUTPUT };
@@ -121,6 +123,9 @@ struct Graph {
   std::vector<TensorId> input_tensors, output_tensors;  // output_tensors[i] has Storage::OUTPUT and index i
   int64_t materialized_transposes = 0;
 };
+
+// Drops nodes that no output depends on.
+void remove_dead_nodes(Graph* graph);
 
 // mil::Function -> Graph. Throws mil::Error.
 Graph import_function(const mil::Function& function);

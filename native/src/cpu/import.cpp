@@ -141,7 +141,22 @@ void Importer::bind_outputs() {
 Graph import_function(const mil::Function& function) {
   Graph graph;
   Importer(function, &graph).run();
+  remove_dead_nodes(&graph);
   return graph;
+}
+
+void remove_dead_nodes(Graph* graph) {
+  std::vector<bool> wanted(graph->tensors.size(), false);
+  for (TensorId t : graph->output_tensors) wanted[t] = true;
+  std::vector<Node> kept;
+  for (size_t n = graph->nodes.size(); n-- > 0;) {
+    Node& node = graph->nodes[n];
+    if (std::none_of(node.outputs.begin(), node.outputs.end(), [&](TensorId t) { return wanted[t]; })) continue;
+    for (const View& v : node.inputs) wanted[v.base] = true;
+    kept.push_back(std::move(node));
+  }
+  std::reverse(kept.begin(), kept.end());
+  graph->nodes = std::move(kept);
 }
 
 }  // namespace anesdk::cpu

@@ -62,7 +62,12 @@ void describe(Plan* plan, const std::vector<Unit>& units) {
 std::unique_ptr<const Plan> make_plan(const mil::Function& function, const std::vector<uint64_t>& donate) {
   auto plan = std::make_unique<Plan>();
   plan->graph = import_function(function);
-  const std::vector<Unit> units = make_units(plan->graph);
+  std::vector<Unit> units = make_units(plan->graph);
+  Graph rewritten;
+  for (int pass = 0; pass < 2 && recompute(plan->graph, units, &rewritten); ++pass) {
+    plan->graph = std::move(rewritten);
+    units = make_units(plan->graph);
+  }
   plan->memory = plan_memory(plan->graph, units, donate);
   for (const Unit& unit : units) {
     plan->steps.push_back(make_step(*plan, unit));

@@ -23,6 +23,10 @@ struct Unit {
 // The units in an order that respects every dependence (plan_fuse.cpp).
 std::vector<Unit> make_units(const Graph& graph);
 
+// Rewrites the graph so that cheap large temporaries are made again where they are read (plan_recompute.cpp). False
+// when there is nothing to gain.
+bool recompute(const Graph& graph, const std::vector<Unit>& units, Graph* out);
+
 struct Memory {
   std::vector<int64_t> offset;                       // by tensor; -1: not in the arena
   std::vector<bool> stored;                          // tensors that exist in memory at all

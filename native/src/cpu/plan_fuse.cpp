@@ -186,7 +186,9 @@ class Fuser {
     std::vector<int32_t> producers;
     for (const View& v : graph_.nodes[n].inputs) {
       const int32_t maker = maker_[v.base];
-      if (maker >= 0 && fusible(graph_.nodes[maker])) producers.push_back(maker);
+      if (maker < 0 || !fusible(graph_.nodes[maker])) continue;
+      // A repeated node goes with its readers, not with what it reads.
+      if (!graph_.nodes[n].repeated || graph_.nodes[maker].repeated) producers.push_back(maker);
     }
     std::sort(producers.rbegin(), producers.rend());  // the latest first: it is the likeliest to come after the others
     for (int32_t p : producers) try_merge(unit_of_[n], unit_of_[p]);
@@ -196,7 +198,7 @@ class Fuser {
   void share_inputs() {
     std::map<TensorId, std::vector<int32_t>> readers;
     for (int32_t n = 0; n < static_cast<int32_t>(graph_.nodes.size()); ++n) {
-      if (!fusible(graph_.nodes[n])) continue;
+      if (!fusible(graph_.nodes[n]) || graph_.nodes[n].repeated) continue;
       for (const View& v : graph_.nodes[n].inputs) {
         if (graph_.tensors[v.base].elements >= kWorthSharing && v.elements() == graph_.tensors[v.base].elements) {
           readers[v.base].push_back(n);
