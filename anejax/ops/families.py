@@ -286,6 +286,9 @@ def binary(
     )
 
 
+KINDS: tuple[str, ...] = ("float", "int", "bool")
+
+
 class ElementwiseMil:
     """The MIL slot of elementwise primitives: MIL's operation where dtype and meaning match, ``aj_<name>`` elsewhere.
 
@@ -294,7 +297,7 @@ class ElementwiseMil:
     """
 
     def __init__(self, ours: Any, operands: tuple[str, ...], extra: dict[str, Any] | None = None) -> None:
-        self.names = ours if isinstance(ours, dict) else dict.fromkeys(("float", "int", "bool"), ours)
+        self.names: dict[str, Any] = ours if isinstance(ours, dict) else dict.fromkeys(KINDS, ours)
         self.operands = operands
         self.extra = extra or {}
 

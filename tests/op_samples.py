@@ -1,0 +1,512 @@
+"""One row per primitive: arguments to try it on, what it should give, how exactly. Every test in tests/ops reads it.
+
+A row's reference is a NumPy function in float64 where there is one, and jax.lax on the CPU elsewhere. Arguments are
+factories, so that one row serves every dtype: ``X`` takes the dtype under test, the others have their own.
+"""
+
+# fmt: off
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.ops.conv import ConvDimensionNumbers
+from anejax.ops.index import GatherDimensionNumbers, ScatterDimensionNumbers
+
+FLOATS = (dtypes.float32, dtypes.float64, dtypes.float16, dtypes.bfloat16)
+SOME_SIGNED = (dtypes.int32, dtypes.int8, dtypes.int64)
+INTS = (dtypes.int32, dtypes.uint8, dtypes.int64)
+SIGNED = (dtypes.int32, dtypes.int8, dtypes.int64)
+INTS = (dtypes.int32, dtypes.int8, dtypes.uint32, dtypes.uint8, dtypes.int64)
+BOOL = (dtypes.bool_,)
+
+# higher-order primitives and effects: their tests are tests/transforms and tests/api
+HIGHER_ORDER = frozenset({
+    "jit", "checkpoint", "custom_jvp_call", "custom_vjp_call", "custom_vjp_tangent", "scan", "while", "cond",
+    "debug_print",
+})
+
+
+@dataclasses.dataclass(frozen=True)
+class X:
+    """An operand of the dtype under test: floats in [low, high), integers likewise, or bools.
+
+    ``apart``: values are distinct and well separated, for operations whose derivative jumps at ties.
+    """
+
+    shape: tuple[int, ...]
+    low: float = -2.0
+    high: float = 2.0
+    apart: bool = False
+
+    def make(self, rng: np.random.Generator, dtype: np.dtype) -> np.ndarray:
+        size = math.prod(self.shape)
+        if dtype == dtypes.bool_:
+            return np.asarray(rng.random(self.shape) < 0.5)
+        if self.apart:
+            steps = rng.permutation(size).reshape(self.shape)
+            return (
+                steps if dtype in dtypes.INTS else self.low + (steps + 0.5) * (self.high - self.low) / max(size, 1)
+            ).astype(dtype)
+        if dtype in dtypes.INTS:
+            low = max(int(self.low * 4), np.iinfo(dtype).min if dtype in dtypes.SIGNED else 0)
+            return np.asarray(rng.integers(low, max(int(self.high * 4), low + 1), self.shape)).astype(dtype)
+        return np.asarray(rng.uniform(self.low, self.high, self.shape)).astype(dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class I:  # noqa: E742
+    """An operand of a fixed integer dtype, in [low, high); bools for dtype bool."""
+
+    shape: tuple[int, ...]
+    low: int = 0
+    high: int = 2
+    dtype: np.dtype = dtypes.int32
+
+    def make(self, rng: np.random.Generator, dtype: np.dtype) -> np.ndarray:
+        return np.asarray(rng.integers(self.low, self.high, self.shape, dtype=np.int64)).astype(self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    args: tuple[X | I, ...]
+    params: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def make(self, rng: np.random.Generator, dtype: Any) -> list[np.ndarray]:
+        return [a.make(rng, np.dtype(dtype)) for a in self.args]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """``ulp``: greatest error in units of the last place. ``sums``: the error bound is 8 sqrt(K) eps sum|a||b| instead,
+    with K and the sum found by the reference itself, on ones and on absolute values."""
+
+    name: str
+    cases: tuple[Case, ...]
+    numpy: Callable[..., Any] | None = None
+    jax: Callable[..., Any] | None = None
+    dtypes: Sequence[np.dtype] = FLOATS
+    grad: tuple[int, ...] = ()  # arguments to differentiate
+    ulp: float = 0.0
+    sums: bool = False
+    elementwise: bool = False
+    own_dtype: bool = False  # the reference needs the arguments as they are, not as float64
+
+
+ROWS: dict[str, Row] = {}
+
+
+def row(name: str, *cases: Case, jax: Any = None, **fields: Any) -> None:
+    assert name not in ROWS, name
+    ROWS[name] = Row(name, cases, jax=jax or (lambda lax, *a, **p: getattr(lax, name)(*a, **p)), **fields)
+
+
+# --- elementwise ------------------------------------------------------------------------------------------------------
+
+
+def unary(name: str, numpy: Any, low: float = -2, high: float = 2, *, ulp: float = 4, grad: bool = True,
+          dtypes: Any = FLOATS, jax: str | None = None, params: dict[str, Any] | None = None) -> None:
+    cases = [Case((X(shape, low, high),), params or {}) for shape in ((3, 5), (), (0, 4), (1,), (67,))]
+    row(name, *cases, numpy=numpy, dtypes=dtypes, grad=(0,) if grad else (), ulp=ulp, elementwise=True,
+        jax=lambda lax, x, **p: getattr(lax, jax or name)(x, **p))
+
+
+def _each(f: Any) -> Any:
+    return lambda x: np.vectorize(f, otypes=[np.float64])(x) if x.size else x
+
+
+def _special(name: str) -> Any:
+    """A function of scipy.special, imported when it is needed."""
+
+    def function(x: np.ndarray) -> np.ndarray:
+        import scipy.special
+
+        return getattr(scipy.special, name)(x)
+
+    return function
+
+
+unary("neg", np.negative, ulp=0, dtypes=FLOATS + INTS)
+unary("square", np.square, ulp=0.5, dtypes=FLOATS + INTS)
+unary("abs", np.abs, 0.1, 2, ulp=0, dtypes=FLOATS + SIGNED)
+unary("sign", np.sign, ulp=0, dtypes=FLOATS + INTS)
+unary("floor", np.floor, 0.1, 0.9, ulp=0)
+unary("ceil", np.ceil, 0.1, 0.9, ulp=0)
+unary("round", lambda x, rounding_method: np.rint(x), -2.4, -1.6, ulp=0, params={"rounding_method": 1},
+      jax="round")
+unary("is_finite", np.isfinite, ulp=0, grad=False)
+unary("exp", np.exp)
+unary("exp2", np.exp2)
+unary("expm1", np.expm1)
+unary("log", np.log, 0.1, 5)
+unary("log1p", np.log1p, -0.5, 3)
+unary("sqrt", np.sqrt, 0.1, 5, ulp=0.5)
+unary("rsqrt", lambda x: 1 / np.sqrt(x), 0.2, 5)
+unary("cbrt", np.cbrt, 0.2, 5)
+unary("sin", np.sin)
+unary("cos", np.cos, -1, 1)
+unary("tan", np.tan, -1, 1)
+unary("asin", np.arcsin, -0.8, 0.8)
+unary("acos", np.arccos, -0.8, 0.8)
+unary("atan", np.arctan)
+unary("sinh", np.sinh)
+unary("cosh", np.cosh)
+unary("tanh", np.tanh)
+unary("asinh", np.arcsinh)
+unary("acosh", np.arccosh, 1.5, 4)
+unary("atanh", np.arctanh, -0.8, 0.8)
+unary("logistic", lambda x: 1 / (1 + np.exp(-x)))
+unary("erf", _special("erf"))
+unary("erfc", _special("erfc"))
+unary("erf_inv", _special("erfinv"), -0.8, 0.8)
+unary("lgamma", _special("gammaln"), 2.5, 6)
+unary("digamma", _special("digamma"), 2, 6)
+unary("not", None, grad=False, ulp=0, dtypes=BOOL + INTS, jax="bitwise_not")
+unary("population_count", None, grad=False, ulp=0, dtypes=INTS)
+unary("clz", None, grad=False, ulp=0, dtypes=INTS)
+unary("copy", lambda x: x, ulp=0, dtypes=FLOATS + INTS + BOOL, jax="neg")
+ROWS["copy"] = dataclasses.replace(ROWS["copy"], jax=lambda lax, x: x)
+row("integer_pow", *(Case((X((3, 4), 0.5, 2),), {"y": y}) for y in (-3, -1, 0, 1, 2, 5)), Case((X((0, 3)),), {"y": 3}),
+    Case((X(()),), {"y": 3}), numpy=lambda x, y: x**y, grad=(0,), ulp=8, elementwise=True)
+row("convert_element_type", *(Case((X(s, -3, 3),), {"dtype": d, "weak_type": False})
+    for s in ((3, 4), (), (0, 2)) for d in (dtypes.float64, dtypes.float32, dtypes.float16, dtypes.int32, dtypes.uint8, dtypes.bool_)),
+    dtypes=FLOATS + SOME_INTS + BOOL, grad=(0,),
+    jax=lambda lax, x, dtype, weak_type: lax.convert_element_type(x, dtype))
+row("bitcast_convert_type", Case((X((3, 4)),), {"dtype": dtypes.int32}), Case((X(()),), {"dtype": dtypes.uint32}),
+    Case((X((0,)),), {"dtype": dtypes.int32}),
+    dtypes=(dtypes.float32,), jax=lambda lax, x, dtype: lax.bitcast_convert_type(x, dtype), own_dtype=True)
+
+_PAIRS = (((3, 5), (3, 5)), ((3, 5), ()), ((), (3, 5)), ((), ()), ((0, 2), (0, 2)), ((1,), (1,)))
+
+
+def binary(name: str, numpy: Any, low: float = -2, high: float = 2, *, second: tuple[float, float] | None = None,
+           ulp: float = 0.5, grad: tuple[int, ...] = (0, 1), dtypes: Any = FLOATS, jax: str | None = None) -> None:
+    cases = [Case((X(a, low, high), X(b, *(second or (low, high))))) for a, b in _PAIRS]
+
+    def on_jax(lax: Any, x: Any, y: Any) -> Any:
+        shape = np.broadcast_shapes(x.shape, y.shape)
+        return getattr(lax, jax or name)(np.broadcast_to(x, shape), np.broadcast_to(y, shape))
+
+    row(name, *cases, numpy=numpy, jax=on_jax, dtypes=dtypes, grad=grad, ulp=ulp, elementwise=True)
+
+
+binary("add", np.add, dtypes=FLOATS + INTS)
+binary("sub", np.subtract, dtypes=FLOATS + INTS)
+binary("mul", np.multiply, dtypes=FLOATS + INTS)
+binary("div", np.divide, second=(0.5, 2), dtypes=FLOATS + INTS)
+binary("rem", np.fmod, 2.2, 2.8, second=(0.9, 1.05), dtypes=FLOATS + INTS)
+binary("pow", np.power, 0.5, 2, ulp=4)
+binary("max", np.maximum, 0, 1, second=(1.1, 2), dtypes=FLOATS + INTS + BOOL, ulp=0)
+binary("min", np.minimum, 0, 1, second=(1.1, 2), dtypes=FLOATS + INTS + BOOL, ulp=0)
+binary("atan2", np.arctan2, 0.5, 2, ulp=4)
+binary("nextafter", None, grad=(), ulp=0, dtypes=(dtypes.float32, dtypes.float64))
+ROWS["nextafter"] = dataclasses.replace(ROWS["nextafter"], own_dtype=True)
+for _name, _jax in (("and", "bitwise_and"), ("or", "bitwise_or"), ("xor", "bitwise_xor")):
+    binary(_name, None, grad=(), ulp=0, dtypes=INTS + BOOL, jax=_jax)
+for _name in ("shift_left", "shift_right_logical", "shift_right_arithmetic"):
+    binary(_name, None, second=(0, 9), grad=(), ulp=0, dtypes=INTS)
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    binary(_name, None, grad=(), ulp=0, dtypes=FLOATS + INTS + BOOL)
+
+row("select_n", Case((I((3, 4), dtype=dtypes.bool_), X((3, 4)), X((3, 4)))), Case((I((), dtype=dtypes.bool_), X((2,)), X((2,)))),
+    Case((I((5,), 0, 3), X((5,)), X((5,)), X((5,)))), Case((I((), dtype=dtypes.bool_), X(()), X(()))),
+    Case((I((0,), dtype=dtypes.bool_), X((0,)), X((0,)))),
+    dtypes=FLOATS + SOME_INTS + BOOL, grad=(1, 2), elementwise=True)
+row("clamp", Case((X((3, 4), -1, -0.6), X((3, 4), -0.5, 0.5), X((3, 4), 0.6, 1))),
+    Case((X((), 0.5, 0.6), X((5,), -0.5, 0.4), X((), 0.7, 1))), Case((X((), -2, -1), X((2, 3), 0.5, 1), X((), -0.5, 0))),
+    Case((X(()), X((0, 3)), X(()))),
+    numpy=lambda low, x, high: np.minimum(np.maximum(x, low), high), dtypes=FLOATS + SOME_INTS, grad=(0, 1, 2),
+    elementwise=True)
+
+# --- movement ---------------------------------------------------------------------------------------------------------
+
+_MOVED = FLOATS + SOME_INTS + BOOL
+
+
+def moved(name: str, *cases: Case, **fields: Any) -> None:
+    row(name, *cases, **{"dtypes": _MOVED, "grad": (0,), **fields})
+
+
+moved("reshape", *(Case((X(a),), {"new_sizes": b}) for a, b in
+      (((3, 4), (2, 6)), ((3, 4), (12,)), ((1,), ()), ((), (1, 1)), ((0, 3), (3, 0)))))
+moved("transpose", *(Case((X(s),), {"permutation": p}) for s, p in
+      (((2, 3, 4), (2, 0, 1)), ((3, 5), (1, 0)), ((4,), (0,)), ((), ()), ((0, 3), (1, 0)))))
+moved("broadcast_in_dim", *(Case((X(s),), {"shape": t, "broadcast_dimensions": d}) for s, t, d in
+      (((3, 1), (2, 3, 4), (1, 2)), ((), (3, 2), ()), ((4,), (4, 3), (0,)), ((1,), (0,), (0,)), ((2, 3), (2, 3), (0, 1)))),
+      sums=True)
+moved("slice", *(Case((X(s),), {"start_indices": a, "limit_indices": b, "strides": c}) for s, a, b, c in
+      (((5, 6), (1, 0), (4, 6), (2, 3)), ((7,), (2,), (5,), (1,)), ((3,), (2,), (2,), (1,)), ((), (), (), ()))))
+moved("concatenate", Case((X((2, 3)), X((2, 1)), X((2, 4))), {"dimension": 1}), Case((X((2,)), X((0,))), {"dimension": 0}),
+      Case((X((3, 2)),), {"dimension": 0}), grad=(0, 1),
+      jax=lambda lax, *xs, dimension: lax.concatenate(xs, dimension))
+moved("pad", *(Case((X(s), X(())), {"padding_config": c}) for s, c in
+      (((3, 2), ((1, 2, 0), (0, 1, 2))), ((5,), ((-1, 2, 0),)), ((4,), ((-2, -1, 1),)), ((0,), ((1, 1, 3),)), ((), ()))),
+      grad=(0, 1))
+moved("rev", Case((X((3, 4)),), {"dimensions": (1,)}), Case((X((2, 3)),), {"dimensions": (0, 1)}),
+      Case((X((0, 3)),), {"dimensions": (0,)}))
+row("iota", *(Case((), {"dtype": d, "shape": s, "dimension": i}) for d, s, i in
+    ((dtypes.int32, (3, 4), 1), (dtypes.float32, (5,), 0), (dtypes.uint8, (0, 2), 1))), dtypes=(dtypes.float32,),
+    jax=lambda lax, dtype, shape, dimension: lax.broadcasted_iota(dtype, shape, dimension))
+row("optimization_barrier", Case((X((3,)), I((2, 2), 0, 9))), Case((X((0,)),)), dtypes=FLOATS, grad=(0,),
+    jax=lambda lax, *xs: list(xs))
+
+# --- reductions -------------------------------------------------------------------------------------------------------
+
+
+def _axes_cases(apart: bool = False, low: float = -2, high: float = 2) -> list[Case]:
+    shapes = (((3, 4), (1,)), ((2, 3, 4), (0, 2)), ((5,), (0,)), ((3, 4), ()), ((), ()), ((4, 1), (1,)), ((0, 3), (1,)))
+    return [Case((X(s, low, high, apart),), {"axes": a}) for s, a in shapes]
+
+
+row("reduce_sum", *_axes_cases(), Case((X((0, 3)),), {"axes": (0,)}), numpy=lambda x, axes: np.sum(x, axes),
+    jax=lambda lax, x, axes: lax.reduce_sum_p.bind(x, axes=axes, out_sharding=None), dtypes=FLOATS + INTS, grad=(0,),
+    sums=True)
+row("reduce_prod", *_axes_cases(low=0.5), Case((X((0, 3)),), {"axes": (0,)}), numpy=lambda x, axes: np.prod(x, axes),
+    dtypes=FLOATS + (dtypes.int32,), grad=(0,), ulp=8)
+for _name, _f in (("reduce_max", np.max), ("reduce_min", np.min)):
+    row(_name, *_axes_cases(apart=True), numpy=(lambda f: lambda x, axes: f(x, axes))(_f), dtypes=FLOATS + INTS + BOOL,
+        grad=(0,))
+for _name in ("reduce_and", "reduce_or", "reduce_xor"):
+    row(_name, *_axes_cases(), Case((X((0, 3)),), {"axes": (0,)}), dtypes=SOME_INTS + BOOL,
+        jax=(lambda n: lambda lax, x, axes: getattr(lax, f"{n}_p").bind(x, axes=axes))(_name))
+for _name in ("argmax", "argmin"):
+    row(_name, *(Case((X(s, apart=a),), {"axis": i, "index_dtype": dtypes.int32}) for s, i, a in
+        (((3, 4), 1, True), ((3, 5), 0, False), ((4,), 0, True), ((0, 3), 1, True))), dtypes=FLOATS + SOME_INTS + BOOL)
+
+
+def _scans(name: str, numpy: Any, apart: bool = False, low: float = -2, high: float = 2, **fields: Any) -> None:
+    cases = [Case((X(s, low, high, apart),), {"axis": a, "reverse": r}) for s, a, r in
+             (((3, 5), 1, False), ((5, 2), 0, True), ((7,), 0, False), ((1, 3), 0, True), ((0, 3), 0, False))]
+
+    def reference(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
+        return np.flip(numpy(np.flip(x, axis), axis), axis) if reverse else numpy(x, axis)
+
+    row(name, *cases, numpy=reference, grad=(0,), **fields)
+
+
+_scans("cumsum", np.cumsum, dtypes=FLOATS + SOME_INTS, sums=True)
+_scans("cumprod", np.cumprod, low=0.5, dtypes=FLOATS + (dtypes.int32,), ulp=8)
+_scans("cummax", np.maximum.accumulate, apart=True, dtypes=FLOATS + SOME_INTS)
+_scans("cummin", np.minimum.accumulate, apart=True, dtypes=FLOATS + SOME_INTS)
+_scans("cumlogsumexp", np.logaddexp.accumulate, low=0.5, ulp=8)
+
+# --- linear algebra and convolution -----------------------------------------------------------------------------------
+
+
+def _dot(x: tuple[int, ...], y: tuple[int, ...], contract: Any, batch: Any = ((), ())) -> Case:
+    return Case((X(x), X(y)), {"dimension_numbers": (contract, batch), "preferred_element_type": None})
+
+
+row("dot_general", _dot((3, 4), (4, 5), ((1,), (0,))), _dot((4, 3), (5, 4), ((0,), (1,))),
+    _dot((2, 3, 4), (2, 4, 5), ((2,), (1,)), ((0,), (0,))), _dot((4, 2, 3), (5, 4, 2), ((0,), (1,)), ((1,), (2,))),
+    _dot((3,), (3,), ((0,), (0,))), _dot((2, 3), (4,), ((), ())), _dot((2, 0), (0, 3), ((1,), (0,))),
+    _dot((2, 3, 4), (4, 3, 5), ((1, 2), (1, 0))), _dot((0, 4), (4, 2), ((1,), (0,))), _dot((1, 4), (4, 1), ((1,), (0,))),
+    grad=(0, 1), sums=True, dtypes=FLOATS + (dtypes.int32,))
+
+
+def _conv(x: tuple[int, ...], w: tuple[int, ...], strides: Any, padding: Any, ld: Any = None, rd: Any = None, *,
+          numbers: Any = None, groups: int = 1, batch_groups: int = 1) -> Case:
+    n = len(strides)
+    plain = tuple(range(n + 2))
+    return Case((X(x), X(w)), {
+        "window_strides": strides, "padding": padding, "lhs_dilation": ld or (1,) * n, "rhs_dilation": rd or (1,) * n,
+        "dimension_numbers": ConvDimensionNumbers(*(numbers or (plain, plain, plain))),
+        "feature_group_count": groups, "batch_group_count": batch_groups, "preferred_element_type": None,
+    })
+
+
+def _jax_conv(lax: Any, x: Any, w: Any, **p: Any) -> Any:
+    return lax.conv_general_dilated(x, w, **{**p, "dimension_numbers": lax.ConvDimensionNumbers(*p["dimension_numbers"])})
+
+
+_NHWC = ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+row("conv_general_dilated",
+    _conv((2, 3, 6, 5), (4, 3, 3, 2), (1, 1), ((1, 1), (0, 1))), _conv((1, 2, 7, 6), (3, 2, 3, 3), (2, 3), ((0, 2), (1, 0))),
+    _conv((2, 5, 6, 3), (3, 3, 3, 2), (2, 1), ((1, 1), (1, 1)), numbers=_NHWC),
+    _conv((2, 4, 5, 5), (6, 2, 2, 2), (1, 1), ((0, 0), (0, 0)), groups=2),
+    _conv((2, 3, 5, 5), (3, 1, 3, 3), (1, 2), ((1, 1), (1, 1)), groups=3),
+    _conv((4, 2, 4, 4), (4, 2, 2, 2), (1, 1), ((0, 0), (0, 0)), batch_groups=2),
+    _conv((1, 2, 4, 3), (2, 2, 3, 2), (1, 1), ((1, 2), (0, 1)), (2, 3), (1, 2)),
+    _conv((2, 2, 9), (3, 2, 3), (2,), ((-1, 2),), None, (2,)), _conv((1, 2, 3, 3, 3), (2, 2, 2, 2, 2), (1,) * 3, ((0, 1),) * 3),
+    _conv((2, 3), (4, 3), (), ()), _conv((0, 2, 4, 4), (3, 2, 3, 3), (1, 1), ((1, 1), (1, 1))),
+    _conv((1, 2, 2, 2), (3, 2, 3, 3), (1, 1), ((0, 0), (0, 0))),
+    jax=_jax_conv, grad=(0, 1), sums=True, dtypes=FLOATS + (dtypes.int32,))
+
+# --- windows ----------------------------------------------------------------------------------------------------------
+
+
+def _window(shape: Any, window: Any, strides: Any, padding: Any, base: Any = None, dilation: Any = None,
+            apart: bool = False) -> Case:
+    n = len(shape)
+    return Case((X(shape, apart=apart),), {
+        "window_dimensions": window, "window_strides": strides, "padding": padding,
+        "base_dilation": base or (1,) * n, "window_dilation": dilation or (1,) * n,
+    })
+
+
+def _windows(apart: bool) -> list[Case]:
+    none = (0, 0)
+    return [_window(*c, apart=apart) for c in (
+        ((2, 1, 6, 5), (1, 1, 2, 2), (1, 1, 2, 2), (none, none, none, (0, 1))),
+        ((1, 6, 5, 2), (1, 3, 3, 1), (1, 2, 2, 1), (none, (1, 1), (1, 1), none)),
+        ((7,), (3,), (1,), ((2, 0),)), ((6,), (2,), (2,), (none,), (2,), (2,)), ((4, 3), (2, 2), (1, 1), (none, none), None, (2, 1)),
+        ((0, 3), (1, 2), (1, 1), (none, none)), ((2,), (3,), (1,), (none,)),
+    )]
+
+
+def _jax_window(computation: str, init: Any) -> Any:
+    def reference(lax: Any, x: Any, *, window_dimensions: Any, window_strides: Any, padding: Any, base_dilation: Any,
+                  window_dilation: Any) -> Any:
+        start = np.asarray(init(np.dtype(x.dtype)), x.dtype)
+        return lax.reduce_window(x, start, getattr(lax, computation), window_dimensions, window_strides, padding,
+                                 base_dilation, window_dilation)
+
+    return reference
+
+
+def _lowest(d: np.dtype) -> Any:
+    return False if d == dtypes.bool_ else np.iinfo(d).min if d in dtypes.INTS else -np.inf
+
+
+def _highest(d: np.dtype) -> Any:
+    return True if d == dtypes.bool_ else np.iinfo(d).max if d in dtypes.INTS else np.inf
+
+
+row("reduce_window_sum", *_windows(False), jax=_jax_window("add", lambda d: 0), grad=(0,), sums=True,
+    dtypes=FLOATS + (dtypes.int32,))
+row("reduce_window_max", *_windows(True), jax=_jax_window("max", _lowest), grad=(0,), dtypes=FLOATS + SOME_INTS)
+row("reduce_window_min", *_windows(True), jax=_jax_window("min", _highest), grad=(0,), dtypes=FLOATS + SOME_INTS)
+
+_POOLS = (
+    ((2, 1, 6, 5), (2, 1, 3, 2), (1, 1, 2, 2), (1, 1, 2, 2), ((0, 0), (0, 0), (0, 0), (0, 0))),
+    ((1, 6, 5, 2), (1, 3, 3, 2), (1, 3, 3, 1), (1, 2, 2, 1), ((0, 0), (1, 1), (1, 1), (0, 0))),
+    ((7,), (7,), (3,), (1,), ((2, 0),)), ((0, 3), (0, 2), (1, 2), (1, 1), ((0, 0), (0, 0))),
+)
+
+
+def _pool_params(window: Any, strides: Any, padding: Any, select: str) -> dict[str, Any]:
+    return {"window_dimensions": window, "window_strides": strides, "padding": padding, "select": select}
+
+
+def _jax_pool(lax: Any, x: Any, select: str, window: Any, strides: Any, padding: Any) -> Any:
+    start = np.asarray(-np.inf if select == "ge" else np.inf, x.dtype)
+    return lax.reduce_window(x, start, lax.max if select == "ge" else lax.min, window, strides, padding)
+
+
+def _jax_select_scatter(lax: Any, source: Any, operand: Any, *, select: str, window_dimensions: Any, window_strides: Any,
+                        padding: Any) -> Any:
+    import jax
+
+    _, vjp = jax.vjp(lambda x: _jax_pool(lax, x, select, window_dimensions, window_strides, padding), operand)
+    return vjp(source)[0]
+
+
+def _jax_select_gather(lax: Any, values: Any, operand: Any, *, select: str, window_dimensions: Any, window_strides: Any,
+                       padding: Any) -> Any:
+    import jax
+
+    pool = lambda x: _jax_pool(lax, x, select, window_dimensions, window_strides, padding)  # noqa: E731
+    return jax.jvp(pool, (operand,), (values,))[1]
+
+
+row("select_and_scatter_add", *(Case((X(o), X(s, apart=True)), _pool_params(*w, select)) for s, o, *w in _POOLS
+    for select in ("ge", "le")), jax=_jax_select_scatter, grad=(0,), sums=True)
+row("select_and_gather_add", *(Case((X(s), X(s, apart=True)), _pool_params(*w, select)) for s, _, *w in _POOLS
+    for select in ("ge", "le")), jax=_jax_select_gather, grad=(0,))
+
+# --- gather and scatter -----------------------------------------------------------------------------------------------
+
+# (operand, indices, offset dims, collapsed, index map, operand batching, indices batching, slice sizes, result)
+_GATHERS = (
+    ((5, 3), (4, 1), (1,), (0,), (0,), (), (), (1, 3), (4, 3)),  # rows
+    ((4, 6), (2, 3, 2), (), (0, 1), (0, 1), (), (), (1, 1), (2, 3)),  # single elements
+    ((3, 5, 4), (3, 2, 1), (1,), (1,), (1,), (0,), (0,), (1, 1, 4), (3, 4, 2)),  # with a batching axis
+    ((6, 5), (3, 2), (0, 2), (), (1, 0), (), (), (2, 3), (2, 3, 3)),  # windows
+    ((5,), (0, 1), (), (0,), (0,), (), (), (1,), (0,)),
+    ((4,), (1,), (), (0,), (0,), (), (), (1,), ()),
+)
+
+
+def _gather_params(spec: Any, mode: str, fill: Any = None) -> dict[str, Any]:
+    numbers = GatherDimensionNumbers(*spec[2:7])
+    return {
+        "dimension_numbers": numbers,
+        "slice_sizes": spec[7],
+        "mode": mode,
+        "fill_value": fill,
+        "unique_indices": False,
+    }
+
+
+def _jax_numbers(p: dict[str, Any], kind: str) -> Any:
+    from jax import lax
+
+    return getattr(lax, kind)(*p["dimension_numbers"])
+
+
+def _jax_gather(lax: Any, x: Any, indices: Any, **p: Any) -> Any:
+    return lax.gather(x, indices, _jax_numbers(p, "GatherDimensionNumbers"), p["slice_sizes"], mode=p["mode"],
+                      fill_value=p["fill_value"])
+
+
+row("gather", *(Case((X(s[0]), I(s[1], low, high)), _gather_params(s, mode, fill)) for s in _GATHERS
+    for mode, fill, low, high in (("clip", None, -2, 7), ("fill", None, -2, 7), ("fill", 3, -2, 7), ("promise_in_bounds", None, 0, 3))),
+    jax=_jax_gather, grad=(0,), dtypes=(*FLOATS, *SOME_INTS, *BOOL))
+
+
+def _scatters(name: str, apart: bool = False, low: float = -2, unique: Any = (False,), **fields: Any) -> None:
+    cases = []
+    for s in _GATHERS:
+        numbers = ScatterDimensionNumbers(*s[2:7])
+        for mode, first, last in (("clip", -2, 7), ("fill", -2, 7), ("promise_in_bounds", 0, 3)):
+            params = {"dimension_numbers": numbers, "mode": mode, "unique_indices": False}
+            operand = X(s[0], low, 2, apart)
+            updates = X(s[8], low, 2.03 if apart else 2, apart)  # no tie with the operand
+            cases.append(Case((operand, I(s[1], first, last), updates), params))
+
+    def reference(lax: Any, x: Any, indices: Any, updates: Any, **p: Any) -> Any:
+        numbers = _jax_numbers(p, "ScatterDimensionNumbers")
+        return getattr(lax, name)(x, indices, updates, numbers, mode=p["mode"])
+
+    row(name, *cases, jax=reference, **fields)
+
+
+_scatters("scatter", grad=(0, 2), dtypes=FLOATS + SOME_INTS + BOOL)
+_scatters("scatter_add", grad=(0, 2), sums=True, dtypes=FLOATS + SOME_INTS)
+_scatters("scatter_mul", low=0.5, grad=(0,), ulp=8, dtypes=FLOATS + (dtypes.int32,))
+_scatters("scatter_min", apart=True, grad=(0, 2), dtypes=FLOATS + SOME_INTS)
+_scatters("scatter_max", apart=True, grad=(0, 2), dtypes=FLOATS + SOME_INTS)
+
+row("dynamic_slice", Case((X((5, 4)), I((), -2, 6), I((), 0, 4)), {"slice_sizes": (2, 3)}),
+    Case((X((6,)), I((), 0, 9, dtypes.uint8)), {"slice_sizes": (2,)}), Case((X((3,)), I(())), {"slice_sizes": (0,)}),
+    Case((X(()),), {"slice_sizes": ()}), grad=(0,), dtypes=_MOVED,
+    jax=lambda lax, x, *starts, slice_sizes: lax.dynamic_slice(x, [np.clip(s.astype(np.int64), 0, None) for s in starts],
+                                                               slice_sizes))
+row("dynamic_update_slice", Case((X((5, 4)), X((2, 3)), I((), -2, 6), I((), 0, 4))),
+    Case((X((6,)), X((2,)), I((), 0, 9))), Case((X((3,)), X((0,)), I(()))), Case((X(()), X(()))), grad=(0, 1), dtypes=_MOVED,
+    jax=lambda lax, x, u, *starts: lax.dynamic_update_slice(x, u, [np.clip(s, 0, None) for s in starts]))
+
+# --- sort, random bits ------------------------------------------------------------------------------------------------
+
+row("sort", Case((X((3, 5), apart=True),), {"dimension": 1, "num_keys": 1}),
+    Case((X((4, 3), apart=True), X((4, 3))), {"dimension": 0, "num_keys": 1}),
+    Case((I((9,), 0, 3), X((9,), apart=True)), {"dimension": 0, "num_keys": 2}),
+    Case((I((9,), 0, 3), X((9,))), {"dimension": 0, "num_keys": 1}),
+    Case((X((0, 2)),), {"dimension": 0, "num_keys": 1}), grad=(0, 1), dtypes=FLOATS + SOME_INTS + BOOL,
+    jax=lambda lax, *xs, dimension, num_keys: list(lax.sort(xs, dimension, num_keys=num_keys)))
+
+
+def _jax_threefry(lax: Any, *words: Any) -> Any:
+    from jax.extend.random import threefry2x32_p
+
+    return threefry2x32_p.bind(*map(np.ascontiguousarray, np.broadcast_arrays(*words)))
+
+
+row("threefry2x32", *(Case(tuple(I(s, 0, 2**32, dtypes.uint32) for s in shapes)) for shapes in
+    (((3, 5),) * 4, ((), (), (), (7,)), ((),) * 4, ((), (), (0,), (0,)))), dtypes=(dtypes.float32,), jax=_jax_threefry)
