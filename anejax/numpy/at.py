@@ -64,8 +64,8 @@ class IndexUpdateRef:
         return f"IndexUpdateRef({self.array!r}, {self.index!r})"
 
     def get(
-        self, *, mode: Any = None, fill_value: Any = None, indices_are_sorted: bool = False, unique_indices: bool = False,
-        wrap_negative_indices: bool = True, out_sharding: Any = None,
+        self, *, mode: Any = None, fill_value: Any = None, indices_are_sorted: bool = False,
+        unique_indices: bool = False, wrap_negative_indices: bool = True, out_sharding: Any = None,
     ) -> Array:  # fmt: skip
         """``x[index]``, with what lies outside clamped, or ``fill_value`` with ``mode="fill"``."""
         kind = _mode(mode) or "clip"

@@ -238,8 +238,8 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, 
     target = checked_shape(shape, "full_like") if shape is not None else tuple(target)
     if dtype is not None:
         return full(target, fill_value, dtype)
-    weak = a.weak_type if isinstance(a, Array) else is_scalar(a) and not isinstance(a, bool)
-    kind = dtypes.canonical(a.dtype) if hasattr(a, "dtype") else aval_of(a).dtype
+    weak = a.weak_type if isinstance(a, Array) else type(a) in (int, float)
+    kind = aval_of(a).dtype if is_scalar(a) else dtypes.canonical(a.dtype)
     fill = as_array("full_like", astype(_from_data(fill_value, None), kind, weak))
     return finish(shape_ops.broadcast_to(fill if weak else strong(fill), target))
 
@@ -295,8 +295,8 @@ def arange(
 
 
 def linspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0,
-    *, device: Any = None,
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
+    axis: int = 0, *, device: Any = None,
 ) -> Any:  # fmt: skip
     """``num`` evenly spaced numbers from ``start`` to ``stop``, arrays allowed, along ``axis``.
 
@@ -325,7 +325,7 @@ def linspace(
         if endpoint:
             out = shape_ops.concatenate([out, shape_ops.expand_dims(stop, (0,))], 0)
         axis = shape_ops.check_axis("linspace", axis, rank)
-        order = [i for i in range(1, rank)]
+        order = list(range(1, rank))
         order.insert(axis, 0)
         out = shape_ops.transpose(out, order)
     else:
@@ -376,7 +376,8 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Array:
     """An [N, M] matrix with ones at and below diagonal ``k``."""
     m = N if M is None else M
     kind = dtypes.canonical(dtypes.float64 if dtype is None else dtype)
-    return astype(arithmetic.ge(*_rows_and_columns(*checked_shape((N, m), "tri"), k)), kind)
+    n, m = checked_shape((N, m), "tri")
+    return astype(arithmetic.ge(*_rows_and_columns(n, m, k)), kind)
 
 
 def logspace(
@@ -398,8 +399,8 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     compute = inexact(result_dtype(start, stop, np.zeros((), kind))[0])
     first, last = (as_array("geomspace", astype(as_array("geomspace", v), compute)) for v in (start, stop))
     signs = arithmetic.sign(first)
-    logs = [elementwise.log(arithmetic.abs(v)) for v in (first, last)]
-    sizes = elementwise.exp(linspace(*logs, num, endpoint, dtype=compute, axis=axis))
+    low, high = (elementwise.log(arithmetic.abs(v)) for v in (first, last))
+    sizes = elementwise.exp(linspace(low, high, num, endpoint, dtype=compute, axis=axis))
     target = _same_shape("geomspace", first, last)[0].shape
     spread = shape_ops.broadcast_to(signs, target)
     axis = shape_ops.check_axis("geomspace", axis, len(target) + 1)

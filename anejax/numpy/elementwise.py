@@ -277,7 +277,7 @@ def power(x1: Any, x2: Any, /) -> Array:
         >>> jnp.power(jnp.arange(4), 2)
         Array([0, 1, 4, 9], dtype=int32)
     """
-    operand("power", x1), operand("power", x2)
+    x1, x2 = operand("power", x1), operand("power", x2)
     if type(x2) is int:
         dtype = aval_of(x1).dtype
         if dtype in dtypes.FLOATS or (dtype in dtypes.INTS and not is_scalar(x1)):

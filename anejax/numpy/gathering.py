@@ -37,7 +37,7 @@ def take_rows(x: Any, positions: Any, axis: int) -> Any:
 def scatter_axes(
     op: Any, x: Any, axes: Sequence[int], arrays: Sequence[Any], position: int, updates: Any, mode: str
 ) -> Any:
-    """``x`` with ``updates`` (of the shape that ``gather_axes`` gives) combined by ``op``, a scatter function of ops."""
+    """``x`` with ``updates`` (of the shape that ``gather_axes`` gives) combined by ``op``, a scatter of ops."""
     rank = aval_of(arrays[0]).ndim
     kept = aval_of(x).ndim - len(axes)
     numbers = ops.ScatterDimensionNumbers(

@@ -226,14 +226,17 @@ def _mask(n: int, m: int, k: Any, compare: Any) -> Any:
     return compare(rows, shape.broadcasted_iota(np.int32, (n, m), 1))
 
 
+def _masked(op: str, x: Any, k: Any, compare: Any) -> Any:
+    kept = _mask(x.shape[-2], x.shape[-1], k, compare)
+    return ew._select(op, shape.broadcast_to(kept, x.shape), x, np.zeros((), x.dtype))
+
+
 def tril(m: Any, k: int = 0) -> Array:
     """The lower triangles of matrices [..., n, m]: zero above diagonal ``k``."""
     x = as_array("tril", m)
     if x.ndim < 2:
         raise ShapeError(f"[tril] expected rank 2 or more, got {x.aval}.")
-    return ew._select(
-        "tril", shape.broadcast_to(_mask(*x.shape[-2:], k, arithmetic.ge), x.shape), x, np.zeros((), x.dtype)
-    )
+    return _masked("tril", x, k, arithmetic.ge)
 
 
 def triu(m: Any, k: int = 0) -> Array:
@@ -241,9 +244,7 @@ def triu(m: Any, k: int = 0) -> Array:
     x = as_array("triu", m)
     if x.ndim < 2:
         raise ShapeError(f"[triu] expected rank 2 or more, got {x.aval}.")
-    return ew._select(
-        "triu", shape.broadcast_to(_mask(*x.shape[-2:], k, arithmetic.le), x.shape), x, np.zeros((), x.dtype)
-    )
+    return _masked("triu", x, k, arithmetic.le)
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:

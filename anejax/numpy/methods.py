@@ -23,7 +23,7 @@ from anejax.ops import elementwise
 
 
 def _takes(other: Any) -> bool:
-    """Whether an operator can work with ``other``; lists and the like give NotImplemented, so Python raises TypeError."""
+    """Whether an operator works with ``other``: for lists and the like Python shall raise TypeError."""
     return (
         isinstance(other, (Array, np.ndarray, np.generic, bool, int, float))
         or hasattr(other, "__jax_array__")
@@ -188,9 +188,14 @@ def _tolist(self: Any) -> Any:
     return np.asarray(self).tolist()
 
 
-def _tobytes(self: Any, order: str = "C") -> bytes:
+def _tobytes(self: Any, order: Any = "C") -> bytes:
     """The elements as bytes in row-major order."""
     return np.asarray(self).tobytes(order)
+
+
+def _compress(self: Any, condition: Any, axis: int | None = None, *, out: None = None, **options: Any) -> Array:
+    """The slices of this array along ``axis`` where ``condition`` holds."""
+    return taking.compress(condition, self, axis, out=out, **options)
 
 
 def _copy(self: Any) -> Array:
@@ -247,7 +252,7 @@ def _properties() -> dict[str, Any]:
 _METHODS: dict[str, Any] = {
     "argsort": sorting.argsort, "sort": sorting.sort, "searchsorted": sorting.searchsorted, "take": taking.take,
     "argpartition": sorting.argpartition, "nonzero": taking.nonzero, "all": red.all,
-    "compress": lambda self, condition, axis=None, **kw: taking.compress(condition, self, axis, **kw), "any": red.any, "argmax": red.argmax, "argmin": red.argmin, "astype": _astype,
+    "compress": _compress, "any": red.any, "argmax": red.argmax, "argmin": red.argmin, "astype": _astype,
     "clip": selection.clip, "choose": selection.choose, "conj": ew.conj, "conjugate": ew.conjugate, "copy": _copy,
     "clone": _copy, "cumprod": red.cumprod, "cumsum": red.cumsum, "diagonal": linear.diagonal, "dot": linear.dot,
     "flatten": _flatten, "item": _item, "max": red.max, "mean": red.mean, "min": red.min, "prod": red.prod,
@@ -286,7 +291,8 @@ def install(namespace: Any) -> None:
     for name, fn in {**_METHODS, **_properties()}.items():
         setattr(Array, name, fn)
     protocol = {
-        "__getitem__": indexing.getitem,        "__len__": _len, "__iter__": _iter, "__contains__": _contains, "__hash__": _hash, "__setitem__": _setitem,
+        "__getitem__": indexing.getitem, "__len__": _len, "__iter__": _iter, "__contains__": _contains,
+        "__hash__": _hash, "__setitem__": _setitem,
         "__format__": _format, "__round__": _round_dunder, "__complex__": _complex, "__array_ufunc__": _array_ufunc,
         "__array_priority__": 1000, "__array_namespace__": lambda self, *, api_version=None: namespace,
     }  # fmt: skip

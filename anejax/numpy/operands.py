@@ -162,9 +162,8 @@ def refuse(op: str, **arguments: Any) -> None:
     """Raises RefusedError for keyword arguments that NumPy has and JAX does not take."""
     for name, value in arguments.items():
         if value is not None and value is not False:
-            raise RefusedError(f"[{op}] the argument {name!r} is not supported: arrays are immutable and live on one device."
-                               if name in ("out", "device", "sharding", "out_sharding")
-                               else f"[{op}] the argument {name!r} is not supported, got {value!r}.")  # fmt: skip
+            why = {"out": ": arrays are immutable", "out_sharding": ": arrays live on one device"}.get(name, "")
+            raise RefusedError(f"[{op}] the argument {name!r} is not supported{why}; got {value!r}.")
 
 
 def check_device(op: str, device: Any, out_sharding: Any = None) -> None:

@@ -47,7 +47,7 @@ def unique(
     axis: int | None = None, *, equal_nan: bool = True, size: int | None = None, fill_value: Any = None,
     sorted: bool = True,
 ) -> Any:  # fmt: skip
-    """The different elements of ``ar`` (slices along ``axis``), sorted; with first indices, inverse and counts if asked.
+    """The different elements of ``ar`` (slices along ``axis``), sorted; also first indices, inverse and counts.
 
     Under ``jit`` give ``size``: the rest is cut, what is missing is ``fill_value`` (the first element by default).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -336,7 +337,7 @@ def _split(op: str, ary: Any, indices_or_sections: Any, axis: int, equal: bool) 
             raise ShapeError(f"[{op}] axis {axis} of {x.aval} does not divide into {parts} equal sections.")
         small, more = divmod(n, parts)
         points = [i * small + min(i, more) for i in range(parts + 1)]
-    return [ops.slice_in_dim(x, a, max(a, b), axis=axis) for a, b in zip(points, points[1:])]
+    return [ops.slice_in_dim(x, a, max(a, b), axis=axis) for a, b in itertools.pairwise(points)]
 
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
@@ -513,7 +514,8 @@ def repeat(
         if total_repeat_length is None:
             concrete("repeat", counts, "repeats")  # raises, naming the user's line
         return _repeat_traced(x, counts, axis, int(total_repeat_length or 0))
-    host = np.broadcast_to(np.ravel(np.asarray(known)), (n,)) if np.size(known) == 1 else np.asarray(known)
+    host = np.asarray(known)
+    host = np.broadcast_to(np.ravel(host), (n,)) if host.size == 1 else host
     positions = np.repeat(np.arange(n), host)
     if total_repeat_length is not None:
         missing = max(total_repeat_length - len(positions), 0)

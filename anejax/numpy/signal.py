@@ -49,8 +49,8 @@ def _convolve(op: str, a: Any, v: Any, mode: str, flip: bool, preferred: Any) ->
     if mode not in pads:
         raise ValueError(f"[{op}] expected mode 'full', 'same' or 'valid', got {mode!r}.")
     kernel = shape.rev(y, (0,)) if flip else y
-    whole = [shape.reshape(w, (1, 1, w.shape[0])) for w in (x, kernel)]
-    out = conv_general_dilated(*whole, (1,), [pads[mode]], preferred_element_type=preferred)
+    rows, taps = (shape.reshape(w, (1, 1, w.shape[0])) for w in (x, kernel))
+    out = conv_general_dilated(rows, taps, (1,), [pads[mode]], preferred_element_type=preferred)
     out = shape.reshape(out, (aval_of(out).shape[-1],))
     # correlate(a, v) is correlate(v, a) reversed
     return shape.rev(out, (0,)) if swapped and not flip else out

@@ -1,4 +1,5 @@
 """The array object: operators, methods, properties and the Python protocol, against jax.Array."""
+# ruff: noqa: E501  (tables: one call per line)
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 ``m`` is the module. Inputs come from a small pool of shapes, since jax compiles each shape anew.
 """
+# ruff: noqa: E501  (a table: one call per line)
 
 from __future__ import annotations
 
