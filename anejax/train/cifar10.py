@@ -52,7 +52,7 @@ class Recipe:
 
 PRESETS = {
     "demo": Recipe(network="demo", epochs=5, batch=128, lr=0.1),
-    "full": Recipe(network="full", epochs=20, batch=128, lr=0.1),
+    "full": Recipe(network="full", epochs=8, batch=128, lr=0.1),
 }
 
 
