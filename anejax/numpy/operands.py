@@ -111,8 +111,19 @@ def inexact(dtype: np.dtype) -> np.dtype:
     return dtype if dtype in dtypes.FLOATS else dtypes.canonical(dtypes.float64)
 
 
+def _agree(xs: Sequence[Any]) -> bool:
+    """Whether all are Arrays of one dtype, so that there is nothing to convert: by far the most frequent case."""
+    if not all(isinstance(x, Array) for x in xs):
+        return False
+    first = xs[0].aval
+    same = all(x.aval.dtype == first.dtype and x.aval.weak_type == first.weak_type for x in xs)
+    return same and first.dtype.itemsize < 8  # 64-bit arrays may have to narrow
+
+
 def promote(op: str, *xs: Any) -> list[Any]:
     """The operands converted to the dtype they meet in. Shapes are left alone."""
+    if _agree(xs):
+        return list(xs)
     xs = tuple(operand(op, x) for x in xs)
     dtype, weak = result_dtype(*xs)
     return [astype(x, dtype, weak) for x in xs]
