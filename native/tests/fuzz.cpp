@@ -51,7 +51,7 @@ anesdk_program* compile_for_cpu(std::string_view text) {
 }
 
 // And run on made-up inputs.
-void run_on_cpu(anesdk_program* program) {
+int32_t run_on_cpu(anesdk_program* program) {
   uint64_t counts[2];
   must(anesdk_program_num_ports(program, &counts[0], &counts[1]) == ANESDK_OK);
   std::vector<std::vector<uint64_t>> memory;
@@ -69,6 +69,7 @@ void run_on_cpu(anesdk_program* program) {
   const int32_t status = anesdk_program_run(program, data.data(), sizes.data(), counts[0], data.data() + counts[0],
                                             sizes.data() + counts[0], counts[1]);
   must(status == ANESDK_OK || status == ANESDK_UNSUPPORTED || status == ANESDK_RUNTIME_ERROR);
+  return status;
 }
 
 class Bytes {
@@ -236,6 +237,14 @@ void fuzz_text(std::string_view text) {
     if (is_small(program)) run_on_cpu(compiled);
     must(anesdk_program_release(&compiled) == ANESDK_OK);
   }
+}
+
+bool runs_on_cpu(std::string_view text) {
+  anesdk_program* compiled = compile_for_cpu(text);
+  if (!compiled) return false;
+  const bool ran = run_on_cpu(compiled) == ANESDK_OK;
+  must(anesdk_program_release(&compiled) == ANESDK_OK);
+  return ran;
 }
 
 void fuzz_abi(const uint8_t* data, size_t size) { AbiFuzzer(data, size).run(); }
