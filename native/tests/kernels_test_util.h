@@ -150,29 +150,32 @@ class OpCase {
     return *this;
   }
 
-  // Prepares and runs; filled with junk before. Every run must write everything.
-  std::vector<Tensor> run() const {
+  // Prepares the kernel; every call of the result runs it once, over outputs and a workspace filled with junk.
+  std::function<const std::vector<Tensor>&()> prepare() const {
     const KernelEntry* entry = find_kernel(name_);
     if (!entry) throw std::runtime_error("no kernel " + name_);
-    const auto kernel = entry->prepare(function_, op_);
+    std::shared_ptr<const Kernel> kernel = entry->prepare(function_, op_);
     std::vector<const void*> inputs;
     for (const auto id : kernel->inputs()) {
       inputs.push_back(data_.at(id) ? data_[id]->data.data() : function_.values[id].constant->data.data());
     }
     std::vector<Tensor> results;
-    for (const auto id : op_.results)
+    for (const auto id : op_.results) {
       results.emplace_back(function_.values[id].type.dtype, function_.values[id].type.shape);
-    std::vector<void*> outputs;
-    for (auto& result : results) {
-      std::fill(result.data.begin(), result.data.end(), std::byte{0x7b});
-      outputs.push_back(result.data.data());
+      std::fill(results.back().data.begin(), results.back().data.end(), std::byte{0x7b});
     }
-    const size_t bytes = (kernel->workspace_bytes() + 63) / 64 * 64;
-    std::unique_ptr<void, decltype(&std::free)> workspace(std::aligned_alloc(64, bytes ? bytes : 64), std::free);
+    const size_t bytes = (kernel->workspace_bytes() + 64) / 64 * 64;
+    std::shared_ptr<void> workspace(std::aligned_alloc(64, bytes), std::free);
     std::memset(workspace.get(), 0x7b, bytes);
-    kernel->run(inputs.data(), outputs.data(), workspace.get(), ThreadPool::instance());
-    return results;
+    return [=]() mutable -> const std::vector<Tensor>& {
+      std::vector<void*> outputs;
+      for (auto& result : results) outputs.push_back(result.data.data());
+      kernel->run(inputs.data(), outputs.data(), workspace.get(), ThreadPool::instance());
+      return results;
+    };
   }
+
+  std::vector<Tensor> run() const { return prepare()(); }
 
  private:
   mil::ValueId push(mil::Type type, std::shared_ptr<const mil::Constant> constant) {

@@ -111,8 +111,9 @@ void check_reduce(Random& random) {
     } while (next_index(t, w.window));
     const double tolerance = op == 0 ? 4 * epsilon(DType::FP32) * magnitude + epsilon(dtype) * std::abs(want) : 0;
     const double value = got.get(flat(o, out));
-    CHECK_THAT(same(value, empty ? want : stored(dtype, want), is_float(dtype) ? tolerance : 0), "%s at %s of %s: %g, want %g",
-               names[static_cast<size_t>(op)].c_str(), list_str(o).c_str(), list_str(out).c_str(), value, want);
+    CHECK_THAT(same(value, empty ? want : stored(dtype, want), is_float(dtype) ? tolerance : 0),
+               "%s at %s of %s: %g, want %g", names[static_cast<size_t>(op)].c_str(), list_str(o).c_str(),
+               list_str(out).c_str(), value, want);
   } while (next_index(o, out));
 }
 

@@ -36,20 +36,17 @@ constexpr int64_t kColumns = 256;  // scanned together: their running values fit
 // One block of columns: elements start + j * inner + i.
 template <ScanOp op, typename C, typename T>
 void scan_block(const ScanSpec& spec, int64_t start, int64_t columns, const T* in, T* out) {
-  C running[kColumns];
+  const auto widen = [](T x) { return static_cast<C>(static_cast<Compute<T>>(x)); };
+  const auto narrow = [](C x) { return static_cast<T>(static_cast<Compute<T>>(x)); };
+  C running[kColumns] = {};
   for (int64_t step = 0; step < spec.count; ++step) {
     const int64_t j = spec.reverse ? spec.count - 1 - step : step;
     const T* from = in + start + j * spec.inner;
     T* to = out + start + j * spec.inner;
     for (int64_t i = 0; i < columns; ++i) {
-      const C x = static_cast<C>(static_cast<Compute<T>>(from[i]));
-      if (spec.exclusive) {
-        to[i] = static_cast<T>(static_cast<Compute<T>>(step == 0 ? C{} : running[i]));
-        running[i] = step == 0 ? x : scanned<op>(running[i], x);
-      } else {
-        running[i] = step == 0 ? x : scanned<op>(running[i], x);
-        to[i] = static_cast<T>(static_cast<Compute<T>>(running[i]));
-      }
+      const C x = widen(from[i]), before = running[i];
+      running[i] = step == 0 ? x : scanned<op>(before, x);
+      to[i] = narrow(!spec.exclusive ? running[i] : step == 0 ? C{} : before);
     }
   }
 }

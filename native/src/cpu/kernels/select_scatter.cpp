@@ -1,27 +1,21 @@
 // The operation aj_select_and_scatter_add, the gradient of a maximum or minimum over windows.
 #include <algorithm>
+#include <limits>
 
 #include "cpu/kernels/entries.h"
 #include "cpu/kernels/numeric.h"
 #include "cpu/kernels/shapes.h"
+#include "cpu/kernels/windows.h"
 #include "mil/opset.h"
 
 namespace anesdk::cpu {
 namespace {
 
-struct SelectAxis {
-  int64_t in = 1, out = 1, window = 1, stride = 1, pad_low = 0;
-  bool trivial() const { return window == 1 && stride == 1 && pad_low == 0 && in == out; }
-  // The elements under the window at position j.
-  int64_t begin(int64_t j) const { return std::max<int64_t>(j * stride - pad_low, 0); }
-  int64_t end(int64_t j) const { return std::min(j * stride - pad_low + window, in); }
-};
-
 struct SelectSpec {
   mil::DType dtype = mil::DType::FP32;
   bool greatest = true;
   int64_t planes = 1;            // leading axes without a window
-  std::vector<SelectAxis> axes;  // the others, at least two
+  std::vector<WindowAxis> axes;  // the others, at least two
   int64_t in = 1, out = 1;       // elements of a plane
 };
 
@@ -49,45 +43,37 @@ int64_t winner(const SelectSpec& spec, const std::vector<int64_t>& index, const 
   }
 }
 
-template <bool greatest, typename T, typename C>
-void scatter_any(const SelectSpec& spec, const T* operand, const T* source, C* sums) {
+template <bool greatest, typename T>
+void scatter_any(const SelectSpec& spec, const T* operand, const T* source, T* sums) {
   std::vector<int64_t> size, index(spec.axes.size(), 0);
   for (const auto& axis : spec.axes) size.push_back(axis.out);
   do {
     const int64_t best = winner<greatest>(spec, index, operand);
-    if (best >= 0) sums[best] = wrapping_add(sums[best], static_cast<C>(*source));
+    if (best >= 0) sums[best] = wrapping_add(sums[best], *source);
     ++source;
   } while (next_index(index, size));
 }
 
-// Two axes, the usual case.
-template <bool greatest, typename T, typename C>
-void scatter_2d(const SelectSpec& spec, const T* operand, const T* source, C* sums) {
+// Two axes, the usual case: a row of windows at a time.
+template <bool greatest, typename T>
+void scatter_2d(const SelectSpec& spec, const T* operand, const T* source, T* sums) {
   const auto& rows = spec.axes[0];
   const auto& columns = spec.axes[1];
+  const auto find = winners<T>(greatest);
+  std::vector<T> value(static_cast<size_t>(columns.out));
+  std::vector<int32_t> best(static_cast<size_t>(columns.out));
   for (int64_t i = 0; i < rows.out; ++i) {
-    const int64_t row_begin = rows.begin(i), row_end = rows.end(i);
-    for (int64_t j = 0; j < columns.out; ++j, ++source) {
-      const int64_t begin = columns.begin(j), end = columns.end(j);
-      if (row_begin >= row_end || begin >= end) continue;
-      int64_t best = row_begin * columns.in + begin;
-      T value = operand[best];
-      for (int64_t r = row_begin; r < row_end; ++r) {
-        for (int64_t k = begin; k < end; ++k) {
-          const T other = operand[r * columns.in + k];
-          const bool keeps = greatest ? value >= other : value <= other;
-          best = keeps ? best : r * columns.in + k;
-          value = keeps ? value : other;
-        }
-      }
-      sums[best] = wrapping_add(sums[best], static_cast<C>(*source));
+    find(columns, rows.begin(i), rows.end(i), operand, value.data(), best.data());
+    for (const int32_t at : best) {
+      if (at >= 0) sums[at] = wrapping_add(sums[at], *source);
+      ++source;
     }
   }
 }
 
-template <bool greatest, typename T, typename C>
-void scatter_plane(const SelectSpec& spec, const T* operand, const T* source, C* sums) {
-  if (spec.axes.size() == 2) {
+template <bool greatest, typename T>
+void scatter_plane(const SelectSpec& spec, const T* operand, const T* source, T* sums) {
+  if (spec.axes.size() == 2 && spec.in <= std::numeric_limits<int32_t>::max()) {
     scatter_2d<greatest>(spec, operand, source, sums);
   } else {
     scatter_any<greatest>(spec, operand, source, sums);
@@ -158,7 +144,7 @@ class SelectAndScatter final : public Kernel {
       expect(source.shape[d] == out, name,
              "expected " + std::to_string(out) + " as size of axis " + std::to_string(d) + " of source, got " +
                  source.str() + ".");
-      const SelectAxis axis{operand.shape[d], out, window[d], strides[d], padding[2 * d]};
+      const WindowAxis axis{operand.shape[d], out, window[d], strides[d], 1, 1, padding[2 * d]};
       if (spec_.axes.empty() && axis.trivial()) {
         spec_.planes *= axis.in;
       } else {
@@ -167,7 +153,7 @@ class SelectAndScatter final : public Kernel {
         spec_.out *= axis.out;
       }
     }
-    while (spec_.axes.size() < 2) spec_.axes.insert(spec_.axes.begin(), SelectAxis{});
+    while (spec_.axes.size() < 2) spec_.axes.insert(spec_.axes.begin(), WindowAxis{});
     inputs_ = {function.find(op, "operand")->values.at(0), function.find(op, "source")->values.at(0)};
   }
 

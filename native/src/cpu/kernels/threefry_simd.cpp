@@ -16,10 +16,10 @@ constexpr int kLanes = 4;
 #endif
 typedef uint32_t Words __attribute__((vector_size(4 * kLanes)));
 
-Words load(const ThreefryOperand& operand, int64_t at, int64_t count) {
+Words load(const ThreefryOperand& operand, int64_t at) {
   Words words{};
   if (operand.stride == 0) return words + operand.data[0];
-  std::memcpy(&words, operand.data + at, static_cast<size_t>(count) * sizeof(uint32_t));
+  std::memcpy(&words, operand.data + at, sizeof(words));
   return words;
 }
 
@@ -41,6 +41,7 @@ void four_rounds(Words& x0, Words& x1) {
 void encrypt(const Words (&key)[3], Words& x0, Words& x1) {
   x0 += key[0];
   x1 += key[1];
+#pragma GCC unroll 5
   for (uint32_t group = 0; group < 5; ++group) {
     if (group % 2 == 0) {
       four_rounds<13, 15, 26, 6>(x0, x1);
@@ -52,18 +53,34 @@ void encrypt(const Words (&key)[3], Words& x0, Words& x1) {
   }
 }
 
+void block(const ThreefryOperand (&operands)[4], int64_t at, uint32_t* out0, uint32_t* out1) {
+  const Words k0 = load(operands[0], at), k1 = load(operands[1], at);
+  const Words key[3] = {k0, k1, k0 ^ k1 ^ 0x1BD11BDAu};
+  Words x0 = load(operands[2], at), x1 = load(operands[3], at);
+  encrypt(key, x0, x1);
+  std::memcpy(out0, &x0, sizeof(x0));
+  std::memcpy(out1, &x1, sizeof(x1));
+}
+
+// Fewer than kLanes elements: through copies with room for a whole vector.
+void tail(const ThreefryOperand (&operands)[4], int64_t at, int64_t count, uint32_t* out0, uint32_t* out1) {
+  uint32_t room[6][kLanes] = {};
+  ThreefryOperand copies[4];
+  for (int i = 0; i < 4; ++i) {
+    const int64_t stride = operands[i].stride;
+    for (int64_t j = 0; j < count; ++j) room[i][j] = operands[i].data[(at + j) * stride];
+    copies[i] = {room[i], stride};
+  }
+  block(copies, 0, room[4], room[5]);
+  for (int64_t j = 0; j < count; ++j) out0[j] = room[4][j], out1[j] = room[5][j];
+}
+
 }  // namespace
 
 void threefry(const ThreefryOperand (&operands)[4], int64_t begin, int64_t end, uint32_t* out0, uint32_t* out1) {
-  for (int64_t i = begin; i < end; i += kLanes) {
-    const int64_t count = std::min<int64_t>(kLanes, end - i);
-    const Words k0 = load(operands[0], i, count), k1 = load(operands[1], i, count);
-    const Words key[3] = {k0, k1, k0 ^ k1 ^ 0x1BD11BDAu};
-    Words x0 = load(operands[2], i, count), x1 = load(operands[3], i, count);
-    encrypt(key, x0, x1);
-    std::memcpy(out0 + i, &x0, static_cast<size_t>(count) * sizeof(uint32_t));
-    std::memcpy(out1 + i, &x1, static_cast<size_t>(count) * sizeof(uint32_t));
-  }
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) block(operands, i, out0 + i, out1 + i);
+  if (i < end) tail(operands, i, end - i, out0 + i, out1 + i);
 }
 
 }  // namespace anesdk::cpu::ANESDK_SIMD_NS

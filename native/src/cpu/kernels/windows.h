@@ -1,6 +1,7 @@
-// Sums, maxima and minima over boxes, axis after axis.
+// Sums, maxima and minima over boxes, axis after axis; and where in a window the greatest or least element stands.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -14,7 +15,11 @@ enum class WindowOp { SUM, MAX, MIN };
 struct WindowAxis {
   int64_t in = 1, out = 1;
   int64_t window = 1, stride = 1, window_dilation = 1, base_dilation = 1, pad_low = 0;
+
   bool trivial() const { return window == 1 && stride == 1 && base_dilation == 1 && pad_low == 0 && in == out; }
+  // The elements under an undilated window at position j.
+  int64_t begin(int64_t j) const { return std::max<int64_t>(j * stride - pad_low, 0); }
+  int64_t end(int64_t j) const { return std::min(j * stride - pad_low + window, in); }
 };
 
 // A window reduction of one tensor. `divisors`, for averages: by axis and output index, else empty.
@@ -26,5 +31,25 @@ struct WindowSpec {
 };
 
 void reduce_windows(const WindowSpec& spec, const void* in, void* out, ThreadPool& pool);
+
+// The vector loops (windows_simd.cpp), of the variant for this processor. T: an integer, float or double.
+template <typename T>
+struct WindowLoops {
+  // Reduces one axis of [outer, axis.in, inner], inner > 1; or the last axis of [outer, axis.in].
+  void (*outer_axis)(const WindowAxis& axis, int64_t outer, int64_t inner, const T* in, T* out);
+  void (*last_axis)(const WindowAxis& axis, int64_t outer, const T* in, T* out);
+};
+
+template <typename T>
+WindowLoops<T> window_loops(WindowOp op);
+
+// For one row of windows (over rows row_begin .. row_end of `operand`, at every position of `columns`): best[j] is
+// the offset of the first winner; `value` is room for as many elements. Windows that hold nothing get -1.
+template <typename T>
+using WinnersFn = void (*)(const WindowAxis& columns, int64_t row_begin, int64_t row_end, const T* operand, T* value,
+                           int32_t* best);
+
+template <typename T>
+WinnersFn<T> winners(bool greatest);
 
 }  // namespace anesdk::cpu
