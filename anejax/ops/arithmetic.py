@@ -269,19 +269,7 @@ sign_p = unary("sign", domain=NUMBER, impl=np.sign, jvp=None, mil="sign")
 abs_p = unary("abs", domain=NUMBER, impl=np.abs, jvp=lambda g, y, x: mul(g, sign(x)), mil="abs")
 
 
-def _round(x: np.ndarray, *, rounding_method: int) -> np.ndarray:
-    if rounding_method == 1:
-        return np.rint(x)
-    return np.trunc(x + np.copysign(np.where(np.abs(x) == np.nextafter(x.dtype.type(0.5), x.dtype.type(0)), 0, 0.5), x))
-
-
-def _round_mil(ctx: Any, x: Any, *, rounding_method: int) -> Any:
-    if rounding_method == 1 and ctx.takes("round", {"x": x}):
-        return ctx.emit("round", x=x)
-    return ctx.emit_aj(x=x, rounding_method=rounding_method)
-
-
-round_p = unary("round", domain=FLOAT, impl=in_float32(_round), jvp=None, mil=_round_mil)
+round_p = unary("round", domain=FLOAT, impl=in_float32(np.rint), jvp=None, mil="round")  # halves to even
 
 is_finite_p = unary("is_finite", domain=FLOAT, impl=lambda x: np.isfinite(x), jvp=None, out_dtype=dtypes.bool_)
 
@@ -331,7 +319,8 @@ def _select_transpose(ct: Any, which: Any, *cases: Any) -> Any:
 def _select_batch(size: int, args: Sequence[Any], dims: Sequence[int | None]) -> Any:
     if dims[0] is None and aval_of(args[0]).ndim == 0:
         cases, axis = align_elementwise(size, args[1:], dims[1:])
-        return select_n_p.bind(args[0], *cases), axis
+        shape = next(aval_of(c).shape for c in cases if aval_of(c).shape)
+        return select_n_p.bind(args[0], *(expand(c, shape) for c in cases)), axis
     aligned, axis = align_elementwise(size, args, dims)
     shape = next(aval_of(a).shape for a in aligned if aval_of(a).shape)
     return select_n_p.bind(*(expand(a, shape) for a in aligned)), axis
@@ -451,7 +440,13 @@ is_finite = face(is_finite_p, "test for neither infinity nor NaN, as bool")
 
 def round(x: Any, rounding_method: int = 0) -> Any:
     """Elementwise rounding: 0 halves away from zero (lax's default), 1 halves to even."""
-    return round_p.bind(x, rounding_method=int(rounding_method))
+    if rounding_method == 1:
+        return round_p.bind(x)
+    size = abs(x)
+    whole = floor(size)
+    dtype = aval_of(x).dtype
+    up = ge(sub(size, whole), np.asarray(0.5, dtype))
+    return mul(sign(x), select_n(up, whole, add(whole, np.ones((), dtype))))
 
 
 def integer_pow(x: Any, y: int) -> Any:

@@ -167,7 +167,9 @@ def _digamma(v: float) -> float:
         shift -= 1 / v
         v += 1
     inv2 = 1 / (v * v)
-    series = inv2 * (1 / 12 - inv2 * (1 / 120 - inv2 * (1 / 252 - inv2 * (1 / 240 - inv2 * (1 / 132)))))
+    series = 0.0
+    for c in (1 / 12, -691 / 32760, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12):
+        series = (series + c) * inv2
     return shift + math.log(v) - 0.5 / v - series
 
 

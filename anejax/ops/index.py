@@ -486,13 +486,18 @@ def _dynamic_slice_batch(size: int, args: Any, dims: Any, *, slice_sizes: Dims) 
                          mode="clip", fill_value=None, unique_indices=True)  # fmt: skip
 
 
+def _starts_mil(ctx: Any, whole: Any, starts: Sequence[Any], **operands: Any) -> Any:
+    """A slice of rank 0 is all there is; ``whole`` is the array it is of."""
+    return ctx.emit_aj(start_indices=starts, **operands) if starts else ctx.emit("aj_copy", x=whole)
+
+
 dynamic_slice_p.fill(
     abstract=_dynamic_slice_abstract,
     impl=lambda x, *starts, slice_sizes: x[_place(x.shape, starts, slice_sizes)],
     jvp=_dynamic_slice_jvp,
     transpose=_dynamic_slice_transpose,
     batch=_dynamic_slice_batch,
-    mil=lambda ctx, x, *starts, slice_sizes: ctx.emit_aj(x=x, start_indices=starts, slice_sizes=list(slice_sizes)),
+    mil=lambda ctx, x, *starts, slice_sizes: _starts_mil(ctx, x, starts, x=x, slice_sizes=list(slice_sizes)),
 )
 
 
@@ -542,7 +547,7 @@ dynamic_update_slice_p.fill(
     jvp=_update_jvp,
     transpose=_update_transpose,
     batch=_update_batch,
-    mil=lambda ctx, x, update, *starts: ctx.emit_aj(x=x, update=update, start_indices=starts),
+    mil=lambda ctx, x, update, *starts: _starts_mil(ctx, update, starts, x=x, update=update),
 )
 
 # --- faces: gather and scatter ----------------------------------------------------------------------------------------

@@ -153,13 +153,6 @@ def _select_n(which: Any, *cases: Any) -> Any:
     return out
 
 
-@rule("round")
-def _round(x: Any, *, rounding_method: int) -> Any:
-    if rounding_method == 1:
-        return NotImplemented
-    return A.mul(A.sign(x), A.floor(A.add(A.abs(x), const(x, 0.5))))
-
-
 # the engine's logical_and and its like are in doubt (ane-facts 3.3): 0-1 arithmetic instead
 rule("and", targets=("ane",))(lambda x, y: _bool(A.mul(_number(x), _number(y))))
 rule("or", targets=("ane",))(lambda x, y: _bool(A.max(_number(x), _number(y))))

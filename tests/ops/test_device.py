@@ -1,0 +1,73 @@
+"""The CPU device against the oracle, operation by operation, in every dtype."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import anejax as aj
+from anejax import dtypes
+from anejax.errors import DeviceError
+from anejax.runtime import library
+from tests.op_samples import Row
+from tests.ops.checks import ALL_ROWS, GRAD_ROWS, allowed, arguments, bind, close, describe, exact, prim, results, wide
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built() -> None:
+    try:
+        library.load()
+    except DeviceError as error:
+        pytest.skip(str(error))
+
+
+@ALL_ROWS
+def test_device_equals_oracle(row: Row) -> None:
+    failures = []
+    with wide():
+        for case in row.cases:
+            for dtype in row.dtypes:
+                args = arguments(row, case, dtype)
+                what = describe(row, case, dtype)
+                with np.errstate(all="ignore"):
+                    want = results(row, prim(row).impl(*args, **case.params))
+                try:
+                    got = aj.jit(lambda *a, p=case.params: bind(row, a, p))(*args)
+                    for out, oracle in zip(got, want, strict=True):
+                        oracle = np.asarray(oracle)
+                        assert out.dtype == oracle.dtype, what
+                        if row.sums | row.elementwise | bool(row.ulp) and out.dtype in dtypes.FLOATS:
+                            ulp = 1 if dtype.itemsize == 2 else max(row.ulp, 4 if row.ulp else 0)
+                            close(what, out, oracle, allowed(row, case, args, oracle, out.dtype, ulp))
+                        else:
+                            exact(what, out, oracle)
+                except (AssertionError, DeviceError) as error:
+                    failures.append(str(error)[:600])
+    assert not failures, f"{len(failures)} of {len(row.cases) * len(row.dtypes)}:\n" + "\n".join(failures[:6])
+
+
+@GRAD_ROWS
+def test_jitted_gradients_equal_eager_ones(row: Row) -> None:
+    """The gradient's program in one piece against the oracle operation by operation, in float32."""
+    for case in row.cases[:3]:
+        args = arguments(row, case, np.float32)
+        places = [i for i in row.grad if i < len(args) and args[i].dtype == np.float32]
+
+        def loss(*xs: object, args: list = args, places: list = places, p: dict = case.params) -> object:
+            full: list = list(args)
+            for i, x in zip(places, xs):
+                full[i] = x
+            outs = [o for o in bind(row, full, p) if o.dtype in dtypes.FLOATS]
+            return sum((o * o).sum() for o in outs) if outs else aj.numpy.float32(0)
+
+        grad = aj.grad(loss, argnums=tuple(range(len(places))))
+        xs = [args[i] for i in places]
+        with aj.config.override("eager", "numpy"):
+            want = grad(*xs)
+        for got, oracle in zip(aj.jit(grad)(*xs), want, strict=True):
+            scale = 1 + np.abs(as_finite(oracle)).max(initial=0)
+            np.testing.assert_allclose(got, oracle, rtol=2e-5, atol=2e-5 * scale, err_msg=describe(row, case, "f4"))
+
+
+def as_finite(x: object) -> np.ndarray:
+    return np.nan_to_num(np.asarray(x), posinf=0, neginf=0)
