@@ -54,7 +54,7 @@ def test_randint(dtype):
     with x64(dtype.endswith("64")):
         for seed in SEEDS[:2]:
             key, reference = keys(seed)
-            for shape in SHAPES:
+            for shape in ((), (2, 3, 4)):
                 for low, high in bounds:
                     expected = jax_random.randint(reference, shape, low, high, dtype)
                     assert_identical(random.randint(key, shape, low, high, dtype), expected)
