@@ -9,7 +9,7 @@ import builtins
 import dataclasses
 import functools
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import optree
 
@@ -26,14 +26,17 @@ def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[li
 
 
 def unflatten(treedef: PyTreeDef, leaves: Iterable[Any]) -> Any:
+    """The tree of structure ``treedef`` with the given leaves."""
     return optree.tree_unflatten(treedef, leaves)
 
 
 def leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
+    """The leaves of ``tree``, in order."""
     return optree.tree_leaves(tree, is_leaf, namespace=_NAMESPACE)
 
 
 def structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> PyTreeDef:
+    """The structure of ``tree``."""
     return optree.tree_structure(tree, is_leaf, namespace=_NAMESPACE)
 
 
@@ -109,6 +112,7 @@ def paths(tree: Any, root: str = "", is_leaf: Callable[[Any], bool] | None = Non
 
 
 def treedef_paths(treedef: PyTreeDef, root: str = "") -> list[str]:
+    """How each leaf of a structure is reached; see ``paths``."""
     return [a.codify(root) for a in treedef.accessors()]
 
 
@@ -164,7 +168,7 @@ def register_dataclass(
         return cls(**dict(zip(data, children)), **dict(zip(meta, aux)))
 
     optree.register_pytree_node(
-        cls, to_children, from_children, path_entry_type=optree.GetAttrEntry, namespace=_NAMESPACE
+        cast(Any, cls), to_children, from_children, path_entry_type=optree.GetAttrEntry, namespace=_NAMESPACE
     )
     return cls
 
@@ -188,7 +192,7 @@ class Partial:
 register_node(
     Partial,
     lambda p: ((p.args, p.keywords), p.func),
-    lambda func, children: (lambda a, k: Partial(func, *a, **k))(*children),
+    lambda func, children: (lambda a, k: Partial(cast(Any, func), *a, **k))(*children),
 )
 
 

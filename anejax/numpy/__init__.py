@@ -84,7 +84,16 @@ from anejax.numpy.functional import (
     apply_along_axis, apply_over_axes, frompyfunc, vectorize,
 )
 from anejax.core.array import Array as ndarray
+from anejax.numpy import linalg
+
 import sys as _sys
+from anejax.numpy.absent import ABSENT as _ABSENT
 from anejax.numpy.methods import install as _install
 
 _install(_sys.modules[__name__])
+
+
+def __getattr__(name: str) -> object:
+    if name in _ABSENT:
+        raise AttributeError(f"[anejax.numpy] {name} is not supported: {_ABSENT[name]}")
+    raise AttributeError(f"module 'anejax.numpy' has no attribute {name!r}")

@@ -191,7 +191,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None, 
 
     Example:
         >>> import anejax.numpy as jnp
-        >>> jnp.full((2,), 7)
+        >>> jnp.full((2,), 7, jnp.int32)
         Array([7, 7], dtype=int32)
     """
     check_device("full", device, out_sharding)

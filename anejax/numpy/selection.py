@@ -103,8 +103,9 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: Any = None, 
 
     Example:
         >>> import anejax.numpy as jnp
-        >>> jnp.where(jnp.arange(3) > 0, 1.0, -1.0)
-        Array([-1.,  1.,  1.], dtype=float32)
+        >>> x = jnp.arange(3.0)
+        >>> jnp.where(x > 0, x, -1.0)
+        Array([-1.,  1.,  2.], dtype=float32)
     """
     if x is None and y is None:
         return nonzero(condition, size=size, fill_value=fill_value)

@@ -216,7 +216,18 @@ PADDING = {
     "pad_negative": (lambda m, x: m.pad(x, -1), M),
 }  # fmt: skip
 
-TABLE = {**SHAPING, **CREATION, **LINEAR, **SELECTION, **SORTING, **SIGNALS, **PADDING}
+LINALG = {
+    "norm": (lambda m, x: [m.linalg.norm(x), m.linalg.norm(x[0]), m.linalg.norm(x, axis=1), m.linalg.norm(x, axis=0, keepdims=True), m.linalg.norm(x, keepdims=True)], M),
+    "norm_vector": (lambda m, x: [m.linalg.norm(x, o, axis=1) for o in (0, 1, 2, 3, 0.5, np.inf, -np.inf)], M),
+    "norm_matrix": (lambda m, x: [m.linalg.norm(x, o) for o in ("fro", 1, -1, np.inf, -np.inf)], M),
+    "norm_bad": (lambda m, x: m.linalg.norm(x, "nothing"), M),
+    "norm_axes": (lambda m, x: [m.linalg.norm(x, axis=(0, 2)), m.linalg.norm(x, 1, axis=(2, 0), keepdims=True), m.linalg.matrix_norm(x), m.linalg.vector_norm(x), m.linalg.vector_norm(x, axis=(0, 1), ord=3)], T),
+    "matrix_power": (lambda m, x: [m.linalg.matrix_power(x, n) for n in (0, 1, 2, 5)], sample((3, 3))),
+    "multi_dot": (lambda m, x, y: [m.linalg.multi_dot([x, y.T, x, y.T]), m.linalg.multi_dot([x[0], y.T, x[:, 0]])], M, M2),
+    "linalg_products": (lambda m, x: [m.linalg.diagonal(x, offset=1), m.linalg.trace(x), m.linalg.matrix_transpose(x), m.linalg.matmul(x, m.linalg.matrix_transpose(x))], T),
+}  # fmt: skip
+
+TABLE = {**LINALG, **SHAPING, **CREATION, **LINEAR, **SELECTION, **SORTING, **SIGNALS, **PADDING}
 ULPS = {
     "kron": 4,
     "linspace": 8,
@@ -232,5 +243,12 @@ ULPS = {
 @pytest.mark.parametrize("name", TABLE)
 def test_as_jax(name):
     f, *args = TABLE[name]
-    wide = name.startswith("histogram") or name in LINEAR or name in SIGNALS or name in PADDING or name in CREATION
+    wide = (
+        name.startswith("histogram")
+        or name in LINEAR
+        or name in LINALG
+        or name in SIGNALS
+        or name in PADDING
+        or name in CREATION
+    )
     check(f, *args, ulps=ULPS.get(name, 16 if wide else 4), scale=1.0 if wide else None)
