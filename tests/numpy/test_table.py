@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.numpy.compare import check, sample
+import anejax as aj
+import anejax.numpy as anp
+from tests.numpy.compare import assert_close, check, sample, tree_leaves
 
 V = sample((5,))
 M = sample((3, 4))
@@ -252,3 +256,45 @@ def test_as_jax(name):
         or name in CREATION
     )
     check(f, *args, ulps=ULPS.get(name, 16 if wide else 4), scale=1.0 if wide else None)
+
+
+ERRORS = (TypeError, ValueError, IndexError, NotImplementedError, OverflowError)
+
+
+def of_arrays(name, module):
+    """The call as a function of its arrays alone, giving the arrays of its result."""
+    f, *args = TABLE[name]
+    return lambda *xs: [y for y in tree_leaves(f(module, *xs)) if hasattr(y, "dtype")], args
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_traced(name):
+    """What jax can trace, we can, with the same types: nothing looks at values that it need not."""
+    f, args = of_arrays(name, jnp)
+    try:
+        expected = jax.eval_shape(f, *args)
+    except ERRORS:
+        return
+    f, args = of_arrays(name, anp)
+    got = aj.eval_shape(f, *args)
+    assert len(got) == len(expected)
+    for a, b in zip(got, expected):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_mapped(name):
+    """vmap over copies of the inputs, the second one changed, gives each one's result."""
+    f, args = of_arrays(name, anp)
+    if not args or any(not isinstance(a, np.ndarray) for a in args):
+        return
+    others = [np.flip(a) for a in args]
+    try:
+        jax.eval_shape(of_arrays(name, jnp)[0], *args)  # lengths that depend on values cannot be mapped
+        singles = [f(*map(anp.asarray, xs)) for xs in (args, others)]
+    except ERRORS:
+        return
+    mapped = aj.vmap(f)(*[np.stack(pair) for pair in zip(args, others)])
+    for i, single in enumerate(singles):
+        for a, b in zip(mapped, single):
+            assert_close(a[i], b, ulps=64, scale=1.0)
