@@ -59,18 +59,16 @@ class JVPTrace(Trace):
         return [self.join(o, t) for o, t in zip(out, tangent, strict=True)]
 
     def process_custom_jvp(self, call: Any, args: Sequence[Any]) -> list[Any]:
-        primals, tangents = _unzip(map(self.split, args))
-        with tracing(self.parent):
-            if all(isinstance(t, Zero) for t in tangents):
-                return current_trace().process_custom_jvp(call, primals)
-            outs, tangents = call.jvp(primals, [instantiate(t) for t in tangents])
-        return [self.join(o, t) for o, t in zip(outs, tangents, strict=True)]
+        return self._custom(call, args, lambda primals: self.parent.process_custom_jvp(call, primals))
 
     def process_custom_vjp(self, call: Any, args: Sequence[Any]) -> list[Any]:
+        return self._custom(call, args, lambda primals: self.parent.process_custom_vjp(call, primals))
+
+    def _custom(self, call: Any, args: Sequence[Any], undifferentiated: Callable[..., list[Any]]) -> list[Any]:
         primals, tangents = _unzip(map(self.split, args))
         with tracing(self.parent):
             if all(isinstance(t, Zero) for t in tangents):
-                return current_trace().process_custom_vjp(call, primals)
+                return undifferentiated(primals)
             outs, tangents = call.jvp(primals, [instantiate(t) for t in tangents])
         return [self.join(o, t) for o, t in zip(outs, tangents, strict=True)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any, NamedTuple
 
@@ -234,3 +235,28 @@ def test_dlpack_and_x64() -> None:
 def test_debug_nans() -> None:
     with aj.config.override("jax_debug_nans", True), pytest.raises(FloatingPointError, match=r"\[log\] made a NaN"):
         jnp.log(-1.0)
+
+
+def test_runs_in_a_forked_child() -> None:
+    f = aj.jit(lambda x: jnp.tanh(x @ x).sum())
+    x = np.random.default_rng(0).standard_normal((200, 200)).astype(np.float32)
+    expected = float(f(x))
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if float(f(x)) == expected and float(aj.jit(lambda v: v * 2)(3.0)) == 6.0 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (1,), (7,), (1, 13), (5, 1, 3)])
+def test_odd_sizes_and_strides(shape: tuple[int, ...]) -> None:
+    f = aj.jit(lambda a, b: (jnp.exp(a) * b[..., :1] + 2, (a + b).sum(-1), a.T @ b))
+    rng = np.random.default_rng(1)
+    wide = rng.standard_normal((2, *shape[:-1], 2 * shape[-1])).astype(np.float32)
+    a, b = wide[0][..., ::2], wide[1][..., 1::2]
+    if a.ndim == 3:
+        a, b = a[:, 0], b[:, 0]
+    one, two, three = f(a, b)
+    first = b[..., :1] if b.size else b[..., :0]
+    np.testing.assert_allclose(one, np.exp(a) * first + 2, rtol=1e-6)
+    np.testing.assert_allclose(two, (a + b).sum(-1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(three, a.T @ b, rtol=1e-5, atol=1e-6)
