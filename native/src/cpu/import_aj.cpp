@@ -31,6 +31,26 @@ void integer_pow(Importer& i, const Op& op) {
   i.set(op, i.b.map(MapOp::INTEGER_POW, {x}, x.dtype, y));
 }
 
+// Float32 has the neighbours of 16-bit floats only through their bits.
+void nextafter(Importer& i, const Op& op) {
+  const View x = i.in(op, "x"), y = i.in(op, "y");
+  if (compute_dtype(x.dtype) == x.dtype) return binary<MapOp::NEXTAFTER>(i, op);
+  const DType bits_type = DType::INT16;
+  View bits = x;
+  bits.dtype = bits_type;
+  const View one = i.b.scalar(bits_type, 1), zero = i.b.scalar(x.dtype, 0);
+  const View above = i.b.compare(MapOp::GT, y, x), positive = i.b.compare(MapOp::GT, x, zero);
+  const View outward = i.b.compare(MapOp::EQ, above, positive);
+  View next = i.b.select(outward, i.b.map(MapOp::ADD, bits, one), i.b.map(MapOp::SUB, bits, one));
+  const View smallest = i.b.select(above, one, i.b.scalar(bits_type, -32767));  // of either sign
+  next = i.b.select(i.b.compare(MapOp::EQ, x, zero), smallest, next);
+  next = i.b.dense(next);
+  next.dtype = x.dtype;
+  next = i.b.select(i.b.compare(MapOp::EQ, x, y), y, next);
+  const View nan = i.b.map(MapOp::OR, i.b.compare(MapOp::NE, x, x), i.b.compare(MapOp::NE, y, y));
+  i.set(op, i.b.select(nan, i.b.map(MapOp::ADD, x, y), next));
+}
+
 void copy(Importer& i, const Op& op) { i.set(op, i.in(op, "x")); }
 
 void select_n(Importer& i, const Op& op) {
@@ -178,14 +198,15 @@ const std::map<std::string_view, Handler>& table() {
 #define ANESDK_ROW(name, OP) {"aj_" #name, binary<MapOp::OP>},
                                   ANESDK_ROW(add, ADD) ANESDK_ROW(sub, SUB) ANESDK_ROW(mul, MUL) ANESDK_ROW(div, DIV)
                                       ANESDK_ROW(rem, REM) ANESDK_ROW(max, MAX) ANESDK_ROW(min, MIN)
-                                          ANESDK_ROW(atan2, ATAN2) ANESDK_ROW(nextafter, NEXTAFTER) ANESDK_ROW(and, AND)
-                                              ANESDK_ROW(or, OR) ANESDK_ROW(xor, XOR) ANESDK_ROW(shift_left, SHIFT_LEFT)
+                                          ANESDK_ROW(atan2, ATAN2) ANESDK_ROW(and, AND) ANESDK_ROW(or, OR)
+                                              ANESDK_ROW(xor, XOR) ANESDK_ROW(shift_left, SHIFT_LEFT)
                                                   ANESDK_ROW(shift_right_logical, SHIFT_RIGHT_LOGICAL)
                                                       ANESDK_ROW(shift_right_arithmetic, SHIFT_RIGHT_ARITHMETIC)
                                                           ANESDK_ROW(eq, EQ) ANESDK_ROW(ne, NE) ANESDK_ROW(lt, LT)
                                                               ANESDK_ROW(le, LE) ANESDK_ROW(gt, GT) ANESDK_ROW(ge, GE)
 #undef ANESDK_ROW
-                                                                  {"aj_pow", power},
+                                                                  {"aj_nextafter", nextafter},
+      {"aj_pow", power},
       {"aj_integer_pow", integer_pow},
       {"aj_copy", copy},
       {"aj_select_n", select_n},

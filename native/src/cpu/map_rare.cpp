@@ -13,10 +13,9 @@ constexpr double kPi = 3.14159265358979323846;
 
 double digamma(double x) {
   if (std::isnan(x) || x == -INFINITY) return NAN;
-  if (x == 0.0) return std::signbit(x) ? INFINITY : -INFINITY;
+  if (x <= 0.0 && x == std::floor(x)) return NAN;  // lax has it so at 0 as well
   double reflection = 0.0;
   if (x < 0.0) {
-    if (x == std::floor(x)) return NAN;
     const double fraction = x - std::floor(x);
     reflection = -kPi / std::tan(kPi * fraction);
     x = 1.0 - x;

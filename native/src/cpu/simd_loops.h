@@ -108,15 +108,21 @@ template <class T>
 void integer_pow_loop(void* dst, const void* const* src, int64_t n, int64_t exponent) {
   auto* o = static_cast<T*>(dst);
   const auto* a = static_cast<const T*>(src[0]);
-  const uint64_t e = exponent < 0 ? -static_cast<uint64_t>(exponent) : static_cast<uint64_t>(exponent);
-  ANESDK_IVDEP
-  for (int64_t i = 0; i < n; ++i) {
-    T base = a[i], acc = T{1};
-    for (uint64_t k = e; k != 0; k >>= 1) {
-      if (k & 1) acc *= base;
-      base *= base;
+  constexpr int64_t kBlock = 256;
+  T base[kBlock], acc[kBlock];
+  for (int64_t begin = 0; begin < n; begin += kBlock) {
+    const int64_t count = n - begin < kBlock ? n - begin : kBlock;
+    for (int64_t i = 0; i < count; ++i) base[i] = a[begin + i];
+    for (int64_t i = 0; i < count; ++i) acc[i] = T{1};
+    for (uint64_t k = exponent < 0 ? -static_cast<uint64_t>(exponent) : static_cast<uint64_t>(exponent); k != 0;) {
+      if (k & 1) {
+        for (int64_t i = 0; i < count; ++i) acc[i] *= base[i];
+      }
+      k >>= 1;
+      if (k == 0) break;
+      for (int64_t i = 0; i < count; ++i) base[i] *= base[i];
     }
-    o[i] = exponent < 0 ? T{1} / acc : acc;
+    for (int64_t i = 0; i < count; ++i) o[begin + i] = exponent < 0 ? T{1} / acc[i] : acc[i];
   }
 }
 

@@ -113,7 +113,7 @@ inline float tanh_f(float x) {
   p = madd(p, z, -5.37397155531e-2f);
   p = madd(p, z, 1.33314422036e-1f);
   p = madd(p, z, -3.33332819422e-1f);
-  const float small = p * z * x + x;
+  const float small = sign_of(p * z * x + x, x);  // -0 stays
   const float large = sign_of(1.0f - 2.0f / (exp_f(2.0f * a) + 1.0f), x);
   return a < 0.625f ? small : (a == a ? large : x);
 }
