@@ -144,10 +144,7 @@ def _half_share(g: Any, out: Any, x: Any, y: Any) -> Any:
 
 
 def _pow_x(g: Any, out: Any, x: Any, y: Any) -> Any:
-    one = np.ones((), aval_of(y).dtype)
-    y_is_zero = expand(eq(y, zeros(Aval((), aval_of(y).dtype))), aval_of(out).shape)
-    safe = mul(y, pow(x, sub(y, one)))
-    return mul(g, select_n(y_is_zero, expand(safe, aval_of(out).shape), zeros(aval_of(out).strong())))
+    return mul(g, mul(y, pow(x, sub(y, np.ones((), aval_of(y).dtype)))))
 
 
 def _pow_y(g: Any, out: Any, x: Any, y: Any) -> Any:
@@ -265,8 +262,14 @@ integer_pow_p = unary("integer_pow", domain=NUMBER, impl=_integer_pow, jvp=_inte
 
 floor_p = unary("floor", domain=FLOAT, impl=in_float32(np.floor), jvp=None, mil="floor")
 ceil_p = unary("ceil", domain=FLOAT, impl=in_float32(np.ceil), jvp=None, mil="ceil")
-sign_p = unary("sign", domain=NUMBER, impl=np.sign, jvp=None, mil="sign")
-abs_p = unary("abs", domain=NUMBER, impl=np.abs, jvp=lambda g, y, x: mul(g, sign(x)), mil="abs")
+sign_p = unary("sign", domain=NUMBER, impl=lambda x: np.where(x == 0, x, np.sign(x)), jvp=None, mil="sign")  # keeps -0
+
+
+def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
+    return select_n(ge(x, np.zeros((), aval_of(x).dtype)), neg(g), g)
+
+
+abs_p = unary("abs", domain=NUMBER, impl=np.abs, jvp=_abs_jvp, mil="abs")
 
 
 round_p = unary("round", domain=FLOAT, impl=in_float32(np.rint), jvp=None, mil="round")  # halves to even

@@ -158,8 +158,8 @@ def _digamma(v: float) -> float:
     """Reflection, recurrence to v >= 10, then the asymptotic series (DLMF 5.5.2, 5.5.4, 5.11.2)."""
     if math.isinf(v) or math.isnan(v):
         return v if v > 0 else math.nan
-    if v == 0 or (v < 0 and v == math.floor(v)):
-        return math.nan if v < 0 else math.copysign(math.inf, -v)
+    if v <= 0 and v == math.floor(v):
+        return math.nan
     if v < 0:
         return _digamma(1 - v) - math.pi / math.tan(math.pi * v)
     shift = 0.0

@@ -9,8 +9,23 @@ import anejax as aj
 from anejax import dtypes
 from anejax.errors import DeviceError
 from anejax.runtime import library
-from tests.op_samples import Row
-from tests.ops.checks import ALL_ROWS, GRAD_ROWS, allowed, arguments, bind, close, describe, exact, prim, results, wide
+from tests.op_samples import ROWS, Row
+from tests.ops.checks import (
+    ALL_ROWS,
+    FLUSHED,
+    GRAD_ROWS,
+    PLAIN,
+    SPECIAL,
+    allowed,
+    arguments,
+    bind,
+    close,
+    describe,
+    exact,
+    prim,
+    results,
+    wide,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,6 +59,28 @@ def test_device_equals_oracle(row: Row) -> None:
                 except (AssertionError, DeviceError) as error:
                     failures.append(str(error)[:600])
     assert not failures, f"{len(failures)} of {len(row.cases) * len(row.dtypes)}:\n" + "\n".join(failures[:6])
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_special_values_are_where_the_oracle_has_them(name: str, dtype: type) -> None:
+    row = ROWS[name]
+    with wide(), np.errstate(all="ignore"):
+        values = np.array([v for v in SPECIAL if v != FLUSHED]).astype(dtype)
+        args = [values] if len(row.cases[0].args) == 1 else list(map(np.ravel, np.meshgrid(values, values)))
+        want = np.asarray(prim(row).impl(*args))
+        (got,) = aj.jit(lambda *a: bind(row, a, {}))(*args)
+        got = np.asarray(got)
+    same = got == want
+    if want.dtype.kind == "f":
+        # the nearest finite value and infinity may trade places where the result overflows within the tolerance
+        same |= np.isnan(got) & np.isnan(want) | np.isclose(
+            got, want, rtol=4e-3 if dtype == np.float16 else 1e-5, atol=1e-7
+        )
+        same &= np.isnan(got) == np.isnan(want)
+        zero = (got == 0) & (want == 0)
+        same &= ~zero | (np.signbit(got) == np.signbit(want)) | (name in ("max", "min"))
+    assert same.all(), [(*(a[i] for a in args), got[i], want[i]) for i in np.flatnonzero(~same)]
 
 
 @GRAD_ROWS

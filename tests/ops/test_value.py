@@ -10,6 +10,9 @@ from anejax.core.trace import aval_of
 from tests.op_samples import ROWS, Row
 from tests.ops.checks import (
     ALL_ROWS,
+    FLUSHED,
+    PLAIN,
+    SPECIAL,
     allowed,
     arguments,
     close,
@@ -54,15 +57,7 @@ def test_integers_and_bools_are_jax(row: Row) -> None:
             exact(describe(row, case, dtype), out, want)
 
 
-SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1.5, 1e-40, 3e38, -3e38, np.inf, -np.inf, np.nan, 100.0, -100.0, 1e-6, 90.0]
-PLAIN = {r.name for r in ROWS.values() if r.elementwise and dtypes.float32 in r.dtypes} - {
-    "select_n", "clamp", "convert_element_type", "integer_pow", "nextafter", "copy",
-}  # fmt: skip
-# XLA flushes denormals; where that makes another infinity or zero, the operation is compared without them
-FLUSHED = 1e-40
-
-
-@pytest.mark.parametrize("name", sorted(PLAIN))
+@pytest.mark.parametrize("name", PLAIN)
 def test_special_values_are_where_jax_has_them(name: str) -> None:
     row = ROWS[name]
     values = np.array([v for v in SPECIAL if v != FLUSHED], np.float32)
