@@ -85,6 +85,9 @@ class KeyArray:
         same = lax.eq(self._words, other._words)
         return lax.bitwise_and(*(lax.index_in_dim(same, i, -1, keepdims=False) for i in (0, 1)))
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TypeError("[numpy.asarray] expected numbers, got keys. Take their words with random.key_data.")
+
     def reshape(self, *shape: Any) -> KeyArray:
         """The same keys in another shape."""
         target = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape

@@ -167,6 +167,17 @@ def test_dropout():
     assert np.array_equal(y, run(layer, x, key=random.wrap_key_data(KEY), train=True))
 
 
+def test_every_layer_has_a_key_of_its_own():
+    drop = nn.Dropout(0.5)
+    x = np.ones((100, 100), np.float32)
+    kept = np.mean(np.asarray(run(nn.Sequential(drop, drop), x, key=KEY, train=True)) > 0)
+    assert abs(kept - 0.25) < 0.02
+    both = np.asarray(run(nn.Residual(drop, drop), x, key=KEY, train=True))
+    assert abs(np.mean(both == 2.0) - 0.5) < 0.02
+    weights = nn.Sequential(nn.Linear(4), nn.Linear(4)).init(KEY, ROWS[:, :4])[0]
+    assert not np.array_equal(weights[0]["w"], weights[1]["w"])
+
+
 def test_embedding_and_flatten_and_lambda():
     layer = nn.Embedding(10, 4)
     params, _ = layer.init(KEY, np.int32([[1, 2]]))

@@ -7,12 +7,14 @@ max(|value|, 1), since an ulp of what is subtracted is all that can be asked.
 import functools
 import math
 
+import jax
 import numpy as np
 import pytest
 from jax import random as jax_random
 from scipy import special
 
 import anejax as aj
+import anejax.numpy as jnp
 from anejax import random
 from anejax.errors import DtypeError, ShapeError
 from tests.random.reference import distance, x64
@@ -93,6 +95,18 @@ def test_jit_is_within_4_ulp_of_eager():
             distance(aj.jit(sample)(key, *parameters), sample(key, *parameters), 1.0 if name in DIFFERENCES else 0.0)
             <= 4
         )
+
+
+def test_gradients_with_respect_to_parameters_are_those_of_jax():
+    def total(library, numpy):
+        key = library.PRNGKey(1)
+        bounded = lambda a, b: numpy.sum(library.truncated_normal(key, a, b, (50,)) ** 2)  # noqa: E731
+        spread = lambda a, b: numpy.sum(library.uniform(key, (50,), minval=a, maxval=b) ** 2)  # noqa: E731
+        return lambda a, b: bounded(a, b) + spread(a, b)
+
+    at = (np.float32(-1.2), np.float32(0.7))
+    got = aj.grad(total(random, jnp), (0, 1))(*at)
+    np.testing.assert_allclose(got, jax.grad(total(jax_random, jax.numpy), (0, 1))(*at), rtol=1e-4)
 
 
 def test_truncated_normal_stays_strictly_inside():

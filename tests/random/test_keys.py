@@ -1,5 +1,7 @@
 """Keys: seeds, words, splitting, and how typed keys behave in trees, under transformations and when misused."""
 
+import pickle
+
 import jax
 import numpy as np
 import pytest
@@ -82,6 +84,13 @@ def test_typed_keys_have_shapes_and_indices():
 
 def test_typed_keys_print_kindly():
     assert repr(random.key(7)) == "Array((), dtype=key<fry>) overlaying:\n[0 7]"
+
+
+def test_typed_keys_pickle_and_refuse_to_be_numbers():
+    keys = random.split(random.key(7))
+    assert_identical(random.key_data(pickle.loads(pickle.dumps(keys))), random.key_data(keys))
+    with pytest.raises(TypeError, match="random.key_data"):
+        np.asarray(keys)
 
 
 def test_typed_keys_are_tree_nodes():
