@@ -89,7 +89,7 @@ def test_typed_keys_print_kindly():
 def test_typed_keys_pickle_and_refuse_to_be_numbers():
     keys = random.split(random.key(7))
     assert_identical(random.key_data(pickle.loads(pickle.dumps(keys))), random.key_data(keys))
-    with pytest.raises(TypeError, match="random.key_data"):
+    with pytest.raises(TypeError, match=r"random\.key_data"):
         np.asarray(keys)
 
 
