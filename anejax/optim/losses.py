@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 import anejax.numpy as jnp
 from anejax import dtypes
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
-from anejax.nn.functions import log_sigmoid, log_softmax, logsumexp
+from anejax.nn.functions import log_sigmoid, log_softmax, logsumexp, softplus
 
 
 def _check_float(op: str, what: str, x: Any) -> None:
@@ -89,7 +92,7 @@ def huber_loss(predictions: Any, targets: Any = None, *, delta: Any = 1.0) -> An
 def log_cosh(predictions: Any, targets: Any = None) -> Any:
     """log(cosh(predictions - targets)), elementwise."""
     errors = _errors("log_cosh", predictions, targets)
-    return jnp.logaddexp(errors, -errors) - jnp.log(2.0).astype(errors.dtype)
+    return errors + softplus(-2 * errors) - np.asarray(math.log(2), errors.dtype)
 
 
 def smooth_labels(labels: Any, alpha: Any) -> Any:

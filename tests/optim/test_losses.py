@@ -36,6 +36,13 @@ def test_value_and_gradient_are_those_of_optax(name):
     np.testing.assert_allclose(aj.grad(lambda x: jnp.sum(f(x, *rest)))(LOGITS), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["l2_loss", "huber_loss", "log_cosh"])
+def test_derivative_where_the_error_is_zero(name):
+    f, g = getattr(optim, name), getattr(optax, name)
+    for x in np.float32([0.0, 1.0, -1.0, 30.0]):
+        assert float(aj.grad(f)(x)) == pytest.approx(float(jax.grad(g)(x)), abs=1e-6)
+
+
 def test_options_are_those_of_optax():
     mask = SOFT > 0.05
     cross = optim.softmax_cross_entropy
