@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
@@ -391,15 +392,25 @@ def log10(x: Any, /) -> Array:
     return arithmetic.div(elementwise.log(x), np.asarray(np.log(10.0), aval_of(x).dtype))
 
 
+@custom_jvp
+def _logaddexp(x: Any, y: Any) -> Any:
+    top, delta = arithmetic.max(x, y), arithmetic.sub(x, y)
+    same = arithmetic.ne(delta, delta)  # equal infinities, or NaN
+    out = arithmetic.add(top, elementwise.log1p(elementwise.exp(arithmetic.neg(arithmetic.abs(delta)))))
+    return _select("logaddexp", same, arithmetic.add(x, y), out)
+
+
+@_logaddexp.defjvp
+def _logaddexp_jvp(primals: Any, tangents: Any) -> Any:
+    out = _logaddexp(*primals)
+    finite = lambda v: _select("logaddexp", isposinf(v), np.zeros((), aval_of(v).dtype), v)  # noqa: E731
+    shares = [elementwise.exp(subtract(finite(x), finite(out))) for x in primals]
+    return out, add(*(multiply(t, share) for t, share in zip(tangents, shares)))
+
+
 def logaddexp(x1: Any, x2: Any, /) -> Array:
     """``log(exp(x1) + exp(x2))`` without overflow, element by element."""
-    x, y = broadcast("logaddexp", *promote_inexact("logaddexp", x1, x2))
-    top = arithmetic.max(x, y)
-    delta = arithmetic.sub(x, y)
-    same = arithmetic.ne(delta, delta)  # equal infinities, or NaN
-    safe = _select("logaddexp", same, np.zeros((), aval_of(x).dtype), delta)
-    out = arithmetic.add(top, elementwise.log1p(elementwise.exp(arithmetic.neg(arithmetic.abs(safe)))))
-    return _select("logaddexp", same, arithmetic.add(x, y), out)
+    return _logaddexp(*broadcast("logaddexp", *promote_inexact("logaddexp", x1, x2)))
 
 
 def logaddexp2(x1: Any, x2: Any, /) -> Array:

@@ -10,7 +10,7 @@ import pytest
 import anejax as aj
 import anejax.numpy as anp
 from anejax.errors import DtypeError, ShapeError
-from tests.numpy.compare import DTYPES, SPECIAL, assert_same_type, check, sample
+from tests.numpy.compare import DTYPES, SPECIAL, assert_close, assert_same_type, check, sample
 
 UNARY_FLOAT = [
     "exp",
@@ -297,3 +297,36 @@ def test_errors():
         anp.add(1, 2, out=anp.ones(3))
     with pytest.raises(OverflowError):
         anp.int8(1) + 2**40
+
+
+POINTS = np.array([0.0, 0.5, 1.0, -0.5, -1.0, 2.25, -3.5, 0.875], np.float32)
+DIFFERENTIABLE = [*UNARY_FLOAT, "abs", "negative", "square", "nan_to_num"]
+DIFFERENTIABLE_PAIRS = [
+    "add", "subtract", "multiply", "divide", "remainder", "fmod", "power", "maximum", "minimum", "fmax", "fmin",
+    "arctan2", "hypot", "copysign", "logaddexp", "logaddexp2", "float_power",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_unary_gradients(name):
+    ours = aj.grad(lambda x: getattr(anp, name)(x).sum())(anp.asarray(POINTS))
+    theirs = jax.jit(jax.grad(lambda x: getattr(jnp, name)(x).sum()))(POINTS)
+    inside = np.isfinite(getattr(jnp, name)(POINTS)) & np.isfinite(theirs)  # outside of the domain anything goes
+    assert_close(np.asarray(ours)[inside], np.asarray(theirs)[inside], ulps=64, scale=1.0)
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE_PAIRS)
+def test_binary_gradients(name):
+    x, y = np.meshgrid(POINTS, POINTS)
+    ours = aj.grad(lambda x, y: getattr(anp, name)(x, y).sum(), (0, 1))(anp.asarray(x), anp.asarray(y))
+    theirs = jax.jit(jax.grad(lambda x, y: getattr(jnp, name)(x, y).sum(), (0, 1)))(x, y)
+    for a, b in zip(ours, theirs):
+        assert_close(a, b, ulps=64, scale=1.0)
+
+
+@pytest.mark.parametrize("name", ["logaddexp", "logaddexp2"])
+def test_logaddexp_gradients_at_infinity(name):
+    for x, y in ((-np.inf, 0.0), (0.0, -np.inf), (-np.inf, -np.inf), (np.inf, 0.0), (np.inf, np.inf)):
+        ours = aj.grad(getattr(anp, name), (0, 1))(anp.float32(x), anp.float32(y))
+        theirs = jax.grad(getattr(jnp, name), (0, 1))(jnp.float32(x), jnp.float32(y))
+        np.testing.assert_allclose(ours, theirs, err_msg=f"{x}, {y}")
