@@ -375,7 +375,7 @@ def identity(n: int, dtype: Any = None) -> Array:
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Array:
     """An [N, M] matrix with ones at and below diagonal ``k``."""
     m = N if M is None else M
-    kind = dtypes.canonical(dtypes.float64 if dtype is None else dtype)
+    kind = dtypes.canonical(dtypes.float32 if dtype is None else dtype)
     n, m = checked_shape((N, m), "tri")
     return astype(arithmetic.ge(*_rows_and_columns(n, m, k)), kind)
 
@@ -411,7 +411,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False) -> Any:
     """The index arrays of a grid: one stacked int32 array, or a tuple of open ones when ``sparse``."""
     dims = checked_shape(dimensions, "indices")
-    kind = dtypes.canonical(dtype or np.int32)
+    kind = dtypes.canonical(dtype or dtypes.int64)
     if sparse:
         open_shape = lambda i: tuple(n if j == i else 1 for j, n in enumerate(dims))  # noqa: E731
         return tuple(shape_ops.reshape(shape_ops.iota(kind, n), open_shape(i)) for i, n in enumerate(dims))

@@ -271,14 +271,6 @@ def _round_dunder(self: Any, ndigits: int | None = None) -> Any:
     return ew.round(self, ndigits or 0)
 
 
-def _array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    """NumPy's operators with an Array beside an ndarray are ours; its functions work on the values, where there are."""
-    ours = getattr(ew, ufunc.__name__, None)
-    if method == "__call__" and ufunc.nin == 2 and ours is not None and not kwargs:
-        return ours(*inputs)
-    return getattr(ufunc, method)(*(np.asarray(x) if isinstance(x, Array) else x for x in inputs), **kwargs)
-
-
 def install(namespace: Any) -> None:
     """Sets the operators on Array, and what needs a value on DeviceArray. ``namespace`` is anejax.numpy."""
     for name, fn in _BINARY.items():
@@ -293,7 +285,7 @@ def install(namespace: Any) -> None:
     protocol = {
         "__getitem__": indexing.getitem, "__len__": _len, "__iter__": _iter, "__contains__": _contains,
         "__hash__": _hash, "__setitem__": _setitem,
-        "__format__": _format, "__round__": _round_dunder, "__complex__": _complex, "__array_ufunc__": _array_ufunc,
+        "__format__": _format, "__round__": _round_dunder, "__complex__": _complex,
         "__array_priority__": 1000, "__array_namespace__": lambda self, *, api_version=None: namespace,
     }  # fmt: skip
     for name, fn in protocol.items():

@@ -70,7 +70,7 @@ def partition(a: Any, kth: int, axis: int = -1) -> Array:
 def argpartition(a: Any, kth: int, axis: int = -1) -> Array:
     """The indices that partition ``a``; see ``partition``."""
     _check_kth("argpartition", a, kth, axis)
-    return argsort(a, axis)
+    return argsort(a, axis, dtype=dtypes.int32)
 
 
 def _check_kth(op: str, a: Any, kth: int, axis: int) -> None:
@@ -116,7 +116,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
     if sorter is not None:
         x = take(x, sorter)
     n = x.shape[0]
-    kind = dtypes.canonical(dtypes.int64)
+    kind = dtypes.int32
     if n == 0:
         return zeros(values.shape, kind)
     below = _before if side == "left" else _not_after
@@ -162,7 +162,7 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     n = edges.shape[0]
     side = "left" if right else "right"
     if n == 0:
-        return zeros(aval_of(x).shape, dtypes.int64)
+        return zeros(aval_of(x).shape, dtypes.int32)
     up = searchsorted(edges, x, side)
     down = ew.subtract(np.asarray(n, up.dtype), searchsorted(shape.rev(edges, (0,)), x, "right" if right else "left"))
     ascending = arithmetic.ge(edges[n - 1], edges[0])
@@ -271,7 +271,7 @@ def histogramdd(
         raise ShapeError(f"[histogramdd] expected bins and ranges for {d} axes, got {len(bins)} and {len(ranges)}.")
     columns = [points[:, i] for i in range_(d)]
     edges = [histogram_bin_edges(c, b, r) for c, b, r in zip(columns, bins, ranges)]
-    kind = dtypes.int32 if weights is None and not density else points.dtype
+    kind = dtypes.canonical(dtypes.int64) if weights is None and not density else points.dtype
     return _counted("histogramdd", columns, edges, weights, density, kind), edges
 
 

@@ -277,7 +277,7 @@ def diag_indices(n: int, ndim: int = 2) -> tuple[Array, ...]:
     """The indices of the main diagonal of an array with ``ndim`` axes of length ``n``."""
     if n < 0 or ndim < 1:
         raise ValueError(f"[diag_indices] expected n >= 0 and ndim >= 1, got {n} and {ndim}.")
-    return (shape.iota(dtypes.int32, n),) * ndim
+    return (shape.iota(dtypes.int64, n),) * ndim
 
 
 def diag_indices_from(arr: Any) -> tuple[Array, ...]:

@@ -143,6 +143,10 @@ def test_numpy_interplay():
         source[:] = 99
         assert float(out.ravel()[1]) == 1.0, "the result shares the caller's memory"
     assert isinstance(np.float32(2) * x, aj.Array) and isinstance(np.ones(3) + x, aj.Array)
+    assert isinstance(np.float64(2) / x, aj.Array) and isinstance(np.int32(1) < x, aj.Array)
+    assert isinstance(np.sin(x), np.ndarray)  # NumPy's functions take arrays and give NumPy's
+    y = aj.make_jaxpr(lambda v: [np.ones(3) * v, np.float32(2) - v, np.ones((3, 3)) @ v, np.arange(3) >= v])(x)
+    assert [a.shape for a in y.out_avals] == [(3,), (3,), (3,), (3,)]
     np.testing.assert_array_equal(np.ones(3) @ x, 3.0)
     np.testing.assert_array_equal(np.from_dlpack(x), x)
     np.testing.assert_array_equal(anp.from_dlpack(np.arange(3)), np.arange(3))

@@ -334,3 +334,19 @@ def test_gradients(name):
     for a, b in zip(got, expected):
         scale = float(np.abs(np.nan_to_num(np.asarray(b), posinf=0, neginf=0)).max(initial=1.0))
         assert_close(a, b, ulps=256, scale=scale)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_types_in_x64(name):
+    """With 64-bit types on, results have jax's types; inputs are float64 and int64."""
+    wide = lambda a: a.astype({"f": np.float64, "i": np.int64}.get(a.dtype.kind, a.dtype))  # noqa: E731
+    args = [wide(a) if isinstance(a, np.ndarray) else a for a in TABLE[name][1:]]
+    with jax.enable_x64(True):
+        try:
+            expected = jax.eval_shape(of_arrays(name, jnp)[0], *args)
+        except ERRORS:
+            return
+    with aj.enable_x64():
+        got = aj.eval_shape(of_arrays(name, anp)[0], *args)
+    for a, b in zip(got, expected, strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
