@@ -45,6 +45,7 @@ def reductions(m: Any, x: Any) -> Any:
 
 
 def indexing(m: Any, x: Any) -> Any:
+    x = m.np.asarray(x)  # NumPy's own arrays have no .at
     picked = x[m.np.array([2, 0, 2, 1])]
     return m.np.sum(picked * picked[::-1]) + x.at[1].multiply(x[0]).sum()
 
