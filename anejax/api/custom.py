@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class _Custom:
     """What both decorators share: non-differentiable arguments are closed over, the others flattened."""
 
     def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
-        functools.update_wrapper(self, fun, updated=())
+        functools.update_wrapper(cast(Callable[..., Any], self), fun, updated=())
         self._fun = fun
         self._nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
 
@@ -53,7 +53,7 @@ class _Custom:
         return fixed, leaves, in_tree, FlatFunction(self._function_of_rest(args), in_tree)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else functools.partial(cast(Callable[..., Any], self), instance)
 
 
 class custom_jvp(_Custom):

@@ -89,7 +89,8 @@ def checked_shape(shape: Any, op: str) -> tuple[int, ...]:
     """``shape`` (an int or a sequence of them) as a tuple of non-negative ints; raises ShapeError naming ``op``."""
     one = isinstance(shape, (int, np.integer)) or getattr(shape, "ndim", None) == 0
     try:
-        dims = tuple(d.__index__() for d in ((shape,) if one else shape))
+        listed: Any = (shape,) if one else shape
+        dims = tuple(d.__index__() for d in listed)
     except ConcretizationError:
         raise  # it says more: a traced value was given as a length
     except (TypeError, AttributeError):
