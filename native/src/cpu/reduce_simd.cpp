@@ -97,9 +97,26 @@ float vector_sum(const float* a, int64_t n) {
   return lanes[0];
 }
 
+// Too short for vectors to pay: four chains.
+template <class T, ReduceOp kOp>
+T reduce_short(const T* a, int64_t n) {
+  using S = Step<T, kOp>;
+  T acc[4] = {S::identity(), S::identity(), S::identity(), S::identity()};
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    for (int l = 0; l < 4; ++l) acc[l] = S::apply(acc[l], a[i + l]);
+  }
+  for (; i < n; ++i) acc[0] = S::apply(acc[0], a[i]);
+  return S::apply(S::apply(acc[0], acc[1]), S::apply(acc[2], acc[3]));
+}
+
 template <class T, ReduceOp kOp>
 void row(void* out, const void* src, int64_t n) {
   const auto* a = static_cast<const T*>(src);
+  if (n < 48) {
+    *static_cast<T*>(out) = reduce_short<T, kOp>(a, n);
+    return;
+  }
   T total = Step<T, kOp>::identity();
   for (int64_t begin = 0; begin < n; begin += 4096) {
     const int64_t count = n - begin < 4096 ? n - begin : 4096;

@@ -78,10 +78,10 @@ inline float exp2_f(float x) {
 inline float log_f(float x) {
   const bool denormal = x < 1.17549435e-38f;
   const float scaled = denormal ? x * 8388608.0f : x;
-  const int32_t bits = bits_as<int32_t>(scaled);
+  const uint32_t bits = bits_as<uint32_t>(scaled);
   // m in [sqrt(1/2), sqrt(2))
-  const int32_t e = (bits - 0x3f3504f3) >> 23;
-  const float m = bits_as<float>(bits - (e << 23)) - 1.0f;
+  const int32_t e = static_cast<int32_t>(bits - 0x3f3504f3u) >> 23;
+  const float m = bits_as<float>(bits - (static_cast<uint32_t>(e) << 23)) - 1.0f;
   const float exponent = static_cast<float>(e) - (denormal ? 23.0f : 0.0f);
   const float z = m * m;
   float p = 7.0376836292e-2f;
