@@ -76,6 +76,14 @@ class Array:
         return self.aval.weak_type
 
 
+class _Holder:
+    def __init__(self) -> None:
+        self.held = object()
+
+
+HELD_ONCE = sys.getrefcount(_Holder().held)  # what getrefcount says of an attribute that nothing else refers to
+
+
 class Storage(Protocol):
     """Memory that a device gave: 64-byte aligned, dense, released when it is garbage-collected."""
 
@@ -129,19 +137,16 @@ class DeviceArray(Array):
 
     def has_views(self) -> bool:
         """Whether NumPy arrays that share this memory are alive outside."""
-        value = self._value
-        if value is None:
+        if self._value is None:
             return False
-        # NumPy hangs views of a view on the array that first wrapped the memory; each is held once by us, once by the
-        # local name and once by getrefcount's argument
-        wrapper = value.base
-        return sys.getrefcount(value) > 3 or (isinstance(wrapper, np.ndarray) and sys.getrefcount(wrapper) > 3)
+        # NumPy hangs views of a view on the array that first wrapped the memory
+        wrapped = isinstance(self._value.base, np.ndarray) and sys.getrefcount(self._value.base) > HELD_ONCE
+        return wrapped or sys.getrefcount(self._value) > HELD_ONCE
 
-    def take_storage(self) -> tuple[np.ndarray | None, Storage | None]:
-        """Gives the memory to the caller and deletes this array (donation)."""
-        held = (self._value, self._storage)
-        self.delete()
-        return held
+    def owns_storage_alone(self) -> bool:
+        """Whether the memory is a device's and no other array has it."""
+        viewed = self._value is not None  # our own view holds it once more
+        return self._storage is not None and sys.getrefcount(self._storage) - viewed <= HELD_ONCE
 
     def block_until_ready(self) -> DeviceArray:
         """Waits for the value. The CPU device is synchronous, so it is there already."""

@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -122,19 +122,13 @@ def _used(graph: Graph, results: Sequence[Atom]) -> set[Var]:
 def _donated_buffer(arrays: Sequence[DeviceArray], index: int) -> library.Buffer:
     """The memory of a donated array, or a copy of it when someone else still looks at that memory."""
     array = arrays[index]
-    shared = sum(a is array for a in arrays) > 1 or array.has_views()
-    storage = array._storage
-    if isinstance(storage, library.Buffer) and not shared and _sole_owner(storage):
-        return storage
+    passed_twice = sum(a is array for a in arrays) > 1
+    if not passed_twice and not array.has_views() and array.owns_storage_alone():
+        return cast(library.Buffer, array._storage)
     (buffer,) = library.create_buffers([array.nbytes])
     if array.nbytes:
         np.copyto(buffer.view(array.shape, array.dtype), array.value)
     return buffer
-
-
-def _sole_owner(storage: library.Buffer) -> bool:
-    # one array's attribute, this frame, the caller's local and getrefcount's own argument; a cached view adds one
-    return sys.getrefcount(storage) <= 5
 
 
 class Compiler:

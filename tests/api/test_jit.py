@@ -118,6 +118,13 @@ def test_an_argument_donated_twice_is_copied() -> None:
     assert a.tolist() == [2] * 5 and b.tolist() == [2] * 5 and x.is_deleted()
 
 
+def test_duplicate_outputs_share_memory_until_one_is_donated() -> None:
+    a, b = aj.jit(lambda x: (x + 1, x + 1))(jnp.ones(6))
+    assert a.pointer == b.pointer
+    c = aj.jit(lambda x: x * 3, donate_argnums=0)(a)
+    assert b.tolist() == [2] * 6 and c.tolist() == [6] * 6
+
+
 def test_numpy_arguments_are_borrowed_only() -> None:
     x = np.ones(4, np.float32)
     y = aj.jit(lambda v: v + 1, donate_argnums=0)(x)
