@@ -81,7 +81,8 @@ class _Holder:
         self.held = object()
 
 
-HELD_ONCE = sys.getrefcount(_Holder().held)  # what getrefcount says of an attribute that nothing else refers to
+_holder = _Holder()
+HELD_ONCE = sys.getrefcount(_holder.held)  # what getrefcount says of an attribute that nothing else refers to
 
 
 class Storage(Protocol):
