@@ -54,29 +54,32 @@ void scatter_any(const SelectSpec& spec, const T* operand, const T* source, T* s
   } while (next_index(index, size));
 }
 
-// Two axes, the usual case: a row of windows at a time.
+// Two axes, the usual case.
 template <bool greatest, typename T>
 void scatter_2d(const SelectSpec& spec, const T* operand, const T* source, T* sums) {
-  const auto& rows = spec.axes[0];
-  const auto& columns = spec.axes[1];
-  const auto find = winners<T>(greatest);
-  std::vector<T> value(static_cast<size_t>(columns.out));
-  std::vector<int32_t> best(static_cast<size_t>(columns.out));
-  for (int64_t i = 0; i < rows.out; ++i) {
-    find(columns, rows.begin(i), rows.end(i), operand, value.data(), best.data());
-    for (const int32_t at : best) {
-      if (at >= 0) sums[at] = wrapping_add(sums[at], *source);
-      ++source;
-    }
+  std::vector<T> value(static_cast<size_t>(spec.axes[1].out));
+  std::vector<int32_t> best(static_cast<size_t>(spec.out));
+  winners<T>(greatest)(spec.axes[0], spec.axes[1], operand, value.data(), best.data());
+  for (const int32_t at : best) {
+    if (at >= 0) sums[at] = wrapping_add(sums[at], *source);
+    ++source;
   }
 }
 
+bool is_pair(const WindowAxis& axis) { return axis.tiles() && axis.window == 2 && axis.stride == 2; }
+
 template <bool greatest, typename T>
-void scatter_plane(const SelectSpec& spec, const T* operand, const T* source, T* sums) {
-  if (spec.axes.size() == 2 && spec.in <= std::numeric_limits<int32_t>::max()) {
-    scatter_2d<greatest>(spec, operand, source, sums);
+void scatter_plane(const SelectSpec& spec, const T* operand, const T* source, T* out) {
+  const bool flat = spec.axes.size() == 2 && spec.in <= std::numeric_limits<int32_t>::max();
+  if (flat && is_pair(spec.axes[0]) && is_pair(spec.axes[1])) {
+    return pair_scatter<T>(greatest)(spec.axes[0].out, spec.axes[1].out, operand, source, out);
+  }
+  std::fill_n(out, spec.in, T{});
+  if (spec.out == 0 || spec.in == 0) return;
+  if (flat) {
+    scatter_2d<greatest>(spec, operand, source, out);
   } else {
-    scatter_any<greatest>(spec, operand, source, sums);
+    scatter_any<greatest>(spec, operand, source, out);
   }
 }
 
@@ -84,8 +87,6 @@ void scatter_plane(const SelectSpec& spec, const T* operand, const T* source, T*
 template <typename T>
 void run_typed(const SelectSpec& spec, const T* operand, const T* source, T* out, ThreadPool& pool) {
   const auto scatter = [&](const auto* from, const auto* values, auto* sums) {
-    std::fill_n(sums, spec.in, std::remove_pointer_t<decltype(sums)>{});
-    if (spec.out == 0 || spec.in == 0) return;
     if (spec.greatest) {
       scatter_plane<true>(spec, from, values, sums);
     } else {

@@ -9,12 +9,14 @@
 
 namespace anesdk::cpu {
 
-#define ANESDK_DECLARE(ns)                  \
-  namespace ns {                            \
-  template <typename T>                     \
-  WindowLoops<T> window_loops(WindowOp op); \
-  template <typename T>                     \
-  WinnersFn<T> winners(bool greatest);      \
+#define ANESDK_DECLARE(ns)                       \
+  namespace ns {                                 \
+  template <typename T>                          \
+  WindowLoops<T> window_loops(WindowOp op);      \
+  template <typename T>                          \
+  WinnersFn<T> winners(bool greatest);           \
+  template <typename T>                          \
+  ScatterPairsFn<T> pair_scatter(bool greatest); \
   }
 ANESDK_DECLARE(v1)
 #if defined(__x86_64__)
@@ -33,7 +35,14 @@ WinnersFn<T> winners(bool greatest) {
   return ANESDK_PICK(winners<T>)(greatest);
 }
 
-#define ANESDK_INSTANTIATE(T) template WinnersFn<T> winners<T>(bool greatest);
+template <typename T>
+ScatterPairsFn<T> pair_scatter(bool greatest) {
+  return ANESDK_PICK(pair_scatter<T>)(greatest);
+}
+
+#define ANESDK_INSTANTIATE(T)                      \
+  template WinnersFn<T> winners<T>(bool greatest); \
+  template ScatterPairsFn<T> pair_scatter<T>(bool greatest);
 ANESDK_INSTANTIATE(float)
 ANESDK_INSTANTIATE(double)
 ANESDK_INSTANTIATE(int8_t)

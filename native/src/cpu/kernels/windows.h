@@ -17,6 +17,10 @@ struct WindowAxis {
   int64_t window = 1, stride = 1, window_dilation = 1, base_dilation = 1, pad_low = 0;
 
   bool trivial() const { return window == 1 && stride == 1 && base_dilation == 1 && pad_low == 0 && in == out; }
+  // Undilated windows side by side that fill the axis.
+  bool tiles() const {
+    return window <= stride && pad_low == 0 && in == out * stride && window_dilation == 1 && base_dilation == 1;
+  }
   // The elements under an undilated window at position j.
   int64_t begin(int64_t j) const { return std::max<int64_t>(j * stride - pad_low, 0); }
   int64_t end(int64_t j) const { return std::min(j * stride - pad_low + window, in); }
@@ -43,13 +47,20 @@ struct WindowLoops {
 template <typename T>
 WindowLoops<T> window_loops(WindowOp op);
 
-// For one row of windows (over rows row_begin .. row_end of `operand`, at every position of `columns`): best[j] is
-// the offset of the first winner; `value` is room for as many elements. Windows that hold nothing get -1.
+// best: for every window of a plane, the offset of its first winner, or -1 for a window that holds nothing. `value` is
+// room for columns.out elements.
 template <typename T>
-using WinnersFn = void (*)(const WindowAxis& columns, int64_t row_begin, int64_t row_end, const T* operand, T* value,
+using WinnersFn = void (*)(const WindowAxis& rows, const WindowAxis& columns, const T* operand, T* value,
                            int32_t* best);
 
 template <typename T>
 WinnersFn<T> winners(bool greatest);
+
+// The usual case in one pass: windows of 2 x 2 that tile a plane of 2 rows x 2 columns. Writes all of `out`.
+template <typename T>
+using ScatterPairsFn = void (*)(int64_t rows, int64_t columns, const T* operand, const T* source, T* out);
+
+template <typename T>
+ScatterPairsFn<T> pair_scatter(bool greatest);
 
 }  // namespace anesdk::cpu

@@ -1,5 +1,5 @@
 // The vector loops of windows.h, compiled once per instruction set.
-#include <cstring>
+#include <bit>
 #include <limits>
 
 #include "cpu/kernels/numeric.h"
@@ -79,7 +79,12 @@ void spread(const WindowAxis& axis, int64_t shift, const T* in, T* __restrict ou
 }
 
 template <WindowOp op, typename T>
-void last_axis(const WindowAxis& axis, int64_t outer, const T* in, T* __restrict out) {
+void last_axis(const WindowAxis& given, int64_t outer, const T* in, T* __restrict out) {
+  WindowAxis axis = given;
+  if (axis.tiles()) {  // windows that fill their rows: all rows are one
+    axis.in *= outer, axis.out *= outer;
+    outer = 1;
+  }
   for (int64_t o = 0; o < outer; ++o, in += axis.in, out += axis.out) {
     if (axis.out == 1 && axis.base_dilation == 1 && axis.window_dilation == 1) {  // the whole row, or one run of it
       T total = identity<op, T>();
@@ -110,16 +115,54 @@ void last_axis(const WindowAxis& axis, int64_t outer, const T* in, T* __restrict
   }
 }
 
+template <size_t size>
+struct BitsOf;
+template <>
+struct BitsOf<1> {
+  using type = uint8_t;
+};
+template <>
+struct BitsOf<2> {
+  using type = uint16_t;
+};
+template <>
+struct BitsOf<4> {
+  using type = uint32_t;
+};
+template <>
+struct BitsOf<8> {
+  using type = uint64_t;
+};
+template <typename T>
+using Bits = typename BitsOf<sizeof(T)>::type;
+
+// All ones where a stays ahead of b, else 0: choices by masks, which the compiler keeps free of branches.
+template <bool greatest, typename T>
+inline Bits<T> stays(T a, T b) {
+  return static_cast<Bits<T>>(-static_cast<Bits<T>>(greatest ? a >= b : a <= b));
+}
+
+template <typename T>
+inline T masked(T x, Bits<T> mask) {
+  return std::bit_cast<T>(static_cast<Bits<T>>(std::bit_cast<Bits<T>>(x) & mask));
+}
+
+template <typename T>
+inline T chosen(Bits<T> mask, T a, T b) {
+  return std::bit_cast<T>(
+      static_cast<Bits<T>>((std::bit_cast<Bits<T>>(a) & mask) | (std::bit_cast<Bits<T>>(b) & ~mask)));
+}
+
 template <bool greatest, int Stride, typename T>
 void challenge(int64_t count, int64_t stride, const T* in, int32_t offset, T* __restrict value,
                int32_t* __restrict best) {
   const int64_t step = Stride ? Stride : stride;
   for (int64_t j = 0; j < count; ++j) {
     const T old = value[j], other = in[j * step];
-    const bool keeps = greatest ? old >= other : old <= other;
-    value[j] = keeps ? old : other;
-    const int32_t stays = -static_cast<int32_t>(keeps);  // all ones or none: a choice without a branch
-    best[j] = (best[j] & stays) | ((offset + static_cast<int32_t>(j * step)) & ~stays);
+    const Bits<T> mask = stays<greatest>(old, other);
+    const int32_t best_mask = -static_cast<int32_t>(mask & 1);
+    value[j] = chosen(mask, old, other);
+    best[j] = (best[j] & best_mask) | ((offset + static_cast<int32_t>(j * step)) & ~best_mask);
   }
 }
 
@@ -139,30 +182,53 @@ int32_t winner(const WindowAxis& columns, int64_t row_begin, int64_t row_end, in
 }
 
 template <bool greatest, typename T>
-void find_winners(const WindowAxis& columns, int64_t row_begin, int64_t row_end, const T* operand, T* value,
-                  int32_t* best) {
+void find_winners(const WindowAxis& rows, const WindowAxis& columns, const T* operand, T* value, int32_t* best) {
   // The windows that lie wholly inside, in columns: vectors. The others, at the ends: one by one.
-  const Range whole_low = inside(columns, -columns.pad_low);
-  const Range whole_high = inside(columns, columns.window - 1 - columns.pad_low);
-  const int64_t begin = std::max(whole_low.begin, whole_high.begin);
-  const int64_t end = row_begin < row_end ? std::max(begin, std::min(whole_low.end, whole_high.end)) : begin;
-  for (int64_t j = 0; j < begin; ++j) best[j] = winner<greatest>(columns, row_begin, row_end, j, operand);
-  for (int64_t j = end; j < columns.out; ++j) best[j] = winner<greatest>(columns, row_begin, row_end, j, operand);
+  const Range first = inside(columns, -columns.pad_low);
+  const Range last = inside(columns, columns.window - 1 - columns.pad_low);
   const int64_t stride = columns.stride;
   const auto loop = stride == 1   ? challenge<greatest, 1, T>
                     : stride == 2 ? challenge<greatest, 2, T>
                                   : challenge<greatest, 0, T>;
-  for (int64_t r = row_begin; r < row_end && begin < end; ++r) {
-    for (int64_t k = 0; k < columns.window; ++k) {
-      const int64_t offset = r * columns.in + begin * stride - columns.pad_low + k;
-      if (r == row_begin && k == 0) {
-        for (int64_t j = begin; j < end; ++j) {
-          best[j] = static_cast<int32_t>(offset + (j - begin) * stride);
-          value[j] = operand[best[j]];
+  for (int64_t i = 0; i < rows.out; ++i, best += columns.out) {
+    const int64_t row_begin = rows.begin(i), row_end = rows.end(i);
+    const int64_t begin = std::max(first.begin, last.begin);
+    const int64_t end = row_begin < row_end ? std::max(begin, std::min(first.end, last.end)) : begin;
+    for (int64_t j = 0; j < begin; ++j) best[j] = winner<greatest>(columns, row_begin, row_end, j, operand);
+    for (int64_t j = end; j < columns.out; ++j) best[j] = winner<greatest>(columns, row_begin, row_end, j, operand);
+    for (int64_t r = row_begin; r < row_end && begin < end; ++r) {
+      for (int64_t k = 0; k < columns.window; ++k) {
+        const int64_t offset = r * columns.in + begin * stride - columns.pad_low + k;
+        if (r == row_begin && k == 0) {
+          for (int64_t j = begin; j < end; ++j) {
+            best[j] = static_cast<int32_t>(offset + (j - begin) * stride);
+            value[j] = operand[best[j]];
+          }
+        } else {
+          loop(end - begin, stride, operand + offset, static_cast<int32_t>(offset), value + begin, best + begin);
         }
-      } else {
-        loop(end - begin, stride, operand + offset, static_cast<int32_t>(offset), value + begin, best + begin);
       }
+    }
+  }
+}
+
+template <bool greatest, typename T>
+void scatter_pairs(int64_t rows, int64_t columns, const T* operand, const T* source, T* __restrict out) {
+  for (int64_t i = 0; i < rows; ++i, operand += 4 * columns, source += columns, out += 4 * columns) {
+    const T* below = operand + 2 * columns;
+    T* __restrict out_below = out + 2 * columns;
+    for (int64_t j = 0; j < columns; ++j) {
+      const T a = operand[2 * j], b = operand[2 * j + 1], c = below[2 * j], d = below[2 * j + 1], x = source[j];
+      const Bits<T> first = stays<greatest>(a, b);
+      const T top = chosen(first, a, b);
+      const Bits<T> second = stays<greatest>(top, c);
+      const T three = chosen(second, top, c);
+      const Bits<T> third = stays<greatest>(three, d);
+      const Bits<T> upper = second & third;
+      out[2 * j] = masked(x, upper & first);
+      out[2 * j + 1] = masked(x, upper & static_cast<Bits<T>>(~first));
+      out_below[2 * j] = masked(x, third & static_cast<Bits<T>>(~second));
+      out_below[2 * j + 1] = masked(x, static_cast<Bits<T>>(~third));
     }
   }
 }
@@ -187,9 +253,15 @@ WinnersFn<T> winners(bool greatest) {
   return greatest ? find_winners<true, T> : find_winners<false, T>;
 }
 
+template <typename T>
+ScatterPairsFn<T> pair_scatter(bool greatest) {
+  return greatest ? scatter_pairs<true, T> : scatter_pairs<false, T>;
+}
+
 #define ANESDK_INSTANTIATE(T)                           \
   template WindowLoops<T> window_loops<T>(WindowOp op); \
-  template WinnersFn<T> winners<T>(bool greatest);
+  template WinnersFn<T> winners<T>(bool greatest);      \
+  template ScatterPairsFn<T> pair_scatter<T>(bool greatest);
 ANESDK_INSTANTIATE(float)
 ANESDK_INSTANTIATE(double)
 ANESDK_INSTANTIATE(int8_t)
