@@ -174,7 +174,8 @@ ROWS["copy"] = dataclasses.replace(ROWS["copy"], jax=lambda lax, x: x)
 row("integer_pow", *(Case((X((3, 4), 0.5, 2),), {"y": y}) for y in (-3, -1, 0, 1, 2, 5)), Case((X((0, 3)),), {"y": 3}),
     Case((X(()),), {"y": 3}), numpy=lambda x, y: x**y, grad=(0,), ulp=8, elementwise=True)
 row("convert_element_type", *(Case((X(s, -3, 3),), {"dtype": d, "weak_type": False})
-    for s in ((3, 4), (), (0, 2)) for d in (dtypes.float64, dtypes.float32, dtypes.float16, dtypes.int32, dtypes.uint8, dtypes.bool_)),
+    for s in ((3, 4), (), (0, 2)) for d in (dtypes.float64, dtypes.float32, dtypes.float16, dtypes.int32,
+        dtypes.uint8, dtypes.bool_)),
     dtypes=FLOATS + SOME_INTS + BOOL, grad=(0,),
     jax=lambda lax, x, dtype, weak_type: lax.convert_element_type(x, dtype))
 row("bitcast_convert_type", Case((X((3, 4)),), {"dtype": dtypes.int32}), Case((X(()),), {"dtype": dtypes.uint32}),
@@ -213,12 +214,14 @@ for _name in ("shift_left", "shift_right_logical", "shift_right_arithmetic"):
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     binary(_name, None, grad=(), ulp=0, dtypes=FLOATS + INTS + BOOL)
 
-row("select_n", Case((I((3, 4), dtype=dtypes.bool_), X((3, 4)), X((3, 4)))), Case((I((), dtype=dtypes.bool_), X((2,)), X((2,)))),
+row("select_n", Case((I((3, 4), dtype=dtypes.bool_), X((3, 4)), X((3, 4)))), Case((I((), dtype=dtypes.bool_), X((2,)),
+    X((2,)))),
     Case((I((5,), 0, 3), X((5,)), X((5,)), X((5,)))), Case((I((), dtype=dtypes.bool_), X(()), X(()))),
     Case((I((0,), dtype=dtypes.bool_), X((0,)), X((0,)))),
     dtypes=FLOATS + SOME_INTS + BOOL, grad=(1, 2), elementwise=True)
 row("clamp", Case((X((3, 4), -1, -0.6), X((3, 4), -0.5, 0.5), X((3, 4), 0.6, 1))),
-    Case((X((), 0.5, 0.6), X((5,), -0.5, 0.4), X((), 0.7, 1))), Case((X((), -2, -1), X((2, 3), 0.5, 1), X((), -0.5, 0))),
+    Case((X((), 0.5, 0.6), X((5,), -0.5, 0.4), X((), 0.7, 1))), Case((X((), -2, -1), X((2, 3), 0.5, 1), X((), -0.5,
+    0))),
     Case((X(()), X((0, 3)), X(()))),
     numpy=lambda low, x, high: np.minimum(np.maximum(x, low), high), dtypes=FLOATS + SOME_INTS, grad=(0, 1, 2),
     elementwise=True)
@@ -237,15 +240,19 @@ moved("reshape", *(Case((X(a),), {"new_sizes": b}) for a, b in
 moved("transpose", *(Case((X(s),), {"permutation": p}) for s, p in
       (((2, 3, 4), (2, 0, 1)), ((3, 5), (1, 0)), ((4,), (0,)), ((), ()), ((0, 3), (1, 0)))))
 moved("broadcast_in_dim", *(Case((X(s),), {"shape": t, "broadcast_dimensions": d}) for s, t, d in
-      (((3, 1), (2, 3, 4), (1, 2)), ((), (3, 2), ()), ((4,), (4, 3), (0,)), ((1,), (0,), (0,)), ((0, 2), (3, 0, 2), (1, 2)))),
+      (((3, 1), (2, 3, 4), (1, 2)), ((), (3, 2), ()), ((4,), (4, 3), (0,)), ((1,), (0,), (0,)), ((0, 2), (3, 0, 2),
+      (1, 2)))),
       sums=True)
 moved("slice", *(Case((X(s),), {"start_indices": a, "limit_indices": b, "strides": c}) for s, a, b, c in
-      (((5, 6), (1, 0), (4, 6), (2, 3)), ((7,), (2,), (5,), (1,)), ((3,), (2,), (2,), (1,)), ((), (), (), ()), ((0, 4), (0, 1), (0, 4), (1, 2)))))
-moved("concatenate", Case((X((2, 3)), X((2, 1)), X((2, 4))), {"dimension": 1}), Case((X((2,)), X((0,))), {"dimension": 0}),
+      (((5, 6), (1, 0), (4, 6), (2, 3)), ((7,), (2,), (5,), (1,)), ((3,), (2,), (2,), (1,)), ((), (), (), ()), ((0,
+      4), (0, 1), (0, 4), (1, 2)))))
+moved("concatenate", Case((X((2, 3)), X((2, 1)), X((2, 4))), {"dimension": 1}), Case((X((2,)), X((0,))),
+    {"dimension": 0}),
       Case((X((3, 2)),), {"dimension": 0}), grad=(0, 1),
       jax=lambda lax, *xs, dimension: lax.concatenate(xs, dimension))
 moved("pad", *(Case((X(s), X(())), {"padding_config": c}) for s, c in
-      (((3, 2), ((1, 2, 0), (0, 1, 2))), ((5,), ((-1, 2, 0),)), ((4,), ((-2, -1, 1),)), ((0,), ((1, 1, 3),)), ((), ()))),
+      (((3, 2), ((1, 2, 0), (0, 1, 2))), ((5,), ((-1, 2, 0),)), ((4,), ((-2, -1, 1),)), ((0,), ((1, 1, 3),)), ((),
+      ()))),
       grad=(0, 1))
 moved("rev", Case((X((3, 4)),), {"dimensions": (1,)}), Case((X((2, 3)),), {"dimensions": (0, 1)}),
       Case((X((0, 3)),), {"dimensions": (0,)}))
@@ -305,7 +312,8 @@ def _dot(x: tuple[int, ...], y: tuple[int, ...], contract: Any, batch: Any = (()
 row("dot_general", _dot((3, 4), (4, 5), ((1,), (0,))), _dot((4, 3), (5, 4), ((0,), (1,))),
     _dot((2, 3, 4), (2, 4, 5), ((2,), (1,)), ((0,), (0,))), _dot((4, 2, 3), (5, 4, 2), ((0,), (1,)), ((1,), (2,))),
     _dot((3,), (3,), ((0,), (0,))), _dot((2, 3), (4,), ((), ())), _dot((2, 0), (0, 3), ((1,), (0,))),
-    _dot((2, 3, 4), (4, 3, 5), ((1, 2), (1, 0))), _dot((0, 4), (4, 2), ((1,), (0,))), _dot((1, 4), (4, 1), ((1,), (0,))),
+    _dot((2, 3, 4), (4, 3, 5), ((1, 2), (1, 0))), _dot((0, 4), (4, 2), ((1,), (0,))), _dot((1, 4), (4, 1), ((1,),
+        (0,))),
     grad=(0, 1), sums=True, dtypes=FLOATS + (dtypes.int32,))
 
 
@@ -321,18 +329,21 @@ def _conv(x: tuple[int, ...], w: tuple[int, ...], strides: Any, padding: Any, ld
 
 
 def _jax_conv(lax: Any, x: Any, w: Any, **p: Any) -> Any:
-    return lax.conv_general_dilated(x, w, **{**p, "dimension_numbers": lax.ConvDimensionNumbers(*p["dimension_numbers"])})
+    return lax.conv_general_dilated(x, w, **{**p,
+        "dimension_numbers": lax.ConvDimensionNumbers(*p["dimension_numbers"])})
 
 
 _NHWC = ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 row("conv_general_dilated",
-    _conv((2, 3, 6, 5), (4, 3, 3, 2), (1, 1), ((1, 1), (0, 1))), _conv((1, 2, 7, 6), (3, 2, 3, 3), (2, 3), ((0, 2), (1, 0))),
+    _conv((2, 3, 6, 5), (4, 3, 3, 2), (1, 1), ((1, 1), (0, 1))), _conv((1, 2, 7, 6), (3, 2, 3, 3), (2, 3), ((0, 2),
+    (1, 0))),
     _conv((2, 5, 6, 3), (3, 3, 3, 2), (2, 1), ((1, 1), (1, 1)), numbers=_NHWC),
     _conv((2, 4, 5, 5), (6, 2, 2, 2), (1, 1), ((0, 0), (0, 0)), groups=2),
     _conv((2, 3, 5, 5), (3, 1, 3, 3), (1, 2), ((1, 1), (1, 1)), groups=3),
     _conv((4, 2, 4, 4), (4, 2, 2, 2), (1, 1), ((0, 0), (0, 0)), batch_groups=2),
     _conv((1, 2, 4, 3), (2, 2, 3, 2), (1, 1), ((1, 2), (0, 1)), (2, 3), (1, 2)),
-    _conv((2, 2, 9), (3, 2, 3), (2,), ((-1, 2),), None, (2,)), _conv((1, 2, 3, 3, 3), (2, 2, 2, 2, 2), (1,) * 3, ((0, 1),) * 3),
+    _conv((2, 2, 9), (3, 2, 3), (2,), ((-1, 2),), None, (2,)), _conv((1, 2, 3, 3, 3), (2, 2, 2, 2, 2), (1,) * 3, ((0,
+    1),) * 3),
     _conv((2, 3), (4, 3), (), ()), _conv((0, 2, 4, 4), (3, 2, 3, 3), (1, 1), ((1, 1), (1, 1))),
     _conv((1, 2, 2, 2), (3, 2, 3, 3), (1, 1), ((0, 0), (0, 0))),
     jax=_jax_conv, grad=(0, 1), sums=True, dtypes=FLOATS + (dtypes.int32,))
@@ -354,7 +365,8 @@ def _windows(apart: bool) -> list[Case]:
     return [_window(*c, apart=apart) for c in (
         ((2, 1, 6, 5), (1, 1, 2, 2), (1, 1, 2, 2), (none, none, none, (0, 1))),
         ((1, 6, 5, 2), (1, 3, 3, 1), (1, 2, 2, 1), (none, (1, 1), (1, 1), none)),
-        ((7,), (3,), (1,), ((2, 0),)), ((6,), (2,), (2,), (none,), (2,), (2,)), ((4, 3), (2, 2), (1, 1), (none, none), None, (2, 1)),
+        ((7,), (3,), (1,), ((2, 0),)), ((6,), (2,), (2,), (none,), (2,), (2,)), ((4, 3), (2, 2), (1, 1), (none, none),
+        None, (2, 1)),
         ((0, 3), (1, 2), (1, 1), (none, none)), ((2,), (3,), (1,), (none,)),
     )]
 
@@ -398,7 +410,8 @@ def _jax_pool(lax: Any, x: Any, select: str, window: Any, strides: Any, padding:
     return lax.reduce_window(x, start, lax.max if select == "ge" else lax.min, window, strides, padding)
 
 
-def _jax_select_scatter(lax: Any, source: Any, operand: Any, *, select: str, window_dimensions: Any, window_strides: Any,
+def _jax_select_scatter(lax: Any, source: Any, operand: Any, *, select: str, window_dimensions: Any,
+    window_strides: Any,
                         padding: Any) -> Any:
     import jax
 
@@ -455,7 +468,8 @@ def _jax_gather(lax: Any, x: Any, indices: Any, **p: Any) -> Any:
 
 
 row("gather", *(Case((X(s[0]), I(s[1], low, high)), _gather_params(s, mode, fill)) for s in _GATHERS
-    for mode, fill, low, high in (("clip", None, -2, 7), ("fill", None, -2, 7), ("fill", 3, -2, 7), ("promise_in_bounds", None, 0, 3))),
+    for mode, fill, low, high in (("clip", None, -2, 7), ("fill", None, -2, 7), ("fill", 3, -2, 7),
+        ("promise_in_bounds", None, 0, 3))),
     jax=_jax_gather, grad=(0,), dtypes=(*FLOATS, *SOME_INTS, *BOOL))
 
 
@@ -485,10 +499,12 @@ _scatters("scatter_max", apart=True, grad=(0, 2), dtypes=FLOATS + SOME_INTS)
 row("dynamic_slice", Case((X((5, 4)), I((), -2, 6), I((), 0, 4)), {"slice_sizes": (2, 3)}),
     Case((X((6,)), I((), 0, 9, dtypes.uint8)), {"slice_sizes": (2,)}), Case((X((3,)), I(())), {"slice_sizes": (0,)}),
     Case((X(()),), {"slice_sizes": ()}), Case((X((0,)), I(())), {"slice_sizes": (0,)}), grad=(0,), dtypes=_MOVED,
-    jax=lambda lax, x, *starts, slice_sizes: lax.dynamic_slice(x, [np.clip(s.astype(np.int64), 0, None) for s in starts],
+    jax=lambda lax, x, *starts, slice_sizes: lax.dynamic_slice(x, [np.clip(s.astype(np.int64), 0,
+    None) for s in starts],
                                                                slice_sizes))
 row("dynamic_update_slice", Case((X((5, 4)), X((2, 3)), I((), -2, 6), I((), 0, 4))),
-    Case((X((6,)), X((2,)), I((), 0, 9))), Case((X((3,)), X((0,)), I(()))), Case((X(()), X(()))), grad=(0, 1), dtypes=_MOVED,
+    Case((X((6,)), X((2,)), I((), 0, 9))), Case((X((3,)), X((0,)), I(()))), Case((X(()), X(()))), grad=(0, 1),
+    dtypes=_MOVED,
     jax=lambda lax, x, u, *starts: lax.dynamic_update_slice(x, u, [np.clip(s, 0, None) for s in starts]))
 
 # --- sort, random bits ------------------------------------------------------------------------------------------------

@@ -284,7 +284,8 @@ select_n_p = primitive("select_n")
 def _select_abstract(which: Aval, *cases: Aval) -> Aval:
     if not cases:
         raise ShapeError("[select_n] expected at least one case.")
-    if len({c.shape for c in cases}) > 1 or (which.shape and which.shape != cases[0].shape):
+    shape = cases[0].shape
+    if len({c.shape for c in cases}) > 1 or (which.shape and which.shape != shape):
         raise ShapeError(
             f"[select_n] expected cases of one shape and `which` of that shape or rank 0, got {which} for"
             f" {', '.join(map(str, cases))}."
@@ -294,7 +295,7 @@ def _select_abstract(which: Aval, *cases: Aval) -> Aval:
     if which.dtype == dtypes.bool_ and len(cases) > 2:
         raise ShapeError(f"[select_n] a bool `which` selects between two cases, got {len(cases)}.")
     dtype = joint_dtype("select_n", cases)
-    return Aval(cases[0].shape, dtype, all(c.weak_type for c in cases))
+    return Aval(shape, dtype, all(c.weak_type for c in cases))
 
 
 def _select_impl(which: np.ndarray, *cases: np.ndarray) -> np.ndarray:

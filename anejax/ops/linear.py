@@ -135,7 +135,7 @@ def matmul_flags(x: Aval, y: Aval, numbers: DotDims) -> tuple[bool, bool] | None
 
 
 def _mil(ctx: Any, x: Any, y: Any, *, dimension_numbers: DotDims, preferred_element_type: Any = None) -> Any:
-    flags = matmul_flags(*ctx.in_avals, dimension_numbers)
+    flags = matmul_flags(ctx.in_avals[0], ctx.in_avals[1], dimension_numbers)
     same = ctx.out_avals[0].dtype == ctx.in_avals[0].dtype
     if flags is not None and same and ctx.takes("matmul", {"x": x, "y": y}):
         return ctx.emit("matmul", x=x, y=y, transpose_x=flags[0], transpose_y=flags[1])

@@ -275,7 +275,7 @@ def _winners(operand: np.ndarray, select: str, window: Dims, strides: Dims, padd
     at = np.unravel_index(winner, window)
     place = np.indices(counts, sparse=True)
     coordinates = tuple(p * s + a - low for p, s, a, (low, _) in zip(place, strides, at, padding))
-    return coordinates, real.any(-1)
+    return coordinates, np.asarray(real.any(-1))
 
 
 def _pooling_check(name: str, source: Aval, operand: Aval, window: dict[str, Any]) -> Dims:

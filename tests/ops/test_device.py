@@ -8,7 +8,6 @@ import pytest
 import anejax as aj
 from anejax import dtypes
 from anejax.errors import DeviceError
-from anejax.runtime import library
 from tests.op_samples import ROWS, Row
 from tests.ops.checks import (
     ALL_ROWS,
@@ -26,14 +25,6 @@ from tests.ops.checks import (
     results,
     wide,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def built() -> None:
-    try:
-        library.load()
-    except DeviceError as error:
-        pytest.skip(str(error))
 
 
 @ALL_ROWS
