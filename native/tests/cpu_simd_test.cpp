@@ -149,6 +149,26 @@ TEST(cpu_sums_keep_their_bound) {
   }
 }
 
+TEST(cpu_integer_sums_are_exact_at_every_length) {
+  std::vector<int32_t> x(130);
+  std::vector<int8_t> y(130);
+  for (int i = 0; i < 130; ++i) x[i] = i * 7919 - 60000, y[i] = static_cast<int8_t>(i * 37);
+  for (const SimdTable* table : tables()) {
+    int32_t want = 0;
+    int8_t want_short = 0;
+    for (int n = 0; n < 130; ++n) {
+      int32_t sum = -1;
+      int8_t sum_short = -1;
+      table->reduce_row(ReduceOp::SUM, DType::INT32)(&sum, x.data(), n);
+      table->reduce_row(ReduceOp::SUM, DType::INT8)(&sum_short, y.data(), n);
+      CHECK_EQ(sum, want);
+      CHECK_EQ(static_cast<int>(sum_short), static_cast<int>(want_short));
+      want += x[n];
+      want_short = static_cast<int8_t>(want_short + y[n]);
+    }
+  }
+}
+
 TEST(cpu_extrema_propagate_nan) {
   for (const SimdTable* table : tables()) {
     for (size_t at : {0u, 5u, 63u, 64u, 299u}) {
