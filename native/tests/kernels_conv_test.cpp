@@ -328,5 +328,55 @@ TEST(conv_mil) {
   }
 }
 
+// Numbers no real program has: an error or a right answer, never a crash.
+TEST(conv_absurd) {
+  Random random;
+  ConvCase empty{DType::FP32,
+                 {1, 0, 5, 5},
+                 {2, 0, int64_t{1} << 40, 1},
+                 {},
+                 identity(4),
+                 identity(4),
+                 identity(4),
+                 {1, 1},
+                 {int64_t{1} << 30, int64_t{1} << 30, 0, 0},
+                 {1, 1},
+                 {1, 1},
+                 1,
+                 1};
+  CHECK(finish(empty));
+  CHECK_EQ(product(empty.out), 0);
+  empty.w[2] = 3;
+  empty.padding = {0, 0, 0, 0};
+  empty.out.clear();
+  CHECK(finish(empty));
+  check_conv(empty, random);  // a sum of nothing
+  const int64_t far = (int64_t{1} << 31) - 2;
+  ConvCase wide{DType::FP32,
+                {1, 1, 2, 2, 2},
+                {1, 1, 2, 2, 2},
+                {},
+                identity(5),
+                identity(5),
+                identity(5),
+                {1, 1, 1},
+                {far, far, far, far, far, far},
+                {1, 1, 1},
+                {far, far, far},
+                1,
+                1};
+  for (const int64_t stride : {far, far / 2}) {
+    wide.strides = {stride, stride, stride};
+    CHECK(finish(wide));
+    bool refused = false;
+    try {
+      check_conv(wide, random);
+    } catch (const std::bad_alloc&) {
+      refused = true;
+    }
+    CHECK(refused);
+  }
+}
+
 }  // namespace
 }  // namespace anesdk::cpu::test

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 #include <numeric>
 
 #include "cpu/kernels/shapes.h"
@@ -50,6 +51,8 @@ size_t first_axis_over_one(int64_t ConvAxis::* size, const ConvShape& shape) {
   return kConvAxes - 1;
 }
 
+constexpr int64_t kMaxBlock = int64_t{1} << 48;
+
 // Orders the dimensions of the block as they lie in the lhs, so that copies run along memory.
 void lay_out_block(ConvPlan& plan) {
   const auto& s = plan.shape;
@@ -66,6 +69,8 @@ void lay_out_block(ConvPlan& plan) {
   int64_t stride = 1;
   for (size_t i = dims.size(); i-- > 0;) {
     *dims[i].stride = stride;
+    // Absurd paddings and dilations; what is left is for the allocator to refuse.
+    if (dims[i].size > 0 && stride > kMaxBlock / dims[i].size) throw std::bad_alloc();
     stride *= dims[i].size;
   }
   plan.block_elements = stride;

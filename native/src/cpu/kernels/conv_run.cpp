@@ -414,8 +414,12 @@ class EmptyConv final : public ConvRunner<T> {
 }  // namespace
 
 template <typename T>
-std::unique_ptr<const ConvRunner<T>> make_conv_runner(const ConvShape& s) {
+std::unique_ptr<const ConvRunner<T>> make_conv_runner(const ConvShape& shape) {
   const int64_t threads = num_threads();
+  ConvShape s = shape;
+  if (s.features == 0) {  // an empty sum, whatever size the other axes of the empty tensors claim
+    for (auto& axis : s.axes) axis.kernel = 0;
+  }
   if (s.groups * s.batch * s.outputs * s.positions() == 0) return std::make_unique<EmptyConv<T>>();
   const bool narrow = 4 * s.outputs <= tile_ops<T>().lanes;
   const bool long_sum = s.kernel_size() > s.positions() && !s.dilates_lhs() && s.features > 0;
