@@ -3,7 +3,7 @@
 Names and argument orders are jax.lax's. ``lax.<name>_p`` is the primitive itself.
 """
 
-# ruff: noqa: F401
+# ruff: noqa: F401, I001
 from __future__ import annotations
 
 import builtins
@@ -31,112 +31,32 @@ from anejax.ops import shape as shapes
 
 # fmt: off
 from anejax.ops.arithmetic import (
-    abs,
-    add,
-    atan2,
-    ceil,
-    clamp,
-    div,
-    eq,
-    floor,
-    ge,
-    gt,
-    integer_pow,
-    is_finite,
-    le,
-    lt,
-    max,
-    min,
-    mul,
-    ne,
-    neg,
-    nextafter,
-    pow,
-    rem,
-    round,
-    select_n,
-    shift_left,
-    shift_right_arithmetic,
-    shift_right_logical,
-    sign,
-    square,
-    sub,
-)
-from anejax.ops.arithmetic import (
-    and_ as bitwise_and,
-)
-from anejax.ops.arithmetic import (
-    or_ as bitwise_or,
-)
-from anejax.ops.arithmetic import (
-    xor as bitwise_xor,
+    abs, add, and_ as bitwise_and, atan2, ceil, clamp, div, eq, floor, ge, gt, integer_pow, is_finite, le, lt, max,
+    min, mul, ne, neg, nextafter, or_ as bitwise_or, pow, rem, round, select_n, shift_left, shift_right_arithmetic,
+    shift_right_logical, sign, square, sub, xor as bitwise_xor,
 )
 from anejax.ops.conv import (
+    conv, conv_dimension_numbers, conv_general_dilated, conv_transpose, conv_with_general_padding,
     ConvDimensionNumbers,
-    conv,
-    conv_dimension_numbers,
-    conv_general_dilated,
-    conv_transpose,
-    conv_with_general_padding,
 )
 from anejax.ops.elementwise import (
-    acos,
-    acosh,
-    asin,
-    asinh,
-    atan,
-    atanh,
-    bitwise_not,
-    cbrt,
-    clz,
-    cos,
-    cosh,
-    digamma,
-    erf,
-    erf_inv,
-    erfc,
-    exp,
-    exp2,
-    expm1,
-    lgamma,
-    log,
-    log1p,
-    logistic,
-    population_count,
-    rsqrt,
-    sin,
-    sinh,
-    sqrt,
-    tan,
-    tanh,
+    acos, acosh, asin, asinh, atan, atanh, bitwise_not, cbrt, clz, cos, cosh, digamma, erf, erf_inv, erfc, exp, exp2,
+    expm1, lgamma, log, log1p, logistic, population_count, rsqrt, sin, sinh, sqrt, tan, tanh,
 )
 from anejax.ops.index import (
-    GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers, dynamic_index_in_dim, dynamic_slice,
-    dynamic_slice_in_dim, dynamic_update_index_in_dim, dynamic_update_slice, dynamic_update_slice_in_dim, gather, scatter,
-    scatter_add, scatter_max, scatter_min, scatter_mul, scatter_sub,
+    dynamic_index_in_dim, dynamic_slice, dynamic_slice_in_dim, dynamic_update_index_in_dim, dynamic_update_slice,
+    dynamic_update_slice_in_dim, gather, GatherDimensionNumbers, GatherScatterMode, scatter, scatter_add, scatter_max,
+    scatter_min, scatter_mul, scatter_sub, ScatterDimensionNumbers,
 )
 from anejax.ops.linear import dot, dot_general
 from anejax.ops.misc import barrier
 from anejax.ops.reduce import (
-    argmax,
-    argmin,
-    cumlogsumexp,
-    cummax,
-    cummin,
-    cumprod,
-    cumsum,
-    reduce_and,
-    reduce_max,
-    reduce_min,
-    reduce_or,
-    reduce_prod,
-    reduce_sum,
-    reduce_xor,
+    argmax, argmin, cumlogsumexp, cummax, cummin, cumprod, cumsum, reduce_and, reduce_max, reduce_min, reduce_or,
+    reduce_prod, reduce_sum, reduce_xor,
 )
 from anejax.ops.shape import broadcasted_iota, iota
 from anejax.ops.sort import sort, sort_key_val, top_k
 from anejax.ops.windows import padtype_to_pads, reduce_window
-
 # fmt: on
 
 ConvGeneralDilatedDimensionNumbers = Any
