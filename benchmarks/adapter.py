@@ -1,7 +1,7 @@
 """anejax as an external framework of a training-step benchmark: ``make(workload, opts) -> stepper``.
 
-A workload offers ``params`` (name -> float32 array; linear [in, out], conv OIHW), ``x`` (NCHW images), ``y``, ``cfg`` and
-``opt``; a stepper has ``step() -> loss`` (a complete, synchronous training step) and ``info``.
+A workload offers ``params`` (name -> float32 array; linear [in, out], conv OIHW), ``x`` (NCHW images), ``y``, ``cfg``
+and ``opt``; a stepper has ``step() -> loss`` (a complete, synchronous training step) and ``info``.
 """
 
 from __future__ import annotations

@@ -2,13 +2,14 @@
 
     python benchmarks/versus_jax.py [--rounds 15] [--steps 5] [mlp cnn]
 
-Both run float32 on the same weights, data and threads; a step is forward, loss, backward and the optimizer's update, ended
-when loss and parameters are there. The losses must agree.
+Both run float32 on the same weights, data and threads; a step is forward, loss, backward and the optimizer's update,
+ended when loss and parameters are there. The losses must agree.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import statistics
 import time
@@ -27,7 +28,7 @@ def normal(rng: Any, *shape: int, scale: float = 1.0) -> np.ndarray:
 def mlp_workload() -> Any:
     rng, dims, batch = np.random.default_rng(0), (784, 512, 512, 10), 128
     params = {}
-    for i, (a, b) in enumerate(zip(dims, dims[1:])):
+    for i, (a, b) in enumerate(itertools.pairwise(dims)):
         params[f"l{i}.w"], params[f"l{i}.b"] = normal(rng, a, b, scale=(2 / a) ** 0.5), np.zeros(b, np.float32)
     return SimpleNamespace(name="mlp", model="mlp", cfg={"dims": dims}, opt=ADAM, params=params,
                            x=normal(rng, batch, 784), y=rng.integers(0, 10, batch).astype(np.int32))  # fmt: skip
@@ -126,8 +127,8 @@ def compare(name: str, rounds: int, steps: int) -> None:
     ratios = sorted(a / b for a, b in pairs)
     mine, other = (statistics.median(column) * 1e3 for column in zip(*pairs))
     low, high = ratios[len(ratios) // 4], ratios[-len(ratios) // 4 - 1]
-    print(f"{name}: anejax {mine:.2f} ms, jax {other:.2f} ms, ratio {statistics.median(ratios):.2f} (quartiles {low:.2f} to"
-          f" {high:.2f}); trace {ours.info['trace_s']:.2f} s, compile {ours.info['compile_s']:.2f} s")  # fmt: skip
+    print(f"{name}: anejax {mine:.2f} ms, jax {other:.2f} ms, ratio {statistics.median(ratios):.2f} (quartiles"
+          f" {low:.2f} to {high:.2f}); trace {ours.info['trace_s']:.2f} s, compile {ours.info['compile_s']:.2f} s")  # fmt: skip
     print(f"  plan: {ours.plan.cost_analysis()}")
 
 

@@ -70,6 +70,11 @@ def test_only_library_uses_ctypes() -> None:
 
 
 def test_no_file_is_past_800_lines() -> None:
-    sources = [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "native").rglob("*.cpp"), *(ROOT / "native").rglob("*.h")]
+    sources = [
+        *MODULES,
+        *(ROOT / "tests").rglob("*.py"),
+        *(ROOT / "native").rglob("*.cpp"),
+        *(ROOT / "native").rglob("*.h"),
+    ]
     long = {str(p.relative_to(ROOT)): n for p in sources if (n := len(p.read_text().splitlines())) > 800}
     assert not long

@@ -70,7 +70,7 @@ def test_coremltools_accepts_it(name: str) -> None:
 @pytest.mark.parametrize("target", ["coreml", "ane"])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_legalized_programs_run_on_the_cpu_device(name: str, target: str) -> None:
-    """Core ML's float32 within 32 eps, the engine's float16 within 16 eps of float16, of each result's largest value."""
+    """Core ML's float32 within 32 eps, the engine's float16 within 16 of its eps, of each result's largest value."""
     function, args = PROGRAMS[name]
     expected = [np.asarray(x) for x in tree.leaves(aj.jit(function)(*args))]
     dtype = FLOAT16 if target == "ane" else np.dtype(np.float32)

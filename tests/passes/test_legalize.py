@@ -75,7 +75,8 @@ CASES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "elementwise": (lambda x: jnp.log1p(jnp.exp(-x)) + jnp.expm1(x) + x**5 + lax.integer_pow(x, -2) + jnp.cbrt(x)
                     + jnp.arcsinh(x) + jnp.tan(x) + lax.erfc(x) + jnp.arctan2(x, x + 0.3) + lax.clamp(-0.5, x, 0.5),
                     (normal(4, 5),)),
-    "logic": (lambda x: (jnp.where((x > 0) & ~(x > 1) | (x < -1), x, -x), jnp.isfinite(x) ^ (x > 0.5)), (normal(4, 5),)),
+    "logic": (lambda x: (jnp.where((x > 0) & ~(x > 1) | (x < -1), x, -x), jnp.isfinite(x) ^ (x > 0.5)),
+              (normal(4, 5),)),
     "reductions": (lambda x: (jnp.any(x > 1, 0), jnp.all(x > -2, 1), jnp.max(x, 0), jnp.var(x)), (normal(4, 5),)),
 }  # fmt: skip
 
@@ -88,8 +89,8 @@ def legal(name: str, target: str) -> Any:
 
 @pytest.mark.parametrize("name", CASES)
 def test_coreml_keeps_values(name: str) -> None:
-    """Verified, witnessed by coremltools, and run on the CPU device: within 256 eps of the largest element (cbrt, tan and
-    their like go through less accurate compositions)."""
+    """Verified, witnessed by coremltools, and run on the CPU device: within 256 eps of the largest element (cbrt, tan
+    and their like go through less accurate compositions)."""
     function, args, program = legal(name, "coreml")
     text = to_text(program)
     library.verify(text, "coreml")

@@ -91,8 +91,8 @@ def with_stop_gradient(m: Any, x: Any) -> Any:
     return m.np.sum(m.lax.stop_gradient(x) * m.np.sin(x))
 
 
-SMOOTH = (polynomial, scalars, matmuls, softmax, shapes, reductions, indexing, branches, inner_jit, inner_grad, inner_vmap,
-          remat, with_custom_jvp, with_stop_gradient)  # fmt: skip
+SMOOTH = (polynomial, scalars, matmuls, softmax, shapes, reductions, indexing, branches, inner_jit, inner_grad,
+          inner_vmap, remat, with_custom_jvp, with_stop_gradient)  # fmt: skip
 
 POINT = np.array([0.6, -0.4, 1.1, 0.3], np.float32)
 DIRECTION = np.array([0.2, 1.0, -0.7, 0.5], np.float32)
