@@ -171,10 +171,29 @@ void map_rows(const Instr& instr, const Block& block) {
   }
 }
 
+// Many short rows at once: position j of every row is folded into all results together.
+void row_reduce_across(const Instr& instr, std::byte* dst, const std::byte* src, int64_t rows, int64_t length) {
+  alignas(64) std::byte column[8192];
+  const int64_t size = instr.src[0].size, most = static_cast<int64_t>(sizeof column) / size;
+  const CopyPlaneFn pick = simd().copy_plane(size);
+  for (int64_t first = 0; first < rows; first += most) {
+    const int64_t count = std::min(most, rows - first);
+    const std::byte* from = src + first * length * size;
+    std::byte* to = dst + first * size;
+    pick(to, 0, 1, from, 0, length, 1, count);
+    for (int64_t j = 1; j < length; ++j) {
+      pick(column, 0, 1, from + j * size, 0, length, 1, count);
+      instr.reduce_column(to, column, count);
+    }
+  }
+}
+
 void row_reduce(const Instr& instr, const Block& block) {
   const int64_t length = block.count / block.rows;
   std::byte* dst = resolve(instr.dst, block);
   const std::byte* src = resolve(instr.src[0], block);
+  constexpr int64_t kShort = 24, kMany = 16;
+  if (length < kShort && block.rows >= kMany) return row_reduce_across(instr, dst, src, block.rows, length);
   for (int64_t r = 0; r < block.rows; ++r) {
     instr.reduce_row(dst + r * instr.dst.size, src + r * length * instr.src[0].size, length);
   }
