@@ -181,7 +181,7 @@ TEST(conv_random) {
 // The three convolutions of a layer, as automatic differentiation writes them, for both layouts.
 TEST(conv_gradients) {
   Random random;
-  for (int i = 0; i < 120; ++i) {
+  for (int i = 0; i < 60; ++i) {
     const bool nhwc = random.coin(), depthwise = random.integer(0, 3) == 0;
     const int64_t batch = random.pick(Ints{1, 2, 5}), in = random.pick(Ints{1, 3, 16, 20});
     const int64_t stride = random.integer(1, 2), kernel = random.pick(Ints{1, 3, 5}),
