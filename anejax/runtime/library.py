@@ -154,8 +154,9 @@ class Buffer:
         }
         return np.asarray(self).view(dtype).reshape(shape)
 
-    def __del__(self) -> None:
-        self._release(ctypes.byref(Handle(self._handle)))
+    def __del__(self, byref: Any = ctypes.byref, handle: Any = Handle) -> None:
+        # defaults, because module globals are gone when the interpreter ends
+        self._release(byref(handle(self._handle)))
 
 
 def create_buffers(sizes: Sequence[int]) -> list[Buffer]:
@@ -172,6 +173,7 @@ class NativeProgram:
 
     def __init__(self, device: str, text: str, donated: Sequence[int] = ()) -> None:
         lib = self._lib = load()
+        self._release = lib.anesdk_program_release
         data = text.encode()
         self._handle = Handle()
         options = f"donate={','.join(map(str, donated))}" if donated else ""
@@ -214,9 +216,9 @@ class NativeProgram:
         check(self._lib, status, "describe")
         return out.value.decode()
 
-    def __del__(self) -> None:
+    def __del__(self, byref: Any = ctypes.byref) -> None:
         if getattr(self, "_handle", None):
-            self._lib.anesdk_program_release(ctypes.byref(self._handle))
+            self._release(byref(self._handle))
 
 
 def devices() -> list[str]:
