@@ -50,26 +50,16 @@ struct Extent {
 };
 std::vector<Extent> collapse(const View& view);
 
-#define ANESDK_MAP_OPS(X)                                                                                              \
-  X(COPY)                                                                                                              \
-  X(CONVERT)                                                                                                           \
-  X(IOTA)                                                                                                              \
-  X(ABS)                                                                                                               \
-  X(NEG)                                                                                                               \
-  X(SIGN)                                                                                                              \
-  X(FLOOR)                                                                                                             \
-  X(CEIL)                                                                                                              \
-  X(ROUND)                                                                                                             \
-  X(EXP)                                                                                                               \
-  X(EXP2)                                                                                                              \
-  X(LOG)                                                                                                               \
-  X(LOG1P)                                                                                                             \
-  X(EXPM1) X(SQRT) X(RSQRT) X(CBRT) X(SIN) X(COS) X(TAN) X(ASIN) X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) X(ASINH)      \
-      X(ACOSH) X(ATANH) X(LOGISTIC) X(ERF) X(ERFC) X(ERF_INV) X(LGAMMA) X(DIGAMMA) X(IS_FINITE) X(NOT)                 \
-          X(POPULATION_COUNT) X(CLZ) X(SQUARE) X(RECIPROCAL) X(RELU) X(INTEGER_POW) X(ROUND_FP16) X(ROUND_BF16) X(ADD) \
-              X(SUB) X(MUL) X(DIV) X(REM) X(FLOOR_DIV) X(MOD) X(POW) X(MAX) X(MIN) X(ATAN2) X(NEXTAFTER) X(AND) X(OR)  \
-                  X(XOR) X(SHIFT_LEFT) X(SHIFT_RIGHT_LOGICAL) X(SHIFT_RIGHT_ARITHMETIC) X(EQ) X(NE) X(LT) X(LE) X(GT)  \
-                      X(GE) X(SELECT)
+// clang-format off
+#define ANESDK_MAP_OPS(X) \
+  X(COPY) X(CONVERT) X(IOTA) X(ABS) X(NEG) X(SIGN) X(FLOOR) X(CEIL) X(ROUND) X(EXP) X(EXP2) X(LOG) X(LOG1P) \
+  X(EXPM1) X(SQRT) X(RSQRT) X(CBRT) X(SIN) X(COS) X(TAN) X(ASIN) X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) \
+  X(ASINH) X(ACOSH) X(ATANH) X(LOGISTIC) X(ERF) X(ERFC) X(ERF_INV) X(LGAMMA) X(DIGAMMA) X(IS_FINITE) X(NOT) \
+  X(POPULATION_COUNT) X(CLZ) X(SQUARE) X(RECIPROCAL) X(RELU) X(INTEGER_POW) X(ROUND_FP16) X(ROUND_BF16) X(ADD) \
+  X(SUB) X(MUL) X(DIV) X(REM) X(FLOOR_DIV) X(MOD) X(POW) X(MAX) X(MIN) X(ATAN2) X(NEXTAFTER) X(AND) X(OR) \
+  X(XOR) X(SHIFT_LEFT) X(SHIFT_RIGHT_LOGICAL) X(SHIFT_RIGHT_ARITHMETIC) X(EQ) X(NE) X(LT) X(LE) X(GT) X(GE) \
+  X(SELECT)
+// clang-format on
 
 enum class MapOp : uint8_t {
 #define ANESDK_MAP_ENUM(name) name,
