@@ -26,16 +26,16 @@ extern "C" {
 #define ANESDK_MAX_RANK 32
 
 /* status codes: name, value, meaning */
-#define ANESDK_STATUS_LIST(X)                                                   \
-  X(ANESDK_OK, 0, "ok")                                                         \
-  X(ANESDK_INVALID_ARGUMENT, -1, "an argument is null, out of range or of the wrong size") \
+#define ANESDK_STATUS_LIST(X)                                                                     \
+  X(ANESDK_OK, 0, "ok")                                                                           \
+  X(ANESDK_INVALID_ARGUMENT, -1, "an argument is null, out of range or of the wrong size")        \
   X(ANESDK_INVALID_HANDLE, -2, "the handle is not one this library gave out, or it was released") \
-  X(ANESDK_PARSE_ERROR, -3, "the MIL text does not follow the grammar")         \
-  X(ANESDK_VERIFY_ERROR, -4, "the MIL program breaks a rule of its target")     \
-  X(ANESDK_UNSUPPORTED, -5, "the device cannot do this")                        \
-  X(ANESDK_OUT_OF_MEMORY, -6, "an allocation failed")                           \
-  X(ANESDK_UNKNOWN_DEVICE, -7, "no device of that name")                        \
-  X(ANESDK_RUNTIME_ERROR, -8, "the device failed while running")                \
+  X(ANESDK_PARSE_ERROR, -3, "the MIL text does not follow the grammar")                           \
+  X(ANESDK_VERIFY_ERROR, -4, "the MIL program breaks a rule of its target")                       \
+  X(ANESDK_UNSUPPORTED, -5, "the device cannot do this")                                          \
+  X(ANESDK_OUT_OF_MEMORY, -6, "an allocation failed")                                             \
+  X(ANESDK_UNKNOWN_DEVICE, -7, "no device of that name")                                          \
+  X(ANESDK_RUNTIME_ERROR, -8, "the device failed while running")                                  \
   X(ANESDK_INTERNAL_ERROR, -9, "a defect of the library")
 
 enum anesdk_status {
@@ -105,7 +105,8 @@ ANESDK_API int32_t anesdk_program_release(anesdk_program** handle);
 ANESDK_API int32_t anesdk_program_num_ports(const anesdk_program* program, uint64_t* inputs, uint64_t* outputs);
 ANESDK_API int32_t anesdk_program_port(const anesdk_program* program, int32_t is_output, uint64_t index,
                                        anesdk_port* out);
-/* what: "plan" (steps, fusions, arena, as text) or "stats" (JSON object). Writes at most capacity bytes, NUL included. */
+/* what: "plan" (steps, fusions, arena, as text) or "stats" (JSON object). Writes at most capacity bytes, NUL included.
+ */
 ANESDK_API int32_t anesdk_program_describe(const anesdk_program* program, const char* what, char* out,
                                            uint64_t capacity, uint64_t* needed);
 /* One synchronous run; thread-safe on one program. Byte counts must equal the ports' nbytes. An output whose port has
