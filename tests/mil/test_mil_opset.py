@@ -20,7 +20,8 @@ DIALECT = (ROOT / "docs/architecture.md").read_text()
 def documented_aj() -> dict[str, set[str]]:
     """operation -> operand names, from the dialect's table."""
     found: dict[str, set[str]] = {}
-    for row in re.findall(r"^\| (.*?) \| (.*?) \|$", DIALECT, re.MULTILINE)[1:]:
+    table = DIALECT[DIALECT.index("### `aj_` operations") : DIALECT.index("MIL's own operations that")]
+    for row in re.findall(r"^\| (.*?) \| (.*?) \|$", table, re.MULTILINE)[1:]:
         names = re.sub(r"^(unary|binary): ", "", row[0]).split()
         operands = set(re.findall(r"`([a-z_0-9]+)(?: = [^`]*)?`", row[1]))
         found |= {f"aj_{name}": operands for name in names}

@@ -89,6 +89,14 @@ def test_stopped_during_evaluation(unbroken: tuple[bytes, dict], tmp_path: Path)
 
 
 def test_the_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start background jobs without it
+    try:
+        _interrupt_twice(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt_twice(tmp_path: Path) -> None:
     def step(*args):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)

@@ -73,7 +73,7 @@ def train(run: Run, save_seconds: float = 30.0) -> bool:
 
 
 def slow_step(state: Params, x: np.ndarray) -> tuple[Params, dict[str, np.ndarray]]:
-    time.sleep(0.005)
+    time.sleep(0.05)  # so that there is time to be killed
     return train_step(state, x)
 
 
