@@ -40,3 +40,14 @@ from anejax.core.aval import ShapeDtypeStruct as ShapeDtypeStruct
 from anejax.runtime import execute as execute  # registers the executor
 
 __version__ = "0.1.0"
+
+_ABSENT = {
+    **dict.fromkeys(("pmap", "shard_map"), "there is one device; use vmap."),
+    **dict.fromkeys(("pure_callback", "io_callback"), "programs cannot call Python; split the function around it."),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _ABSENT:
+        raise AttributeError(f"[anejax] {name} is not supported: {_ABSENT[name]}")
+    raise AttributeError(f"module 'anejax' has no attribute {name!r}")

@@ -78,9 +78,19 @@ class RoundingMethod(enum.IntEnum):
     TO_NEAREST_EVEN = 1
 
 
+_LOOPS = ("scan", "while_loop", "fori_loop", "map", "associative_scan")
+_ABSENT = {
+    **dict.fromkeys(_LOOPS, "loops as primitives are not there yet; a Python loop unrolls under jit."),
+    **dict.fromkeys(("cond", "switch"), "branches as primitives are not there yet; use anejax.numpy.where."),
+    **dict.fromkeys(("psum", "pmean", "pmax", "pmin", "all_gather", "axis_index"), "there is one device."),
+}
+
+
 def __getattr__(name: str) -> Any:
     if name.endswith("_p") and name[:-2] in REGISTRY:
         return REGISTRY[name[:-2]]
+    if name in _ABSENT:
+        raise AttributeError(f"[anejax.lax] {name} is not supported: {_ABSENT[name]}")
     raise AttributeError(f"module 'anejax.lax' has no attribute {name!r}")
 
 

@@ -78,7 +78,7 @@ rsqrt_p = unary("rsqrt", domain=FLOAT, impl=in_float32(lambda x: (1 / np.sqrt(x)
                 jvp=lambda g, y, x: mul(_times(g, -0.5), div(y, x)),
                 mil=ElementwiseMil("rsqrt", ("x",), {"epsilon": 0.0}))  # fmt: skip
 cbrt_p = unary("cbrt", domain=FLOAT, impl=in_float32(np.cbrt),
-               jvp=lambda g, y, x: mul(g, div(_times(y, 1 / 3), x)))  # fmt: skip
+               jvp=lambda g, y, x: div(_times(g, 1 / 3), square(y)))  # fmt: skip
 
 # --- trigonometric and hyperbolic -------------------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ tanh_p = unary("tanh", domain=FLOAT, impl=in_float32(np.tanh),
 asinh_p = unary("asinh", domain=FLOAT, impl=in_float32(np.arcsinh),
                 jvp=lambda g, y, x: mul(g, rsqrt(add(square(x), _one_like(x)))))  # fmt: skip
 acosh_p = unary("acosh", domain=FLOAT, impl=in_float32(np.arccosh),
-                jvp=lambda g, y, x: mul(g, mul(rsqrt(sub(x, _one_like(x))), rsqrt(add(x, _one_like(x))))))  # fmt: skip
+                jvp=lambda g, y, x: mul(g, rsqrt(mul(sub(x, _one_like(x)), add(x, _one_like(x))))))  # fmt: skip
 atanh_p = unary("atanh", domain=FLOAT, impl=in_float32(np.arctanh),
                 jvp=lambda g, y, x: div(g, sub(_one_like(x), square(x))), mil="atanh")  # fmt: skip
 

@@ -118,3 +118,10 @@ def test_custom_rules() -> None:
 def test_not_linear() -> None:
     with raises(NotImplementedError, "not linear"):
         aj.linear_transpose(lambda x: jnp.sin(x), 1.0)(1.0)
+
+
+def test_names_that_are_not_there_say_why() -> None:
+    with raises(AttributeError, "scan is not supported.*Python loop unrolls"):
+        _ = lax.scan
+    with raises(AttributeError, "pmap is not supported: there is one device"):
+        _ = aj.pmap
