@@ -101,7 +101,7 @@ class Tracer(Array):
         return bool(self._value_for(
             TracerBoolConversionError, "bool",
             "Inside jit, vmap and other traced code a Python `if`, `while`, `and` or `not` cannot look at a value. Use"
-            " anejax.numpy.where or anejax.lax.cond, or mark the argument static (static_argnums).",
+            " anejax.numpy.where, or mark the argument static (static_argnums).",
         ))  # fmt: skip
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
