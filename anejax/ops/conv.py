@@ -10,13 +10,13 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.aval import Aval
-from anejax.core.primitive import Primitive, Zero
+from anejax.core.primitive import Primitive
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
 from anejax.ops.elementwise import convert_element_type, convert_ndarray
 from anejax.ops.families import (
     NUMBER,
-    add_any,
+    bilinear_jvp,
     check_domain,
     is_linear,
     joint_dtype,
@@ -131,17 +131,6 @@ def _impl(lhs: np.ndarray, rhs: np.ndarray, **p: Any) -> np.ndarray:
 
 
 # --- derivatives ------------------------------------------------------------------------------------------------------
-
-
-def _jvp(primals: Any, tangents: Any, **p: Any) -> Any:
-    (lhs, rhs), (dl, dr) = primals, tangents
-    out = conv_general_dilated_p.bind(lhs, rhs, **p)
-    total: Any = Zero(aval_of(out).tangent())
-    if not isinstance(dl, Zero):
-        total = add_any(total, conv_general_dilated_p.bind(dl, rhs, **p))
-    if not isinstance(dr, Zero):
-        total = add_any(total, conv_general_dilated_p.bind(lhs, dr, **p))
-    return out, total
 
 
 def _transpose(ct: Any, lhs: Any, rhs: Any, **p: Any) -> Any:
@@ -288,8 +277,15 @@ def _mil(ctx: Any, x: Any, weight: Any, **p: Any) -> Any:
     )  # fmt: skip
 
 
-conv_general_dilated_p: Primitive = primitive("conv_general_dilated").fill(
-    abstract=_abstract, impl=_impl, jvp=_jvp, transpose=_transpose, batch=_batch, mil=_mil, native_eager=True
+conv_general_dilated_p: Primitive = primitive("conv_general_dilated")
+conv_general_dilated_p.fill(
+    abstract=_abstract,
+    impl=_impl,
+    jvp=bilinear_jvp(conv_general_dilated_p),
+    transpose=_transpose,
+    batch=_batch,
+    mil=_mil,
+    native_eager=True,
 )
 
 # --- faces ------------------------------------------------------------------------------------------------------------

@@ -221,6 +221,22 @@ def linear_jvp(prim: Primitive) -> Rule:
     return jvp
 
 
+def bilinear_jvp(prim: Primitive) -> Rule:
+    """The JVP of a product: linear in each of two arguments."""
+
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        (x, y), (dx, dy) = primals, tangents
+        out = prim.bind(x, y, **params)
+        total: Any = Zero(aval_of(out).tangent())
+        if not isinstance(dx, Zero):
+            total = add_any(total, prim.bind(dx, y, **params))
+        if not isinstance(dy, Zero):
+            total = add_any(total, prim.bind(x, dy, **params))
+        return out, total
+
+    return jvp
+
+
 # --- constructors -----------------------------------------------------------------------------------------------------
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.aval import Aval
-from anejax.core.primitive import REGISTRY, Primitive, Zero
+from anejax.core.primitive import REGISTRY, Primitive
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
 from anejax.ops.elementwise import convert_ndarray
-from anejax.ops.families import NUMBER, add_any, check_domain, is_linear, joint_dtype, move_axis, primitive
+from anejax.ops.families import NUMBER, bilinear_jvp, check_domain, is_linear, joint_dtype, move_axis, primitive
 from anejax.ops.shape import check_axes, inverse_permutation, transpose
 
 Dims = tuple[int, ...]
@@ -58,17 +58,6 @@ def _impl(x: np.ndarray, y: np.ndarray, *, dimension_numbers: DotDims, preferred
     right = y.transpose(yb + yc + yf).reshape(*batch, k, math.prod(sizes(y, yf))).astype(compute, copy=False)
     out = np.matmul(left, right)
     return convert_ndarray(out.reshape(batch + sizes(x, xf) + sizes(y, yf)), np.dtype(out_dtype))
-
-
-def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:
-    (x, y), (dx, dy) = primals, tangents
-    out = dot_general_p.bind(x, y, **params)
-    total: Any = Zero(aval_of(out).tangent())
-    if not isinstance(dx, Zero):
-        total = add_any(total, dot_general_p.bind(dx, y, **params))
-    if not isinstance(dy, Zero):
-        total = add_any(total, dot_general_p.bind(x, dy, **params))
-    return out, total
 
 
 def _transpose(ct: Any, x: Any, y: Any, *, dimension_numbers: DotDims, preferred_element_type: Any = None) -> Any:
@@ -143,8 +132,9 @@ def _mil(ctx: Any, x: Any, y: Any, *, dimension_numbers: DotDims, preferred_elem
     return ctx.emit_aj(x=x, y=y, x_contracting=list(xc), y_contracting=list(yc), x_batch=list(xb), y_batch=list(yb))
 
 
-dot_general_p: Primitive = primitive("dot_general").fill(
-    abstract=_abstract, impl=_impl, jvp=_jvp, transpose=_transpose, batch=_batch, mil=_mil
+dot_general_p: Primitive = primitive("dot_general")
+dot_general_p.fill(
+    abstract=_abstract, impl=_impl, jvp=bilinear_jvp(dot_general_p), transpose=_transpose, batch=_batch, mil=_mil
 )
 
 
