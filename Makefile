@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(shell find native CMakeLists.txt anejax/mil/opset.py -type f 2>/dev/null)
-LIBRARY := anejax/lib/.built
+LIBRARY := build/.library
 NATIVE_BUILD := build/dev
 CMAKE := $(BIN)/cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
