@@ -30,4 +30,4 @@ def test_weights_that_change_do_not_compile_again(images: data.Cifar10) -> None:
             task.eval_step(state, *batch)
     before_eval, after_eval = counts[len(task.train) - 1], counts[len(task.train)]
     assert counts == [before_eval] * len(task.train) + [after_eval] * len(task.train)
-    assert after_eval == before_eval + 1
+    assert after_eval - before_eval in (0, 1)  # 0: another test has compiled an equal program already
