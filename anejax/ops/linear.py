@@ -9,12 +9,12 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.aval import Aval
-from anejax.core.primitive import REGISTRY, Primitive
+from anejax.core.primitive import Primitive
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
 from anejax.ops.elementwise import convert_ndarray
 from anejax.ops.families import NUMBER, bilinear_jvp, check_domain, is_linear, joint_dtype, move_axis, primitive
-from anejax.ops.shape import check_axes, inverse_permutation, transpose
+from anejax.ops.shape import as_dtype, check_axes, inverse_permutation, transpose
 
 Dims = tuple[int, ...]
 DotDims = tuple[tuple[Dims, Dims], tuple[Dims, Dims]]  # ((x contracting, y contracting), (x batch, y batch))
@@ -74,23 +74,17 @@ def _transpose_x(ct: Any, x: Aval, y: Any, xc: Dims, yc: Dims, xb: Dims, yb: Dim
     nb = len(xb)
     first = nb + (len(xf) if x_first else 0)
     ct_y = tuple(range(first, first + len(yf)))
-    y = _as_dtype(y, aval_of(ct).dtype)
+    y = as_dtype(y, aval_of(ct).dtype)
     # the result has x's batch axes, then its free and its contracting ones in the order in which we multiply;
     # each contracting axis is where x has the partner of y's
     partner = dict(zip(yc, xc))
     contracted = tuple(partner[i] for i in sorted(yc))
     batch = tuple(range(nb))
     if xb + contracted + xf == tuple(range(x.ndim)):
-        return _as_dtype(dot_general_p.bind(y, ct, dimension_numbers=((yf, ct_y), (yb, batch)),
+        return as_dtype(dot_general_p.bind(y, ct, dimension_numbers=((yf, ct_y), (yb, batch)),
                                             preferred_element_type=None), x.dtype)  # fmt: skip
     out = dot_general_p.bind(ct, y, dimension_numbers=((ct_y, yf), (batch, yb)), preferred_element_type=None)
-    return _as_dtype(transpose(out, inverse_permutation(xb + xf + contracted)), x.dtype)
-
-
-def _as_dtype(x: Any, dtype: np.dtype) -> Any:
-    if aval_of(x).dtype == dtype:
-        return x
-    return REGISTRY["convert_element_type"].bind(x, dtype=dtype, weak_type=False)
+    return as_dtype(transpose(out, inverse_permutation(xb + xf + contracted)), x.dtype)
 
 
 def _batch(size: int, args: Any, dims: Any, *, dimension_numbers: DotDims, preferred_element_type: Any = None) -> Any:

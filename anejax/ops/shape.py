@@ -232,13 +232,13 @@ def full(shape: Sequence[int], fill: Any, dtype: Any = None) -> Any:
     scalar = fill
     if dtype is not None or not hasattr(fill, "aval"):
         dtype = dtypes.canonical(dtype) if dtype is not None else aval_of(fill).dtype
-        scalar = np.asarray(fill, dtype) if not hasattr(fill, "aval") else convert_scalar(fill, dtype)
+        scalar = np.asarray(fill, dtype) if not hasattr(fill, "aval") else as_dtype(fill, dtype)
     return broadcast_in_dim(scalar, target, ()) if target else scalar
 
 
-def convert_scalar(x: Any, dtype: np.dtype) -> Any:
-    from_aval = aval_of(x)
-    if from_aval.dtype == dtype:
+def as_dtype(x: Any, dtype: np.dtype) -> Any:
+    """``x`` with elements of ``dtype``, for rooms that conversions are built on."""
+    if aval_of(x).dtype == dtype:
         return x
     return REGISTRY["convert_element_type"].bind(x, dtype=dtype, weak_type=False)
 

@@ -117,7 +117,7 @@ def _call_jvp(prim: Primitive) -> Any:
         nonzero = tuple(not isinstance(t, Zero) for t in tangents)
         new = jvp_graph(graph, nonzero)
         flat = [*new.consts, *primals, *(t for t in tangents if not isinstance(t, Zero))]
-        outs = prim.bind(*flat, graph=new.graph, **_resized(params, len(flat)))
+        outs = prim.bind(*flat, graph=new.graph, **_undonated(params))
         split = len(graph.outputs)
         computed = iter(outs[split:])
         zeros = (Zero(a.aval.tangent()) for a in graph.outputs)
@@ -130,7 +130,7 @@ def _call_batch(prim: Primitive) -> Any:
     def batch(size: int, args: Sequence[Any], dims: Sequence[int | None], *, graph: Graph, **params: Any) -> Any:
         new = batch_graph(graph, size, tuple(dims))
         flat = [*new.consts, *args]
-        return prim.bind(*flat, graph=new.graph, **_resized(params, len(flat))), new.outs
+        return prim.bind(*flat, graph=new.graph, **_undonated(params)), new.outs
 
     return batch
 
@@ -149,7 +149,7 @@ def _call_transpose(prim: Primitive, barrier: bool) -> Any:
     return transpose
 
 
-def _resized(params: dict[str, Any], count: int) -> dict[str, Any]:
+def _undonated(params: dict[str, Any]) -> dict[str, Any]:
     """Donation is a promise of the outermost call alone: a transformed call has other arguments."""
     return {**params, "donated": ()} if "donated" in params else params
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anejax.core.graph import Atom, Eqn, Graph, Literal, Var, remove_dead
+from anejax.core.graph import Atom, Eqn, Graph, Var, remove_dead
 from anejax.core.primitive import Linear, Zero
 from anejax.errors import RefusedError
-from anejax.ops.families import add_any, instantiate
-from anejax.transforms.evaluate import bind_eqn, literal_value, write
+from anejax.ops.families import add_any
+from anejax.transforms.evaluate import bind_eqn, read, write
 
 
 def backward(graph: Graph, args: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
@@ -37,12 +37,8 @@ def _forward(graph: Graph, env: dict[Var, Any], linear: set[Var]) -> list[Eqn]:
             linear.update(eqn.outputs)
             tape.append(eqn)
         else:
-            write(env, eqn.outputs, bind_eqn(eqn, [_value(env, a) for a in eqn.inputs]))
+            write(env, eqn.outputs, bind_eqn(eqn, [read(env, a) for a in eqn.inputs]))
     return tape
-
-
-def _value(env: dict[Var, Any], atom: Atom) -> Any:
-    return literal_value(atom) if isinstance(atom, Literal) else env[atom]
 
 
 def _accumulate(cts: dict[Var, Any], linear: set[Var], atom: Atom, ct: Any) -> None:
@@ -55,7 +51,7 @@ def _transpose_eqn(eqn: Eqn, env: dict[Var, Any], linear: set[Var], cts: dict[Va
     outs = [cts.pop(v, Zero(v.aval.tangent())) for v in eqn.outputs]
     if all(isinstance(ct, Zero) for ct in outs):
         return
-    args = [Linear(a.aval) if isinstance(a, Var) and a in linear else _value(env, a) for a in eqn.inputs]
+    args = [Linear(a.aval) if isinstance(a, Var) and a in linear else read(env, a) for a in eqn.inputs]
     try:
         rule = eqn.primitive.rule("transpose")
     except RefusedError as err:
@@ -66,8 +62,3 @@ def _transpose_eqn(eqn: Eqn, env: dict[Var, Any], linear: set[Var], cts: dict[Va
     ct_in = rule(outs if eqn.primitive.multiple_results else outs[0], *args, **eqn.params)
     for atom, ct in zip(eqn.inputs, ct_in, strict=True):
         _accumulate(cts, linear, atom, ct)
-
-
-def dense(cts: Sequence[Any]) -> list[Any]:
-    """Cotangents with each ``Zero`` as an array."""
-    return [instantiate(ct) for ct in cts]
