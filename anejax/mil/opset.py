@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 TARGETS = ("cpu", "coreml", "ane")
-KINDS = ("tensor", "const", "variadic", "function")
+KINDS = ("tensor", "const", "variadic", "function", "functions")
+LISTS = ("variadic", "functions")  # written (a, b, ...)
+BY_NAME = ("function", "functions")  # constant strings that name functions of the program
 
 FLOAT = ("fp16", "fp32")
 NUMBER = (*FLOAT, "int32")
@@ -61,6 +63,7 @@ class Arg:
     rank: int = -1  # -1: any; lists have rank 1, single values rank 0
     optional: bool = False
     default: Default = None  # what an absent operand means; None: see the operation's meaning in MIL
+    empty: bool = False  # a list that may have no items
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,15 @@ def _tensors(names: str, var: str = "T", optional: bool = False) -> tuple[Arg, .
 
 def _variadic(name: str, var: str = "T") -> Arg:
     return Arg(name, "variadic", var)
+
+
+def _mixed(names: str) -> tuple[Arg, ...]:
+    """Lists of tensors of any dtypes, which may be empty."""
+    return tuple(Arg(name, "variadic", "", AJ_ANY, empty=True) for name in names.split())
+
+
+def _functions(names: str, kind: str = "function") -> tuple[Arg, ...]:
+    return tuple(Arg(name, kind, "", ("string",), 0) for name in names.split())
 
 
 def _const(name: str, *dtypes: str, rank: int = 0, default: Default = None, optional: bool = False) -> Arg:
@@ -338,8 +350,8 @@ def _aj_ops() -> Iterator[OpSchema]:
     index = (TypeVar("I", AJ_INT),)
     yield from _aj("argmax argmin", AJ_ANY, *X, *_aj_int("axis"), result="I", shape="aj_reduce_arg", extra=index)
     scan = (*X, *_aj_int("axis"), _flag("reverse", None))
-    yield from _aj("cumsum cumprod cummax cummin", AJ_NUMBER, *scan, shape="aj_scan")
-    yield from _aj("cumlogsumexp", AJ_FLOAT, *scan, shape="aj_scan")
+    yield from _aj("cumsum cumprod cummax cummin", AJ_NUMBER, *scan, shape="aj_cumulative")
+    yield from _aj("cumlogsumexp", AJ_FLOAT, *scan, shape="aj_cumulative")
     # movement
     yield from _aj("reshape", AJ_ANY, *X, *_aj_list("shape"))
     yield from _aj("transpose", AJ_ANY, *X, *_aj_list("perm"))
@@ -380,6 +392,13 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("sort", AJ_ANY, *sort, result="", shape="aj_same_each", several=True)
     yield from _aj("optimization_barrier", AJ_ANY, mixed, result="", shape="aj_same_each", several=True)
     yield from _aj("threefry2x32", ("uint32",), *_tensors("k0 k1 x0 x1"), results=("T", "T"))
+    # control flow
+    scan = (*_functions("body"), *_mixed("carry consts xs"), _int("length"), _flag("reverse"))
+    yield from _aj("scan", AJ_ANY, *scan, result="", several=True)
+    loop = (*_functions("body cond"), *_mixed("body_consts carry cond_consts"))
+    yield from _aj("while", AJ_ANY, *loop, result="", several=True)
+    choice = (*_functions("branches", "functions"), Arg("index", "tensor", "", ("int32",), 0), *_mixed("operands"))
+    yield from _aj("cond", AJ_ANY, *choice, result="", several=True)
 
 
 OPSET: dict[str, OpSchema] = {

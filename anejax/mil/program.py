@@ -18,7 +18,7 @@ import ml_dtypes
 import numpy as np
 
 from anejax.errors import MilError, fail
-from anejax.mil.opset import OPSET, Arg, OpSchema
+from anejax.mil.opset import LISTS, OPSET, Arg, OpSchema
 
 NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
     "fp16": np.dtype(np.float16),
@@ -39,6 +39,7 @@ MIL_DTYPES: dict[np.dtype[Any], str] = {numpy: mil for mil, numpy in NUMPY_DTYPE
 FLOAT_DTYPES = frozenset({"fp16", "bf16", "fp32", "fp64"})
 
 MAX_RANK = 32  # ANESDK_MAX_RANK
+MAX_NESTING = 64  # of functions that run one another
 MAX_ELEMENTS = 2**48  # keeps every byte count far inside 64 bits
 
 KEYWORDS = frozenset(
@@ -237,7 +238,8 @@ class Builder:
     def _operand(self, arg: Arg | None, name: str, value: Any, dtypes: Mapping[str, str]) -> Operand:
         if isinstance(value, Value):
             return value
-        if isinstance(value, (tuple, list)) and _values_in(value):
+        listed = arg is not None and arg.kind in LISTS
+        if isinstance(value, (tuple, list)) and (listed or _values_in(value)):
             return tuple(self._one(arg, name, v, dtypes) for v in value)  # pyright: ignore[reportUnknownVariableType]
         return self._one(arg, name, value, dtypes)
 

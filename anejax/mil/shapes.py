@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from anejax.mil.view import Rule, Shape, View
 
@@ -313,7 +314,7 @@ def layer_norm(v: View) -> list[Shape]:
     return same(v)
 
 
-RULES: dict[str, Rule] = {
+RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
         same, broadcast, select, reduce, reduce_arg, reverse, scan, reshape, transpose, expand_dims, squeeze,

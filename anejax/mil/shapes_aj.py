@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
+from anejax.mil.program import Type
 from anejax.mil.view import Rule, Shape, View
 
 GATHER_MODES = ("clip", "fill", "promise_in_bounds")
@@ -46,7 +48,7 @@ def aj_reduce_arg(v: View) -> list[Shape]:
     return [shape[:axis] + shape[axis + 1 :]]
 
 
-def aj_scan(v: View) -> list[Shape]:
+def aj_cumulative(v: View) -> list[Shape]:
     v.axis("axis", v.type("x").rank, negative=False)
     return [v.shape("x")]
 
@@ -260,24 +262,24 @@ def _batching(v: View, paired: str, index_map: str, x: Shape, indices: Shape) ->
     return axes
 
 
-def aj_same_each(v: View) -> list[Shape]:
-    """As many results as values, of their shapes; a sort wants one shape."""
+def aj_same_each(v: View) -> list[Type]:
+    """As many results as values, of their types; a sort wants one shape."""
     shapes = v.shapes("values")
     if v.has("num_keys"):
         v.axis("dimension", len(shapes[0]), negative=False)
         v.expect(len({*shapes}) == 1, "values of equal shapes")
         v.expect(1 <= v.integer("num_keys") <= len(shapes), f"num_keys from 1 to {len(shapes)}")
-    return shapes
+    return v.types("values")
 
 
 def aj_threefry2x32(v: View) -> list[Shape]:
     return [_common(v, *map(v.shape, ("k0", "k1", "x0", "x1")))] * 2
 
 
-RULES: dict[str, Rule] = {
+RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
-        aj_binary, aj_select_n, aj_clamp, aj_reduce, aj_reduce_arg, aj_scan, aj_reshape, aj_transpose,
+        aj_binary, aj_select_n, aj_clamp, aj_reduce, aj_reduce_arg, aj_cumulative, aj_reshape, aj_transpose,
         aj_broadcast_in_dim, aj_slice, aj_concatenate, aj_pad, aj_rev, aj_iota, aj_dynamic_slice,
         aj_dynamic_update_slice, aj_dot_general, aj_conv_general_dilated, aj_reduce_window,
         aj_select_and_scatter_add, aj_gather, aj_scatter, aj_same_each, aj_threefry2x32,

@@ -7,17 +7,17 @@ restrictions in engine.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from anejax.errors import VerifyError, fail
-from anejax.mil import engine, limits, shapes, shapes_aj
-from anejax.mil.opset import OPSET, TARGETS, Arg, OpSchema
+from anejax.mil import control, engine, limits, shapes, shapes_aj
+from anejax.mil.opset import BY_NAME, LISTS, OPSET, TARGETS, Arg, OpSchema
 from anejax.mil.program import NUMPY_DTYPES, BlobRef, Function, Op, Program, Type, Value, as_doubles
-from anejax.mil.view import View
+from anejax.mil.view import Rule, View
 
-RULES = shapes.RULES | shapes_aj.RULES
+RULES: dict[str, Rule] = {**shapes.RULES, **shapes_aj.RULES, **control.RULES}
 STATED_DTYPE = {"cast": "dtype", "reduce_argmax": "output_dtype", "reduce_argmin": "output_dtype"}
 
 
@@ -30,14 +30,16 @@ def verify(program: Program, target: str, family: str = "A16") -> None:
     names = [f.name for f in program.functions]
     if "main" not in names or len({*names}) != len(names):
         fail("program", f"expected distinct functions, one of them main, got {', '.join(names)}", VerifyError)
+    functions = {f.name: f for f in program.functions}
+    control.check_calls(program.functions)
     for function in program.functions:
-        _Checker(function, names, target, family).check()
+        _Checker(function, functions, target, family).check()
 
 
 class _Checker:
     """Checks one function, statement by statement."""
 
-    def __init__(self, function: Function, functions: Sequence[str], target: str, family: str) -> None:
+    def __init__(self, function: Function, functions: Mapping[str, Function], target: str, family: str) -> None:
         self.function = function
         self.functions = functions
         self.target = target
@@ -107,16 +109,21 @@ class _Checker:
 
     def check_operand(self, op: Op, arg: Arg) -> None:
         operand = op.operands[arg.name]
-        if isinstance(operand, tuple) != (arg.kind == "variadic"):
-            wanted = "a list of values" if arg.kind == "variadic" else "one value"
+        if isinstance(operand, tuple) != (arg.kind in LISTS):
+            wanted = "a list of values" if arg.kind in LISTS else "one value"
             fail(op.name, f"expected {wanted} for {arg.name}", VerifyError)
+        if operand == () and not arg.empty:
+            fail(op.name, f"expected at least one value in {arg.name}", VerifyError)
         for value in operand if isinstance(operand, tuple) else (operand,):
-            if arg.kind in ("const", "function") and value.const is None:
+            if arg.kind in ("const", *BY_NAME) and value.const is None:
                 fail(op.name, f"expected {arg.name} to be a constant, got {value}", VerifyError)
-            if arg.kind == "function" and value.const not in self.functions:
-                fail(op.name, f"expected {arg.name} to name a function, got {value.const!r}", VerifyError)
+            if arg.kind in BY_NAME and not self.may_run(value):
+                fail(op.name, f"expected {arg.name} to name a function but main, got {value.const!r}", VerifyError)
             if arg.rank >= 0 and value.type.rank != arg.rank:
                 fail(op.name, f"expected {arg.name} to have rank {arg.rank}, got {value.type}", VerifyError)
+
+    def may_run(self, value: Value) -> bool:
+        return isinstance(value.const, str) and value.const in self.functions and value.const != "main"
 
     def check_dtypes(self, op: Op, schema: OpSchema) -> dict[str, str]:
         """The dtype that each type variable has here."""
@@ -142,14 +149,13 @@ class _Checker:
         rule = RULES.get(op.name) or RULES.get(schema.shape)
         if rule is None:
             fail(op.name, f"no shape rule called {schema.shape}", VerifyError)
-        view = View(op, schema)
+        view = View(op, schema, self.functions)
         expected = rule(view)
         if len(op.results) != len(expected):
             fail(op.name, f"expected {len(expected)} results, got {len(op.results)}", VerifyError)
-        for i, (result, shape) in enumerate(zip(op.results, expected)):
+        for i, (result, wanted) in enumerate(zip(op.results, expected)):
             dtype = schema.results[min(i, len(schema.results) - 1)]
-            if not dtype:  # each result is of its own value's dtype
-                dtype = view.values("values")[i].type.dtype
+            dtype, shape = (wanted.dtype, wanted.shape) if isinstance(wanted, Type) else (dtype, wanted)
             if schema.type_var(dtype) is not None:
                 self.check_dtype(op, schema, "the result", result.type, dtype, (), bound)
             elif result.type.dtype != dtype:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 import numpy as np
 
 from anejax.errors import VerifyError, fail
 from anejax.mil.opset import OpSchema
-from anejax.mil.program import BlobRef, ConstData, Op, Type, Value
+from anejax.mil.program import BlobRef, ConstData, Function, Op, Type, Value
 
 Shape = tuple[int, ...]
 
@@ -21,6 +21,7 @@ class View:
 
     op: Op
     schema: OpSchema
+    functions: Mapping[str, Function] = field(default_factory=dict[str, Function])  # of the program, by name
 
     def fail(self, message: str) -> NoReturn:
         fail(self.op.name, message, VerifyError)
@@ -63,6 +64,13 @@ class View:
         shapes = [v.type.shape for v in self.values(name)]
         self.expect(bool(shapes), f"at least one value in {name}")
         return shapes
+
+    def types(self, name: str) -> list[Type]:
+        return [v.type for v in self.values(name)]
+
+    def callees(self, name: str) -> list[Function]:
+        """The functions that an operand names."""
+        return [self.functions[v.const] for v in self.values(name) if isinstance(v.const, str)]
 
     # ---- constants
 
@@ -133,4 +141,5 @@ class View:
         return axis % rank
 
 
-Rule = Callable[[View], list[Shape]]
+# What the results are: shapes, or whole types where the rule decides the dtypes too (an empty name in `results`).
+Rule = Callable[[View], Sequence[Shape | Type]]

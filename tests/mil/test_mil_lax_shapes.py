@@ -298,8 +298,8 @@ def test_lax_agrees(op: str) -> None:
 def test_families_with_a_rule_are_compared_or_plain() -> None:
     """The rest are equal shapes, checked by name in test_mil_verify.py and by every device test."""
     plain = {
-        *("aj_binary", "aj_select_n", "aj_clamp", "aj_reduce_arg", "aj_scan", "aj_concatenate", "aj_rev", "aj_iota"),
-        *("aj_dynamic_update_slice", "aj_select_and_scatter_add", "aj_same_each", "aj_threefry2x32"),
+        *("aj_binary", "aj_select_n", "aj_clamp", "aj_reduce_arg", "aj_cumulative", "aj_concatenate", "aj_rev"),
+        *("aj_iota", "aj_dynamic_update_slice", "aj_select_and_scatter_add", "aj_same_each", "aj_threefry2x32"),
     }
     compared = {RULES[op].__name__ if op in RULES else OPSET[op].shape for op in CASES}
     assert compared | plain == set(RULES)

@@ -162,12 +162,7 @@ void add_lax_rules(Rules& rules) {
                 {"aj_bitcast_convert_type", bitcast},
                 {"aj_reduce", reduce},
                 {"aj_reduce_arg", reduce_arg},
-                {"aj_cumsum", cumulative},
-                {"aj_cumprod", cumulative},
-                {"aj_cummax", cumulative},
-                {"aj_cummin", cumulative},
-                {"aj_cumlogsumexp", cumulative},
-
+                {"aj_cumulative", cumulative},
                 {"aj_broadcast_in_dim", broadcast_in_dim},
                 {"aj_slice", slice},
                 {"aj_concatenate", concatenate},

@@ -23,7 +23,7 @@ struct TypeVar {
   std::array<DTypeSet, kTargets> dtypes;  // by target
 };
 
-enum class ArgKind : uint8_t { TENSOR, CONST, VARIADIC, FUNCTION };
+enum class ArgKind : uint8_t { TENSOR, CONST, VARIADIC, FUNCTION, FUNCTIONS };
 
 struct ArgSchema {
   std::string_view name;
@@ -33,6 +33,7 @@ struct ArgSchema {
   int8_t rank;      // -1: any
   bool optional;
   bool engine_const;  // the Neural Engine takes constants only
+  bool empty;         // a list that may have no items
 };
 
 struct ResultSchema {

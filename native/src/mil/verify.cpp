@@ -51,15 +51,15 @@ class OpVerifier {
   }
 
   void check_operand(const ArgSchema& arg, const Operand& operand) {
-    const bool several = arg.kind == ArgKind::VARIADIC;
+    const bool several = arg.kind == ArgKind::VARIADIC || arg.kind == ArgKind::FUNCTIONS;
     if (several != operand.variadic)
       view_.fail(std::string(arg.name) + (several ? " must be written (a, b, ...)" : " takes one value"));
-    if (operand.values.empty()) view_.fail(std::string(arg.name) + " must not be empty");
+    if (operand.values.empty() && !arg.empty) view_.fail(std::string(arg.name) + " must not be empty");
     for (const ValueId id : operand.values) check_value(arg, f_.values[id]);
   }
 
   void check_value(const ArgSchema& arg, const Value& value) {
-    const bool constant = arg.kind == ArgKind::CONST || arg.kind == ArgKind::FUNCTION;
+    const bool constant = arg.kind != ArgKind::TENSOR && arg.kind != ArgKind::VARIADIC;
     if (constant && !value.constant)
       view_.fail(std::string(arg.name) + " must be a const, got " + value.type.str() + " " + value.name);
     if (arg.rank >= 0 && value.type.shape.size() != static_cast<size_t>(arg.rank))
