@@ -43,6 +43,11 @@ class TrainBatches:
         if not 1 <= self.batch <= len(self.images):
             raise BatchError(f"[batches] expected a batch of 1 to {len(self.images)} images, got {self.batch}.")
 
+    @property
+    def items(self) -> int:
+        """Images in a batch."""
+        return self.batch
+
     def __len__(self) -> int:
         return len(self.images) // self.batch
 

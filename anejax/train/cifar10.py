@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,15 @@ from anejax.data.batches import TestBatches, TrainBatches
 from anejax.models import cifar
 from anejax.train import classify
 from anejax.train.loop import Task
+from anejax.train.recipe import Recipe
 
 _NETWORKS = {"demo": cifar.demo, "full": cifar.full}
 _TEST_BATCH = 250
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides how a run goes; equal recipes give equal runs on one machine.
+class Cifar10Recipe(Recipe):
+    """How a run on CIFAR-10 goes.
 
     The learning rate rises linearly over the first fifth of the steps and falls as a cosine.
     """
@@ -35,28 +36,18 @@ class Recipe:
     smoothing: float = 0.1
     subset: int = 0  # the first images of each part only; 0 for all
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Recipe:
-        """The inverse of ``to_json``. Raises ValueError when a field is missing or wrong."""
-        kinds = {"str": str, "int": int, "float": (int, float)}
-        for item in fields(cls):
-            if not isinstance(values.get(item.name), kinds[str(item.type)]):
-                raise ValueError(f"field {item.name!r} of the recipe is missing or wrong")
-        if values["network"] not in _NETWORKS:
-            raise ValueError(f"there is no network {values['network']!r}")
-        return cls(**{item.name: values[item.name] for item in fields(cls)})
+    def __post_init__(self) -> None:
+        if self.network not in _NETWORKS:
+            raise ValueError(f"there is no network {self.network!r}")
 
 
 PRESETS = {
-    "demo": Recipe(network="demo", epochs=5, batch=128, lr=0.1),
-    "full": Recipe(network="full", epochs=8, batch=128, lr=0.1),
+    "demo": Cifar10Recipe(network="demo", epochs=5, batch=128, lr=0.1),
+    "full": Cifar10Recipe(network="full", epochs=8, batch=128, lr=0.1),
 }
 
 
-def make(recipe: Recipe, data: cifar10.Cifar10) -> tuple[Task, classify.TrainState]:
+def make(recipe: Cifar10Recipe, data: cifar10.Cifar10) -> tuple[Task, classify.TrainState]:
     """The task of ``recipe`` on ``data``, and the state in which it starts."""
     train, test = (_first(split, recipe.subset) for split in data)
     train_batches = TrainBatches(*train, recipe.batch, cifar10.MEAN, cifar10.STD, recipe.seed)
@@ -76,7 +67,7 @@ def make(recipe: Recipe, data: cifar10.Cifar10) -> tuple[Task, classify.TrainSta
     return task, classify.init_state(model, optimizer, example, recipe.seed)
 
 
-def _optimizer(recipe: Recipe, steps: int) -> Any:
+def _optimizer(recipe: Cifar10Recipe, steps: int) -> Any:
     """SGD with Nesterov momentum and weight decay."""
     schedule = optim.warmup_cosine_decay_schedule(
         init_value=recipe.lr / 10,

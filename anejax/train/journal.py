@@ -26,32 +26,47 @@ class Journal:
     seconds: float = 0.0  # of training in this epoch
     sums: dict[str, float] = field(default_factory=dict)  # of this epoch
     recent: dict[str, float] = field(default_factory=dict)  # sums since the curve's last point
+    recent_steps: int = 0  # in those sums
+    skipped: int = 0  # steps of this epoch that changed nothing, since gradients overflowed
+    skipped_in_a_row: int = 0  # up to now
     curve: list[dict[str, float]] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
 
     def add_step(self, metrics: Mapping[str, float], seconds: float) -> None:
         """Counts one step and its metrics."""
+        self.skipped_in_a_row = 0
+        _add(self.sums, metrics)
+        _add(self.recent, metrics)
+        self.recent_steps += 1
+        self._count(seconds)
+
+    def skip_step(self, seconds: float) -> None:
+        """Counts a step that changed nothing; its metrics say nothing."""
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        self._count(seconds)
+
+    def _count(self, seconds: float) -> None:
         self.step += 1
         self.batch += 1
         self.seconds += seconds
-        _add(self.sums, metrics)
-        _add(self.recent, metrics)
-        if self.step % _CURVE_STEPS == 0:
-            self.curve.append({"step": self.step, **_divide(self.recent, _CURVE_STEPS)})
-            self.recent = {}
+        if self.step % _CURVE_STEPS == 0 and self.recent_steps:
+            self.curve.append({"step": self.step, **_divide(self.recent, self.recent_steps)})
+            self.recent, self.recent_steps = {}, 0
 
     def means(self) -> dict[str, float]:
         """The mean of each metric over the epoch so far."""
-        return _divide(self.sums, max(self.batch, 1))
+        return _divide(self.sums, max(self.batch - self.skipped, 1))
 
-    def end_epoch(self, test: Mapping[str, float], images: int) -> dict[str, float]:
-        """Closes the epoch, in which ``images`` were seen, and returns its row."""
+    def end_epoch(self, test: Mapping[str, float], items: int, unit: str) -> dict[str, float]:
+        """Closes the epoch, in which ``items`` of ``unit`` (images, characters) were seen, and returns its row."""
         row = {"epoch": self.epoch + 1, "step": self.step}
         row |= {f"train_{name}": value for name, value in self.means().items()}
         row |= {f"test_{name}": value for name, value in test.items()}
-        row |= {"seconds": self.seconds, "images_per_second": images / max(self.seconds, 1e-9)}
+        row |= {"skipped": self.skipped} if self.skipped else {}
+        row |= {"seconds": self.seconds, f"{unit}_per_second": items / max(self.seconds, 1e-9)}
         self.epochs.append(row)
-        self.epoch, self.batch, self.seconds, self.sums = self.epoch + 1, 0, 0.0, {}
+        self.epoch, self.batch, self.seconds, self.sums, self.skipped = self.epoch + 1, 0, 0.0, {}, 0
         return row
 
     def to_json(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from anejax.train.journal import Journal, Log
 from anejax.train.report import Report
 
 Metrics = Mapping[str, Any]
+_MOST_SKIPS = 40  # in a row: more than it takes to halve the largest loss scale to the smallest
 
 
 class TrainingError(AnejaxError):
@@ -34,7 +35,7 @@ class Batches(Protocol):
     """Training batches that can be had again from any position."""
 
     @property
-    def batch(self) -> int: ...
+    def items(self) -> int: ...  # in a batch, counted in the task's unit
 
     def __len__(self) -> int: ...
 
@@ -51,9 +52,11 @@ class Task:
         epochs: how many times the training data is seen.
         train: the training batches.
         test: the test batches; the last entry of each is a weight per example.
-        train_step: (state, *batch) -> (state, metrics), metrics being means over the batch.
+        train_step: (state, *batch) -> (state, metrics), metrics being means over the batch. With loss scaling,
+            ``skipped`` is 1 when the step changed nothing, and ``loss_scale`` the scale of the next.
         eval_step: (state, *batch) -> metrics, being weighted sums over the batch, with the sum of
             weights as ``count``.
+        unit: what the speed of training is counted in.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Task:
     test: Iterable[tuple]
     train_step: Callable[..., tuple[Any, Metrics]]
     eval_step: Callable[..., Metrics]
+    unit: str = "images"
 
 
 @dataclass
@@ -120,9 +124,8 @@ def _train_epoch(run: Run, report: Report, stopped: threading.Event, save_second
         for batch in batches:
             run.state, metrics = task.train_step(run.state, *batch)
             values = {name: float(value) for name, value in metrics.items()}
-            _check_finite(run, values)
             now = time.monotonic()
-            journal.add_step(values, now - start)
+            _count(run, report, values, now - start)
             report.step(journal)
             if stopped.is_set():
                 return False
@@ -143,11 +146,27 @@ def _end_epoch(run: Run, report: Report, log: Log, stopped: threading.Event) -> 
             totals[name] = totals.get(name, 0.0) + float(value)
     count = totals.pop("count")
     test = {name: value / count for name, value in totals.items()}
-    row = run.journal.end_epoch(test, len(run.task.train) * run.task.train.batch)
+    row = run.journal.end_epoch(test, len(run.task.train) * run.task.train.items, run.task.unit)
     run.save()
     log.write("epoch", row)
     report.epoch(row)
     return True
+
+
+def _count(run: Run, report: Report, values: dict[str, float], seconds: float) -> None:
+    """Enters a step in the journal; says so when it was skipped."""
+    journal = run.journal
+    if not values.pop("skipped", 0.0):
+        _check_finite(run, values)
+        journal.add_step(values, seconds)
+        return
+    journal.skip_step(seconds)
+    report.say(f"step {journal.step} skipped: gradients overflowed; the loss scale is now {values['loss_scale']:g}")
+    if journal.skipped_in_a_row >= _MOST_SKIPS:
+        raise TrainingError(
+            f"[train] gradients overflowed in {_MOST_SKIPS} steps in a row, at loss scale {values['loss_scale']:g}:"
+            f" training diverged. Try a smaller learning rate. The last good checkpoint is in {run.directory}."
+        )
 
 
 def _check_finite(run: Run, values: Metrics) -> None:

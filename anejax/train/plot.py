@@ -25,16 +25,17 @@ def available() -> bool:
 
 
 def curves(journal: Journal, path: Path, title: str) -> None:
-    """Draws loss and accuracy against steps, in training and in test."""
+    """Draws each metric that training and test have (loss, accuracy) against steps."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as err:
         raise PlotError("[plot] drawing curves needs matplotlib: install it, or anejax with its extra 'plot'.") from err
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    names = _metrics(journal)
+    figure = Figure(figsize=(4.5 * len(names), 3.5), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy")):
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
         axes.plot(*_points(journal.curve, name), color=_TRAIN, linewidth=1, label="train")
         axes.plot(*_points(journal.epochs, f"test_{name}"), "o-", color=_TEST, label="test")
         axes.set(xlabel="step", ylabel=name)
@@ -42,6 +43,11 @@ def curves(journal: Journal, path: Path, title: str) -> None:
         axes.legend()
     with atomic_path(path) as part:
         figure.savefig(part, format="png", dpi=120)
+
+
+def _metrics(journal: Journal) -> list[str]:
+    tested = [name.removeprefix("test_") for row in journal.epochs[:1] for name in row if name.startswith("test_")]
+    return tested or ["loss"]
 
 
 def _points(rows: list[dict[str, float]], name: str) -> tuple[list[float], list[float]]:

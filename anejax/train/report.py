@@ -10,13 +10,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from anejax.train.journal import Journal
 
+_PERCENT = {"accuracy"}
+
 
 class Report:
     """Shows a run on ``console``; a context manager, since the bar has to be taken down."""
 
-    def __init__(self, console: Console, epochs: int, batches: int, batch: int) -> None:
+    def __init__(self, console: Console, epochs: int, batches: int, items: int, unit: str) -> None:
+        """``items`` of ``unit`` are in a batch, ``batches`` in an epoch."""
         self._console = console
-        self._epochs, self._batches, self._batch = epochs, batches, batch
+        self._epochs, self._batches, self._items, self._unit = epochs, batches, items, unit
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -38,24 +41,33 @@ class Report:
 
     def step(self, journal: Journal) -> None:
         """Moves the bar to where the journal stands."""
-        facts = " ".join(f"{name} {value:.3f}" for name, value in journal.means().items())
-        rate = journal.batch * self._batch / max(journal.seconds, 1e-9)
+        facts = _facts(journal.means(), "")
+        rate = journal.batch * self._items / max(journal.seconds, 1e-9)
         self._progress.update(
             self._bar,
             completed=journal.epoch * self._batches + journal.batch,
             description=f"epoch {min(journal.epoch + 1, self._epochs)}/{self._epochs}",
-            facts=f"{facts} {rate:,.0f} img/s",
+            facts=f"{facts}  {rate:,.0f} {self._unit}/s",
         )
 
     def epoch(self, row: Mapping[str, float]) -> None:
         """Prints the line of an epoch."""
         self.say(
             f"epoch {row['epoch']:.0f}/{self._epochs}"
-            f"  train loss {row['train_loss']:.4f} accuracy {row['train_accuracy']:.2%}"
-            f"  test loss {row['test_loss']:.4f} accuracy {row['test_accuracy']:.2%}"
-            f"  {row['images_per_second']:,.0f} img/s  {row['seconds']:.1f} s"
+            f"  train {_facts(row, 'train_')}  test {_facts(row, 'test_')}"
+            f"  {row[f'{self._unit}_per_second']:,.0f} {self._unit}/s  {row['seconds']:.1f} s"
         )
+
+    def end(self, row: Mapping[str, float], seconds: float) -> None:
+        """Prints what the last test found, after so many seconds of training."""
+        self.say(f"test {_facts(dict(sorted(row.items())), 'test_')} after {seconds / 60:.1f} minutes of training")
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _facts(values: Mapping[str, float], prefix: str) -> str:
+    """``loss 0.4021 accuracy 81.20%`` of the values whose names begin with ``prefix``."""
+    named = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+    return " ".join(f"{name} {value:{'.2%' if name in _PERCENT else '.4f'}}" for name, value in named.items())

@@ -20,7 +20,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> data.Cifar10:
 
 
 def test_weights_that_change_do_not_compile_again(images: data.Cifar10) -> None:
-    task, state = recipes.make(recipes.Recipe("demo", epochs=2, batch=16, lr=0.1), images)
+    task, state = recipes.make(recipes.Cifar10Recipe("demo", epochs=2, batch=16, lr=0.1), images)
     counts = []
     for epoch in range(task.epochs):
         for batch in task.train.epoch(epoch):

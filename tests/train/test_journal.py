@@ -26,14 +26,14 @@ def test_means_and_curve() -> None:
 
 
 def test_an_epochs_row() -> None:
-    row = filled().end_epoch({"loss": 0.5, "accuracy": 0.25}, images=230)
+    row = filled().end_epoch({"loss": 0.5, "accuracy": 0.25}, 230, "images")
     assert row["epoch"] == 1 and row["step"] == 23 and row["test_accuracy"] == 0.25
     assert row["images_per_second"] == pytest.approx(230 / 11.5)
 
 
 def test_json_keeps_every_bit() -> None:
     journal = filled()
-    journal.end_epoch({"loss": 0.1 + 0.2}, 1)
+    journal.end_epoch({"loss": 0.1 + 0.2}, 1, "images")
     journal.add_step({"loss": 1e-45, "accuracy": 1 / 3}, 0.1)
     again = Journal.from_json(json.loads(json.dumps(journal.to_json())))
     assert again == journal
@@ -50,7 +50,7 @@ def test_the_log_of_a_resumed_run_repeats_what_is_behind_it(tmp_path: Path) -> N
     journal = filled()
     path = tmp_path / "logs" / "log.jsonl"
     log = Log(path, {"seed": 1}, journal)
-    log.write("epoch", journal.end_epoch({"loss": 1.0}, 1))
+    log.write("epoch", journal.end_epoch({"loss": 1.0}, 1, "images"))
     log.write("epoch", {"torn": True})
     Log(path, {"seed": 1}, journal).write("end", {})
     events = [json.loads(line) for line in path.read_text().splitlines()]
@@ -60,7 +60,7 @@ def test_the_log_of_a_resumed_run_repeats_what_is_behind_it(tmp_path: Path) -> N
 
 def test_curves(tmp_path: Path) -> None:
     journal = filled()
-    journal.end_epoch({"loss": 0.5, "accuracy": 0.25}, 230)
+    journal.end_epoch({"loss": 0.5, "accuracy": 0.25}, 230, "images")
     plot.curves(journal, tmp_path / "curves.png", "a title")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 

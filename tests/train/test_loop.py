@@ -146,6 +146,35 @@ def test_divergence_names_the_step_and_keeps_the_last_good_state(tmp_path: Path)
     assert toy.begin(tmp_path, toy.task()).journal.step == 0
 
 
+def test_skipped_steps_are_said_and_do_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = 0
+
+    def step(state, x):
+        nonlocal calls
+        calls += 1
+        if calls in (2, 3):
+            return state, {"loss": np.float32("inf"), "accuracy": 0.0, "loss_scale": 2.0**calls, "skipped": 1}
+        state, metrics = toy.train_step(state, x)
+        return state, metrics | {"loss_scale": 1.0, "skipped": 0}
+
+    run = toy.begin(tmp_path, toy.task(step))
+    assert toy.train(run, quiet=False)
+    out = capsys.readouterr().out
+    assert "step 2 skipped: gradients overflowed; the loss scale is now 4" in out and "step 3 skipped" in out
+    first, second = run.journal.epochs[:2]
+    assert first["skipped"] == 2 and "skipped" not in second
+    assert np.isfinite(first["train_loss"]) and first["train_loss_scale"] == 1.0
+    assert run.journal.step == STEPS and all(np.isfinite(point["loss"]) for point in run.journal.curve)
+
+
+def test_steps_that_are_always_skipped_end_the_run(tmp_path: Path) -> None:
+    skip = lambda state, x: (state, {"loss": 1.0, "loss_scale": 1.0, "skipped": 1})  # noqa: E731
+    task = toy.task(skip)
+    object.__setattr__(task, "epochs", 100)
+    with pytest.raises(TrainingError, match="40 steps in a row, at loss scale 1: training diverged"):
+        toy.train(toy.begin(tmp_path, task))
+
+
 def test_an_error_in_the_data_comes_out(tmp_path: Path) -> None:
     class Broken(toy.Data):
         def epoch(self, epoch, start=0):

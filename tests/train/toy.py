@@ -30,7 +30,7 @@ class Params(NamedTuple):
 class Data:
     """Batches that depend on (epoch, index) alone."""
 
-    batch = 4
+    items = 4
 
     def __len__(self) -> int:
         return BATCHES
@@ -67,8 +67,8 @@ def begin(directory: Path, a_task: Task) -> Run:
     return Run(a_task, directory, start())
 
 
-def train(run: Run, save_seconds: float = 30.0) -> bool:
-    report = Report(Console(quiet=True), EPOCHS, BATCHES, 4)
+def train(run: Run, save_seconds: float = 30.0, quiet: bool = True) -> bool:
+    report = Report(Console(quiet=quiet), EPOCHS, BATCHES, 4, "images")
     return fit(run, report, Log(run.directory / "log.jsonl", run.task.config, run.journal), save_seconds)
 
 

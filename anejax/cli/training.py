@@ -1,0 +1,184 @@
+"""What all ``anejax train`` commands share: a directory for the run, resuming, the loop, curves and the last lines.
+
+A command describes itself as a ``Training``; its module has ``configure(parser)`` and ``run(args)``, which call the
+functions of the same names here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from anejax import tree
+from anejax.cli import options
+from anejax.cli.options import UsageError
+from anejax.data.fetch import Progress as FetchProgress
+from anejax.paths import locked
+from anejax.train import checkpoint, plot
+from anejax.train.journal import Log
+from anejax.train.loop import Run, Task, fit, resume
+from anejax.train.recipe import Recipe
+from anejax.train.report import Report
+
+
+@dataclass(frozen=True)
+class Training:
+    """One ``anejax train`` command.
+
+    Attributes:
+        name: the command's, also the first part of the run's directory.
+        recipe: the kind of its recipes.
+        options: field of a recipe -> its option. A resumed run has these from its checkpoint; the command line may
+            repeat but not change them. The parsed value is in ``args`` under the field's name, None when not given.
+        choose: the recipe of a new run.
+        make: the task of a recipe, and the state in which it starts. A resumed run takes only its shapes.
+        label: the second part of the run's directory.
+        finish: what a finished run says at its end, besides the figures of its last test.
+    """
+
+    name: str
+    recipe: type[Recipe]
+    options: Mapping[str, str]
+    choose: Callable[[argparse.Namespace], Any]
+    make: Callable[[Any, argparse.Namespace, FetchProgress], tuple[Task, Any]]
+    label: Callable[[Any], str]
+    finish: Callable[[Run, Report], None] = lambda run, report: None
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that every training command has."""
+    add = parser.add_argument
+    add("--seed", type=options.whole, metavar="N", help="of all randomness (default: 0)")
+    add("--out", type=Path, metavar="DIR", help="where to write (default: a new directory in runs)")
+    add("--resume", type=Path, metavar="DIR", help="go on with the run that was written to DIR")
+    add("--log", type=Path, metavar="FILE", help="JSON lines (default: log.jsonl in the directory)")
+    add(
+        "--save-every",
+        type=options.positive,
+        metavar="S",
+        default=30.0,
+        help="seconds between checkpoints (default: 30)",
+    )
+    options.add_common(parser)
+
+
+def run(training: Training, args: argparse.Namespace) -> int:
+    """Trains; returns 0 when the run was finished and 130 when it was interrupted."""
+    console = Console()
+    options.use_device(args.device)
+    if args.resume:
+        index = checkpoint.newest(_checkpoints(args.resume), console.print)
+        directory, recipe = args.resume, _resumed_recipe(training, args, index)
+    else:
+        index, recipe = None, training.choose(args)
+        directory = args.out or _fresh_directory(training, recipe)
+        _refuse_used(directory)
+    with locked(directory / ".lock", lambda: _refuse_busy(directory)):
+        with fetching(console) as progress:
+            task, state = training.make(recipe, args, progress)
+        if index is None:
+            run = Run(task, _checkpoints(directory), state)
+        else:
+            run = resume(task, _checkpoints(directory), index, state)
+        return _train(training, run, directory, args, console)
+
+
+def _train(training: Training, run: Run, directory: Path, args: argparse.Namespace, console: Console) -> int:
+    task, journal = run.task, run.journal
+    report = Report(console, task.epochs, len(task.train), task.train.items, task.unit)
+    size = sum(leaf.size for leaf in tree.leaves(run.state.params))
+    report.say(f"{task.name}: {size:,} parameters, {task.epochs} epochs; writing to {directory}")
+    if journal.step:
+        report.say(f"going on after {journal.epoch} epochs and {journal.batch} batches")
+    log = Log(args.log or directory / "log.jsonl", task.config, journal)
+    finished = fit(run, report, log, args.save_every)
+    _draw(run, directory / "curves.png", report)
+    if not finished:
+        log.write("stop", {"step": journal.step})
+        report.say(f"stopped at step {journal.step}; nothing is lost. To go on:")
+        report.say(f"  anejax train {training.name} --resume {shlex.quote(str(directory))}")
+        return 130
+    seconds = sum(row["seconds"] for row in journal.epochs)
+    log.write("end", {k: v for k, v in journal.epochs[-1].items() if k.startswith("test_")} | {"seconds": seconds})
+    report.end(journal.epochs[-1], seconds)
+    training.finish(run, report)
+    return 0
+
+
+def _draw(run: Run, path: Path, report: Report) -> None:
+    if plot.available():
+        plot.curves(run.journal, path, run.task.name)
+        report.say(f"curves: {path}")
+    else:
+        report.say("no curves were drawn, since matplotlib is not installed (extra 'plot')")
+
+
+def given(training: Training, args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the recipe that the command line sets."""
+    values = {name: getattr(args, name) for name in training.options}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _resumed_recipe(training: Training, args: argparse.Namespace, index: Path) -> Any:
+    """The recipe of the checkpoint, which the command line may repeat but not change."""
+    try:
+        recipe = training.recipe.from_json(checkpoint.record(index)["config"])
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
+        raise checkpoint.CheckpointError(
+            f"[checkpoint] {index} is not of `anejax train {training.name}`: {err}."
+        ) from err
+    for name, now in given(training, args).items():
+        was = getattr(recipe, name)
+        if now != was:
+            raise UsageError(
+                f"[train] the run was started with {training.options[name]} {was} and cannot go on with {now}."
+            )
+    if args.out is not None:
+        raise UsageError("[train] --resume writes to the directory of the run; leave out --out.")
+    return recipe
+
+
+def _checkpoints(directory: Path) -> Path:
+    return directory / "checkpoints"
+
+
+def _fresh_directory(training: Training, recipe: Any) -> Path:
+    """The first of runs/cifar10-demo-1, -2, ... that is not there."""
+    names = (Path("runs") / f"{training.name}-{training.label(recipe)}-{i}" for i in itertools.count(1))
+    return next(path for path in names if not path.exists())
+
+
+def _refuse_used(directory: Path) -> None:
+    if checkpoint.exists(_checkpoints(directory)):
+        raise UsageError(
+            f"[train] {directory} holds a run. Go on with it by --resume {directory},"
+            " or give another directory to --out."
+        )
+
+
+def _refuse_busy(directory: Path) -> None:
+    raise UsageError(f"[train] another process is training in {directory}.")
+
+
+@contextlib.contextmanager
+def fetching(console: Console) -> Iterator[FetchProgress]:
+    """Says what is being fetched, and shows how far it is; nothing when all is there."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        shown: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in shown:
+                console.print(what, highlight=False, markup=False)
+                shown[what] = bars.add_task(what, total=total)
+            bars.update(shown[what], completed=done)
+
+        yield progress
