@@ -9,6 +9,7 @@ from anejax import optim as optim
 from anejax import random as random
 from anejax import tree as tree
 from anejax import tree_util as tree_util
+from anejax.absent import getattr_of
 from anejax.api.autodiff import grad as grad
 from anejax.api.autodiff import hessian as hessian
 from anejax.api.autodiff import jacfwd as jacfwd
@@ -41,13 +42,4 @@ from anejax.runtime import execute as execute  # registers the executor
 
 __version__ = "0.1.0"
 
-_ABSENT = {
-    **dict.fromkeys(("pmap", "shard_map"), "there is one device; use vmap."),
-    **dict.fromkeys(("pure_callback", "io_callback"), "programs cannot call Python; split the function around it."),
-}
-
-
-def __getattr__(name: str) -> object:
-    if name in _ABSENT:
-        raise AttributeError(f"[anejax] {name} is not supported: {_ABSENT[name]}")
-    raise AttributeError(f"module 'anejax' has no attribute {name!r}")
+__getattr__ = getattr_of(__name__)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from anejax import tree
+from anejax.absent import getattr_of
 from anejax.core.array import DeviceArray
 from anejax.core.primitive import Primitive, Refused
 from anejax.ops.index import dynamic_index_in_dim
@@ -68,3 +69,6 @@ def print(fmt: str, *args: Any, ordered: bool = True, **kwargs: Any) -> None:
         raise ValueError(f"[debug.print] the format {fmt!r} names {', '.join(sorted(unknown))}, which were not given.")
     leaves, treedef = tree.flatten((args, kwargs))
     print_p.bind(*leaves, fmt=fmt, treedef=treedef)
+
+
+__getattr__ = getattr_of(__name__)

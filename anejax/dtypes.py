@@ -12,6 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from anejax.absent import getattr_of
 from anejax.config import config
 from anejax.errors import DtypeError
 
@@ -163,3 +164,6 @@ def finfo(dtype: Any) -> Any:
 def iinfo(dtype: Any) -> Any:
     """Limits of an integer dtype, like ``numpy.iinfo``."""
     return ml_dtypes.iinfo(dtype)
+
+
+__getattr__ = getattr_of(__name__)

@@ -32,6 +32,10 @@ class RefusedError(AnejaxError, NotImplementedError):
     """An operation has no rule for what was asked; the message says why."""
 
 
+class AbsentError(AnejaxError, AttributeError):
+    """A name of jax is not here; the message says why and what to use."""
+
+
 class DeletedArrayError(AnejaxError, RuntimeError):
     """An array was used after it was donated or deleted."""
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes, tree
+from anejax.absent import getattr_of
 from anejax.api.custom import stop_gradient as stop_gradient
 from anejax.core.array import Array
 from anejax.core.aval import checked_shape
@@ -78,20 +79,13 @@ class RoundingMethod(enum.IntEnum):
     TO_NEAREST_EVEN = 1
 
 
-_LOOPS = ("scan", "while_loop", "fori_loop", "map", "associative_scan")
-_ABSENT = {
-    **dict.fromkeys(_LOOPS, "loops as primitives are not there yet; a Python loop unrolls under jit."),
-    **dict.fromkeys(("cond", "switch"), "branches as primitives are not there yet; use anejax.numpy.where."),
-    **dict.fromkeys(("psum", "pmean", "pmax", "pmin", "all_gather", "axis_index"), "there is one device."),
-}
+_absent = getattr_of(__name__)
 
 
 def __getattr__(name: str) -> Any:
     if name.endswith("_p") and name[:-2] in REGISTRY:
         return REGISTRY[name[:-2]]
-    if name in _ABSENT:
-        raise AttributeError(f"[anejax.lax] {name} is not supported: {_ABSENT[name]}")
-    raise AttributeError(f"module 'anejax.lax' has no attribute {name!r}")
+    return _absent(name)
 
 
 # --- rearranging: functions of ops that may return their operand as it is ------------------------------------------

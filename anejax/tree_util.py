@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from anejax import tree
+from anejax.absent import getattr_of
 from anejax.errors import TreeError
 from anejax.tree import (
     DictKey as DictKey,
@@ -122,3 +123,6 @@ def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
     """The treedef of a tuple of trees."""
     defs = list(treedefs)
     return tree.structure(tuple(tree.unflatten(d, [0] * d.num_leaves) for d in defs))
+
+
+__getattr__ = getattr_of(__name__)

@@ -3,6 +3,7 @@
 A layer has ``init(key, x) -> (params, state)`` and ``apply(params, state, x, *, key=None, train=False) -> (y, state)``.
 """
 
+from anejax.absent import getattr_of
 from anejax.nn import initializers as initializers
 from anejax.nn.activation import GELU as GELU
 from anejax.nn.activation import Dropout as Dropout
@@ -64,3 +65,5 @@ from anejax.nn.norm import RMSNorm as RMSNorm
 from anejax.nn.pool import AvgPool as AvgPool
 from anejax.nn.pool import GlobalAvgPool as GlobalAvgPool
 from anejax.nn.pool import MaxPool as MaxPool
+
+__getattr__ = getattr_of(__name__)

@@ -10,6 +10,7 @@ import numpy as np
 
 import anejax.numpy as jnp
 from anejax import dtypes, random
+from anejax.absent import getattr_of
 from anejax.core.aval import checked_shape
 from anejax.errors import ShapeError
 
@@ -134,3 +135,5 @@ lecun_uniform = _named("lecun_uniform", 1.0, "fan_in", "uniform")
 lecun_normal = _named("lecun_normal", 1.0, "fan_in", "truncated_normal")
 he_uniform = kaiming_uniform = _named("he_uniform", 2.0, "fan_in", "uniform")
 he_normal = kaiming_normal = _named("he_normal", 2.0, "fan_in", "truncated_normal")
+
+__getattr__ = getattr_of(__name__)

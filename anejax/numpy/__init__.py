@@ -87,13 +87,9 @@ from anejax.core.array import Array as ndarray
 from anejax.numpy import linalg
 
 import sys as _sys
-from anejax.numpy.absent import ABSENT as _ABSENT
+from anejax.absent import getattr_of as _getattr_of
 from anejax.numpy.methods import install as _install
 
 _install(_sys.modules[__name__])
 
-
-def __getattr__(name: str) -> object:
-    if name in _ABSENT:
-        raise AttributeError(f"[anejax.numpy] {name} is not supported: {_ABSENT[name]}")
-    raise AttributeError(f"module 'anejax.numpy' has no attribute {name!r}")
+__getattr__ = _getattr_of(__name__)

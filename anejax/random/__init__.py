@@ -8,6 +8,7 @@ Example:
     (3,)
 """
 
+from anejax.absent import getattr_of
 from anejax.random.distributions import cauchy as cauchy
 from anejax.random.distributions import double_sided_maxwell as double_sided_maxwell
 from anejax.random.distributions import exponential as exponential
@@ -41,3 +42,5 @@ from anejax.random.samplers import permutation as permutation
 from anejax.random.samplers import rademacher as rademacher
 from anejax.random.samplers import randint as randint
 from anejax.random.samplers import uniform as uniform
+
+__getattr__ = getattr_of(__name__)

@@ -1,0 +1,161 @@
+"""Names of jax that are not here, grouped by the reason, and the ``__getattr__`` that tells it.
+
+A group is *refused* when its names cannot be had on this device model, *planned* when nobody has written them yet.
+``tests/parity`` holds every public name of jax against this and against the package; docs/parity.md is the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from anejax.errors import AbsentError
+
+
+class Group(NamedTuple):
+    """Names that are absent for one reason.
+
+    ``names`` maps a module (``""`` is ``anejax`` itself, ``"lax"`` is ``anejax.lax``) to names separated by blanks, or
+    patterns such as ``*_p``, which mean whatever fits and is not there.
+    """
+
+    why: str  # a sentence without its full stop
+    instead: str  # what to write instead: a sentence without its full stop
+    names: dict[str, str]
+    planned: bool = False
+
+
+GROUPS: tuple[Group, ...] = (
+    Group(
+        "arrays live on one device, so there is nothing to distribute or to shard",
+        "use vmap; leave sharding arguments out",
+        {
+            "": """pmap shard_map smap sharding NamedSharding P Shard make_mesh set_mesh reshard distributed
+                auto_pcast make_array_from_callback make_array_from_process_local_data
+                make_array_from_single_device_arrays remove_size_one_mesh_axis_from_type""",
+            "lax": """with_sharding_constraint sharding_constraint_p pcast pbroadcast psend precv pshuffle
+                ragged_all_to_all ragged_all_to_all_p""",
+            "debug": "inspect_array_sharding visualize_array_sharding visualize_sharding",
+        },
+    ),
+    Group(
+        "a native program cannot call Python and wait for its result",
+        "split the function around the call, or watch values with anejax.debug.callback",
+        {"": "pure_callback", "debug": "breakpoint"},
+    ),
+    Group(
+        "arrays do not change, and there are no references to memory",
+        "use x.at[...] and lax.scan's carry",
+        {"": "Ref new_ref empty_ref free_ref freeze ref"},
+    ),
+    Group(
+        "it belongs to XLA and to the formats around it",
+        "read a program with jit(f).lower(...).as_text() and serialize it with anejax.export.coreml",
+        {
+            "": """ffi interpreters lib jax2tf_associative_scan_reductions api_util version make_user_context
+                allow_f16_reductions softmax_custom_jvp experimental""",
+            "lax": """AccuracyMode Tolerance DotAlgorithm DotAlgorithmPreset RandomAlgorithm rng_bit_generator
+                rng_bit_generator_p rng_uniform rng_uniform_p shape_as_value after_all after_all_p create_token
+                create_token_p composite dce_sink dce_sink_p stage stage_p""",
+        },
+    ),
+    Group(
+        "there is no transfer, garbage collector or profiler of a remote device to watch",
+        "set ANEJAX_DEBUG=plan, or time the call",
+        {
+            "": """array_garbage_collection_guard thread_guard transfer_guard transfer_guard_device_to_device
+                transfer_guard_device_to_host transfer_guard_host_to_device monitoring profiler memory""",
+        },
+    ),
+    Group(
+        "block-scaled 4- and 8-bit products are made for other hardware",
+        "use dot_general on float16 or bfloat16",
+        {"lax": "scaled_dot", "nn": "scaled_dot_general scaled_matmul get_scaled_dot_general_config"},
+    ),
+    Group(
+        "its dtype is narrower than a device here can store",
+        "use int8, uint8, float16 or bfloat16",
+        {
+            "numpy": """int1 int2 int4 uint1 uint2 uint4 float4_e2m1fn float6_e2m3fn float6_e3m2fn float8_e3m4
+                float8_e4m3 float8_e4m3b11fnuz float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz
+                float8_e8m0fnu""",
+        },
+    ),
+    Group(
+        "random bits are threefry2x32, partitionable, and keys are typed",
+        "use anejax.random.key",
+        {"": "enable_custom_prng default_prng_impl legacy_prng_key threefry_partitionable debug_key_reuse"},
+    ),
+    Group(
+        "it is no primitive here",
+        "use the function of that name, which binds other primitives",
+        {"lax": "*_p", "lax.linalg": "*_p", "random": "*_p", "custom_derivatives": "*_p"},
+    ),
+    Group(
+        "nobody has written it yet",
+        "tell us that you need it",
+        {
+            "": """Device ad check_tracer_leaks checking_leaks clear_caches closure_convert copy_to_host_async
+                custom_batching custom_derivatives custom_gradient debug_infs debug_nans default_device
+                default_matmul_precision device_count dlpack ds effects_barrier enable_checks ensure_compile_time_eval
+                explain_cache_misses export float0 fwd_and_bwd host_count host_id host_ids image jacobian live_arrays
+                local_device_count local_devices log_compiles named_call named_scope no_execution no_tracing
+                numpy_dtype_promotion numpy_rank_promotion print_environment_info process_count process_index
+                process_indices scipy stages typeof typing""",
+            "numpy": "polyfit roots",
+            "lax": """DotDimensionNumbers RaggedDotDimensionNumbers all_gather all_to_all approx_max_k approx_min_k
+                axis_index axis_size bessel_i0e bessel_i1e betainc conv_general_dilated_local
+                conv_general_dilated_patches conv_general_permutations conv_general_shape_tuple
+                conv_transpose_shape_tuple custom_linear_solve custom_root dtype igamma igamma_grad_a igammac
+                index_take linalg mulhi platform_dependent pmax pmean pmin polygamma ppermute psum psum_scatter
+                pswapaxes ragged_dot ragged_dot_general random_gamma_grad reduce_window_shape_tuple scatter_apply
+                zeta""",
+            "nn": "log1mexp",
+            "nn.initializers": "delta_orthogonal orthogonal",
+            "random": """ball beta binomial chisquare dirichlet f gamma generalized_normal key_dtype loggamma
+                multinomial multivariate_normal orthogonal poisson t""",
+            "tree_util": "default_registry flatten_one_level_with_keys",
+            "debug": "DebugEffect OrderedDebugEffect callback log",
+            "dtypes": "TypePromotionError canonicalize_dtype extended issubdtype prng_key result_type scalar_type_of",
+            **dict.fromkeys(("lax.linalg", "scipy.special", "scipy.linalg", "image"), "*"),
+            **dict.fromkeys(("typing", "custom_batching", "custom_derivatives"), "*"),
+        },
+        planned=True,
+    ),
+    Group(
+        "loops and branches as primitives are not there yet",
+        "use a Python loop, which unrolls under jit, and anejax.numpy.where",
+        {"lax": "scan while_loop fori_loop map associative_scan cond switch"},
+        planned=True,
+    ),
+    Group(
+        "complex numbers are not there yet",
+        "keep real and imaginary parts in two arrays",
+        {
+            "numpy": "ComplexWarning cdouble complex128 complex64 complex_ csingle fft",
+            "numpy.fft": "*",
+            "lax": "complex conj fft FftType imag real",
+        },
+        planned=True,
+    ),
+)
+
+
+def group_of(module: str, name: str) -> Group | None:
+    """The first group that ``module`` (without ``anejax.``) and ``name`` belong to."""
+    return next((g for g in GROUPS if any(fnmatchcase(name, p) for p in g.names.get(module, "").split())), None)
+
+
+def getattr_of(module: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of ``module`` (``__name__``): raises AbsentError with reason and replacement."""
+    inner = module.partition(".")[2]
+
+    def __getattr__(name: str) -> Any:
+        group = group_of(inner, name)
+        if group is None or name.startswith("_"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        there = "is not there yet" if group.planned else "is not supported"
+        raise AbsentError(f"[{module}] {name} {there}: {group.why}. Instead, {group.instead}.")
+
+    return __getattr__
