@@ -99,7 +99,7 @@ GROUPS: tuple[Group, ...] = (
             "": """Device ad check_tracer_leaks checking_leaks clear_caches closure_convert copy_to_host_async
                 custom_batching custom_derivatives custom_gradient debug_infs debug_nans default_device
                 default_matmul_precision device_count dlpack ds effects_barrier enable_checks ensure_compile_time_eval
-                explain_cache_misses export float0 fwd_and_bwd host_count host_id host_ids image jacobian live_arrays
+                explain_cache_misses float0 fwd_and_bwd host_count host_id host_ids image jacobian live_arrays
                 local_device_count local_devices log_compiles named_call named_scope no_execution no_tracing
                 numpy_dtype_promotion numpy_rank_promotion print_environment_info process_count process_index
                 process_indices scipy stages typeof typing""",
