@@ -1,5 +1,6 @@
 """anejax: JAX's programming model on the Apple Neural Engine, with a native CPU device everywhere else."""
 
+from anejax import amp as amp
 from anejax import debug as debug
 from anejax import errors as errors
 from anejax import lax as lax

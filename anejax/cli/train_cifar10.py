@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--epochs", type=options.count, metavar="N", help="how often to see the training images")
     add("--batch", type=options.count, metavar="N", help="images in a step")
     add("--lr", type=options.positive, metavar="X", help="the highest learning rate")
+    add("--precision", choices=recipes.PRECISIONS, help="of the computing (default: float32); float16 scales the loss")
     add("--subset", type=options.count, metavar="N", help="use only N images for training, N for test")
     add("--data", type=Path, metavar="DIR", help="where the data set is, or is to be put")
     training.configure(parser)
@@ -48,6 +49,7 @@ _TRAINING = training.Training(
         "batch": "--batch",
         "lr": "--lr",
         "seed": "--seed",
+        "precision": "--precision",
         "subset": "--subset",
     },
     choose=_choose,

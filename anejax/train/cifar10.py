@@ -16,6 +16,7 @@ from anejax.train.loop import Task
 from anejax.train.recipe import Recipe
 
 _NETWORKS = {"demo": cifar.demo, "full": cifar.full}
+PRECISIONS = ("float32", "bfloat16", "float16")
 _TEST_BATCH = 250
 
 
@@ -34,11 +35,14 @@ class Cifar10Recipe(Recipe):
     momentum: float = 0.9
     weight_decay: float = 5e-4
     smoothing: float = 0.1
+    precision: str = "float32"  # of the computing; parameters are float32
     subset: int = 0  # the first images of each part only; 0 for all
 
     def __post_init__(self) -> None:
         if self.network not in _NETWORKS:
             raise ValueError(f"there is no network {self.network!r}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"there is no precision {self.precision!r}")
 
 
 PRESETS = {
@@ -54,17 +58,24 @@ def make(recipe: Cifar10Recipe, data: cifar10.Cifar10) -> tuple[Task, classify.T
     test_batches = TestBatches(*test, min(_TEST_BATCH, len(test.labels)), cifar10.MEAN, cifar10.STD)
     model = _NETWORKS[recipe.network]()
     optimizer = _optimizer(recipe, len(train_batches) * recipe.epochs)
+    example = np.zeros((recipe.batch, 3, 32, 32), np.float32)
+    state = classify.init_state(model, optimizer, example, recipe.seed)
+    if recipe.precision == "float32":
+        train_step = classify.train_step(model, optimizer, recipe.smoothing)
+    else:
+        policy = f"compute={recipe.precision}"
+        train_step, scaled = classify.mixed_train_step(model, optimizer, recipe.smoothing, policy)
+        state = scaled(state)
     task = Task(
         name=f"CIFAR-10, {recipe.network} network",
         config=recipe.to_json(),
         epochs=recipe.epochs,
         train=train_batches,
         test=test_batches,
-        train_step=classify.train_step(model, optimizer, recipe.smoothing),
+        train_step=train_step,
         eval_step=classify.eval_step(model),
     )
-    example = np.zeros((recipe.batch, 3, 32, 32), np.float32)
-    return task, classify.init_state(model, optimizer, example, recipe.seed)
+    return task, state
 
 
 def _optimizer(recipe: Cifar10Recipe, steps: int) -> Any:

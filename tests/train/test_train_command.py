@@ -61,6 +61,16 @@ def test_equal_seeds_give_equal_runs_and_others_do_not(data: Path, tmp_path: Pat
     assert tensors(tmp_path / "a") == tensors(tmp_path / "b") != tensors(tmp_path / "c")
 
 
+def test_training_in_float16_scales_the_loss_and_goes_on_from_its_scale(data: Path, tmp_path: Path, capsys) -> None:
+    half = [*RUN, "--precision", "float16"]
+    assert run(data, *half, "--out", tmp_path / "a") == 0
+    assert "loss_scale" in capsys.readouterr().out
+    index = checkpoint.newest(tmp_path / "a" / "checkpoints", print)
+    assert "scale.scale" in index.with_suffix(".safetensors").read_bytes()[:20000].decode("latin1")
+    assert run(data, "train", "cifar10", "--resume", tmp_path / "a", "--precision", "bfloat16") == 2
+    assert "started with --precision float16" in capsys.readouterr().err
+
+
 def test_killed_and_interrupted_runs_go_on_as_if_nothing_had_happened(data: Path, tmp_path: Path) -> None:
     assert run(data, *RUN, "--out", tmp_path / "whole") == 0
     broken = tmp_path / "broken"
