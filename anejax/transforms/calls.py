@@ -11,6 +11,7 @@ from anejax.core.context import tracing
 from anejax.core.graph import Graph, remove_dead
 from anejax.core.primitive import Linear, Primitive, Refused, Zero
 from anejax.core.trace import Tracer, executor
+from anejax.ops.families import batch_to, instantiate
 from anejax.ops.misc import optimization_barrier_p
 from anejax.transforms.evaluate import as_function, eval_graph
 from anejax.transforms.jvp import jvp_flat
@@ -22,7 +23,7 @@ from anejax.transforms.vmap import batch_flat
 INLINED = Refused("passes/inline replaces it by its equations before lowering")
 
 
-def _cached(function: Callable[..., Any]) -> Callable[..., Any]:
+def cached(function: Callable[..., Any]) -> Callable[..., Any]:
     """Remembers results by identity of the Graph, but for those that captured tracers, which die with their trace."""
     table: dict[Any, Any] = {}
 
@@ -47,9 +48,12 @@ class Transformed:
         self.graph, self.consts, self.outs = graph, consts, outs
 
 
-@_cached
-def jvp_graph(graph: Graph, nonzero: tuple[bool, ...]) -> Transformed:
-    """Inputs: primals, then tangents where ``nonzero``. Outputs: primals, then tangents where ``outs``."""
+@cached
+def jvp_graph(graph: Graph, nonzero: tuple[bool, ...], forced: tuple[bool, ...] = ()) -> Transformed:
+    """Inputs: primals, then tangents where ``nonzero``. Outputs: primals, then tangents where ``outs``.
+
+    Outputs that are ``forced`` have a tangent in any case, of zeros if need be.
+    """
     nonzero_out: list[bool] = []
     count = len(graph.inputs)
 
@@ -57,6 +61,8 @@ def jvp_graph(graph: Graph, nonzero: tuple[bool, ...]) -> Transformed:
         given = iter(flat[count:])
         tangents = [next(given) if nz else Zero(v.aval.tangent()) for v, nz in zip(graph.inputs, nonzero)]
         outs, out_tangents = jvp_flat(as_function(graph), flat[:count], tangents)
+        for i, f in enumerate(forced):
+            out_tangents[i] = instantiate(out_tangents[i]) if f else out_tangents[i]
         nonzero_out[:] = [not isinstance(t, Zero) for t in out_tangents]
         return outs + [t for t in out_tangents if not isinstance(t, Zero)]
 
@@ -65,13 +71,22 @@ def jvp_graph(graph: Graph, nonzero: tuple[bool, ...]) -> Transformed:
     return Transformed(new, consts, nonzero_out)
 
 
-@_cached
-def batch_graph(graph: Graph, size: int, dims: tuple[int | None, ...]) -> Transformed:
-    """Inputs mapped over ``dims``; ``outs`` has where the outputs' mapped axes are."""
+@cached
+def batch_graph(
+    graph: Graph, size: int, dims: tuple[int | None, ...], forced: tuple[bool, ...] | None = None
+) -> Transformed:
+    """Inputs mapped over ``dims``; ``outs`` has where the outputs' mapped axes are.
+
+    With ``forced`` (a flag per output) mapped axes come first, and forced outputs have one in any case.
+    """
     out_dims: list[int | None] = []
 
     def run(*flat: Any) -> list[Any]:
         outs, found = batch_flat(as_function(graph), flat, dims, size)
+        if forced is not None:
+            mapped = [d is not None or f for d, f in zip(found, forced)]
+            outs = [batch_to(o, d, size) if m else o for o, d, m in zip(outs, found, mapped)]
+            found = [0 if m else None for m in mapped]
         out_dims[:] = found
         return outs
 
@@ -82,7 +97,7 @@ def batch_graph(graph: Graph, size: int, dims: tuple[int | None, ...]) -> Transf
     return Transformed(new, consts, out_dims)
 
 
-@_cached
+@cached
 def transpose_graph(graph: Graph, linear: tuple[bool, ...], nonzero_ct: tuple[bool, ...], barrier: bool) -> Transformed:
     """Inputs: the non-linear ones, then cotangents where ``nonzero_ct``. Outputs: cotangents where ``outs``.
 
@@ -180,7 +195,7 @@ def _call_partial(
     return _merge(split.unknown_out, known[:count], recorded)
 
 
-@_cached
+@cached
 def _split(graph: Graph, unknown: tuple[bool, ...]) -> Any:
     return split_graph(graph, unknown)
 

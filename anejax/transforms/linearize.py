@@ -103,14 +103,18 @@ class Split(NamedTuple):
     num_residuals: int
 
 
-def split_graph(graph: Graph, unknown_in: Sequence[bool]) -> Split:
-    """Partially evaluates ``graph``: everything that follows from its known inputs goes into one Graph."""
+def split_graph(graph: Graph, unknown_in: Sequence[bool], forced: Sequence[bool] = ()) -> Split:
+    """Partially evaluates ``graph``: everything that follows from its known inputs goes into one Graph.
+
+    Outputs that are ``forced`` count as unknown; where they are known, a residual carries them over.
+    """
     outer = StageTrace(current_trace())
     partial = PartialTrace(outer)
     args = [(partial.recorder if u else outer).new_input(v.aval) for v, u in zip(graph.inputs, unknown_in)]
     with tracing(partial):
         outs = eval_graph(graph, args)
     unknown_out = [partial.is_unknown(o) for o in outs]
+    unknown_out = [u or f for u, f in zip(unknown_out, forced)] if forced else unknown_out
     unknown, residuals = partial.recorder.finish([o for o, u in zip(outs, unknown_out) if u])
     known, consts = outer.finish([*(o for o, u in zip(outs, unknown_out) if not u), *residuals])
     return Split(known, unknown, consts, unknown_out, len(residuals))
