@@ -18,6 +18,7 @@ import numpy as np
 
 from anejax import dtypes, tree
 from anejax.absent import getattr_of
+from anejax.api.control import associative_scan, cond, fori_loop, map_ as map, scan, switch, while_loop
 from anejax.api.custom import stop_gradient as stop_gradient
 from anejax.core.array import Array
 from anejax.core.aval import checked_shape
@@ -103,9 +104,9 @@ def _of_array(fn: Callable[..., Any], name: str | None = None) -> Callable[..., 
     return function
 
 
-reshape, transpose, rev, pad = map(_of_array, (shapes.reshape, shapes.transpose, shapes.rev, shapes.pad))
-broadcast, broadcast_in_dim = map(_of_array, (shapes.broadcast, shapes.broadcast_in_dim))
-expand_dims, squeeze, slice_in_dim = map(_of_array, (shapes.expand_dims, shapes.squeeze, shapes.slice_in_dim))
+reshape, transpose, rev, pad = builtins.map(_of_array, (shapes.reshape, shapes.transpose, shapes.rev, shapes.pad))
+broadcast, broadcast_in_dim = builtins.map(_of_array, (shapes.broadcast, shapes.broadcast_in_dim))
+expand_dims, squeeze, slice_in_dim = builtins.map(_of_array, (shapes.expand_dims, shapes.squeeze, shapes.slice_in_dim))
 slice = _of_array(shapes.slice_, "slice")
 
 

@@ -98,10 +98,14 @@ def _difference(a: Any, b: Any, root: str) -> str:
 # --- carries ---------------------------------------------------------------------------------------------------------
 
 
+def _joint_dtype(*avals: Aval) -> np.dtype:
+    return dtypes.promote([(a.dtype, a.weak_type) for a in avals])[0]
+
+
 def _strengthened(carry: Sequence[Any], out: Sequence[Aval]) -> list[Any]:
     """Initial values that are weakly typed, as Python numbers are, in the dtype that the body gives them."""
     return [
-        convert_element_type(x, dtypes.result_type(x, o))
+        convert_element_type(x, _joint_dtype(aval_of(x), o))
         if aval_of(x).weak_type and not aval_of(x).same_type(o) and aval_of(x).shape == o.shape
         else x
         for x, o in zip(carry, out)
@@ -236,7 +240,7 @@ def _stacked(rows: Sequence[Any]) -> Any:
     return shapes.concatenate([shapes.expand_dims(r, (0,)) for r in rows], 0)
 
 
-def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any:
+def map_(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any:
     """``f`` of each slice of ``xs`` along axis 0, one after the other; results are stacked.
 
     Args:
@@ -333,15 +337,15 @@ def fori_loop(
     """
     _check_callable("fori_loop", body_fun)
     first, last = map(_bound, (lower, upper))
-    dtype = dtypes.result_type(first, last)
+    dtype, weak = dtypes.promote([(a.dtype, a.weak_type) for a in map(aval_of, (first, last))])
+    first, last = (convert_element_type(b, dtype, weak) for b in (first, last))
     if all(isinstance(b, (int, np.integer)) for b in (lower, upper)):
         step = Body(lambda carry, _: ((carry[0] + 1, body_fun(*carry)), None), body_fun, "for")
         turns = max(int(upper) - int(lower), 0)
-        (_, out), _ = _scan("fori_loop", step, (convert_element_type(first, dtype), init_val), None, turns)
+        (_, out), _ = _scan("fori_loop", step, (first, init_val), None, turns)
         return out
     step = Body(lambda carry: (carry[0] + 1, carry[1], body_fun(carry[0], carry[2])), body_fun, "for")
-    init = (convert_element_type(first, dtype), convert_element_type(last, dtype), init_val)
-    return _while("fori_loop", Body(_before_last, _before_last), step, init)[2]
+    return _while("fori_loop", Body(_before_last, _before_last), step, (first, last, init_val))[2]
 
 
 def _bound(x: Any) -> Any:

@@ -29,6 +29,12 @@ class Context:
         self._builder, self._target, self._prim = builder, target, prim
         self.in_avals, self.out_avals = ins, outs
 
+    def function(self, hint: str, graph: Graph) -> str:
+        """Lowers ``graph`` into a function of its own, of the same program, and returns the function's name."""
+        builder = self._builder.function_like(hint)
+        _lower_function(builder, graph, self._target)
+        return builder.name
+
     def takes(self, op: str, operands: Mapping[str, Any], out: bool = False) -> bool:
         """Whether the target has MIL's ``op`` for operands (and, with ``out``, a result) of these dtypes."""
         schema = OPSET[op]
@@ -147,9 +153,13 @@ def lower(graph: Graph, target: str = "cpu") -> Program:
     The outputs must be distinct variables made by equations; the runtime resolves all others (runtime/execute.py).
     """
     builder = Builder("main")
+    _lower_function(builder, graph, target)
+    return builder.program()
+
+
+def _lower_function(builder: Builder, graph: Graph, target: str) -> None:
     lowering = Lowering(builder, target)
     lowering.define(graph.inputs, "a")
     for eqn in graph.eqns:
         lowering.equation(eqn)
     builder.returns(*(lowering.read(a) for a in graph.outputs))
-    return builder.program()

@@ -8,6 +8,7 @@ program is right is decided in verify.py: nothing here knows an operation by nam
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -183,6 +184,17 @@ class Builder:
         self._family.append(other)
         other._family = self._family
         return other
+
+    def function_like(self, hint: str) -> Builder:
+        """A builder of another function, called `hint` or, where there is one, hint_1, hint_2, ..."""
+        taken = {b._name for b in self._family}
+        names = itertools.chain([hint], (f"{hint}_{i}" for i in itertools.count(1)))
+        return self.function(next(n for n in names if n not in taken))
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self._name
 
     def input(self, name: str, type: Type) -> Value:
         value = Value(self._unique(name), type)

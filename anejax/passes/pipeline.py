@@ -7,6 +7,7 @@ from functools import partial
 from anejax.config import config
 from anejax.core.check import check_graph
 from anejax.core.graph import Graph
+from anejax.passes.bodies import optimize_bodies, prune_loops
 from anejax.passes.inline import inline
 from anejax.passes.legalize import legalize
 from anejax.passes.simplify import simplify
@@ -15,10 +16,12 @@ from anejax.passes.simplify import simplify
 def optimize(graph: Graph, target: str = "cpu") -> Graph:
     """``graph`` ready to be lowered for ``target``.
 
-    Inlining comes first, since simplification sees across calls then; legalization leaves work for it again.
+    Inlining comes first, since simplification sees across calls then; legalization leaves work for it again. Graphs
+    inside equations follow the same way.
     """
-    for apply in (inline, simplify, partial(legalize, target=target), simplify):
+    bodies = partial(optimize_bodies, optimize=partial(optimize, target=target))
+    for apply in (inline, simplify, prune_loops, partial(legalize, target=target), simplify, bodies):
         graph = apply(graph)
         if config.check:
-            check_graph(graph, f"after {getattr(apply, '__name__', 'legalize')}")
+            check_graph(graph, f"after {getattr(apply, '__name__', 'legalize or bodies')}")
     return graph

@@ -16,6 +16,7 @@ from anejax.core.primitive import Primitive, Refused
 from anejax.core.trace import Tracer, aval_of
 from anejax.errors import RefusedError
 from anejax.ops.shape import reshape
+from anejax.passes.legalize import control as control
 from anejax.passes.legalize import elementwise as elementwise
 from anejax.passes.legalize import linear as linear
 from anejax.passes.legalize import movement as movement
