@@ -124,12 +124,6 @@ GROUPS: tuple[Group, ...] = (
         planned=True,
     ),
     Group(
-        "loops and branches as primitives are not there yet",
-        "use a Python loop, which unrolls under jit, and anejax.numpy.where",
-        {"lax": "scan while_loop fori_loop map associative_scan cond switch"},
-        planned=True,
-    ),
-    Group(
         "complex numbers are not there yet",
         "keep real and imaginary parts in two arrays",
         {
