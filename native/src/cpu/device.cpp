@@ -5,7 +5,7 @@
 #include <mutex>
 #include <new>
 
-#include "cpu/plan.h"
+#include "cpu/frame.h"
 #include "mil/error.h"
 
 #if defined(__linux__)
@@ -15,62 +15,50 @@
 namespace anesdk::cpu {
 namespace {
 
-// Memory of one run: the arena, the workspace behind it, and where every tensor is.
+// Memory of one run, and the frame in it.
 class Arena {
  public:
-  Arena(const Plan& plan) : tensors_(plan.graph.tensors.size()) {
-    const size_t arena = align64(plan.memory.arena_bytes);
-    size_t bytes = arena + align64(plan.workspace_bytes) + 64;
+  explicit Arena(const Plan& plan) : memory_(allocate(Frame::bytes(plan))), frame_(plan, memory_.get()) {}
+  const Frame& frame() const { return frame_; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const { std::free(memory); }
+  };
+
+  static std::byte* allocate(size_t bytes) {
     constexpr size_t kHuge = size_t{2} << 20;
     const size_t alignment = bytes >= 2 * kHuge ? kHuge : 64;
     bytes = (bytes + alignment - 1) / alignment * alignment;
-    memory_ = static_cast<std::byte*>(std::aligned_alloc(alignment, bytes));
-    if (memory_ == nullptr) throw std::bad_alloc();
+    auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, bytes));
+    if (memory == nullptr) throw std::bad_alloc();
 #if defined(__linux__)
-    if (alignment == kHuge) madvise(memory_, bytes, MADV_HUGEPAGE);  // a hint: failing costs only speed
+    if (alignment == kHuge) madvise(memory, bytes, MADV_HUGEPAGE);  // a hint: failing costs only speed
 #endif
-    workspace_ = memory_ + arena;
-    for (size_t t = 0; t < tensors_.size(); ++t) {
-      const Tensor& tensor = plan.graph.tensors[t];
-      tensors_[t] = workspace_;
-      if (tensor.storage == Storage::CONSTANT) {
-        tensors_[t] = const_cast<std::byte*>(tensor.constant->data.data());
-      } else if (plan.memory.offset[t] >= 0) {
-        tensors_[t] = memory_ + plan.memory.offset[t];
-      }
-    }
+    return memory;
   }
-  ~Arena() { std::free(memory_); }
-  Arena(const Arena&) = delete;
-  Arena& operator=(const Arena&) = delete;
 
-  std::vector<std::byte*>& tensors() { return tensors_; }
-  std::byte* workspace() const { return workspace_; }
-
- private:
-  std::byte* memory_;
-  std::byte* workspace_;
-  std::vector<std::byte*> tensors_;
+  std::unique_ptr<std::byte, Free> memory_;
+  Frame frame_;
 };
 
 class Executable {
  public:
-  Executable(const mil::Function& function, const std::vector<uint64_t>& donate) : plan_(make_plan(function, donate)) {}
+  explicit Executable(std::shared_ptr<const Plan> plan)
+      : plan_(std::move(plan)), text_(plan_text(*plan_)), stats_(plan_stats(*plan_)) {}
 
   const Plan& plan() const { return *plan_; }
+  const std::string& text() const { return text_; }
+  const std::string& stats() const { return stats_; }
 
   void run(const void* const* inputs, void* const* outputs) const {
     std::unique_ptr<Arena> arena = take();
-    std::vector<std::byte*>& tensors = arena->tensors();
-    const Graph& graph = plan_->graph;
-    for (size_t i = 0; i < graph.input_tensors.size(); ++i) {
-      tensors[graph.input_tensors[i]] = static_cast<std::byte*>(const_cast<void*>(inputs[i]));
+    const Frame& frame = arena->frame();
+    for (size_t i = 0; i < plan_->graph.inputs.size(); ++i) {
+      frame.input(i, static_cast<const std::byte*>(inputs[i]));
     }
-    for (size_t o = 0; o < graph.output_tensors.size(); ++o) {
-      tensors[graph.output_tensors[o]] = static_cast<std::byte*>(outputs[o]);
-    }
-    const RunContext context{tensors.data(), arena->workspace(), ThreadPool::instance()};
-    for (const auto& step : plan_->steps) step->run(context);
+    for (size_t o = 0; o < plan_->graph.outputs.size(); ++o) frame.output(o, static_cast<std::byte*>(outputs[o]));
+    frame.run(ThreadPool::instance());
     give(std::move(arena));
   }
 
@@ -92,7 +80,8 @@ class Executable {
     idle_.push_back(std::move(arena));
   }
 
-  std::unique_ptr<const Plan> plan_;
+  std::shared_ptr<const Plan> plan_;
+  std::string text_, stats_;  // describe("plan"), describe("stats")
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Arena>> idle_;
 };
@@ -104,7 +93,9 @@ int32_t compile(const void* mil_program, const char* options, void** exe, char*,
   const mil::Function* main = program.find("main");
   if (main == nullptr) throw mil::Error("[program] expected a function named main");
   const CompileOptions parsed = parse_options(options, main->inputs.size());
-  *exe = new Executable(*main, parsed.donate);
+  std::vector<Donation> donate;
+  for (const uint64_t input : parsed.donate) donate.push_back({input});
+  *exe = new Executable(Plans(program).get("main", donate));
   return ANESDK_OK;
 }
 
@@ -125,9 +116,8 @@ int32_t port(const void* exe, int32_t is_output, uint64_t index, anesdk_port* ou
 
 int32_t describe(const void* exe, const char* what, char* out, uint64_t capacity, uint64_t* needed) {
   const std::string_view wanted(what);
-  const Plan& plan = executable(exe).plan();
-  if (wanted == "plan") return write_text(plan.text, out, capacity, needed);
-  if (wanted == "stats") return write_text(plan.stats, out, capacity, needed);
+  if (wanted == "plan") return write_text(executable(exe).text(), out, capacity, needed);
+  if (wanted == "stats") return write_text(executable(exe).stats(), out, capacity, needed);
   return ANESDK_INVALID_ARGUMENT;
 }
 

@@ -71,9 +71,11 @@ const char* name_of(MapOp op);
 enum class ReduceOp : uint8_t { SUM, PROD, MAX, MIN, AND, OR, XOR };
 const char* name_of(ReduceOp op);
 
-enum class NodeKind : uint8_t { MAP, REDUCE, ARG_REDUCE, GEMM, CONCAT, DYNAMIC_SLICE, DYNAMIC_UPDATE, KERNEL };
+enum class NodeKind : uint8_t { MAP, REDUCE, ARG_REDUCE, GEMM, CONCAT, DYNAMIC_SLICE, DYNAMIC_UPDATE, KERNEL, CONTROL };
 
 struct PreparedKernel;  // a kernel of the registry, ready to run (kernel_step.h)
+struct Control;         // a loop or a choice between branches (control.h)
+class Plans;            // of the program's functions (plan.h)
 
 // One operation of the plan. Outputs are dense tensors.
 //   MAP             inputs have the output's shape; `compute` is the dtype of the data operands
@@ -85,6 +87,7 @@ struct PreparedKernel;  // a kernel of the registry, ready to run (kernel_step.h
 //                   rank-0 starts, clamped to `limits` and scaled by `steps`
 //   DYNAMIC_UPDATE  input 0 the operand (dense), input 1 the update, inputs 2.. the starts
 //   KERNEL          dense inputs, one entry of kernels/registry.h
+//   CONTROL         dense inputs in the order that control.h gives
 struct Node {
   NodeKind kind = NodeKind::MAP;
   MapOp map = MapOp::COPY;
@@ -98,6 +101,7 @@ struct Node {
   std::vector<View> windows;
   std::vector<int64_t> limits, steps;
   std::shared_ptr<const PreparedKernel> kernel;
+  std::shared_ptr<const Control> control;
   bool repeated = false;  // a copy made by the planner, to be fused with its readers only
 };
 
@@ -123,7 +127,7 @@ struct Graph {
 // Drops nodes that no output depends on.
 void remove_dead_nodes(Graph* graph);
 
-// mil::Function -> Graph. Throws mil::Error.
-Graph import_function(const mil::Function& function);
+// mil::Function -> Graph; `plans` has those of the functions that it runs. Throws mil::Error.
+Graph import_function(const mil::Function& function, Plans& plans);
 
 }  // namespace anesdk::cpu

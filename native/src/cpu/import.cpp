@@ -1,13 +1,15 @@
 #include <algorithm>
 #include <numeric>
 
+#include "cpu/control.h"
 #include "cpu/importer.h"
 #include "cpu/kernel_step.h"
 #include "mil/error.h"
 
 namespace anesdk::cpu {
 
-Importer::Importer(const mil::Function& function, Graph* graph) : b(graph), f(function), graph_(*graph) {
+Importer::Importer(const mil::Function& function, Plans& plans, Graph* graph)
+    : b(graph), f(function), plans_(plans), graph_(*graph) {
   for (const mil::Op& op : f.ops) {
     for (const mil::Operand& operand : op.operands) {
       for (mil::ValueId id : operand.values) users_[id].push_back(&op);
@@ -23,7 +25,7 @@ void Importer::run() {
     if (handler == nullptr) handler = find_mil(name);
     if (handler != nullptr) {
       handler(*this, op);
-    } else {
+    } else if (!import_control(op)) {
       import_kernel(op);
     }
   }
@@ -84,16 +86,35 @@ std::vector<View> Importer::add_kernel(const mil::Function& function, const mil:
   Node node;
   node.kind = NodeKind::KERNEL;
   for (mil::ValueId id : prepared->kernel->inputs()) node.inputs.push_back(b.dense(operand(id)));
+  std::vector<View> results = add_results(function, op, &node);
+  node.kernel = std::move(prepared);
+  b.add(std::move(node));
+  return results;
+}
+
+std::vector<View> Importer::add_results(const mil::Function& function, const mil::Op& op, Node* node) {
   std::vector<View> results;
   for (mil::ValueId id : op.results) {
     const mil::Type& t = function.values[id].type;
     const TensorId tensor = b.tensor(t.dtype, t.elements());
-    node.outputs.push_back(tensor);
+    node->outputs.push_back(tensor);
     results.push_back(dense_view(tensor, t.dtype, t.shape));
   }
-  node.kernel = std::move(prepared);
-  b.add(std::move(node));
   return results;
+}
+
+bool Importer::import_control(const mil::Op& op) {
+  Node node;
+  node.kind = NodeKind::CONTROL;
+  node.control = plan_control(f, op, plans_);
+  if (node.control == nullptr) return false;
+  for (const std::string_view operand : control_operands(node.control->kind)) {
+    for (const View& v : list(op, operand)) node.inputs.push_back(b.dense(v));
+  }
+  const std::vector<View> results = add_results(f, op, &node);
+  b.add(std::move(node));
+  for (size_t i = 0; i < results.size(); ++i) set(op, results[i], i);
+  return true;
 }
 
 void Importer::import_kernel(const mil::Op& op) {
@@ -138,9 +159,9 @@ void Importer::bind_outputs() {
   }
 }
 
-Graph import_function(const mil::Function& function) {
+Graph import_function(const mil::Function& function, Plans& plans) {
   Graph graph;
-  Importer(function, &graph).run();
+  Importer(function, plans, &graph).run();
   remove_dead_nodes(&graph);
   return graph;
 }

@@ -15,7 +15,7 @@ namespace anesdk::cpu {
 
 class Importer {
  public:
-  Importer(const mil::Function& function, Graph* graph);
+  Importer(const mil::Function& function, Plans& plans, Graph* graph);
   void run();
 
   // For the handlers of operations.
@@ -39,13 +39,17 @@ class Importer {
 
  private:
   void import_kernel(const mil::Op& op);
+  bool import_control(const mil::Op& op);      // false: another kind of operation
   void import_convolution(const mil::Op& op);  // import_conv.cpp
   // A node for a kernel of the registry; `operand` gives the views of function's values.
   std::vector<View> add_kernel(const mil::Function& function, const mil::Op& op,
                                const std::function<View(mil::ValueId)>& operand);
+  // Dense tensors for the results of `op`, as the node's outputs.
+  std::vector<View> add_results(const mil::Function& function, const mil::Op& op, Node* node);
   void bind_inputs();
   void bind_outputs();
 
+  Plans& plans_;
   Graph& graph_;
   std::unordered_map<mil::ValueId, View> views_;
   std::unordered_map<mil::ValueId, std::vector<const mil::Op*>> users_;

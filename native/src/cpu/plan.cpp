@@ -1,7 +1,6 @@
 #include "cpu/plan.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "cpu/steps.h"
 #include "mil/error.h"
@@ -27,41 +26,26 @@ std::unique_ptr<Step> make_step(const Plan& plan, const Unit& unit) {
       return make_dynamic_update_step(plan.graph, node);
     case NodeKind::KERNEL:
       return make_kernel_step(plan.graph, node);
+    case NodeKind::CONTROL:
+      return make_control_step(plan.graph, node);
     case NodeKind::MAP:
       break;
   }
   throw mil::Error("[plan] an elementwise node outside a cluster", ANESDK_INTERNAL_ERROR);
 }
 
-void describe(Plan* plan, const std::vector<Unit>& units) {
-  int64_t fused_ops = 0, passes = 0;
-  std::string& text = plan->text;
-  for (size_t s = 0; s < plan->steps.size(); ++s) {
-    text += std::to_string(s) + ": " + plan->steps[s]->describe() + "\n";
-    if (!units[s].fused()) continue;
-    ++passes;
-    if (units[s].cluster.members.size() > 1) fused_ops += static_cast<int64_t>(units[s].cluster.members.size());
+void count_passes(Plan* plan, const std::vector<Unit>& units) {
+  for (const Unit& unit : units) {
+    if (!unit.fused()) continue;
+    ++plan->passes;
+    if (unit.cluster.members.size() > 1) plan->fused_ops += static_cast<int64_t>(unit.cluster.members.size());
   }
-  const Memory& m = plan->memory;
-  for (size_t o = 0; o < m.output_alias.size(); ++o) {
-    if (m.output_alias[o] < 0) continue;
-    text += "output " + std::to_string(o) + " in the memory of input " + std::to_string(m.output_alias[o]) + "\n";
-  }
-  text += "arena " + std::to_string(m.arena_bytes) + " bytes for " + std::to_string(m.temporaries_bytes) +
-          " bytes of temporaries; workspace " + std::to_string(plan->workspace_bytes) + " bytes\n";
-  plan->stats = "{\"steps\": " + std::to_string(plan->steps.size()) + ", \"fused_ops\": " + std::to_string(fused_ops) +
-                ", \"passes\": " + std::to_string(passes) +
-                ", \"materialized_transposes\": " + std::to_string(plan->graph.materialized_transposes) +
-                ", \"arena_bytes\": " + std::to_string(m.arena_bytes) +
-                ", \"temporaries_bytes\": " + std::to_string(m.temporaries_bytes) +
-                ", \"workspace_bytes\": " + std::to_string(plan->workspace_bytes) + "}";
 }
 
-}  // namespace
-
-std::unique_ptr<const Plan> make_plan(const mil::Function& function, const std::vector<uint64_t>& donate) {
-  auto plan = std::make_unique<Plan>();
-  plan->graph = import_function(function);
+std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::vector<Donation>& donate,
+                                      Plans& plans) {
+  auto plan = std::make_shared<Plan>();
+  plan->graph = import_function(function, plans);
   std::vector<Unit> units = make_units(plan->graph);
   Graph rewritten;
   for (int pass = 0; pass < 2 && recompute(plan->graph, units, &rewritten); ++pass) {
@@ -73,8 +57,19 @@ std::unique_ptr<const Plan> make_plan(const mil::Function& function, const std::
     plan->steps.push_back(make_step(*plan, unit));
     plan->workspace_bytes = std::max(plan->workspace_bytes, plan->steps.back()->workspace_bytes());
   }
-  describe(plan.get(), units);
+  count_passes(plan.get(), units);
   return plan;
+}
+
+}  // namespace
+
+std::shared_ptr<const Plan> Plans::get(const std::string& function, const std::vector<Donation>& donate) {
+  const auto key = std::pair(function, donate);
+  const auto found = made_.find(key);
+  if (found != made_.end()) return found->second;
+  const mil::Function* body = program_.find(function);
+  if (body == nullptr) throw mil::Error("[program] expected a function named " + function);
+  return made_[key] = make_plan(*body, donate, *this);
 }
 
 }  // namespace anesdk::cpu

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -36,18 +37,40 @@ struct Memory {
   size_t temporaries_bytes = 0;  // what the stored temporaries would take side by side
 };
 
+// An input whose memory an output may have: `output`, or any when that is -1.
+struct Donation {
+  uint64_t input;
+  int64_t output = -1;
+  auto operator<=>(const Donation&) const = default;
+};
+
+// Whether a node that is no elementwise one may write output `o` where it reads the whole of input `i`.
+bool may_take(const Graph& graph, const Node& node, size_t o, size_t i);
+
 // plan_arena.cpp
-Memory plan_memory(const Graph& graph, const std::vector<Unit>& units, const std::vector<uint64_t>& donate);
+Memory plan_memory(const Graph& graph, const std::vector<Unit>& units, const std::vector<Donation>& donate);
 
 struct Plan {
   Graph graph;
   std::vector<std::unique_ptr<Step>> steps;
   Memory memory;
   size_t workspace_bytes = 0;
-  std::string text;   // describe("plan")
-  std::string stats;  // describe("stats")
+  int64_t fused_ops = 0, passes = 0;
 };
 
-std::unique_ptr<const Plan> make_plan(const mil::Function& function, const std::vector<uint64_t>& donate);
+// The plans of a program's functions, each made once for each way of lending memory.
+class Plans {
+ public:
+  explicit Plans(const mil::Program& program) : program_(program) {}
+  std::shared_ptr<const Plan> get(const std::string& function, const std::vector<Donation>& donate);
+
+ private:
+  const mil::Program& program_;
+  std::map<std::pair<std::string, std::vector<Donation>>, std::shared_ptr<const Plan>> made_;
+};
+
+// describe("plan") and describe("stats"), what its steps run included (plan_text.cpp)
+std::string plan_text(const Plan& plan);
+std::string plan_stats(const Plan& plan);
 
 }  // namespace anesdk::cpu

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "cpu/control.h"
 #include "cpu/kernel_step.h"
 #include "cpu/plan.h"
 
@@ -11,7 +12,7 @@ namespace {
 
 class MemoryPlanner {
  public:
-  MemoryPlanner(const Graph& graph, const std::vector<Unit>& units, const std::vector<uint64_t>& donate)
+  MemoryPlanner(const Graph& graph, const std::vector<Unit>& units, const std::vector<Donation>& donate)
       : graph_(graph), units_(units), donate_(donate.begin(), donate.end()) {}
 
   Memory plan() {
@@ -33,7 +34,7 @@ class MemoryPlanner {
 
   const Graph& graph_;
   const std::vector<Unit>& units_;
-  std::set<uint64_t> donate_;
+  std::set<Donation> donate_;
   Memory memory_;
   std::vector<Life> lives_;
   std::vector<TensorId> slot_;  // by tensor: the tensor whose memory it uses
@@ -77,20 +78,14 @@ class MemoryPlanner {
     if (out.nbytes() != in.nbytes()) return false;
     if (unit.fused()) return may_overwrite_fused(unit, output, input);
     const Node& node = graph_.nodes[unit.node];
-    if (node.kind == NodeKind::DYNAMIC_UPDATE) {
-      const View& x = node.inputs[0];
-      if (x.base != input || x.offset != 0) return false;
-      return std::none_of(node.inputs.begin() + 1, node.inputs.end(), [&](const View& v) { return v.base == input; });
-    }
-    if (node.kind != NodeKind::KERNEL) return false;
-    int found = -1;
+    size_t found = node.inputs.size();
     for (size_t k = 0; k < node.inputs.size(); ++k) {
       if (node.inputs[k].base != input) continue;
-      if (found >= 0 || node.inputs[k].offset != 0) return false;
-      found = static_cast<int>(k);
+      if (found < node.inputs.size()) return false;  // read in two ways
+      found = k;
     }
     const auto at = std::find(node.outputs.begin(), node.outputs.end(), output) - node.outputs.begin();
-    return found >= 0 && node.kernel->kernel->may_alias(static_cast<size_t>(at), static_cast<size_t>(found));
+    return found < node.inputs.size() && may_take(graph_, node, static_cast<size_t>(at), found);
   }
 
   // Every read of the input is of the very element that is being written.
@@ -115,21 +110,23 @@ class MemoryPlanner {
   void donate() {
     slot_.resize(graph_.tensors.size());
     for (size_t t = 0; t < slot_.size(); ++t) slot_[t] = static_cast<TensorId>(t);
-    std::set<uint64_t> left = donate_;
+    std::set<Donation> left = donate_;
     for (const bool in_place : {true, false}) {
       for (size_t o = 0; o < graph_.output_tensors.size(); ++o) {
         if (memory_.output_alias[o] >= 0) continue;
         const TensorId out = graph_.output_tensors[o];
         const int made = lives_[out].first;
-        for (const uint64_t i : left) {
+        for (const Donation& donation : left) {
+          const uint64_t i = donation.input;
           const TensorId in = graph_.input_tensors[i];
+          if (donation.output >= 0 && static_cast<size_t>(donation.output) != o) continue;
           if (graph_.inputs[i] != graph_.outputs[o]) continue;
           const int last = lives_[in].last;
           const bool here = last == made && may_overwrite(units_[made], out, in);
           if (in_place ? !here : last >= made) continue;
           memory_.output_alias[o] = static_cast<int64_t>(i);
           memory_.alias.push_back({out, in});
-          left.erase(i);
+          left.erase(donation);
           break;
         }
       }
@@ -219,9 +216,30 @@ class MemoryPlanner {
   }
 };
 
+// A tensor as it is, from its first element to its last.
+bool whole(const Graph& graph, const View& v) {
+  return v.dense() && v.offset == 0 && v.elements() == graph.tensors[v.base].elements;
+}
+
 }  // namespace
 
-Memory plan_memory(const Graph& graph, const std::vector<Unit>& units, const std::vector<uint64_t>& donate) {
+bool may_take(const Graph& graph, const Node& node, size_t o, size_t i) {
+  if (!whole(graph, node.inputs[i])) return false;
+  switch (node.kind) {
+    case NodeKind::DYNAMIC_UPDATE:
+      return i == 0;
+    case NodeKind::CONCAT:  // a copy onto itself
+      return node.inputs.size() == 1 && whole(graph, node.windows[0]);
+    case NodeKind::KERNEL:
+      return node.kernel->kernel->may_alias(o, i);
+    case NodeKind::CONTROL:
+      return node.control->alias[o] == static_cast<int64_t>(i);
+    default:
+      return false;
+  }
+}
+
+Memory plan_memory(const Graph& graph, const std::vector<Unit>& units, const std::vector<Donation>& donate) {
   return MemoryPlanner(graph, units, donate).plan();
 }
 

@@ -25,12 +25,21 @@ struct RunContext {
   }
 };
 
+struct Plan;
+
+// A function that a step runs.
+struct Nested {
+  std::string name;
+  const Plan* plan;
+};
+
 class Step {
  public:
   virtual ~Step() = default;
   virtual void run(const RunContext& context) const = 0;
   virtual std::string describe() const = 0;
   virtual size_t workspace_bytes() const { return 0; }
+  virtual std::vector<Nested> nested() const { return {}; }
 };
 
 inline size_t align64(size_t bytes) { return (bytes + 63) & ~size_t{63}; }

@@ -15,6 +15,7 @@ std::unique_ptr<Step> make_reduce_step(const Graph& graph, const Node& node);   
 std::unique_ptr<Step> make_arg_reduce_step(const Graph& graph, const Node& node);      // ARG_REDUCE
 std::unique_ptr<Step> make_gemm_step(const Graph& graph, const Node& node);            // GEMM
 std::unique_ptr<Step> make_kernel_step(const Graph& graph, const Node& node);          // KERNEL
+std::unique_ptr<Step> make_control_step(const Graph& graph, const Node& node);         // CONTROL
 
 // Copies between two views of equal shape, prepared once: axes merged, the inner plane chosen.
 class StridedCopy {

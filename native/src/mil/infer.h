@@ -21,7 +21,8 @@ using List = std::vector<int64_t>;
 // One operation, as the rules see it.
 class OpView {
  public:
-  OpView(const Function& f, const Op& op, Target target) : f_(f), op_(op), target_(target) {}
+  OpView(const Program& program, const Function& f, const Op& op, Target target)
+      : program_(program), f_(f), op_(op), target_(target) {}
 
   std::string_view name() const { return op_.schema->name; }
   const OpSchema& schema() const { return *op_.schema; }
@@ -34,6 +35,7 @@ class OpView {
   std::vector<Type> types(std::string_view variadic) const;
   Shapes shapes(std::string_view variadic) const;
   const Type& declared(size_t result) const { return f_.values[op_.results[result]].type; }
+  std::vector<const Function*> callees(std::string_view arg) const;  // the functions that an operand names
   size_t num_results() const { return op_.results.size(); }
 
   // Const lists: of `length` entries, each in [low, high].
@@ -68,6 +70,7 @@ class OpView {
  private:
   List distinct(List axes, std::string_view arg) const;
 
+  const Program& program_;
   const Function& f_;
   const Op& op_;
   Target target_;
@@ -87,6 +90,7 @@ void add_window_rules(Rules& rules);
 void add_lax_rules(Rules& rules);
 void add_lax_window_rules(Rules& rules);
 void add_lax_index_rules(Rules& rules);
+void add_control_rules(Rules& rules);
 
 const Rule* find_rule(const OpSchema& schema);  // null when the table has outgrown the rules
 

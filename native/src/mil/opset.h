@@ -34,6 +34,9 @@ struct ArgSchema {
   bool optional;
   bool engine_const;  // the Neural Engine takes constants only
   bool empty;         // a list that may have no items
+
+  bool listed() const { return kind == ArgKind::VARIADIC || kind == ArgKind::FUNCTIONS; }  // written (a, b, ...)
+  bool by_name() const { return kind == ArgKind::FUNCTION || kind == ArgKind::FUNCTIONS; }
 };
 
 struct ResultSchema {

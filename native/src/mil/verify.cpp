@@ -27,8 +27,13 @@ std::string dtype_names(DTypeSet set) {
 
 class OpVerifier {
  public:
-  OpVerifier(const Function& f, const Op& op, Target target)
-      : f_(f), op_(op), schema_(*op.schema), target_(target), view_(f, op, target), bound_(schema_.types.size(), -1) {}
+  OpVerifier(const Program& program, const Function& f, const Op& op, Target target)
+      : f_(f),
+        op_(op),
+        schema_(*op.schema),
+        target_(target),
+        view_(program, f, op, target),
+        bound_(schema_.types.size(), -1) {}
 
   void run() {
     if (!schema_.runs_on(target_)) unsupported("is not an operation of target " + target_name());
@@ -51,15 +56,14 @@ class OpVerifier {
   }
 
   void check_operand(const ArgSchema& arg, const Operand& operand) {
-    const bool several = arg.kind == ArgKind::VARIADIC || arg.kind == ArgKind::FUNCTIONS;
-    if (several != operand.variadic)
-      view_.fail(std::string(arg.name) + (several ? " must be written (a, b, ...)" : " takes one value"));
+    if (arg.listed() != operand.variadic)
+      view_.fail(std::string(arg.name) + (arg.listed() ? " must be written (a, b, ...)" : " takes one value"));
     if (operand.values.empty() && !arg.empty) view_.fail(std::string(arg.name) + " must not be empty");
     for (const ValueId id : operand.values) check_value(arg, f_.values[id]);
   }
 
   void check_value(const ArgSchema& arg, const Value& value) {
-    const bool constant = arg.kind != ArgKind::TENSOR && arg.kind != ArgKind::VARIADIC;
+    const bool constant = arg.kind == ArgKind::CONST || arg.by_name();
     if (constant && !value.constant)
       view_.fail(std::string(arg.name) + " must be a const, got " + value.type.str() + " " + value.name);
     if (arg.rank >= 0 && value.type.shape.size() != static_cast<size_t>(arg.rank))
@@ -140,13 +144,14 @@ bool all_finite(const Value& value) {
 
 class FunctionVerifier {
  public:
-  FunctionVerifier(const Function& f, Target target) : f_(f), target_(target) {}
+  FunctionVerifier(const Program& program, const Function& f, Target target)
+      : program_(program), f_(f), target_(target) {}
 
   void run() const {
     if (f_.outputs.empty()) fail("must return something", ANESDK_VERIFY_ERROR);
     check_total_size();
     for (const Value& value : f_.values) target_ == Target::CPU ? check_cpu_value(value) : check_engine_value(value);
-    for (const Op& op : f_.ops) OpVerifier(f_, op, target_).run();
+    for (const Op& op : f_.ops) OpVerifier(program_, f_, op, target_).run();
     for (const ValueId id : f_.outputs)
       if (f_.values[id].type.dtype == DType::STRING) fail("cannot return a string", ANESDK_VERIFY_ERROR);
     if (target_ != Target::CPU) check_signature();
@@ -200,6 +205,7 @@ class FunctionVerifier {
     }
   }
 
+  const Program& program_;
   const Function& f_;
   Target target_;
 };
@@ -214,7 +220,8 @@ Target target_of(std::string_view name) {
 
 void verify(const Program& program, Target target) {
   if (!program.find("main")) throw Error("[program] has no function main");
-  for (const Function& f : program.functions) FunctionVerifier(f, target).run();
+  check_calls(program);
+  for (const Function& f : program.functions) FunctionVerifier(program, f, target).run();
 }
 
 }  // namespace anesdk::mil

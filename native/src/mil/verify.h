@@ -10,6 +10,12 @@ namespace anesdk::mil {
 
 Target target_of(std::string_view name);  // "cpu", "coreml" or "ane"; throws Error(ANESDK_INVALID_ARGUMENT)
 
+// How deep functions may run one another.
+inline constexpr int kMaxNesting = 64;
+
+// Throws where a function runs itself, directly or through others, or too deep (infer_control.cpp).
+void check_calls(const Program& program);
+
 // Throws Error(ANESDK_VERIFY_ERROR, or ANESDK_UNSUPPORTED for what is legal MIL but not for this target).
 void verify(const Program& program, Target target);
 

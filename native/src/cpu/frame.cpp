@@ -1,0 +1,32 @@
+#include "cpu/frame.h"
+
+namespace anesdk::cpu {
+
+size_t Frame::bytes(const Plan& plan) {
+  return align64(plan.memory.arena_bytes) + align64(plan.workspace_bytes) +
+         align64(plan.graph.tensors.size() * sizeof(std::byte*)) + 64;
+}
+
+Frame::Frame(const Plan& plan, std::byte* memory)
+    : plan_(&plan),
+      inputs_(plan.graph.input_tensors.data()),
+      outputs_(plan.graph.output_tensors.data()),
+      workspace_(memory + align64(plan.memory.arena_bytes)),
+      tensors_(reinterpret_cast<std::byte**>(workspace_ + align64(plan.workspace_bytes) + 64)) {
+  for (size_t t = 0; t < plan.graph.tensors.size(); ++t) {
+    const Tensor& tensor = plan.graph.tensors[t];
+    tensors_[t] = workspace_;
+    if (tensor.storage == Storage::CONSTANT) {
+      tensors_[t] = const_cast<std::byte*>(tensor.constant->data.data());
+    } else if (plan.memory.offset[t] >= 0) {
+      tensors_[t] = memory + plan.memory.offset[t];
+    }
+  }
+}
+
+void Frame::run(ThreadPool& pool) const {
+  const RunContext context{tensors_, workspace_, pool};
+  for (const auto& step : plan_->steps) step->run(context);
+}
+
+}  // namespace anesdk::cpu

@@ -1,0 +1,28 @@
+// The memory of one run of a plan: where every tensor is, the arena, the workspace of the steps. A frame lies in memory
+// that whoever runs the plan has; those of loop bodies and branches lie in the workspace of the enclosing plan.
+#pragma once
+
+#include "cpu/plan.h"
+
+namespace anesdk::cpu {
+
+class Frame {
+ public:
+  static size_t bytes(const Plan& plan);
+
+  // memory: 64-byte aligned, bytes(plan) long.
+  Frame(const Plan& plan, std::byte* memory);
+
+  // Where input i is and output o goes, until told otherwise.
+  void input(size_t i, const std::byte* data) const { tensors_[inputs_[i]] = const_cast<std::byte*>(data); }
+  void output(size_t o, std::byte* data) const { tensors_[outputs_[o]] = data; }
+  void run(ThreadPool& pool) const;
+
+ private:
+  const Plan* plan_;
+  const TensorId *inputs_, *outputs_;
+  std::byte* workspace_;
+  std::byte** tensors_;
+};
+
+}  // namespace anesdk::cpu
