@@ -50,6 +50,7 @@ from anejax.nn.functions import swish as swish
 from anejax.nn.functions import tanh as tanh
 from anejax.nn.layer import Lambda as Lambda
 from anejax.nn.layer import Layer as Layer
+from anejax.nn.layer import Remat as Remat
 from anejax.nn.layer import Residual as Residual
 from anejax.nn.layer import Sequential as Sequential
 from anejax.nn.layer import count_parameters as count_parameters

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import anejax.numpy as jnp
-from anejax import dtypes, random
+from anejax import dtypes, lax, random
 from anejax.errors import ShapeError
 from anejax.nn import initializers
 from anejax.nn.functions import dot_product_attention, silu
@@ -44,6 +44,20 @@ class MultiHeadAttention(Layer):
 
     ``kv_heads`` (a divisor of ``heads``) shares keys and values among heads; ``causal`` lets a position see itself and
     those before it; ``rotary_base`` turns queries and keys by their positions. Parameters: q, k, v, o.
+
+    The state is ``()``, or a cache of keys and values: then the input is the next part of sequences whose earlier parts
+    the cache has seen. Whoever calls must not go past the cache's length.
+
+    Example:
+        >>> from anejax import nn, random
+        >>> import anejax.numpy as jnp
+        >>> layer, x = nn.MultiHeadAttention(2, causal=True), jnp.ones((1, 3, 8))
+        >>> params, _ = layer.init(random.key(0), x)
+        >>> cache = layer.cache(params, 1, 3)
+        >>> first, cache = layer.apply(params, cache, x[:, :2])
+        >>> last, cache = layer.apply(params, cache, x[:, 2:])
+        >>> cache["k"].shape, int(cache["position"])
+        ((1, 3, 2, 4), 3)
     """
 
     heads: int
@@ -75,16 +89,36 @@ class MultiHeadAttention(Layer):
         keys = random.split(key, len(shapes))
         return {n: self.weight_init(keys[i], s, weight_dtype(x)) for i, (n, s) in enumerate(shapes.items())}, ()
 
+    def cache(self, params: Any, batch: int, length: int) -> dict[str, Any]:
+        """An empty cache for sequences of up to ``length`` positions: k and v [batch, length, kv_heads, size]."""
+        if not self.causal:
+            raise ValueError("[MultiHeadAttention] expected causal=True, since a cache holds what came before.")
+        k = params["k"]
+        shape = (batch, length, self.kv_heads or self.heads, k.shape[1] // (self.kv_heads or self.heads))
+        return {"k": jnp.zeros(shape, k.dtype), "v": jnp.zeros(shape, k.dtype), "position": jnp.zeros((), dtypes.int32)}
+
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         q, k, v, o = take(self, params, "q", "k", "v", "o")
         check_rank(self, x, 3, "sequences [N, T, features]")
         check_features(self, x, -1, q.shape[0])
         size = q.shape[1] // self.heads
         queries, keys, values = (jnp.matmul(x, w).reshape((*x.shape[:2], -1, size)) for w in (q, k, v))
+        positions = jnp.arange(x.shape[1]) + (state["position"] if state else 0)
         if self.rotary_base is not None:
-            queries, keys = (rotary(h, base=self.rotary_base) for h in (queries, keys))
-        y = dot_product_attention(queries, keys, values, is_causal=self.causal)
+            queries, keys = (rotary(h, positions, self.rotary_base) for h in (queries, keys))
+        if state:
+            state = _extended(state, keys, values)
+            mask = jnp.arange(state["k"].shape[1]) <= positions[:, None]
+            y = dot_product_attention(queries, state["k"], state["v"], mask=mask)
+        else:
+            y = dot_product_attention(queries, keys, values, is_causal=self.causal)
         return jnp.matmul(y.reshape((*x.shape[:2], -1)), o), state
+
+
+def _extended(cache: dict[str, Any], keys: Any, values: Any) -> dict[str, Any]:
+    at = cache["position"]
+    grown = {n: lax.dynamic_update_slice_in_dim(cache[n], new, at, 1) for n, new in (("k", keys), ("v", values))}
+    return grown | {"position": at + keys.shape[1]}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anejax import random, tree
-from anejax.api.staging import eval_shape
+from anejax.api.staging import checkpoint, eval_shape
 from anejax.core.aval import ShapeDtypeStruct
 from anejax.errors import DtypeError, ShapeError, TreeError
 
@@ -169,6 +169,19 @@ class Lambda(Layer):
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         return self.function(x), state
+
+
+@dataclass(frozen=True)
+class Remat(Layer):
+    """``main``, whose inner values gradients compute again instead of keeping them: less memory for more work."""
+
+    main: Layer
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        return self.main.init(key, x)
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        return checkpoint(lambda *args: self.main.apply(*args, key=key, train=train))(params, state, x)
 
 
 def count_parameters(params: Any) -> int:

@@ -83,6 +83,7 @@ def test_a_transformer_block_trains():
         (lambda: nn.MultiHeadAttention(3).init(KEY, X), ShapeError, "divide the 16 features"),
         (lambda: nn.MultiHeadAttention(4).init(KEY, X[0]), ShapeError, "sequences"),
         (lambda: nn.rotary(X), ShapeError, "even size"),
+        (lambda: nn.MultiHeadAttention(4).cache({}, 1, 1), ValueError, "expected causal=True"),
     ],
 )
 def test_misuse_is_explained(call, error, message):

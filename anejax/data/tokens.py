@@ -1,0 +1,164 @@
+"""Token streams: texts as files of uint16, and batches of windows for training and evaluation.
+
+A stream is little-endian uint16 and nothing else: for each text BOS, then its tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anejax.data.batches import BatchError
+from anejax.data.fetch import digest_of
+from anejax.data.tokenizer import Tokenizer
+from anejax.errors import AnejaxError
+from anejax.paths import atomic_file, cache_dir
+
+_SEPARATOR = "<|endoftext|>"  # between the texts of one file
+_CHUNK = 1 << 22
+
+
+class TokenError(AnejaxError, ValueError):
+    """A file is no stream of a network's tokens."""
+
+
+def load(path: Path | str, tokenizer: Tokenizer, progress: Callable[[str], None] = lambda what: None) -> np.ndarray:
+    """The tokens uint16[n] of a stream (``.bin``) or of a text (any other name), which is encoded once and kept.
+
+    Texts of a file are separated by ``<|endoftext|>``; blanks around each are left out. ``progress`` hears when a text
+    is being encoded. Raises TokenError when a token is not of the tokenizer's; OSError.
+    """
+    path = Path(path)
+    if path.suffix == ".bin":
+        return read(path, len(tokenizer))
+    if len(tokenizer) > 1 << 16:
+        raise TokenError(f"[tokens] expected at most 65,536 tokens, since streams are uint16, got {len(tokenizer)}.")
+    name = hashlib.sha256(f"{digest_of(path, 'sha256')} {tokenizer.digest}".encode()).hexdigest()[:32]
+    stream = cache_dir() / "tokens" / f"{name}.bin"
+    if not stream.exists():
+        progress(f"encoding {path}")
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as text, atomic_file(stream) as file:
+            for story in _stories(text):
+                file.write(np.array(tokenizer.encode(story), "<u2").tobytes())
+    return read(stream, len(tokenizer))
+
+
+def read(path: Path | str, vocabulary: int) -> np.ndarray:
+    """The stream in a file, mapped into memory. Raises TokenError when a token is not below ``vocabulary``."""
+    size = Path(path).stat().st_size
+    if size % 2:
+        raise TokenError(f"[tokens] {path}: expected uint16 tokens, so an even number of bytes, got {size}.")
+    tokens = np.memmap(path, "<u2", "r") if size else np.zeros(0, "<u2")
+    for start in range(0, len(tokens), _CHUNK):
+        chunk = tokens[start : start + _CHUNK]
+        if chunk.max() >= vocabulary:
+            position = int(np.argmax(chunk >= vocabulary))
+            raise TokenError(
+                f"[tokens] {path}: expected tokens below {vocabulary}, got {chunk[position]} at position"
+                f" {start + position}."
+            )
+    return tokens
+
+
+def fingerprint(tokens: np.ndarray) -> str:
+    """Tells streams apart: their length and CRC-32."""
+    return f"{len(tokens)}-{zlib.crc32(np.ascontiguousarray(tokens)):08x}"
+
+
+def _stories(file: Iterator[str]) -> Iterator[str]:
+    """The texts of a file, of which it holds only one and a piece in memory."""
+    rest = ""
+    while chunk := file.read(_CHUNK):
+        *whole, rest = (rest + chunk).split(_SEPARATOR)
+        yield from (story for one in whole if (story := one.strip()))
+    if story := rest.strip():
+        yield story
+
+
+@dataclass(frozen=True, eq=False)
+class TokenBatches:
+    """Training batches (tokens, targets), both int32[batch,length]: a target is the token that follows.
+
+    The windows of a stream lie end to end; each pass over them takes another order. Batches that fill no whole one are
+    left out. An epoch is ``steps`` batches, wherever in a pass they begin, so that the batch at any position depends on
+    (seed, position) alone. Raises BatchError when the stream has not enough windows for one batch.
+    """
+
+    tokens: np.ndarray
+    batch: int
+    length: int
+    steps: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self._windows < self.batch:
+            raise BatchError(
+                f"[batches] expected {self.batch} windows of {self.length} tokens or more for a batch, got a stream of"
+                f" {len(self.tokens)} tokens, which is {max(self._windows, 0)}."
+            )
+
+    @property
+    def items(self) -> int:
+        """Tokens in a batch."""
+        return self.batch * self.length
+
+    @property
+    def _windows(self) -> int:
+        return (len(self.tokens) - 1) // self.length
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The batches of one epoch, from number ``start`` on."""
+        in_pass = self._windows // self.batch
+        known, starts = -1, np.zeros(0, np.int64)
+        for position in range(epoch * self.steps + start, (epoch + 1) * self.steps):
+            number, index = divmod(position, in_pass)
+            if number != known:
+                known, starts = number, self._order(number)
+            yield _windows(self.tokens, starts[index * self.batch : (index + 1) * self.batch], self.length)
+
+    def _order(self, number: int) -> np.ndarray:
+        """Where the windows of a pass begin: shifted by a little, in any order."""
+        rng = np.random.default_rng([self.seed, number])
+        spare = len(self.tokens) - 1 - self._windows * self.length
+        return rng.permutation(self._windows) * self.length + rng.integers(spare + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenEvaluation:
+    """A stream in order, each token but the first once as target: (tokens, targets, weight), all [batch,length].
+
+    Windows lie end to end, so what a window begins with has no context. What fills up the last batch has weight 0.
+    Raises BatchError when there is no token to predict.
+    """
+
+    tokens: np.ndarray
+    batch: int
+    length: int
+
+    def __post_init__(self) -> None:
+        if len(self.tokens) < 2:
+            raise BatchError(f"[batches] expected a stream of 2 tokens or more, got {len(self.tokens)}.")
+
+    def __len__(self) -> int:
+        return -(-(len(self.tokens) - 1) // (self.batch * self.length))
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        last = len(self.tokens) - 1
+        for begin in range(0, last, self.batch * self.length):
+            index = begin + np.arange(self.batch * self.length).reshape(self.batch, self.length)
+            weight = (index < last).astype(np.float32)
+            index = np.minimum(index, last - 1)
+            yield self.tokens[index].astype(np.int32), self.tokens[index + 1].astype(np.int32), weight
+
+
+def _windows(tokens: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    found = tokens[starts[:, None] + np.arange(length + 1)].astype(np.int32)
+    return np.ascontiguousarray(found[:, :-1]), np.ascontiguousarray(found[:, 1:])

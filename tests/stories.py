@@ -1,0 +1,20 @@
+"""Where tests find the files of the stories family: in the data directory, or in ``shared/data`` near the checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anejax.paths import data_dir
+
+_PLACES = [parent / "shared" / "data" for parent in Path(__file__).parents]
+
+
+def find(name: str) -> Path:
+    """The file of that name. Skips the test when it is nowhere."""
+    folders = [data_dir() / "stories", *(place / kind for place in _PLACES for kind in ("llama2c", "tinystories"))]
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    pytest.skip(f"{name} is not here; `anejax fetch` gets what can be had")
