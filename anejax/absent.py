@@ -34,8 +34,8 @@ GROUPS: tuple[Group, ...] = (
             "": """pmap shard_map smap sharding NamedSharding P Shard make_mesh set_mesh reshard distributed
                 auto_pcast make_array_from_callback make_array_from_process_local_data
                 make_array_from_single_device_arrays remove_size_one_mesh_axis_from_type""",
-            "lax": """with_sharding_constraint sharding_constraint_p pcast pbroadcast psend precv pshuffle
-                ragged_all_to_all ragged_all_to_all_p""",
+            "lax": """with_sharding_constraint sharding_constraint_p pcast psend precv ragged_all_to_all
+                ragged_all_to_all_p""",
             "debug": "inspect_array_sharding visualize_array_sharding visualize_sharding",
         },
     ),
@@ -104,13 +104,11 @@ GROUPS: tuple[Group, ...] = (
                 numpy_dtype_promotion numpy_rank_promotion print_environment_info process_count process_index
                 process_indices scipy stages typeof typing""",
             "numpy": "polyfit roots",
-            "lax": """DotDimensionNumbers RaggedDotDimensionNumbers all_gather all_to_all approx_max_k approx_min_k
-                axis_index axis_size bessel_i0e bessel_i1e betainc conv_general_dilated_local
-                conv_general_dilated_patches conv_general_permutations conv_general_shape_tuple
-                conv_transpose_shape_tuple custom_linear_solve custom_root dtype igamma igamma_grad_a igammac
-                index_take linalg mulhi platform_dependent pmax pmean pmin polygamma ppermute psum psum_scatter
-                pswapaxes ragged_dot ragged_dot_general random_gamma_grad reduce_window_shape_tuple scatter_apply
-                zeta""",
+            "lax": """DotDimensionNumbers RaggedDotDimensionNumbers approx_max_k approx_min_k bessel_i0e bessel_i1e
+                betainc conv_general_dilated_local conv_general_dilated_patches conv_general_permutations
+                conv_general_shape_tuple conv_transpose_shape_tuple custom_linear_solve custom_root dtype igamma
+                igamma_grad_a igammac index_take linalg mulhi platform_dependent polygamma ragged_dot
+                ragged_dot_general random_gamma_grad reduce_window_shape_tuple scatter_apply zeta""",
             "nn": "log1mexp",
             "nn.initializers": "delta_orthogonal orthogonal",
             "random": """ball beta binomial chisquare dirichlet f gamma generalized_normal key_dtype loggamma

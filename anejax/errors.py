@@ -48,6 +48,10 @@ class DeviceError(AnejaxError, RuntimeError):
     """A device, or the native library, refused or failed."""
 
 
+class UnboundAxisError(AnejaxError, NameError):
+    """A collective names an axis that no ``vmap`` around it maps."""
+
+
 class UnexpectedTracerError(AnejaxError):
     """A tracer was used after its transformation had finished."""
 

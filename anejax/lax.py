@@ -19,6 +19,10 @@ import numpy as np
 from anejax import dtypes, tree
 from anejax.absent import getattr_of
 from anejax.api.control import associative_scan, cond, fori_loop, map_ as map, scan, switch, while_loop
+from anejax.api.collectives import (
+    all_gather, all_to_all, axis_index, axis_size, pbroadcast, pmax, pmean, pmin, ppermute, pshuffle, psum,
+    psum_scatter, pswapaxes,
+)  # fmt: skip
 from anejax.api.custom import stop_gradient as stop_gradient
 from anejax.core.array import Array
 from anejax.core.aval import checked_shape

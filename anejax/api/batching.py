@@ -30,7 +30,7 @@ def vmap(
             mapped over axis 0.
         out_axes: a tree prefix of the output: where the mapped axis goes. None is allowed for outputs that do not
             depend on mapped values.
-        axis_name: a name for the axis (collectives over it are not there yet).
+        axis_name: a name for the axis, for ``lax.psum`` and the other collectives.
         axis_size: the length of the axis, where no argument shows it.
 
     Raises:

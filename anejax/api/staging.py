@@ -17,6 +17,7 @@ from anejax.core.graph import ClosedGraph, Graph
 from anejax.core.trace import Tracer, concrete_array, executor
 from anejax.transforms.calls import call_p, remat_p
 from anejax.transforms.stage import stage
+from anejax.transforms.vmap import named_axes
 
 
 class Staged:
@@ -72,7 +73,7 @@ class Jitted:
                 if types_only
                 else tuple(check_leaves(name_of(self._fun), "an argument", leaves, in_tree))
             )
-        key = (in_tree, avals, statics, config.jax_enable_x64)
+        key = (in_tree, avals, statics, config.jax_enable_x64, named_axes())
         staged = self._cache.get(key)
         if staged is None:
             staged = self._trace(in_tree, avals, static_nums, static_names, args, kwargs)

@@ -41,7 +41,8 @@ class Primitive:
         transpose(ct, *args, **params) -> a cotangent (or None) per argument; linear arguments arrive as ``Linear``
         batch(size, args, dims, **params) -> (outs, dims out); a dim is None when the argument has no mapped axis
         mil(ctx, *values, **params) -> value(s): writes the operation with the builder in ``ctx``
-    Higher-order primitives may have ``partial(trace, unknown, args, params)`` too (transforms/linearize.py).
+    Higher-order primitives may have ``partial(trace, unknown, args, params)`` too (transforms/linearize.py), those with
+    a parameter ``axis_name`` a rule ``collective``: like ``batch``, under the ``vmap`` that maps the axis of that name.
     """
 
     def __init__(
@@ -63,12 +64,13 @@ class Primitive:
         self.batch: Any = unfilled
         self.mil: Any = unfilled
         self.partial: Callable[..., Any] | None = None
+        self.collective: Callable[..., Any] | None = None
         REGISTRY[name] = self
 
     def fill(self, **slots: Any) -> Primitive:
         """Sets slots by name."""
         for slot, rule in slots.items():
-            if slot not in SLOTS and slot not in ("partial", "native_eager", "elementwise"):
+            if slot not in SLOTS and slot not in ("partial", "collective", "native_eager", "elementwise"):
                 raise ValueError(f"[primitive] {self.name} has no slot {slot!r}.")
             setattr(self, slot, rule)
         return self

@@ -18,7 +18,7 @@ from anejax.transforms.jvp import jvp_flat
 from anejax.transforms.linearize import PartialTrace, backward_mixed, split_graph
 from anejax.transforms.stage import stage
 from anejax.transforms.transpose import backward
-from anejax.transforms.vmap import batch_flat
+from anejax.transforms.vmap import batch_flat, mapped_name
 
 INLINED = Refused("passes/inline replaces it by its equations before lowering")
 
@@ -71,7 +71,6 @@ def jvp_graph(graph: Graph, nonzero: tuple[bool, ...], forced: tuple[bool, ...] 
     return Transformed(new, consts, nonzero_out)
 
 
-@cached
 def batch_graph(
     graph: Graph, size: int, dims: tuple[int | None, ...], forced: tuple[bool, ...] | None = None
 ) -> Transformed:
@@ -79,10 +78,15 @@ def batch_graph(
 
     With ``forced`` (a flag per output) mapped axes come first, and forced outputs have one in any case.
     """
+    return _batch_graph(graph, size, dims, forced, mapped_name())
+
+
+@cached
+def _batch_graph(graph: Graph, size: int, dims: Any, forced: tuple[bool, ...] | None, axis_name: Any) -> Transformed:
     out_dims: list[int | None] = []
 
     def run(*flat: Any) -> list[Any]:
-        outs, found = batch_flat(as_function(graph), flat, dims, size)
+        outs, found = batch_flat(as_function(graph), flat, dims, size, axis_name)
         if forced is not None:
             mapped = [d is not None or f for d, f in zip(found, forced)]
             outs = [batch_to(o, d, size) if m else o for o, d, m in zip(outs, found, mapped)]

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from anejax.core.context import current_trace, tracing
 from anejax.core.primitive import Primitive
 from anejax.core.trace import Trace, Tracer, aval_of
 from anejax.ops.families import batch_to, move_axis, reduce_sum_p
+
+
+class _Mapped(threading.local):
+    name: Any = None
+
+
+_mapped = _Mapped()
+
+
+@contextmanager
+def _mapping(name: Any) -> Iterator[None]:
+    """The batching rules of primitives that hold Graphs run in here."""
+    previous, _mapped.name = _mapped.name, name
+    try:
+        yield
+    finally:
+        _mapped.name = previous
+
+
+def mapped_name() -> Any:
+    """The axis name of the ``vmap`` whose rule for a primitive that holds Graphs is running."""
+    return _mapped.name
+
+
+def named_axes() -> tuple[tuple[Any, int], ...]:
+    """(name, length) of the named axes that are mapped here, the innermost first."""
+    traces = [current_trace(), *current_trace().ancestors()]
+    return tuple((t.axis_name, t.size) for t in traces if isinstance(t, BatchTrace) and t.axis_name is not None)
 
 
 class BatchTracer(Tracer):
@@ -40,11 +70,18 @@ class BatchTrace(Trace):
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         vals, dims = self.split_all(args)
+        rule = prim.collective if prim.collective and params["axis_name"] == self.axis_name else None
         with tracing(self.parent):
-            if all(d is None for d in dims):
+            inside = prim.higher_order and self.axis_name is not None  # a Graph may name the axis whatever its inputs
+            if rule is None and not inside and all(d is None for d in dims):
                 out = prim.bind(*vals, **params)
                 return out if prim.multiple_results else [out]
-            out, out_dims = prim.rule("batch")(self.size, vals, dims, **params)
+            rule = rule or prim.rule("batch")
+            if prim.higher_order:
+                with _mapping(self.axis_name):
+                    out, out_dims = rule(self.size, vals, dims, **params)
+            else:
+                out, out_dims = rule(self.size, vals, dims, **params)
         if not prim.multiple_results:
             out, out_dims = [out], [out_dims]
         return [self.join(o, d) for o, d in zip(out, out_dims, strict=True)]
