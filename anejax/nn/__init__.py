@@ -68,3 +68,11 @@ from anejax.nn.pool import GlobalAvgPool as GlobalAvgPool
 from anejax.nn.pool import MaxPool as MaxPool
 
 __getattr__ = getattr_of(__name__)
+from anejax.nn.recurrent import GRU as GRU
+from anejax.nn.recurrent import LSTM as LSTM
+from anejax.nn.recurrent import RNN as RNN
+from anejax.nn.recurrent import Cell as Cell
+from anejax.nn.recurrent import GRUCell as GRUCell
+from anejax.nn.recurrent import LSTMCell as LSTMCell
+from anejax.nn.recurrent import Recurrent as Recurrent
+from anejax.nn.recurrent import RNNCell as RNNCell

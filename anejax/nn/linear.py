@@ -173,7 +173,7 @@ class ConvTranspose2D(Layer):
     features: int
     kernel: Sizes
     stride: Sizes = 1
-    padding: str = "SAME"
+    padding: Padding = "SAME"
     bias: bool = True
     weight_init: initializers.Initializer = _LECUN_IO
     bias_init: initializers.Initializer = initializers.zeros

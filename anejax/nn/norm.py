@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import anejax.numpy as jnp
 from anejax import dtypes, lax
 from anejax.errors import ShapeError
-from anejax.nn.layer import Layer, check_features, check_rank, spec, take, typed
+from anejax.nn.layer import Layer, check_features, spec, take, typed
 from anejax.nn.linear import weight_dtype
 
 
@@ -126,7 +127,7 @@ class RMSNorm(Layer):
 
 @dataclass(frozen=True)
 class GroupNorm(Layer):
-    """Normalises each example over groups of channels (axis 1) of images [N, C, H, W]."""
+    """Normalises each example over groups of channels (axis 1) of inputs [N, C, ...]."""
 
     groups: int
     eps: float = 1e-5
@@ -134,15 +135,18 @@ class GroupNorm(Layer):
     bias: bool = True
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
-        check_rank(self, x, 4, "images [N, C, H, W]")
+        self._check(x)
         if x.shape[1] % self.groups:
             raise ShapeError(f"[GroupNorm] expected groups={self.groups} to divide the channels of {typed(x)}.")
         return _affine_init(x.shape[1], weight_dtype(x), self.scale, self.bias), ()
 
+    def _check(self, x: Any) -> None:
+        if len(spec(self, x).shape) < 2:
+            raise ShapeError(f"[GroupNorm] expected an input [N, C, ...], got {typed(x)}.")
+
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
-        check_rank(self, x, 4, "images [N, C, H, W]")
-        n, c, h, w = x.shape
-        wide = _wide(x).reshape(n, self.groups, (c // self.groups) * h * w)
+        self._check(x)
+        wide = _wide(x).reshape(x.shape[0], self.groups, math.prod(x.shape[1:]) // self.groups)
         mean, var = _moments(wide, [-1])
         y = ((wide - mean) * lax.rsqrt(var + self.eps)).reshape(x.shape)
-        return _affine(self, y, params, self.scale, self.bias, (1, -1, 1, 1)).astype(x.dtype), state
+        return _affine(self, y, params, self.scale, self.bias, (1, -1) + (1,) * (x.ndim - 2)).astype(x.dtype), state

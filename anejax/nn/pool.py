@@ -1,4 +1,4 @@
-"""Pooling of images [N, C, H, W]."""
+"""Pooling of images [N, C, H, W] and sequences [N, C, L]."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import numpy as np
 
 import anejax.numpy as jnp
 from anejax import dtypes, lax
-from anejax.nn.layer import Layer, check_rank
+from anejax.errors import ShapeError
+from anejax.nn.layer import Layer, spec, typed
 from anejax.nn.linear import Padding, Sizes, pads, sizes
+
+
+def _spatial(layer: Layer, x: Any) -> int:
+    """How many axes are pooled. Raises ShapeError unless there is one or more."""
+    count = len(spec(layer, x).shape) - 2
+    if count < 1:
+        raise ShapeError(f"[{layer.name}] expected images [N, C, H, W] or sequences [N, C, L], got {typed(x)}.")
+    return count
 
 
 @dataclass(frozen=True)
@@ -20,10 +29,10 @@ class _Pool(Layer):
     padding: Padding = "VALID"
 
     def _reduce(self, x: Any, initial: Any, computation: Any) -> Any:
-        check_rank(self, x, 4, "images [N, C, H, W]")
-        window = sizes(self, "window", self.window, 2)
-        stride = window if self.stride is None else sizes(self, "stride", self.stride, 2)
-        padding = pads(self, self.padding, 2)
+        count = _spatial(self, x)
+        window = sizes(self, "window", self.window, count)
+        stride = window if self.stride is None else sizes(self, "stride", self.stride, count)
+        padding = pads(self, self.padding, count)
         padding = padding if isinstance(padding, str) else [(0, 0), (0, 0), *padding]
         return lax.reduce_window(x, initial, computation, (1, 1, *window), (1, 1, *stride), padding)
 
@@ -47,14 +56,13 @@ class AvgPool(_Pool):
         zero = np.zeros((), x.dtype)
         total = self._reduce(x, zero, lax.add)
         if self.count_include_pad or self.padding == "VALID":
-            return total / np.asarray(np.prod(sizes(self, "window", self.window, 2)), x.dtype), state
+            return total / np.asarray(np.prod(sizes(self, "window", self.window, _spatial(self, x))), x.dtype), state
         return total / self._reduce(jnp.ones((1, 1, *x.shape[2:]), x.dtype), zero, lax.add), state
 
 
 @dataclass(frozen=True)
 class GlobalAvgPool(Layer):
-    """The mean of each channel: [N, C, H, W] to [N, C]."""
+    """The mean of each channel: [N, C, H, W] or [N, C, L] to [N, C]."""
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
-        check_rank(self, x, 4, "images [N, C, H, W]")
-        return jnp.mean(x, axis=(2, 3)), state
+        return jnp.mean(x, axis=tuple(range(2, 2 + _spatial(self, x)))), state

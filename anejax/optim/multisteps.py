@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import anejax.numpy as jnp
 from anejax import dtypes
-from anejax.optim.base import GradientTransformation, cast, map_leaves, safe_increment, zero_count, zeros_like
+from anejax.optim.base import GradientTransformation, map_leaves, safe_increment, zero_count, zeros_like
 
 
 class MultiStepsState(NamedTuple):
@@ -24,6 +24,8 @@ class MultiSteps:
     """Collects the gradients of ``every_k_schedule`` calls (an int, or a function of the updates so far) into one.
 
     The other calls return updates of zero. ``use_grad_mean`` takes their mean, otherwise their sum.
+    ``should_skip_update_fn(updates, gradient_step, params)`` returns a bool[] and a tree: where it is True it is as if
+    the call had not been, but for the tree, which becomes ``skip_state`` (see ``skip_not_finite``).
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class MultiSteps:
         opt: GradientTransformation,
         every_k_schedule: int | Callable[[Any], Any],
         use_grad_mean: bool = True,
+        should_skip_update_fn: Callable[[Any, Any, Any], tuple[Any, Any]] | None = None,
         accumulator_dtype: Any = dtypes.float32,
     ) -> None:
         if isinstance(every_k_schedule, int) and every_k_schedule < 1:
@@ -38,11 +41,15 @@ class MultiSteps:
         self.inner_opt = opt
         self._every_k = (lambda step: every_k_schedule) if isinstance(every_k_schedule, int) else every_k_schedule
         self._mean = use_grad_mean
+        self._should_skip = should_skip_update_fn or (lambda updates, step, params: (jnp.asarray(False), ()))
         self._dtype = dtypes.canonical(accumulator_dtype)
 
     def init(self, params: Any) -> MultiStepsState:
         """The state before the first gradients."""
-        return MultiStepsState(zero_count(), zero_count(), self.inner_opt.init(params), zeros_like(params, self._dtype))
+        step = zero_count()
+        _, skip_state = self._should_skip(zeros_like(params), step, params)
+        inner, collected = self.inner_opt.init(params), zeros_like(params, self._dtype)
+        return MultiStepsState(zero_count(), step, inner, collected, skip_state)
 
     def _collected(self, grads: Any, state: MultiStepsState) -> Any:
         if self._mean:
@@ -55,17 +62,21 @@ class MultiSteps:
         collected = self._collected(updates, state)
         seen = map_leaves(lambda a, u: a.astype(u.dtype), collected, updates)
         steps, inner = self.inner_opt.update(seen, state.inner_opt_state, params)
-        emit = state.mini_step == k - 1
+        skip, skip_state = self._should_skip(updates, state.gradient_step, params)
+        kept = jnp.logical_not(skip)
+        last = state.mini_step == k - 1
+        emit = kept & last
 
-        def chosen(new: Any, old: Any) -> Any:
-            return jnp.where(emit, new, old).astype(old.dtype)
+        def chosen(condition: Any, new: Any, old: Any) -> Any:
+            return jnp.where(condition, new, old).astype(old.dtype)
 
+        emptied = map_leaves(lambda a: jnp.where(last, jnp.zeros_like(a), a), collected)
         new_state = MultiStepsState(
-            mini_step=safe_increment(state.mini_step) % k,
-            gradient_step=chosen(safe_increment(state.gradient_step), state.gradient_step),
-            inner_opt_state=map_leaves(chosen, inner, state.inner_opt_state),
-            acc_grads=cast(map_leaves(lambda a: jnp.where(emit, jnp.zeros_like(a), a), collected), self._dtype),
-            skip_state=state.skip_state,
+            mini_step=chosen(kept, safe_increment(state.mini_step) % k, state.mini_step),
+            gradient_step=chosen(emit, safe_increment(state.gradient_step), state.gradient_step),
+            inner_opt_state=map_leaves(lambda n, o: chosen(emit, n, o), inner, state.inner_opt_state),
+            acc_grads=map_leaves(lambda n, o: chosen(kept, n, o), emptied, state.acc_grads),
+            skip_state=skip_state,
         )
         return map_leaves(lambda s: jnp.where(emit, s, jnp.zeros_like(s)), steps), new_state
 

@@ -12,7 +12,7 @@ from anejax import nn, optim, random
 
 LEFT_OUT = {  # what has no meaning here, and optax's rare options
     "out_sharding", "implementation", "return_residual", "algorithm", "extra_args", "tree", "dtype",
-    "should_skip_update_fn", "mode", "smooth_beta", "impl", "initial",
+    "mode", "smooth_beta", "impl", "initial",
 }  # fmt: skip
 
 

@@ -4,6 +4,8 @@ Distances are in eps of float32 times max(|value|, s), where s is the largest ma
 products and sums where we round twice, so an entry that cancels can be judged only against what was subtracted.
 """
 
+import functools
+
 import jax
 import numpy as np
 import optax
@@ -84,6 +86,17 @@ OPTIMIZERS = {
     "multi steps sum": lambda o: o.MultiSteps(
         o.sgd(schedule(o), 0.9), 2, use_grad_mean=False
     ).gradient_transformation(),
+    "multi steps skipping": lambda o: o.MultiSteps(
+        o.adam(0.01), 2, should_skip_update_fn=functools.partial(o.skip_large_updates, max_squared_norm=50.0)
+    ).gradient_transformation(),
+    "injected": lambda o: o.inject_hyperparams(o.adamw)(0.01, b1=0.8, weight_decay=0.1),
+    "finite only": lambda o: o.apply_if_finite(o.adam(0.01), 2),
+    "partition": lambda o: o.partition({"x": o.adam(0.01), "y": o.sgd(0.1, 0.9)}, {"w": "x", "b": "y", "deep": "x"}),
+    "partition by function": lambda o: o.multi_transform(
+        {"x": o.adamw(0.01), "y": o.set_to_zero()}, lambda p: {"w": "x", "b": "y", "deep": ["y", "x"]}
+    ),
+    "named chain": lambda o: o.named_chain(("a", o.clip_by_global_norm(1.0)), ("b", o.adam(0.01))),
+    "frozen": lambda o: o.chain(o.sgd(0.1, 0.9), o.freeze({"w": True, "b": False, "deep": [False, True]})),
 }
 LIMITS = {
     "rmsprop centered": 64, "lamb": 16,  # both divide by small differences or norms
@@ -157,6 +170,69 @@ def test_global_norm_and_zero_nans_and_stateless():
     assert np.array_equal(optim.set_to_zero().update(bad, ())[0]["a"], [0.0, 0.0])
 
 
+def test_injected_values_may_be_changed_and_schedules_are_followed():
+    runs = []
+    for o, apply in ((optim, aj.jit), (optax, jax.jit)):
+        opt = o.inject_hyperparams(o.sgd)(learning_rate=0.5, momentum=o.linear_schedule(0.0, 1.0, 4))
+        state, update, seen = opt.init({"w": np.ones(2, np.float32)}), apply(opt.update), []
+        for i in range(4):
+            if i == 2:
+                state.hyperparams["learning_rate"] = np.float32(0.25)
+                state.hyperparams["momentum"] = np.float32(100.0)
+            updates, state = update({"w": np.ones(2, np.float32)}, state)
+            seen += [float(updates["w"][0]), float(state.hyperparams["momentum"])]
+        runs.append(seen)
+    assert runs[0] == pytest.approx(runs[1])
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_lookahead_is_that_of_optax(reset):
+    runs = []
+    for o in (optim, optax):
+        opt = o.lookahead(o.adam(0.1), 3, 0.5, reset)
+        p = o.LookaheadParams.init_synced(params())
+        state = opt.init(p)
+        for step in range(STEPS):
+            updates, state = opt.update(gradients(step), state, p)
+            p = o.apply_updates(p, updates)
+        runs.append((p, state))
+    assert_close(runs[0][0], runs[1][0], 16, floor=0.5)
+    assert_close(runs[0][1], runs[1][1], 64)
+
+
+def test_gradients_that_are_not_finite_are_counted_and_left_out():
+    bad = tree.map(lambda g: g * np.float32("nan"), gradients(0))
+    runs = []
+    for o in (optim, optax):
+        opt, seen = o.apply_if_finite(o.adam(0.1), 2), []
+        state = opt.init(params())
+        for g in (gradients(0), bad, bad, gradients(1), bad, bad, bad):
+            updates, state = opt.update(g, state, params())
+            facts = (state.notfinite_count, state.last_finite, state.total_notfinite, np.isnan(updates["w"]).all())
+            seen.append([int(f) for f in facts])
+        runs.append(seen)
+    assert runs[0] == runs[1] and runs[0][-1] == [3, 0, 5, 1]
+
+
+def test_multi_steps_skip_what_is_not_finite():
+    opt = optim.MultiSteps(optim.sgd(0.1), 2, should_skip_update_fn=optim.skip_not_finite)
+    state = opt.init(params())
+    bad = tree.map(lambda g: g * np.float32("inf"), gradients(0))
+    for g, mini_step in ((gradients(0), 1), (bad, 1), (gradients(1), 0)):
+        updates, state = opt.update(g, state, params())
+        assert int(state.mini_step) == mini_step
+    assert int(state.gradient_step) == 1 and not bool(state.skip_state["should_skip"])
+    expected = tree.map(lambda a, b: -0.1 * (a + (b - a) / 2), gradients(0), gradients(1))
+    assert_close(updates, expected, 4)
+
+
+def test_moving_averages_of_parameters():
+    new, old = gradients(0), gradients(1)
+    assert_close(optim.incremental_update(new, old, 0.1), optax.incremental_update(new, old, 0.1), 2)
+    for step in (2, 3):
+        assert_close(optim.periodic_update(new, old, step, 3), optax.periodic_update(new, old, step, 3), 0)
+
+
 def test_multi_steps_says_when_it_has_updated():
     opt = optim.MultiSteps(optim.sgd(0.1), lambda step: 2)
     state, seen = opt.init(params()), []
@@ -174,6 +250,14 @@ def test_multi_steps_says_when_it_has_updated():
         (lambda: optim.apply_updates(params(), {"w": 1.0}), TreeError, "missing"),
         (lambda: optim.adam(0.1).update({"w": 1.0}, optim.adam(0.1).init(params())), TreeError, "structure"),
         (lambda: optim.MultiSteps(optim.sgd(0.1), 0), ValueError, "at least 1"),
+        (
+            lambda: optim.inject_hyperparams(optim.adam, "lr"),
+            ValueError,
+            "in static_args, got 'lr'",
+        ),
+        (lambda: optim.partition({"x": optim.sgd(1.0)}, "y").init(params()), TreeError, r"labels of \['x'\], got 'y'"),
+        (lambda: optim.named_chain(("a", optim.identity()), ("a", optim.identity())), ValueError, "names that differ"),
+        (lambda: optim.lookahead(optim.sgd(1.0), 3, 0.5).init(params()), TreeError, "LookaheadParams"),
         (lambda: optim.safe_increment(True), TypeError, "integer or a float"),
     ],
 )

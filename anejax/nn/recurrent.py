@@ -1,0 +1,209 @@
+"""Recurrent layers for sequences [N, T, features]: one cell each, run along T by ``lax.scan``.
+
+A cell maps (carry, x[N, features]) to (carry, h[N, hidden]); a layer runs one over a sequence and returns every h. Gate
+formulas, their order and the names of weights are PyTorch's (``RNN``, ``LSTM``, ``GRU``), with weights transposed:
+``w`` [features, gates * hidden], ``u`` [hidden, gates * hidden], ``b`` [gates * hidden].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import anejax.numpy as jnp
+from anejax import lax, random
+from anejax.core.aval import ShapeDtypeStruct
+from anejax.errors import ShapeError
+from anejax.nn.functions import sigmoid
+from anejax.nn.layer import Layer, check_features, check_rank, spec, take, typed
+from anejax.nn.linear import weight_dtype
+
+
+def _uniform(key: Any, shape: tuple[int, ...], dtype: Any, hidden: int) -> Any:
+    """Uniform within 1 / sqrt(hidden), as these layers are usually started."""
+    bound = 1 / math.sqrt(hidden)
+    return random.uniform(key, shape, dtype, -bound, bound)
+
+
+@dataclass(frozen=True)
+class Cell(Layer):
+    """Base of cells: parameters, the first carry, and ``step``.
+
+    As a layer, a cell maps x [N, features] to h [N, hidden] with its carry as state, one step at a time: what sampling
+    needs. ``step(params, carry, x)`` is the same as a function.
+    """
+
+    hidden: int
+    bias: bool = True
+
+    gates: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1:
+            raise ShapeError(f"[{self.name}] expected hidden as a positive int, got {self.hidden}.")
+
+    def params(self, key: Any, features: int, dtype: Any) -> dict[str, Any]:
+        """Parameters for inputs of so many features."""
+        w_key, u_key, b_key = random.split(key, 3)
+        wide = self.gates * self.hidden
+        made = {
+            "w": _uniform(w_key, (features, wide), dtype, self.hidden),
+            "u": _uniform(u_key, (self.hidden, wide), dtype, self.hidden),
+        }
+        return made | ({"b": _uniform(b_key, (wide,), dtype, self.hidden)} if self.bias else {})
+
+    def carry(self, batch: int, dtype: Any) -> Any:
+        """The carry before the first step: zeros [N, hidden]."""
+        return jnp.zeros((batch, self.hidden), dtype)
+
+    def inputs(self, params: Any, x: Any) -> Any:
+        """x @ w + b, the part of the gates that no carry takes part in: [..., gates * hidden]."""
+        w, _, *b = take(self, params, "w", "u", *(["b"] if self.bias else []))
+        check_features(self, x, -1, w.shape[0])
+        y = jnp.matmul(x, w)
+        return y + b[0] if b else y
+
+    def advance(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
+        """(carry, h) after one step, from the carry and what ``inputs`` gives for x."""
+        raise NotImplementedError
+
+    def step(self, params: Any, carry: Any, x: Any) -> tuple[Any, Any]:
+        """(carry, h) after one step with x [N, features]."""
+        return self.advance(params, carry, self.inputs(params, x))
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        check_rank(self, x, 2, "one step [N, features]")
+        dtype = weight_dtype(x)
+        return self.params(key, x.shape[-1], dtype), self.carry(x.shape[0], dtype)
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        check_rank(self, x, 2, "one step [N, features]")
+        carry, h = self.step(params, state, x)
+        return h, carry
+
+
+@dataclass(frozen=True)
+class RNNCell(Cell):
+    """h = tanh(x @ w + b + h @ u)."""
+
+    def advance(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
+        h = jnp.tanh(inputs + jnp.matmul(carry, params["u"]))
+        return h, h
+
+
+@dataclass(frozen=True)
+class LSTMCell(Cell):
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997), with carry (h, c) and gates i, f, g, o:
+
+    c = sigmoid(f) * c + sigmoid(i) * tanh(g);  h = sigmoid(o) * tanh(c).
+    """
+
+    gates: ClassVar[int] = 4
+
+    def carry(self, batch: int, dtype: Any) -> Any:
+        return super().carry(batch, dtype), super().carry(batch, dtype)
+
+    def advance(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
+        h, c = carry
+        i, f, g, o = jnp.split(inputs + jnp.matmul(h, params["u"]), 4, axis=-1)
+        c = sigmoid(f) * c + sigmoid(i) * jnp.tanh(g)
+        h = sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+
+@dataclass(frozen=True)
+class GRUCell(Cell):
+    """Gated recurrent unit (Cho et al., 2014), with gates r, z, n:
+
+    n = tanh(n_x + r * n_h);  h = (1 - z) * n + z * h. Its hidden part has a bias of its own in the new gate, ``bn``.
+    """
+
+    gates: ClassVar[int] = 3
+
+    def params(self, key: Any, features: int, dtype: Any) -> dict[str, Any]:
+        key, n_key = random.split(key)
+        made = super().params(key, features, dtype)
+        return made | ({"bn": _uniform(n_key, (self.hidden,), dtype, self.hidden)} if self.bias else {})
+
+    def inputs(self, params: Any, x: Any) -> Any:
+        take(self, params, "w", "u", *(["b", "bn"] if self.bias else []))
+        return super().inputs({name: value for name, value in params.items() if name != "bn"}, x)
+
+    def advance(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
+        r_x, z_x, n_x = jnp.split(inputs, 3, axis=-1)
+        r_h, z_h, n_h = jnp.split(jnp.matmul(carry, params["u"]), 3, axis=-1)
+        r, z = sigmoid(r_x + r_h), sigmoid(z_x + z_h)
+        n = jnp.tanh(n_x + r * (n_h + params["bn"] if self.bias else n_h))
+        h = (1 - z) * n + z * carry
+        return h, h
+
+
+@dataclass(frozen=True)
+class Recurrent(Layer):
+    """A cell run along the time of sequences [N, T, features]: [N, T, hidden].
+
+    The products with all inputs are taken at once, before the scan. With ``stateful`` the last carry is the state, and
+    the next call goes on from it, truncating its gradient there; otherwise every call begins at zero. ``reverse`` runs
+    from the last step to the first.
+    """
+
+    hidden: int
+    bias: bool = True
+    reverse: bool = False
+    stateful: bool = False
+
+    cell_type: ClassVar[type[Cell]] = RNNCell
+
+    @property
+    def cell(self) -> Cell:
+        """The cell that is run."""
+        return self.cell_type(self.hidden, self.bias)
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        check_rank(self, x, 3, "sequences [N, T, features]")
+        params, carry = self.cell.init(key, ShapeDtypeStruct((x.shape[0], x.shape[2]), spec(self, x).dtype))
+        return params, carry if self.stateful else ()
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        check_rank(self, x, 3, "sequences [N, T, features]")
+        cell, inputs = self.cell, jnp.swapaxes(self.cell.inputs(params, x), 0, 1)
+        first = lax.stop_gradient(state) if self.stateful else cell.carry(x.shape[0], inputs.dtype)
+        self._check_batch(first, x)
+        last, ys = lax.scan(lambda c, i: cell.advance(params, c, i), first, inputs, reverse=self.reverse)
+        return jnp.swapaxes(ys, 0, 1), last if self.stateful else state
+
+    def _check_batch(self, carry: Any, x: Any) -> None:
+        part = carry[0] if isinstance(carry, (tuple, list)) else carry
+        if part.shape[0] != x.shape[0]:
+            raise ShapeError(
+                f"[{self.name}] expected the {part.shape[0]} sequences that the state is of, got {typed(x)}."
+            )
+
+
+@dataclass(frozen=True)
+class RNN(Recurrent):
+    """``RNNCell`` over a sequence."""
+
+
+@dataclass(frozen=True)
+class LSTM(Recurrent):
+    """``LSTMCell`` over a sequence.
+
+    Example:
+        >>> from anejax import nn, random
+        >>> import anejax.numpy as jnp
+        >>> layer, x = nn.LSTM(5), jnp.ones((2, 7, 3))
+        >>> params, state = layer.init(random.key(0), x)
+        >>> layer.apply(params, state, x)[0].shape
+        (2, 7, 5)
+    """
+
+    cell_type: ClassVar[type[Cell]] = LSTMCell
+
+
+@dataclass(frozen=True)
+class GRU(Recurrent):
+    """``GRUCell`` over a sequence."""
+
+    cell_type: ClassVar[type[Cell]] = GRUCell
