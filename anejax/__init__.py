@@ -1,19 +1,27 @@
 """anejax: JAX's programming model on the Apple Neural Engine, with a native CPU device everywhere else."""
 
 from anejax import amp as amp
+from anejax import custom_batching as custom_batching
+from anejax import custom_derivatives as custom_derivatives
 from anejax import debug as debug
+from anejax import dlpack as dlpack
 from anejax import errors as errors
+from anejax import flatten_util as flatten_util
 from anejax import lax as lax
 from anejax import nn as nn
 from anejax import numpy as numpy
+from anejax import ops as ops
 from anejax import optim as optim
 from anejax import random as random
+from anejax import stages as stages
 from anejax import tree as tree
 from anejax import tree_util as tree_util
+from anejax import typing as typing
 from anejax.absent import getattr_of
 from anejax.api.autodiff import grad as grad
 from anejax.api.autodiff import hessian as hessian
 from anejax.api.autodiff import jacfwd as jacfwd
+from anejax.api.autodiff import jacobian as jacobian
 from anejax.api.autodiff import jacrev as jacrev
 from anejax.api.autodiff import jvp as jvp
 from anejax.api.autodiff import linear_transpose as linear_transpose
@@ -21,15 +29,42 @@ from anejax.api.autodiff import linearize as linearize
 from anejax.api.autodiff import value_and_grad as value_and_grad
 from anejax.api.autodiff import vjp as vjp
 from anejax.api.batching import vmap as vmap
+from anejax.api.closures import closure_convert as closure_convert
+from anejax.api.closures import custom_gradient as custom_gradient
 from anejax.api.custom import custom_jvp as custom_jvp
 from anejax.api.custom import custom_vjp as custom_vjp
+from anejax.api.devices import Device as Device
 from anejax.api.devices import block_until_ready as block_until_ready
+from anejax.api.devices import copy_to_host_async as copy_to_host_async
 from anejax.api.devices import default_backend as default_backend
+from anejax.api.devices import device_count as device_count
 from anejax.api.devices import device_get as device_get
 from anejax.api.devices import device_put as device_put
 from anejax.api.devices import devices as devices
+from anejax.api.devices import effects_barrier as effects_barrier
+from anejax.api.devices import host_count as host_count
+from anejax.api.devices import host_id as host_id
+from anejax.api.devices import host_ids as host_ids
+from anejax.api.devices import live_arrays as live_arrays
+from anejax.api.devices import local_device_count as local_device_count
+from anejax.api.devices import local_devices as local_devices
+from anejax.api.devices import print_environment_info as print_environment_info
+from anejax.api.devices import process_count as process_count
+from anejax.api.devices import process_index as process_index
+from anejax.api.devices import process_indices as process_indices
+from anejax.api.scopes import debug_infs as debug_infs
+from anejax.api.scopes import debug_nans as debug_nans
+from anejax.api.scopes import default_device as default_device
+from anejax.api.scopes import default_matmul_precision as default_matmul_precision
+from anejax.api.scopes import enable_checks as enable_checks
+from anejax.api.scopes import ensure_compile_time_eval as ensure_compile_time_eval
+from anejax.api.scopes import named_call as named_call
+from anejax.api.scopes import named_scope as named_scope
+from anejax.api.scopes import numpy_dtype_promotion as numpy_dtype_promotion
+from anejax.api.scopes import numpy_rank_promotion as numpy_rank_promotion
 from anejax.api.staging import checkpoint as checkpoint
 from anejax.api.staging import checkpoint_policies as checkpoint_policies
+from anejax.api.staging import clear_caches as clear_caches
 from anejax.api.staging import eval_shape as eval_shape
 from anejax.api.staging import jit as jit
 from anejax.api.staging import make_jaxpr as make_jaxpr
@@ -39,6 +74,8 @@ from anejax.config import disable_jit as disable_jit
 from anejax.config import enable_x64 as enable_x64
 from anejax.core.array import Array as Array
 from anejax.core.aval import ShapeDtypeStruct as ShapeDtypeStruct
+from anejax.core.trace import aval_of as typeof  # noqa: F401
+from anejax.dtypes import float0 as float0
 from anejax.runtime import execute as execute  # registers the executor
 
 __version__ = "0.1.0"

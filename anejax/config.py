@@ -32,6 +32,19 @@ _SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
         "jit calls the Python function, operation by operation",
     ),
     "jax_debug_nans": ("ANEJAX_DEBUG_NANS", _flag, False, "an operation that makes a NaN raises"),
+    "jax_debug_infs": ("ANEJAX_DEBUG_INFS", _flag, False, "an operation that makes an infinity raises"),
+    "jax_numpy_dtype_promotion": (
+        "ANEJAX_DTYPE_PROMOTION",
+        str,
+        "standard",
+        "strict: operands of different dtypes raise",
+    ),
+    "jax_numpy_rank_promotion": (
+        "ANEJAX_RANK_PROMOTION",
+        str,
+        "allow",
+        "warn, raise: operands of different ranks do so, but for scalars",
+    ),
     "check": ("ANEJAX_CHECK", _flag, False, "every Graph is type-checked after every pass"),
     "debug": (
         "ANEJAX_DEBUG",

@@ -15,6 +15,7 @@ import numpy as np
 from anejax.absent import getattr_of
 from anejax.config import config
 from anejax.errors import DtypeError
+from anejax.errors import TypePromotionError as TypePromotionError
 
 bool_ = np.dtype(np.bool_)
 int8, int16, int32, int64 = (np.dtype(f"int{n}") for n in (8, 16, 32, 64))
@@ -126,6 +127,8 @@ def promote(pairs: list[tuple[np.dtype, bool]]) -> tuple[np.dtype, bool]:
     first = pairs[0]
     if all(p == first for p in pairs):
         return canonical(first[0]), first[1] and first[0] != bool_
+    if config.jax_numpy_dtype_promotion == "strict":
+        _check_strict(pairs)
     node = _join(frozenset(_node(d, w) for d, w in pairs))
     if node is _WEAK_INT or node is _WEAK_FLOAT:
         kinds = INTS if node is _WEAK_INT else FLOATS
@@ -135,6 +138,19 @@ def promote(pairs: list[tuple[np.dtype, bool]]) -> tuple[np.dtype, bool]:
             widest = int64 if node is _WEAK_INT else float64
         return canonical(widest), True
     return canonical(node), False
+
+
+def _check_strict(pairs: list[tuple[np.dtype, bool]]) -> None:
+    """Weak integers give way to integers and floats, weak floats to floats; nothing else meets anything else."""
+    strong = {d for d, w in pairs if not w or d == bool_}
+    weak_float = any(w and d in FLOATS for d, w in pairs)
+    weak_int = any(w and d in INTS for d, w in pairs)
+    wide_enough = FLOATS if weak_float else INTS + FLOATS if weak_int else ALL
+    if len(strong) > 1 or not strong <= set(wide_enough):
+        raise TypePromotionError(
+            f"[promotion] operands of {', '.join(f'weak {d.name}' if w else d.name for d, w in pairs)} have no common"
+            " dtype while jax_numpy_dtype_promotion is strict. Convert one with .astype."
+        )
 
 
 def of_python(value: Any) -> tuple[np.dtype, bool] | None:

@@ -16,6 +16,10 @@ class DtypeError(AnejaxError, TypeError):
     """An operand or argument has a dtype that the operation does not take."""
 
 
+class TypePromotionError(DtypeError, ValueError):
+    """Operands of different dtypes met while promotion is strict."""
+
+
 class ShapeError(AnejaxError, TypeError, ValueError):
     """Shapes, axes or dimension numbers do not fit together. A TypeError and a ValueError, since JAX raises either."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import platform
 from typing import Any
 
 import numpy as np
 
 from anejax import tree
+from anejax.config import config
 from anejax.core.array import Array, DeviceArray
 from anejax.core.trace import concrete_array, executor
 from anejax.errors import DeviceError
@@ -78,3 +81,62 @@ def block_until_ready(x: Any) -> Any:
         if isinstance(leaf, DeviceArray):
             leaf.block_until_ready()
     return x
+
+
+def local_devices(
+    process_index: int | None = None, backend: str | None = None, host_id: int | None = None
+) -> list[Device]:
+    """The devices of this process: all there are."""
+    return devices(backend)
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices can run programs here."""
+    return len(devices(backend))
+
+
+def local_device_count(backend: str | None = None) -> int:
+    """How many devices this process has: all there are."""
+    return device_count(backend)
+
+
+def process_index(backend: str | None = None) -> int:
+    """The number of this process: 0, since each runs alone."""
+    return 0
+
+
+def process_count(backend: str | None = None) -> int:
+    """How many processes run together: 1."""
+    return 1
+
+
+def process_indices(backend: str | None = None) -> list[int]:
+    """The numbers of the processes that run together."""
+    return [0]
+
+
+host_id, host_count, host_ids = process_index, process_count, process_indices
+
+
+def copy_to_host_async(x: Any) -> Any:
+    """The tree ``x``: its arrays are in host memory already."""
+    return x
+
+
+def effects_barrier() -> None:
+    """Waits until everything printed so far has been printed. Runs are synchronous, so that is now."""
+
+
+def live_arrays(platform: str | None = None) -> list[Array]:
+    """The arrays whose memory is held at present. Looks through all objects, so it takes a while."""
+    devices(platform)
+    return [x for x in gc.get_objects() if type(x) is DeviceArray and not x.is_deleted()]
+
+
+def print_environment_info(return_string: bool = False) -> str | None:
+    """Prints versions, devices and settings, for reports of defects; or returns the text."""
+    versions = {"python": platform.python_version(), "numpy": np.__version__, "platform": platform.platform()}
+    lines = [f"{name}: {value}" for name, value in versions.items()]
+    lines += [f"devices: {devices()}", "settings:", config.describe()]
+    text = "\n".join(lines)
+    return text if return_string else print(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -32,6 +33,16 @@ class Staged:
         self.name = name
 
 
+_JITTED: weakref.WeakSet[Jitted] = weakref.WeakSet()
+
+
+def clear_caches() -> None:
+    """Forgets every staged form of every jitted function, and the programs compiled from them."""
+    for jitted in list(_JITTED):
+        jitted.clear_cache()
+    executor().clear()
+
+
 class Jitted:
     """What ``jit`` returns: a function that is staged once per structure and types of its arguments."""
 
@@ -43,6 +54,7 @@ class Jitted:
         self._static = static
         self._donate, self._donate_names = donate, donate_names
         self._cache: dict[Any, Staged] = {}
+        _JITTED.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if config.jax_disable_jit:

@@ -199,6 +199,9 @@ class Executor:
     def lower_text(self, graph: Any, donated: tuple[bool, ...] = ()) -> str:
         raise NotImplementedError
 
+    def clear(self) -> None:
+        raise NotImplementedError
+
     def check_device(self, device: Any) -> None:
         raise NotImplementedError
 
@@ -231,8 +234,7 @@ class EvalTrace(Trace):
             out = prim.rule("impl")(*[a.value for a in arrays], **params)
         values = out if prim.multiple_results else [out]
         results = [self._wrap(v, aval) for v, aval in zip(values, avals, strict=True)]
-        if config.jax_debug_nans:
-            check_nans(prim.name, results)
+        check_numbers(prim.name, results)
         return results
 
     @staticmethod
@@ -250,10 +252,16 @@ class EvalTrace(Trace):
         return call.fun(*args)
 
 
-def check_nans(name: str, results: Sequence[DeviceArray]) -> None:
-    for r in results:
-        if dtypes.is_float(r.aval.dtype) and np.isnan(r.value.astype(np.float32)).any():
-            raise NanError(f"[{name}] made a NaN of type {r.aval} (jax_debug_nans is on).")
+def check_numbers(name: str, results: Sequence[DeviceArray]) -> None:
+    """Raises NanError for a NaN or an infinity among ``results``, where the settings ask for it."""
+    if not (config.jax_debug_nans or config.jax_debug_infs):
+        return
+    asked = [(np.isnan, "a NaN", "jax_debug_nans")] if config.jax_debug_nans else []
+    asked += [(np.isinf, "an infinity", "jax_debug_infs")] if config.jax_debug_infs else []
+    for has, what, setting in asked:
+        for r in results:
+            if dtypes.is_float(r.aval.dtype) and has(r.value.astype(np.float32)).any():
+                raise NanError(f"[{name}] made {what} of type {r.aval} ({setting} is on).")
 
 
 set_base(EvalTrace())

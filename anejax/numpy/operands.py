@@ -5,12 +5,14 @@ Elementwise primitives take rank-0 operands beside any shape, so scalars are nev
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from anejax import dtypes
+from anejax.config import config
 from anejax.core.array import Array, from_numpy, of_scalar
 from anejax.core.trace import aval_of
 from anejax.errors import DeviceError, DtypeError, RefusedError, ShapeError
@@ -154,8 +156,18 @@ def broadcast(op: str, *xs: Any) -> list[Any]:
     shapes = {a.shape for a in avals if a.shape}
     if len(shapes) < 2:
         return list(xs)
+    if config.jax_numpy_rank_promotion != "allow" and len(set(map(len, shapes))) > 1:
+        _rank_promotion(op, avals)
     target = joint_shape(op, [a.shape for a in avals], avals)
     return [x if a.shape in ((), target) else shape.broadcast_to(x, target) for x, a in zip(xs, avals)]
+
+
+def _rank_promotion(op: str, avals: Sequence[Any]) -> None:
+    message = f"[{op}] operands of different ranks: {', '.join(map(str, avals))}. Add axes with x[None], or allow it"
+    message += ' with anejax.config.update("jax_numpy_rank_promotion", "allow").'
+    if config.jax_numpy_rank_promotion == "raise":
+        raise ShapeError(message)
+    warnings.warn(message, stacklevel=4)
 
 
 def expand_all(op: str, *xs: Any) -> list[Any]:

@@ -1,0 +1,6 @@
+"""The rooms of primitive families; and jax.ops, its reductions over segments."""
+
+from anejax.ops.segments import segment_max as segment_max
+from anejax.ops.segments import segment_min as segment_min
+from anejax.ops.segments import segment_prod as segment_prod
+from anejax.ops.segments import segment_sum as segment_sum

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 
-INLINED = frozenset({"jit", "checkpoint", "custom_jvp_call", "custom_vjp_call"})
+INLINED = frozenset({"jit", "checkpoint", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call"})
 
 
 def inline(graph: Graph) -> Graph:

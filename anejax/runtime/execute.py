@@ -14,7 +14,7 @@ from anejax.config import config
 from anejax.core.array import DeviceArray
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 from anejax.core.primitive import Primitive
-from anejax.core.trace import Executor, check_nans, register_executor
+from anejax.core.trace import Executor, check_numbers, register_executor
 from anejax.errors import DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
@@ -149,6 +149,10 @@ class Compiler:
             self._programs[key] = found
         return found
 
+    def clear(self) -> None:
+        """Forgets every program."""
+        self._programs.clear()
+
 
 class CpuExecutor(Executor):
     """Runs everything on the CPU device."""
@@ -158,6 +162,13 @@ class CpuExecutor(Executor):
         self._graphs: dict[Any, Executable] = {}
         self._primitives: dict[Any, Graph] = {}
         self._lock = threading.RLock()
+
+    def clear(self) -> None:
+        """Forgets every program; those in use live on until their run ends."""
+        with self._lock:
+            self.compiler.clear()
+            self._graphs.clear()
+            self._primitives.clear()
 
     def check_device(self, device: Any) -> None:
         """Raises DeviceError for a device that cannot run programs."""
@@ -181,8 +192,7 @@ class CpuExecutor(Executor):
     def run_graph(self, graph: Graph, args: list[DeviceArray], donated: tuple[bool, ...]) -> list[DeviceArray]:
         found = self._graphs.get((graph, donated)) or self.compile_graph(graph, donated)
         outs = found(args)
-        if config.jax_debug_nans:
-            check_nans("jit", outs)
+        check_numbers("jit", outs)
         return outs
 
     def lower_text(self, graph: Graph, donated: tuple[bool, ...] = ()) -> str:

@@ -16,8 +16,8 @@ from anejax.core.primitive import Primitive, Refused, Zero
 from anejax.core.trace import aval_of
 from anejax.errors import RefusedError
 from anejax.ops.families import batch_to, instantiate
-from anejax.transforms.calls import INLINED
-from anejax.transforms.evaluate import as_function
+from anejax.transforms.calls import INLINED, call_p
+from anejax.transforms.evaluate import as_function, eval_graph
 from anejax.transforms.stage import Flat, StageTrace, stage
 from anejax.transforms.vmap import BatchTrace, batch_flat, batched_at_zero, unbatch_cotangent
 
@@ -186,4 +186,23 @@ custom_linear_p.fill(
     transpose=_linear_transpose,
     batch=_linear_batch,
     mil=Refused("it stands for a tangent, which only transposition removes"),
+)
+
+# --- custom_vmap ---------------------------------------------------------------------------------------------------
+
+custom_vmap_call_p = Primitive("custom_vmap_call", multiple_results=True, higher_order=True)
+
+
+def _vmap_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, graph: Graph, rule: Any, name: str) -> Any:
+    """Derivatives are those of the function: it becomes a plain call."""
+    return call_p.rule("jvp")(primals, tangents, graph=graph, name=name, donated=())
+
+
+custom_vmap_call_p.fill(
+    abstract=lambda *avals, graph, **params: graph.out_avals,
+    impl=lambda *args, graph, **params: eval_graph(graph, args),
+    jvp=_vmap_jvp,
+    transpose=Refused("its jvp is a plain call, which is transposed"),
+    batch=lambda size, args, dims, *, rule, **params: rule(size, list(args), list(dims)),
+    mil=INLINED,
 )

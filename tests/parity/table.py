@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,14 +21,19 @@ PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
 NAMESPACES = (
     "jax", "jax.numpy", "jax.numpy.linalg", "jax.numpy.fft", "jax.lax", "jax.lax.linalg", "jax.nn",
     "jax.nn.initializers", "jax.random", "jax.scipy.special", "jax.scipy.linalg", "jax.tree", "jax.tree_util",
-    "jax.debug", "jax.dtypes", "jax.typing", "jax.custom_batching", "jax.custom_derivatives",
-    "jax.image",
+    "jax.debug", "jax.dtypes", "jax.typing", "jax.custom_batching", "jax.custom_derivatives", "jax.flatten_util",
+    "jax.ops", "jax.image",
 )  # fmt: skip
 
 
 def names_of_jax() -> dict[str, list[str]]:
-    """The public names of each namespace of the installed jax."""
-    return {n: [x for x in dir(importlib.import_module(n)) if not x.startswith("_")] for n in NAMESPACES}
+    """The public names of each namespace of the installed jax, its modules whether imported or not."""
+    found = {}
+    for space in NAMESPACES:
+        module = importlib.import_module(space)
+        modules = (m.name for m in pkgutil.iter_modules(getattr(module, "__path__", ())))
+        found[space] = sorted(n for n in {*dir(module), *modules} if not n.startswith("_"))
+    return found
 
 
 @functools.cache

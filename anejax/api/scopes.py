@@ -1,0 +1,101 @@
+"""Context managers and wrappers that change how code runs or is shown, not what it computes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from anejax.api.flat import name_of
+from anejax.config import config
+from anejax.core.context import base_trace, tracing
+from anejax.core.trace import executor
+
+
+def debug_nans(new_val: bool = True) -> AbstractContextManager[None]:
+    """Inside, an operation or a jitted call that makes a NaN raises NanError."""
+    return config.override("jax_debug_nans", new_val)
+
+
+def debug_infs(new_val: bool = True) -> AbstractContextManager[None]:
+    """Inside, an operation or a jitted call that makes an infinity raises NanError."""
+    return config.override("jax_debug_infs", new_val)
+
+
+def enable_checks(new_val: bool = True) -> AbstractContextManager[None]:
+    """Inside, every Graph is type-checked after every pass."""
+    return config.override("check", new_val)
+
+
+def numpy_dtype_promotion(new_val: str = "standard") -> AbstractContextManager[None]:
+    """With "strict", operands of different dtypes raise TypePromotionError; Python numbers still give way.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> with aj.numpy_dtype_promotion("strict"):
+        ...     (jnp.int32(1) + 2).dtype
+        dtype('int32')
+    """
+    return config.override("jax_numpy_dtype_promotion", _one_of("dtype", new_val, ("standard", "strict")))
+
+
+def numpy_rank_promotion(new_val: str = "allow") -> AbstractContextManager[None]:
+    """With "warn" or "raise", operands that numpy functions would give leading axes do so; scalars are let through."""
+    return config.override("jax_numpy_rank_promotion", _one_of("rank", new_val, ("allow", "warn", "raise")))
+
+
+def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"[numpy_{what}_promotion] expected one of {', '.join(allowed)}, got {value!r}.")
+    return value
+
+
+@contextmanager
+def default_matmul_precision(new_val: Any = None) -> Iterator[None]:
+    """Accepted for compatibility: float32 products are always computed in float32."""
+    yield
+
+
+@contextmanager
+def default_device(new_val: Any = None) -> Iterator[None]:
+    """Inside, ``new_val`` is the default device. Raises DeviceError for one that cannot run programs."""
+    executor().check_device(new_val)
+    yield
+
+
+@contextmanager
+def ensure_compile_time_eval() -> Iterator[None]:
+    """Inside traced code, computes now instead of staging; operands must have values.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> @aj.jit
+        ... def f(x):
+        ...     with aj.ensure_compile_time_eval():
+        ...         n = int(jnp.arange(3).sum())
+        ...     return x * n
+        >>> float(f(2.0))
+        6.0
+    """
+    with tracing(base_trace()):
+        yield
+
+
+@contextmanager
+def named_scope(name: str) -> Iterator[None]:
+    """Accepted for compatibility, as a context manager and as a decorator: Graphs show the line of each equation."""
+    if not isinstance(name, str):
+        raise TypeError(f"[named_scope] expected a string, got {type(name).__name__}.")
+    yield
+
+
+def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
+    """``fun`` under another name, which error messages and jitted programs show."""
+
+    @functools.wraps(fun)
+    def named(*args: Any, **kwargs: Any) -> Any:
+        return fun(*args, **kwargs)
+
+    named.__name__ = name or name_of(fun)
+    return named

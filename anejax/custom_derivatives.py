@@ -1,0 +1,13 @@
+"""jax.custom_derivatives on anejax: functions with derivative rules of the user's."""
+
+from __future__ import annotations
+
+from anejax.absent import getattr_of
+from anejax.api.closures import closure_convert as closure_convert
+from anejax.api.closures import custom_gradient as custom_gradient
+from anejax.api.custom import custom_jvp as custom_jvp
+from anejax.api.custom import custom_vjp as custom_vjp
+from anejax.transforms.custom import custom_jvp_call_p as custom_jvp_call_p
+from anejax.transforms.custom import custom_vjp_call_p as custom_vjp_call_p
+
+__getattr__ = getattr_of(__name__)

@@ -1,0 +1,17 @@
+"""jax.typing on anejax: names for annotations.
+
+Example:
+    >>> from anejax.typing import ArrayLike
+    >>> def norm(x: ArrayLike) -> "aj.Array": ...
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anejax.core.array import Array
+
+ArrayLike = Array | np.ndarray | np.generic | bool | int | float
+DTypeLike = str | type[Any] | np.dtype
