@@ -22,7 +22,9 @@ def _with_bodies(params: dict[str, Any], optimize: Callable[[Graph], Graph]) -> 
     def changed(value: Any) -> Any:
         if isinstance(value, Graph):
             return with_own_outputs(optimize(value))
-        return tuple(map(changed, value)) if isinstance(value, tuple) else value
+        if isinstance(value, tuple) and any(isinstance(v, Graph) for v in value):
+            return tuple(map(changed, value))
+        return value  # other tuples may be named ones
 
     return {k: changed(v) for k, v in params.items()}
 
