@@ -13,7 +13,7 @@ _PLACES = [parent / "shared" / "data" for parent in Path(__file__).parents]
 
 def find(name: str) -> Path:
     """The file of that name. Skips the test when it is nowhere."""
-    folders = [data_dir() / "stories", *(place / kind for place in _PLACES for kind in ("llama2c", "tinystories"))]
+    folders = [data_dir(), *(place / kind for place in _PLACES for kind in ("llama2c", "tinystories"))]
     for folder in folders:
         if (folder / name).is_file():
             return folder / name

@@ -14,6 +14,9 @@ from anejax.errors import AnejaxError
 # name -> (module with configure(parser) and run(args) -> exit code, summary)
 COMMANDS = {
     "train": ("anejax.cli.train", "train a network on a data set"),
+    "eval": ("anejax.cli.evaluate", "measure a network on a data set"),
+    "generate": ("anejax.cli.generate", "let a language model write"),
+    "fetch": ("anejax.cli.fetch", "get the checkpoints, tokenizers and texts that other commands take"),
 }
 
 

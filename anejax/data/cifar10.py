@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anejax.data import fetch
-from anejax.errors import AnejaxError
+from anejax.data.fetch import DataError
 from anejax.paths import atomic_file, data_dir, locked
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -30,10 +30,6 @@ _Files = Iterator[tuple[str, bytes]]
 # Mean and standard deviation of each channel over the training images, in [0, 1].
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
-
-
-class DataError(AnejaxError):
-    """A data set is not there and cannot be had; the message says what was tried."""
 
 
 class Split(NamedTuple):

@@ -32,6 +32,10 @@ class FetchError(AnejaxError):
     """One way to a file failed; the message says which and why."""
 
 
+class DataError(AnejaxError):
+    """A data set or a file is not there and cannot be had; the message says what was tried."""
+
+
 def digest_of(path: Path, algorithm: str) -> str:
     """The hexadecimal digest of a file."""
     with open(path, "rb") as file:

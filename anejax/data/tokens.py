@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -67,10 +68,10 @@ def read(path: Path | str, vocabulary: int) -> np.ndarray:
 
 def fingerprint(tokens: np.ndarray) -> str:
     """Tells streams apart: their length and CRC-32."""
-    return f"{len(tokens)}-{zlib.crc32(np.ascontiguousarray(tokens)):08x}"
+    return f"{len(tokens)}-{zlib.crc32(memoryview(np.ascontiguousarray(tokens))):08x}"
 
 
-def _stories(file: Iterator[str]) -> Iterator[str]:
+def _stories(file: TextIO) -> Iterator[str]:
     """The texts of a file, of which it holds only one and a piece in memory."""
     rest = ""
     while chunk := file.read(_CHUNK):

@@ -57,11 +57,17 @@ def block(c: Config) -> nn.Layer:
     return nn.Sequential(*(nn.Residual(nn.Sequential(nn.RMSNorm(eps=1e-5), part)) for part in parts))
 
 
+def _states(cache: Any = ()) -> Any:
+    """The state of a block."""
+    return {"main": ((), cache)}, {"main": ((), ())}
+
+
 @dataclass(frozen=True)
 class Llama(nn.Layer):
     """Logits [N, T, vocabulary] of the token that follows each one of int32 ``tokens`` [N, T].
 
-    With ``remat``, gradients compute the inside of each block again instead of keeping it.
+    The state is ``()``, or what ``cache`` gives. With ``remat``, gradients compute the inside of each block again
+    instead of keeping it.
 
     Example:
         >>> from anejax import ShapeDtypeStruct, nn, random
@@ -76,9 +82,9 @@ class Llama(nn.Layer):
     def _parts(self) -> dict[str, nn.Layer]:
         c = self.config
         one = nn.Remat(block(c)) if self.remat else block(c)
-        parts = {"embedding": nn.Embedding(c.vocabulary, c.features, _INIT), "blocks": nn.Sequential(*[one] * c.layers)}
-        classifier = {} if c.shared else {"classifier": nn.Linear(c.vocabulary, bias=False, weight_init=_INIT)}
-        return parts | {"norm": nn.RMSNorm(eps=1e-5)} | classifier
+        parts: dict[str, nn.Layer] = {"embedding": nn.Embedding(c.vocabulary, c.features, _INIT)}
+        parts |= {"blocks": nn.Sequential(*[one] * c.layers), "norm": nn.RMSNorm(eps=1e-5)}
+        return parts if c.shared else parts | {"classifier": nn.Linear(c.vocabulary, bias=False, weight_init=_INIT)}
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
         """Normal weights of deviation 0.02; less, by the root of their number, where they add to the stream."""
@@ -90,18 +96,18 @@ class Llama(nn.Layer):
         params["blocks"] = tree.map_with_path(
             lambda path, w: w * less if path[-1].key in ("o", "down") else w, params["blocks"]
         )
-        return params, made["blocks"][1]
+        return params, ()
 
     def cache(self, params: Any, batch: int) -> Any:
         """The state with which ``apply`` takes sequences part by part, up to ``config.length`` tokens of each."""
         layer = attention(self.config)
         caches = (layer.cache(one[0]["main"][1], batch, self.config.length) for one in params["blocks"])
-        return tuple(({"main": ((), cache)}, {"main": ((), ())}) for cache in caches)
+        return tuple(map(_states, caches))
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         parts = self._parts()
         y, _ = parts["embedding"].apply(params["embedding"], (), x)
-        y, state = parts["blocks"].apply(params["blocks"], state, y)
+        y, cache = parts["blocks"].apply(params["blocks"], state or [_states()] * self.config.layers, y)
         y, _ = parts["norm"].apply(params["norm"], (), y)
         w = jnp.transpose(params["embedding"]["w"]) if self.config.shared else params["classifier"]["w"]
-        return jnp.matmul(y, w), state
+        return jnp.matmul(y, w), cache if state else ()

@@ -1,0 +1,57 @@
+"""Steps for a language model: the mean cross-entropy, in nats, of the token that follows each one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import anejax as aj
+import anejax.numpy as jnp
+from anejax import nn, optim
+
+
+class TrainState(NamedTuple):
+    """Everything that training changes."""
+
+    params: Any
+    opt_state: Any
+
+
+def train_step(model: nn.Layer, optimizer: Any) -> Callable[..., Any]:
+    """(state, tokens, targets) -> (state, {loss}), compiled; both arrays are int32[N,T]."""
+
+    def loss(params: Any, tokens: Any, targets: Any) -> Any:
+        return jnp.mean(losses(model, params, tokens, targets))
+
+    def step(state: TrainState, tokens: Any, targets: Any) -> Any:
+        value, grads = aj.value_and_grad(loss)(state.params, tokens, targets)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        return TrainState(optim.apply_updates(state.params, updates), opt_state), {"loss": value}
+
+    return aj.jit(step, donate_argnums=0)
+
+
+def eval_step(model: nn.Layer) -> Callable[..., Any]:
+    """(state, tokens, targets, weight) -> weighted sums {loss, count}, compiled."""
+
+    def step(params: Any, tokens: Any, targets: Any, weight: Any) -> Any:
+        return {"loss": jnp.sum(weight * losses(model, params, tokens, targets)), "count": jnp.sum(weight)}
+
+    compiled = aj.jit(step)
+    return lambda state, *batch: compiled(state.params, *batch)
+
+
+def evaluate(model: nn.Layer, params: Any, batches: Iterable[tuple], done: Callable[[int], None]) -> float:
+    """The mean loss over all batches (tokens, targets, weight); ``done`` hears how many are behind us."""
+    step, totals = eval_step(model), {"loss": 0.0, "count": 0.0}
+    state = TrainState(params, ())
+    for number, batch in enumerate(batches, 1):
+        totals = {name: totals[name] + float(value) for name, value in step(state, *batch).items()}
+        done(number)
+    return totals["loss"] / totals["count"]
+
+
+def losses(model: nn.Layer, params: Any, tokens: Any, targets: Any) -> Any:
+    """One loss per token, float32[N,T]."""
+    logits, _ = model.apply(params, (), tokens)
+    return optim.softmax_cross_entropy_with_integer_labels(logits, targets)
