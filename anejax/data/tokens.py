@@ -68,7 +68,7 @@ def read(path: Path | str, vocabulary: int) -> np.ndarray:
 
 def fingerprint(tokens: np.ndarray) -> str:
     """Tells streams apart: their length and CRC-32."""
-    return f"{len(tokens)}-{zlib.crc32(memoryview(np.ascontiguousarray(tokens))):08x}"
+    return f"{len(tokens)}-{zlib.crc32(tokens.tobytes()):08x}"
 
 
 def _stories(file: TextIO) -> Iterator[str]:
