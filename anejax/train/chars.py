@@ -1,0 +1,91 @@
+"""Recipes for the character-level LSTM, and the task that a recipe describes."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import anejax as aj
+from anejax import optim, random
+from anejax.data import chars, tokens
+from anejax.models.chars import CharLSTM, write
+from anejax.train import language
+from anejax.train.loop import Run, Task
+from anejax.train.recipe import Recipe
+
+_EVAL_BATCH = 50
+_SAMPLE = 400
+
+
+@dataclass(frozen=True)
+class CharsRecipe(Recipe):
+    """How a run on a text goes: Adam, gradients clipped to norm 1, a rate that rises linearly and falls as a cosine.
+
+    An epoch is ``eval_every`` steps, after which the first ``eval_chars`` of the held-out text, its last twentieth, are
+    predicted. ``stream`` is a fingerprint of the text, made when a run begins.
+    """
+
+    text: str
+    hidden: int = 256
+    layers: int = 1
+    steps: int = 1000
+    eval_every: int = 200
+    batch: int = 32
+    length: int = 100
+    lr: float = 4e-3
+    seed: int = 0
+    clip: float = 1.0
+    eval_chars: int = 20_000
+    stream: str = ""
+
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.layers, self.steps, self.eval_every, self.batch, self.length, self.eval_chars) < 1:
+            raise ValueError("sizes, steps and lengths must be 1 or more")
+
+    @property
+    def epochs(self) -> int:
+        return -(-self.steps // self.eval_every)
+
+
+def make(recipe: CharsRecipe) -> tuple[Task, language.TrainState]:
+    """The task of ``recipe``, and the state in which it starts. Raises TextError when the text has changed since."""
+    alphabet, stream = chars.load(recipe.text)
+    found = tokens.fingerprint(stream)
+    if recipe.stream not in ("", found):
+        raise chars.TextError(f"[train] {recipe.text} has changed since the run began.")
+    recipe = dataclasses.replace(recipe, stream=found)
+    kept = len(stream) * 19 // 20
+    model, optimizer = _model(recipe, alphabet), _optimizer(recipe)
+    steps = min(recipe.eval_every, recipe.steps)
+    task = Task(
+        name=f"characters, LSTM of {recipe.hidden}",
+        config=recipe.to_json(),
+        epochs=recipe.epochs,
+        train=tokens.TokenBatches(stream[:kept], recipe.batch, recipe.length, steps, recipe.seed),
+        test=tokens.TokenEvaluation(stream[kept:][: recipe.eval_chars + 1], _EVAL_BATCH, recipe.length),
+        train_step=language.train_step(model, optimizer),
+        eval_step=language.eval_step(model),
+        unit="characters",
+    )
+    params, _ = model.init(random.key(recipe.seed), aj.ShapeDtypeStruct((1, 1), "int32"))
+    return task, language.TrainState(params, optimizer.init(params))
+
+
+def sample(run: Run) -> str:
+    """What the network of a run writes, after a line break or the first character it knows."""
+    recipe = CharsRecipe.from_json(run.task.config)
+    alphabet, _ = chars.load(recipe.text)
+    prompt = alphabet.encode("\n" if "\n" in alphabet.characters else alphabet.characters[0])
+    key = random.fold_in(random.key(recipe.seed), run.journal.step)
+    return alphabet.decode(write(_model(recipe, alphabet), run.state.params, prompt, _SAMPLE, key).tolist())
+
+
+def _model(recipe: CharsRecipe, alphabet: chars.Alphabet) -> CharLSTM:
+    return CharLSTM(len(alphabet), recipe.hidden, recipe.layers)
+
+
+def _optimizer(recipe: CharsRecipe) -> Any:
+    steps = recipe.epochs * min(recipe.eval_every, recipe.steps)
+    schedule = optim.warmup_cosine_decay_schedule(0.0, recipe.lr, steps // 20, steps, recipe.lr / 20)
+    return optim.chain(optim.clip_by_global_norm(recipe.clip), optim.adam(schedule))
