@@ -1,7 +1,7 @@
 """The dtypes anejax knows, JAX's promotion lattice with weak types, and canonicalisation to 32 bits.
 
-The lattice is the one JAX documents ("Type promotion semantics"): bool < int* < the integers < float* < the floats,
-where ``int*`` and ``float*`` are the weak types of Python scalars.
+The lattice is the one JAX documents ("Type promotion semantics"): bool < int* < the integers < float* < the floats and
+complex* < the complex types, where ``int*``, ``float*`` and ``complex*`` are the weak types of Python scalars.
 """
 
 from __future__ import annotations
@@ -22,18 +22,24 @@ int8, int16, int32, int64 = (np.dtype(f"int{n}") for n in (8, 16, 32, 64))
 uint8, uint16, uint32, uint64 = (np.dtype(f"uint{n}") for n in (8, 16, 32, 64))
 float16, float32, float64 = (np.dtype(f"float{n}") for n in (16, 32, 64))
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
+complex64, complex128 = np.dtype(np.complex64), np.dtype(np.complex128)
 float0 = np.dtype([("float0", np.void, 0)])  # the tangent type of integers, as in JAX
 
 FLOATS = (float16, bfloat16, float32, float64)
 SIGNED = (int8, int16, int32, int64)
 UNSIGNED = (uint8, uint16, uint32, uint64)
 INTS = SIGNED + UNSIGNED
-ALL = (bool_,) + INTS + FLOATS
+COMPLEX = (complex64, complex128)
+INEXACT = FLOATS + COMPLEX  # what can be differentiated
+REAL = (bool_,) + INTS + FLOATS
+ALL = REAL + COMPLEX
 
 _SHORT = {bool_: "bool", bfloat16: "bf16", float0: "float0"}
-_SHORT.update({d: f"{d.kind}{d.itemsize * 8}" for d in INTS + FLOATS if d != bfloat16})
+_SHORT.update({d: f"{d.kind}{d.itemsize * 8}" for d in INTS + INEXACT if d != bfloat16})
 
-_NARROW = {int64: int32, uint64: uint32, float64: float32}
+_NARROW = {int64: int32, uint64: uint32, float64: float32, complex128: complex64}
+_PART = {complex64: float32, complex128: float64}
+_WHOLE = {part: whole for whole, part in _PART.items()}
 
 
 def short_name(dtype: np.dtype) -> str:
@@ -47,6 +53,14 @@ def name(dtype: np.dtype) -> str:
 
 def is_float(dtype: np.dtype) -> bool:
     return dtype in FLOATS
+
+
+def is_complex(dtype: np.dtype) -> bool:
+    return dtype in COMPLEX
+
+
+def is_inexact(dtype: np.dtype) -> bool:
+    return dtype in INEXACT
 
 
 def is_int(dtype: np.dtype) -> bool:
@@ -69,19 +83,28 @@ def _known(dtype: Any) -> np.dtype:
     d = d.newbyteorder("=") if d.byteorder not in "=|" else d
     if d == float0 or d in ALL:
         return d
-    what = "complex numbers are" if d.kind == "c" else f"{d} is"
-    raise DtypeError(f"[dtype] {what} not supported; expected one of {', '.join(x.name for x in ALL)}.")
+    raise DtypeError(f"[dtype] {d} is not supported; expected one of {', '.join(x.name for x in ALL)}.")
 
 
 def canonical(dtype: Any) -> np.dtype:
     """The dtype that anejax stores for ``dtype``: 64-bit types become 32-bit unless ``jax_enable_x64`` is on.
 
-    Raises DtypeError for types that no array can have (complex, strings, objects).
+    Raises DtypeError for types that no array can have (strings, objects).
     """
-    if dtype is int or dtype is float:  # Python's own types, as in jnp.asarray(x, float)
+    if dtype in (int, float, complex):  # Python's own types, as in jnp.asarray(x, float)
         dtype = np.dtype(dtype)
     d = _known(dtype)
     return d if config.jax_enable_x64 else _NARROW.get(d, d)
+
+
+def real_part(dtype: np.dtype) -> np.dtype:
+    """The dtype of the real and imaginary parts of a complex dtype; any other is its own."""
+    return _PART.get(dtype, dtype)
+
+
+def complex_of(dtype: np.dtype) -> np.dtype:
+    """The complex dtype that holds numbers of ``dtype``: complex128 for float64, complex64 for the narrower ones."""
+    return dtype if dtype in COMPLEX else _WHOLE.get(dtype, complex64)
 
 
 def itemsize_bits(dtype: np.dtype) -> int:
@@ -90,14 +113,16 @@ def itemsize_bits(dtype: np.dtype) -> int:
 
 # --- promotion -------------------------------------------------------------------------------------------------
 
-_WEAK_INT, _WEAK_FLOAT = "int*", "float*"
+_WEAK_INT, _WEAK_FLOAT, _WEAK_COMPLEX = "int*", "float*", "complex*"
+_WEAK_KINDS = {_WEAK_INT: INTS, _WEAK_FLOAT: FLOATS, _WEAK_COMPLEX: COMPLEX}
 _UP: dict[Any, tuple[Any, ...]] = {
     bool_: (_WEAK_INT,),
     _WEAK_INT: (uint8, int8),
     uint8: (int16, uint16), uint16: (int32, uint32), uint32: (int64, uint64), uint64: (_WEAK_FLOAT,),
     int8: (int16,), int16: (int32,), int32: (int64,), int64: (_WEAK_FLOAT,),
-    _WEAK_FLOAT: (bfloat16, float16),
-    bfloat16: (float32,), float16: (float32,), float32: (float64,), float64: (),
+    _WEAK_FLOAT: (bfloat16, float16, _WEAK_COMPLEX),
+    bfloat16: (float32,), float16: (float32,), float32: (float64, complex64), float64: (complex128,),
+    _WEAK_COMPLEX: (complex64,), complex64: (complex128,), complex128: (),
 }  # fmt: skip
 
 
@@ -119,7 +144,7 @@ def _join(nodes: frozenset[Any]) -> Any:
 def _node(dtype: np.dtype, weak: bool) -> Any:
     if not weak or dtype == bool_:
         return dtype
-    return _WEAK_INT if dtype in INTS else _WEAK_FLOAT
+    return next(node for node, kinds in _WEAK_KINDS.items() if dtype in kinds)
 
 
 def promote(pairs: list[tuple[np.dtype, bool]]) -> tuple[np.dtype, bool]:
@@ -130,12 +155,12 @@ def promote(pairs: list[tuple[np.dtype, bool]]) -> tuple[np.dtype, bool]:
     if config.jax_numpy_dtype_promotion == "strict":
         _check_strict(pairs)
     node = _join(frozenset(_node(d, w) for d, w in pairs))
-    if node is _WEAK_INT or node is _WEAK_FLOAT:
-        kinds = INTS if node is _WEAK_INT else FLOATS
+    kinds = _WEAK_KINDS.get(node)
+    if kinds is not None:
         weak = [d for d, w in pairs if w and d in kinds]
-        widest = max(weak, key=lambda d: d.itemsize) if weak else None
-        if widest is None:
-            widest = int64 if node is _WEAK_INT else float64
+        if node is _WEAK_COMPLEX:
+            weak = [complex_of(d) for d, w in pairs if w and d in INEXACT]
+        widest = max(weak, key=lambda d: d.itemsize) if weak else {_WEAK_INT: int64, _WEAK_FLOAT: float64}[node]
         return canonical(widest), True
     return canonical(node), False
 
@@ -163,18 +188,18 @@ def of_python(value: Any) -> tuple[np.dtype, bool] | None:
     if kind is float:
         return canonical(float64), True
     if kind is complex:
-        raise DtypeError("[dtype] complex numbers are not supported.")
+        return canonical(complex128), True
     return None
 
 
 def tangent(dtype: np.dtype) -> np.dtype:
-    """The dtype of tangents: floats are their own, everything else has float0."""
-    return dtype if dtype in FLOATS else float0
+    """The dtype of tangents: floats and complex numbers are their own, everything else has float0."""
+    return dtype if dtype in INEXACT else float0
 
 
 def finfo(dtype: Any) -> Any:
-    """Machine limits of a float dtype, like ``numpy.finfo``, bfloat16 included."""
-    return ml_dtypes.finfo(dtype)
+    """Machine limits of a float dtype, like ``numpy.finfo``, bfloat16 included; of a complex one its parts'."""
+    return ml_dtypes.finfo(real_part(np.dtype(dtype)))
 
 
 def iinfo(dtype: Any) -> Any:

@@ -41,6 +41,7 @@ from anejax.ops.arithmetic import (
     min, mul, ne, neg, nextafter, or_ as bitwise_or, pow, rem, round, select_n, shift_left, shift_right_arithmetic,
     shift_right_logical, sign, square, sub, xor as bitwise_xor,
 )
+from anejax.ops.complex import complex, conj, imag, real
 from anejax.ops.conv import (
     conv, conv_dimension_numbers, conv_general_dilated, conv_transpose, conv_with_general_padding,
     ConvDimensionNumbers,
@@ -49,6 +50,7 @@ from anejax.ops.elementwise import (
     acos, acosh, asin, asinh, atan, atanh, bitwise_not, cbrt, clz, cos, cosh, digamma, erf, erf_inv, erfc, exp, exp2,
     expm1, lgamma, log, log1p, logistic, population_count, rsqrt, sin, sinh, sqrt, tan, tanh,
 )
+from anejax.ops.fft import fft, FftType
 from anejax.ops.index import (
     dynamic_index_in_dim, dynamic_slice, dynamic_slice_in_dim, dynamic_update_index_in_dim, dynamic_update_slice,
     dynamic_update_slice_in_dim, gather, GatherDimensionNumbers, GatherScatterMode, scatter, scatter_add, scatter_max,

@@ -22,7 +22,7 @@ from anejax.api.flat import (
 from anejax.core.aval import Aval
 from anejax.core.primitive import Linear, Zero
 from anejax.core.trace import aval_of
-from anejax.errors import DtypeError, RefusedError, ShapeError
+from anejax.errors import DtypeError, ShapeError
 from anejax.ops.elementwise import convert_element_type
 from anejax.ops.families import instantiate
 from anejax.ops.shape import reshape
@@ -171,10 +171,11 @@ def value_and_grad(
     """A function that returns the value of scalar ``fun`` and its gradient.
 
     Args:
-        fun: returns a float scalar, or (scalar, aux) with ``has_aux``.
+        fun: returns a float scalar, or (scalar, aux) with ``has_aux``; a complex one with ``holomorphic``.
         argnums: which positional arguments to differentiate; an int gives one gradient tree, a sequence a tuple.
         allow_int: integer arguments get float0 gradients instead of an error.
-        holomorphic: must be False; complex numbers are not supported.
+        holomorphic: arguments and value are complex and ``fun`` has a complex derivative, which is returned. Without
+            it the value is real, and the gradient in a complex argument z = x + iy is df/dx - i df/dy.
 
     Returns:
         A function ``(*args, **kwargs) -> (value, gradient)``, or ``((value, aux), gradient)``.
@@ -193,16 +194,13 @@ def value_and_grad(
 def _value_and_grad(
     op: str, fun: Callable[..., Any], argnums: Any, has_aux: bool, holomorphic: bool, allow_int: bool
 ) -> Callable[..., Any]:
-    if holomorphic:
-        raise RefusedError(f"[{op}] holomorphic derivatives need complex numbers, which are not supported.")
-
     @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
     def with_grad(*args: Any, **kwargs: Any) -> Any:
         of_chosen, chosen = select_args(op, fun, argnums, args, kwargs)
         flat, leaves = _flat(of_chosen, chosen, has_aux)
-        _check_inputs(op, leaves, flat.in_tree, allow_int)
+        _check_inputs(op, leaves, flat.in_tree, allow_int, holomorphic)
         lin = linearize_flat(flat, leaves)
-        _check_scalar(op, fun, lin.outs, flat.out_tree)
+        _check_scalar(op, fun, lin.outs, flat.out_tree, holomorphic)
         (value,) = lin.outs
         aval = aval_of(value)
         found = _pull_back(lin, [np.ones((), aval.dtype)])
@@ -214,18 +212,46 @@ def _value_and_grad(
     return with_grad
 
 
-def _check_inputs(op: str, leaves: Sequence[Any], in_tree: tree.PyTreeDef, allow_int: bool) -> None:
+def _check_inputs(
+    op: str, leaves: Sequence[Any], in_tree: tree.PyTreeDef, allow_int: bool, holomorphic: bool, real: bool = False
+) -> None:
+    """Inputs must be complex when ``holomorphic``, else floats or, unless ``real``, complex."""
+    wanted = dtypes.COMPLEX if holomorphic else dtypes.FLOATS if real else dtypes.INEXACT
     for i, leaf in enumerate(leaves):
         aval = aval_of(leaf)
-        if not allow_int and not dtypes.is_float(aval.dtype):
-            path = tree.treedef_paths(in_tree, "args")[i].replace("args[0]", "arguments", 1)
+        if aval.dtype in wanted or (allow_int and not holomorphic and aval.dtype not in dtypes.INEXACT):
+            continue
+        path = tree.treedef_paths(in_tree, "args")[i].replace("args[0]", "arguments", 1)
+        if holomorphic:
+            raise DtypeError(f"[{op}] expected complex inputs, as holomorphic=True promises, got {aval} at {path}.")
+        if aval.dtype in dtypes.COMPLEX:
             raise DtypeError(
-                f"[{op}] expected float inputs, got {aval} at {path}. Convert it with x.astype(float), leave it out of"
-                " argnums, or pass allow_int=True."
+                f"[{op}] expected float inputs, got {aval} at {path}. Pass holomorphic=True if the function has a"
+                " complex derivative, else use anejax.jvp with tangents of your choice."
             )
+        raise DtypeError(
+            f"[{op}] expected float inputs, got {aval} at {path}. Convert it with x.astype(float), leave it out of"
+            " argnums, or pass allow_int=True."
+        )
 
 
-def _check_scalar(op: str, fun: Callable[..., Any], outs: Sequence[Any], out_tree: tree.PyTreeDef) -> None:
+def _check_output(op: str, name: str, aval: Aval, holomorphic: bool) -> None:
+    """Outputs must be complex when ``holomorphic``, else floats."""
+    if aval.dtype in (dtypes.COMPLEX if holomorphic else dtypes.FLOATS):
+        return
+    if holomorphic:
+        raise DtypeError(f"[{op}] expected {name} to return complex numbers, as holomorphic=True promises, got {aval}.")
+    if aval.dtype in dtypes.COMPLEX:
+        raise DtypeError(
+            f"[{op}] expected {name} to return floats, got {aval}. Pass holomorphic=True if the function has a complex"
+            " derivative; return a real number such as abs(z), or use anejax.vjp with a cotangent of your choice."
+        )
+    raise DtypeError(f"[{op}] expected {name} to return floats, got {aval}. Convert with .astype(float).")
+
+
+def _check_scalar(
+    op: str, fun: Callable[..., Any], outs: Sequence[Any], out_tree: tree.PyTreeDef, holomorphic: bool
+) -> None:
     avals = [aval_of(o) for o in outs]
     name = name_of(fun)
     if len(avals) != 1 or not out_tree.is_leaf():
@@ -238,10 +264,7 @@ def _check_scalar(op: str, fun: Callable[..., Any], outs: Sequence[Any], out_tre
             f"[{op}] expected {name} to return a scalar, got {avals[0]}. Reduce it, for instance with .mean() or"
             " .sum(), or use anejax.jacrev."
         )
-    if not dtypes.is_float(avals[0].dtype):
-        raise DtypeError(
-            f"[{op}] expected {name} to return a float scalar, got {avals[0]}. Convert with .astype(float)."
-        )
+    _check_output(op, name, avals[0], holomorphic)
 
 
 def grad(
@@ -283,10 +306,13 @@ def _basis(avals: Sequence[Aval], index: int) -> list[Any]:
     return out
 
 
-def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def jacfwd(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
     """The Jacobian of ``fun`` by forward mode, one pass per input element: best for few inputs.
 
     Each output leaf becomes a tree like the chosen arguments, with leaves of shape output shape + input shape.
+    ``holomorphic``: inputs and outputs are complex, and so is the derivative.
 
     Example:
         >>> import anejax as aj, anejax.numpy as jnp
@@ -299,12 +325,14 @@ def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: b
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         of_chosen, chosen = select_args("jacfwd", fun, argnums, args, kwargs)
         leaves, in_tree = tree.flatten(chosen)
-        _check_inputs("jacfwd", leaves, in_tree, False)
+        _check_inputs("jacfwd", leaves, in_tree, False, holomorphic, real=True)
         avals = [aval_of(x) for x in leaves]
         aux: list[Any] = []
 
         def push(*tangents: Any) -> Any:
             found = jvp(lambda *xs: _call_flat(of_chosen, in_tree, xs), tuple(leaves), tangents, has_aux=has_aux)
+            for out in tree.leaves(found[0]) if holomorphic else ():
+                _check_output("jacfwd", name_of(fun), aval_of(out), True)
             aux[:] = found[2:]
             return found[1]
 
@@ -332,7 +360,11 @@ def _per_output(columns: Sequence[Any], in_tree: tree.PyTreeDef, argnums: int | 
 
 
 def jacrev(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, allow_int: bool = False
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
 ) -> Callable[..., Any]:
     """The Jacobian of ``fun`` by reverse mode, one pass per output element: best for few outputs. Like ``jacfwd``."""
 
@@ -340,13 +372,12 @@ def jacrev(
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         of_chosen, chosen = select_args("jacrev", fun, argnums, args, kwargs)
         in_leaves, in_tree = tree.flatten(chosen)
-        _check_inputs("jacrev", in_leaves, in_tree, allow_int)
+        _check_inputs("jacrev", in_leaves, in_tree, allow_int, holomorphic)
         out, pull_back, *aux = vjp(of_chosen, *chosen, has_aux=has_aux)
         outs, out_tree = tree.flatten(out)
         avals = [aval_of(o) for o in outs]
         for a in avals:
-            if not dtypes.is_float(a.dtype):
-                raise DtypeError(f"[jacrev] expected float outputs, got {a}.")
+            _check_output("jacrev", name_of(fun), a, holomorphic)
         rows = []
         for i, aval in enumerate(avals):
             found = vmap(lambda *cts: pull_back(tree.unflatten(out_tree, cts)))(*_basis(avals, i))
@@ -361,6 +392,8 @@ def jacrev(
 jacobian = jacrev
 
 
-def hessian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """The matrix of second derivatives, forward over reverse."""
-    return jacfwd(jacrev(fun, argnums, has_aux=has_aux), argnums, has_aux=has_aux)
+def hessian(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
+    """The matrix of second derivatives, forward over reverse. ``holomorphic`` as for ``jacfwd``."""
+    return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)

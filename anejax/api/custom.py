@@ -222,4 +222,4 @@ def stop_gradient(x: Any) -> Any:
         >>> float(aj.grad(lambda x: x * aj.lax.stop_gradient(x))(3.0))
         3.0
     """
-    return tree.map(lambda leaf: _stopped(leaf) if dtypes.is_float(aval_of(leaf).dtype) else leaf, x)
+    return tree.map(lambda leaf: _stopped(leaf) if dtypes.is_inexact(aval_of(leaf).dtype) else leaf, x)

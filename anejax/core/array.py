@@ -191,7 +191,7 @@ def from_numpy(value: np.ndarray, weak_type: bool = False) -> DeviceArray:
     return DeviceArray(Aval(value.shape, value.dtype, weak_type), value)
 
 
-def of_scalar(x: bool | int | float) -> DeviceArray:
+def of_scalar(x: complex) -> DeviceArray:
     """A Python scalar as a rank-0 array of its weak type. Raises OverflowError when an int does not fit."""
     dtype, weak = dtypes.of_python(x)  # type: ignore[misc]
     if dtype in dtypes.INTS:

@@ -64,7 +64,7 @@ class Aval:
 
     def tangent(self) -> Aval:
         """The aval of a tangent or cotangent of such an array."""
-        return Aval(self.shape, dtypes.tangent(self.dtype), self.weak_type and dtypes.is_float(self.dtype))
+        return Aval(self.shape, dtypes.tangent(self.dtype), self.weak_type and dtypes.is_inexact(self.dtype))
 
     def same_type(self, other: Aval) -> bool:
         """Equal but for weak type."""

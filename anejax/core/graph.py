@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -124,6 +124,19 @@ def subgraphs(params: dict[str, Any]) -> Iterator[Graph]:
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, Graph):
                 yield item
+
+
+def map_subgraphs(params: dict[str, Any], change: Callable[[Graph], Graph]) -> dict[str, Any]:
+    """The parameters with each Graph among them, tuples of Graphs included, changed."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, Graph):
+            return change(value)
+        if isinstance(value, tuple) and any(isinstance(v, Graph) for v in value):
+            return tuple(map(changed, value))
+        return value  # other tuples may be named ones
+
+    return {k: changed(v) for k, v in params.items()}
 
 
 def remove_dead(graph: Graph) -> Graph:

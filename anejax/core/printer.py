@@ -35,7 +35,7 @@ class _Names:
 
 def _number(value: Any) -> str:
     item = value.item()
-    return repr(item) if isinstance(item, (bool, int, float)) else str(item)
+    return repr(item) if isinstance(item, (bool, int, float, complex)) else str(item)
 
 
 def _lines(graph: Any, num_consts: int, names: _Names) -> list[str]:

@@ -133,6 +133,9 @@ class Tracer(Array):
     def __float__(self) -> float:
         return float(self._item("float"))
 
+    def __complex__(self) -> complex:
+        return complex(self._item("complex"))
+
     def __repr__(self) -> str:
         return f"Traced<{self.aval.short()}> by {type(self.trace).__name__}"
 
@@ -260,7 +263,9 @@ def check_numbers(name: str, results: Sequence[DeviceArray]) -> None:
     asked += [(np.isinf, "an infinity", "jax_debug_infs")] if config.jax_debug_infs else []
     for has, what, setting in asked:
         for r in results:
-            if dtypes.is_float(r.aval.dtype) and has(r.value.astype(np.float32)).any():
+            if not dtypes.is_inexact(r.aval.dtype):
+                continue
+            if has(r.value if dtypes.is_complex(r.aval.dtype) else r.value.astype(np.float32)).any():
                 raise NanError(f"[{name}] made {what} of type {r.aval} ({setting} is on).")
 
 

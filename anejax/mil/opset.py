@@ -391,6 +391,8 @@ def _aj_ops() -> Iterator[OpSchema]:
     sort = (mixed, *_aj_int("dimension num_keys"))
     yield from _aj("sort", AJ_ANY, *sort, result="", shape="aj_same_each", several=True)
     yield from _aj("optimization_barrier", AJ_ANY, mixed, result="", shape="aj_same_each", several=True)
+    fft = (_variadic("values"), _text("kind"), *_aj_list("lengths"))
+    yield from _aj("fft", ("fp32", "fp64"), *fft, several=True)
     yield from _aj("threefry2x32", ("uint32",), *_tensors("k0 k1 x0 x1"), results=("T", "T"))
     # control flow
     scan = (*_functions("body"), *_mixed("carry consts xs"), _int("length"), _flag("reverse"))

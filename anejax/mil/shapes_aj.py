@@ -276,6 +276,19 @@ def aj_threefry2x32(v: View) -> list[Shape]:
     return [_common(v, *map(v.shape, ("k0", "k1", "x0", "x1")))] * 2
 
 
+def aj_fft(v: View) -> list[Shape]:
+    """Real and imaginary part, or one of them where the signal is real."""
+    kind = v.text("kind", ("fft", "ifft", "rfft", "irfft"))
+    parts, lengths = v.shapes("values"), v.ints("lengths")
+    v.expect(len(parts) == (1 if kind == "rfft" else 2), "one array for rfft, a real and an imaginary part for others")
+    v.expect(len({*parts}) == 1, "parts of one shape")
+    v.expect(0 < len(lengths) <= len(parts[0]) and min(lengths) > 0, "a positive length for each of some trailing axes")
+    half = (*lengths[:-1], lengths[-1] // 2 + 1)
+    lead, given = parts[0][: -len(lengths)], half if kind == "irfft" else tuple(lengths)
+    v.expect(parts[0][len(lead) :] == given, f"trailing axes {given} for {kind} of lengths {tuple(lengths)}")
+    return [lead + (half if kind == "rfft" else tuple(lengths))] * (1 if kind == "irfft" else 2)
+
+
 RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
@@ -283,5 +296,6 @@ RULES: Mapping[str, Rule] = {
         aj_broadcast_in_dim, aj_slice, aj_concatenate, aj_pad, aj_rev, aj_iota, aj_dynamic_slice,
         aj_dynamic_update_slice, aj_dot_general, aj_conv_general_dilated, aj_reduce_window,
         aj_select_and_scatter_add, aj_gather, aj_scatter, aj_same_each, aj_threefry2x32,
+        aj_fft,
     )
 }  # fmt: skip

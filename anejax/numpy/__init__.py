@@ -17,14 +17,16 @@ from anejax.numpy.elementwise import (
     isneginf, isposinf, isreal, lcm, ldexp, left_shift, less, less_equal, log, log10, log1p, log2, logaddexp,
     logaddexp2, logical_and, logical_not, logical_or, logical_xor, maximum, minimum, mod, modf, multiply, nan_to_num,
     negative, nextafter, not_equal, positive, pow, power, rad2deg, radians, real, reciprocal, remainder, right_shift,
-    rint, round, sign, signbit, sin, sinc, sinh, spacing, sqrt, square, subtract, tan, tanh, true_divide, trunc,
+    real_if_close, rint, round, sign, signbit, sin, sinc, sinh, spacing, sqrt, square, subtract, tan, tanh,
+    true_divide, trunc,
 )
 from anejax.numpy.creation import (
     arange, array, asarray, copy, empty, empty_like, eye, from_dlpack, frombuffer, fromfunction, fromstring, full,
     full_like, geomspace, identity, indices, linspace, logspace, ones, ones_like, tri, zeros, zeros_like,
 )
 from anejax.numpy.types import (
-    bfloat16, bool_, can_cast, character, complexfloating, double, dtype, e, euler_gamma, finfo, flexible, float16,
+    bfloat16, bool_, can_cast, cdouble, character, complex128, complex64, complex_, complexfloating, csingle, double,
+    dtype, e, euler_gamma, finfo, flexible, float16,
     float32, float64, float_, floating, generic, iinfo, inexact, inf, int16, int32, int64, int8, int_, integer,
     iscomplexobj, isdtype, isrealobj, isscalar, issubdtype, iterable, nan, newaxis, number, object_, pi,
     promote_types, result_type, signedinteger, single, uint, uint16, uint32, uint64, uint8, unsignedinteger, bool_ as
@@ -84,7 +86,7 @@ from anejax.numpy.functional import (
     apply_along_axis, apply_over_axes, frompyfunc, vectorize,
 )
 from anejax.core.array import Array as ndarray
-from anejax.numpy import linalg
+from anejax.numpy import fft, linalg
 
 import sys as _sys
 from anejax.absent import getattr_of as _getattr_of

@@ -132,7 +132,7 @@ def fill_value_of(dtype: np.dtype, asked: Any) -> np.ndarray:
     """JAX's: NaN, the least signed or greatest unsigned integer, or True."""
     if asked is not None:
         return np.asarray(astype(asked if is_scalar(asked) else as_array("get", asked), dtype))
-    if dtype in dtypes.FLOATS:
+    if dtype in dtypes.INEXACT:
         return np.asarray(np.nan, dtype)
     if dtype == dtypes.bool_:
         return np.asarray(True)

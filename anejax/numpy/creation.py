@@ -49,7 +49,7 @@ def array(
         ndmin: the least rank; axes of length 1 are put in front.
 
     Raises:
-        DtypeError: the data are strings, objects or complex numbers. ShapeError: nested lists are ragged.
+        DtypeError: the data are strings or objects. ShapeError: nested lists are ragged.
 
     Example:
         >>> import anejax.numpy as jnp
@@ -95,8 +95,6 @@ def _from_data(x: Any, dtype: np.dtype | None) -> Array:
         return _from_list(x, dtype)
     if isinstance(x, (np.ndarray, np.generic)):
         return from_numpy(convert_numpy(x, dtype or dtypes.canonical(x.dtype)))
-    if isinstance(x, complex):
-        raise DtypeError(f"[array] complex numbers are not supported, got {x!r}.")
     convert = getattr(x, "__anejax_array__", None) or getattr(x, "__jax_array__", None)
     if convert is not None:
         return _from_data(convert(), dtype)
@@ -118,7 +116,7 @@ def _from_list(x: Sequence[Any], dtype: np.dtype | None) -> Array:
         data = np.array(x) if leaves else np.zeros(np.shape(x), dtype)
     except ValueError:
         raise ShapeError("[array] expected nested lists of equal lengths, got ragged ones.") from None
-    if data.dtype == object or data.dtype.kind not in "biufV":
+    if data.dtype == object or data.dtype.kind not in "biufcV":
         _check_integers(leaves)
         data = np.array(x, dtype)
     if dtype in dtypes.INTS and data.dtype.kind in "iu" and data.size:
@@ -142,7 +140,7 @@ def _leaves(x: Any) -> list[Any]:
 
 def _joint_dtype(leaves: list[Any]) -> np.dtype:
     examples = {type(leaf): leaf for leaf in leaves}
-    if set(examples) <= {bool, int, float}:
+    if set(examples) <= {bool, int, float, complex}:
         leaves = list(examples.values())
     for leaf in leaves:
         if isinstance(leaf, (str, bytes)) or leaf is None:
@@ -152,9 +150,7 @@ def _joint_dtype(leaves: list[Any]) -> np.dtype:
 
 
 def _known(leaf: Any) -> bool:
-    return (
-        is_scalar(leaf) or isinstance(leaf, (Array, np.ndarray, np.generic, complex)) or hasattr(leaf, "__jax_array__")
-    )
+    return is_scalar(leaf) or isinstance(leaf, (Array, np.ndarray, np.generic)) or hasattr(leaf, "__jax_array__")
 
 
 def copy(a: Any, order: str | None = None) -> Array:
@@ -238,7 +234,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, 
     target = checked_shape(shape, "full_like") if shape is not None else tuple(target)
     if dtype is not None:
         return full(target, fill_value, dtype)
-    weak = a.weak_type if isinstance(a, Array) else type(a) in (int, float)
+    weak = a.weak_type if isinstance(a, Array) else type(a) in (int, float, complex)
     kind = aval_of(a).dtype if is_scalar(a) else dtypes.canonical(a.dtype)
     fill = as_array("full_like", astype(_from_data(fill_value, None), kind, weak))
     return finish(shape_ops.broadcast_to(fill if weak else strong(fill), target))

@@ -31,6 +31,7 @@ from anejax.numpy.operands import (
 )
 from anejax.numpy.ufunc import binary_ufunc
 from anejax.ops import arithmetic, elementwise, shape
+from anejax.ops import complex as complexes
 
 # --- tables: functions that are one primitive ---------------------------------------------------------------------
 
@@ -59,6 +60,14 @@ def _bools_as_ints(name: str, *xs: Any) -> list[Any]:
     """Promoted operands, bools as int32."""
     out = promote(name, *xs)
     return [astype(x, dtypes.canonical(dtypes.int64)) for x in out] if aval_of(out[0]).dtype == dtypes.bool_ else out
+
+
+def _reals(name: str, *xs: Any) -> list[Any]:
+    """Operands promoted to floats; complex numbers are refused."""
+    out = promote_inexact(name, *xs)
+    if aval_of(out[0]).dtype in dtypes.COMPLEX:
+        raise DtypeError(f"[{name}] expected real numbers, got {', '.join(str(aval_of(x)) for x in xs)}.")
+    return out
 
 
 def _binary(
@@ -95,16 +104,30 @@ square = _unary("square", arithmetic.square, "x * x", _bools_as_ints)
 bitwise_not = bitwise_invert = invert = _unary(
     "bitwise_not", elementwise.bitwise_not, "Complement of the bits", promote
 )
-fabs = _unary("fabs", arithmetic.abs, "Absolute value, as a float", promote_inexact)
+fabs = _unary("fabs", arithmetic.abs, "Absolute value, as a float; refuses complex numbers", _reals)
 
 arctan2 = atan2 = _binary("arctan2", arithmetic.atan2, "Angle of the point (y, x)", promote_inexact)
 nextafter = _binary("nextafter", arithmetic.nextafter, "The next float after x towards y", promote_inexact)
 equal = _binary("equal", arithmetic.eq, "x == y", promote)
 not_equal = _binary("not_equal", arithmetic.ne, "x != y", promote)
-less = _binary("less", arithmetic.lt, "x < y", promote)
-less_equal = _binary("less_equal", arithmetic.le, "x <= y", promote)
-greater = _binary("greater", arithmetic.gt, "x > y", promote)
-greater_equal = _binary("greater_equal", arithmetic.ge, "x >= y", promote)
+
+
+def _ordering(op: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """``op``, a comparison, of complex numbers by real part, then by imaginary part."""
+
+    def compare(x: Any, y: Any) -> Any:
+        if aval_of(x).dtype not in dtypes.COMPLEX:
+            return op(x, y)
+        re, im = ((part(x), part(y)) for part in (complexes.real, complexes.imag))
+        return _select("compare", arithmetic.eq(*re), op(*im), op(*re))
+
+    return compare
+
+
+less = _binary("less", _ordering(arithmetic.lt), "x < y", promote)
+less_equal = _binary("less_equal", _ordering(arithmetic.le), "x <= y", promote)
+greater = _binary("greater", _ordering(arithmetic.gt), "x > y", promote)
+greater_equal = _binary("greater_equal", _ordering(arithmetic.ge), "x >= y", promote)
 left_shift = bitwise_left_shift = _binary("left_shift", arithmetic.shift_left, "x << y", _bools_as_ints)
 
 
@@ -207,8 +230,11 @@ def _floor_divide(x: Any, y: Any) -> Any:
 
 
 def _numbers(name: str, *xs: Any) -> list[Any]:
-    """Promoted and broadcast operands, bools as integers."""
-    return broadcast(name, *_bools_as_ints(name, *xs))
+    """Promoted and broadcast operands, bools as integers; complex numbers are refused."""
+    out = _bools_as_ints(name, *xs)
+    if aval_of(out[0]).dtype in dtypes.COMPLEX:
+        raise DtypeError(f"[{name}] expected real numbers, got {', '.join(str(aval_of(x)) for x in xs)}.")
+    return broadcast(name, *out)
 
 
 def _rewrap(out: Any, weak: bool) -> Any:
@@ -281,13 +307,13 @@ def power(x1: Any, x2: Any, /) -> Array:
     x1, x2 = operand("power", x1), operand("power", x2)
     if type(x2) is int:
         dtype = aval_of(x1).dtype
-        if dtype in dtypes.FLOATS or (dtype in dtypes.INTS and not is_scalar(x1)):
+        if dtype in dtypes.INEXACT or (dtype in dtypes.INTS and not is_scalar(x1)):
             if x2 < 0 and dtype in dtypes.INTS:
                 raise DtypeError(f"[power] integers cannot be raised to negative powers: {aval_of(x1)} ** {x2}.")
             return arithmetic.integer_pow(as_array("power", x1), x2)
     dtype, weak = result_dtype(x1, x2)
     weak = weak and (aval_of(x2).weak_type or aval_of(x2).dtype not in dtypes.INTS)
-    if dtype in dtypes.FLOATS:
+    if dtype in dtypes.INEXACT:
         return arithmetic.pow(*broadcast("power", astype(x1, dtype, weak), astype(x2, dtype, weak)))
     return _rewrap(_int_power(*_numbers("power", x1, x2)), aval_of(x1).weak_type and aval_of(x2).weak_type)
 
@@ -326,13 +352,13 @@ def reciprocal(x: Any, /) -> Array:
 
 
 def sign(x: Any, /) -> Array:
-    """-1, 0 or 1, element by element; NaN stays."""
+    """-1, 0 or 1, element by element; NaN stays. Of complex numbers ``x / |x|``, and 0 at 0."""
     return arithmetic.sign(*_no_bool("sign", x))
 
 
 def hypot(x1: Any, x2: Any, /) -> Array:
     """``sqrt(x1**2 + x2**2)`` without overflow, element by element."""
-    x, y = broadcast("hypot", *promote_inexact("hypot", x1, x2))
+    x, y = broadcast("hypot", *_reals("hypot", x1, x2))
     x, y = arithmetic.abs(x), arithmetic.abs(y)
     top, low = arithmetic.max(x, y), arithmetic.min(x, y)
     zero, one = np.zeros((), aval_of(x).dtype), np.ones((), aval_of(x).dtype)
@@ -455,6 +481,8 @@ radians, degrees = deg2rad, rad2deg
 def _rounding(name: str, op: Callable[[Any], Any], what: str) -> Callable[[Any], Array]:
     def function(x: Any, /) -> Array:
         x = as_array(name, x)
+        if x.dtype in dtypes.COMPLEX:
+            raise DtypeError(f"[{name}] expected real numbers, got {x.aval}. Round x.real and x.imag.")
         return x if x.dtype not in dtypes.FLOATS else op(x)
 
     function.__name__ = function.__qualname__ = name
@@ -477,14 +505,15 @@ fix = trunc
 
 def rint(x: Any, /) -> Array:
     """The nearest integer, halves to even, as a float."""
-    (x,) = promote_inexact("rint", x)
-    return arithmetic.round(x, 1)
+    return round(promote_inexact("rint", x)[0])
 
 
 def round(a: Any, decimals: int = 0, out: None = None) -> Array:
     """``a`` rounded to ``decimals`` places, halves to even."""
     refuse("round", out=out)
     x = as_array("round", a)
+    if x.dtype in dtypes.COMPLEX:
+        return _by_parts(lambda part: round(part, decimals), x)
     if x.dtype not in dtypes.FLOATS:
         if decimals < 0 or x.dtype == dtypes.bool_:
             raise DtypeError(f"[round] expected numbers (floats for negative decimals), got {x.aval}.")
@@ -511,10 +540,18 @@ def modf(x: Any, /, out: None = None) -> tuple[Array, Array]:
 # --- tests --------------------------------------------------------------------------------------------------------
 
 
-def _float_test(name: str, test: Callable[[Any], Any], on_int: bool, what: str) -> Callable[[Any], Array]:
+def _float_test(
+    name: str, test: Callable[[Any], Any], on_int: bool, what: str, join: Callable[[Any, Any], Any] | None = None
+) -> Callable[[Any], Array]:
+    """``join`` makes one answer of those for the real and the imaginary part."""
+
     def function(x: Any, /) -> Array:
         x = operand(name, x)
         aval = aval_of(x)
+        if aval.dtype in dtypes.COMPLEX:
+            if join is None:
+                raise DtypeError(f"[{name}] expected real numbers, got {aval}: complex infinity has no sign.")
+            return join(test(complexes.real(x)), test(complexes.imag(x)))
         if aval.dtype not in dtypes.FLOATS:
             return finish(shape.full(aval.shape, np.asarray(on_int)))
         return test(as_array(name, x))
@@ -528,47 +565,94 @@ def _infinity(x: Any, sign: int = 1) -> np.ndarray:
     return np.asarray(sign * np.inf, aval_of(x).dtype)
 
 
-isfinite = _float_test("isfinite", arithmetic.is_finite, True, "neither infinite nor NaN")
-isnan = _float_test("isnan", lambda x: arithmetic.ne(x, x), False, "NaN")
-isinf = _float_test("isinf", lambda x: arithmetic.eq(arithmetic.abs(x), _infinity(x)), False, "infinite")
+isfinite = _float_test("isfinite", arithmetic.is_finite, True, "neither infinite nor NaN", arithmetic.and_)
+isnan = _float_test("isnan", lambda x: arithmetic.ne(x, x), False, "NaN", arithmetic.or_)
+isinf = _float_test(
+    "isinf", lambda x: arithmetic.eq(arithmetic.abs(x), _infinity(x)), False, "infinite", arithmetic.or_
+)
 isposinf = _float_test("isposinf", lambda x: arithmetic.eq(x, _infinity(x)), False, "positive infinity")
 isneginf = _float_test("isneginf", lambda x: arithmetic.eq(x, _infinity(x, -1)), False, "negative infinity")
 
 
+# --- complex numbers ----------------------------------------------------------------------------------------------
+
+
 def isreal(x: Any) -> Array:
-    """Whether the imaginary part is 0: True everywhere."""
-    return finish(shape.full(aval_of(operand("isreal", x)).shape, np.asarray(True)))
+    """Whether the imaginary part is 0, element by element."""
+    return logical_not(iscomplex(x))
 
 
 def iscomplex(x: Any) -> Array:
-    """Whether the imaginary part is not 0: False everywhere."""
-    return finish(shape.full(aval_of(operand("iscomplex", x)).shape, np.asarray(False)))
+    """Whether the imaginary part is not 0, element by element."""
+    return to_bool(imag(x))
 
 
 def real(val: Any, /) -> Array:
-    """The real part: ``val`` itself."""
-    return as_array("real", val)
+    """The real part; of real numbers ``val`` itself.
+
+    Example:
+        >>> import anejax.numpy as jnp
+        >>> jnp.real(jnp.array([1 + 2j, 3.0]))
+        Array([1., 3.], dtype=float32)
+    """
+    x = as_array("real", val)
+    return complexes.real(x) if x.dtype in dtypes.COMPLEX else x
 
 
 def imag(val: Any, /) -> Array:
-    """The imaginary part: zeros."""
-    aval = aval_of(operand("imag", val))
-    return finish(shape.full(aval.shape, np.zeros((), aval.dtype)))
+    """The imaginary part; of real numbers zeros."""
+    x = operand("imag", val)
+    aval = aval_of(x)
+    return (
+        complexes.imag(x) if aval.dtype in dtypes.COMPLEX else finish(shape.full(aval.shape, np.zeros((), aval.dtype)))
+    )
 
 
 def conjugate(x: Any, /) -> Array:
-    """The complex conjugate: ``x`` itself."""
-    return as_array("conjugate", x)
+    """The complex conjugate; of real numbers ``x`` itself."""
+    x = as_array("conjugate", x)
+    return complexes.conj(x) if x.dtype in dtypes.COMPLEX else x
 
 
 conj = conjugate
 
 
 def angle(z: Any, deg: bool = False) -> Array:
-    """The argument of a real number: 0, or pi where it is negative."""
+    """The argument of complex numbers in radians, in [-pi, pi], or in degrees; of a real number 0, or pi if negative.
+
+    Example:
+        >>> import anejax.numpy as jnp
+        >>> jnp.angle(jnp.array([1j, -1.0]), deg=True)
+        Array([ 90., 180.], dtype=float32)
+    """
     (z,) = promote_inexact("angle", z)
-    out = arctan2(imag(z), z)
+    out = arctan2(imag(z), real(z))
     return rad2deg(out) if deg else out
+
+
+def real_if_close(a: Any, tol: float = 100) -> Array:
+    """``a``, or its real part when every imaginary part is within ``tol`` times eps of 0 (``tol`` itself if <= 1).
+
+    The answer decides the dtype, so ``a`` must have a value: under ``jit`` this raises.
+    """
+    x = as_array("real_if_close", a)
+    if x.dtype not in dtypes.COMPLEX:
+        return x
+    host = np.asarray(x)
+    limit = tol * float(dtypes.finfo(x.dtype).eps) if tol > 1 else tol
+    return real(x) if (np.abs(host.imag) < limit).all() else x
+
+
+def squared_size(x: Any) -> Any:
+    """``|x|**2``, real for complex numbers too."""
+    if aval_of(x).dtype not in dtypes.COMPLEX:
+        return arithmetic.square(x)
+    return arithmetic.add(arithmetic.square(complexes.real(x)), arithmetic.square(complexes.imag(x)))
+
+
+def _by_parts(function: Callable[[Any], Any], x: Any) -> Any:
+    """``function`` of the real and of the imaginary part."""
+    return complexes.complex(function(complexes.real(x)), function(complexes.imag(x)))
 
 
 # --- bits ---------------------------------------------------------------------------------------------------------
@@ -619,7 +703,7 @@ def copysign(x1: Any, x2: Any, /) -> Array:
 
 def frexp(x: Any, /) -> tuple[Array, Array]:
     """(mantissa in [0.5, 1), int32 exponent) with ``x = mantissa * 2**exponent``."""
-    (x,) = promote_inexact("frexp", x)
+    (x,) = _reals("frexp", x)
     dtype = aval_of(x).dtype
     bits, mantissa_bits, bias = _FLOAT_BITS[dtype]
     raw = elementwise.bitcast_convert_type(x, bits)
@@ -698,6 +782,8 @@ def astype_(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) ->
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Array:
     """``x`` with NaN as ``nan`` and the infinities as the greatest and least floats, unless given."""
     x = as_array("nan_to_num", x)
+    if x.dtype in dtypes.COMPLEX:
+        return _by_parts(lambda part: nan_to_num(part, copy, nan, posinf, neginf), x)
     if x.dtype not in dtypes.FLOATS:
         return x
     info = dtypes.finfo(x.dtype)

@@ -106,8 +106,8 @@ def dot(
 
 
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """The sum of products of all elements of two arrays of one size."""
-    return dot(ravel(a), ravel(b), preferred_element_type=preferred_element_type)
+    """The sum of products of all elements of two arrays of one size, the first conjugated."""
+    return dot(ew.conj(ravel(a)), ravel(b), preferred_element_type=preferred_element_type)
 
 
 def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:

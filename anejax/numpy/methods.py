@@ -25,7 +25,7 @@ from anejax.ops import elementwise
 def _takes(other: Any) -> bool:
     """Whether an operator works with ``other``: for lists and the like Python shall raise TypeError."""
     return (
-        isinstance(other, (Array, np.ndarray, np.generic, bool, int, float))
+        isinstance(other, (Array, np.ndarray, np.generic, bool, int, float, complex))
         or hasattr(other, "__jax_array__")
         or hasattr(other, "__anejax_array__")
     )
@@ -93,7 +93,7 @@ def _setitem(self: Any, index: Any, value: Any) -> None:
 
 
 def _one(self: DeviceArray, kind: str) -> Any:
-    if self.size != 1 or (self.ndim > 0 and kind in ("int", "float", "index")):
+    if self.size != 1 or (self.ndim > 0 and kind in ("int", "float", "complex", "index")):
         raise TypeError(f"[{kind}] expected an array of rank 0, got {self.aval}.")
     return self.value.reshape(()).item()
 
@@ -236,8 +236,8 @@ def _properties() -> dict[str, Any]:
         ),
         "T": property(lambda self: shaping.transpose(self), doc="This array with its axes reversed."),
         "mT": property(_mT, doc="This array with its last two axes exchanged."),
-        "real": property(lambda self: self, doc="The real part: this array."),
-        "imag": property(lambda self: ew.imag(self), doc="The imaginary part: zeros."),
+        "real": property(lambda self: ew.real(self), doc="The real part; of real numbers this array."),
+        "imag": property(lambda self: ew.imag(self), doc="The imaginary part; of real numbers zeros."),
         "flat": property(_flat),
         "device": property(lambda self: CPU, doc="The device that holds this array."),
         "committed": property(lambda self: False),
@@ -263,10 +263,6 @@ _METHODS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _complex(self: Any) -> complex:
-    return complex(float(self))
-
-
 def _round_dunder(self: Any, ndigits: int | None = None) -> Any:
     return ew.round(self, ndigits or 0)
 
@@ -285,13 +281,14 @@ def install(namespace: Any) -> None:
     protocol = {
         "__getitem__": indexing.getitem, "__len__": _len, "__iter__": _iter, "__contains__": _contains,
         "__hash__": _hash, "__setitem__": _setitem,
-        "__format__": _format, "__round__": _round_dunder, "__complex__": _complex,
+        "__format__": _format, "__round__": _round_dunder,
         "__array_priority__": 1000, "__array_namespace__": lambda self, *, api_version=None: namespace,
     }  # fmt: skip
     for name, fn in protocol.items():
         setattr(Array, name, fn)
     concrete = {
         "__bool__": _bool, "__index__": _index, "__repr__": _repr, "__str__": _str,
+        "__complex__": lambda self: complex(_one(self, "complex")),
         "__int__": lambda self: int(_one(self, "int")), "__float__": lambda self: float(_one(self, "float")),
     }  # fmt: skip
     for name, fn in concrete.items():

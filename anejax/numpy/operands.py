@@ -18,26 +18,24 @@ from anejax.core.trace import aval_of
 from anejax.errors import DeviceError, DtypeError, RefusedError, ShapeError
 from anejax.ops import elementwise, shape
 
-ArrayLike = Array | np.ndarray | np.generic | bool | int | float
+ArrayLike = Array | np.ndarray | np.generic | bool | int | float | complex
 Axis = int | Sequence[int] | None
 
 
 def is_scalar(x: Any) -> bool:
     """Whether ``x`` is a Python number, whose dtype is weak."""
-    return isinstance(x, (bool, int, float)) and not isinstance(x, np.generic)
+    return isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic)
 
 
 def operand(op: str, x: Any) -> Any:
     """``x`` as something that a primitive takes: an Array, a NumPy array (borrowed) or a Python number."""
-    if isinstance(x, (Array, np.ndarray, np.generic, bool, int, float)):
+    if isinstance(x, (Array, np.ndarray, np.generic, bool, int, float, complex)):
         if isinstance(x, (np.ndarray, np.generic)):
-            dtypes.canonical(x.dtype)  # refuses strings, objects and complex numbers
+            dtypes.canonical(x.dtype)  # refuses strings and objects
         return x
     convert = getattr(x, "__anejax_array__", None) or getattr(x, "__jax_array__", None)
     if convert is not None:
         return operand(op, convert())
-    if isinstance(x, complex):
-        raise DtypeError(f"[{op}] complex numbers are not supported, got {x!r}.")
     raise DtypeError(
         f"[{op}] expected an array or a number, got {type(x).__name__}. Convert lists and the like with"
         " anejax.numpy.asarray."
@@ -77,10 +75,12 @@ def astype(x: Any, dtype: np.dtype, weak: bool = False) -> Any:
     return elementwise.convert_element_type(x, dtype, weak)
 
 
-def scalar(x: bool | int | float, dtype: np.dtype) -> np.ndarray:
+def scalar(x: complex, dtype: np.dtype) -> np.ndarray:
     """A Python number as a rank-0 NumPy array of ``dtype``. Integers wrap, as in JAX, but must fit the widest type."""
     if dtype == dtypes.bool_:
         return np.asarray(x != 0)
+    if isinstance(x, complex) and dtype not in dtypes.COMPLEX:
+        raise DtypeError(f"[asarray] the complex number {x} does not fit {dtype.name}. Use its .real.")
     if dtype in dtypes.INTS:
         if isinstance(x, float):
             return convert_numpy(np.float64(x), dtype)
@@ -109,8 +109,8 @@ def result_dtype(*xs: Any) -> tuple[np.dtype, bool]:
 
 
 def inexact(dtype: np.dtype) -> np.dtype:
-    """The float dtype in which functions of reals compute on ``dtype``."""
-    return dtype if dtype in dtypes.FLOATS else dtypes.canonical(dtypes.float64)
+    """The float or complex dtype in which functions of numbers compute on ``dtype``."""
+    return dtype if dtype in dtypes.INEXACT else dtypes.canonical(dtypes.float64)
 
 
 def _agree(xs: Sequence[Any]) -> bool:
@@ -132,7 +132,7 @@ def promote(op: str, *xs: Any) -> list[Any]:
 
 
 def promote_inexact(op: str, *xs: Any) -> list[Any]:
-    """The operands converted to the float dtype they meet in."""
+    """The operands converted to the float or complex dtype they meet in."""
     xs = tuple(operand(op, x) for x in xs)
     dtype, weak = result_dtype(*xs)
     return [astype(x, inexact(dtype), weak) for x in xs]

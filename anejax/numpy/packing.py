@@ -31,7 +31,7 @@ def _weights(bitorder: str) -> np.ndarray:
 def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Array:
     """Eight elements (not 0: 1) along ``axis`` as one uint8; zeros fill the last."""
     x = as_array("packbits", a)
-    if x.dtype in dtypes.FLOATS:
+    if x.dtype in dtypes.INEXACT:
         raise DtypeError(f"[packbits] expected integers or bools, got {x.aval}.")
     x = ravel(x) if axis is None else x
     i = one_axis("packbits", 0 if axis is None else axis, x.ndim)

@@ -210,8 +210,8 @@ def var(
         ddof = correction
     x = as_array("var", a)
     result = dtypes.canonical(dtype) if dtype is not None else inexact(x.dtype)
-    if result not in dtypes.FLOATS:
-        raise DtypeError(f"[var] expected a float dtype, got {result.name}.")
+    if result not in dtypes.INEXACT or (x.dtype in dtypes.COMPLEX and result not in dtypes.COMPLEX):
+        raise DtypeError(f"[var] expected a float dtype (complex for complex arrays), got {result.name} for {x.aval}.")
     compute = _compute_dtype(inexact(x.dtype) if result == inexact(x.dtype) else result)
     x = astype(x, compute)
     centre = (
@@ -219,10 +219,11 @@ def var(
         if mean is None
         else astype(as_array("var", mean), compute)
     )
-    squares = arithmetic.square(ew.subtract(x, centre))
+    squares = ew.squared_size(ew.subtract(x, centre))
     total = sum(squares, axis, keepdims=keepdims, where=where)
-    count = ew.subtract(_count(x, axis, keepdims, where, compute), np.asarray(ddof, compute))
-    return strong(astype(_divide_positive(total, count), result))
+    part = dtypes.real_part(compute)
+    count = ew.subtract(_count(x, axis, keepdims, where, part), np.asarray(ddof, part))
+    return strong(astype(_divide_positive(total, count), dtypes.real_part(result)))
 
 
 _mean = mean
@@ -296,7 +297,7 @@ def _without_nan(op: str, a: Any, instead: Any) -> tuple[Any, Any]:
     """(``a`` with NaN replaced, where it was not NaN)."""
     x = as_array(op, a)
     present = ew.logical_not(ew.isnan(x))
-    if x.dtype not in dtypes.FLOATS:
+    if x.dtype not in dtypes.INEXACT:
         return x, present
     return ew._select(op, present, x, np.asarray(instead, x.dtype)), present
 
@@ -437,10 +438,10 @@ cumulative_prod = _cumulative_api("cumulative_prod", cumprod, 1)
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Array:
     """Whether ``|a - b| <= atol + rtol * |b|``, element by element; equal infinities are close."""
     x, y = ew.promote("isclose", a, b)
-    if aval_of(x).dtype not in dtypes.FLOATS:
+    if aval_of(x).dtype not in dtypes.INEXACT:
         x, y = ew.promote_inexact("isclose", x, y)
     x, y = broadcast("isclose", x, y)
-    dtype = aval_of(x).dtype
+    dtype = dtypes.real_part(aval_of(x).dtype)
     limit = ew.add(
         astype(operand("isclose", atol), dtype), ew.multiply(astype(operand("isclose", rtol), dtype), arithmetic.abs(y))
     )

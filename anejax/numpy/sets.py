@@ -107,7 +107,7 @@ def _begins_run(ordered: Any, equal_nan: bool) -> Any:
     n = ordered.shape[0]
     before, after = shape.slice_in_dim(ordered, 0, n - 1), shape.slice_in_dim(ordered, 1, n)
     differ = ew.not_equal(before, after)
-    if equal_nan and ordered.dtype in dtypes.FLOATS:
+    if equal_nan and ordered.dtype in dtypes.INEXACT:
         differ = ew.logical_and(differ, ew.logical_not(ew.logical_and(ew.isnan(before), ew.isnan(after))))
     return concatenate([shape.full((1,), np.asarray(True)), red.any(differ, 1)])
 

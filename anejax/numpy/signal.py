@@ -200,7 +200,7 @@ def cov(
         factor = ew.subtract(total, ew.true_divide(ew.multiply(ddof, red.sum(ew.multiply(weights, aweights))), total))
     x = ew.subtract(x, shape.expand_dims(average, (1,)))
     scaled = x if weights is None else ew.multiply(x, weights)
-    out = ew.true_divide(linear.dot(x, shape.transpose(scaled, (1, 0))), factor)
+    out = ew.true_divide(linear.dot(x, ew.conj(shape.transpose(scaled, (1, 0)))), factor)
     return shape.squeeze(out, [i for i, n in enumerate(out.shape) if n == 1])
 
 

@@ -15,7 +15,7 @@ from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.at import IndexUpdateRef
 from anejax.numpy.creation import asarray, linspace, zeros
-from anejax.numpy.operands import as_array, astype, finish, one_axis, promote, refuse
+from anejax.numpy.operands import as_array, astype, finish, one_axis, promote, refuse, strong
 from anejax.numpy.shaping import concatenate, ravel
 from anejax.numpy.taking import take
 from anejax.ops import arithmetic, reduce, shape
@@ -91,8 +91,9 @@ def lexsort(keys: Any, axis: int = -1) -> Array:
 
 
 def sort_complex(a: Any) -> Array:
-    """Refused: complex numbers are not supported."""
-    raise RefusedError("[sort_complex] complex numbers are not supported; use sort.")
+    """The elements as complex numbers in ascending order along the first axis: by real, then by imaginary part."""
+    x = sort(a, axis=0)
+    return strong(astype(x, dtypes.complex_of(x.dtype)))
 
 
 # --- searching ----------------------------------------------------------------------------------------------------

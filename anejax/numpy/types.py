@@ -43,7 +43,9 @@ bool_ = ScalarType(dtypes.bool_)
 int8, int16, int32, int64 = map(ScalarType, dtypes.SIGNED)
 uint8, uint16, uint32, uint64 = map(ScalarType, dtypes.UNSIGNED)
 float16, bfloat16, float32, float64 = map(ScalarType, dtypes.FLOATS)
+complex64, complex128 = map(ScalarType, dtypes.COMPLEX)
 int_, uint, float_, single, double = int64, uint64, float64, float32, float64
+complex_, csingle, cdouble = complex128, complex64, complex128
 
 generic, number, integer, signedinteger, unsignedinteger = (
     np.generic,
@@ -81,7 +83,7 @@ def _dtype_of(x: Any) -> Any:
 
 
 def promote_types(a: Any, b: Any) -> np.dtype:
-    """The dtype that arrays of dtypes ``a`` and ``b`` meet in; Python's int and float count as weak."""
+    """The dtype that arrays of dtypes ``a`` and ``b`` meet in; Python's int, float and complex count as weak."""
     return dtypes.promote([_pair(a), _pair(b)])[0]
 
 
@@ -98,7 +100,8 @@ def result_type(*args: Any) -> np.dtype:
     return dtypes.promote([_pair(a) for a in args])[0]
 
 
-_WEAK = {int: (dtypes.int64, True), float: (dtypes.float64, True), bool: (dtypes.bool_, False)}
+_WEAK = {int: (dtypes.int64, True), float: (dtypes.float64, True), complex: (dtypes.complex128, True),
+         bool: (dtypes.bool_, False)}  # fmt: skip
 
 
 def _pair(x: Any) -> tuple[np.dtype, bool]:
@@ -166,7 +169,7 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
 
 
 def iscomplexobj(x: Any) -> bool:
-    """Whether ``x`` has a complex dtype: never, for arrays of anejax."""
+    """Whether ``x`` has a complex dtype."""
     return (
         bool(np.issubdtype(np.dtype(_dtype_of(x)), np.complexfloating))
         if hasattr(x, "dtype")

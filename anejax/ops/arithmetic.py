@@ -17,10 +17,12 @@ from anejax.ops.families import (
     ANY,
     BOOL_INT,
     FLOAT,
+    INEXACT,
     INT,
     NOT_LINEAR,
     NUMBER,
     ORDERED,
+    REAL_NUMBER,
     add_any,
     align_elementwise,
     binary,
@@ -34,14 +36,15 @@ from anejax.ops.families import (
     zeros,
 )
 
+_WIDER = {dtypes.float16: np.float32, dtypes.bfloat16: np.float32, dtypes.complex64: np.complex128}
+
 
 def in_float32(f: Any) -> Any:
-    """``f`` with 16-bit floats computed in float32 and rounded once."""
+    """``f`` with 16-bit floats computed in float32, complex64 in complex128, and rounded once."""
 
     def impl(x: np.ndarray, **params: Any) -> np.ndarray:
-        if x.dtype in (dtypes.float16, dtypes.bfloat16):
-            return f(x.astype(np.float32), **params).astype(x.dtype)
-        return f(x, **params)
+        wide = _WIDER.get(x.dtype)
+        return f(x, **params) if wide is None else f(x.astype(wide), **params).astype(x.dtype)
 
     return impl
 
@@ -184,9 +187,9 @@ _right_logical = _shift(
 )
 _right_arithmetic = _shift(lambda x, n, ok: x >> np.where(ok, n, x.dtype.itemsize * 8 - 1).astype(x.dtype))
 
-rem_p = binary("rem", domain=NUMBER, impl=lambda x, y: _int_rem(x, y) if x.dtype in INT else np.fmod(x, y),
+rem_p = binary("rem", domain=REAL_NUMBER, impl=lambda x, y: _int_rem(x, y) if x.dtype in INT else np.fmod(x, y),
                jvp=(lambda g, o, x, y: g, _rem_y))  # fmt: skip
-pow_p = binary("pow", domain=FLOAT, impl=np.power, jvp=(_pow_x, _pow_y), mil="pow")
+pow_p = binary("pow", domain=INEXACT, impl=np.power, jvp=(_pow_x, _pow_y), mil="pow")
 max_p = binary("max", domain=ORDERED, impl=np.maximum,
                jvp=(_half_share, lambda g, o, x, y: _half_share(g, o, y, x)), mil=_numbers("maximum"))  # fmt: skip
 min_p = binary("min", domain=ORDERED, impl=np.minimum,
@@ -220,11 +223,11 @@ shift_right_arithmetic_p = binary("shift_right_arithmetic", domain=INT, impl=_ri
 # --- comparisons ------------------------------------------------------------------------------------------------------
 
 
-def _comparison(name: str, impl: Any, mil: str) -> Primitive:
-    return binary(name, domain=ANY, impl=impl, jvp=None, mil=_numbers(mil), out_dtype=dtypes.bool_)
+def _comparison(name: str, impl: Any, mil: str, domain: Sequence[np.dtype] = ORDERED) -> Primitive:
+    return binary(name, domain=domain, impl=impl, jvp=None, mil=_numbers(mil), out_dtype=dtypes.bool_)
 
 
-eq_p, ne_p = _comparison("eq", np.equal, "equal"), _comparison("ne", np.not_equal, "not_equal")
+eq_p, ne_p = _comparison("eq", np.equal, "equal", ANY), _comparison("ne", np.not_equal, "not_equal", ANY)
 lt_p, le_p = _comparison("lt", np.less, "less"), _comparison("le", np.less_equal, "less_equal")
 gt_p, ge_p = (
     _comparison("gt", np.greater, "greater"),
@@ -235,8 +238,8 @@ gt_p, ge_p = (
 
 
 def _integer_pow(x: np.ndarray, *, y: int) -> np.ndarray:
-    if x.dtype in (dtypes.float16, dtypes.bfloat16):
-        return _integer_pow(x.astype(np.float32), y=y).astype(x.dtype)
+    if x.dtype in _WIDER:
+        return _integer_pow(x.astype(_WIDER[x.dtype]), y=y).astype(x.dtype)
     if y < 0:
         return (1 / _integer_pow(x, y=-y)).astype(x.dtype)
     result = np.ones_like(x)
@@ -266,10 +269,19 @@ sign_p = unary("sign", domain=NUMBER, impl=lambda x: np.where(x == 0, x, np.sign
 
 
 def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
+    dtype = aval_of(x).dtype
+    if dtype in dtypes.COMPLEX:  # re(g conj(x)) / |x|, and 0 at 0
+        size = select_n(eq(out, np.zeros((), aval_of(out).dtype)), out, expand(_one(out), aval_of(out).shape))
+        along = div(REGISTRY["conj"].bind(x), REGISTRY["convert_element_type"].bind(size, dtype=dtype))
+        return REGISTRY["real"].bind(mul(g, along))
     return select_n(ge(x, np.zeros((), aval_of(x).dtype)), neg(g), g)
 
 
-abs_p = unary("abs", domain=NUMBER, impl=np.abs, jvp=_abs_jvp, mil="abs")
+def _one(x: Any) -> Any:
+    return np.ones((), aval_of(x).dtype)
+
+
+abs_p = unary("abs", domain=NUMBER, impl=np.abs, jvp=_abs_jvp, mil="abs", out_dtype=dtypes.real_part)
 
 
 round_p = unary("round", domain=FLOAT, impl=in_float32(np.rint), jvp=None, mil="round")  # halves to even
@@ -393,7 +405,7 @@ def _operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     return x, y
 
 
-def scalar_as(name: str, value: bool | int | float, aval: Aval) -> Any:
+def scalar_as(name: str, value: complex, aval: Aval) -> Any:
     """A Python scalar as a weak rank-0 array of ``aval``'s dtype."""
     dtype, weak = dtypes.of_python(value)  # type: ignore[misc]
     if dtypes.promote([(dtype, weak), (aval.dtype, aval.weak_type)])[0] != aval.dtype:
@@ -418,7 +430,7 @@ div, rem = (
     _face2(div_p, "x / y, truncating for integers"),
     _face2(rem_p, "remainder with the sign of x"),
 )
-pow = _face2(pow_p, "x ** y of floats")
+pow = _face2(pow_p, "x ** y of floats or complex numbers")
 max, min = _face2(max_p, "maximum; NaN wins"), _face2(min_p, "minimum; NaN wins")
 atan2, nextafter = (
     _face2(atan2_p, "angle of (y, x)"),

@@ -16,6 +16,7 @@ from anejax.ops.arithmetic import add, div, face, in_float32, mul, neg, square, 
 from anejax.ops.families import (
     BOOL_INT,
     FLOAT,
+    INEXACT,
     INT,
     INTEGER_OUTPUT,
     ElementwiseMil,
@@ -58,23 +59,33 @@ def _one_like(x: Any) -> Any:
     return np.ones((), aval_of(x).dtype)
 
 
+def _log1p(x: np.ndarray) -> np.ndarray:
+    """NumPy's own loses the digits of complex numbers near 0."""
+    if x.dtype not in dtypes.COMPLEX:
+        return np.log1p(x)
+    a, b = x.real, x.imag
+    near = np.abs(a) + np.abs(b) < 0.5
+    size = np.where(near, 0.5 * np.log1p(np.where(near, a * (2 + a) + b * b, 0)), np.log(np.abs(1 + x)))
+    return size + 1j * np.arctan2(b, 1 + a)
+
+
 # --- exponentials and logarithms --------------------------------------------------------------------------------------
 
-exp_p = unary("exp", domain=FLOAT, impl=in_float32(np.exp), jvp=lambda g, y, x: mul(g, y), mil="exp")
-exp2_p = unary("exp2", domain=FLOAT, impl=in_float32(np.exp2),
+exp_p = unary("exp", domain=INEXACT, impl=in_float32(np.exp), jvp=lambda g, y, x: mul(g, y), mil="exp")
+exp2_p = unary("exp2", domain=INEXACT, impl=in_float32(np.exp2),
                jvp=lambda g, y, x: mul(g, _times(y, math.log(2))), mil="exp2")  # fmt: skip
-log_p = unary("log", domain=FLOAT, impl=in_float32(np.log), jvp=lambda g, y, x: div(g, x),
+log_p = unary("log", domain=INEXACT, impl=in_float32(np.log), jvp=lambda g, y, x: div(g, x),
               mil=ElementwiseMil("log", ("x",), {"epsilon": 0.0}))  # fmt: skip
-log1p_p = unary("log1p", domain=FLOAT, impl=in_float32(np.log1p),
+log1p_p = unary("log1p", domain=INEXACT, impl=in_float32(_log1p),
                 jvp=lambda g, y, x: div(g, add(x, _one_like(x))))  # fmt: skip
-expm1_p = unary("expm1", domain=FLOAT, impl=in_float32(np.expm1),
+expm1_p = unary("expm1", domain=INEXACT, impl=in_float32(np.expm1),
                 jvp=lambda g, y, x: mul(g, add(y, _one_like(y))))  # fmt: skip
 
 # --- roots ------------------------------------------------------------------------------------------------------------
 
-sqrt_p = unary("sqrt", domain=FLOAT, impl=in_float32(np.sqrt), jvp=lambda g, y, x: div(_times(g, 0.5), y),
+sqrt_p = unary("sqrt", domain=INEXACT, impl=in_float32(np.sqrt), jvp=lambda g, y, x: div(_times(g, 0.5), y),
                mil="sqrt")  # fmt: skip
-rsqrt_p = unary("rsqrt", domain=FLOAT, impl=in_float32(lambda x: (1 / np.sqrt(x)).astype(x.dtype)),
+rsqrt_p = unary("rsqrt", domain=INEXACT, impl=in_float32(lambda x: (1 / np.sqrt(x)).astype(x.dtype)),
                 jvp=lambda g, y, x: mul(_times(g, -0.5), div(y, x)),
                 mil=ElementwiseMil("rsqrt", ("x",), {"epsilon": 0.0}))  # fmt: skip
 cbrt_p = unary("cbrt", domain=FLOAT, impl=in_float32(np.cbrt),
@@ -82,36 +93,38 @@ cbrt_p = unary("cbrt", domain=FLOAT, impl=in_float32(np.cbrt),
 
 # --- trigonometric and hyperbolic -------------------------------------------------------------------------------------
 
-sin_p = unary("sin", domain=FLOAT, impl=in_float32(np.sin), jvp=lambda g, y, x: mul(g, cos(x)), mil="sin")
-cos_p = unary("cos", domain=FLOAT, impl=in_float32(np.cos), jvp=lambda g, y, x: neg(mul(g, sin(x))), mil="cos")
-tan_p = unary("tan", domain=FLOAT, impl=in_float32(np.tan),
+sin_p = unary("sin", domain=INEXACT, impl=in_float32(np.sin), jvp=lambda g, y, x: mul(g, cos(x)), mil="sin")
+cos_p = unary("cos", domain=INEXACT, impl=in_float32(np.cos), jvp=lambda g, y, x: neg(mul(g, sin(x))), mil="cos")
+tan_p = unary("tan", domain=INEXACT, impl=in_float32(np.tan),
               jvp=lambda g, y, x: mul(g, add(square(y), _one_like(y))), mil="tan")  # fmt: skip
-asin_p = unary("asin", domain=FLOAT, impl=in_float32(np.arcsin),
+asin_p = unary("asin", domain=INEXACT, impl=in_float32(np.arcsin),
                jvp=lambda g, y, x: mul(g, rsqrt(sub(_one_like(x), square(x)))), mil="asin")  # fmt: skip
-acos_p = unary("acos", domain=FLOAT, impl=in_float32(np.arccos),
+acos_p = unary("acos", domain=INEXACT, impl=in_float32(np.arccos),
                jvp=lambda g, y, x: neg(mul(g, rsqrt(sub(_one_like(x), square(x))))), mil="acos")  # fmt: skip
-atan_p = unary("atan", domain=FLOAT, impl=in_float32(np.arctan),
+atan_p = unary("atan", domain=INEXACT, impl=in_float32(np.arctan),
                jvp=lambda g, y, x: div(g, add(square(x), _one_like(x))), mil="atan")  # fmt: skip
-sinh_p = unary("sinh", domain=FLOAT, impl=in_float32(np.sinh), jvp=lambda g, y, x: mul(g, cosh(x)),
+sinh_p = unary("sinh", domain=INEXACT, impl=in_float32(np.sinh), jvp=lambda g, y, x: mul(g, cosh(x)),
                mil="sinh")  # fmt: skip
-cosh_p = unary("cosh", domain=FLOAT, impl=in_float32(np.cosh), jvp=lambda g, y, x: mul(g, sinh(x)),
+cosh_p = unary("cosh", domain=INEXACT, impl=in_float32(np.cosh), jvp=lambda g, y, x: mul(g, sinh(x)),
                mil="cosh")  # fmt: skip
-tanh_p = unary("tanh", domain=FLOAT, impl=in_float32(np.tanh),
+tanh_p = unary("tanh", domain=INEXACT, impl=in_float32(np.tanh),
                jvp=lambda g, y, x: mul(g, sub(_one_like(y), square(y))), mil="tanh")  # fmt: skip
-asinh_p = unary("asinh", domain=FLOAT, impl=in_float32(np.arcsinh),
+asinh_p = unary("asinh", domain=INEXACT, impl=in_float32(np.arcsinh),
                 jvp=lambda g, y, x: mul(g, rsqrt(add(square(x), _one_like(x)))))  # fmt: skip
-acosh_p = unary("acosh", domain=FLOAT, impl=in_float32(np.arccosh),
+acosh_p = unary("acosh", domain=INEXACT, impl=in_float32(np.arccosh),
                 jvp=lambda g, y, x: mul(g, rsqrt(mul(sub(x, _one_like(x)), add(x, _one_like(x))))))  # fmt: skip
-atanh_p = unary("atanh", domain=FLOAT, impl=in_float32(np.arctanh),
+atanh_p = unary("atanh", domain=INEXACT, impl=in_float32(np.arctanh),
                 jvp=lambda g, y, x: div(g, sub(_one_like(x), square(x))), mil="atanh")  # fmt: skip
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
+    if x.dtype in dtypes.COMPLEX:
+        return 1 / (1 + np.exp(-x))
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype)
 
 
-logistic_p = unary("logistic", domain=FLOAT, impl=in_float32(_logistic),
+logistic_p = unary("logistic", domain=INEXACT, impl=in_float32(_logistic),
                    jvp=lambda g, y, x: mul(g, mul(y, sub(_one_like(y), y))), mil="sigmoid")  # fmt: skip
 
 # --- error function and gamma -----------------------------------------------------------------------------------------
@@ -221,9 +234,11 @@ clz_p = unary("clz", domain=INT, impl=_clz, jvp=None)
 
 
 def convert_ndarray(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """JAX's conversion: NaN to integer is 0, out of range saturates, anything to bool is x != 0."""
+    """JAX's conversion: NaN to integer is 0, out of range saturates, to bool is x != 0, to real the real part."""
     if dtype == dtypes.bool_:
         return x != 0
+    if x.dtype in dtypes.COMPLEX and dtype not in dtypes.COMPLEX:
+        x = x.real
     if x.dtype in FLOAT and dtype in INT:
         info = np.iinfo(dtype)
         wide = x.astype(np.float64)

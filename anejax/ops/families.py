@@ -18,11 +18,13 @@ from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
 
 ANY = dtypes.ALL
-NUMBER = dtypes.INTS + dtypes.FLOATS
+ORDERED = dtypes.REAL
+NUMBER = dtypes.INTS + dtypes.INEXACT
+REAL_NUMBER = dtypes.INTS + dtypes.FLOATS
 FLOAT = dtypes.FLOATS
+INEXACT = dtypes.INEXACT
 INT = dtypes.INTS
 BOOL_INT = (dtypes.bool_,) + dtypes.INTS
-ORDERED = dtypes.ALL
 
 INTEGER_OUTPUT = Refused("its output is not differentiable (integers or booleans)")
 NOT_LINEAR = Refused("not linear in any argument")
@@ -49,8 +51,10 @@ def check_domain(name: str, aval: Aval, domain: Sequence[np.dtype]) -> None:
 
 
 def domain_name(domain: Sequence[np.dtype]) -> str:
-    names = {FLOAT: "a float array", INT: "an integer array", NUMBER: "an integer or float array",
-             BOOL_INT: "an integer or bool array"}  # fmt: skip
+    names = {FLOAT: "a float array", INT: "an integer array", NUMBER: "an integer, float or complex array",
+             REAL_NUMBER: "an integer or float array", INEXACT: "a float or complex array",
+             BOOL_INT: "an integer or bool array", ORDERED: "an array of ordered elements (not complex)",
+             dtypes.COMPLEX: "a complex array"}  # fmt: skip
     return names.get(tuple(domain)) or "an array of " + ", ".join(d.name for d in domain)
 
 
@@ -75,8 +79,8 @@ def joint_dtype(name: str, avals: Sequence[Aval]) -> np.dtype:
 
 
 def is_python_scalar(x: Any) -> bool:
-    """Whether ``x`` is Python's own bool, int or float; NumPy's float64 is a subclass of float and has a dtype."""
-    return type(x) in (bool, int, float)
+    """Whether ``x`` is Python's own number; NumPy's float64 is a subclass of float and has a dtype."""
+    return type(x) in (bool, int, float, complex)
 
 
 # --- small steps that rules share -------------------------------------------------------------------------------------
@@ -240,6 +244,15 @@ def bilinear_jvp(prim: Primitive) -> Rule:
 # --- constructors -----------------------------------------------------------------------------------------------------
 
 
+OutDtype = np.dtype | Callable[[np.dtype], np.dtype] | None
+
+
+def _result(shape: tuple[int, ...], dtype: np.dtype, weak: bool, out_dtype: OutDtype) -> Aval:
+    if callable(out_dtype):  # np.dtype objects are not
+        return Aval(shape, out_dtype(dtype), weak)
+    return Aval(shape, out_dtype or dtype, weak and out_dtype is None)
+
+
 def unary(
     name: str,
     *,
@@ -247,19 +260,20 @@ def unary(
     impl: Rule,
     jvp: Rule | None,
     mil: Any = None,
-    out_dtype: np.dtype | None = None,
+    out_dtype: OutDtype = None,
     linear: Rule | None = None,
 ) -> Primitive:
     """An elementwise primitive of one argument.
 
     ``jvp`` is ``(tangent, out, x, **params) -> tangent``, or None where the derivative is zero or does not exist;
-    ``mil`` the name of MIL's operation of the same meaning, or None; ``linear`` the transpose of a linear one.
+    ``mil`` the name of MIL's operation of the same meaning, or None; ``linear`` the transpose of a linear one;
+    ``out_dtype`` the dtype of the result, or a function from the argument's to it, which keeps a weak type weak.
     """
     prim = primitive(name)
 
     def abstract(x: Aval, **params: Any) -> Aval:
         check_domain(name, x, domain)
-        return Aval(x.shape, out_dtype or x.dtype, x.weak_type and out_dtype is None)
+        return _result(x.shape, x.dtype, x.weak_type, out_dtype)
 
     return prim.fill(
         abstract=abstract,
@@ -279,7 +293,7 @@ def binary(
     impl: Rule,
     jvp: Sequence[Rule | None] | None,
     mil: Any = None,
-    out_dtype: np.dtype | None = None,
+    out_dtype: OutDtype = None,
     linear: Rule | None = None,
 ) -> Primitive:
     """An elementwise primitive of two arguments of one dtype. ``jvp`` has a rule (or None) per argument."""
@@ -288,8 +302,7 @@ def binary(
     def abstract(x: Aval, y: Aval, **params: Any) -> Aval:
         dtype = joint_dtype(name, (x, y))
         check_domain(name, x, domain)
-        weak = x.weak_type and y.weak_type and out_dtype is None
-        return Aval(joint_shape(name, (x, y)), out_dtype or dtype, weak)
+        return _result(joint_shape(name, (x, y)), dtype, x.weak_type and y.weak_type, out_dtype)
 
     return prim.fill(
         abstract=abstract,

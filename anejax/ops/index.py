@@ -20,6 +20,7 @@ from anejax.ops.families import (
     INT,
     NOT_LINEAR,
     NUMBER,
+    ORDERED,
     add_any,
     batch_to,
     check_domain,
@@ -187,7 +188,7 @@ def _fill(dtype: np.dtype, mode: str, fill_value: Any) -> np.ndarray:
     if mode != "fill":
         fill_value = 0
     elif fill_value is None:
-        if dtype in dtypes.FLOATS:
+        if dtype in dtypes.INEXACT:
             fill_value = np.nan
         else:
             fill_value = True if dtype == dtypes.bool_ else np.iinfo(dtype).min or np.iinfo(dtype).max
@@ -425,8 +426,8 @@ scatter_add_p = _scatter("scatter_add", np.add.at, domain=NUMBER, jvp=_scatter_b
                          transpose=_scatter_add_transpose)  # fmt: skip
 scatter_mul_p = _scatter("scatter_mul", np.multiply.at, domain=NUMBER, jvp=_scatter_mul_jvp,
                          transpose=_scatter_mul_transpose)  # fmt: skip
-scatter_min_p = _scatter("scatter_min", np.minimum.at, domain=ANY, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR)
-scatter_max_p = _scatter("scatter_max", np.maximum.at, domain=ANY, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR)
+scatter_min_p = _scatter("scatter_min", np.minimum.at, domain=ORDERED, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR)
+scatter_max_p = _scatter("scatter_max", np.maximum.at, domain=ORDERED, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR)
 
 # --- dynamic slices ---------------------------------------------------------------------------------------------------
 

@@ -15,11 +15,12 @@ from anejax.errors import ShapeError
 from anejax.ops.arithmetic import abs, add, div, eq, gt, lt, max, mul, select_n, sub
 from anejax.ops.elementwise import convert_element_type, exp, log1p
 from anejax.ops.families import (
-    ANY,
     BOOL_INT,
     INTEGER_OUTPUT,
     NOT_LINEAR,
     NUMBER,
+    ORDERED,
+    REAL_NUMBER,
     check_domain,
     linear_jvp,
     primitive,
@@ -160,9 +161,9 @@ reduce_sum_p = _reduction("reduce_sum", _np_sum, domain=NUMBER, jvp=linear_jvp, 
                           mil="reduce_sum")  # fmt: skip
 reduce_prod_p = _reduction("reduce_prod", lambda x, axes: np.prod(x, axis=axes, dtype=x.dtype), domain=NUMBER,
                            jvp=_prod_jvp, transpose=NOT_LINEAR, mil="reduce_prod")  # fmt: skip
-reduce_max_p = _reduction("reduce_max", _np_reduce(np.maximum, lowest), domain=ANY, jvp=_extremum_jvp,
+reduce_max_p = _reduction("reduce_max", _np_reduce(np.maximum, lowest), domain=ORDERED, jvp=_extremum_jvp,
                           transpose=NOT_LINEAR, mil="reduce_max")  # fmt: skip
-reduce_min_p = _reduction("reduce_min", _np_reduce(np.minimum, highest), domain=ANY, jvp=_extremum_jvp,
+reduce_min_p = _reduction("reduce_min", _np_reduce(np.minimum, highest), domain=ORDERED, jvp=_extremum_jvp,
                           transpose=NOT_LINEAR, mil="reduce_min")  # fmt: skip
 reduce_and_p = _reduction("reduce_and", _np_reduce(np.bitwise_and), domain=BOOL_INT, jvp=None,
                           transpose=INTEGER_OUTPUT)  # fmt: skip
@@ -178,7 +179,7 @@ def _position(name: str, pick: Any) -> Primitive:
     prim = primitive(name)
 
     def abstract(x: Aval, *, axis: int, index_dtype: np.dtype) -> Aval:
-        check_domain(name, x, ANY)
+        check_domain(name, x, ORDERED)
         check_axis(name, axis, x.ndim)
         if x.shape[axis] == 0:
             raise ShapeError(f"[{name}] expected at least one element along axis {axis}, got {x}.")
@@ -288,9 +289,9 @@ cumsum_p = _cumulative("cumsum", lambda x, axis: np.cumsum(x, axis=axis, dtype=x
                        identity=lambda d: 0, combine=None, transpose=_cumsum_transpose)  # fmt: skip
 cumprod_p = _cumulative("cumprod", lambda x, axis: np.cumprod(x, axis=axis, dtype=x.dtype), domain=NUMBER,
                         identity=lambda d: 1, combine=_combine_prod, transpose=NOT_LINEAR)  # fmt: skip
-cummax_p = _cumulative("cummax", lambda x, axis: np.maximum.accumulate(x, axis=axis), domain=NUMBER,
+cummax_p = _cumulative("cummax", lambda x, axis: np.maximum.accumulate(x, axis=axis), domain=REAL_NUMBER,
                        identity=lowest, combine=_combine_extremum(gt), transpose=NOT_LINEAR)  # fmt: skip
-cummin_p = _cumulative("cummin", lambda x, axis: np.minimum.accumulate(x, axis=axis), domain=NUMBER,
+cummin_p = _cumulative("cummin", lambda x, axis: np.minimum.accumulate(x, axis=axis), domain=REAL_NUMBER,
                        identity=highest, combine=_combine_extremum(lt), transpose=NOT_LINEAR)  # fmt: skip
 cumlogsumexp_p = _cumulative("cumlogsumexp", _np_cumlogsumexp, domain=dtypes.FLOATS, identity=lowest,
                              combine=_combine_logsumexp, transpose=NOT_LINEAR)  # fmt: skip

@@ -32,9 +32,16 @@ def _abstract(*xs: Aval, dimension: int, num_keys: int) -> list[Aval]:
 
 def _impl(*xs: np.ndarray, dimension: int, num_keys: int) -> list[np.ndarray]:
     """Stable; NaN comes last and the two zeros are equal, as NumPy has it too."""
-    keys = [wide(x).view(np.uint8) if x.dtype == dtypes.bool_ else wide(x) for x in xs[:num_keys]]
+    keys = [key for x in xs[:num_keys] for key in _real_keys(x)]
     order = np.lexsort(keys[::-1], axis=dimension)
     return [np.take_along_axis(x, order, dimension) for x in xs]
+
+
+def _real_keys(x: np.ndarray) -> list[np.ndarray]:
+    """What ``x`` is compared by: complex numbers by real part, then by imaginary part."""
+    if x.dtype in dtypes.COMPLEX:
+        return [x.real, x.imag]
+    return [wide(x).view(np.uint8) if x.dtype == dtypes.bool_ else wide(x)]
 
 
 def _take_along(x: Any, indices: Any, axis: int) -> Any:

@@ -18,9 +18,10 @@ from anejax.errors import DtypeError, ShapeError
 from anejax.ops import arithmetic
 from anejax.ops.arithmetic import and_, eq, gt, lt, ne, or_, select_n
 from anejax.ops.families import (
-    ANY,
     NOT_LINEAR,
     NUMBER,
+    ORDERED,
+    REAL_NUMBER,
     batch_to,
     check_domain,
     instantiate,
@@ -221,9 +222,9 @@ def _extremum_jvp(select: str) -> Any:
 
 reduce_window_sum_p = _reduce_window("reduce_window_sum", np.add, lambda d: 0, domain=NUMBER, jvp=linear_jvp,
                                      transpose=_window_sum_transpose)  # fmt: skip
-reduce_window_max_p = _reduce_window("reduce_window_max", np.maximum, lowest, domain=ANY, jvp=_extremum_jvp("ge"),
+reduce_window_max_p = _reduce_window("reduce_window_max", np.maximum, lowest, domain=ORDERED, jvp=_extremum_jvp("ge"),
                                      transpose=NOT_LINEAR, mil=_max_mil)  # fmt: skip
-reduce_window_min_p = _reduce_window("reduce_window_min", np.minimum, highest, domain=ANY, jvp=_extremum_jvp("le"),
+reduce_window_min_p = _reduce_window("reduce_window_min", np.minimum, highest, domain=ORDERED, jvp=_extremum_jvp("le"),
                                      transpose=NOT_LINEAR)  # fmt: skip
 
 # --- at the winners of windows ----------------------------------------------------------------------------------------
@@ -279,7 +280,7 @@ def _winners(operand: np.ndarray, select: str, window: Dims, strides: Dims, padd
 
 
 def _pooling_check(name: str, source: Aval, operand: Aval, window: dict[str, Any]) -> Dims:
-    check_domain(name, operand, NUMBER)
+    check_domain(name, operand, REAL_NUMBER)
     joint_dtype(name, (source, operand))
     ones = (1,) * operand.ndim
     return _window_shape(name, operand, {**window, "base_dilation": ones, "window_dilation": ones})

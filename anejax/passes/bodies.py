@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from anejax.core.graph import Atom, Eqn, Graph, Var, remove_dead, subgraphs
+from anejax.core.graph import Atom, Eqn, Graph, Var, map_subgraphs, remove_dead, subgraphs
 from anejax.ops.misc import copy_p
 from anejax.transforms.control.parts import parts, where
 from anejax.transforms.control.scan import scan_p
@@ -15,18 +14,8 @@ def optimize_bodies(graph: Graph, optimize: Callable[[Graph], Graph]) -> Graph:
     """``graph`` with every inner Graph optimized and made a function that a device can call."""
     if not any(True for e in graph.eqns for _ in subgraphs(e.params)):
         return graph
-    return graph.replace(eqns=tuple(e.replace(params=_with_bodies(e.params, optimize)) for e in graph.eqns))
-
-
-def _with_bodies(params: dict[str, Any], optimize: Callable[[Graph], Graph]) -> dict[str, Any]:
-    def changed(value: Any) -> Any:
-        if isinstance(value, Graph):
-            return with_own_outputs(optimize(value))
-        if isinstance(value, tuple) and any(isinstance(v, Graph) for v in value):
-            return tuple(map(changed, value))
-        return value  # other tuples may be named ones
-
-    return {k: changed(v) for k, v in params.items()}
+    body = lambda inner: with_own_outputs(optimize(inner))  # noqa: E731
+    return graph.replace(eqns=tuple(e.replace(params=map_subgraphs(e.params, body)) for e in graph.eqns))
 
 
 def with_own_outputs(graph: Graph) -> Graph:

@@ -8,6 +8,7 @@ from anejax.config import config
 from anejax.core.check import check_graph
 from anejax.core.graph import Graph
 from anejax.passes.bodies import optimize_bodies, prune_loops
+from anejax.passes.complex import split_complex
 from anejax.passes.inline import inline
 from anejax.passes.legalize import legalize
 from anejax.passes.simplify import simplify
@@ -16,11 +17,11 @@ from anejax.passes.simplify import simplify
 def optimize(graph: Graph, target: str = "cpu") -> Graph:
     """``graph`` ready to be lowered for ``target``.
 
-    Inlining comes first, since simplification sees across calls then; legalization leaves work for it again. Graphs
-    inside equations follow the same way.
+    Inlining comes first, since simplification sees across calls then; complex numbers go before targets are asked
+    what they have; legalization leaves work for simplification again. Graphs inside equations follow the same way.
     """
     bodies = partial(optimize_bodies, optimize=partial(optimize, target=target))
-    for apply in (inline, simplify, prune_loops, partial(legalize, target=target), simplify, bodies):
+    for apply in (inline, simplify, prune_loops, split_complex, partial(legalize, target=target), simplify, bodies):
         graph = apply(graph)
         if config.check:
             check_graph(graph, f"after {getattr(apply, '__name__', 'legalize or bodies')}")

@@ -18,6 +18,7 @@ from anejax.core.trace import Executor, check_numbers, register_executor
 from anejax.errors import DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
+from anejax.passes.inline import inline
 from anejax.passes.pipeline import optimize
 from anejax.runtime import library
 
@@ -34,6 +35,9 @@ class Executable:
     """
 
     def __init__(self, graph: Graph, donated: tuple[bool, ...], device: str, compiler: Compiler) -> None:
+        self._avals = graph.out_avals  # complex numbers leave the passes as pairs in the same memory
+        graph = inline(graph)
+        self._effect_avals = [[a.aval for a in e.inputs] for e in graph.eqns if e.primitive.effect]
         graph = optimize(graph)
         _debug("graph", graph)
         effects = [e for e in graph.eqns if e.primitive.effect]
@@ -41,8 +45,6 @@ class Executable:
         results: list[Atom] = []
         self._routes = [self._route(pure, results, a) for a in graph.outputs]
         self._effects: list[Effect] = [(e, [self._route(pure, results, a) for a in e.inputs]) for e in effects]
-        self._avals = graph.out_avals
-        self._effect_avals = [[a.aval for a in e.inputs] for e in effects]
         used = _used(pure, results)
         self._inputs = [i for i, v in enumerate(graph.inputs) if v in used]
         self._program: library.NativeProgram | None = None

@@ -292,7 +292,7 @@ def test_errors():
     with pytest.raises(DtypeError, match="negative power"):
         anp.arange(3) ** -1
     with pytest.raises(DtypeError, match="complex"):
-        anp.sin(1j)
+        anp.floor(1j)
     with pytest.raises(NotImplementedError, match="out"):
         anp.add(1, 2, out=anp.ones(3))
     with pytest.raises(OverflowError):

@@ -153,6 +153,30 @@ Shapes threefry(const OpView& op) {
   return {shape, shape};
 }
 
+Shapes fft(const OpView& op) {
+  const std::string kind = op.one_of("kind", {"fft", "ifft", "rfft", "irfft"});
+  const Shapes parts = op.shapes("values");
+  op.require(parts.size() == (kind == "rfft" ? 1U : 2U),
+             "rfft takes one array, the others a real and an imaginary part");
+  if (parts.size() == 2 && parts[0] != parts[1])
+    op.fail("real and imaginary part must have one shape, got " + str(parts[0]) + " and " + str(parts[1]));
+  Shape shape = parts[0];
+  const List lengths = op.any_ints("lengths", 1);
+  op.require(!lengths.empty() && lengths.size() <= shape.size(),
+             "there must be a length for each of some trailing axes");
+  const size_t lead = shape.size() - lengths.size();
+  List given = lengths;
+  const int64_t half = lengths.back() / 2 + 1;
+  if (kind == "irfft") given.back() = half;
+  if (!std::equal(given.begin(), given.end(), shape.begin() + static_cast<std::ptrdiff_t>(lead)))
+    op.fail(kind + " of " + str(lengths) + " takes trailing axes " + str(given) + ", got " + str(shape));
+  if (kind == "irfft") shape.back() = lengths.back();
+  if (kind == "rfft") shape.back() = half;
+  op.require(op.num_results() == (kind == "irfft" ? 1U : 2U),
+             "irfft has one result, the others a real and an imaginary part");
+  return Shapes(op.num_results(), shape);
+}
+
 }  // namespace
 
 void add_lax_rules(Rules& rules) {
@@ -171,7 +195,8 @@ void add_lax_rules(Rules& rules) {
                 {"aj_iota", iota},
                 {"aj_same_each", same_each},
                 {"aj_sort", sort},
-                {"aj_threefry2x32", threefry}});
+                {"aj_threefry2x32", threefry},
+                {"aj_fft", fft}});
 }
 
 }  // namespace anesdk::mil

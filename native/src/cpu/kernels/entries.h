@@ -15,5 +15,6 @@ std::span<const KernelEntry> scatter_entries();
 std::span<const KernelEntry> sort_entries();
 std::span<const KernelEntry> scan_entries();
 std::span<const KernelEntry> threefry_entries();
+std::span<const KernelEntry> fft_entries();
 
 }  // namespace anesdk::cpu

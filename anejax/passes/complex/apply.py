@@ -1,0 +1,111 @@
+"""The pass: a Graph with complex values becomes one of real arrays.
+
+An input or output of type complex64[s] becomes one of type float32[s, 2], which is the same memory; in between, a
+complex value is a pair of real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from anejax import dtypes
+from anejax.core.aval import Aval
+from anejax.core.context import base_trace, tracing
+from anejax.core.graph import Atom, Eqn, Graph, Var, map_subgraphs, subgraphs
+from anejax.core.trace import aval_of
+from anejax.errors import RefusedError
+from anejax.ops.shape import concatenate, reshape, slice_in_dim
+from anejax.passes.complex.pairs import Pair
+from anejax.passes.complex.rules import RULES
+from anejax.transforms.evaluate import bind_eqn, literal_value
+from anejax.transforms.stage import StageTrace
+
+
+def _atoms(graph: Graph) -> Iterator[Atom]:
+    yield from graph.inputs
+    yield from graph.outputs
+    for eqn in graph.eqns:
+        yield from eqn.inputs
+        yield from eqn.outputs
+        for inner in subgraphs(eqn.params):
+            yield from _atoms(inner)
+
+
+def has_complex(graph: Graph) -> bool:
+    """Whether any value in ``graph`` is complex."""
+    return any(a.aval.dtype in dtypes.COMPLEX for a in _atoms(graph))
+
+
+def split_complex(graph: Graph) -> Graph:
+    """``graph`` on real arrays alone; the same Graph when it has no complex values.
+
+    Raises RefusedError naming a primitive that has no form on pairs.
+    """
+    if not has_complex(graph):
+        return graph
+    trace = StageTrace(base_trace())
+    with tracing(trace):
+        args = [_enter(trace.new_input(_port(a)), a) for a in graph.in_avals]
+        outs = [_leave(o) for o in _evaluate(graph, args)]
+    new, consts = trace.finish(outs)
+    assert not consts, "rules make constants by equations"
+    return new
+
+
+def _port(aval: Aval) -> Aval:
+    if aval.dtype not in dtypes.COMPLEX:
+        return aval
+    return Aval((*aval.shape, 2), dtypes.real_part(aval.dtype))
+
+
+def _enter(x: Any, aval: Aval) -> Any:
+    if aval.dtype not in dtypes.COMPLEX:
+        return x
+    re, im = (reshape(slice_in_dim(x, i, i + 1, axis=-1), aval.shape) for i in (0, 1))
+    return Pair(re, im, x)
+
+
+def _leave(x: Any) -> Any:
+    if not isinstance(x, Pair):
+        return x
+    if x.whole is not None:
+        return x.whole
+    shape = aval_of(x.re).shape
+    return concatenate([reshape(p, (*shape, 1)) for p in (x.re, x.im)], len(shape))
+
+
+def _evaluate(graph: Graph, args: list[Any]) -> list[Any]:
+    env: dict[Var, Any] = dict(zip(graph.inputs, args, strict=True))
+    for eqn in graph.eqns:
+        outs = _equation(eqn, [_read(env, a) for a in eqn.inputs])
+        env.update(zip(eqn.outputs, outs, strict=True))
+    return [_read(env, a) for a in graph.outputs]
+
+
+def _read(env: dict[Var, Any], atom: Atom) -> Any:
+    if isinstance(atom, Var):
+        return env[atom]
+    if atom.aval.dtype in dtypes.COMPLEX:
+        return Pair(atom.value.real.copy(), atom.value.imag.copy())
+    return literal_value(atom)
+
+
+def _equation(eqn: Eqn, args: list[Any]) -> list[Any]:
+    prim = eqn.primitive
+    if prim.effect:  # sees the arrays as they are at the border
+        return bind_eqn(eqn, [_leave(a) for a in args])
+    if prim.higher_order:  # the Graphs inside have borders of the same kind
+        outs = bind_eqn(eqn.replace(params=map_subgraphs(eqn.params, split_complex)), [_leave(a) for a in args])
+        return [_enter(o, v.aval) for o, v in zip(outs, eqn.outputs, strict=True)]
+    if not any(isinstance(a, Pair) for a in args) and not any(v.aval.dtype in dtypes.COMPLEX for v in eqn.outputs):
+        return bind_eqn(eqn, args)
+    rule = RULES.get(prim.name)
+    if rule is None:
+        types = ", ".join(str(a.aval) for a in eqn.inputs)
+        raise RefusedError(
+            f"[{prim.name}] has no compiled form for complex numbers, got {types}. Compute it on real and imaginary"
+            f" parts, or outside jit{f' (at {eqn.source})' if eqn.source else ''}."
+        )
+    out = rule(*args, **eqn.params)
+    return list(out) if prim.multiple_results else [out]
