@@ -17,9 +17,11 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.ops.conv import ConvDimensionNumbers
+from anejax.ops.fft import FftType, half
 from anejax.ops.index import GatherDimensionNumbers, ScatterDimensionNumbers
 
 FLOATS = (dtypes.float32, dtypes.float64, dtypes.float16, dtypes.bfloat16)
+COMPLEX = (dtypes.complex128, dtypes.complex64)
 SIGNED = (dtypes.int32, dtypes.int8, dtypes.int64)
 SOME_INTS = (dtypes.int32, dtypes.uint8, dtypes.int64)
 INTS = (dtypes.int32, dtypes.int8, dtypes.uint32, dtypes.uint8, dtypes.int64)
@@ -48,6 +50,9 @@ class X:
         size = math.prod(self.shape)
         if dtype == dtypes.bool_:
             return np.asarray(rng.random(self.shape) < 0.5)
+        if dtype in dtypes.COMPLEX:
+            re, im = (self.make(rng, np.dtype(np.float64)) for _ in range(2))
+            return np.asarray(re + 1j * im).astype(dtype)
         if self.apart:
             steps = rng.permutation(size).reshape(self.shape)
             return (
@@ -84,7 +89,8 @@ class Case:
 @dataclasses.dataclass(frozen=True)
 class Row:
     """``ulp``: greatest error in units of the last place. ``sums``: the error bound is 8 sqrt(K) eps sum|a||b| instead,
-    with K and the sum found by the reference itself, on ones and on absolute values."""
+    with K and the sum found by the reference itself, on ones and on absolute values. ``norm``: the units are of the
+    whole result's Euclidean norm."""
 
     name: str
     cases: tuple[Case, ...]
@@ -94,6 +100,7 @@ class Row:
     grad: tuple[int, ...] = ()  # arguments to differentiate
     ulp: float = 0.0
     sums: bool = False
+    norm: bool = False
     elementwise: bool = False
     own_dtype: bool = False  # the reference needs the arguments as they are, not as float64
 
@@ -525,3 +532,27 @@ def _jax_threefry(lax: Any, *words: Any) -> Any:
 
 row("threefry2x32", *(Case(tuple(I(s, 0, 2**32, dtypes.uint32) for s in shapes)) for shapes in
     (((3, 5),) * 4, ((), (), (), (7,)), ((),) * 4, ((), (), (0,), (0,)))), dtypes=(dtypes.float32,), jax=_jax_threefry)
+
+# --- complex numbers --------------------------------------------------------------------------------------------------
+
+row("complex", *(Case((X(a), X(b))) for a, b in _PAIRS), numpy=lambda re, im: re + 1j * im, grad=(0, 1),
+    dtypes=(dtypes.float32, dtypes.float64), jax=lambda lax, re, im: lax.complex(*np.broadcast_arrays(re, im)))
+for _name, _f in (("real", np.real), ("imag", np.imag), ("conj", np.conj)):
+    row(_name, *(Case((X(s),)) for s in ((3, 5), (), (0, 4), (1,))), numpy=_f, grad=(0,), dtypes=COMPLEX)
+
+_FFT_SHAPES = (((3, 8), (8,)), ((2, 7), (7,)), ((4, 1), (1,)), ((2, 4, 6), (4, 6)), ((2, 3, 2, 5), (3, 2, 5)),
+               ((0, 4), (4,)), ((34,), (34,)))
+
+
+def _fft(kind: str) -> list[Case]:
+    place = lambda s, n: (*s[: -len(n)], *half(n)) if kind == "IRFFT" else s  # noqa: E731
+    return [Case((X(place(s, n)),), {"fft_type": FftType[kind], "fft_lengths": n}) for s, n in _FFT_SHAPES]
+
+
+def _jax_fft(lax: Any, x: Any, *, fft_type: Any, fft_lengths: Any) -> Any:
+    return lax.fft(x, fft_type.name, fft_lengths)
+
+
+row("fft", *_fft("FFT"), *_fft("IFFT"), *_fft("IRFFT"), jax=_jax_fft, dtypes=COMPLEX, grad=(0,), ulp=6, norm=True)
+row("fft_parts", *_fft("RFFT"), dtypes=(dtypes.float32, dtypes.float64), ulp=6, norm=True,
+    jax=lambda lax, x, **p: (lambda z: [z.real, z.imag])(_jax_fft(lax, x, **p)))

@@ -51,7 +51,7 @@ def test_grad_of_what_has_none() -> None:
         aj.grad(lambda p, k: p["x"])({"x": 1.0, "n": np.int32(1)}, 2.0)
     with raises(TypeError, "has_aux=True"):
         aj.grad(lambda x: (x, x))(1.0)
-    with raises(TypeError, "to return a float scalar, got int32"):
+    with raises(TypeError, "to return floats, got int32"):
         aj.grad(lambda x: jnp.int32(1))(1.0)
     with raises(ValueError, "argnums 2 names argument 2"):
         aj.grad(lambda x: x, argnums=2)(1.0)

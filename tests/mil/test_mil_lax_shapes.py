@@ -235,6 +235,15 @@ def scatters(draw: st.DrawFn) -> Case:
     return operands, lambda a, i, u: lax.scatter_add(a, i, u, numbers, mode="clip")
 
 
+@st.composite
+def transforms(draw: st.DrawFn) -> Case:
+    lengths = draw(lists(draw(st.integers(1, 2)), st.integers(1, 5)))
+    given = [draw(st.sampled_from([n, n, n + 1])) for n in lengths[:-1]]
+    x = (*draw(shapes(draw(st.integers(0, 2)))), *given, lengths[-1] // 2 + 1)
+    operands = {"values": [x, x], "kind": "irfft", "lengths": lengths}
+    return operands, lambda re, im: lax.fft(lax.complex(re, im), "irfft", tuple(lengths))
+
+
 CASES: dict[str, st.SearchStrategy[Case]] = {
     "aj_reduce_sum": reductions(),
     "aj_transpose": transposes(),
@@ -248,6 +257,7 @@ CASES: dict[str, st.SearchStrategy[Case]] = {
     "aj_conv_general_dilated": convolutions(),
     "aj_gather": gathers(),
     "aj_scatter_add": scatters(),
+    "aj_fft": transforms(),
 }
 
 

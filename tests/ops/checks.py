@@ -50,6 +50,11 @@ def arguments(row: Row, case: Case, dtype: Any) -> list[np.ndarray]:
     return case.make(rng_for(row, case), dtype)
 
 
+def double(row: Row) -> type:
+    """The widest type of number that the row's operation is differentiated in."""
+    return np.complex128 if set(row.dtypes) <= set(dtypes.COMPLEX) else np.float64
+
+
 def spread(row: Row, kinds: Sequence[np.dtype]) -> Iterator[tuple[Case, np.dtype]]:
     """Every case with one of the dtypes in turn: each dtype meets some cases, each case some dtype."""
     return (
@@ -71,6 +76,8 @@ def bind(row: Row, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
 
 def as_float64(x: Any) -> np.ndarray:
     x = np.asarray(x)
+    if x.dtype in dtypes.COMPLEX:
+        return x.astype(np.complex128)
     return x.astype(np.float64) if x.dtype in dtypes.FLOATS else x
 
 
@@ -102,6 +109,8 @@ def allowed(row: Row, case: Case, args: Sequence[np.ndarray], want: np.ndarray, 
         return 8 * np.sqrt(np.maximum(terms, 1)) * accumulated * total + (
             eps * np.abs(want) if dtype.itemsize == 2 else 0
         )
+    if row.norm:
+        return ulp * eps * np.linalg.norm(want)
     tiny = float(dtypes.finfo(dtype).tiny)
     return max(ulp, 0.5 if dtype.itemsize == 2 else 0) * eps * np.maximum(np.abs(want), tiny)
 
@@ -110,10 +119,10 @@ def close(what: str, got: Any, want: Any, bound: Any) -> None:
     """NaN and infinity in the same places, the rest within ``bound``."""
     got, want = as_float64(got), as_float64(want)
     assert got.shape == want.shape, f"{what}: shape {got.shape}, not {want.shape}"
-    special = ~np.isfinite(want) if want.dtype.kind == "f" else np.zeros(want.shape, bool)
+    special = ~np.isfinite(want) if want.dtype in dtypes.INEXACT else np.zeros(want.shape, bool)
     np.testing.assert_array_equal(got[special], want[special], what)
     plain = ~special
-    error = np.abs(got.astype(np.float64) - want.astype(np.float64))[plain]
+    error = np.abs(np.subtract(got, want, dtype=np.result_type(got, want, np.float64)))[plain]
     bound = np.broadcast_to(bound, want.shape)[plain]
     worst = int(np.argmax(error - bound)) if error.size else 0
     assert not error.size or (error <= bound).all(), (

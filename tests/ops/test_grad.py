@@ -10,7 +10,7 @@ import numpy as np
 import anejax as aj
 from anejax import dtypes
 from tests.op_samples import Case, Row
-from tests.ops.checks import GRAD_ROWS, arguments, bind, describe, rng_for, wide
+from tests.ops.checks import GRAD_ROWS, arguments, bind, describe, double, rng_for, wide
 
 STEP = 1e-6
 Function = Callable[..., list[Any]]
@@ -18,16 +18,24 @@ Function = Callable[..., list[Any]]
 
 def closed(row: Row, case: Case) -> tuple[Function, list[np.ndarray], list[int]]:
     """(the operation as a function of its differentiable arguments, those, which results are float)."""
-    args = arguments(row, case, np.float64)
-    places = [i for i in row.grad if i < len(args) and args[i].dtype == np.float64]
+    args = arguments(row, case, double(row))
+    places = [i for i in row.grad if i < len(args) and args[i].dtype == double(row)]
+    whole = aj.lax.complex if double(row) is np.complex128 else lambda x: x
 
     def function(*xs: Any) -> list[Any]:
         full: list[Any] = list(args)
-        for i, x in zip(places, xs):
-            full[i] = x
-        return [o for o in bind(row, full, case.params) if o.dtype in dtypes.FLOATS]
+        given = iter(xs)
+        for i in places:
+            full[i] = whole(*(next(given) for _ in real_parts(args[i])))
+        outs = [o for o in bind(row, full, case.params) if o.dtype in dtypes.INEXACT]
+        return [part for o in outs for part in real_parts(o)]
 
-    return function, [args[i] for i in places], places
+    return function, [part for i in places for part in real_parts(args[i])], places
+
+
+def real_parts(x: Any) -> list[Any]:
+    """Complex numbers as real and imaginary part: derivatives are taken of real functions."""
+    return [x.real, x.imag] if x.dtype in dtypes.COMPLEX else [x]
 
 
 def direction(rng: np.random.Generator, like: Sequence[Any]) -> list[np.ndarray]:

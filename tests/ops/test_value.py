@@ -30,7 +30,7 @@ from tests.ops.checks import (
 @ALL_ROWS
 def test_floats_are_near_float64(row: Row) -> None:
     for case in row.cases:
-        for dtype in (d for d in row.dtypes if d in dtypes.FLOATS):
+        for dtype in (d for d in row.dtypes if d in dtypes.INEXACT):
             what = describe(row, case, dtype)
             args = arguments(row, case, dtype)
             with wide(), np.errstate(all="ignore"):
@@ -38,16 +38,16 @@ def test_floats_are_near_float64(row: Row) -> None:
                 avals = prim(row).out_avals([aval_of(a) for a in args], case.params)
             for out, aval, want in zip(got, avals, reference(row, args, case.params), strict=True):
                 assert (np.shape(out), np.asarray(out).dtype) == (aval.shape, aval.dtype), what
-                floats = aval.dtype in dtypes.FLOATS and want.dtype in dtypes.FLOATS
+                floats = aval.dtype in dtypes.INEXACT and want.dtype in dtypes.INEXACT
                 if floats and row.sums | row.elementwise | bool(row.ulp):
                     close(what, out, want, allowed(row, case, args, want, aval.dtype, row.ulp))
                 else:
                     exact(what, out, want.astype(aval.dtype))
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS.values() if set(r.dtypes) - set(dtypes.FLOATS)], ids=lambda r: r.name)
+@pytest.mark.parametrize("row", [r for r in ROWS.values() if set(r.dtypes) - set(dtypes.INEXACT)], ids=lambda r: r.name)
 def test_integers_and_bools_are_jax(row: Row) -> None:
-    others = [d for d in row.dtypes if d not in dtypes.FLOATS]
+    others = [d for d in row.dtypes if d not in dtypes.INEXACT]
     for case, dtype in spread(row, others):
         args = arguments(row, case, dtype)
         with wide(), np.errstate(all="ignore"):

@@ -52,7 +52,7 @@ def test_vmap_is_the_stack_of_calls(row: Row) -> None:
                     stacked = np.stack([np.asarray(w[i]) for w in want])
                     what = f"{describe(row, case, dtype)} in_axes {axes}"
                     assert out.dtype == stacked.dtype, what
-                    if (row.sums or row.ulp) and out.dtype in dtypes.FLOATS:
+                    if (row.sums or row.ulp) and out.dtype in dtypes.INEXACT:
                         bounds = [
                             allowed(row, case, a, np.asarray(w[i]), out.dtype, row.ulp) for a, w in zip(singles, want)
                         ]
