@@ -92,7 +92,7 @@ def _check_callable(op: str, *functions: Any) -> None:
 def _difference(a: Any, b: Any, root: str) -> str:
     """Where two structures differ first."""
     of = lambda treedef: tree.unflatten(treedef, [0] * treedef.num_leaves)  # noqa: E731
-    return tree.mismatch(of(a), of(b), root) or f"{a} and {b}"
+    return tree.mismatch(of(a), of(b), root) or f"{root}: expected {a}, got {b}"
 
 
 # --- carries ---------------------------------------------------------------------------------------------------------
@@ -337,8 +337,8 @@ def fori_loop(
     """
     _check_callable("fori_loop", body_fun)
     first, last = map(_bound, (lower, upper))
-    dtype, weak = dtypes.promote([(a.dtype, a.weak_type) for a in map(aval_of, (first, last))])
-    first, last = (convert_element_type(b, dtype, weak) for b in (first, last))
+    dtype = _joint_dtype(aval_of(first), aval_of(last))
+    first, last = (convert_element_type(b, dtype, aval_of(b).weak_type) for b in (first, last))
     if all(isinstance(b, (int, np.integer)) for b in (lower, upper)):
         step = Body(lambda carry, _: ((carry[0] + 1, body_fun(*carry)), None), body_fun, "for")
         turns = max(int(upper) - int(lower), 0)
@@ -443,8 +443,8 @@ def _switch(op: str, index: Any, functions: Sequence[Callable[..., Any]], operan
 
 
 def _joined(a: Aval, b: Aval) -> Aval:
-    """The type of a result that branches give as ``a`` and ``b``: weak only if both are."""
-    return a if a.dtype == b.dtype and not a.weak_type else b if a.dtype == b.dtype or a.weak_type else a
+    """The type of a result that branches give as ``a`` and ``b``: a weak dtype gives way to another one."""
+    return a if a.dtype == b.dtype or not a.weak_type else b
 
 
 def _with_types(graph: Graph, avals: Sequence[Aval]) -> Graph:

@@ -20,6 +20,8 @@ from anejax.transforms.calls import call_p, remat_p
 from anejax.transforms.stage import stage
 from anejax.transforms.vmap import named_axes
 
+ONLY_ARRAYS = {DeviceArray}
+
 
 class Staged:
     """A function staged at given types: the Graph, the arrays it captured, the tree of its outputs."""
@@ -60,8 +62,9 @@ class Jitted:
         if config.jax_disable_jit:
             return self._fun(*args, **kwargs)
         staged, leaves = self._staged(args, kwargs)
-        if current_trace() is base_trace() and not any(isinstance(x, Tracer) for x in leaves):
-            arrays = [x if type(x) is DeviceArray else concrete_array(x) for x in leaves]
+        types = set(map(type, leaves))
+        if current_trace() is base_trace() and not any(issubclass(t, Tracer) for t in types):
+            arrays = leaves if types == ONLY_ARRAYS else list(map(concrete_array, leaves))
             outs = executor().run_graph(staged.graph, staged.consts + arrays, staged.donated)
         else:
             outs = call_p.bind(*staged.consts, *leaves, graph=staged.graph, name=staged.name, donated=staged.donated)

@@ -10,38 +10,34 @@ import numpy as np
 from anejax import dtypes
 from anejax.errors import ConcretizationError, ShapeError
 
+_AVALS: dict[tuple[tuple[int, ...], np.dtype, bool], Aval] = {}
+
 
 class Aval:
-    """Shape, dtype and weak type of an array. Immutable and hashable; prints as ``float32[8,2]``."""
+    """Shape, dtype and weak type of an array. Immutable; equal avals are one object; prints as ``float32[8,2]``."""
 
-    __slots__ = ("_hash", "dtype", "shape", "weak_type")
+    __slots__ = ("dtype", "shape", "weak_type")
     shape: tuple[int, ...]
     dtype: np.dtype
     weak_type: bool
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, weak_type: bool = False) -> None:
-        set_ = object.__setattr__
-        set_(self, "shape", shape)
-        set_(self, "dtype", dtype)
-        set_(self, "weak_type", weak_type)
-        set_(self, "_hash", hash((shape, dtype.num, weak_type)))
+    def __new__(cls, shape: tuple[int, ...], dtype: np.dtype, weak_type: bool = False) -> Aval:
+        # one object for each type: a jitted call compares the avals of all its leaves with those it was staged for
+        found = _AVALS.get((shape, dtype, weak_type))
+        if found is None:
+            found = object.__new__(cls)
+            set_ = object.__setattr__
+            set_(found, "shape", shape)
+            set_(found, "dtype", dtype)
+            set_(found, "weak_type", weak_type)
+            found = _AVALS.setdefault((shape, dtype, weak_type), found)
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("an Aval is immutable")
 
     def __reduce__(self) -> Any:
         return Aval, (self.shape, self.dtype, self.weak_type)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            type(other) is Aval
-            and self.shape == other.shape
-            and self.dtype == other.dtype
-            and self.weak_type == other.weak_type
-        )
-
-    def __hash__(self) -> int:
-        return self._hash
 
     @property
     def ndim(self) -> int:

@@ -101,7 +101,7 @@ class Tracer(Array):
         return bool(self._value_for(
             TracerBoolConversionError, "bool",
             "Inside jit, vmap and other traced code a Python `if`, `while`, `and` or `not` cannot look at a value. Use"
-            " anejax.numpy.where, or mark the argument static (static_argnums).",
+            " anejax.numpy.where or lax.cond, or mark the argument static (static_argnums).",
         ))  # fmt: skip
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -229,7 +229,7 @@ class EvalTrace(Trace):
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         arrays = [concrete_array(a) for a in args]
         if prim.higher_order:
-            return prim.rule("impl")(*arrays, **params)
+            return [concrete_array(out) for out in prim.rule("impl")(*arrays, **params)]
         if prim.native_eager and config.eager != "numpy":
             return executor().run_primitive(prim, arrays, params)
         avals = prim.out_avals([a.aval for a in arrays], params)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import operator
 import sys
 import threading
 from collections.abc import Sequence
@@ -25,6 +27,8 @@ from anejax.runtime import library
 # How one output of a Graph comes to be: ("run", index of a program output), ("input", index), ("const", array)
 Route = tuple[str, Any]
 Effect = tuple[Eqn, list[Route]]
+
+POINTER = operator.attrgetter("pointer")
 
 
 class Executable:
@@ -49,6 +53,8 @@ class Executable:
         self._inputs = [i for i, v in enumerate(graph.inputs) if v in used]
         self._program: library.NativeProgram | None = None
         self._donated = [i for i, d in enumerate(donated) if d]
+        in_order = [("run", i) for i in range(len(results))]  # nothing is forwarded, printed or deleted
+        self._direct = self._routes == in_order and not self._effects and not self._donated
         self.text = ""
         if results:
             program = pure.replace(inputs=tuple(graph.inputs[i] for i in self._inputs), outputs=tuple(results))
@@ -74,6 +80,8 @@ class Executable:
 
     def __call__(self, args: Sequence[DeviceArray]) -> list[DeviceArray]:
         made = self._run(args) if self._program is not None else []
+        if self._direct:
+            return list(map(DeviceArray, self._avals, itertools.repeat(None), made))
         for eqn, avals, routes in ((e, a, r) for (e, r), a in zip(self._effects, self._effect_avals)):
             eqn.primitive.impl(*[self._take(r, args, made, v) for r, v in zip(routes, avals)], **eqn.params)
         outs = [self._take(route, args, made, aval) for route, aval in zip(self._routes, self._avals)]
@@ -93,10 +101,13 @@ class Executable:
         program = self._program
         assert program is not None
         arrays = [args[i] for i in self._inputs]
-        pointers = [a.pointer for a in arrays]
-        fresh = [n for n, alias in zip(program.output_nbytes, program.aliases) if alias < 0]
-        new = iter(library.create_buffers(fresh)) if fresh else iter(())
-        outputs: list[library.Buffer] = []
+        pointers = list(map(POINTER, arrays))
+        if not self._donated:
+            outputs, addresses = library.create_buffers(program.output_nbytes)
+            program.run(pointers, addresses)
+            return outputs
+        new = iter(library.create_buffers([n for n, a in zip(program.output_nbytes, program.aliases) if a < 0])[0])
+        outputs = []
         for alias in program.aliases:
             if alias < 0:
                 outputs.append(next(new))
@@ -127,7 +138,7 @@ def _donated_buffer(arrays: Sequence[DeviceArray], index: int) -> library.Buffer
     passed_twice = sum(a is array for a in arrays) > 1
     if not passed_twice and not array.has_views() and array.owns_storage_alone():
         return cast(library.Buffer, array._storage)
-    (buffer,) = library.create_buffers([array.nbytes])
+    (buffer,), _ = library.create_buffers([array.nbytes])
     if array.nbytes:
         np.copyto(buffer.view(array.shape, array.dtype), array.value)
     return buffer

@@ -8,7 +8,9 @@ import functools
 import importlib.resources
 import importlib.util
 import os
+import struct
 import sys
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +20,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.errors import DeviceError
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 MAX_RANK = 32
 NAME = "libanesdk.dylib" if sys.platform == "darwin" else "libanesdk.so"
 
@@ -51,7 +53,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "anesdk_num_threads": (Status, [POINTER(ctypes.c_int32)]),
     "anesdk_load_blas": (Status, [Text]),
     "anesdk_buffers_create": (Status, [U64, POINTER(U64), POINTER(Handle), POINTER(Handle)]),
-    "anesdk_buffer_release": (Status, [POINTER(Handle)]),
+    "anesdk_buffers_release": (Status, [U64, POINTER(Handle)]),
     "anesdk_verify": (Status, [Text, U64, Text]),
     "anesdk_program_compile": (Status, [Text, Text, U64, Text, POINTER(Handle)]),
     "anesdk_program_release": (Status, [POINTER(Handle)]),
@@ -133,14 +135,17 @@ def check(lib: ctypes.CDLL, status: int, what: str) -> None:
         fail(lib, status, what)
 
 
+_dead: deque[int] = deque()  # handles of buffers that were collected, to be released in one call
+RELEASE_AT_ONCE = 1 << 20  # bytes: memory that is worth a call of its own
+
+
 class Buffer:
     """64-byte aligned memory of the library; released when collected. Exposed to NumPy by ``view``."""
 
-    __slots__ = ("__array_interface__", "_handle", "_release", "nbytes", "pointer")
+    __slots__ = ("__array_interface__", "_handle", "nbytes", "pointer")
 
-    def __init__(self, pointer: int, nbytes: int, handle: int, release: Any) -> None:
-        self.pointer, self.nbytes = pointer, nbytes
-        self._handle, self._release = handle, release
+    def __init__(self, pointer: int, nbytes: int, handle: int) -> None:
+        self.pointer, self.nbytes, self._handle = pointer, nbytes, handle
 
     def view(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """The memory as an array of ``shape`` and ``dtype`` that keeps the buffer alive."""
@@ -154,18 +159,50 @@ class Buffer:
         }
         return np.asarray(self).view(dtype).reshape(shape)
 
-    def __del__(self, byref: Any = ctypes.byref, handle: Any = Handle) -> None:
+    def __del__(self, dead: deque[int] = _dead, large: int = RELEASE_AT_ONCE) -> None:
         # defaults, because module globals are gone when the interpreter ends
-        self._release(byref(handle(self._handle)))
+        dead.append(self._handle)
+        if self.nbytes >= large:
+            release_dead()
 
 
-def create_buffers(sizes: Sequence[int]) -> list[Buffer]:
-    """A buffer for each size in bytes, made in one call. Raises DeviceError when memory runs out."""
+def release_dead() -> None:
+    """Gives back the memory of all buffers that were collected since the last call."""
+    handles = []
+    try:
+        while True:
+            handles.append(_dead.popleft())
+    except IndexError:  # whatever other threads add meanwhile
+        pass
+    n = len(handles)
+    if n:
+        lib = load()
+        check(lib, lib.anesdk_buffers_release(n, words(Handle * n, handles)), "release")
+
+
+def create_buffers(sizes: Sequence[int]) -> tuple[list[Buffer], Any]:
+    """A buffer for each size in bytes, made in one call, and the array of their addresses.
+
+    Raises DeviceError when memory runs out.
+    """
     lib, n = load(), len(sizes)
+    if _dead:
+        release_dead()
     handles, pointers = (Handle * n)(), (Handle * n)()
-    check(lib, lib.anesdk_buffers_create(n, (U64 * n)(*sizes), handles, pointers), "allocate")
-    release = lib.anesdk_buffer_release
-    return [Buffer(p or 0, s, h, release) for p, s, h in zip(pointers, sizes, handles)]
+    check(lib, lib.anesdk_buffers_create(n, words(U64 * n, sizes), handles, pointers), "allocate")
+    return list(map(Buffer, _integers(pointers), sizes, _integers(handles))), pointers
+
+
+# ctypes converts element by element, at 100 ns and more each; these copy whole arrays
+
+
+def words(array: Any, values: Sequence[int]) -> Any:
+    """``values`` as an ``array``, a ctypes array type of 64-bit words."""
+    return array.from_buffer_copy(struct.pack(f"{len(values)}Q", *values))
+
+
+def _integers(array: Any) -> list[int]:
+    return memoryview(array).cast("B").cast("Q").tolist() if len(array) else []
 
 
 class NativeProgram:
@@ -198,11 +235,16 @@ class NativeProgram:
         check(self._lib, status, "port")
         return port
 
-    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-        """Runs on the memory at the given addresses; their sizes are those of the ports. Releases the GIL."""
+    def run(self, inputs: Sequence[int], outputs: Any) -> None:
+        """Runs on the memory at the given addresses; their sizes are those of the ports. Releases the GIL.
+
+        ``outputs``: a sequence of addresses, or the array that ``create_buffers`` returns.
+        """
+        if not isinstance(outputs, ctypes.Array):
+            outputs = words(self._out_pointers, outputs)
         status = self._lib.anesdk_program_run(
-            self._handle, self._in_pointers(*inputs), self._in_bytes, len(inputs),
-            self._out_pointers(*outputs), self._out_bytes, len(outputs),
+            self._handle, words(self._in_pointers, inputs), self._in_bytes, len(inputs),
+            outputs, self._out_bytes, len(outputs),
         )  # fmt: skip
         if status != 0:
             fail(self._lib, status, "run")

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define ANESDK_ABI_VERSION 1
+#define ANESDK_ABI_VERSION 2
 #define ANESDK_MAX_RANK 32
 
 /* status codes: name, value, meaning */
@@ -91,9 +91,10 @@ ANESDK_API int32_t anesdk_set_num_threads(int32_t count);
 ANESDK_API int32_t anesdk_num_threads(int32_t* out);
 ANESDK_API int32_t anesdk_load_blas(const char* path);
 
-/* Buffers: count of them in one call; sizes[i] may be 0. handles[i] and data[i] are written. */
+/* Buffers: count of them in one call; sizes[i] may be 0. handles[i] and data[i] are written. A release nulls what it
+ * released, and stops at the first handle that is not live. */
 ANESDK_API int32_t anesdk_buffers_create(uint64_t count, const uint64_t* sizes, anesdk_buffer** handles, void** data);
-ANESDK_API int32_t anesdk_buffer_release(anesdk_buffer** handle);
+ANESDK_API int32_t anesdk_buffers_release(uint64_t count, anesdk_buffer** handles);
 
 /* Parse and verify only. target: "cpu", "coreml" or "ane". */
 ANESDK_API int32_t anesdk_verify(const char* text, uint64_t length, const char* target);

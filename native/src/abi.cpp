@@ -302,13 +302,15 @@ int32_t anesdk_buffers_create(uint64_t count, const uint64_t* sizes, anesdk_buff
   });
 }
 
-int32_t anesdk_buffer_release(anesdk_buffer** handle) {
+int32_t anesdk_buffers_release(uint64_t count, anesdk_buffer** handles) {
   return guarded([&] {
-    require(handle, "[buffer_release] handle is null");
-    const auto block = blocks().remove(*handle);
-    if (!block) refuse(ANESDK_INVALID_HANDLE, "[buffer_release] not a live buffer handle");
-    deallocate(block->data, block->bytes);
-    *handle = nullptr;
+    require(count == 0 || handles, "[buffers_release] handles is null");
+    for (uint64_t i = 0; i < count; ++i) {
+      const auto block = blocks().remove(handles[i]);
+      if (!block) refuse(ANESDK_INVALID_HANDLE, "[buffers_release] not a live buffer handle");
+      deallocate(block->data, block->bytes);
+      handles[i] = nullptr;
+    }
   });
 }
 

@@ -94,7 +94,7 @@ class AbiFuzzer {
   void run() {
     while (!in_.empty()) step();
     for (anesdk_program* program : programs_) anesdk_program_release(&program);
-    for (anesdk_buffer* buffer : buffers_) anesdk_buffer_release(&buffer);
+    for (anesdk_buffer* buffer : buffers_) anesdk_buffers_release(1, &buffer);
   }
 
  private:
@@ -200,7 +200,7 @@ class AbiFuzzer {
 
   void release_buffer() {
     anesdk_buffer* buffer = pick(buffers_);
-    check(anesdk_buffer_release(&buffer));
+    check(anesdk_buffers_release(1, &buffer));
   }
 
   void verify() {

@@ -173,7 +173,7 @@ TEST(program_handles) {
   for (const uintptr_t made_up : {uintptr_t{1}, uintptr_t{2}, ~uintptr_t{0}, uintptr_t{1} << 32})
     check_status(anesdk_program_num_ports(reinterpret_cast<anesdk_program*>(made_up), &inputs, &outputs),
                  ANESDK_INVALID_HANDLE);
-  check_status(anesdk_buffer_release(&buffer), ANESDK_OK);
+  check_status(anesdk_buffers_release(1, &buffer), ANESDK_OK);
   check_status(anesdk_program_release(&next), ANESDK_OK);
 }
 
@@ -188,13 +188,11 @@ TEST(buffer_handles) {
     std::memset(data[i], 0x5A, sizes[i]);
   }
   anesdk_buffer* stale = handles[3];
-  for (anesdk_buffer*& handle : handles) {
-    check_status(anesdk_buffer_release(&handle), ANESDK_OK);
-    CHECK(handle == nullptr);
-  }
-  check_status(anesdk_buffer_release(&stale), ANESDK_INVALID_HANDLE);
-  check_status(anesdk_buffer_release(&handles[0]), ANESDK_INVALID_HANDLE);
-  check_status(anesdk_buffer_release(nullptr), ANESDK_INVALID_ARGUMENT);
+  check_status(anesdk_buffers_release(handles.size(), handles.data()), ANESDK_OK);
+  for (const anesdk_buffer* handle : handles) CHECK(handle == nullptr);
+  check_status(anesdk_buffers_release(1, &stale), ANESDK_INVALID_HANDLE);
+  check_status(anesdk_buffers_release(1, &handles[0]), ANESDK_INVALID_HANDLE);
+  check_status(anesdk_buffers_release(1, nullptr), ANESDK_INVALID_ARGUMENT);
   check_status(anesdk_buffers_create(0, nullptr, nullptr, nullptr), ANESDK_OK);
   check_status(anesdk_buffers_create(1, sizes.data(), nullptr, data.data()), ANESDK_INVALID_ARGUMENT);
   const uint64_t huge[] = {64, UINT64_MAX};
@@ -237,7 +235,7 @@ TEST(concurrent_handles) {
       void* data[3];
       wrong += anesdk_buffers_create(3, sizes, handles, data) != ANESDK_OK;
       for (int b = 0; b < 3; ++b) std::memset(data[b], seed, sizes[b]);
-      for (anesdk_buffer*& handle : handles) wrong += anesdk_buffer_release(&handle) != ANESDK_OK;
+      for (anesdk_buffer*& handle : handles) wrong += anesdk_buffers_release(1, &handle) != ANESDK_OK;
       if (seed == 1 && i == 100) {
         anesdk_program* own = shared;
         wrong += anesdk_program_release(&own) != ANESDK_OK;
@@ -259,7 +257,7 @@ TEST(forks_while_others_work) {
       anesdk_buffer* buffer;
       void* data;
       anesdk_buffers_create(1, &size, &buffer, &data);
-      anesdk_buffer_release(&buffer);
+      anesdk_buffers_release(1, &buffer);
     }
   });
   for (int i = 0; i < 50; ++i) {
@@ -270,7 +268,7 @@ TEST(forks_while_others_work) {
       anesdk_buffer* buffer;
       void* data;
       const bool worked =
-          anesdk_buffers_create(1, &size, &buffer, &data) == ANESDK_OK && anesdk_buffer_release(&buffer) == ANESDK_OK;
+          anesdk_buffers_create(1, &size, &buffer, &data) == ANESDK_OK && anesdk_buffers_release(1, &buffer) == ANESDK_OK;
       _exit(worked ? 0 : 1);
     }
     int status = -1;

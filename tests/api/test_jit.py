@@ -226,7 +226,7 @@ def test_null_device_compiles_and_never_runs() -> None:
     text = aj.jit(lambda x: x + 1).lower(1.0).as_text()
     program = library.NativeProgram("null", text)
     with pytest.raises(errors.DeviceError, match="UNSUPPORTED"):
-        buffers = library.create_buffers([4, 4])
+        buffers, _ = library.create_buffers([4, 4])
         program.run([buffers[0].pointer], [buffers[1].pointer])
 
 

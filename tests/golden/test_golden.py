@@ -42,7 +42,7 @@ def legalized(name: str, target: str) -> Any:
 
 def run_on_cpu(text: str, args: list[np.ndarray], outs: list[tuple[tuple[int, ...], np.dtype]]) -> list[np.ndarray]:
     program = library.NativeProgram("cpu", text)
-    buffers = library.create_buffers(program.output_nbytes)
+    buffers, _ = library.create_buffers(program.output_nbytes)
     program.run([a.__array_interface__["data"][0] for a in args], [b.pointer for b in buffers])
     return [b.view(shape, dtype).copy() for b, (shape, dtype) in zip(buffers, outs, strict=True)]
 

@@ -54,5 +54,5 @@ def test_failures_are_errors() -> None:
         library.NativeProgram("gpu", "program(1.3)\n{\n}\n")
     with pytest.raises(DeviceError, match="INVALID_ARGUMENT"):
         library.set_num_threads(0)
-    (buffer,) = library.create_buffers([0])
+    (buffer,), _ = library.create_buffers([0])
     assert buffer.view((0, 3), library.DTYPES[11]).shape == (0, 3)
