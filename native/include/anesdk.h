@@ -111,7 +111,9 @@ ANESDK_API int32_t anesdk_program_port(const anesdk_program* program, int32_t is
 ANESDK_API int32_t anesdk_program_describe(const anesdk_program* program, const char* what, char* out,
                                            uint64_t capacity, uint64_t* needed);
 /* One synchronous run; thread-safe on one program. Byte counts must equal the ports' nbytes. An output whose port has
- * an alias must get that input's pointer; no other output may overlap an input. */
+ * an alias must get that input's pointer; no other output may overlap an input. A loop whose condition stays true never
+ * returns, and signals do not end it: Python's Ctrl-C is seen when the call is over, so such a process must be killed.
+ */
 ANESDK_API int32_t anesdk_program_run(const anesdk_program* program, const void* const* inputs,
                                       const uint64_t* input_nbytes, uint64_t num_inputs, void* const* outputs,
                                       const uint64_t* output_nbytes, uint64_t num_outputs);

@@ -1,4 +1,5 @@
-// One legal statement, or more, for every shape rule of the dialect. Short forms: see print.h.
+// One legal statement, or more, for every shape rule of the dialect, and the functions that it names. Short forms: see
+// print.h.
 #pragma once
 
 namespace anesdk::test {
@@ -7,6 +8,7 @@ struct OpRow {
   const char* inputs;
   const char* statement;
   const char* outputs = "o";
+  const char* functions = "";
 };
 
 inline constexpr OpRow kOpRows[] = {
@@ -144,6 +146,27 @@ inline constexpr OpRow kOpRows[] = {
      "fp32[4] o, int32[4] p = aj_sort(dimension = int32(0), num_keys = int32(1), values = (k, v))"},
     {"fp32[4] x, bool y", "fp32[4] o, bool p = aj_optimization_barrier(values = (x, y))"},
     {"uint32 k, uint32[4] x", "uint32[4] o, uint32[4] p = aj_threefry2x32(k0 = k, k1 = k, x0 = x, x1 = x)"},
+    // aj_: control flow
+    {"fp32 c, fp32[2] s, fp32[3,2] x",
+     "fp32[2] o, fp32[3,2] p = aj_scan(body = string(\"f\"), carry = (s), consts = (c), length = int32(3), reverse = "
+     "bool(true), xs = (x))",
+     "o, p",
+     "func f<ios18>(fp32 c, fp32[2] s, fp32[2] x) { fp32[2] t = aj_mul(x = x, y = c)[name = string(\"t\")]; fp32[2] u "
+     "= "
+     "aj_add(x = s, y = t)[name = string(\"u\")]; } -> (u, t);"},
+    {"int32 n", "int32 o = aj_scan(body = string(\"f\"), carry = (n), consts = (), length = int32(2), xs = ())", "o",
+     "func f<ios18>(int32 n) { int32 m = aj_add(x = n, y = n)[name = string(\"m\")]; } -> (m);"},
+    {"int32 n, fp32[2] x, int32 end",
+     "int32 o, fp32[2] p = aj_while(body = string(\"f\"), body_consts = (), carry = (n, x), cond = string(\"g\"), "
+     "cond_consts = (end))",
+     "o, p",
+     "func f<ios18>(int32 n, fp32[2] x) { int32 m = aj_add(x = n, y = int32(1))[name = string(\"m\")]; fp32[2] y = "
+     "aj_neg(x = x)[name = string(\"y\")]; } -> (m, y); func g<ios18>(int32 end, int32 n, fp32[2] x) { bool b = "
+     "aj_lt(x = n, y = end)[name = string(\"b\")]; } -> (b);"},
+    {"int32 i, fp32[3] x",
+     "fp32[3] o = aj_cond(branches = (string(\"f\"), string(\"g\"), string(\"f\")), index = i, operands = (x))", "o",
+     "func f<ios18>(fp32[3] x) { fp32[3] y = aj_neg(x = x)[name = string(\"y\")]; } -> (y); func g<ios18>(fp32[3] x) { "
+     "fp32[3] y = aj_copy(x = x)[name = string(\"y\")]; } -> (y);"},
 };
 
 }  // namespace anesdk::test

@@ -10,7 +10,7 @@ namespace {
 
 TEST(every_row_runs_on_the_cpu_device) {
   for (const OpRow& row : kOpRows)
-    if (!runs_on_cpu(one_op(row.inputs, row.statement, row.outputs))) report(row.statement, 0, anesdk_last_error());
+    if (!runs_on_cpu(one_op(row))) report(row.statement, 0, anesdk_last_error());
 }
 
 }  // namespace

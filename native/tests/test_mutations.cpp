@@ -133,7 +133,7 @@ void for_a_while(Body body) {
 
 TEST(mutated_texts) {
   std::vector<std::string> seeds = {read_file(source_dir() + "/tests/fixtures/mil/e5rt_matmul_add.mil")};
-  for (const OpRow& row : kOpRows) seeds.push_back(one_op(row.inputs, row.statement, row.outputs));
+  for (const OpRow& row : kOpRows) seeds.push_back(one_op(row));
   for_a_while([&](Random& random) {
     std::string text = seeds[below(random, seeds.size())];
     for (size_t count = 1 + below(random, 4); count > 0; --count) mutate(text, random);

@@ -18,7 +18,7 @@ using test::kOpRows;
 using test::one_op;
 using test::OpRow;
 
-std::string text_of(const OpRow& row) { return one_op(row.inputs, row.statement, row.outputs); }
+std::string text_of(const OpRow& row) { return one_op(row); }
 
 // "" when the program is legal.
 std::string error_of(const Program& program, Target target, int32_t* status = nullptr) {
@@ -147,6 +147,86 @@ TEST(shape_errors) {
   check_fails("fp32[2] x, int32 i", "fp32[3] o = aj_dynamic_slice(slice_sizes = {3}, start_indices = (i), x = x)",
               "must fit");
   check_fails("int8[4] x", "int32[1] o = aj_bitcast_convert_type(x = x)", "element widths must be equal");
+}
+
+constexpr const char* kStep =
+    "func f<ios18>(fp32 s, fp32 x) { fp32 t = aj_add(x = s, y = x)[name = string(\"t\")]; } -> (t);";
+constexpr const char* kTest = "func g<ios18>(fp32 s) { bool t = aj_is_finite(x = s)[name = string(\"t\")]; } -> (t);";
+
+void check_control_fails(const char* statement, const std::string& functions, const std::string& expected) {
+  const std::string error = error_of(one_op("fp32 s, fp32[3] x, int32 i", statement, "o", functions));
+  if (error.find(expected) == std::string::npos) CHECK_EQ(error, expected);
+}
+
+TEST(control_flow_errors) {
+  const auto scan = [](const std::string& body, const std::string& rest) {
+    return "fp32 o = aj_scan(body = string(\"" + body + "\"), " + rest + ")";
+  };
+  const std::string good = "carry = (s), consts = (), length = int32(3), xs = (x)";
+  CHECK_EQ(error_of(one_op("fp32 s, fp32[3] x", scan("f", good), "o", kStep)), "");
+  const auto fails = [&](const std::string& body, const std::string& rest, const std::string& functions,
+                         const std::string& expected) {
+    check_control_fails(scan(body, rest).c_str(), functions, expected);
+  };
+  fails("h", good, kStep, "[aj_scan] body must name a function of the program other than main, got h");
+  fails("main", good, kStep, "[program] the function main runs itself");
+  fails("f", "carry = (s), consts = (), length = int32(-1), xs = (x)", kStep, "length must be in 0");
+  fails("f", "carry = (s), consts = (), length = int32(2), xs = (x)", kStep,
+        "a leading axis of 2, got tensor<fp32, [3]>");
+  fails("f", "carry = (s), consts = (), length = int32(3), xs = (s)", kStep, "a leading axis of 3, got fp32");
+  fails("f", "carry = (s), consts = (s), length = int32(3), xs = (x)", kStep,
+        "f must take (fp32, fp32, fp32), takes (fp32, fp32)");
+  fails("f", "carry = (), consts = (s), length = int32(3), xs = (x)", kStep,
+        "the result o is declared fp32, its shape is [3]");
+  fails("g", "carry = (s), consts = (), length = int32(3), xs = ()", kTest,
+        "g must return (fp32) first, returns (bool)");
+  fails("f", "carry = s, consts = (), length = int32(3), xs = (x)", kStep, "carry must be written (a, b, ...)");
+  fails("f", "carry = (s), consts = (), length = i, xs = (x)", kStep, "length must be a const");
+  const char* passes = "func f<ios18>(fp32 s, fp32 x) { fp32 t = aj_add(x = s, y = x)[name = string(\"t\")]; } -> (s);";
+  fails("f", good, passes, "f must return distinct results of operations, returns s (copy it)");
+  const char* twice =
+      "func f<ios18>(fp32 s, fp32 x) { fp32 t = aj_add(x = s, y = x)[name = string(\"t\")]; } -> (t, t);";
+  fails("f", good, twice, "f must return distinct results of operations, returns t (copy it)");
+
+  const std::string loop =
+      "fp32 o = aj_while(body = string(\"f\"), body_consts = (s), carry = (s), cond = string(\"g\"), cond_consts = ";
+  const std::string step = kStep, test = kTest;
+  check_control_fails((loop + "(i))").c_str(), step + test, "g must take (int32, fp32), takes (fp32)");
+  const std::string number = "func g<ios18>(fp32 s) { fp32 t = aj_neg(x = s)[name = string(\"t\")]; } -> (t);";
+  check_control_fails((loop + "())").c_str(), step + number, "g must return (bool), returns (fp32)");
+  CHECK_EQ(error_of(one_op("fp32 s", loop + "())", "o", step + test)), "");
+
+  const std::string choice = "fp32 o = aj_cond(branches = (string(\"f\"), string(\"h\")), index = ";
+  const std::string other =
+      "func h<ios18>(fp32 s, fp32 x) { bool t = aj_lt(x = s, y = x)[name = string(\"t\")]; } -> (t);";
+  check_control_fails((choice + "i, operands = (s, s))").c_str(), step + other, "h must return (fp32), returns (bool)");
+  check_control_fails((choice + "s, operands = (s, s))").c_str(), step + other, "index must be of int32");
+  check_control_fails("fp32 o = aj_cond(branches = (), index = i, operands = ())", "", "branches must not be empty");
+  CHECK(error_of(one_op("fp32 s, int32 i", choice + "i, operands = (s, s))", "o", step + step), Target::COREML) != "");
+}
+
+// main runs f0, which runs f1, and so on; the last runs `last`, or nothing.
+std::string chain(int depth, const std::string& last) {
+  const auto call = [](const std::string& name) {
+    return "fp32 o = aj_cond(branches = (string(\"" + name + "\")), index = int32(0), operands = (x))";
+  };
+  std::string functions;
+  for (int i = 0; i < depth; ++i) {
+    const std::string next = i + 1 < depth ? "f" + std::to_string(i + 1) : last;
+    functions += "func f" + std::to_string(i) + "<ios18>(fp32 x) { " +
+                 (next.empty() ? "fp32 o = aj_neg(x = x)" : call(next)) + "[name = string(\"o\")]; } -> (o);";
+  }
+  return one_op("fp32 x", call("f0"), "o", functions);
+}
+
+TEST(functions_do_not_run_themselves) {
+  CHECK_EQ(error_of(chain(3, "")), "");
+  CHECK_EQ(error_of(chain(1, "f0")), "[program] the function f0 runs itself");
+  CHECK_EQ(error_of(chain(3, "f1")), "[program] the function f1 runs itself");
+  CHECK_EQ(error_of(chain(3, "main")), "[program] the function main runs itself");
+  CHECK_EQ(error_of(chain(kMaxNesting - 1, "")), "");
+  CHECK_EQ(error_of(chain(kMaxNesting, "")), "[program] functions are nested more than 64 deep");
+  CHECK_EQ(error_of(chain(3000, "")), "[program] functions are nested more than 64 deep");
 }
 
 TEST(total_size_is_bounded) {

@@ -255,6 +255,54 @@ def test_a_cache_is_updated_where_it_is(donated: tuple[int, ...]) -> None:
     assert run.native.aliases[1] == (1 if donated else -1)
 
 
+@pytest.mark.parametrize("write", ["dynamic_update_slice", "copy", "scan"])
+def test_what_is_written_in_place_is_read_before(write: str) -> None:
+    """The old value has a reader that comes last in the text: the write waits for it."""
+    b = Builder()
+    table = Type("fp32", (6, 50))
+    b.function("inner")
+    step, inner = b.function("step"), b._family[1]
+    c, x = inner.input("c", table), inner.input("x", F32)
+    inner.returns(op(inner, "add", x=c, y=x))
+    c, x = step.input("c", table), step.input("x", F32)
+    if write == "scan":
+        one = {
+            "body": "inner",
+            "consts": (),
+            "carry": (c,),
+            "xs": (step.op("aj_reshape", {"x": x, "shape": [1]}, out=Type("fp32", (1,))),),
+        }
+        (new,) = step.op("aj_scan", one | {"length": 1}, out=[table])
+    elif write == "copy":
+        new = op(step, "copy", x=c)
+    else:
+        update = step.op(
+            "aj_broadcast_in_dim", {"x": x, "shape": [1, 50], "broadcast_dimensions": []}, out=Type("fp32", (1, 50))
+        )
+        new = op(
+            step,
+            "dynamic_update_slice",
+            x=c,
+            update=update,
+            start_indices=(step.const(1, "int32"), step.const(0, "int32")),
+        )
+    step.returns(new, step.op("aj_cumsum", {"x": c, "axis": 0, "reverse": False}, out=table))
+    c, xs = b.input("c", table), b.input("xs", Type("fp32", (4,)))
+    operands = {"body": "step", "consts": (), "carry": (c,), "xs": (xs,), "length": 4}
+    b.returns(*b.op("aj_scan", operands, out=[table, Type("fp32", (4, 6, 50))]))
+    run = Runner(b.program())
+    c, xs = values(6, 50), values(4)
+    found = run(c, xs)
+    for t, x in enumerate(xs):
+        np.testing.assert_array_equal(found[1][t], np.cumsum(c, 0))
+        if write == "scan":
+            c = c + x
+        elif write != "copy":
+            c[1] = x
+    np.testing.assert_array_equal(found[0], c)
+    assert "scan of 4, 1 carried, 1 in place" in run.native.describe("plan")
+
+
 def nested(outer: int, inner: int) -> Program:
     """A while within a scan within a scan, each with carry from outside: the sum of all products, row by row."""
     b = Builder()

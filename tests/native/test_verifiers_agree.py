@@ -30,13 +30,14 @@ def rows() -> list[str]:
     """The programs that one_op of native/tests/print.cpp makes of the rows."""
     body = ROWS.read_text(encoding="utf-8").split("kOpRows[] = {", 1)[1]
     strings = rf"{LITERAL}(?:\s*{LITERAL})*"
-    found = re.findall(rf"\{{({strings}),\s*({strings})\s*\}}", body)
-    return [program(*(ast.literal_eval(f"({part})") for part in row)) for row in found]
+    found = re.findall(rf"\{{({strings}(?:,\s*{strings})+)\s*\}}", body)
+    return [program(*ast.literal_eval(f"({row})")) for row in found]
 
 
-def program(inputs: str, statement: str) -> str:
-    frame = 'program(1.3)\n{{\n    func main<ios18>({}) {{\n{}[name = string("o")];\n    }} -> (o);\n}}\n'
-    return frame.format(expand(inputs), expand(statement))
+def program(inputs: str, statement: str, outputs: str = "o", functions: str = "") -> str:
+    frame = 'program(1.3)\n{{\n    func main<ios18>({}) {{\n{}[name = string("o")];\n    }} -> ({});\n{}}}\n'
+    behind = expand_types(functions) + "\n" if functions else ""
+    return frame.format(expand(inputs), expand(statement), outputs, behind)
 
 
 def expand(text: str) -> str:
@@ -44,7 +45,11 @@ def expand(text: str) -> str:
         count = len(match[1].split(",")) if match[1] else 0
         return f"tensor<int32, [{count}]>([{match[1]}])"
 
-    return re.sub(r"\{([^}]*)\}", ints, re.sub(r"\b(\w+)\[([^\]]*)\]", r"tensor<\1, [\2]>", text))
+    return re.sub(r"\{([^}]*)\}", ints, expand_types(text))
+
+
+def expand_types(text: str) -> str:
+    return re.sub(r"\b(\w+)\[([^\]]*)\]", r"tensor<\1, [\2]>", text)
 
 
 def python_accepts(text: str, target: str) -> bool:
@@ -66,7 +71,7 @@ def native_refusal(text: str, target: str) -> str:
 def mutated(text: str, rng: random.Random) -> str:
     lines = text.split("\n")
     for _ in range(rng.randint(1, 2)):
-        line = rng.choice((2, 3, 3))
+        line = rng.choice((2, 3, 3, *range(5, len(lines) - 2)))
         numbers = list(re.finditer(r"(?<![\w.])-?\d+", lines[line]))
         if numbers:
             at = rng.choice(numbers)

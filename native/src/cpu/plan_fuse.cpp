@@ -216,7 +216,8 @@ class Fuser {
   }
 
   // Kahn's order. A group that leaves no more temporaries alive than it found runs as soon as it can (an optimizer
-  // update right behind its gradient); otherwise the one with the earliest node goes first.
+  // update right behind its gradient); otherwise the one with the earliest node goes first. What could write an operand
+  // in place waits for the other readers of that operand.
   std::vector<Unit> ordered() const {
     const size_t count = groups_.size();
     std::vector<int> waiting(count, 0);
@@ -235,13 +236,7 @@ class Fuser {
     }
     std::vector<Unit> units;
     while (!ready.empty()) {
-      int32_t next = *ready.begin();
-      for (int32_t g : ready) {
-        if (growth(g, readers) <= kSmallGrowth) {
-          next = g;
-          break;
-        }
-      }
+      const int32_t next = choose(ready, readers);
       ready.erase(next);
       units.push_back(unit(groups_[next].nodes));
       for (int32_t n : groups_[next].nodes) {
@@ -252,6 +247,31 @@ class Fuser {
       }
     }
     return units;
+  }
+
+  int32_t choose(const std::set<int32_t>& ready, const std::map<TensorId, std::set<int32_t>>& readers) const {
+    int32_t best = -1;
+    int best_rank = INT32_MAX;
+    for (int32_t g : ready) {
+      const int rank = 2 * patience(g, readers) + (growth(g, readers) <= kSmallGrowth ? 0 : 1);
+      if (rank < best_rank) best = g, best_rank = rank;
+      if (rank == 0) break;
+    }
+    return best;
+  }
+
+  // 0 unless the group could write an operand that others still read; then what writing elsewhere would cost: 1,
+  // another buffer; 2, a copy of the operand as well.
+  int patience(int32_t g, const std::map<TensorId, std::set<int32_t>>& readers) const {
+    const Node& node = graph_.nodes[groups_[g].nodes.front()];
+    if (fusible(node)) return 0;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (readers.at(node.inputs[i].base).size() < 2) continue;
+      for (size_t o = 0; o < node.outputs.size(); ++o) {
+        if (may_take(graph_, node, o, i)) return node.kind == NodeKind::KERNEL ? 1 : 2;
+      }
+    }
+    return 0;
   }
 
   std::map<TensorId, std::set<int32_t>> readers_by_tensor() const {
