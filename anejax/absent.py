@@ -120,8 +120,7 @@ GROUPS: tuple[Group, ...] = (
                 ragged_dot_general random_gamma_grad reduce_window_shape_tuple scatter_apply zeta""",
             "nn": "log1mexp",
             "nn.initializers": "delta_orthogonal orthogonal",
-            "random": """ball beta binomial chisquare dirichlet f gamma generalized_normal key_dtype loggamma
-                multinomial multivariate_normal orthogonal poisson t""",
+            "random": "key_dtype multivariate_normal orthogonal",
             "tree_util": "default_registry flatten_one_level_with_keys",
             "debug": "DebugEffect OrderedDebugEffect callback log",
             "dtypes": "canonicalize_dtype extended issubdtype prng_key result_type scalar_type_of",

@@ -26,6 +26,7 @@ from anejax.transforms.control import scan as scanning
 from anejax.transforms.control import while_loop as looping
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.stage import stage
+from anejax.transforms.vmap import named_axes
 
 
 class Staged(NamedTuple):
@@ -57,7 +58,7 @@ _staged: weakref.WeakKeyDictionary[Any, dict[Any, Staged]] = weakref.WeakKeyDict
 
 def _stage(body: Body, in_tree: Any, avals: Sequence[Aval]) -> Staged:
     """``body``, of positional arguments, staged. The same function at the same types is staged once, as under jit."""
-    key = (body.role, in_tree, tuple(avals), config.jax_enable_x64)
+    key = (body.role, in_tree, tuple(avals), config.jax_enable_x64, named_axes())
     try:
         known = _staged.setdefault(body.owner, {})
     except TypeError:  # not hashable, or nothing that can be referred to weakly

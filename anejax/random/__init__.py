@@ -9,6 +9,9 @@ Example:
 """
 
 from anejax.absent import getattr_of
+from anejax.random.counts import binomial as binomial
+from anejax.random.counts import multinomial as multinomial
+from anejax.random.counts import poisson as poisson
 from anejax.random.distributions import cauchy as cauchy
 from anejax.random.distributions import double_sided_maxwell as double_sided_maxwell
 from anejax.random.distributions import exponential as exponential
@@ -24,6 +27,15 @@ from anejax.random.distributions import triangular as triangular
 from anejax.random.distributions import truncated_normal as truncated_normal
 from anejax.random.distributions import wald as wald
 from anejax.random.distributions import weibull_min as weibull_min
+from anejax.random.gamma import ball as ball
+from anejax.random.gamma import beta as beta
+from anejax.random.gamma import chisquare as chisquare
+from anejax.random.gamma import dirichlet as dirichlet
+from anejax.random.gamma import f as f
+from anejax.random.gamma import gamma as gamma
+from anejax.random.gamma import generalized_normal as generalized_normal
+from anejax.random.gamma import loggamma as loggamma
+from anejax.random.gamma import t as t
 from anejax.random.keys import KeyArray as KeyArray
 from anejax.random.keys import PRNGKey as PRNGKey
 from anejax.random.keys import bits as bits

@@ -15,7 +15,7 @@ from anejax.random.keys import split, words_of
 from anejax.random.samplers import float_dtype, int_dtype, rademacher, sample_shape, uniform
 
 
-def _setup(op: str, key: Any, shape: Any, dtype: Any, *parameters: Any) -> tuple[Any, ...]:
+def setup(op: str, key: Any, shape: Any, dtype: Any, *parameters: Any) -> tuple[Any, ...]:
     """(words, shape, dtype, the parameters in dtype and shape)."""
     words, dtype = words_of(op, key), float_dtype(op, dtype)
     shape = sample_shape(op, shape, *parameters)
@@ -64,7 +64,7 @@ def normal(key: Any, shape: Any = (), dtype: Any = None) -> Any:
 
 def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype: Any = None) -> Any:
     """Standard normal floats, given that they lie strictly between ``lower`` and ``upper``."""
-    words, shape, dtype, low, high = _setup("truncated_normal", key, shape, dtype, lower, upper)
+    words, shape, dtype, low, high = setup("truncated_normal", key, shape, dtype, lower, upper)
     root2 = _const(math.sqrt(2), dtype)
     from_, to = (lax.erf(v / root2) for v in (low, high))
     out = root2 * _erf_inv(uniform(words, shape, dtype, from_, to))
@@ -76,58 +76,58 @@ def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype:
 
 def exponential(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     """Exponential floats of rate 1."""
-    words, shape, dtype = _setup("exponential", key, checked_shape(shape, "exponential"), dtype)
+    words, shape, dtype = setup("exponential", key, checked_shape(shape, "exponential"), dtype)
     return -jnp.log1p(-uniform(words, shape, dtype))
 
 
 def laplace(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     """Laplace floats of location 0 and scale 1."""
-    words, shape, dtype = _setup("laplace", key, checked_shape(shape, "laplace"), dtype)
+    words, shape, dtype = setup("laplace", key, checked_shape(shape, "laplace"), dtype)
     u = uniform(words, shape, dtype, -1.0 + float(dtypes.finfo(dtype).epsneg), 1.0)
     return jnp.sign(u) * jnp.log1p(-jnp.abs(u))
 
 
 def logistic(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     """Logistic floats of location 0 and scale 1."""
-    words, shape, dtype = _setup("logistic", key, checked_shape(shape, "logistic"), dtype)
+    words, shape, dtype = setup("logistic", key, checked_shape(shape, "logistic"), dtype)
     u = uniform(words, shape, dtype, float(dtypes.finfo(dtype).tiny), 1.0)
     return jnp.log(u) - jnp.log1p(-u)
 
 
 def cauchy(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     """Cauchy floats of location 0 and scale 1."""
-    words, shape, dtype = _setup("cauchy", key, checked_shape(shape, "cauchy"), dtype)
+    words, shape, dtype = setup("cauchy", key, checked_shape(shape, "cauchy"), dtype)
     u = uniform(words, shape, dtype, float(dtypes.finfo(dtype).eps), 1.0)
     return jnp.tan(_const(math.pi, dtype) * (u - _const(0.5, dtype)))
 
 
 def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:
     """Pareto floats of shape ``b`` and scale 1."""
-    words, shape, dtype, b = _setup("pareto", key, shape, dtype, b)
+    words, shape, dtype, b = setup("pareto", key, shape, dtype, b)
     return jnp.exp(exponential(words, shape, dtype) / b)
 
 
 def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None) -> Any:
     """Rayleigh floats of the given scale."""
-    words, shape, dtype, scale = _setup("rayleigh", key, shape, dtype, scale)
+    words, shape, dtype, scale = setup("rayleigh", key, shape, dtype, scale)
     return scale * jnp.sqrt(jnp.log(uniform(words, shape, dtype)) * _const(-2, dtype))
 
 
 def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None) -> Any:
     """Weibull floats of the given scale and concentration."""
-    words, shape, dtype = _setup("weibull_min", key, checked_shape(shape, "weibull_min"), dtype)
+    words, shape, dtype = setup("weibull_min", key, checked_shape(shape, "weibull_min"), dtype)
     return jnp.power(exponential(words, shape, dtype), 1.0 / concentration) * scale
 
 
 def lognormal(key: Any, sigma: Any = 1.0, shape: Any = None, dtype: Any = None) -> Any:
     """exp(sigma * z) of standard normal z."""
-    words, shape, dtype, sigma = _setup("lognormal", key, shape, dtype, sigma)
+    words, shape, dtype, sigma = setup("lognormal", key, shape, dtype, sigma)
     return jnp.exp(normal(words, shape, dtype) * sigma)
 
 
 def maxwell(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     """The length of a vector of three standard normals."""
-    words, shape, dtype = _setup("maxwell", key, checked_shape(shape, "maxwell"), dtype)
+    words, shape, dtype = setup("maxwell", key, checked_shape(shape, "maxwell"), dtype)
     return jnp.sqrt(jnp.sum(jnp.square(normal(words, (*shape, 3), dtype)), -1))
 
 
@@ -142,7 +142,7 @@ def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype:
 
 def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dtype: Any = None) -> Any:
     """Floats in [left, right] whose density rises linearly to ``mode`` and falls linearly from it."""
-    words, shape, dtype, left, mode, right = _setup("triangular", key, shape, dtype, left, mode, right)
+    words, shape, dtype, left, mode, right = setup("triangular", key, shape, dtype, left, mode, right)
     u = uniform(words, shape, dtype)
     rising = left + jnp.sqrt(u * (right - left) * (mode - left))
     falling = right - jnp.sqrt((1 - u) * (right - left) * (right - mode))
@@ -151,7 +151,7 @@ def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dt
 
 def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None) -> Any:
     """Wald (inverse Gaussian) floats of the given mean and scale 1, by the method of Michael, Schucany and Haas."""
-    words, shape, dtype, mean = _setup("wald", key, shape, dtype, mean)
+    words, shape, dtype, mean = setup("wald", key, shape, dtype, mean)
     normal_key, uniform_key = split(words)
     y = jnp.square(normal(normal_key, shape, dtype))
     u = uniform(uniform_key, shape, dtype)
