@@ -1,6 +1,6 @@
 """The Stories networks against jax: training steps and greedy sampling, interleaved in one process.
 
-``python -m benchmarks.stories [--sizes 260K 15M] [--rounds 7]`` prints times, ratios and floors; ``--memory SIZE`` instead
+``python -m benchmarks.stories [--sizes 260K 15M] [--rounds 7]`` prints times, ratios and work; ``--memory SIZE`` instead
 trains that network alone for a few steps and prints its losses and the process's peak of resident memory.
 """
 
@@ -23,7 +23,7 @@ from anejax.models.llama import SIZES, Config, Llama
 from anejax.train import language
 
 STEPS = {"260K": (16, 256), "15M": (4, 256), "42M": (4, 256), "110M": (4, 256)}  # sequences, tokens in each
-LR, B1, B2 = 5e-4, 0.9, 0.95
+LR, B1, B2 = 1e-4, 0.9, 0.95
 
 
 def batch_of(config: Config, size: str) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +125,8 @@ def flops(size: str) -> tuple[float, float]:
     """GFLOP of the matrix products in a training step, and MB of weights that a token reads."""
     c, (count, length) = SIZES[size], STEPS[size]
     kv = c.features * c.kv_heads // c.heads
-    weights = c.layers * (2 * c.features**2 + 2 * c.features * kv + 3 * c.features * c.hidden) + c.vocabulary * c.features
+    layer = 2 * c.features**2 + 2 * c.features * kv + 3 * c.features * c.hidden
+    weights = c.layers * layer + c.vocabulary * c.features
     attention = c.layers * 2 * length * c.features
     return 6 * count * length * (weights + attention) / 1e9, 4 * weights / 1e6
 

@@ -21,9 +21,28 @@ template <typename T>
 using CblasGemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, T alpha, const T* a,
                            int lda, const T* b, int ldb, T beta, T* c, int ldc);
 
+template <typename T>
+using CblasGemv = void (*)(int order, int transpose, int rows, int columns, T alpha, const T* a, int lda, const T* x,
+                           int incx, T beta, T* y, int incy);
+
 // The functions of the library opened last. Libraries are never closed: a call may be running in one.
 template <typename T>
 std::atomic<CblasGemm<T>> library_gemm{nullptr};
+template <typename T>
+std::atomic<CblasGemv<T>> library_gemv{nullptr};
+
+// y = alpha * op(A) x + beta * y, where A is stored as [rows, columns].
+template <typename T>
+void gemv(CblasGemv<T> call, bool transpose, int64_t rows, int64_t columns, T alpha, const T* a, int64_t lda,
+          const T* x, int64_t incx, T beta, T* y, int64_t incy) {
+  if (beta == T(0)) {  // libraries differ in whether NaN in y survives
+    for (int64_t i = 0; i < (transpose ? columns : rows); ++i) y[i * incy] = T(0);
+    beta = T(1);
+  }
+  const auto narrow = [](int64_t value) { return static_cast<int>(value); };
+  call(kRowMajor, transpose ? kTrans : kNoTrans, narrow(rows), narrow(columns), alpha, a, narrow(lda), x, narrow(incx),
+       beta, y, narrow(incy));
+}
 
 template <typename T>
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t lda,
@@ -32,6 +51,15 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T
   const bool fits = std::max({m, n, k, lda, ldb, ldc}) <= std::numeric_limits<int>::max();
   if (!call || !fits || m == 0 || n == 0 || k == 0) {
     return builtin_gemm<T>(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  }
+  // A library's gemm packs its operands, which costs more than multiplying by a vector.
+  if (const auto vector = library_gemv<T>.load(std::memory_order_acquire); vector && (m == 1 || n == 1)) {
+    if (m == 1) {
+      return gemv<T>(vector, !transpose_b, transpose_b ? n : k, transpose_b ? k : n, alpha, b, ldb, a,
+                     transpose_a ? lda : 1, beta, c, 1);
+    }
+    return gemv<T>(vector, transpose_a, transpose_a ? k : m, transpose_a ? m : k, alpha, a, lda, b,
+                   transpose_b ? 1 : ldb, beta, c, ldc);
   }
   const auto narrow = [](int64_t value) { return static_cast<int>(value); };
   call(kRowMajor, transpose_a ? kTrans : kNoTrans, transpose_b ? kTrans : kNoTrans, narrow(m), narrow(n), narrow(k),
@@ -54,6 +82,8 @@ bool adopt(void* library, Blas& table) {
     const auto accelerate_threads = symbol<int (*)(unsigned)>(library, "BLASSetThreading");
     if (openblas_threads) openblas_threads(1);
     if (accelerate_threads) accelerate_threads(1);  // BLAS_THREADING_SINGLE_THREADED
+    library_gemv<float>.store(symbol<CblasGemv<float>>(library, prefix + "cblas_sgemv"), std::memory_order_release);
+    library_gemv<double>.store(symbol<CblasGemv<double>>(library, prefix + "cblas_dgemv"), std::memory_order_release);
     library_gemm<float>.store(sgemm, std::memory_order_release);
     library_gemm<double>.store(dgemm, std::memory_order_release);
     table.name = !prefix.empty() ? "scipy-openblas" : openblas_threads ? "openblas" : "accelerate";
