@@ -1,6 +1,6 @@
 """The Stories networks against jax: training steps and greedy sampling, interleaved in one process.
 
-``python -m benchmarks.stories [--sizes 260K 15M] [--rounds 7]`` prints times, ratios and work; ``--memory SIZE`` instead
+``python -m benchmarks.stories [--sizes 260K 15M] [--rounds 7]`` prints times, ratios, work; ``--memory SIZE`` instead
 trains that network alone for a few steps and prints its losses and the process's peak of resident memory.
 """
 
