@@ -1,53 +1,18 @@
 // Loops and branches on the CPU device, through the C border: what they compute, in place or not, and their plan.
-#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "anesdk.h"
 #include "check.h"
+#include "cpu_program.h"
 #include "print.h"
 
 namespace {
 
+using anesdk::test::Floats;
 using anesdk::test::one_op;
-using Floats = std::vector<float>;
-
-class Program {
- public:
-  explicit Program(const std::string& text, const char* options = "") {
-    const int32_t status = anesdk_program_compile("cpu", text.data(), text.size(), options, &handle_);
-    if (status != ANESDK_OK) anesdk::test::report(__FILE__, __LINE__, anesdk_last_error());
-  }
-  ~Program() { anesdk_program_release(&handle_); }
-
-  std::string plan() const {
-    uint64_t needed = 0;
-    anesdk_program_describe(handle_, "plan", nullptr, 0, &needed);
-    std::string out(needed, '\0');
-    anesdk_program_describe(handle_, "plan", out.data(), needed, nullptr);
-    return out;
-  }
-
-  // One output, after inputs of four-byte elements.
-  Floats run(const std::vector<std::pair<const void*, uint64_t>>& inputs, size_t elements) const {
-    std::vector<const void*> in;
-    std::vector<uint64_t> in_bytes;
-    for (const auto& [data, count] : inputs) in.push_back(data), in_bytes.push_back(count * 4);
-    Floats out(elements, 77.0f);
-    void* data = out.data();
-    const uint64_t bytes = elements * 4;
-    CHECK_EQ(anesdk_program_run(handle_, in.data(), in_bytes.data(), in.size(), &data, &bytes, 1), ANESDK_OK);
-    return out;
-  }
-
- private:
-  anesdk_program* handle_ = nullptr;
-};
-
-std::string op(const std::string& type, const std::string& name, const std::string& call) {
-  return type + " " + name + " = " + call + "[name = string(\"" + name + "\")]; ";
-}
+using anesdk::test::op;
+using anesdk::test::Program;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -73,15 +38,16 @@ std::string table_program() {
 
 TEST(cpu_branch_in_a_scan_writes_in_place) {
   const Program p(table_program());
-  const std::string plan = p.plan();
+  const std::string plan = p.describe("plan");
   CHECK(contains(plan, "0: scan of 4, 2 carried, 2 in place, 1 sliced, 0 stacked\n  step:\n"));
   CHECK(contains(plan, "      write:\n        0: dynamic_update_slice [1, 8] into [4, 8]\n"));
   Floats c(32, 1.0f), xs(32);
   for (size_t i = 0; i < xs.size(); ++i) xs[i] = static_cast<float>(i);
-  const int32_t zero = 0;
   const auto work = [&] {
+    int32_t first = 0;
     for (int round = 0; round < 20; ++round) {
-      const Floats o = p.run({{c.data(), 32}, {&zero, 1}, {xs.data(), 32}}, 32);
+      Floats o(32, 77.0f);
+      p.run({&c, &first, &xs}, {&o});
       for (size_t i = 0; i < o.size(); ++i) CHECK_EQ(o[i], i / 8 % 2 ? xs[i] : 1.0f);
     }
   };
@@ -102,8 +68,9 @@ TEST(cpu_while_that_swaps_ends_in_its_result) {
                          "o", step + more));
   const float expected[] = {0, 1, 1, 2, 3, 5, 8, 13};
   for (int32_t n = 0; n < 8; ++n) {
-    const float x = 0, y = 1;
-    CHECK_EQ(p.run({{&n, 1}, {&x, 1}, {&y, 1}}, 1)[0], expected[n]);
+    float x = 0, y = 1, o = 77;
+    p.run({&n, &x, &y}, {&o});
+    CHECK_EQ(o, expected[n]);
   }
 }
 
@@ -119,5 +86,5 @@ TEST(cpu_function_that_many_run_is_planned_and_told_once) {
   }
   const Program p(one_op("fp32 x", "fp32 o = aj_cond(branches = (string(\"f0\")), index = int32(0), operands = (x))",
                          "o", functions));
-  CHECK(p.plan().size() < 100000);
+  CHECK(p.describe("plan").size() < 100000);
 }

@@ -5,63 +5,20 @@
 #include <thread>
 #include <vector>
 
-#include "anesdk.h"
 #include "check.h"
+#include "cpu_program.h"
 
 namespace {
 
-using Floats = std::vector<float>;
+using anesdk::test::Floats;
+using anesdk::test::op;
+using anesdk::test::Program;
 
 std::string program(const std::string& inputs, const std::string& body, const std::string& outputs) {
   return "program(1.3)\n[buildInfo = dict<string, string>({{\"coremlc-version\", \"3520.5.1\"}})]\n{\n    func "
          "main<ios18>(" +
          inputs + ") {\n" + body + "    } -> (" + outputs + ");\n}\n";
 }
-
-std::string op(const std::string& type, const std::string& name, const std::string& call) {
-  return type + " " + name + " = " + call + "[name = string(\"" + name + "\")];\n";
-}
-
-class Program {
- public:
-  explicit Program(const std::string& text, const char* options = "") {
-    const int32_t status = anesdk_program_compile("cpu", text.data(), text.size(), options, &handle_);
-    if (status != ANESDK_OK) anesdk::test::report(__FILE__, __LINE__, anesdk_last_error());
-  }
-  ~Program() { anesdk_program_release(&handle_); }
-
-  std::string describe(const char* what) const {
-    uint64_t needed = 0;
-    anesdk_program_describe(handle_, what, nullptr, 0, &needed);
-    std::string out(needed, '\0');
-    anesdk_program_describe(handle_, what, out.data(), needed, nullptr);
-    out.pop_back();
-    return out;
-  }
-  int64_t stat(const std::string& key) const {
-    const std::string stats = describe("stats");
-    const size_t at = stats.find("\"" + key + "\": ");
-    return at == std::string::npos ? -1 : std::stoll(stats.substr(at + key.size() + 4));
-  }
-  int64_t alias(uint64_t output) const {
-    anesdk_port port;
-    anesdk_program_port(handle_, 1, output, &port);
-    return port.alias;
-  }
-  void run(const std::vector<Floats*>& inputs, const std::vector<Floats*>& outputs) const {
-    std::vector<const void*> in;
-    std::vector<void*> out;
-    std::vector<uint64_t> in_bytes, out_bytes;
-    for (Floats* f : inputs) in.push_back(f->data()), in_bytes.push_back(f->size() * sizeof(float));
-    for (Floats* f : outputs) out.push_back(f->data()), out_bytes.push_back(f->size() * sizeof(float));
-    CHECK_EQ(
-        anesdk_program_run(handle_, in.data(), in_bytes.data(), in.size(), out.data(), out_bytes.data(), out.size()),
-        ANESDK_OK);
-  }
-
- private:
-  anesdk_program* handle_ = nullptr;
-};
 
 Floats ramp(size_t n, float scale = 0.01f) {
   Floats out(n);

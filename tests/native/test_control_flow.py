@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -260,8 +260,7 @@ def test_what_is_written_in_place_is_read_before(write: str) -> None:
     """The old value has a reader that comes last in the text: the write waits for it."""
     b = Builder()
     table = Type("fp32", (6, 50))
-    b.function("inner")
-    step, inner = b.function("step"), b._family[1]
+    step, inner = b.function("step"), b.function("inner")
     c, x = inner.input("c", table), inner.input("x", F32)
     inner.returns(op(inner, "add", x=c, y=x))
     c, x = step.input("c", table), step.input("x", F32)
@@ -367,16 +366,7 @@ def test_eight_threads_on_one_program() -> None:
     run = Runner(cache(11, 24), (1,))
     cases = [(0, values(11, 24), values(11, 24)) for _ in range(8)]
     expected = [run(*case) for case in cases]
-    wrong: list[int] = []
-
-    def work(k: int) -> None:
-        for _ in range(50):
-            if not all(map(np.array_equal, run(*cases[k]), expected[k])):
-                wrong.append(k)
-
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not wrong
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda case: [run(*case) for _ in range(50)], cases)
+    for results, right in zip(found, expected, strict=True):
+        assert all(np.array_equal(a, e) for result in results for a, e in zip(result, right, strict=True))
