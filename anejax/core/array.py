@@ -99,12 +99,13 @@ class Storage(Protocol):
 class DeviceArray(Array):
     """A concrete, immutable array in host-visible memory: a dense NumPy array, or storage that a device gave."""
 
-    __slots__ = ("__weakref__", "_storage", "_value", "aval")
+    __slots__ = ("__weakref__", "_address", "_storage", "_value", "aval")
 
     def __init__(self, aval: Aval, value: np.ndarray | None = None, storage: Storage | None = None) -> None:
         self.aval = aval
         self._value = value
         self._storage = storage
+        self._address = 0
 
     @property
     def value(self) -> np.ndarray:
@@ -126,7 +127,9 @@ class DeviceArray(Array):
         """The address of the first element."""
         if self._storage is not None:
             return self._storage.pointer
-        return self.value.__array_interface__["data"][0]
+        if not self._address or self._value is None:  # NumPy takes a microsecond to say it
+            self._address = self.value.__array_interface__["data"][0]
+        return self._address
 
     def is_deleted(self) -> bool:
         """Whether the memory was given up, by donation or ``delete()``."""
