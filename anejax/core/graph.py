@@ -139,6 +139,11 @@ def map_subgraphs(params: dict[str, Any], change: Callable[[Graph], Graph]) -> d
     return {k: changed(v) for k, v in params.items()}
 
 
+def has_effects(graph: Graph) -> bool:
+    """Whether any equation, of inner Graphs too, has a meaning beyond its results."""
+    return any(e.primitive.effect or any(map(has_effects, subgraphs(e.params))) for e in graph.eqns)
+
+
 def remove_dead(graph: Graph) -> Graph:
     """``graph`` without equations that no output and no effect needs."""
     live = {a for a in graph.outputs if isinstance(a, Var)}

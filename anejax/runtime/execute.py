@@ -20,7 +20,7 @@ from anejax.core.trace import Executor, check_numbers, register_executor
 from anejax.errors import DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
-from anejax.passes.inline import inline
+from anejax.passes.effects import lift_effects
 from anejax.passes.pipeline import optimize
 from anejax.runtime import library
 
@@ -40,7 +40,7 @@ class Executable:
 
     def __init__(self, graph: Graph, donated: tuple[bool, ...], device: str, compiler: Compiler) -> None:
         self._avals = graph.out_avals  # complex numbers leave the passes as pairs in the same memory
-        graph = inline(graph)
+        graph = lift_effects(graph)
         self._effect_avals = [[a.aval for a in e.inputs] for e in graph.eqns if e.primitive.effect]
         graph = optimize(graph)
         _debug("graph", graph)

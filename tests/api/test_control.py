@@ -191,3 +191,27 @@ def test_examples_of_a_while_end_at_different_times() -> None:
     for run in (aj.vmap(ours), aj.jit(aj.vmap(ours))):
         for g, e in zip(run(ns), jax.vmap(theirs)(ns)):
             np.testing.assert_array_equal(np.asarray(g), np.asarray(e))
+
+
+def test_printing_inside_loops(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines come turn by turn, in order, from scans in scans and the branch that ran, in gradients too."""
+
+    def f(xs: Any, y: Any) -> Any:
+        def step(c: Any, x: Any) -> Any:
+            aj.debug.print("turn {}", x)
+            lax.scan(lambda d, z: (aj.debug.print("  inner {} {}", z, c), (d, d))[1], 0.0, y)
+            lax.cond(x > 1, lambda: aj.debug.print("  big {}", y), lambda: aj.debug.print("  small"))
+            return c + x, None
+
+        return lax.scan(step, 0.0, xs, reverse=True)[0]
+
+    expected = (
+        "turn 2.0\n  inner 5.0 0.0\n  inner 6.0 0.0\n  big [5. 6.]\n"
+        "turn 1.0\n  inner 5.0 2.0\n  inner 6.0 2.0\n  small\n"
+        "turn 0.0\n  inner 5.0 3.0\n  inner 6.0 3.0\n  small\n"
+    )
+    for run in (f, aj.jit(f), aj.grad(f), aj.jit(aj.grad(f))):
+        run(XS, jnp.array([5.0, 6.0]))
+        assert capsys.readouterr().out == expected
+    with pytest.raises(errors.RefusedError, match=r"debug\.print.*while.*lax\.scan"):
+        aj.jit(lambda: lax.while_loop(lambda c: c < 3, lambda c: (aj.debug.print("{}", c), c + 1)[1], 0))()

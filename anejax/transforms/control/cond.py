@@ -54,7 +54,7 @@ def _abstract(index: Aval, *operands: Aval, branches: Branches) -> list[Aval]:
     return branches[0].out_avals
 
 
-def _impl(index: DeviceArray, *operands: DeviceArray, branches: Branches) -> list[Any]:
+def run_branch(index: DeviceArray, *operands: DeviceArray, branches: Branches) -> list[Any]:
     chosen = branches[min(max(int(index.value), 0), len(branches) - 1)]
     return eval_graph(chosen, operands)
 
@@ -226,4 +226,6 @@ def _mil(ctx: Any, index: Any, *operands: Any, branches: Branches) -> list[Any]:
     return ctx.emit_aj(branches=names, index=index, operands=list(operands))
 
 
-cond_p.fill(abstract=_abstract, impl=_impl, jvp=_jvp, transpose=_transpose, batch=_batch, mil=_mil, partial=_partial)
+cond_p.fill(
+    abstract=_abstract, impl=run_branch, jvp=_jvp, transpose=_transpose, batch=_batch, mil=_mil, partial=_partial
+)

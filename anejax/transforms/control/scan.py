@@ -18,7 +18,7 @@ from anejax.config import config
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.context import tracing
-from anejax.core.graph import Atom, Graph, Literal
+from anejax.core.graph import Atom, Graph, Literal, has_effects
 from anejax.core.primitive import Linear, Primitive, Zero
 from anejax.core.trace import executor
 from anejax.errors import ShapeError
@@ -71,18 +71,18 @@ def _abstract(*avals: Aval, body: Graph, num_consts: int, num_carry: int, length
 
 def _impl(*args: DeviceArray, **params: Any) -> list[DeviceArray]:
     if config.eager == "numpy":
-        return _in_python(*args, **params)
+        return in_python(*args, **params)
     return executor().run_primitive(scan_p, list(args), params)
 
 
-def _in_python(
+def in_python(
     *args: DeviceArray, body: Graph, num_consts: int, num_carry: int, length: int, reverse: bool
 ) -> list[DeviceArray]:
     """The loop in Python: what the definition says, and the oracle of the native one."""
     consts, carry, xs = parts(args, num_consts, num_carry)
     rows: list[list[Any]] = [[None] * length for _ in body.outputs[num_carry:]]
     for i in reversed(range(length)) if reverse else range(length):
-        outs = eval_graph(body, [*consts, *carry, *(DeviceArray(_slice(x.aval), x.value[i]) for x in xs)])
+        outs = eval_graph(body, [*consts, *carry, *(DeviceArray(_slice(x.aval), np.asarray(x.value[i])) for x in xs)])
         carry = outs[:num_carry]
         for row, y in zip(rows, outs[num_carry:]):
             row[i] = np.asarray(y.value if isinstance(y, DeviceArray) else y)
@@ -183,17 +183,18 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
     length, reverse, k = params["length"], params["reverse"], params["num_carry"]
     consts, carry, xs = parts(args, params["num_consts"], k)
     un_consts, un_carry, un_xs = parts(unknown, params["num_consts"], k)
-    hoisted = _hoist(params["body"], tuple(un_consts))
+    stay = [True] * len(consts) if has_effects(params["body"]) else un_consts  # an effect happens in every turn
+    hoisted = _hoist(params["body"], tuple(stay))
     with tracing(trace.parent):
-        fixed = eval_graph(hoisted.known, [*hoisted.consts, *where_not(un_consts, consts)])
-    consts = [*fixed, *where(un_consts, consts)]
-    un_consts = (*(False for _ in fixed), *(True for u in un_consts if u))
+        fixed = eval_graph(hoisted.known, [*hoisted.consts, *where_not(stay, consts)])
+    consts = [*fixed, *where(stay, consts)]
+    un_consts = (*(False for _ in fixed), *where(stay, un_consts))
     plan = _plan(hoisted.unknown, un_consts, tuple(un_carry), tuple(un_xs))
     un_carry = plan.unknown_out[:k]
     known_consts = [*plan.consts, *where_not(un_consts, consts)]
     known_carry, known_xs = where_not(un_carry, carry), where_not(un_xs, xs)
     with tracing(trace.parent):
-        known = scan(plan.known, known_consts, known_carry, known_xs, length, reverse) if plan.known.outputs else []
+        known = scan(plan.known, known_consts, known_carry, known_xs, length, reverse)
     known_outs, per_turn = parts(known, plan.unknown_out.count(False))
     source = dict(zip(plan.known.inputs, [*known_consts, *known_carry, *known_xs]))
     source.update(zip(plan.known.outputs[len(known_outs) :], per_turn))
