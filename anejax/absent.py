@@ -108,6 +108,19 @@ GROUPS: tuple[Group, ...] = (
         {"lax": "*_p", "lax.linalg": "*_p", "random": "*_p", "custom_derivatives": "*_p"},
     ),
     Group(
+        "its results are complex, or it leads to such",
+        "use eigh for symmetric matrices, svd for others, or numpy.linalg outside of jit",
+        {"lax.linalg": "eig schur hessenberg EigImplementation"},
+    ),
+    Group(
+        "LAPACK is the one implementation, and only whole factorizations have derivatives",
+        "use qr, svd, eigh, cholesky or anejax.numpy.linalg.solve",
+        {
+            "lax.linalg": """EighImplementation SvdAlgorithm cholesky_update householder_product ormqr qdwh
+                symmetric_product tridiagonal tridiagonal_solve""",
+        },
+    ),
+    Group(
         "nobody has written it yet",
         "tell us that you need it",
         {
@@ -116,7 +129,7 @@ GROUPS: tuple[Group, ...] = (
             "lax": """DotDimensionNumbers RaggedDotDimensionNumbers approx_max_k approx_min_k bessel_i0e bessel_i1e
                 betainc conv_general_dilated_local conv_general_dilated_patches conv_general_permutations
                 conv_general_shape_tuple conv_transpose_shape_tuple custom_linear_solve custom_root dtype igamma
-                igamma_grad_a igammac index_take linalg mulhi platform_dependent polygamma ragged_dot
+                igamma_grad_a igammac index_take mulhi platform_dependent polygamma ragged_dot
                 ragged_dot_general random_gamma_grad reduce_window_shape_tuple scatter_apply zeta""",
             "nn": "log1mexp",
             "nn.initializers": "delta_orthogonal orthogonal",
@@ -124,7 +137,7 @@ GROUPS: tuple[Group, ...] = (
             "tree_util": "default_registry flatten_one_level_with_keys",
             "debug": "DebugEffect OrderedDebugEffect callback log",
             "dtypes": "canonicalize_dtype extended issubdtype prng_key result_type scalar_type_of",
-            **dict.fromkeys(("lax.linalg", "scipy.special", "scipy.linalg", "image"), "*"),
+            **dict.fromkeys(("scipy.special", "scipy.linalg", "image"), "*"),
         },
         planned=True,
     ),

@@ -38,13 +38,15 @@ HIGHER_ORDER = frozenset({
 class X:
     """An operand of the dtype under test: floats in [low, high), integers likewise, or bools.
 
-    ``apart``: values are distinct and well separated, for operations whose derivative jumps at ties.
+    ``apart``: values are distinct and well separated, for operations whose derivative jumps at ties. ``form``, of
+    matrices: "definite" (symmetric, eigenvalues above 1) or "dominant" (1, 3, 5, ... on the diagonal, small elsewhere).
     """
 
     shape: tuple[int, ...]
     low: float = -2.0
     high: float = 2.0
     apart: bool = False
+    form: str = dataclasses.field(default="", repr=False)
 
     def make(self, rng: np.random.Generator, dtype: np.dtype) -> np.ndarray:
         size = math.prod(self.shape)
@@ -61,7 +63,14 @@ class X:
         if dtype in dtypes.INTS:
             low = max(int(self.low * 4), np.iinfo(dtype).min if dtype in dtypes.SIGNED else 0)
             return np.asarray(rng.integers(low, max(int(self.high * 4), low + 1), self.shape)).astype(dtype)
-        return np.asarray(rng.uniform(self.low, self.high, self.shape)).astype(dtype)
+        return self.formed(np.asarray(rng.uniform(self.low, self.high, self.shape))).astype(dtype)
+
+    def formed(self, x: np.ndarray) -> np.ndarray:
+        if self.form == "definite":
+            return x @ x.swapaxes(-1, -2) / max(x.shape[-1], 1) + np.eye(x.shape[-1])
+        if self.form == "dominant":
+            return x / 8 + np.diag(2.0 * np.arange(max(x.shape[-2:])) + 1)[: x.shape[-2], : x.shape[-1]]
+        return x
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +99,8 @@ class Case:
 class Row:
     """``ulp``: greatest error in units of the last place. ``sums``: the error bound is 8 sqrt(K) eps sum|a||b| instead,
     with K and the sum found by the reference itself, on ones and on absolute values. ``norm``: the units are of the
-    whole result's Euclidean norm."""
+    whole result's Euclidean norm. ``settle`` chooses among results that are equally right (the signs of eigenvectors):
+    it takes and returns the list of them."""
 
     name: str
     cases: tuple[Case, ...]
@@ -101,6 +111,7 @@ class Row:
     ulp: float = 0.0
     sums: bool = False
     norm: bool = False
+    settle: Callable[[list[Any]], list[Any]] = list
     elementwise: bool = False
     own_dtype: bool = False  # the reference needs the arguments as they are, not as float64
 
@@ -354,6 +365,59 @@ row("conv_general_dilated",
     _conv((2, 3), (4, 3), (), ()), _conv((0, 2, 4, 4), (3, 2, 3, 3), (1, 1), ((1, 1), (1, 1))),
     _conv((1, 2, 2, 2), (3, 2, 3, 3), (1, 1), ((0, 0), (0, 0))),
     jax=_jax_conv, grad=(0, 1), sums=True, dtypes=FLOATS + (dtypes.int32,))
+
+# --- factorizations ---------------------------------------------------------------------------------------------------
+
+LAPACK = (dtypes.float32, dtypes.float64)
+
+
+def _matrices(*shapes: tuple[int, ...], form: str, **params: Any) -> list[Case]:
+    return [Case((X(s, form=form),), params) for s in shapes]
+
+
+def _by_side(outs: list[Any], vectors: int, transposed: int | None = None) -> list[Any]:
+    """Columns of ``outs[vectors]`` (and rows of ``outs[transposed]``) with signs that make a projection positive."""
+    v = outs[vectors]
+    weights = np.cos(np.arange(v.shape[-2], dtype=v.dtype))
+    along = (v * weights[:, None]).sum(-2)
+    sign = along / abs(along)
+    outs[vectors] = v * sign[..., None, :]
+    if transposed is not None:
+        outs[transposed] = outs[transposed] * sign[..., :, None]
+    return outs
+
+
+def _values_first(outs: Any) -> Any:
+    """The svd of lax as the primitive has it."""
+    return (outs[1], outs[0], outs[2]) if isinstance(outs, (tuple, list)) else outs
+
+
+_SQUARE = ((4, 4), (2, 3, 3), (1, 1), (7, 7), (0, 0), (0, 3, 3), (2, 0, 0))
+_OBLONG = ((5, 3), (3, 5), (2, 4, 4), (1, 3), (3, 1), (0, 3), (3, 0), (0, 2, 3))
+row("cholesky", *_matrices(*_SQUARE, form="definite", symmetrize_input=True), grad=(0,), norm=True, ulp=8, dtypes=LAPACK,
+    jax=lambda lax, x, **p: lax.linalg.cholesky(x, **p))
+row("triangular_solve", *(Case((X(a, form="dominant"), X(b)),
+        {"left_side": left, "lower": low, "transpose_a": flip, "unit_diagonal": unit})
+    for a, b, left, low, flip, unit in (
+        ((4, 4), (4, 3), True, True, False, False), ((4, 4), (3, 4), False, False, False, False),
+        ((3, 3), (3, 5), True, False, True, False), ((2, 3, 3), (2, 1, 3), False, True, True, False),
+        ((5, 5), (5, 2), True, True, False, True), ((3, 3), (4, 3), False, False, True, True),
+        ((1, 1), (1, 2), True, False, False, False), ((0, 0), (0, 2), True, True, False, False),
+        ((3, 3), (3, 0), True, True, False, False), ((0, 2, 2), (0, 2, 3), True, True, False, False))),
+    grad=(0, 1), norm=True, ulp=8, dtypes=LAPACK, jax=lambda lax, a, b, **p: lax.linalg.triangular_solve(a, b, **p))
+row("lu", *_matrices(*_OBLONG, (6, 6), form=""), *_matrices((4, 4), (3, 4), form="dominant"), grad=(0,), norm=True, ulp=32,
+    dtypes=LAPACK, jax=lambda lax, x: lax.linalg.lu(x))
+row("qr", *_matrices(*_OBLONG, (6, 6), form="dominant", full_matrices=False),
+    *_matrices((3, 3), (3, 5), (0, 2), form="dominant", full_matrices=True), grad=(0,), norm=True, ulp=16, dtypes=LAPACK,
+    jax=lambda lax, x, **p: lax.linalg.qr(x, **p))
+row("eigh", *_matrices(*_SQUARE, form="dominant", lower=True, symmetrize_input=True),
+    *_matrices((3, 3), form="dominant", lower=False, symmetrize_input=True), grad=(0,), norm=True, ulp=16, dtypes=LAPACK,
+    settle=lambda outs: _by_side(outs, 0), jax=lambda lax, x, **p: lax.linalg.eigh(x, **p))
+row("svd", *_matrices(*_OBLONG, (5, 5), form="dominant", full_matrices=False, compute_uv=True),
+    *_matrices((4, 4), form="dominant", full_matrices=True, compute_uv=True),
+    *_matrices((4, 3), (3, 4), (0, 2), form="dominant", full_matrices=True, compute_uv=False), grad=(0,), norm=True, ulp=32,
+    dtypes=LAPACK, settle=lambda outs: _by_side(outs, 1, 2) if len(outs) == 3 else outs,
+    jax=lambda lax, x, **p: _values_first(lax.linalg.svd(x, **p)))
 
 # --- windows ----------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Whether a Program is right for a target: schema, dtypes, SSA form, shapes, and the target's limits.
 
 A VerifyError names the operation, what was expected and what came. The rules of single operations are
-elsewhere: dtypes and operands in opset.py, shapes in shapes.py and shapes_aj.py, the engine's own
+elsewhere: dtypes and operands in opset.py, shapes in shapes*.py, the engine's own
 restrictions in engine.py.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from anejax.errors import VerifyError, fail
-from anejax.mil import control, engine, limits, shapes, shapes_aj
+from anejax.mil import control, engine, limits, shapes, shapes_aj, shapes_linalg
 from anejax.mil.opset import BY_NAME, LISTS, OPSET, TARGETS, Arg, OpSchema
 from anejax.mil.program import NUMPY_DTYPES, BlobRef, Function, Op, Program, Type, Value, as_doubles
 from anejax.mil.view import Rule, View
 
-RULES: dict[str, Rule] = {**shapes.RULES, **shapes_aj.RULES, **control.RULES}
+RULES: dict[str, Rule] = {**shapes.RULES, **shapes_aj.RULES, **shapes_linalg.RULES, **control.RULES}
 STATED_DTYPE = {"cast": "dtype", "reduce_argmax": "output_dtype", "reduce_argmin": "output_dtype"}
 
 

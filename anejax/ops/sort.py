@@ -44,7 +44,7 @@ def _real_keys(x: np.ndarray) -> list[np.ndarray]:
     return [wide(x).view(np.uint8) if x.dtype == dtypes.bool_ else wide(x)]
 
 
-def _take_along(x: Any, indices: Any, axis: int) -> Any:
+def take_along(x: Any, indices: Any, axis: int) -> Any:
     """``x`` at ``indices``, of its shape, along ``axis``."""
     shape = aval_of(x).shape
     others = tuple(i for i in range(len(shape)) if i != axis)
@@ -66,7 +66,7 @@ def _jvp(primals: Any, tangents: Any, *, dimension: int, num_keys: int) -> Any:
         return outs, list(tangents)
     positions = broadcasted_iota(np.int32, aval_of(primals[0]).shape, dimension)
     *outs, order = sort_p.bind(*primals, positions, dimension=dimension, num_keys=num_keys)
-    return outs, [t if isinstance(t, Zero) else _take_along(t, order, dimension) for t in tangents]
+    return outs, [t if isinstance(t, Zero) else take_along(t, order, dimension) for t in tangents]
 
 
 def _batch(size: int, args: Any, dims: Any, *, dimension: int, num_keys: int) -> Any:

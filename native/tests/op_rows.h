@@ -145,6 +145,17 @@ inline constexpr OpRow kOpRows[] = {
     {"fp32[4] k, int32[4] v",
      "fp32[4] o, int32[4] p = aj_sort(dimension = int32(0), num_keys = int32(1), values = (k, v))"},
     {"fp32[4] x, bool y", "fp32[4] o, bool p = aj_optimization_barrier(values = (x, y))"},
+    // aj_: factorizations
+    {"fp32[2,3,3] x", "fp32[2,3,3] o = aj_cholesky(symmetrize_input = bool(true), x = x)"},
+    {"fp64[3,3] a, fp64[3,2] b",
+     "fp64[3,2] o = aj_triangular_solve(a = a, b = b, left_side = bool(true), lower = bool(true), "
+     "transpose_a = bool(false), unit_diagonal = bool(false))"},
+    {"fp32[2,4,3] x", "fp32[2,4,3] o, int32[2,3] p, int32[2,4] q = aj_lu(x = x)"},
+    {"fp32[4,3] x", "fp32[4,4] o, fp32[4,3] p = aj_qr(full_matrices = bool(true), x = x)"},
+    {"fp32[3,3] x", "fp32[3,3] o, fp32[3] p = aj_eigh(lower = bool(true), symmetrize_input = bool(false), x = x)"},
+    {"fp64[2,3] x",
+     "fp64[2] o, fp64[2,2] p, fp64[2,3] q = aj_svd(compute_uv = bool(true), full_matrices = bool(false), x = x)"},
+    {"fp32[2,3] x", "fp32[2] o = aj_svd(compute_uv = bool(false), full_matrices = bool(true), x = x)"},
     {"uint32 k, uint32[4] x", "uint32[4] o, uint32[4] p = aj_threefry2x32(k0 = k, k1 = k, x0 = x, x1 = x)"},
     // aj_: control flow
     {"fp32 c, fp32[2] s, fp32[3,2] x",

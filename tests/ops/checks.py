@@ -67,7 +67,7 @@ def exact(what: str, got: Any, want: Any) -> None:
 
 
 def results(row: Row, out: Any) -> list[Any]:
-    return list(out) if prim(row).multiple_results else [out]
+    return row.settle(list(out) if prim(row).multiple_results else [out])
 
 
 def bind(row: Row, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
@@ -87,7 +87,7 @@ def on_jax(row: Row, args: Sequence[Any], params: dict[str, Any]) -> list[np.nda
 
     with jax.enable_x64(True):
         out = row.jax(jax.lax, *map(jax.numpy.asarray, args), **params)
-        return [np.asarray(o) for o in (out if isinstance(out, (list, tuple)) else [out])]
+        return row.settle([np.asarray(o) for o in (out if isinstance(out, (list, tuple)) else [out])])
 
 
 def reference(row: Row, args: Sequence[np.ndarray], params: dict[str, Any]) -> list[np.ndarray]:

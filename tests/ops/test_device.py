@@ -75,6 +75,15 @@ def test_special_values_are_where_the_oracle_has_them(name: str, dtype: type) ->
     assert same.all(), [(*(a[i] for a in args), got[i], want[i]) for i in np.flatnonzero(~same)]
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 3, 3), (2, 0, 3)])
+def test_reducing_a_broadcast_over_nothing(shape: tuple[int, ...]) -> None:
+    def total(x: aj.Array, w: aj.Array) -> aj.Array:
+        return (x * w[:, None]).sum(-2)
+
+    got = aj.jit(total)(np.ones(shape, np.float32), np.ones(shape[-2], np.float32))
+    np.testing.assert_array_equal(got, np.full((*shape[:-2], shape[-1]), shape[-2], np.float32))
+
+
 @GRAD_ROWS
 def test_jitted_gradients_equal_eager_ones(row: Row) -> None:
     """The gradient's program in one piece against the oracle operation by operation, in float32."""

@@ -76,7 +76,8 @@ def test_jvp_is_the_difference_quotient(row: Row) -> None:
             f, xs, _ = closed(row, case)
             vs = direction(rng_for(row, row.cases[0]), xs)
             outs, tangents = aj.jvp(f, tuple(xs), tuple(vs))
-            agree(describe(row, case, "f8") + " value", outs, f(*xs), 0)
+            # a factorization may be computed by another routine when its derivative is wanted
+            agree(describe(row, case, "f8") + " value", outs, f(*xs), 1e-15 * row.ulp * row.norm)
             agree(describe(row, case, "f8"), tangents, differences(f, xs, vs, STEP), 1e-6)
 
 

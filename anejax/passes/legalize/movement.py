@@ -94,6 +94,8 @@ rule("reduce_or")(_through_numbers(R.reduce_max))
 refuse("MIL has no exclusive-or reduction", "reduce_xor")
 refuse("MIL's only cumulative operation is cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
 refuse("MIL's sorting operations order one array by one key, in unstated order of equals", "sort")
+refuse("MIL has no factorizations; LAPACK runs them on the CPU device", "cholesky", "triangular_solve", "lu", "qr",
+       "eigh", "svd")  # fmt: skip
 refuse("start positions known only at run time are not in the engine's or this dialect's MIL", "dynamic_slice",
        "dynamic_update_slice")  # fmt: skip
 refuse("the engine has no gather or scatter with indices at run time; such parts run on the CPU device", "gather",

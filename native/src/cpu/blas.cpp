@@ -11,6 +11,8 @@
 #include <type_traits>
 
 #include "cpu/kernels/gemm_tiles.h"
+#include "cpu/lapack.h"
+#include "mil/error.h"
 
 namespace anesdk::cpu {
 namespace {
@@ -45,6 +47,12 @@ void gemv(CblasGemv<T> call, bool transpose, int64_t rows, int64_t columns, T al
 }
 
 template <typename T>
+const Lapack<T> kNoRoutines;
+
+template <typename T>
+std::atomic<const Lapack<T>*> library_lapack{&kNoRoutines<T>};
+
+template <typename T>
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t lda,
           const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
   const auto call = library_gemm<T>.load(std::memory_order_acquire);
@@ -71,6 +79,23 @@ F symbol(void* library, const std::string& name) {
   return reinterpret_cast<F>(dlsym(library, name.c_str()));
 }
 
+// `letter` is LAPACK's for the type: s or d.
+template <typename T>
+void adopt_lapack(void* library, const std::string& prefix, const std::string& letter) {
+  const auto find = [&](auto& routine, const char* name) {
+    routine = symbol<std::remove_reference_t<decltype(routine)>>(library, prefix + letter + name + "_");
+  };
+  auto* table = new Lapack<T>;
+  find(table->potrf, "potrf");
+  find(table->trsm, "trsm");
+  find(table->getrf, "getrf");
+  find(table->geqrf, "geqrf");
+  find(table->orgqr, "orgqr");
+  find(table->syevd, "syevd");
+  find(table->gesdd, "gesdd");
+  library_lapack<T>.store(table, std::memory_order_release);
+}
+
 // Takes over the functions of an opened library; false when it lacks them.
 bool adopt(void* library, Blas& table) {
   for (const std::string prefix : {"scipy_", ""}) {
@@ -86,6 +111,8 @@ bool adopt(void* library, Blas& table) {
     library_gemv<double>.store(symbol<CblasGemv<double>>(library, prefix + "cblas_dgemv"), std::memory_order_release);
     library_gemm<float>.store(sgemm, std::memory_order_release);
     library_gemm<double>.store(dgemm, std::memory_order_release);
+    adopt_lapack<float>(library, prefix, "s");
+    adopt_lapack<double>(library, prefix, "d");
     table.name = !prefix.empty() ? "scipy-openblas" : openblas_threads ? "openblas" : "accelerate";
     return true;
   }
@@ -117,6 +144,22 @@ Loaded& loaded() {
 }  // namespace
 
 const Blas& blas() { return loaded().table; }
+
+template <typename T>
+const Lapack<T>& lapack() {
+  loaded();
+  return *library_lapack<T>.load(std::memory_order_acquire);
+}
+
+template const Lapack<float>& lapack();
+template const Lapack<double>& lapack();
+
+void require_routine(bool present, std::string_view op, std::string_view routine) {
+  if (present) return;
+  throw mil::Error("[" + std::string(op) + "] expected a BLAS library with LAPACK's " + std::string(routine) +
+                   ", got " + blas().name +
+                   " without it. Install scipy-openblas32, or point ANEJAX_BLAS at a library " + "that has it.");
+}
 
 void load_blas(const char* path) {
   auto& state = loaded();

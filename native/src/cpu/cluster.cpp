@@ -34,7 +34,7 @@ int32_t bytes_of(DType dtype) { return static_cast<int32_t>(mil::size_of(dtype))
 // After how many elements a view repeats itself; 0 when it does not.
 int64_t period_of(const View& view) {
   const std::vector<Extent> extents = collapse(view);
-  if (extents.size() < 2 || extents[0].stride != 0) return 0;
+  if (extents.size() < 2 || extents[0].stride != 0 || extents[0].size == 0) return 0;
   return view.elements() / extents[0].size;
 }
 
@@ -128,7 +128,7 @@ class Compiler {
     program_.rows = length == 0 ? 0 : cluster_.elements / length;
     int64_t rows = std::max<int64_t>(1, kBlock / std::max<int64_t>(1, length));
     const int64_t period = common_period();  // in elements
-    if (period > 0 && period % length == 0) {
+    if (length > 0 && period > 0 && period % length == 0) {
       const int64_t unit = period / length;
       if (period <= 2 * kBlock) {
         rows = unit * std::max<int64_t>(1, kBlock / period);

@@ -16,5 +16,7 @@ std::span<const KernelEntry> sort_entries();
 std::span<const KernelEntry> scan_entries();
 std::span<const KernelEntry> threefry_entries();
 std::span<const KernelEntry> fft_entries();
+std::span<const KernelEntry> solve_entries();
+std::span<const KernelEntry> spectral_entries();
 
 }  // namespace anesdk::cpu

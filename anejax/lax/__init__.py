@@ -29,6 +29,7 @@ from anejax.core.aval import checked_shape
 from anejax.core.primitive import REGISTRY
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
+from anejax.lax import linalg
 from anejax.numpy import shaping
 from anejax.numpy.operands import as_array, finish, joint_shape
 from anejax.ops import arithmetic, elementwise, linear, windows

@@ -1,0 +1,58 @@
+"""Result shapes of the `aj_` operations on matrices [..., m, n]: factorizations and triangular systems."""
+
+from __future__ import annotations
+
+from anejax.mil.view import Rule, Shape, View
+
+
+def _matrix(v: View, name: str) -> tuple[Shape, int, int]:
+    """(leading axes, m, n)."""
+    shape = v.shape(name)
+    v.expect(len(shape) >= 2, f"matrices for {name}")
+    return shape[:-2], shape[-2], shape[-1]
+
+
+def _square(v: View, name: str) -> tuple[Shape, int]:
+    lead, m, n = _matrix(v, name)
+    v.expect(m == n, f"square matrices for {name}")
+    return lead, n
+
+
+def aj_cholesky(v: View) -> list[Shape]:
+    _square(v, "x")
+    return [v.shape("x")]
+
+
+def aj_triangular_solve(v: View) -> list[Shape]:
+    lead, n = _square(v, "a")
+    b_lead, rows, columns = _matrix(v, "b")
+    v.expect(lead == b_lead and n == (rows if v.flag("left_side") else columns), "a that fits b")
+    return [v.shape("b")]
+
+
+def aj_lu(v: View) -> list[Shape]:
+    lead, m, n = _matrix(v, "x")
+    return [v.shape("x"), (*lead, min(m, n)), (*lead, m)]
+
+
+def aj_qr(v: View) -> list[Shape]:
+    lead, m, n = _matrix(v, "x")
+    columns = m if v.flag("full_matrices") else min(m, n)
+    return [(*lead, m, columns), (*lead, columns, n)]
+
+
+def aj_eigh(v: View) -> list[Shape]:
+    lead, n = _square(v, "x")
+    return [v.shape("x"), (*lead, n)]
+
+
+def aj_svd(v: View) -> list[Shape]:
+    lead, m, n = _matrix(v, "x")
+    k = min(m, n)
+    rows, columns = (m, n) if v.flag("full_matrices") else (k, k)
+    return [(*lead, k), (*lead, m, rows), (*lead, columns, n)][: 3 if v.flag("compute_uv") else 1]
+
+
+RULES: dict[str, Rule] = {
+    rule.__name__: rule for rule in (aj_cholesky, aj_triangular_solve, aj_lu, aj_qr, aj_eigh, aj_svd)
+}

@@ -1,0 +1,565 @@
+"""Factorizations and triangular systems of matrices [..., m, n], one per index of the leading axes.
+
+LAPACK's routines behind jax.lax.linalg's names and conventions: float32 and float64, NaN where a factorization does
+not exist. The derivatives are compositions of the same primitives, so they have derivatives themselves:
+
+* cholesky: Murray 2016, "Differentiation of the Cholesky decomposition";
+* eigh, svd: Giles 2008, "An extended collection of matrix derivative results"; Townsend 2016, "Differentiating the
+  singular value decomposition". Infinite where eigenvalues or singular values coincide, but for the values themselves;
+* qr: Seeger et al. 2017, "Auto-differentiating linear algebra";
+* lu: de Hoog, Anderssen and Lukas 2011, "Differentiation of matrix functionals using triangular factorization".
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.aval import Aval
+from anejax.core.primitive import Primitive, Zero
+from anejax.core.trace import aval_of
+from anejax.errors import RefusedError, ShapeError
+from anejax.ops.arithmetic import add, div, eq, ge, integer_pow, mul, neg, select_n, sub
+from anejax.ops.families import NOT_LINEAR, batch_to, check_domain, is_linear, joint_dtype, primitive
+from anejax.ops.matrix import along_columns, along_rows, diagonal, eye_like, mm, mT, places, symmetrize, tril, triu
+from anejax.ops.shape import as_dtype, broadcast_in_dim, broadcasted_iota, concatenate, pad, reshape, slice_in_dim
+from anejax.ops.sort import take_along
+
+DOMAIN = (dtypes.float32, dtypes.float64)
+Result = tuple[np.ndarray, ...]
+
+
+# --- what the primitives share ----------------------------------------------------------------------------------------
+
+
+def _check_matrix(op: str, x: Aval) -> None:
+    check_domain(op, x, DOMAIN)
+    if x.ndim < 2:
+        raise ShapeError(f"[{op}] expected matrices [..., m, n], got {x}.")
+
+
+def _check_square(op: str, x: Aval) -> None:
+    _check_matrix(op, x)
+    if x.shape[-1] != x.shape[-2]:
+        raise ShapeError(f"[{op}] expected square matrices [..., n, n], got {x}.")
+
+
+def _over_leading_axes(prim: Primitive) -> Callable[..., Any]:
+    """The batching rule of primitives that take leading axes: the mapped one comes first."""
+
+    def batch(size: int, args: Any, dims: Any, **params: Any) -> Any:
+        out = prim.bind(*(batch_to(a, d, size) for a, d in zip(args, dims)), **params)
+        return (out, [0] * len(out)) if prim.multiple_results else (out, 0)
+
+    return batch
+
+
+def _nan_where_it_fails(factorize: Callable[..., Any]) -> Callable[..., list[np.ndarray]]:
+    """A factorization by numpy.linalg, which raises for all matrices when one has none: that one becomes NaN."""
+
+    @functools.wraps(factorize)
+    def impl(x: np.ndarray, **params: Any) -> list[np.ndarray]:
+        try:
+            return [np.asarray(o) for o in factorize(x, **params)]
+        except np.linalg.LinAlgError:
+            if x.ndim == 2:
+                return [np.full_like(o, np.nan) for o in factorize(np.eye(*x.shape, dtype=x.dtype), **params)]
+            each = [impl(one, **params) for one in x.reshape(-1, *x.shape[-2:])]
+            return [np.stack(outs).reshape(*x.shape[:-2], *outs[0].shape) for outs in zip(*each)]
+
+    return impl
+
+
+def _finite_only(x: np.ndarray) -> np.ndarray:
+    """``x`` with every matrix that has an element which is not finite made NaN throughout, for LAPACK to give up on."""
+    bad = ~np.isfinite(x).all((-2, -1), keepdims=True)
+    return np.where(bad, x.dtype.type(np.nan), x) if bad.any() else x
+
+
+def _np_symmetric(x: np.ndarray, symmetrize_input: bool) -> np.ndarray:
+    return (x + x.swapaxes(-1, -2)) * x.dtype.type(0.5) if symmetrize_input else x
+
+
+# --- cholesky ---------------------------------------------------------------------------------------------------------
+
+cholesky_p = primitive("cholesky")
+
+
+def _cholesky_abstract(x: Aval, *, symmetrize_input: bool) -> Aval:
+    _check_square("cholesky", x)
+    return x.strong()
+
+
+@_nan_where_it_fails
+def _np_cholesky(x: np.ndarray) -> Result:
+    return (np.linalg.cholesky(x),)
+
+
+def _cholesky_jvp(primals: Any, tangents: Any, *, symmetrize_input: bool) -> Any:
+    """L' = L low(inv(L) S' inv(L)^T), where low takes the lower triangle and halves its diagonal."""
+    (x,), (dx,) = primals, tangents
+    factor = cholesky_p.bind(x, symmetrize_input=symmetrize_input)
+    if isinstance(dx, Zero):
+        return factor, Zero(aval_of(factor).tangent())
+    dx = symmetrize(dx) if symmetrize_input else dx
+    right = triangular_solve(factor, dx, lower=True, transpose_a=True)
+    both = triangular_solve(factor, right, left_side=True, lower=True)
+    halved = div(tril(both), add(eye_like(both), 1.0))
+    return factor, mm(factor, halved)
+
+
+cholesky_p.fill(
+    abstract=_cholesky_abstract,
+    impl=lambda x, symmetrize_input: np.tril(_np_cholesky(_np_symmetric(x, symmetrize_input))[0]),
+    jvp=_cholesky_jvp,
+    transpose=NOT_LINEAR,
+    batch=_over_leading_axes(cholesky_p),
+    mil=lambda ctx, x, symmetrize_input: ctx.emit_aj(x=x, symmetrize_input=symmetrize_input),
+)
+
+
+# --- triangular_solve -------------------------------------------------------------------------------------------------
+
+triangular_solve_p = primitive("triangular_solve")
+
+
+def _solve_abstract(a: Aval, b: Aval, *, left_side: bool, lower: bool, transpose_a: bool, unit_diagonal: bool) -> Aval:
+    dtype = joint_dtype("triangular_solve", (a, b))
+    _check_square("triangular_solve", a)
+    if b.ndim != a.ndim or b.shape[:-2] != a.shape[:-2] or b.shape[-2 if left_side else -1] != a.shape[-1]:
+        side = "rows" if left_side else "columns"
+        raise ShapeError(f"[triangular_solve] expected b with {a.shape[-1]} {side} and a's leading axes, got {a}, {b}.")
+    return Aval(b.shape, dtype)
+
+
+def _np_solve(
+    a: np.ndarray, b: np.ndarray, *, left_side: bool, lower: bool, transpose_a: bool, unit_diagonal: bool
+) -> np.ndarray:
+    """Substitution, row by row."""
+    if transpose_a == left_side:  # solved is a^T x = b, or x a = b, which is a^T x^T = b^T
+        a, lower = a.swapaxes(-1, -2), not lower
+    x = np.array(b if left_side else b.swapaxes(-1, -2))
+    n = a.shape[-1]
+    with np.errstate(all="ignore"):
+        for i in range(n) if lower else reversed(range(n)):
+            known = slice(0, i) if lower else slice(i + 1, n)
+            x[..., i, :] -= (a[..., i : i + 1, known] @ x[..., known, :])[..., 0, :]
+            if not unit_diagonal:
+                x[..., i, :] /= a[..., i, i, None]
+    return np.ascontiguousarray(x if left_side else x.swapaxes(-1, -2))
+
+
+def _solve_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+    """X = inv(A) B: X' = inv(A) (B' - A' X), each product taken in the cheaper order."""
+    (a, b), (da, db) = primals, tangents
+    x = triangular_solve_p.bind(a, b, **params)
+    total: Any = Zero(aval_of(x).tangent())
+    if not isinstance(db, Zero):
+        total = triangular_solve_p.bind(a, db, **params)
+    if not isinstance(da, Zero):
+        part = _solve_jvp_a(da, a, x, **params)
+        total = part if isinstance(total, Zero) else add(total, part)
+    return x, total
+
+
+def _solve_jvp_a(da: Any, a: Any, x: Any, **params: Any) -> Any:
+    left, (m, n) = params["left_side"], aval_of(x).shape[-2:]
+    k = int(params["unit_diagonal"])
+    da = neg(tril(da, -k) if params["lower"] else triu(da, k))
+    da = mT(da) if params["transpose_a"] else da
+    times = lambda p, q: mm(p, q) if left else mm(q, p)  # noqa: E731
+    if (m > n) if left else (m < n):
+        return triangular_solve_p.bind(a, times(da, x), **params)
+    return times(triangular_solve_p.bind(a, da, **params), x)
+
+
+def _solve_transpose(ct: Any, a: Any, b: Any, *, transpose_a: bool, **params: Any) -> Any:
+    if is_linear(a):
+        raise RefusedError("[triangular_solve] is not linear in a.")
+    return [None, triangular_solve_p.bind(a, ct, transpose_a=not transpose_a, **params)]
+
+
+def _solve_batch(size: int, args: Any, dims: Any, **params: Any) -> Any:
+    (a, b), (da, db) = args, dims
+    if da is not None or aval_of(a).ndim > 2:
+        return _over_leading_axes(triangular_solve_p)(size, args, dims, **params)
+    # one matrix for every b: they are solved for side by side
+    target = 1 if params["left_side"] else 0
+    b = batch_to(b, db, size, target)
+    shape = aval_of(b).shape
+    flat = (shape[0], size * shape[2]) if target else (size * shape[1], shape[2])
+    return reshape(triangular_solve_p.bind(a, reshape(b, flat), **params), shape), target
+
+
+triangular_solve_p.fill(
+    abstract=_solve_abstract,
+    impl=_np_solve,
+    jvp=_solve_jvp,
+    transpose=_solve_transpose,
+    batch=_solve_batch,
+    mil=lambda ctx, a, b, **params: ctx.emit_aj(a=a, b=b, **params),
+    native_eager=True,
+)
+
+
+# --- lu ---------------------------------------------------------------------------------------------------------------
+
+lu_p = primitive("lu", multiple_results=True)
+
+
+def _lu_abstract(x: Aval) -> list[Aval]:
+    _check_matrix("lu", x)
+    *lead, m, n = x.shape
+    return [x.strong(), Aval((*lead, min(m, n)), dtypes.int32), Aval((*lead, m), dtypes.int32)]
+
+
+def _np_lu(x: np.ndarray) -> list[np.ndarray]:
+    """Gaussian elimination with partial pivoting, all matrices at once."""
+    *lead, m, n = x.shape
+    a = np.array(x).reshape(math.prod(lead), m, n)
+    which = np.arange(len(a))
+    permutation = np.tile(np.arange(m, dtype=np.int32), (len(a), 1))
+    pivots = np.zeros((len(a), min(m, n)), np.int32)
+    with np.errstate(all="ignore"):
+        for j in range(min(m, n)):
+            pivots[:, j] = chosen = j + np.argmax(np.abs(a[:, j:, j]), axis=1)
+            for moved in (a, permutation):
+                moved[which, j], moved[which, chosen] = moved[which, chosen], moved[which, j]
+            pivot = a[:, j, j, None]
+            a[:, j + 1 :, j] /= np.where(pivot == 0, x.dtype.type(1), pivot)
+            a[:, j + 1 :, j + 1 :] -= a[:, j + 1 :, j, None] * a[:, j, None, j + 1 :]
+    return [a.reshape(x.shape), pivots.reshape(*lead, min(m, n)), permutation.reshape(*lead, m)]
+
+
+def _lu_jvp(primals: Any, tangents: Any) -> Any:
+    """L' = L low(Z), U' = up(Z) U for Z = inv(L) P A' inv(U), both completed to square matrices by identities."""
+    (x,), (dx,) = primals, tangents
+    outs = lu, pivots, permutation = lu_p.bind(x)
+    *lead, m, n = aval_of(lu).shape
+    fixed = [Zero(aval_of(o).tangent()) for o in (pivots, permutation)]
+    if isinstance(dx, Zero):
+        return outs, [Zero(aval_of(lu).tangent()), *fixed]
+    k = min(m, n)
+    zero, same = np.zeros((), aval_of(lu).dtype), ((0, 0, 0),) * len(lead)
+    columns = slice_in_dim(lu, 0, k, axis=len(lead) + 1)
+    lower = pad(tril(columns, -1), zero, (*same, (0, 0, 0), (0, m - k, 0)))
+    rows = slice_in_dim(lu, 0, k, axis=len(lead))
+    upper = pad(triu(rows), zero, (*same, (0, n - k, 0), (0, 0, 0)))
+    beyond = ge(places(upper)[0], k)
+    lower, upper = add(lower, eye_like(lower)), select_n(beyond, upper, eye_like(upper))
+    order = broadcast_in_dim(permutation, (*lead, m, n), range(len(lead) + 1))
+    solved = triangular_solve(lower, take_along(dx, order, len(lead)), left_side=True, lower=True, unit_diagonal=True)
+    both = triangular_solve(upper, solved)
+    return outs, [add(mm(lower, tril(both, -1)), mm(triu(both), upper)), *fixed]
+
+
+lu_p.fill(
+    abstract=_lu_abstract,
+    impl=_np_lu,
+    jvp=_lu_jvp,
+    transpose=NOT_LINEAR,
+    batch=_over_leading_axes(lu_p),
+    mil=lambda ctx, x: ctx.emit_aj(x=x),
+    native_eager=True,
+)
+
+
+# --- qr ---------------------------------------------------------------------------------------------------------------
+
+qr_p = primitive("qr", multiple_results=True)
+
+
+def _qr_abstract(x: Aval, *, full_matrices: bool) -> list[Aval]:
+    _check_matrix("qr", x)
+    *lead, m, n = x.shape
+    k = m if full_matrices else min(m, n)
+    return [Aval((*lead, m, k), x.dtype), Aval((*lead, k, n), x.dtype)]
+
+
+def _qr_jvp(primals: Any, tangents: Any, *, full_matrices: bool) -> Any:
+    (x,), (dx,) = primals, tangents
+    outs = q, r = qr_p.bind(x, full_matrices=full_matrices)
+    if isinstance(dx, Zero):
+        return outs, [Zero(aval_of(o).tangent()) for o in outs]
+    m, n = aval_of(x).shape[-2:]
+    if m >= n:
+        if full_matrices and m != n:
+            raise RefusedError(f"[qr] has no derivative with full_matrices=True for {aval_of(x)}: use False.")
+        return outs, _thin_qr_jvp(q, r, dx)
+    # the first m columns have the same q; the others are q r2
+    axis = aval_of(x).ndim - 1
+    first = lambda a: slice_in_dim(a, 0, m, axis=axis)  # noqa: E731
+    rest = lambda a: slice_in_dim(a, m, n, axis=axis)  # noqa: E731
+    dq, dr = _thin_qr_jvp(q, first(r), first(dx))
+    more = add(mm(mT(dq), rest(x)), mm(mT(q), rest(dx)))
+    return outs, [dq, concatenate([dr, more], axis)]
+
+
+def _thin_qr_jvp(q: Any, r: Any, dx: Any) -> list[Any]:
+    """With Z = Q^T X' inv(R) and the skew S of its lower triangle: Q' = X' inv(R) - Q (Z - S), R' = (Z - S) R."""
+    dx_rinv = triangular_solve(r, dx)
+    both = mm(mT(q), dx_rinv)
+    low = tril(both, -1)
+    upper = sub(both, sub(low, mT(low)))
+    return [sub(dx_rinv, mm(q, upper)), mm(upper, r)]
+
+
+qr_p.fill(
+    abstract=_qr_abstract,
+    impl=lambda x, full_matrices: list(np.linalg.qr(x, "complete" if full_matrices else "reduced")),
+    jvp=_qr_jvp,
+    transpose=NOT_LINEAR,
+    batch=_over_leading_axes(qr_p),
+    mil=lambda ctx, x, full_matrices: ctx.emit_aj(x=x, full_matrices=full_matrices),
+)
+
+
+# --- eigh -------------------------------------------------------------------------------------------------------------
+
+eigh_p = primitive("eigh", multiple_results=True)
+
+
+def _eigh_abstract(x: Aval, *, lower: bool, symmetrize_input: bool) -> list[Aval]:
+    _check_square("eigh", x)
+    return [x.strong(), Aval(x.shape[:-1], x.dtype)]
+
+
+@_nan_where_it_fails
+def _np_eigh(x: np.ndarray, lower: bool) -> Result:
+    values, vectors = np.linalg.eigh(_finite_only(x), "L" if lower else "U")
+    return vectors, values
+
+
+def _inverse_differences(x: Any, y: Any) -> Any:
+    """1 / (x - y) off the diagonal, where it makes sense, and 0 on it."""
+    eye = eye_like(x)
+    return sub(integer_pow(add(eye, sub(x, y)), -1), eye)
+
+
+def _eigh_jvp(primals: Any, tangents: Any, *, lower: bool, symmetrize_input: bool) -> Any:
+    """V' = V (F o V^T A' V), w' = diag(V^T A' V), where F has 1 / (w_j - w_i) off the diagonal."""
+    (x,), (dx,) = primals, tangents
+    outs = v, w = eigh_p.bind(x, lower=lower, symmetrize_input=symmetrize_input)
+    if isinstance(dx, Zero):
+        return outs, [Zero(aval_of(o).tangent()) for o in outs]
+    dx = symmetrize(dx) if symmetrize_input else dx
+    shape = aval_of(v).shape
+    turned = mm(mm(mT(v), dx), v)
+    inverse = _inverse_differences(along_rows(w, shape), along_columns(w, shape))
+    return outs, [mm(v, mul(inverse, turned)), diagonal(turned)]
+
+
+eigh_p.fill(
+    abstract=_eigh_abstract,
+    impl=lambda x, lower, symmetrize_input: _np_eigh(_np_symmetric(x, symmetrize_input), lower=lower),
+    jvp=_eigh_jvp,
+    transpose=NOT_LINEAR,
+    batch=_over_leading_axes(eigh_p),
+    mil=lambda ctx, x, **params: ctx.emit_aj(x=x, **params),
+)
+
+
+# --- svd --------------------------------------------------------------------------------------------------------------
+
+svd_p = primitive("svd", multiple_results=True)
+
+
+def _svd_abstract(x: Aval, *, full_matrices: bool, compute_uv: bool) -> list[Aval]:
+    _check_matrix("svd", x)
+    *lead, m, n = x.shape
+    k = min(m, n)
+    rows, columns = (m, n) if full_matrices else (k, k)
+    shapes = [(k,), (m, rows), (columns, n)] if compute_uv else [(k,)]
+    return [Aval((*lead, *s), x.dtype) for s in shapes]
+
+
+@_nan_where_it_fails
+def _np_svd(x: np.ndarray, full_matrices: bool, compute_uv: bool) -> Result:
+    if not compute_uv:
+        return (np.linalg.svd(_finite_only(x), compute_uv=False),)
+    u, s, vt = np.linalg.svd(_finite_only(x), full_matrices)
+    return s, u, vt
+
+
+def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bool) -> Any:
+    (x,), (dx,) = primals, tangents
+    m, n = aval_of(x).shape[-2:]
+    if isinstance(dx, Zero):
+        outs = svd_p.bind(x, full_matrices=full_matrices, compute_uv=compute_uv)
+        return outs, [Zero(aval_of(o).tangent()) for o in outs]
+    if compute_uv and full_matrices and m != n:
+        raise RefusedError(f"[svd] has no derivative with full_matrices=True for {aval_of(x)}: use False.")
+    outs = s, u, vt = svd_p.bind(x, full_matrices=False, compute_uv=True)
+    turned = mm(mm(mT(u), dx), mT(vt))
+    if not compute_uv:
+        return [s], [diagonal(turned)]
+    return outs, [diagonal(turned), *_svd_jvp_vectors(s, u, vt, dx, turned)]
+
+
+def _svd_jvp_vectors(s: Any, u: Any, vt: Any, dx: Any, turned: Any) -> list[Any]:
+    """U' = U (F o (Z S + S Z^T)) and V' = V (F o (S Z + Z^T S)), with what lies outside the spans of U and V.
+
+    Z is U^T A' V, and F has 1 / (s_j^2 - s_i^2) off the diagonal.
+    """
+    m, n = aval_of(dx).shape[-2:]
+    shape = aval_of(turned).shape
+    in_row, in_column = along_rows(s, shape), along_columns(s, shape)
+    eye, v = eye_like(turned), mT(vt)
+    gaps = mul(add(in_row, in_column), sub(in_row, in_column))
+    inverse = sub(integer_pow(add(gaps, eye), -1), eye)
+    scaled, other = mul(in_row, turned), mul(in_column, turned)
+    du = mm(u, mul(inverse, add(scaled, mT(scaled))))
+    dv = mm(v, mul(inverse, add(other, mT(other))))
+    if m > n:
+        du = add(du, _outside(u, mm(dx, v), s))
+    if n > m:
+        dv = add(dv, _outside(v, mm(mT(dx), u), s))
+    return [du, mT(dv)]
+
+
+def _outside(basis: Any, x: Any, s: Any) -> Any:
+    """The part of ``x`` orthogonal to ``basis``, its columns divided by ``s``."""
+    rest = sub(x, mm(basis, mm(mT(basis), x)))
+    return div(rest, along_rows(s, aval_of(rest).shape))
+
+
+svd_p.fill(
+    abstract=_svd_abstract,
+    impl=_np_svd,
+    jvp=_svd_jvp,
+    transpose=NOT_LINEAR,
+    batch=_over_leading_axes(svd_p),
+    mil=lambda ctx, x, **params: ctx.emit_aj(x=x, **params),
+)
+
+# --- faces ------------------------------------------------------------------------------------------------------------
+
+
+def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
+    """The lower triangular L with L L^T = ``x``, of symmetric positive definite matrices [..., n, n].
+
+    Args:
+        symmetrize_input: whether (x + x^T) / 2 is factorized; else only the lower triangle of ``x`` is read.
+
+    Returns:
+        [..., n, n], NaN where a matrix is not positive definite.
+    """
+    return cholesky_p.bind(x, symmetrize_input=bool(symmetrize_input))
+
+
+def triangular_solve(
+    a: Any,
+    b: Any,
+    *,
+    left_side: bool = False,
+    lower: bool = False,
+    transpose_a: bool = False,
+    conjugate_a: bool = False,
+    unit_diagonal: bool = False,
+) -> Any:
+    """The solution X of op(a) X = ``b`` (``left_side``) or X op(a) = ``b``, for triangular ``a``.
+
+    Args:
+        a: [..., n, n]; only its ``lower`` or upper triangle is read, without the diagonal when ``unit_diagonal``.
+        b: [..., n, k] with ``left_side``, else [..., k, n], of a's leading axes and dtype.
+        transpose_a: op(a) is the transpose.
+        conjugate_a: accepted for compatibility; nothing here is complex.
+    """
+    return triangular_solve_p.bind(
+        a,
+        b,
+        left_side=bool(left_side),
+        lower=bool(lower),
+        transpose_a=bool(transpose_a),
+        unit_diagonal=bool(unit_diagonal),
+    )
+
+
+def lu(x: Any) -> tuple[Any, Any, Any]:
+    """(lu, pivots, permutation) with ``x[..., permutation, :]`` = L U, by partial pivoting, of matrices [..., m, n].
+
+    L has ones on its diagonal and lies below that of ``lu``, U on and above it. Row j was exchanged with row
+    ``pivots[..., j]`` (int32, [..., min(m, n)]) in step j; ``permutation`` (int32, [..., m]) is their product.
+    """
+    return tuple(lu_p.bind(x))
+
+
+def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True, use_magma: bool | None = None) -> tuple[Any, Any]:
+    """(q, r) with q r = ``x``, q orthogonal and r upper triangular, of matrices [..., m, n].
+
+    Returns:
+        q [..., m, m] and r [..., m, n]; without ``full_matrices`` [..., m, k] and [..., k, n], k = min(m, n).
+    """
+    if pivoting:
+        raise RefusedError("[qr] column pivoting is not supported. anejax.lax.linalg.svd reveals ranks.")
+    return tuple(qr_p.bind(x, full_matrices=bool(full_matrices)))
+
+
+def eigh(
+    x: Any,
+    *,
+    lower: bool = True,
+    symmetrize_input: bool = True,
+    sort_eigenvalues: bool = True,
+    subset_by_index: tuple[int, int] | None = None,
+    implementation: Any = None,
+) -> tuple[Any, Any]:
+    """(v, w): the eigenvectors of symmetric matrices [..., n, n] as columns, and their eigenvalues in ascending order.
+
+    Args:
+        lower: which triangle is read when the input is not symmetrized.
+        sort_eigenvalues: accepted for compatibility; they are always sorted.
+        subset_by_index: None, or all of them.
+
+    NaN where a matrix has elements that are not finite.
+    """
+    _check_subset("eigh", subset_by_index, aval_of(x).shape[-1:])
+    v, w = eigh_p.bind(x, lower=bool(lower), symmetrize_input=bool(symmetrize_input))
+    return v, w
+
+
+def svd(
+    x: Any,
+    *,
+    full_matrices: bool = True,
+    compute_uv: bool = True,
+    subset_by_index: tuple[int, int] | None = None,
+    algorithm: Any = None,
+) -> Any:
+    """(u, s, vt) with u diag(s) vt = ``x``, singular values in descending order, of matrices [..., m, n].
+
+    Returns:
+        u [..., m, m], s [..., k] and vt [..., n, n] for k = min(m, n); without ``full_matrices`` u is [..., m, k] and
+        vt [..., k, n]; s alone without ``compute_uv``. NaN where a matrix has elements that are not finite.
+    """
+    _check_subset("svd", subset_by_index, (min(aval_of(x).shape[-2:], default=0),))
+    outs = svd_p.bind(x, full_matrices=bool(full_matrices), compute_uv=bool(compute_uv))
+    return (outs[1], outs[0], outs[2]) if compute_uv else outs[0]
+
+
+def _check_subset(op: str, subset: Any, size: tuple[int, ...]) -> None:
+    if subset is not None and tuple(subset) != (0, *size):
+        raise RefusedError(f"[{op}] a subset of the values is not supported, got {subset}. Slice the results.")
+
+
+def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:
+    """The permutation int32[..., ``permutation_size``] that exchanging row j with row ``pivots[..., j]`` makes."""
+    lead, k = aval_of(pivots).shape[:-1], aval_of(pivots).shape[-1]
+    if k > permutation_size:
+        raise ShapeError(f"[lu_pivots_to_permutation] expected at most {permutation_size} pivots, got {k}.")
+    axis = len(lead)
+    out = broadcasted_iota(np.int32, (*lead, permutation_size), axis)
+    places = broadcasted_iota(np.int32, (*lead, permutation_size), axis)
+    for j in range(k):
+        spread = lambda x: broadcast_in_dim(x, (*lead, permutation_size), range(axis + 1))  # noqa: E731
+        there = spread(as_dtype(slice_in_dim(pivots, j, j + 1, axis=axis), np.dtype(np.int32)))
+        here = spread(slice_in_dim(out, j, j + 1, axis=axis))
+        moved = take_along(out, there, axis)
+        out = select_n(eq(places, there), out, here)
+        out = select_n(eq(places, np.int32(j)), out, moved)
+    return out
