@@ -394,7 +394,8 @@ def _values_first(outs: Any) -> Any:
 
 _SQUARE = ((4, 4), (2, 3, 3), (1, 1), (7, 7), (0, 0), (0, 3, 3), (2, 0, 0))
 _OBLONG = ((5, 3), (3, 5), (2, 4, 4), (1, 3), (3, 1), (0, 3), (3, 0), (0, 2, 3))
-row("cholesky", *_matrices(*_SQUARE, form="definite", symmetrize_input=True), grad=(0,), norm=True, ulp=8, dtypes=LAPACK,
+row("cholesky", *_matrices(*_SQUARE, form="definite", symmetrize_input=True), grad=(0,), norm=True,
+    ulp=8, dtypes=LAPACK,
     jax=lambda lax, x, **p: lax.linalg.cholesky(x, **p))
 row("triangular_solve", *(Case((X(a, form="dominant"), X(b)),
         {"left_side": left, "lower": low, "transpose_a": flip, "unit_diagonal": unit})
@@ -405,17 +406,21 @@ row("triangular_solve", *(Case((X(a, form="dominant"), X(b)),
         ((1, 1), (1, 2), True, False, False, False), ((0, 0), (0, 2), True, True, False, False),
         ((3, 3), (3, 0), True, True, False, False), ((0, 2, 2), (0, 2, 3), True, True, False, False))),
     grad=(0, 1), norm=True, ulp=8, dtypes=LAPACK, jax=lambda lax, a, b, **p: lax.linalg.triangular_solve(a, b, **p))
-row("lu", *_matrices(*_OBLONG, (6, 6), form=""), *_matrices((4, 4), (3, 4), form="dominant"), grad=(0,), norm=True, ulp=32,
+row("lu", *_matrices(*_OBLONG, (6, 6), form=""), *_matrices((4, 4), (3, 4), form="dominant"), grad=(0,), norm=True,
+    ulp=32,
     dtypes=LAPACK, jax=lambda lax, x: lax.linalg.lu(x))
 row("qr", *_matrices(*_OBLONG, (6, 6), form="dominant", full_matrices=False),
-    *_matrices((3, 3), (3, 5), (0, 2), form="dominant", full_matrices=True), grad=(0,), norm=True, ulp=16, dtypes=LAPACK,
+    *_matrices((3, 3), (3, 5), (0, 2), form="dominant", full_matrices=True), grad=(0,), norm=True,
+    ulp=16, dtypes=LAPACK,
     jax=lambda lax, x, **p: lax.linalg.qr(x, **p))
 row("eigh", *_matrices(*_SQUARE, form="dominant", lower=True, symmetrize_input=True),
-    *_matrices((3, 3), form="dominant", lower=False, symmetrize_input=True), grad=(0,), norm=True, ulp=16, dtypes=LAPACK,
+    *_matrices((3, 3), form="dominant", lower=False, symmetrize_input=True), grad=(0,), norm=True,
+    ulp=16, dtypes=LAPACK,
     settle=lambda outs: _by_side(outs, 0), jax=lambda lax, x, **p: lax.linalg.eigh(x, **p))
 row("svd", *_matrices(*_OBLONG, (5, 5), form="dominant", full_matrices=False, compute_uv=True),
     *_matrices((4, 4), form="dominant", full_matrices=True, compute_uv=True),
-    *_matrices((4, 3), (3, 4), (0, 2), form="dominant", full_matrices=True, compute_uv=False), grad=(0,), norm=True, ulp=32,
+    *_matrices((4, 3), (3, 4), (0, 2), form="dominant", full_matrices=True, compute_uv=False), grad=(0,), norm=True,
+    ulp=32,
     dtypes=LAPACK, settle=lambda outs: _by_side(outs, 1, 2) if len(outs) == 3 else outs,
     jax=lambda lax, x, **p: _values_first(lax.linalg.svd(x, **p)))
 
