@@ -16,8 +16,8 @@ from anejax import dtypes
 from anejax.core.array import Array
 from anejax.errors import ShapeError
 from anejax.numpy import elementwise as ew
-from anejax.numpy.creation import arange
-from anejax.numpy.operands import as_array, as_int, axes_of, check_device, one_axis
+from anejax.numpy.creation import arange, zeros
+from anejax.numpy.operands import as_array, as_int, axes_of, check_device, inexact, one_axis
 from anejax.numpy.shaping import moveaxis, roll
 from anejax.ops import shape
 from anejax.ops.fft import FftType
@@ -50,8 +50,9 @@ def _signal_lengths(op: str, kind: FftType, s: Any, axes: Sequence[int], x: Any)
     else:
         lengths = tuple(x.shape[a] for a in axes)
         if kind == FftType.IRFFT and lengths:
-            lengths = (*lengths[:-1], 2 * (lengths[-1] - 1))
-    if any(n < 1 for n in lengths):
+            lengths = (*lengths[:-1], max(0, 2 * (lengths[-1] - 1)))
+    least = 1 if s is not None or kind == FftType.RFFT else 0  # an array without elements has a transform without any
+    if any(n < least for n in lengths):
         raise ShapeError(f"[{op}] expected signals of positive length, got {lengths} for {x.aval}.")
     return lengths
 
@@ -64,6 +65,12 @@ def _transform(op: str, kind: FftType, a: Any, s: Any, axes: Any, norm: Any) -> 
     lengths = _signal_lengths(op, kind, s, places, x)
     last = tuple(range(x.ndim - len(places), x.ndim))
     x = moveaxis(x, places, last)
+    if 0 in lengths:
+        dtype = dtypes.complex_of(inexact(x.dtype))
+        empty = zeros(
+            (*x.shape[: -len(lengths)], *lengths), dtypes.real_part(dtype) if kind == FftType.IRFFT else dtype
+        )
+        return moveaxis(empty, last, places)
     given = (*lengths[:-1], lengths[-1] // 2 + 1) if kind == FftType.IRFFT and lengths else lengths
     out = transform(_resized(x, given), kind, lengths)
     scale = _scale(op, norm, math.prod(lengths), kind in (FftType.IFFT, FftType.IRFFT))

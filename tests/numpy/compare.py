@@ -15,6 +15,7 @@ INTS = ("int8", "int32", "uint8", "uint32")
 DTYPES = ("bool", *INTS, *FLOATS)
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, -2.5, 3.25, 0.001, -7.0, 100.0, np.inf, -np.inf, np.nan]
 EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+EPS |= {"complex64": EPS["float32"], "complex128": EPS["float64"]}
 EXPECTED_ERRORS = (TypeError, ValueError, IndexError, NotImplementedError, OverflowError)
 
 
@@ -24,6 +25,8 @@ def sample(shape, dtype="float32", seed=0, low=-4, high=4):
     d = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
     if d == np.bool_:
         return rng.random(shape) < 0.5
+    if d.kind == "c":
+        return (rng.uniform(low, high, shape) + 1j * rng.uniform(low, high, shape)).astype(d)
     if d.kind in "iu":
         return rng.integers(max(low, 0) if d.kind == "u" else low, high + 1, shape).astype(d)
     return rng.uniform(low, high, shape).astype(d)
@@ -44,18 +47,22 @@ def assert_same_type(ours, theirs, what=""):
 
 
 def assert_close(ours, theirs, ulps=4.0, scale=None, what=""):
-    """Integers and bools equal; floats within ``ulps`` of the value, or of ``scale`` when that is greater."""
+    """Integers and bools equal; floats within ``ulps`` of the value, or of ``scale`` when that is greater.
+
+    A complex number's error is its distance in the plane, in units of its absolute value.
+    """
     a, b = np.asarray(ours), np.asarray(theirs)
     assert a.shape == b.shape, f"{what}: shape {a.shape}, expected {b.shape}"
     if a.dtype.name not in EPS:
         np.testing.assert_array_equal(a, b, err_msg=what)
         return
     eps = EPS[a.dtype.name]
-    x, y = a.astype(np.float64), b.astype(np.float64)
+    wide = np.complex128 if a.dtype.kind == "c" else np.float64
+    x, y = a.astype(wide), b.astype(wide)
     np.testing.assert_array_equal(np.isnan(x), np.isnan(y), err_msg=f"{what}: NaN in other places")
     size = np.abs(np.where(np.isfinite(y), y, 0))
     size = size if scale is None else np.maximum(size, scale)
-    tiny = {"float16": 6e-8, "bfloat16": 1.2e-38, "float32": 1.2e-38, "float64": 3e-308}[a.dtype.name]
+    tiny = {"float16": 6e-8, "bfloat16": 1.2e-38, "float32": 1.2e-38, "complex64": 1.2e-38}.get(a.dtype.name, 3e-308)
     finite = np.isfinite(x) & np.isfinite(y)
     near = np.abs(np.subtract(x, y, out=np.zeros_like(x), where=finite)) <= ulps * eps * size + ulps * tiny
     same = np.where(finite, near, (x == y) | np.isnan(x))
