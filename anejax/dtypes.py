@@ -202,9 +202,9 @@ def finfo(dtype: Any) -> Any:
     return ml_dtypes.finfo(real_part(np.dtype(dtype)))
 
 
-def iinfo(dtype: Any) -> Any:
+def iinfo(int_type: Any) -> Any:
     """Limits of an integer dtype, like ``numpy.iinfo``."""
-    return ml_dtypes.iinfo(dtype)
+    return ml_dtypes.iinfo(int_type)
 
 
 __getattr__ = getattr_of(__name__)

@@ -116,10 +116,10 @@ def treedef_paths(treedef: PyTreeDef, root: str = "") -> list[str]:
     return [a.codify(root) for a in treedef.accessors()]
 
 
-def transpose(outer: PyTreeDef, inner: PyTreeDef, tree: Any) -> Any:
-    """Turns a tree of ``outer`` holding ``inner`` trees inside out."""
-    rows = [flatten_up_to(inner, sub) for sub in flatten_up_to(outer, tree)]
-    return unflatten(inner, [unflatten(outer, column) for column in zip(*rows)])
+def transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef, pytree_to_transpose: Any) -> Any:
+    """Turns a tree of ``outer_treedef`` that holds trees of ``inner_treedef`` inside out."""
+    rows = [flatten_up_to(inner_treedef, sub) for sub in flatten_up_to(outer_treedef, pytree_to_transpose)]
+    return unflatten(inner_treedef, [unflatten(outer_treedef, column) for column in zip(*rows)])
 
 
 def broadcast_prefix(prefix: Any, tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
@@ -373,9 +373,9 @@ def register_static(cls: type) -> type:
     return cls
 
 
-def is_node(cls: type) -> bool:
-    """Whether instances of ``cls`` are tree nodes."""
-    return optree.is_namedtuple_class(cls) or cls in optree.register_pytree_node.get(namespace=_NAMESPACE)  # type: ignore[attr-defined]
+def is_node(typ: type) -> bool:
+    """Whether instances of ``typ`` are tree nodes."""
+    return optree.is_namedtuple_class(typ) or typ in optree.register_pytree_node.get(namespace=_NAMESPACE)  # type: ignore[attr-defined]
 
 
 def flatten_one_level(tree: Any) -> tuple[list[Any], Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import enum
 import functools
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -99,14 +100,24 @@ def __getattr__(name: str) -> Any:
 # --- rearranging: functions of ops that may return their operand as it is ------------------------------------------
 
 
+_MISSING: Any = object()
+
+
 def _of_array(fn: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
-    """``fn`` with its first argument made an Array, so that the result is one."""
+    """``fn`` with its first argument made an Array, so that the result is one, and called as jax.lax calls it."""
     name = name or fn.__name__
+    called = "array" if name in ("expand_dims", "squeeze") else "operand"
 
     @functools.wraps(fn)
-    def function(operand: Any, *args: Any, **kwargs: Any) -> Array:
-        return fn(as_array(name, operand), *args, **kwargs)
+    def function(*args: Any, **kwargs: Any) -> Array:
+        first, args = (args[0], args[1:]) if args else (kwargs.pop(called, _MISSING), ())
+        if first is _MISSING:
+            raise TypeError(f"[{name}] expected the argument {called!r}.")
+        return fn(as_array(name, first), *args, **kwargs)
 
+    signature = inspect.signature(fn)
+    first, *rest = signature.parameters.values()
+    function.__signature__ = signature.replace(parameters=[first.replace(name=called), *rest])  # type: ignore[attr-defined]
     function.__name__ = function.__qualname__ = name
     return function
 

@@ -133,35 +133,42 @@ dot_general_p.fill(
 
 
 def dot_general(
-    x: Any, y: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None
+    lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None
 ) -> Any:
-    """The product of ``x`` and ``y`` summed over contracting axes, one product per index of the batch axes.
+    """The product of ``lhs`` and ``rhs`` summed over contracting axes, one product per index of the batch axes.
 
     Args:
-        x, y: arrays of one dtype.
-        dimension_numbers: ``((x_contracting, y_contracting), (x_batch, y_batch))``, sequences of axes.
+        lhs, rhs: arrays of one dtype.
+        dimension_numbers: ``((lhs_contracting, rhs_contracting), (lhs_batch, rhs_batch))``, sequences of axes.
         precision: accepted for compatibility; float32 products are always computed in float32.
         preferred_element_type: the dtype of the result; the operands' when None.
 
     Returns:
-        An array whose axes are the batch axes, then x's free axes, then y's.
+        An array whose axes are the batch axes, then the free axes of ``lhs``, then those of ``rhs``.
 
     Raises:
         ShapeError: lengths of paired axes differ. DtypeError: dtypes differ.
     """
-    (xc, yc), (xb, yb) = dimension_numbers
-    nx, ny = aval_of(x).ndim, aval_of(y).ndim
+    (lc, rc), (lb, rb) = dimension_numbers
+    nl, nr = aval_of(lhs).ndim, aval_of(rhs).ndim
     numbers = (
-        (check_axes("dot_general", xc, nx), check_axes("dot_general", yc, ny)),
-        (check_axes("dot_general", xb, nx), check_axes("dot_general", yb, ny)),
+        (check_axes("dot_general", lc, nl), check_axes("dot_general", rc, nr)),
+        (check_axes("dot_general", lb, nl), check_axes("dot_general", rb, nr)),
     )
     preferred = dtypes.canonical(preferred_element_type) if preferred_element_type is not None else None
-    return dot_general_p.bind(x, y, dimension_numbers=numbers, preferred_element_type=preferred)
+    return dot_general_p.bind(lhs, rhs, dimension_numbers=numbers, preferred_element_type=preferred)
 
 
-def dot(x: Any, y: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:
-    """Vector and matrix products of rank 1 and 2: the last axis of ``x`` with the first of ``y``."""
-    ax, ay = aval_of(x), aval_of(y)
-    if not (1 <= ax.ndim <= 2 and 1 <= ay.ndim <= 2):
-        raise ShapeError(f"[dot] expected arrays of rank 1 or 2, got {ax} and {ay}. Use anejax.numpy.matmul.")
-    return dot_general(x, y, (((ax.ndim - 1,), (0,)), ((), ())), preferred_element_type=preferred_element_type)
+def dot(
+    lhs: Any, rhs: Any, *, dimension_numbers: Any = None, precision: Any = None, preferred_element_type: Any = None
+) -> Any:
+    """Vector and matrix products of rank 1 and 2: the last axis of ``lhs`` with the first of ``rhs``.
+
+    With ``dimension_numbers`` it is ``dot_general``.
+    """
+    if dimension_numbers is None:
+        left, right = aval_of(lhs), aval_of(rhs)
+        if not (1 <= left.ndim <= 2 and 1 <= right.ndim <= 2):
+            raise ShapeError(f"[dot] expected arrays of rank 1 or 2, got {left} and {right}. Use anejax.numpy.matmul.")
+        dimension_numbers = ((left.ndim - 1,), (0,)), ((), ())
+    return dot_general(lhs, rhs, dimension_numbers, preferred_element_type=preferred_element_type)

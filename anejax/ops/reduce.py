@@ -300,8 +300,8 @@ cumlogsumexp_p = _cumulative("cumlogsumexp", _np_cumlogsumexp, domain=dtypes.FLO
 
 
 def _face(prim: Primitive, what: str) -> Any:
-    def function(x: Any, axes: Sequence[int]) -> Any:
-        return prim.bind(x, axes=tuple(sorted(check_axes(prim.name, axes, aval_of(x).ndim))))
+    def function(operand: Any, axes: Sequence[int]) -> Any:
+        return prim.bind(operand, axes=tuple(sorted(check_axes(prim.name, axes, aval_of(operand).ndim))))
 
     function.__name__ = function.__qualname__ = prim.name
     function.__doc__ = f"{what} over ``axes``, which vanish from the shape."
@@ -314,19 +314,23 @@ reduce_and, reduce_or = _face(reduce_and_p, "And of bits"), _face(reduce_or_p, "
 reduce_xor = _face(reduce_xor_p, "Exclusive or of bits")
 
 
-def argmax(x: Any, axis: int, index_dtype: Any = np.int32) -> Any:
+def argmax(operand: Any, axis: int, index_dtype: Any = np.int32) -> Any:
     """The position of the first maximum along ``axis``; NaN counts as greatest."""
-    return argmax_p.bind(x, axis=check_axis("argmax", axis, aval_of(x).ndim), index_dtype=dtypes.canonical(index_dtype))
+    return argmax_p.bind(
+        operand, axis=check_axis("argmax", axis, aval_of(operand).ndim), index_dtype=dtypes.canonical(index_dtype)
+    )
 
 
-def argmin(x: Any, axis: int, index_dtype: Any = np.int32) -> Any:
+def argmin(operand: Any, axis: int, index_dtype: Any = np.int32) -> Any:
     """The position of the first minimum along ``axis``; NaN counts as least."""
-    return argmin_p.bind(x, axis=check_axis("argmin", axis, aval_of(x).ndim), index_dtype=dtypes.canonical(index_dtype))
+    return argmin_p.bind(
+        operand, axis=check_axis("argmin", axis, aval_of(operand).ndim), index_dtype=dtypes.canonical(index_dtype)
+    )
 
 
 def _cumulative_face(prim: Primitive, what: str) -> Any:
-    def function(x: Any, axis: int = 0, reverse: bool = False) -> Any:
-        return prim.bind(x, axis=check_axis(prim.name, axis, aval_of(x).ndim), reverse=bool(reverse))
+    def function(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+        return prim.bind(operand, axis=check_axis(prim.name, axis, aval_of(operand).ndim), reverse=bool(reverse))
 
     function.__name__ = function.__qualname__ = prim.name
     function.__doc__ = f"Cumulative {what} along ``axis``, from its end when ``reverse``."

@@ -1,0 +1,97 @@
+"""Every function that is here takes jax's parameters: by the same names, at the same places."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.parity import table
+
+# parameters of jax that no function here has, and why
+ABSENT_PARAMETERS = {
+    **dict.fromkeys(
+        ("sharding", "out_sharding", "in_shardings", "out_shardings", "spmd_axis_name", "manual_axis_type",
+         "reduce_axes", "axis_env", "sum_match", "to"),
+        "there is one device",
+    ),
+    **dict.fromkeys(("backend", "compiler_options", "implementation", "concrete"), "there is one compiler"),
+    **dict.fromkeys(("accuracy", "out_dtype", "_dot_general"), "float functions and products have one accuracy"),
+    **dict.fromkeys(("src", "donate", "may_alias", "is_ref"), "arrays do not change and do not move"),
+    "allow_negative_indices": "negative indices count from the end, which costs nothing",
+    **dict.fromkeys(("nondiff_argnames", "static_argnames", "return_residual", "algorithm"), "not there yet"),
+}  # fmt: skip
+
+# functions whose parameters differ on purpose
+EXCEPTIONS = {
+    "jax.numpy.ufunc": "made by frompyfunc only",
+    "jax.numpy.isneginf": "results go nowhere but out: no argument out",
+    "jax.numpy.isposinf": "results go nowhere but out: no argument out",
+    "jax.numpy.logaddexp": "a function, not a ufunc",
+    "jax.numpy.logaddexp2": "a function, not a ufunc",
+    "jax.numpy.negative": "a function, not a ufunc",
+    "jax.numpy.trunc": "its argument is positional, as that of the other rounding functions",
+    "jax.numpy.array": "jax's own is wrapped",
+    "jax.numpy.set_printoptions": "NumPy's parameters by name",
+    "jax.lax.nextafter": "operands are x and y, as in every other binary function",
+    "jax.nn.initializers.Initializer": "a type for annotations",
+    "jax.random.key": "dtype is that of the seed; it has one",
+    "jax.random.wrap_key_data": "dtype is that of the key; it has one",
+}
+P = inspect.Parameter
+POSITIONAL = (P.POSITIONAL_ONLY, P.POSITIONAL_OR_KEYWORD)
+
+
+def parameters(function: Any) -> list[P] | None:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):
+        return None
+
+
+def differences(theirs: list[P], ours: list[P]) -> Iterator[str]:
+    """What a call written for ``theirs`` finds missing in ``ours``."""
+    kinds = {p.kind for p in ours}
+    by_name = {p.name: p for p in ours}
+    places = [p for p in ours if p.kind in POSITIONAL]
+    wanted = [p for p in theirs if p.name not in ABSENT_PARAMETERS or p.name in by_name]
+    for place, p in enumerate([p for p in wanted if p.kind in POSITIONAL]):
+        if P.VAR_POSITIONAL in kinds:
+            break
+        if place >= len(places):
+            yield f"takes no argument at place {place}: {p.name}"
+        elif p.kind is P.POSITIONAL_OR_KEYWORD and places[place].name != p.name:
+            yield f"calls argument {place} {places[place].name}, not {p.name}"
+    for p in wanted:
+        if p.kind in (P.KEYWORD_ONLY, P.POSITIONAL_OR_KEYWORD) and P.VAR_KEYWORD not in kinds:
+            found = by_name.get(p.name)
+            if found is None or found.kind is P.POSITIONAL_ONLY:
+                yield f"takes no argument by the name {p.name}"
+        if p.kind is P.VAR_POSITIONAL and P.VAR_POSITIONAL not in kinds:
+            yield f"takes no *{p.name}"
+
+
+@pytest.mark.parametrize("space", table.NAMESPACES)
+def test_parameters_are_those_of_jax(space: str) -> None:
+    module = importlib.import_module(space)
+    wrong = []
+    for name in table.names()[space]:
+        theirs = getattr(module, name, None)
+        if table.verdict(space, name).kind != "yes" or not callable(theirs) or f"{space}.{name}" in EXCEPTIONS:
+            continue
+        expected, found = parameters(theirs), parameters(table.resolve(space, name))
+        if expected is not None and found is not None:
+            wrong += [f"{space}.{name} {what}" for what in differences(expected, found)]
+    assert not wrong
+
+
+def test_exceptions_are_still_exceptions() -> None:
+    for full in EXCEPTIONS:
+        space, _, name = full.rpartition(".")
+        theirs = parameters(getattr(importlib.import_module(space), name))
+        ours = parameters(table.resolve(space, name))
+        assert theirs is not None
+        assert ours is None or list(differences(theirs, ours)), f"{full} is as in jax: remove it from the exceptions"
