@@ -8,7 +8,7 @@ NATIVE_BUILD := build/dev
 CMAKE := $(BIN)/cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-all test-native test-wheel ci-long check build golden format clean
+.PHONY: demo test test-all test-native test-wheel ci-long check build golden notebooks format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -41,6 +41,9 @@ check: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	find native -name '*.cpp' -o -name '*.h' | xargs $(BIN)/clang-format --dry-run --Werror
+
+notebooks: $(LIBRARY) $(VENV)/.dev  ## run the notebooks and write them with their outputs (about five minutes)
+	$(BIN)/python notebooks/build.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

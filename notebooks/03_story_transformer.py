@@ -109,8 +109,8 @@ plt.show()
 # ## One of our own
 #
 # The same network with random weights, trained on real stories: at each place it has to guess the next token, and the
-# loss is the mean surprise in nats. Guessing blindly among 512 tokens costs 6.24; the published checkpoint is
-# at about 1.4 after far more training than a notebook wants to wait for.
+# loss is the mean surprise in nats. Guessing blindly among 512 tokens costs 6.24; what the published checkpoint has is
+# printed first, after far more training than a notebook wants to wait for.
 
 # %%
 stories = os.environ.get("ANEJAX_STORIES") or files.ensure("TinyStories-valid.txt")

@@ -29,7 +29,6 @@ from anejax.errors import AnejaxError
 from anejax.lower.to_mil import lower
 from anejax.mil.limits import FAMILY_OF_CHIP, LIMITS, MAX_RANK, SATURATION
 from anejax.mil.text import to_text
-from anejax.mil.verify import verify
 from anejax.passes.pipeline import optimize
 from anejax.runtime import library
 
@@ -73,7 +72,7 @@ print(aj.jit(layer).lower(x, w, b).as_text())
 def for_engine(function, *args):
     graph = optimize(aj.make_jaxpr(function)(*args).graph, "ane")
     program = lower(graph, "ane")
-    verify(program, "ane")
+    library.verify(to_text(program), "ane")
     return program
 
 
@@ -125,8 +124,8 @@ leaves = aj.tree.leaves((params, images, target))
 exact = [np.asarray(g) for g in aj.tree.leaves(aj.jit(gradient)(params, images, target))]
 native = library.NativeProgram("cpu", to_text(for_engine(gradient, params, images, target)))
 halves = [np.ascontiguousarray(leaf, np.float16) for leaf in leaves]
-buffers = library.create_buffers(native.output_nbytes)
-native.run([h.__array_interface__["data"][0] for h in halves], [b.pointer for b in buffers])
+buffers, addresses = library.create_buffers(native.output_nbytes)
+native.run([half.ctypes.data for half in halves], addresses)
 found = [b.view(e.shape, np.dtype(np.float16)).astype(np.float32) for b, e in zip(buffers, exact)]
 
 figure, axes = plt.subplots(figsize=(5, 4))

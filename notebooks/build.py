@@ -39,7 +39,7 @@ def execute(name: str, short: bool) -> nbformat.NotebookNode:
     root = str(HERE.parent)
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
     settings["ANEJAX_NOTEBOOK"] = "short" if short else "full"
-    client = nbclient.NotebookClient(notebook, timeout=SECONDS, record_timing=False)
+    client = nbclient.NotebookClient(notebook, timeout=SECONDS, record_timing=False, kernel_name="python3")
     client.execute(cwd=str(HERE), env=settings)
     notebook.metadata.pop("language_info", None)
     return notebook

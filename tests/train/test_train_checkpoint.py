@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,3 +146,30 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path: Path, monkeypatch: pytes
     assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob(".*"))
     index = checkpoint.newest(tmp_path, quiet)
     assert float(checkpoint.load(index, state()).params[0]["kernel"][0, 0]) == 1
+
+
+_FILL = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from anejax.train import checkpoint
+
+directory = Path(sys.argv[1])
+checkpoint.save(directory, 1, {"w": np.ones(1000, np.float32)}, {})
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    checkpoint.save(directory, 2, {"w": np.ones(100_000, np.float32)}, {})
+except checkpoint.CheckpointError as err:
+    print(err)
+"""
+
+
+def test_a_disk_that_takes_no_more_bytes(tmp_path: Path) -> None:
+    """The system itself stops the write in its middle, as a full disk does."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FILL, str(tmp_path)], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 0, done.stderr
+    assert "[checkpoint] cannot write" in done.stdout and "last good checkpoint is untouched" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"step-000000001.json", "step-000000001.safetensors"}
+    assert checkpoint.newest(tmp_path, quiet).name == "step-000000001.json"

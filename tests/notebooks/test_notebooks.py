@@ -1,0 +1,69 @@
+"""The notebooks: both forms agree, the code compiles, and (long) each runs at its short setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from anejax.data import cifar10
+from anejax.errors import AnejaxError
+from notebooks import build
+from tests.stories import find
+
+NAMES = pytest.mark.parametrize("name", build.names())
+
+
+def shown(name: str) -> nbformat.NotebookNode:
+    return nbformat.read(build.HERE / f"{name}.ipynb", 4)
+
+
+def test_there_are_four() -> None:
+    assert [name[:2] for name in build.names()] == ["01", "02", "03", "04"]
+
+
+@NAMES
+def test_what_is_shown_is_what_the_source_says(name: str) -> None:
+    """Run `make notebooks` when this fails."""
+    cells = lambda notebook: [(c.cell_type, c.source, c.id) for c in notebook.cells]  # noqa: E731
+    assert cells(shown(name)) == cells(build.source(name))
+    nbformat.validate(shown(name))
+
+
+@NAMES
+def test_the_code_compiles_and_what_is_shown_has_run(name: str) -> None:
+    code = [c for c in shown(name).cells if c.cell_type == "code"]
+    compile("\n".join(c.source for c in code), name, "exec")
+    assert [c.execution_count for c in code] == list(range(1, len(code) + 1))
+    outputs = [o for c in code for o in c.outputs]
+    assert not any(o.output_type == "error" or o.get("name") == "stderr" for o in outputs)
+    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 2
+
+
+@NAMES
+def test_nothing_of_the_machine_is_shown(name: str) -> None:
+    text = (build.HERE / f"{name}.ipynb").read_text()
+    assert "/home/" not in text and "/root/" not in text and "/work/" not in text and "/tmp/" not in text
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data directory with what the notebooks ask for, from wherever it can be had."""
+    try:
+        cifar10.load()
+    except AnejaxError as err:
+        pytest.skip(str(err))
+    (tmp_path / "cifar10").symlink_to(cifar10.find())
+    for name in ("stories260K.bin", "tok512.bin"):
+        (tmp_path / name).symlink_to(find(name))
+    monkeypatch.setenv("ANEJAX_STORIES", str(find("valid.txt")))
+    monkeypatch.setenv("ANEJAX_DATA", str(tmp_path))
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+@NAMES
+def test_it_runs(name: str, data: None) -> None:
+    notebook = build.execute(name, short=True)
+    assert any("image/png" in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", []))
