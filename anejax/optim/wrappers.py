@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import anejax.numpy as jnp
 from anejax import dtypes, tree
+from anejax.amp import all_finite
 from anejax.errors import TreeError
 from anejax.optim.base import (
     GradientTransformation,
@@ -122,13 +123,6 @@ class ApplyIfFiniteState(NamedTuple):
     inner_state: Any
 
 
-def _finite(updates: Any) -> Any:
-    found = jnp.asarray(True)
-    for leaf in tree.leaves(updates):
-        found = found & jnp.all(jnp.isfinite(leaf))
-    return found
-
-
 def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int) -> GradientTransformation:
     """``inner`` where gradients are finite; other steps are zeros and change nothing.
 
@@ -139,7 +133,7 @@ def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int) 
         return ApplyIfFiniteState(zero_count(), jnp.asarray(True), zero_count(), inner.init(params))
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        finite = _finite(updates)
+        finite = all_finite(updates)
         in_a_row = jnp.where(finite, 0, safe_increment(state.notfinite_count))
         applied = finite | (in_a_row > max_consecutive_errors)
         steps, inner_state = inner.update(updates, state.inner_state, params)
