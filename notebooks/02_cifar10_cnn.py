@@ -37,7 +37,12 @@ train, test = cifar10.load()
 count, tested, epochs = (2048, 500, 1) if SHORT else (20000, 5000, 2)
 train_batches = TrainBatches(train.images[:count], train.labels[:count], 128, cifar10.MEAN, cifar10.STD)
 test_batches = TestBatches(test.images[:tested], test.labels[:tested], 250, cifar10.MEAN, cifar10.STD)
+print(f"{len(train.labels):,} training and {len(test.labels):,} test images; this run takes {count:,} and {tested:,}")
 
+# %% [markdown]
+# The data set states no licence, so its pictures are not kept in this file: run the cell to see them.
+
+# %% tags=["not-kept"]
 figure, axes = plt.subplots(2, 8, figsize=(10, 3))
 for axis, image, label in zip(axes.flat, train.images, train.labels):
     axis.imshow(image.transpose(1, 2, 0))
@@ -137,13 +142,18 @@ def score(image, label):
 
 images, labels, _ = next(iter(test_batches))
 pixels = aj.jit(aj.vmap(aj.grad(score)))(images[:6], labels[:6])
-figure, axes = plt.subplots(2, 6, figsize=(9, 3))
-for i in range(6):
-    axes[0, i].imshow(test.images[i].transpose(1, 2, 0))
-    axes[0, i].set_title(cifar10.CLASSES[labels[i]], fontsize=9)
-    axes[1, i].imshow(np.abs(np.asarray(pixels[i])).max(0), cmap="magma")
-    axes[0, i].axis("off")
-    axes[1, i].axis("off")
+figure, axes = plt.subplots(1, 6, figsize=(9, 1.8))
+for axis, found_pixels, label in zip(axes, pixels, labels):
+    axis.imshow(np.abs(np.asarray(found_pixels)).max(0), cmap="magma")
+    axis.set_title(cifar10.CLASSES[label], fontsize=9)
+    axis.axis("off")
+plt.show()
+
+# %% tags=["not-kept"]
+figure, axes = plt.subplots(1, 6, figsize=(9, 1.8))
+for axis, image in zip(axes, test.images):
+    axis.imshow(image.transpose(1, 2, 0))
+    axis.axis("off")
 plt.show()
 
 # %% [markdown]

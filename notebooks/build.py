@@ -42,6 +42,9 @@ def execute(name: str, short: bool) -> nbformat.NotebookNode:
     client = nbclient.NotebookClient(notebook, timeout=SECONDS, record_timing=False, kernel_name="python3")
     client.execute(cwd=str(HERE), env=settings)
     notebook.metadata.pop("language_info", None)
+    for cell in notebook.cells:
+        if "not-kept" in cell.metadata.get("tags", []):
+            cell.outputs = []
     return notebook
 
 

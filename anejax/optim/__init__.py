@@ -5,17 +5,31 @@ Example:
     >>> opt = optim.adamw(optim.cosine_decay_schedule(1e-3, 1000), weight_decay=0.01)
 """
 
+from anejax.optim.adaptive import ScaleByAdaDeltaState as ScaleByAdaDeltaState
+from anejax.optim.adaptive import ScaleByAmsgradState as ScaleByAmsgradState
+from anejax.optim.adaptive import ScaleByBeliefState as ScaleByBeliefState
+from anejax.optim.adaptive import centralize as centralize
+from anejax.optim.adaptive import scale_by_adadelta as scale_by_adadelta
+from anejax.optim.adaptive import scale_by_amsgrad as scale_by_amsgrad
+from anejax.optim.adaptive import scale_by_belief as scale_by_belief
+from anejax.optim.adaptive import scale_by_radam as scale_by_radam
+from anejax.optim.adaptive import scale_by_yogi as scale_by_yogi
+from anejax.optim.alias import adabelief as adabelief
+from anejax.optim.alias import adadelta as adadelta
 from anejax.optim.alias import adagrad as adagrad
 from anejax.optim.alias import adam as adam
 from anejax.optim.alias import adamax as adamax
 from anejax.optim.alias import adamw as adamw
+from anejax.optim.alias import amsgrad as amsgrad
 from anejax.optim.alias import lamb as lamb
 from anejax.optim.alias import lion as lion
 from anejax.optim.alias import nadam as nadam
 from anejax.optim.alias import nadamw as nadamw
+from anejax.optim.alias import radam as radam
 from anejax.optim.alias import rmsprop as rmsprop
 from anejax.optim.alias import sgd as sgd
 from anejax.optim.alias import sign_sgd as sign_sgd
+from anejax.optim.alias import yogi as yogi
 from anejax.optim.base import EmptyState as EmptyState
 from anejax.optim.base import GradientTransformation as GradientTransformation
 from anejax.optim.base import MaskedNode as MaskedNode

@@ -5,6 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from anejax.optim.adaptive import (
+    scale_by_adadelta,
+    scale_by_amsgrad,
+    scale_by_belief,
+    scale_by_radam,
+    scale_by_yogi,
+)
 from anejax.optim.base import GradientTransformation, ScalarOrSchedule, chain, identity
 from anejax.optim.transform import (
     add_decayed_weights,
@@ -148,3 +155,63 @@ def lamb(
 def sign_sgd(learning_rate: ScalarOrSchedule) -> GradientTransformation:
     """Steps of one size, by the sign of the gradient."""
     return chain(scale_by_sign(), scale_by_learning_rate(learning_rate))
+
+
+def amsgrad(
+    learning_rate: ScalarOrSchedule,
+    b1: Any = 0.9,
+    b2: Any = 0.999,
+    eps: Any = 1e-8,
+    eps_root: Any = 0.0,
+    mu_dtype: Any = None,
+    bias_correction_mu: bool = True,
+    bias_correction_nu: bool = True,
+) -> GradientTransformation:
+    """Adam with the largest second moment so far."""
+    kind = scale_by_amsgrad(b1, b2, eps, eps_root, mu_dtype, bias_correction_mu, bias_correction_nu)
+    return chain(kind, scale_by_learning_rate(learning_rate))
+
+
+def adabelief(
+    learning_rate: ScalarOrSchedule,
+    b1: Any = 0.9,
+    b2: Any = 0.999,
+    eps: Any = 1e-16,
+    eps_root: Any = 1e-16,
+    *,
+    nesterov: bool = False,
+) -> GradientTransformation:
+    """Adam by the distance of gradients from their mean."""
+    return chain(scale_by_belief(b1, b2, eps, eps_root, nesterov=nesterov), scale_by_learning_rate(learning_rate))
+
+
+def yogi(learning_rate: ScalarOrSchedule, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-3) -> GradientTransformation:
+    """Adam whose second moment grows no faster than gradients do."""
+    return chain(scale_by_yogi(b1, b2, eps), scale_by_learning_rate(learning_rate))
+
+
+def radam(
+    learning_rate: ScalarOrSchedule,
+    b1: Any = 0.9,
+    b2: Any = 0.999,
+    eps: Any = 1e-8,
+    eps_root: Any = 0.0,
+    threshold: Any = 5.0,
+    *,
+    nesterov: bool = False,
+) -> GradientTransformation:
+    """Adam that waits with its second moment until it is known well enough."""
+    kind = scale_by_radam(b1, b2, eps, eps_root, threshold, nesterov=nesterov)
+    return chain(kind, scale_by_learning_rate(learning_rate))
+
+
+def adadelta(
+    learning_rate: ScalarOrSchedule | None = None,
+    rho: Any = 0.9,
+    eps: Any = 1e-6,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: Any = None,
+) -> GradientTransformation:
+    """Adadelta."""
+    decay = add_decayed_weights(weight_decay, weight_decay_mask)
+    return chain(decay, scale_by_adadelta(rho, eps), scale_by_learning_rate(learning_rate))

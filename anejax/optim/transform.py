@@ -72,16 +72,24 @@ def scale_by_learning_rate(learning_rate: ScalarOrSchedule, *, flip_sign: bool =
 # --- moments ----------------------------------------------------------------------------------------------------
 
 
-def _moment(updates: Any, moments: Any, decay: Any, order: int) -> Any:
+def moment(updates: Any, moments: Any, decay: Any, order: int) -> Any:
     """The exponential moving average of the updates to the power of ``order``."""
     power = jnp.square if order == 2 else lambda g: g
     return map_leaves(lambda g, m: (1 - decay) * power(g) + decay * m, updates, moments)
 
 
-def _unbiased(moments: Any, decay: Any, count: Any) -> Any:
+def unbiased(moments: Any, decay: Any, count: Any) -> Any:
     """Moments that began at zero, scaled up as if they had not."""
     share = 1 - decay**count
     return map_leaves(lambda m: m / share.astype(m.dtype), moments)
+
+
+def unbiased_mean(mu: Any, updates: Any, b1: Any, count: Any, nesterov: bool) -> Any:
+    """The first moment without bias; with ``nesterov``, as it will be after the next step."""
+    if not nesterov:
+        return unbiased(mu, b1, count)
+    ahead = unbiased(mu, b1, safe_increment(count))
+    return map_leaves(lambda m, g: b1 * m + (1 - b1) * g, ahead, unbiased(updates, b1, count))
 
 
 def _cast_like(values: Any, like: Any) -> Any:
@@ -112,14 +120,9 @@ def scale_by_adam(
         return ScaleByAdamState(zero_count(), zeros_like(params, mu_dtype), zeros_like(params))
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        mu, nu = _moment(updates, state.mu, b1, 1), _moment(updates, state.nu, b2, 2)
+        mu, nu = moment(updates, state.mu, b1, 1), moment(updates, state.nu, b2, 2)
         count = safe_increment(state.count)
-        if nesterov:
-            ahead = _unbiased(mu, b1, safe_increment(count))
-            mu_hat = map_leaves(lambda m, g: b1 * m + (1 - b1) * g, ahead, _unbiased(updates, b1, count))
-        else:
-            mu_hat = _unbiased(mu, b1, count)
-        nu_hat = _unbiased(nu, b2, count)
+        mu_hat, nu_hat = unbiased_mean(mu, updates, b1, count, nesterov), unbiased(nu, b2, count)
         steps = map_leaves(lambda m, v: m / (jnp.sqrt(v + eps_root) + eps), mu_hat, nu_hat)
         return steps, ScaleByAdamState(count, cast(mu, mu_dtype), _cast_like(nu, state.nu))
 
@@ -133,9 +136,9 @@ def scale_by_adamax(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Gradient
         return ScaleByAdamState(zero_count(), zeros_like(params), zeros_like(params))
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        count, mu = safe_increment(state.count), _moment(updates, state.mu, b1, 1)
+        count, mu = safe_increment(state.count), moment(updates, state.mu, b1, 1)
         nu = map_leaves(lambda g, v: jnp.maximum(jnp.abs(g) + eps, b2 * v), updates, state.nu)
-        steps = map_leaves(lambda m, v: m / v, _unbiased(mu, b1, count), nu)
+        steps = map_leaves(lambda m, v: m / v, unbiased(mu, b1, count), nu)
         return steps, ScaleByAdamState(count, mu, nu)
 
     return GradientTransformation(init, update)
@@ -157,7 +160,7 @@ def scale_by_lion(b1: Any = 0.9, b2: Any = 0.99, mu_dtype: Any = None) -> Gradie
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         signs = map_leaves(lambda g, m: jnp.sign((1.0 - b1) * g + b1 * m), updates, state.mu)
-        mu = cast(_moment(updates, state.mu, b2, 1), mu_dtype)
+        mu = cast(moment(updates, state.mu, b2, 1), mu_dtype)
         return signs, ScaleByLionState(safe_increment(state.count), mu)
 
     return GradientTransformation(init, update)
@@ -198,11 +201,11 @@ def scale_by_rms(
         return ScaleByRmsWithCountState(zero_count(), nu) if bias_correction else ScaleByRmsState(nu)
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        nu = nu_hat = _moment(updates, state.nu, decay, 2)
+        nu = nu_hat = moment(updates, state.nu, decay, 2)
         new_state: Any = ScaleByRmsState(nu)
         if bias_correction:
             count = safe_increment(state.count)
-            nu_hat, new_state = _unbiased(nu, decay, count), ScaleByRmsWithCountState(count, nu)
+            nu_hat, new_state = unbiased(nu, decay, count), ScaleByRmsWithCountState(count, nu)
         return map_leaves(lambda g, n: _inverse_root(n, eps, eps_in_sqrt) * g, updates, nu_hat), new_state
 
     return GradientTransformation(init, update)
@@ -237,12 +240,12 @@ def scale_by_stddev(
         return ScaleByRStdDevWithCountState(zero_count(), mu, nu) if bias_correction else ScaleByRStdDevState(mu, nu)
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        mu = mu_hat = _moment(updates, state.mu, decay, 1)
-        nu = nu_hat = _moment(updates, state.nu, decay, 2)
+        mu = mu_hat = moment(updates, state.mu, decay, 1)
+        nu = nu_hat = moment(updates, state.nu, decay, 2)
         new_state: Any = ScaleByRStdDevState(mu, nu)
         if bias_correction:
             count = safe_increment(state.count)
-            mu_hat, nu_hat = _unbiased(mu, decay, count), _unbiased(nu, decay, count)
+            mu_hat, nu_hat = unbiased(mu, decay, count), unbiased(nu, decay, count)
             new_state = ScaleByRStdDevWithCountState(count, mu, nu)
 
         def scaled(g: Any, m: Any, n: Any) -> Any:
@@ -338,8 +341,8 @@ def ema(decay: Any, debias: bool = True, accumulator_dtype: Any = None) -> Gradi
         return EmaState(zero_count(), zeros_like(params, accumulator_dtype))
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        average, count = _moment(updates, state.ema, decay, 1), safe_increment(state.count)
-        out = _unbiased(average, decay, count) if debias else average
+        average, count = moment(updates, state.ema, decay, 1), safe_increment(state.count)
+        out = unbiased(average, decay, count) if debias else average
         return out, EmaState(count, cast(average, accumulator_dtype))
 
     return GradientTransformation(init, update)

@@ -82,6 +82,15 @@ OPTIMIZERS = {
     "clipped": lambda o: o.chain(o.clip_by_global_norm(1.0), o.add_decayed_weights(0.01), o.sgd(0.1, 0.9)),
     "clipped each": lambda o: o.chain(o.clip(0.5), o.clip_by_block_rms(0.1), o.scale(-0.1)),
     "ema": lambda o: o.chain(o.ema(0.9), o.scale_by_learning_rate(0.1)),
+    "amsgrad": lambda o: o.amsgrad(0.01),
+    "amsgrad biased": lambda o: o.amsgrad(0.01, mu_dtype="float32", bias_correction_mu=False, bias_correction_nu=False),
+    "adabelief": lambda o: o.adabelief(0.01),
+    "adabelief nesterov": lambda o: o.adabelief(0.01, nesterov=True),
+    "yogi": lambda o: o.yogi(0.01),
+    "radam": lambda o: o.radam(0.01, b2=0.9),  # its first steps take 1997 from 1999 at b2=0.999
+    "radam nesterov": lambda o: o.radam(0.01, b2=0.9, nesterov=True),
+    "adadelta": lambda o: o.adadelta(0.5, weight_decay=0.1),
+    "centralized": lambda o: o.chain(o.centralize(), o.sgd(0.1)),
     "multi steps": lambda o: o.MultiSteps(o.adamw(0.01), 3).gradient_transformation(),
     "multi steps sum": lambda o: o.MultiSteps(
         o.sgd(schedule(o), 0.9), 2, use_grad_mean=False
