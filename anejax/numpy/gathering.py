@@ -50,7 +50,9 @@ def scatter_axes(
 
 def batched_gather(x: Any, positions: Any, axis: int, mode: str, fill: Any = None) -> Any:
     """``x`` at ``positions`` along ``axis``; the other axes of both have the same lengths and go together."""
-    rank = aval_of(x).ndim
+    rank, result = aval_of(x).ndim, aval_of(positions).shape
+    if 0 in result:  # no slice fits into nothing
+        return shape.full(result, 0, aval_of(x).dtype)
     others = tuple(i for i in range(rank) if i != axis)
     numbers = ops.GatherDimensionNumbers(
         offset_dims=(),
