@@ -16,7 +16,7 @@ demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 test: check test-native $(LIBRARY)  ## what CI runs
 	$(PYTEST) -m "not long"
 
-test-all: check test-native $(LIBRARY)  ## the long hypothesis profile too
+test-all: check test-native $(LIBRARY)  ## the long hypothesis profile too (ANEJAX_SHARD, ANEJAX_HYPOTHESIS_SECONDS)
 	HYPOTHESIS_PROFILE=long $(PYTEST)
 
 ci-long: test-all  ## the slow rest: sanitizer builds of the C++ tests

@@ -47,8 +47,8 @@ class IndexUpdateRef:
 
     Arguments that all of them take:
         mode: what becomes of integers outside: "drop" (the update is left out), "clip" (they are clamped), "fill"
-            (``get`` gives ``fill_value``; updates are dropped), "promise_in_bounds". None is "drop" for updates,
-            "clip" for ``get``.
+            (``get`` gives ``fill_value``; updates are dropped), "promise_in_bounds". None is "drop" for updates;
+            ``get`` then clamps, and its gradient at what was clamped is dropped.
         indices_are_sorted, unique_indices: promises, accepted and not needed.
 
     Where an index occurs several times, ``add``, ``multiply``, ``min`` and ``max`` combine all its updates; which one
@@ -68,7 +68,7 @@ class IndexUpdateRef:
         unique_indices: bool = False, wrap_negative_indices: bool = True, out_sharding: Any = None,
     ) -> Array:  # fmt: skip
         """``x[index]``, with what lies outside clamped, or ``fill_value`` with ``mode="fill"``."""
-        kind = _mode(mode) or "clip"
+        kind = _mode(mode) or "promise_in_bounds"
         where = read_index(self.array, self.index)
         fill = fill_value_of(self.array.dtype, fill_value)
         if kind == "fill" and not where.inside:

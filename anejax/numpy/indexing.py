@@ -250,7 +250,7 @@ def slice_axes(x: Any, index: Index) -> Any:
     return shape.squeeze(x, index.dropped)
 
 
-def read(x: Any, index: Index, mode: str = "clip", fill: Any = None) -> Any:
+def read(x: Any, index: Index, mode: str = "promise_in_bounds", fill: Any = None) -> Any:
     """The elements of ``x`` that ``index`` names."""
     x = slice_axes(x, index)
     if not index.arrays:
@@ -273,5 +273,5 @@ def _dynamic(x: Any, index: Index) -> Any:
 
 
 def getitem(x: Array, index: Any) -> Array:
-    """``x[index]``: NumPy's indexing; integers outside are clamped, masks must be concrete."""
+    """``x[index]``: NumPy's indexing; integers outside are clamped (and have no gradient), masks must be concrete."""
     return finish(read(x, read_index(x, index)))

@@ -280,3 +280,18 @@ def test_errors():
         x.at[0].set(1, color=2)
     with pytest.raises(ConcretizationError, match="index"):
         aj.jit(lambda x, n: x[:n])(x, 2)
+
+
+def test_gradients_of_reads_outside_are_zero():
+    """As in jax: reads are clamped and updates dropped, the ones that gradients make included."""
+    x, i = sample((3, 4)), np.int32([3, -5, 1])
+    for key in ((i,), (slice(None), i), (i, 0)):
+        ours, theirs = (
+            g(
+                lambda v, m=m, key=key: (
+                    v[tuple(m.asarray(k) if isinstance(k, np.ndarray) else k for k in key)] ** 2
+                ).sum()
+            )(x)
+            for g, m in ((aj.grad, anp), (jax.grad, jnp))
+        )
+        np.testing.assert_array_equal(ours, theirs)

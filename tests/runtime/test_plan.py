@@ -54,6 +54,12 @@ def test_checkpoint_trades_memory_for_work() -> None:
     assert arena[1] < 0.4 * arena[0]
 
 
+def test_broadcasts_along_an_axis_of_no_length() -> None:
+    """A reduction of rows of which there are none, whose operand repeats along them."""
+    f = aj.jit(lambda x, y: (x[None, :] < y[:, None]).sum(1))
+    assert f(np.float32([1, 2, 3]), np.zeros(0, np.float32)).shape == (0,)
+
+
 def test_results_do_not_depend_on_the_number_of_threads() -> None:
 
     rng = np.random.default_rng(1)

@@ -1,0 +1,9 @@
+"""All specs: importing this registers them."""
+
+from tests.generated import contractions as contractions
+from tests.generated import elementwise as elementwise
+from tests.generated import laxes as laxes
+from tests.generated import movement as movement
+from tests.generated import networks as networks
+from tests.generated import reductions as reductions
+from tests.generated.spec import SPECS as SPECS

@@ -1,0 +1,14 @@
+"""The two libraries under one set of names, so that a call is written once."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy
+
+import anejax as aj
+import anejax.numpy
+
+OURS = SimpleNamespace(np=anejax.numpy, lax=aj.lax, nn=aj.nn, random=aj.random, t=aj)
+JAX = SimpleNamespace(np=jax.numpy, lax=jax.lax, nn=jax.nn, random=jax.random, t=jax)

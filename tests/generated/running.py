@@ -1,0 +1,37 @@
+"""How many examples run, and for how long.
+
+Short profile: hypothesis begins with the simplest example, whose seed is 0 and which is skipped, since one compile of
+jax per example is what the time goes to. Long profile: as many as fit into the test's share of the time limit.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from hypothesis import HealthCheck, Phase, settings
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+SECONDS = float(os.environ.get("ANEJAX_HYPOTHESIS_SECONDS", "1200"))
+SHORT_EXAMPLES = 2
+
+examples = settings(
+    max_examples=settings.default.max_examples if LONG else SHORT_EXAMPLES,
+    suppress_health_check=list(HealthCheck),
+    phases=[p for p in Phase if p is not Phase.explain],
+    report_multiple_bugs=False,
+)
+
+
+class Clock:
+    """A test's share of the session's seconds."""
+
+    ran = 0  # examples of all tests
+
+    def __init__(self, share: float) -> None:
+        self.end = time.monotonic() + share
+
+    def runs(self) -> bool:
+        """Whether there is time for one more example."""
+        Clock.ran += 1
+        return not LONG or time.monotonic() < self.end

@@ -1,0 +1,56 @@
+"""Specs: one per public function, saying how its arguments are drawn and how exactly the two libraries agree."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.generated.draw import Call, Draw
+
+Build = Callable[[Draw, str], Call]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """How to test one function.
+
+    Attributes:
+        name: where it is, as ``np.linalg.norm``; the roots are ``np lax nn random``.
+        build: draws a call of it.
+        ulps: greatest distance of float results, in units of eps times the value's size (see ``judge``).
+        size: of what size errors are: "value" for elementwise functions, else "sum": of the sum of all magnitudes.
+        derivatives, mapped, staged: whether jvp and vjp, vmap, and jit are compared; False needs a reason beside it.
+    """
+
+    name: str
+    build: Build
+    ulps: float = 4.0
+    size: str = "sum"
+    derivatives: bool = True
+    mapped: bool = True
+    staged: bool = True
+
+    def calls(self) -> st.SearchStrategy[tuple[int, Call]]:
+        """(the seed, a call). The seed 0 is where shrinking ends and hypothesis starts."""
+
+        @st.composite
+        def calls(draw: Any) -> tuple[int, Call]:
+            d = Draw(draw)
+            return d.seed, self.build(d, self.name)
+
+        return calls()
+
+
+SPECS: dict[str, Spec] = {}
+
+
+def spec(names: str, build: Build, **fields: Any) -> None:
+    """Registers one spec for each of the names, which share the prefix of the first: ``"np.sin cos"``."""
+    first, *rest = names.split()
+    prefix = first.rpartition(".")[0]
+    for name in (first, *(f"{prefix}.{r}" for r in rest)):
+        assert name not in SPECS, f"two specs for {name}"
+        SPECS[name] = Spec(name, build, **fields)

@@ -1,0 +1,74 @@
+"""Every public function has a spec, or a reason here why it has none."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+import anejax.lax
+import anejax.nn
+import anejax.numpy
+import anejax.random
+from anejax.core.primitive import REGISTRY
+from tests.generated.catalogue import SPECS
+from tests.op_samples import HIGHER_ORDER, ROWS
+
+SCALAR_TYPE = type(anejax.numpy.float32)
+ROOTS = {"np": anejax.numpy, "lax": anejax.lax, "nn": anejax.nn, "random": anejax.random}
+_FILES = "input and output, or printing: tests/numpy has it"
+_TYPES = "about dtypes, not arrays: tests/numpy/test_promotion.py and tests/numpy have it"
+_OTHER = "takes functions or objects: tests/numpy/test_table.py has it"
+_CONTROL = "control flow: in the programs of tests/generated/programs.py, and tests/ops has it"
+_CONV = "conv_general_dilated with defaults: tests/numpy/test_lax.py has it"
+_EXACT = "draws within a tolerance of its own: tests/random has it"
+_KEYS = "about keys: tests/random/test_keys.py has it"
+_THIN = "another function by a second name or order: tests/numpy/test_lax.py has it"
+_ONE = "one configuration: tests/numpy/test_table.py has it"
+
+_WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
+    "np": [
+        (_FILES, "array_repr array_str fromfile fromiter fromstring frombuffer from_dlpack load save savez "
+         "get_printoptions set_printoptions printoptions"),
+        (_TYPES, "can_cast promote_types result_type isdtype issubdtype isscalar iterable finfo iinfo dtype"),
+        (_OTHER, "apply_along_axis apply_over_axes frompyfunc vectorize fromfunction mask_indices"),
+        (_ONE, "compress histogram2d histogramdd poly polydiv einsum_path broadcast_shapes sort_complex"),
+    ],
+    "lax": [
+        (_CONTROL, "associative_scan cond fori_loop map scan switch while_loop"),
+        (_CONV, "conv conv_dimension_numbers conv_shape_tuple conv_transpose conv_with_general_padding "
+         "padtype_to_pads"),
+        (_THIN, "broadcast_like broadcast_shapes broadcast_to_rank empty round sort_key_val stack unstack"),
+    ],
+    "random": [
+        (_KEYS, "PRNGKey clone key key_data key_impl wrap_key_data"),
+        (_EXACT, "double_sided_maxwell geometric triangular wald weibull_min"),
+    ],
+}  # fmt: skip
+WITHOUT = {f"{root}.{n}" for root, groups in _WITHOUT.items() for _, names in groups for n in names.split()}
+
+
+def public(root: Any) -> list[str]:
+    """The functions of a namespace that are jax's names; types, submodules and our own imports are not."""
+    plain = lambda v: callable(v) and not inspect.isclass(v) and not isinstance(v, SCALAR_TYPE)  # noqa: E731
+    return [k for k, v in vars(root).items() if not k.startswith("_") and plain(v)]
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_every_function_has_a_spec(root: str) -> None:
+    import jax
+
+    theirs = {"np": jax.numpy, "lax": jax.lax, "nn": jax.nn, "random": jax.random}[root]
+    names = {f"{root}.{n}" for n in public(ROOTS[root]) if n in dir(theirs)}
+    missing = names - set(SPECS) - WITHOUT
+    assert not missing, f"write a spec in tests/generated, or a reason here, for {sorted(missing)}"
+
+
+def test_reasons_are_needed() -> None:
+    assert not WITHOUT & set(SPECS)
+
+
+def test_every_primitive_is_generated_or_sampled() -> None:
+    """Primitives by their own names: each has a row of samples, which ``test_primitives`` transforms at random."""
+    assert set(REGISTRY) - HIGHER_ORDER == set(ROWS)
