@@ -25,6 +25,9 @@ _CONV = "conv_general_dilated with defaults: tests/numpy/test_lax.py has it"
 _EXACT = "draws within a tolerance of its own: tests/random has it"
 _KEYS = "about keys: tests/random/test_keys.py has it"
 _THIN = "another function by a second name or order: tests/numpy/test_lax.py has it"
+_AXES = "collectives over a mapped axis: tests/transforms/test_collectives.py has it"
+_COMPLEX = "complex numbers: tests/numpy/test_complex.py and tests/numpy/test_fft.py have it"
+_REJECTION = "samples by rejection: tests/random/test_rejection.py has it"
 _ONE = "one configuration: tests/numpy/test_table.py has it"
 
 _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
@@ -36,12 +39,16 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
         (_ONE, "compress histogram2d histogramdd poly polydiv einsum_path broadcast_shapes sort_complex"),
     ],
     "lax": [
+        (_AXES, "all_gather all_to_all axis_index axis_size pbroadcast pmax pmean pmin ppermute pshuffle psum "
+         "psum_scatter pswapaxes"),
+        (_COMPLEX, "complex conj fft imag real"),
         (_CONTROL, "associative_scan cond fori_loop map scan switch while_loop"),
         (_CONV, "conv conv_dimension_numbers conv_shape_tuple conv_transpose conv_with_general_padding "
          "padtype_to_pads"),
         (_THIN, "broadcast_like broadcast_shapes broadcast_to_rank empty round sort_key_val stack unstack"),
     ],
     "random": [
+        (_REJECTION, "ball beta binomial chisquare dirichlet f gamma generalized_normal loggamma multinomial poisson t"),
         (_KEYS, "PRNGKey clone key key_data key_impl wrap_key_data"),
         (_EXACT, "double_sided_maxwell geometric triangular wald weibull_min"),
     ],
