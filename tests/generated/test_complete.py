@@ -48,7 +48,8 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
         (_THIN, "broadcast_like broadcast_shapes broadcast_to_rank empty round sort_key_val stack unstack"),
     ],
     "random": [
-        (_REJECTION, "ball beta binomial chisquare dirichlet f gamma generalized_normal loggamma multinomial poisson t"),
+        (_REJECTION, "ball beta binomial chisquare dirichlet f gamma generalized_normal loggamma multinomial "
+         "poisson t"),
         (_KEYS, "PRNGKey clone key key_data key_impl wrap_key_data"),
         (_EXACT, "double_sided_maxwell geometric triangular wald weibull_min"),
     ],
