@@ -42,7 +42,7 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "a native program cannot call Python and wait for its result",
         "split the function around the call, or watch values with anejax.debug.callback",
-        {"": "pure_callback", "debug": "breakpoint"},
+        {"": "pure_callback", "debug": "breakpoint DebugEffect OrderedDebugEffect"},
     ),
     Group(
         "arrays do not change, and there are no references to memory",
@@ -103,6 +103,21 @@ GROUPS: tuple[Group, ...] = (
         {"": "enable_custom_prng default_prng_impl legacy_prng_key threefry_partitionable debug_key_reuse"},
     ),
     Group(
+        "trees are flattened by a registry of their own",
+        "use register_pytree_node and tree_flatten_with_path",
+        {"tree_util": "default_registry flatten_one_level_with_keys"},
+    ),
+    Group(
+        "keys are arrays of their own class",
+        "use isinstance(key, anejax.random.KeyArray)",
+        {"dtypes": "extended prng_key", "random": "key_dtype"},
+    ),
+    Group(
+        "indexing says it all",
+        "use x[...] and x.at[...].apply(function)",
+        {"lax": "index_take scatter_apply"},
+    ),
+    Group(
         "it is no primitive here",
         "use the function of that name, which binds other primitives",
         {"lax": "*_p", "lax.linalg": "*_p", "random": "*_p", "custom_derivatives": "*_p"},
@@ -126,17 +141,12 @@ GROUPS: tuple[Group, ...] = (
         {
             "": "image scipy ad_checkpoint",
             "numpy": "polyfit roots",
-            "lax": """DotDimensionNumbers RaggedDotDimensionNumbers approx_max_k approx_min_k bessel_i0e bessel_i1e
-                betainc conv_general_dilated_local conv_general_dilated_patches conv_general_permutations
-                conv_general_shape_tuple conv_transpose_shape_tuple custom_linear_solve custom_root dtype igamma
-                igamma_grad_a igammac index_take mulhi platform_dependent polygamma ragged_dot
-                ragged_dot_general random_gamma_grad reduce_window_shape_tuple scatter_apply zeta""",
-            "nn": "log1mexp",
+            "lax": """RaggedDotDimensionNumbers bessel_i0e bessel_i1e betainc conv_general_dilated_local
+                conv_general_permutations custom_linear_solve custom_root igamma igamma_grad_a igammac mulhi polygamma
+                ragged_dot_general random_gamma_grad zeta""",
             "nn.initializers": "delta_orthogonal orthogonal",
-            "random": "key_dtype multivariate_normal orthogonal",
-            "tree_util": "default_registry flatten_one_level_with_keys",
-            "debug": "DebugEffect OrderedDebugEffect callback log",
-            "dtypes": "canonicalize_dtype extended issubdtype prng_key result_type scalar_type_of",
+            "random": "multivariate_normal orthogonal",
+            "dtypes": "issubdtype result_type scalar_type_of",
             **dict.fromkeys(("scipy.special", "scipy.linalg", "image"), "*"),
         },
         planned=True,

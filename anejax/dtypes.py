@@ -107,6 +107,11 @@ def complex_of(dtype: np.dtype) -> np.dtype:
     return dtype if dtype in COMPLEX else _WHOLE.get(dtype, complex64)
 
 
+def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> np.dtype:
+    """The dtype that an array of ``dtype`` has here: 64-bit types become 32-bit unless they are turned on."""
+    return canonical(dtype)
+
+
 def itemsize_bits(dtype: np.dtype) -> int:
     return 1 if dtype == bool_ else dtype.itemsize * 8
 

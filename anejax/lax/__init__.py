@@ -3,7 +3,7 @@
 Names and argument orders are jax.lax's. ``lax.<name>_p`` is the primitive itself.
 """
 
-# ruff: noqa: F401, I001
+# ruff: noqa: F401, F811, I001
 from __future__ import annotations
 
 import builtins
@@ -31,6 +31,10 @@ from anejax.core.primitive import REGISTRY
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
 from anejax.lax import linalg
+from anejax.lax.derived import (
+    approx_max_k, approx_min_k, conv_general_dilated_patches, conv_general_shape_tuple, conv_transpose_shape_tuple,
+    dtype, platform_dependent, ragged_dot, reduce_window_shape_tuple,
+)  # fmt: skip
 from anejax.numpy import shaping
 from anejax.numpy.operands import as_array, finish, joint_shape
 from anejax.ops import arithmetic, elementwise, linear, windows
@@ -70,6 +74,7 @@ from anejax.ops.windows import padtype_to_pads, reduce_window
 # fmt: on
 
 ConvGeneralDilatedDimensionNumbers = Any
+DotDimensionNumbers = Any
 PrecisionLike = Any
 
 

@@ -28,6 +28,7 @@ from anejax.nn.functions import hard_swish as hard_swish
 from anejax.nn.functions import hard_tanh as hard_tanh
 from anejax.nn.functions import identity as identity
 from anejax.nn.functions import leaky_relu as leaky_relu
+from anejax.nn.functions import log1mexp as log1mexp
 from anejax.nn.functions import log_sigmoid as log_sigmoid
 from anejax.nn.functions import log_softmax as log_softmax
 from anejax.nn.functions import logmeanexp as logmeanexp

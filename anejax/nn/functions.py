@@ -115,6 +115,14 @@ def _softplus_jvp(primals: Any, tangents: Any) -> Any:
     return _softplus(x), t * lax.logistic(x)
 
 
+def log1mexp(x: Any) -> Any:
+    """``log(1 - exp(-x))`` for x > 0, exact near 0 and far from it."""
+    x = jnp.asarray(x)
+    x = x if dtypes.is_float(x.dtype) else x.astype(float)
+    near = x < math.log(2)
+    return jnp.where(near, jnp.log(-jnp.expm1(-jnp.where(near, x, 1))), jnp.log1p(-jnp.exp(-jnp.where(near, 1, x))))
+
+
 def log_sigmoid(x: Any) -> Any:
     """log(sigmoid(x)), without overflow."""
     return -softplus(-jnp.asarray(x))

@@ -227,3 +227,37 @@ def test_absent_things_raise_what_hasattr_understands():
     assert not hasattr(aj, "pmap") and not hasattr(aj.lax, "with_sharding_constraint")
     with pytest.raises(AbsentError, match=r"\[anejax\] pmap is not supported: .*one device.* Instead, use vmap"):
         aj.pmap  # noqa: B018
+
+
+def test_callbacks_and_logs(caplog):
+    def run(m, seen):
+        @m.jit
+        def f(x):
+            m.debug.callback(lambda v, *, scale: seen.append((v.tolist(), int(scale))), x, scale=2)
+            return m.numpy.sin(x)
+
+        f(m.numpy.arange(2.0))
+        m.effects_barrier()
+        return seen
+
+    assert run(aj, []) == run(jax, []) == [([0.0, 1.0], 2)]
+    seen = []
+    aj.vmap(lambda x: aj.debug.callback(lambda v: seen.append(float(v)), x))(anp.arange(3.0))
+    aj.grad(lambda x: (aj.debug.callback(lambda v: seen.append(float(v)), x), x)[1])(7.0)
+    aj.debug.callback()(lambda v: seen.append(float(v)))(8.0)
+    assert seen == [0.0, 1.0, 2.0, 7.0, 8.0]
+    with caplog.at_level("INFO", "anejax.debug"):
+        aj.jit(lambda x: aj.debug.log("x = {x}", x=x))(3.0)
+    assert caplog.messages == ["x = 3.0"]
+    with pytest.raises(TypeError, match=r"\[debug.callback\] expected a function, got int"):
+        aj.debug.callback(3, 1.0)
+
+
+def test_log1mexp():
+    x = np.array([1e-30, 1e-6, 0.5, np.log(2.0), 3.0, 50.0, 200.0], np.float32)
+    wide = x.astype(np.float64)
+    expected = np.log(-np.expm1(-wide))
+    expected[wide > 1] = np.log1p(-np.exp(-wide[wide > 1]))
+    np.testing.assert_allclose(aj.nn.log1mexp(x)[:6], expected[:6], rtol=1e-6)
+    assert np.isfinite(np.asarray(aj.grad(lambda v: aj.nn.log1mexp(v).sum())(anp.asarray(x)))).all()
+    assert_same_type(aj.nn.log1mexp(3), jax.nn.log1mexp(3))

@@ -48,6 +48,12 @@ TABLE = {
     "reduce_window": (lambda m, x: [m.reduce_window(x, -np.inf, m.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID"), m.reduce_window(x, 0.0, m.add, (1, 1, 3, 3), (1, 1, 1, 1), "SAME")], IMAGE),
     "gather": (lambda m, x: m.gather(x, np.array([[0], [2]], np.int32), m.GatherDimensionNumbers(offset_dims=(1,), collapsed_slice_dims=(0,), start_index_map=(0,)), (1, 4), mode="clip"), M),
     "scatter": (lambda m, x: [f(x, np.array([[0], [2]], np.int32), np.ones((2, 4), np.float32), m.ScatterDimensionNumbers(update_window_dims=(1,), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))) for f in (m.scatter, m.scatter_add, m.scatter_mul, m.scatter_min, m.scatter_max)], M),
+    "derived_shapes": (lambda m: [m.conv_general_shape_tuple((2, 3, 6, 6), (4, 3, 3, 3), (2, 2), "SAME", ("NCHW", "OIHW", "NCHW")), m.conv_transpose_shape_tuple((2, 3, 6, 6), (4, 3, 3, 3), (2, 2), "VALID", ("NCHW", "OIHW", "NCHW")), m.reduce_window_shape_tuple((5, 6), (2, 3), (1, 2), ((0, 0), (1, 1)))],),
+    "patches": (lambda m, x: [m.conv_general_dilated_patches(x, (3, 2), (2, 1), "SAME"), m.conv_general_dilated_patches(x, (2, 2), (1, 1), "VALID", rhs_dilation=(2, 1), dimension_numbers=("NHWC", "HWIO", "NHWC"))], IMAGE),
+    "approx_top": (lambda m, x: [*m.approx_max_k(x, 2), *m.approx_min_k(x, 2, 0)], M),
+    "ragged_dot": (lambda m, x, y: [m.ragged_dot(x, y, np.array(s, np.int32)) for s in ([1, 2], [0, 3], [2, 0])], sample((3, 4)), sample((2, 4, 5))),
+    "platform": (lambda m, x: [m.platform_dependent(x, cpu=lambda v: v + 1, default=lambda v: v), m.platform_dependent(x, default=lambda v: v)], M),
+    "dtype": (lambda m, x: [m.dtype(x), m.dtype(1.5), m.dtype(x[0])], I),
     "stop_gradient": (lambda m, x: [m.stop_gradient(x), m.optimization_barrier(x)], M),
     "shapes": (lambda m: [m.broadcast_shapes((2, 1), (1, 3)), list(m.padtype_to_pads((6, 6), (3, 3), (2, 2), "SAME")), m.conv_shape_tuple((2, 3, 6, 6), (4, 3, 3, 3), (1, 1), ((1, 1), (1, 1)))],),
 }  # fmt: skip

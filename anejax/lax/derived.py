@@ -1,0 +1,169 @@
+"""Functions of jax.lax that are made of others: shapes of results, patches, top k by other names, ragged products."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.api.staging import eval_shape
+from anejax.core.array import Array
+from anejax.core.aval import ShapeDtypeStruct
+from anejax.core.trace import aval_of
+from anejax.errors import RefusedError, ShapeError
+from anejax.numpy.operands import as_array
+from anejax.ops import arithmetic, linear, reduce
+from anejax.ops import shape as shapes
+from anejax.ops.conv import conv_dimension_numbers, conv_general_dilated, conv_transpose
+from anejax.ops.sort import top_k
+from anejax.ops.windows import reduce_window
+
+# --- shapes of results, and windows as features -----------------------------------------------------------------------
+
+
+def _shape_of(function: Callable[..., Any], *shapes_: Sequence[int], **options: Any) -> tuple[int, ...]:
+    """The shape that ``function`` makes of float32 arrays of the given shapes."""
+    structs = [ShapeDtypeStruct(tuple(s), dtypes.float32) for s in shapes_]
+    return eval_shape(functools.partial(function, **options), *structs).shape
+
+
+def conv_general_shape_tuple(
+    lhs_shape: Sequence[int], rhs_shape: Sequence[int], window_strides: Any, padding: Any, dimension_numbers: Any
+) -> tuple[int, ...]:
+    """The shape of ``conv_general_dilated`` of operands of these shapes."""
+    options = {"window_strides": window_strides, "padding": padding, "dimension_numbers": dimension_numbers}
+    return _shape_of(conv_general_dilated, lhs_shape, rhs_shape, **options)
+
+
+def conv_transpose_shape_tuple(
+    lhs_shape: Sequence[int], rhs_shape: Sequence[int], window_strides: Any, padding: Any, dimension_numbers: Any
+) -> tuple[int, ...]:
+    """The shape of ``conv_transpose`` of operands of these shapes."""
+    options = {"strides": window_strides, "padding": padding, "dimension_numbers": dimension_numbers}
+    return _shape_of(conv_transpose, lhs_shape, rhs_shape, **options)
+
+
+def reduce_window_shape_tuple(
+    operand_shape: Sequence[int],
+    window_dimensions: Sequence[int],
+    window_strides: Sequence[int],
+    padding: Any,
+    base_dilation: Sequence[int] | None = None,
+    window_dilation: Sequence[int] | None = None,
+) -> tuple[int, ...]:
+    """The shape of ``reduce_window`` of an operand of this shape."""
+
+    def windowed(x: Any) -> Any:
+        return reduce_window(
+            x, 0.0, arithmetic.add, window_dimensions, window_strides, padding, base_dilation=base_dilation,
+            window_dilation=window_dilation,
+        )  # fmt: skip
+
+    return _shape_of(windowed, operand_shape)
+
+
+def conv_general_dilated_patches(
+    lhs: Any,
+    filter_shape: Sequence[int],
+    window_strides: Sequence[int],
+    padding: Any,
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Array:
+    """The windows of ``lhs`` that a convolution with kernels of ``filter_shape`` would see, as its features.
+
+    The result has channels * prod(filter_shape) features: those of the input, each at every place of the window.
+    """
+    x = as_array("conv_general_dilated_patches", lhs)
+    numbers = conv_dimension_numbers(x.shape, (1, 1, *filter_shape), dimension_numbers)
+    channels, places = x.shape[numbers.lhs_spec[1]], math.prod(filter_shape)
+    kernel = shapes.reshape(np.eye(places, dtype=x.dtype), (places, 1, *filter_shape))
+    kernel = shapes.concatenate([kernel] * channels, 0)  # (out, in, spatial...)
+    kernel = shapes.transpose(kernel, np.argsort(numbers.rhs_spec).tolist())
+    return conv_general_dilated(
+        x, kernel, window_strides, padding, lhs_dilation, rhs_dilation, numbers, feature_group_count=channels,
+        precision=precision, preferred_element_type=preferred_element_type,
+    )  # fmt: skip
+
+
+# --- by other names or for other platforms ----------------------------------------------------------------------------
+
+
+def dtype(x: Any) -> np.dtype:
+    """The dtype of an array or a number."""
+    return aval_of(x).dtype
+
+
+def approx_max_k(
+    operand: Any,
+    k: int,
+    reduction_dimension: int = -1,
+    recall_target: float = 0.95,
+    reduction_input_size_override: int = -1,
+    aggregate_to_topk: bool = True,
+) -> tuple[Array, Array]:
+    """The ``k`` greatest elements along an axis, and their positions: all of them, whatever ``recall_target``."""
+    values, positions = top_k(operand, k, axis=reduction_dimension)
+    return values, positions
+
+
+def approx_min_k(
+    operand: Any,
+    k: int,
+    reduction_dimension: int = -1,
+    recall_target: float = 0.95,
+    reduction_input_size_override: int = -1,
+    aggregate_to_topk: bool = True,
+) -> tuple[Array, Array]:
+    """The ``k`` least elements along an axis, and their positions: all of them, whatever ``recall_target``."""
+    values, positions = top_k(arithmetic.neg(operand), k, axis=reduction_dimension)
+    return arithmetic.neg(values), positions
+
+
+def platform_dependent(
+    *args: Any, default: Callable[..., Any] | None = None, **per_platform: Callable[..., Any]
+) -> Any:
+    """The function given for platform ``cpu``, or ``default``, applied to ``args``."""
+    chosen = per_platform.get("cpu", default)
+    if chosen is None:
+        raise NotImplementedError(
+            f"[platform_dependent] expected a function for 'cpu' or a default, got {', '.join(per_platform) or 'none'}."
+        )
+    return chosen(*args)
+
+
+def ragged_dot(
+    lhs: Any,
+    rhs: Any,
+    group_sizes: Any,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    group_offset: Any = None,
+) -> Array:
+    """Row i of ``lhs`` [m, k] times the matrix of its group in ``rhs`` [g, k, n]: [m, n].
+
+    ``group_sizes`` [g] says how many rows belong to each group, in order; rows past the last group give zeros.
+    """
+    if group_offset is not None:
+        raise RefusedError("[ragged_dot] group_offset is not supported; slice rhs and group_sizes.")
+    x, y, sizes = (as_array("ragged_dot", v) for v in (lhs, rhs, group_sizes))
+    if x.ndim != 2 or y.ndim != 3 or sizes.shape != y.shape[:1] or x.shape[1] != y.shape[1]:
+        raise ShapeError(f"[ragged_dot] expected [m,k], [g,k,n] and [g], got {x.aval}, {y.aval} and {sizes.aval}.")
+    ends = reduce.cumsum(sizes, 0)
+    grid = (y.shape[0], x.shape[0])
+    rows = shapes.broadcasted_iota(sizes.dtype, grid, 1)
+    starts, ends = (shapes.broadcast_in_dim(v, grid, (0,)) for v in (ends - sizes, ends))
+    inside = arithmetic.and_(arithmetic.ge(rows, starts), arithmetic.lt(rows, ends))
+    member = shapes.broadcast_in_dim(inside, (*grid, x.shape[1]), (0, 1))
+    spread = shapes.broadcast_in_dim(x, (*grid, x.shape[1]), (1, 2))
+    mine = arithmetic.select_n(member, shapes.broadcast_to(np.zeros((), x.dtype), member.shape), spread)
+    numbers = ((2,), (1,)), ((0,), (0,))
+    products = linear.dot_general(mine, y, numbers, precision, preferred_element_type)
+    return reduce.reduce_sum(products, (0,))
