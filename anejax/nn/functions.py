@@ -12,6 +12,7 @@ from anejax import dtypes, lax
 from anejax.api.custom import custom_jvp
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
+from anejax.numpy.operands import promote_inexact
 
 
 def _float(x: Any) -> Any:
@@ -117,8 +118,7 @@ def _softplus_jvp(primals: Any, tangents: Any) -> Any:
 
 def log1mexp(x: Any) -> Any:
     """``log(1 - exp(-x))`` for x > 0, exact near 0 and far from it."""
-    x = jnp.asarray(x)
-    x = x if dtypes.is_float(x.dtype) else x.astype(float)
+    (x,) = promote_inexact("log1mexp", jnp.asarray(x))
     near = x < math.log(2)
     return jnp.where(near, jnp.log(-jnp.expm1(-jnp.where(near, x, 1))), jnp.log1p(-jnp.exp(-jnp.where(near, 1, x))))
 
