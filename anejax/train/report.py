@@ -70,4 +70,10 @@ class Report:
 def _facts(values: Mapping[str, float], prefix: str) -> str:
     """``loss 0.4021 accuracy 81.20%`` of the values whose names begin with ``prefix``."""
     named = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
-    return " ".join(f"{name} {value:{'.2%' if name in _PERCENT else '.4f'}}" for name, value in named.items())
+    return " ".join(f"{name} {value:{_format(name, value)}}" for name, value in named.items())
+
+
+def _format(name: str, value: float) -> str:
+    if name in _PERCENT:
+        return ".2%"
+    return ".4f" if abs(value) < 1000 else ",.0f"
