@@ -139,7 +139,7 @@ std::shared_ptr<const FftPlan<T>> fft_plan(int64_t n, bool prefer_long) {
   auto plan = kept.lock();
   if (!plan) {
     plan = make_plan<T>(n, prefer_long);
-    known[{n, prefer_long}] = plan;
+    kept = plan;
   }
   return plan;
 }

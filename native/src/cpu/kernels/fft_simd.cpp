@@ -7,24 +7,36 @@
 namespace anesdk::cpu::ANESDK_SIMD_NS {
 namespace {
 
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
 template <typename T>
+using Vec [[gnu::vector_size(kVectorBytes), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
+
+// A complex number, or a vector of them.
+template <typename V>
 struct Point {
-  T re, im;
+  V re, im;
 };
-template <typename T>
-Point<T> operator+(Point<T> a, Point<T> b) {
+template <typename V>
+Point<V> operator+(Point<V> a, Point<V> b) {
   return {a.re + b.re, a.im + b.im};
 }
-template <typename T>
-Point<T> operator-(Point<T> a, Point<T> b) {
+template <typename V>
+Point<V> operator-(Point<V> a, Point<V> b) {
   return {a.re - b.re, a.im - b.im};
 }
-template <typename T>
-Point<T> operator*(Point<T> a, Point<T> b) {
-  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+template <typename V, typename T>
+Point<V> turned(Point<V> a, Point<T> by) {
+  return {a.re * by.re - a.im * by.im, a.re * by.im + a.im * by.re};
 }
-template <typename T>
-Point<T> over_i(Point<T> a) {
+template <typename V>
+Point<V> over_i(Point<V> a) {
   return {a.im, -a.re};
 }
 
@@ -51,8 +63,8 @@ template <int P>
 inline constexpr Circle<P> kCircle;
 
 // The P-point transform of `a`, in place.
-template <int P, typename T>
-inline void butterfly(Point<T> (&a)[P]) {
+template <int P, typename T, typename V>
+inline void butterfly(Point<V> (&a)[P]) {
   if constexpr (P == 2) {
     const auto sum = a[0] + a[1];
     a[1] = a[0] - a[1];
@@ -65,7 +77,7 @@ inline void butterfly(Point<T> (&a)[P]) {
     a[3] = even_less - odd_less;
   } else {  // odd: k and P - k share their products
     constexpr int kHalf = P / 2;
-    Point<T> sum[kHalf], less[kHalf], out[P];
+    Point<V> sum[kHalf], less[kHalf], out[P];
     out[0] = a[0];
 #pragma GCC unroll 16
     for (int l = 1; l <= kHalf; ++l) {
@@ -75,7 +87,7 @@ inline void butterfly(Point<T> (&a)[P]) {
     }
 #pragma GCC unroll 16
     for (int k = 1; k <= kHalf; ++k) {
-      Point<T> even = a[0], odd = {0, 0};
+      Point<V> even = a[0], odd = {V{}, V{}};
 #pragma GCC unroll 16
       for (int l = 1; l <= kHalf; ++l) {
         const T c = static_cast<T>(kCircle<P>.cosines[k * l % P]), s = static_cast<T>(kCircle<P>.sines[k * l % P]);
@@ -90,33 +102,48 @@ inline void butterfly(Point<T> (&a)[P]) {
   }
 }
 
+// Where a stage reads and writes: point j of a butterfly is `apart` from the next in, `width` out.
+template <typename T>
+struct Places {
+  const T *in_re, *in_im;
+  T *out_re, *out_im;
+  int64_t apart, width;
+};
+
+// Butterflies of the numbers from k on, as many as V has.
+template <int P, typename T, typename V>
+inline void butterflies(const Places<T>& at, const Point<T> (&twiddles)[P], int64_t k) {
+  const auto put = [](T* to, const V& from) { *reinterpret_cast<V*>(to) = from; };
+  Point<V> a[P];
+#pragma GCC unroll 16
+  for (int j = 0; j < P; ++j) {
+    a[j] = {*reinterpret_cast<const V*>(at.in_re + k + j * at.apart),
+            *reinterpret_cast<const V*>(at.in_im + k + j * at.apart)};
+  }
+  butterfly<P, T>(a);
+#pragma GCC unroll 16
+  for (int j = 0; j < P; ++j) {
+    const Point<V> out = j == 0 ? a[0] : turned(a[j], twiddles[j]);
+    put(at.out_re + k + j * at.width, out.re);
+    put(at.out_im + k + j * at.width, out.im);
+  }
+}
+
 template <int P, typename T>
 void pass(const FftStage& stage, const T* cosines, const T* sines, Planar<T> from, Planar<T> to, int64_t lanes) {
-  const int64_t width = stage.spread * lanes, apart = stage.count * width;
+  constexpr auto kStep = static_cast<int64_t>(kVectorBytes / sizeof(T));
+  const int64_t width = stage.spread * lanes;
   for (int64_t q = 0; q < stage.count; ++q) {
-    Point<T> twiddle[P];
+    Point<T> twiddles[P] = {};
     for (int j = 1; j < P; ++j) {
       const int64_t at = static_cast<int64_t>(stage.twiddles) + (j - 1) * stage.count + q;
-      twiddle[j] = {cosines[at], sines[at]};
+      twiddles[j] = {cosines[at], sines[at]};
     }
-    const T* __restrict in_re = from.re + q * width;
-    const T* __restrict in_im = from.im + q * width;
-    T* __restrict out_re = to.re + q * P * width;
-    T* __restrict out_im = to.im + q * P * width;
-    for (int64_t k = 0; k < width; ++k) {
-      Point<T> a[P];
-#pragma GCC unroll 16
-      for (int j = 0; j < P; ++j) a[j] = {in_re[k + j * apart], in_im[k + j * apart]};
-      butterfly<P>(a);
-      out_re[k] = a[0].re;
-      out_im[k] = a[0].im;
-#pragma GCC unroll 16
-      for (int j = 1; j < P; ++j) {
-        const auto turned = a[j] * twiddle[j];
-        out_re[k + j * width] = turned.re;
-        out_im[k + j * width] = turned.im;
-      }
-    }
+    const Places<T> at{from.re + q * width,   from.im + q * width, to.re + q * P * width,
+                       to.im + q * P * width, stage.count * width, width};
+    int64_t k = 0;
+    for (; k + kStep <= width; k += kStep) butterflies<P, T, Vec<T>>(at, twiddles, k);
+    for (; k < width; ++k) butterflies<P, T, T>(at, twiddles, k);
   }
 }
 
