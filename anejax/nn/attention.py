@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ def rotary(x: Any, positions: Any = None, base: float = 10000.0) -> Any:
     if x.ndim != 4 or x.shape[-1] % 2:
         raise ShapeError(f"[rotary] expected [N, T, heads, size] with an even size, got {typed(x)}.")
     half = x.shape[-1] // 2
-    speeds = np.asarray(base ** (-np.arange(half) / half), np.float32)
+    speeds = _speeds(half, base)
     at = jnp.arange(x.shape[1]) if positions is None else jnp.asarray(positions)
     angles = jnp.expand_dims(at.astype(dtypes.float32), (-2, -1)) * speeds  # [T, 1, half] or [N, T, 1, half]
     cos, sin = jnp.cos(angles), jnp.sin(angles)
@@ -36,6 +37,12 @@ def rotary(x: Any, positions: Any = None, base: float = 10000.0) -> Any:
     first, second = pairs[..., 0], pairs[..., 1]
     turned = jnp.stack([first * cos - second * sin, first * sin + second * cos], axis=-1)
     return turned.reshape(x.shape).astype(x.dtype)
+
+
+@functools.lru_cache(maxsize=16)
+def _speeds(half: int, base: float) -> np.ndarray:
+    """One array for all calls, so that a program holds it, and what depends on it, once."""
+    return np.asarray(base ** (-np.arange(half) / half), np.float32)
 
 
 @dataclass(frozen=True)
