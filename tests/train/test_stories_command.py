@@ -15,7 +15,6 @@ from anejax import cli, random
 from anejax.models import llama2c
 from anejax.models.llama import SIZES, Llama
 from anejax.train import checkpoint, loop
-from tests import stories
 from tests.data.test_tokenizer import make
 
 STEPS = ["--steps", 6, "--eval-every", 3, "--batch", 2, "--length", 8]
@@ -166,19 +165,3 @@ def test_values_that_generate_does_not_take(capsys, arguments: list) -> None:
     with pytest.raises(SystemExit):
         run("generate", "--checkpoint", "a", "--tokenizer", "b", *arguments)
     assert "expected a number of 0 or more" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("checkpoint_file", "words", "data", "expected", "tokens", "tolerance"),
-    [
-        ("stories260K.bin", "tok512.bin", "valid.txt", 1.37, 40_000, 0.03),
-        pytest.param("stories260K.bin", "tok512.bin", "valid.txt", 1.37, 0, 0.01, marks=pytest.mark.long),
-        pytest.param("stories15M.bin", "tokenizer.bin", "valid.tok32k.bin", 1.16, 0, 0.01, marks=pytest.mark.long),
-    ],
-)
-def test_the_loss_of_the_real_networks(capsys, checkpoint_file, words, data, expected, tokens, tolerance) -> None:
-    """The losses are those of an independent evaluation in NumPy, over all of the data; a part of it wanders more."""
-    found = [*("--checkpoint", stories.find(checkpoint_file)), *("--tokenizer", stories.find(words))]
-    some = ["--tokens", tokens] if tokens else []
-    assert run("eval", "stories", *found, "--data", stories.find(data), *some) == 0
-    assert float(capsys.readouterr().out.removeprefix("valid_loss=")) == pytest.approx(expected, abs=tolerance)
