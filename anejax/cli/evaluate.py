@@ -11,11 +11,11 @@ from anejax.cli.options import UsageError
 from anejax.cli.training import fetching
 from anejax.data import tokenizer, tokens
 from anejax.models import llama2c
-from anejax.models.llama import Llama
+from anejax.models.llama import Config, Llama
 from anejax.train import language
 
 _LENGTH = 256
-_BATCH_TOKENS = 4096
+_BATCH_LOGITS = 1 << 25  # 128 MB
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +45,14 @@ def run(args: argparse.Namespace) -> int:
         words = tokenizer.read(args.tokenizer, config.vocabulary)
         stream = tokens.load(args.data, words, lambda what: progress(what, 0, 1))
         stream = stream[: args.tokens + 1] if args.tokens else stream
-        batches = tokens.TokenEvaluation(stream, max(1, _BATCH_TOKENS // length), length)
+        batches = tokens.TokenEvaluation(stream, _batch(config, length), length)
         loss = language.evaluate(
             Llama(config), params, batches, lambda done: progress("evaluating", done, len(batches))
         )
     print(f"valid_loss={loss:.4f}")
     return 0
+
+
+def _batch(config: Config, length: int) -> int:
+    """How many windows to predict at a time: some thousands of tokens, unless their logits would take much memory."""
+    return max(1, min(8192, _BATCH_LOGITS // config.vocabulary) // length)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from functools import partial
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,6 +14,7 @@ import anejax as aj
 import anejax.numpy as jnp
 from anejax import ShapeDtypeStruct, nn, optim, random
 from anejax.errors import ShapeError
+from anejax.models import llama
 from anejax.models.llama import SIZES, Config, Llama
 from benchmarks import llama_jax
 
@@ -110,3 +113,16 @@ def test_weights_begin_small_where_they_add_to_the_stream():
 def test_sizes_that_do_not_fit_are_refused(sizes):
     with pytest.raises(ShapeError, match=r"\[llama\] expected"):
         Config(*sizes)
+
+
+def test_the_page_counts_the_lines_of_the_network():
+    """Without blank lines, docstrings, imports and the table of sizes."""
+    source = Path(llama.__file__).read_text()
+    nodes = [node for node in ast.parse(source).body if getattr(node, "name", "Config") != "Config"]
+    inside = [n for node in nodes for n in ast.walk(node) if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    docs = {i for n in inside if ast.get_docstring(n) for i in range(n.body[0].lineno, n.body[0].end_lineno + 1)}
+    begin = lambda node: min([node.lineno, *(d.lineno for d in node.decorator_list)])  # noqa: E731
+    own = {i for node in nodes for i in range(begin(node), node.end_lineno + 1)} - docs
+    count = sum(1 for i in own if source.splitlines()[i - 1].strip())
+    page = (Path(__file__).parents[2] / "docs" / "stories.md").read_text()
+    assert f"The network is {count} lines of code" in page
