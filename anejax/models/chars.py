@@ -20,7 +20,7 @@ class CharLSTM(nn.Layer):
         >>> from anejax import ShapeDtypeStruct, nn, random
         >>> params, state = CharLSTM(65, 128).init(random.key(0), ShapeDtypeStruct((1, 4), "int32"))
         >>> nn.count_parameters(params)
-        213441
+        148289
     """
 
     vocabulary: int
