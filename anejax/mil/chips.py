@@ -1,0 +1,85 @@
+"""Speeds of the Neural Engines of M1 to M5, as data for the cost model (cost.py).
+
+Sources, by mark: [bench] published timings of single programs on that chip; [fit] two figures fitted by us to that
+chip's published convolutions or matrix products; [scaled] carried over from another chip, bandwidth by the number of
+cores, floor by the inverse clock, peak by cores times clock. Nothing here is a promise of the vendor, and nothing was
+measured by this project. docs/engine.md says how far the predictions are from the published timings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anejax.errors import MilError, fail
+
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One chip's figures: microseconds, TFLOP/s (2 operations per multiply-add), GB/s, bytes."""
+
+    name: str
+    family: str  # of limits.py
+    floor_us: float  # of a dispatch, however small the program
+    peak_tflops: float  # of chained convolutions
+    transfer_gbs: float  # of what crosses the program's border, and of what does not fit the SRAM
+    weight_gbs: float  # of constants
+    sources: str
+    product_points: Points = ()  # (FLOP, TFLOP/s above the floor) of square matrix products [bench]
+    resident_bytes: float = 2_097_152  # the largest operand that stays in SRAM [bench]
+    late_weight: tuple[float, float] | None = None  # (us, GB/s) of constants that are larger, where that was seen
+
+
+_SQUARES = (268435456.0, 2147483648.0, 17179869184.0, 137438953472.0, 463856467968.0, 1099511627776.0)  # 512 ... 8192
+
+
+def _points(*tflops: float) -> Points:
+    return tuple(zip(_SQUARES, tflops))
+
+
+_LATE_A13 = (120.0, 17.4)  # [fit]: five convolutions on M1
+_FIT = "floor from its smallest timings, peak and transfers [fit], constants"
+CHIPS: dict[str, Chip] = {
+    chip.name: chip
+    for chip in (
+        Chip("M1", "A13", 220, 12.0, 10.0, 51, "all [bench]", _points(2.4, 2.78, 3.62, 4.36), late_weight=_LATE_A13),
+        Chip("M1 Pro", "A13", 160, 9.5, 9.0, 51, f"{_FIT} of M1", _points(0.82, 1.83, 4.08, 4.61),
+             late_weight=_LATE_A13),
+        Chip("M1 Max", "A13", 160, 9.5, 9.0, 51, f"{_FIT} of M1", _points(0.82, 1.83, 4.08, 4.61),
+             late_weight=_LATE_A13),
+        Chip("M2", "A14", 100, 11.2, 9.8, 48, "floor and constants [bench], peak and transfers of M2 Max [scaled]"),
+        Chip("M2 Pro", "A14", 100, 11.2, 9.8, 48, "as M2; products [bench]", _points(0.56, 1.13, 2.33, 3.37)),
+        Chip("M2 Max", "A14", 100, 11.2, 9.8, 48, f"{_FIT} of M2", _points(1.42, 1.82, 4.63, 5.4)),
+        Chip("M3", "A15", 94, 11.7, 9.8, 48, "no timing at all: M2 [scaled]"),
+        Chip("M4", "A16", 100, 18.6, 12.0, 36, f"{_FIT} of M5 Pro [scaled]",
+             _points(2.46, 3.32, 5.03, 5.46, 3.43, 3.51)),
+        Chip("M4 Pro", "A16", 90, 13.3, 18.1, 145, f"{_FIT} of M5 Pro [scaled]", _points(5.71, 4.22, 6.41, 6.17)),
+        Chip("M4 Max", "A16", 90, 11.9, 63.0, 145, f"{_FIT} of M5 Pro [scaled]",
+             _points(5.48, 7.64, 9.3, 6.71, 3.75, 3.71)),
+        Chip("M5", "A16", 80, 24.8, 24.8, 36, f"{_FIT} of M5 Pro [scaled]", _points(7.46, 6.07, 8.97, 7.29)),
+        Chip("M5 Pro", "A16", 75, 19.6, 24.05, 145, "all [bench]", resident_bytes=4_720_000),
+    )
+}  # fmt: skip
+
+# What some operations take beyond moving their elements, in ns per byte read and written: 1 / their GB/s as a program
+# of their own less 1 / that of an elementwise operation, on M5 Pro [bench]. Other chips are taken to be alike: on
+# M1 Pro that is within 8 % for layer_norm.
+_ELEMENTWISE_GBS = 24.05
+_ALONE_GBS = {
+    "gelu": 23.2, "reduce_sum": 22.4, "reduce_mean": 22.4, "reduce_max": 22.4, "reduce_min": 22.4,
+    "reduce_sum_square": 22.4, "reduce_log_sum_exp": 15.1, "softmax": 15.1, "layer_norm": 4.38, "instance_norm": 4.38,
+}  # fmt: skip
+EXTRA_NS_PER_BYTE: dict[str, float] = {op: 1 / gbs - 1 / _ELEMENTWISE_GBS for op, gbs in _ALONE_GBS.items()}
+
+ROW_BYTES = 64  # rows of the last axis are padded to it in memory [bench]
+FREE_OP_US = 6.3  # an operation inside a chain of 32 took no more than this on M1 [bench]
+MEDIAN_ERROR = 0.31  # of the best published model of this kind, over 68 whole graphs; ours was not held against those
+
+
+def chip_of(name: str) -> Chip:
+    """The figures of chip ``name``; MilError names those there are."""
+    found = CHIPS.get(name)
+    if found is None:
+        fail("chip", f"expected one of {', '.join(CHIPS)}, got {name!r}", MilError)
+    return found

@@ -1,0 +1,195 @@
+"""How long a program takes on a chip's Neural Engine: a prediction from published timings (chips.py).
+
+    time = floor + sum over operations of
+           border bytes / transfer rate + max(FLOP / peak, constant bytes / constant rate) + extra
+
+Border bytes are inputs where they are first read, outputs where they are made, and values too large for the SRAM, each
+time; rows count as padded to 64 bytes. Values inside a program that fit cost nothing, and neither do elementwise
+operations on them. `extra` is what norms, softmax and reductions take beyond moving data, and what constants past the
+SRAM cost on M1. A matrix product all of whose operands cross the border takes at least what square products of as many
+FLOP took on that chip.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anejax.errors import MilError, fail
+from anejax.mil.chips import EXTRA_NS_PER_BYTE, FREE_OP_US, MEDIAN_ERROR, ROW_BYTES, Chip, Points, chip_of
+from anejax.mil.opset import OPSET
+from anejax.mil.program import NUMPY_DTYPES, Function, Op, Program, Type, Value
+from anejax.mil.view import View
+
+CONVOLUTIONS = ("conv", "conv_transpose")
+
+
+@dataclass(frozen=True)
+class OpCost:
+    """What one operation is predicted to take: `us` in microseconds, above the floor."""
+
+    op: str
+    result: str
+    flops: int  # 2 per multiply-add of products; other operations count none
+    constant_bytes: int
+    border_bytes: int
+    us: float
+    bound: str  # what takes most of the time: transfer, compute, constants, extra; "" when nothing is charged
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a program is predicted to take on a chip, as one dispatch."""
+
+    chip: str
+    floor_us: float
+    ops: tuple[OpCost, ...]
+
+    @property
+    def us(self) -> float:
+        """Microseconds of one run."""
+        return self.floor_us + sum(op.us for op in self.ops)
+
+    @property
+    def most_us(self) -> float:
+        """The prediction and the stated error, were each uncharged operation to take what it can."""
+        free = sum(op.us == 0 for op in self.ops)
+        return self.us * (1 + MEDIAN_ERROR) + FREE_OP_US * free
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of products, 2 per multiply-add."""
+        return sum(op.flops for op in self.ops)
+
+    @property
+    def constant_bytes(self) -> int:
+        return sum(op.constant_bytes for op in self.ops)
+
+    @property
+    def border_bytes(self) -> int:
+        """Bytes that cross the program's border or do not fit the SRAM, padding included."""
+        return sum(op.border_bytes for op in self.ops)
+
+    def by_operation(self) -> list[tuple[str, int, float, int]]:
+        """(operation, how often, microseconds, FLOP), the longest first."""
+        rows: dict[str, tuple[int, float, int]] = {}
+        for op in self.ops:
+            count, us, flops = rows.get(op.op, (0, 0.0, 0))
+            rows[op.op] = count + 1, us + op.us, flops + op.flops
+        return sorted(((name, *row) for name, row in rows.items()), key=lambda r: -r[2])
+
+    def to_json(self) -> dict[str, Any]:
+        """Totals and the table by operation, for JSON."""
+        keys = ("operation", "count", "us", "flops")
+        return {
+            "chip": self.chip, "us": self.us, "most_us": self.most_us, "floor_us": self.floor_us,
+            "flops": self.flops, "border_bytes": self.border_bytes, "constant_bytes": self.constant_bytes,
+            "operations": [dict(zip(keys, row)) for row in self.by_operation()],
+        }  # fmt: skip
+
+
+def predict(program: Program, chip: str) -> Cost:
+    """The predicted time of one run of ``program``, which verifies for target ane, on ``chip`` ("M1" ... "M5 Pro").
+
+    Raises MilError for a chip that is not known and for operations that the engine does not have.
+    """
+    figures = chip_of(chip)
+    return Cost(chip, figures.floor_us, tuple(_Costs(program.main, figures).all()))
+
+
+class _Costs:
+    """Walks one function and remembers which inputs were read before."""
+
+    def __init__(self, function: Function, chip: Chip) -> None:
+        self.chip = chip
+        self.function = function
+        self.unread = {*function.inputs}
+        self.outputs = {*function.outputs}
+        self.spilled = {*self._spilled()}
+
+    def all(self) -> Iterator[OpCost]:
+        for op in self.function.ops:
+            schema = OPSET.get(op.name)
+            if schema is None or schema.engine is None:
+                fail(op.name, "expected an operation of the engine (anejax/mil/opset.py), got another", MilError)
+            yield self.cost(op, View(op, schema))
+
+    def cost(self, op: Op, view: View) -> OpCost:
+        values = [*{*op.values(), *op.results}]
+        tensors = [v for v in values if v.const is None]
+        across = [v for v in tensors if self.crosses(v, v in op.results)]
+        self.unread.difference_update(across)
+        flops = product_flops(view)
+        constant = sum(v.type.nbytes for v in values if v.const is not None) if flops else 0
+        border = sum(map(padded_bytes, (v.type for v in across)))
+        parts = {
+            "transfer": border / self.chip.transfer_gbs * 1e-3,
+            "compute": flops / self.chip.peak_tflops * 1e-6,
+            "constants": constant / self.chip.weight_gbs * 1e-3,
+            "extra": EXTRA_NS_PER_BYTE.get(op.name, 0.0) * sum(v.type.nbytes for v in tensors) * 1e-3,
+        }
+        if self.chip.late_weight and constant > 2e6:
+            late, rate = self.chip.late_weight
+            parts |= {"extra": late, "constants": constant / rate * 1e-3}
+        parts["compute" if parts["constants"] > parts["compute"] else "constants"] = 0.0  # they overlap
+        us = sum(parts.values())
+        if op.name == "matmul" and len(across) == len(values) - _flags(op) and self.chip.product_points:
+            us = max(us, flops / _rate(self.chip.product_points, _matrix_flops(view)) * 1e-6)
+        bound = max(parts, key=lambda k: parts[k]) if us else ""
+        return OpCost(op.name, op.results[0].name if op.results else "", flops, constant, border, us, bound)
+
+    def crosses(self, value: Value, made: bool) -> bool:
+        if value in self.spilled:
+            return True
+        return value in self.outputs if made else value in self.unread
+
+    def _spilled(self) -> Iterable[Value]:
+        """Values inside the program that do not fit; between convolutions the engine goes item by item of the batch."""
+        near: dict[Value, list[str]] = {}
+        for op in self.function.ops:
+            for value in (*op.values(), *op.results):
+                near.setdefault(value, []).append(op.name)
+        for op in self.function.ops:
+            for value in op.results:
+                by_item = value.type.rank == 4 and any(n in CONVOLUTIONS for n in near[value])
+                size = value.type.nbytes / max(value.type.shape[0], 1) if by_item else value.type.nbytes
+                if size > self.chip.resident_bytes:
+                    yield value
+
+
+def _flags(op: Op) -> int:
+    """How many of an operation's distinct values are constants of rank 0: flags, names."""
+    return len({v for v in op.values() if v.const is not None and v.type.rank == 0})
+
+
+def _rate(points: Points, flops: float) -> float:
+    """TFLOP/s at ``flops``: straight lines between points in logarithms, flat outside."""
+    return float(np.exp(np.interp(math.log(max(flops, 1)), *np.log(np.asarray(points)).T)))
+
+
+def padded_bytes(type: Type) -> int:
+    """The bytes of a value in memory, rows of its last axis padded to 64."""
+    if type.dtype == "string" or not type.shape:
+        return type.nbytes
+    row = type.shape[-1] * NUMPY_DTYPES[type.dtype].itemsize
+    return math.prod(type.shape[:-1]) * -(-row // ROW_BYTES) * ROW_BYTES
+
+
+def product_flops(v: View) -> int:
+    """2 per multiply-add of a matrix product or a convolution; 0 for other operations."""
+    if v.op.name == "matmul":
+        return _matrix_flops(v) * math.prod(v.op.results[0].type.shape[:-2])
+    if v.op.name in CONVOLUTIONS:
+        places = v.type("x") if v.op.name == "conv_transpose" else v.op.results[0].type
+        return 2 * places.size * math.prod(v.shape("weight")[1:])
+    return 0
+
+
+def _matrix_flops(v: View) -> int:
+    """Of one product of the batch."""
+    rows, columns = (1, 1, *v.op.results[0].type.shape)[-2:]
+    return 2 * rows * columns * (1, *v.shape("x"))[-2 if v.flag("transpose_x") else -1]
