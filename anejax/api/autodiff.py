@@ -13,6 +13,7 @@ from anejax.api.batching import vmap
 from anejax.api.flat import (
     FlatFunction,
     abstract,
+    argument_paths,
     aval_of_tangent,
     check_cotangents,
     check_leaves,
@@ -34,7 +35,7 @@ from anejax.transforms.transpose import backward
 
 def _flat(fun: Callable[..., Any], args: Any, has_aux: bool = False) -> tuple[FlatFunction, list[Any]]:
     leaves, treedef = tree.flatten((tuple(args), {}))
-    check_leaves(name_of(fun), "an argument", leaves, treedef)
+    check_leaves(name_of(fun), "an argument", leaves, treedef, fun)
     return FlatFunction(fun, treedef, has_aux), leaves
 
 
@@ -198,7 +199,7 @@ def _value_and_grad(
     def with_grad(*args: Any, **kwargs: Any) -> Any:
         of_chosen, chosen = select_args(op, fun, argnums, args, kwargs)
         flat, leaves = _flat(of_chosen, chosen, has_aux)
-        _check_inputs(op, leaves, flat.in_tree, allow_int, holomorphic)
+        _check_inputs(op, of_chosen, leaves, flat.in_tree, allow_int, holomorphic)
         lin = linearize_flat(flat, leaves)
         _check_scalar(op, fun, lin.outs, flat.out_tree, holomorphic)
         (value,) = lin.outs
@@ -213,7 +214,13 @@ def _value_and_grad(
 
 
 def _check_inputs(
-    op: str, leaves: Sequence[Any], in_tree: tree.PyTreeDef, allow_int: bool, holomorphic: bool, real: bool = False
+    op: str,
+    fun: Callable[..., Any],
+    leaves: Sequence[Any],
+    in_tree: tree.PyTreeDef,
+    allow_int: bool,
+    holomorphic: bool,
+    real: bool = False,
 ) -> None:
     """Inputs must be complex when ``holomorphic``, else floats or, unless ``real``, complex."""
     wanted = dtypes.COMPLEX if holomorphic else dtypes.FLOATS if real else dtypes.INEXACT
@@ -221,16 +228,16 @@ def _check_inputs(
         aval = aval_of(leaf)
         if aval.dtype in wanted or (allow_int and not holomorphic and aval.dtype not in dtypes.INEXACT):
             continue
-        path = tree.treedef_paths(in_tree, "args")[i].replace("args[0]", "arguments", 1)
+        given = f"got {aval} for argument {argument_paths(fun, in_tree)[i]}."
         if holomorphic:
-            raise DtypeError(f"[{op}] expected complex inputs, as holomorphic=True promises, got {aval} at {path}.")
+            raise DtypeError(f"[{op}] expected complex inputs, as holomorphic=True promises, {given}")
         if aval.dtype in dtypes.COMPLEX:
             raise DtypeError(
-                f"[{op}] expected float inputs, got {aval} at {path}. Pass holomorphic=True if the function has a"
+                f"[{op}] expected float inputs, {given} Pass holomorphic=True if the function has a"
                 " complex derivative, else use anejax.jvp with tangents of your choice."
             )
         raise DtypeError(
-            f"[{op}] expected float inputs, got {aval} at {path}. Convert it with x.astype(float), leave it out of"
+            f"[{op}] expected float inputs, {given} Convert it with x.astype(float), leave it out of"
             " argnums, or pass allow_int=True."
         )
 
@@ -325,7 +332,7 @@ def jacfwd(
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         of_chosen, chosen = select_args("jacfwd", fun, argnums, args, kwargs)
         leaves, in_tree = tree.flatten(chosen)
-        _check_inputs("jacfwd", leaves, in_tree, False, holomorphic, real=True)
+        _check_inputs("jacfwd", of_chosen, leaves, tree.structure((chosen, {})), False, holomorphic, real=True)
         avals = [aval_of(x) for x in leaves]
         aux: list[Any] = []
 
@@ -371,8 +378,8 @@ def jacrev(
     @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         of_chosen, chosen = select_args("jacrev", fun, argnums, args, kwargs)
-        in_leaves, in_tree = tree.flatten(chosen)
-        _check_inputs("jacrev", in_leaves, in_tree, allow_int, holomorphic)
+        in_leaves = tree.leaves(chosen)
+        _check_inputs("jacrev", of_chosen, in_leaves, tree.structure((chosen, {})), allow_int, holomorphic)
         out, pull_back, *aux = vjp(of_chosen, *chosen, has_aux=has_aux)
         outs, out_tree = tree.flatten(out)
         avals = [aval_of(o) for o in outs]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from anejax import tree
-from anejax.api.flat import FlatFunction, check_leaves, name_of
+from anejax.api.flat import FlatFunction, argument_paths, check_leaves, name_of
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError, TreeError
 from anejax.ops.families import batch_to
@@ -54,10 +54,10 @@ def vmap(
                 f" {len(args)} arguments of {name_of(fun)}."
             )
         leaves, treedef = tree.flatten((args, kwargs))
-        avals = check_leaves(name_of(fun), "an argument", leaves, treedef)
+        avals = check_leaves(name_of(fun), "an argument", leaves, treedef, fun)
         dims = _input_dims(in_axes, args, kwargs)
-        dims = [_normal(d, a, treedef, i) for i, (d, a) in enumerate(zip(dims, avals))]
-        size = _axis_size(axis_size, avals, dims, treedef)
+        dims = [_normal(d, a, fun, treedef, i) for i, (d, a) in enumerate(zip(dims, avals))]
+        size = _axis_size(axis_size, avals, dims, fun, treedef)
         flat = FlatFunction(fun, treedef)
         outs, out_dims = batch_flat(flat, leaves, dims, size, axis_name)
         targets = _output_dims(out_axes, flat.out_tree)
@@ -80,26 +80,25 @@ def _input_dims(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return dims + [0] * tree.structure(kwargs).num_leaves
 
 
-def _normal(dim: Any, aval: Any, treedef: tree.PyTreeDef, i: int) -> int | None:
+def _normal(dim: Any, aval: Any, fun: Callable[..., Any], treedef: tree.PyTreeDef, i: int) -> int | None:
     if dim is None:
         return None
     if not isinstance(dim, int):
         raise TypeError(f"[vmap] expected ints and None in in_axes, got {dim!r}.")
     if not -aval.ndim <= dim < aval.ndim:
-        path = tree.treedef_paths(treedef, "args")[i]
         raise ShapeError(
-            f"[vmap] in_axes maps axis {dim} of {aval} at {path}, which has {aval.ndim} axes. Use None for"
-            " arguments that are not mapped."
+            f"[vmap] in_axes maps axis {dim} of argument {argument_paths(fun, treedef)[i]}: {aval}, which has"
+            f" {aval.ndim} axes. Use None for arguments that are not mapped."
         )
     return dim % aval.ndim
 
 
-def _axis_size(given: int | None, avals: Any, dims: Any, treedef: tree.PyTreeDef) -> int:
+def _axis_size(given: int | None, avals: Any, dims: Any, fun: Callable[..., Any], treedef: tree.PyTreeDef) -> int:
     sizes = {i: a.shape[d] for i, (a, d) in enumerate(zip(avals, dims)) if d is not None}
     if not sizes and given is None:
         raise ValueError("[vmap] expected at least one mapped argument: every entry of in_axes is None.")
     if len(set(sizes.values()) | ({given} if given is not None else set())) > 1:
-        paths = tree.treedef_paths(treedef, "args")
+        paths = argument_paths(fun, treedef)
         listed = "; ".join(f"{paths[i]}: {avals[i]} maps axis {dims[i]} of length {n}" for i, n in sizes.items())
         raise ShapeError(
             f"[vmap] mapped axes must have one length{f' ({given})' if given is not None else ''}: {listed}."

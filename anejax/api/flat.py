@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,16 +45,38 @@ def name_of(fun: Callable[..., Any]) -> str:
     return getattr(fun, "__name__", None) or type(fun).__name__
 
 
-def check_leaves(op: str, what: str, leaves: Sequence[Any], treedef: tree.PyTreeDef) -> list[Aval]:
-    """The avals of ``leaves``; one that is no array raises DtypeError with its path."""
+def argument_paths(fun: Callable[..., Any], treedef: tree.PyTreeDef) -> list[str]:
+    """What ``fun`` calls each leaf of ``treedef``, a tree of (args, kwargs): ``x``, ``params['w']``, ``rest[2]``."""
+    try:
+        named = list(inspect.signature(fun).parameters.values())
+    except (ValueError, TypeError):
+        named = []
+    positional = [p.name for p in named if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = next((p.name for p in named if p.kind is p.VAR_POSITIONAL), "args")
+
+    def shown(path: str) -> str:
+        place = re.match(r"\[0\]\[(\d+)\]", path)
+        if place is None:  # [1]['name']...
+            return re.sub(r"^\[1\]\['(\w+)'\]", r"\1", path)
+        n, inside = int(place[1]), path[place.end() :]
+        return positional[n] + inside if n < len(positional) else f"{rest}[{n - len(positional)}]{inside}"
+
+    return [shown(path) for path in tree.treedef_paths(treedef, "")]
+
+
+def check_leaves(
+    op: str, what: str, leaves: Sequence[Any], treedef: tree.PyTreeDef, fun: Callable[..., Any] | None = None
+) -> list[Aval]:
+    """The avals of ``leaves``; one that is no array raises DtypeError with its path, as ``fun`` calls it if given."""
     avals = []
     for i, leaf in enumerate(leaves):
         try:
             avals.append(leaf.aval if hasattr(leaf, "aval") else abstract(leaf))
         except DtypeError:
-            path = tree.treedef_paths(treedef, "")[i] or "the value"
+            paths = argument_paths(fun, treedef) if fun is not None else tree.treedef_paths(treedef, "")
             raise DtypeError(
-                f"[{op}] {path} is {what} and must be an array or a number, got {type(leaf).__name__} {leaf!r:.60}."
+                f"[{op}] {paths[i] or 'the value'} is {what} and must be an array or a number,"
+                f" got {type(leaf).__name__} {leaf!r:.60}."
                 + (" Mark such an argument static (static_argnums, static_argnames)." if what == "an argument" else "")
             ) from None
     return avals
@@ -68,6 +92,17 @@ def abstract(x: Any) -> Aval:
         if hasattr(x, "shape") and hasattr(x, "dtype"):
             return Aval(tuple(x.shape), dtypes.canonical(x.dtype))
         raise
+
+
+def _signature_of(fun: Callable[..., Any], chosen: Sequence[int]) -> inspect.Signature:
+    """The parameters of ``fun`` at the places ``chosen``, as far as they have names."""
+    try:
+        parameters = list(inspect.signature(fun).parameters.values())
+    except (ValueError, TypeError):
+        parameters = []
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    names = [places[n].name if n < len(places) else f"args_{n}" for n in chosen]
+    return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names])
 
 
 def select_args(
@@ -91,6 +126,7 @@ def select_args(
         return fun(*full, **kwargs)
 
     of_chosen.__name__ = name_of(fun)
+    of_chosen.__signature__ = _signature_of(fun, chosen)  # type: ignore[attr-defined]
     return of_chosen, tuple(args[n] for n in chosen)
 
 

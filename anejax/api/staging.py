@@ -86,7 +86,9 @@ class Jitted:
             avals = (
                 tuple(abstract(x) for x in leaves)
                 if types_only
-                else tuple(check_leaves(name_of(self._fun), "an argument", leaves, in_tree))
+                else tuple(
+                    check_leaves(name_of(self._fun), "an argument", leaves, in_tree, None if statics else self._fun)
+                )
             )
         key = (in_tree, avals, statics, config.jax_enable_x64, named_axes())
         staged = self._cache.get(key)

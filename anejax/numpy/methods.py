@@ -12,7 +12,7 @@ from anejax import dtypes
 from anejax.api.devices import CPU, Device
 from anejax.core.array import Array, DeviceArray
 from anejax.core.trace import Tracer
-from anejax.errors import DtypeError, RefusedError
+from anejax.errors import ConcretizationError, DtypeError, RefusedError
 from anejax.numpy import at, indexing, linear, selection, shaping, sorting, taking
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
@@ -132,6 +132,8 @@ def _str(self: DeviceArray) -> str:
 def _format(self: Any, spec: str) -> str:
     if self.ndim == 0 and isinstance(self, DeviceArray):
         return format(self.value.item(), spec)
+    if spec and isinstance(self, Tracer):
+        self._value_for(ConcretizationError, "format", 'Print it with anejax.debug.print("{x:.2f}", x=x).')
     return format(str(self), spec)
 
 
@@ -176,7 +178,9 @@ def _view(self: Any, dtype: Any = None) -> Array:
 
 def _item(self: Any, *args: int) -> Any:
     """The one element, or the one at the given (flat or full) index, as a Python number."""
-    host = np.asarray(self)
+    host = self._value_for(
+        ConcretizationError, "item", "item() needs a value; keep the array, or return it from the traced function."
+    ) if isinstance(self, Tracer) else np.asarray(self)  # fmt: skip
     try:
         return host.item(*args)
     except ValueError:

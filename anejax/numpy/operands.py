@@ -14,8 +14,8 @@ import numpy as np
 from anejax import dtypes
 from anejax.config import config
 from anejax.core.array import Array, from_numpy, of_scalar
-from anejax.core.trace import aval_of
-from anejax.errors import DeviceError, DtypeError, RefusedError, ShapeError
+from anejax.core.trace import Tracer, aval_of
+from anejax.errors import ConcretizationError, DeviceError, DtypeError, RefusedError, ShapeError
 from anejax.ops import elementwise, shape
 
 ArrayLike = Array | np.ndarray | np.generic | bool | int | float | complex
@@ -216,6 +216,16 @@ def as_int(op: str, value: Any, what: str) -> int:
         return value.__index__()
     except AttributeError:
         raise ShapeError(f"[{op}] expected {what} to be an integer, got {value!r}.") from None
+
+
+def counted(op: str, x: Any) -> np.ndarray:
+    """``x``, whose values decide how many results there are. Raises ConcretizationError where there are no values."""
+    if isinstance(x, Tracer) and x.concrete() is None:
+        raise ConcretizationError(
+            f"[{op}] the values of {x.describe()} decide how many results there are, which must be known when tracing."
+            " Pass size=n (and fill_value): the rest is cut, what is missing is filled."
+        )
+    return np.asarray(x)
 
 
 def concrete(op: str, x: Any, what: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from anejax.core.trace import aval_of
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.creation import zeros
-from anejax.numpy.operands import as_array, as_int, astype, finish, is_scalar, one_axis, promote
+from anejax.numpy.operands import as_array, as_int, astype, counted, finish, is_scalar, one_axis, promote
 from anejax.numpy.shaping import concatenate, moveaxis, ravel
 from anejax.numpy.sorting import lexsort, searchsorted, sort
 from anejax.numpy.taking import nonzero, put_along_axis, take
@@ -87,7 +87,7 @@ def _unique_rows(rows: Any, equal_nan: bool, size: int | None, fill_value: Any) 
     order = lexsort(columns[::-1]) if columns else shape.iota(kind, n)
     ordered = take(rows, order, 0, mode="clip")
     first = _begins_run(ordered, equal_nan)
-    size = int(np.asarray(red.sum(first))) if size is None else as_int("unique", size, "size")
+    size = int(counted("unique", red.sum(first))) if size is None else as_int("unique", size, "size")
     starts = nonzero(first, size=size, fill_value=n)[0]
     count = red.sum(first)
     group = ew.subtract(reduce.cumsum(astype(first, kind), 0), 1)

@@ -17,7 +17,7 @@ from anejax.numpy.at import IndexUpdateRef, fill_value_of
 from anejax.numpy.creation import asarray, tri
 from anejax.numpy.gathering import batched_gather, gather_axes
 from anejax.numpy.indexing import wrapped
-from anejax.numpy.operands import as_array, as_int, astype, finish, joint_shape, one_axis, operand, refuse
+from anejax.numpy.operands import as_array, as_int, astype, counted, finish, joint_shape, one_axis, operand, refuse
 from anejax.numpy.shaping import concatenate, ravel, take_static
 from anejax.ops import reduce, shape
 
@@ -183,7 +183,7 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
         raise ShapeError("[nonzero] expected an array with an axis, got rank 0; use x.ravel().")
     kind = dtypes.canonical(dtypes.int64)
     if size is None:
-        return tuple(as_array("nonzero", p.astype(kind)) for p in np.nonzero(np.asarray(x)))
+        return tuple(as_array("nonzero", p.astype(kind)) for p in np.nonzero(counted("nonzero", x)))
     size = as_int("nonzero", size, "size")
     chosen = ravel(ew.to_bool(x))
     rank = reduce.cumsum(astype(chosen, dtypes.int32), 0) if x.size else astype(chosen, dtypes.int32)

@@ -47,7 +47,7 @@ def test_grad_of_what_has_none() -> None:
         def f(x: Any) -> Any: return x * 2  # fmt: skip
 
         aj.grad(f)(X)
-    with raises(TypeError, r"\[grad\] expected float inputs, got int32\[\] at arguments\[0\]\['n'\]"):
+    with raises(TypeError, r"\[grad\] expected float inputs, got int32\[\] for argument p\['n'\]"):
         aj.grad(lambda p, k: p["x"])({"x": 1.0, "n": np.int32(1)}, 2.0)
     with raises(TypeError, "has_aux=True"):
         aj.grad(lambda x: (x, x))(1.0)
@@ -64,7 +64,7 @@ def test_trees() -> None:
         aj.jvp(jnp.sin, (X,), (X[0],))
     with raises(ValueError, "mapped axes must have one length.*args"):
         aj.vmap(jnp.add)(X, X[:3])
-    with raises(ValueError, "maps axis 2 of float32"):
+    with raises(ValueError, "maps axis 2 of argument x: float32"):
         aj.vmap(jnp.sin, in_axes=2)(X)
     with raises(TypeError, r"\['s'\] is an argument and must be an array or a number, got str"):
         aj.jit(lambda p: p)({"s": "text"})
@@ -125,3 +125,37 @@ def test_names_that_are_not_there_say_why() -> None:
         _ = lax.rng_uniform
     with raises(AttributeError, "pmap is not supported: arrays live on one device.*use vmap"):
         _ = aj.pmap
+
+
+def test_arguments_go_by_their_names() -> None:
+    def f(params: Any, x: Any, *rest: Any, scale: Any = 1.0) -> Any:
+        return params["w"] * x * scale
+
+    ones = jnp.ones
+    with raises(ShapeError, r"params\['w'\]: float32\[3\] maps axis 0 .*; x: .*; rest\[0\]: .*; scale: "):
+        aj.vmap(f)({"w": ones(3)}, ones(4), ones(3), scale=ones(3))
+    with raises(errors.ShapeError, r"\[vmap\] in_axes maps axis 0 of argument x: float32\[\], which has 0 axes"):
+        aj.vmap(f)({"w": ones(3)}, 2.0)
+    with raises(errors.DtypeError, r"\[grad\] .*, got int32\[\] for argument params\['w'\]. Convert it"):
+        aj.grad(f)({"w": 3}, 2.0)
+    with raises(errors.DtypeError, r"\[grad\] .* for argument x\."):
+        aj.grad(f, argnums=(0, 1))({"w": 3.0}, 2)
+    with raises(errors.DtypeError, r"\[jacfwd\] .* for argument x\."):
+        aj.jacfwd(f, argnums=1)({"w": 3.0}, 2)
+    with raises(errors.DtypeError, r"\[f\] params\['w'\] is an argument and must be an array .* str 'a'. Mark"):
+        aj.jit(f)({"w": "a"}, 2.0)
+    with raises(errors.DtypeError, r"\[f\] scale is an argument"):
+        aj.jit(f)({"w": 1.0}, 2.0, scale="b")
+    with raises(errors.DtypeError, r"\[f\] x is an argument"):
+        aj.grad(f, argnums=1)({"w": 1.0}, "b")
+
+
+def test_results_whose_number_is_traced() -> None:
+    with raises(errors.ConcretizationError, r"\[nonzero\] the values of a traced value .*Pass size=n"):
+        aj.jit(jnp.nonzero)(jnp.ones(3))
+    with raises(errors.ConcretizationError, r"\[unique\] the values of .*Pass size=n"):
+        aj.jit(jnp.unique)(jnp.ones(3))
+    with raises(errors.ConcretizationError, r"\[item\] expected a concrete value.*item\(\) needs a value"):
+        aj.jit(lambda x: x.item())(1.0)
+    with raises(errors.ConcretizationError, r"\[format\] expected a concrete value.*anejax.debug.print"):
+        aj.jit(lambda x: f"{x:.2f}")(1.0)
