@@ -132,7 +132,7 @@ def test_arguments_go_by_their_names() -> None:
         return params["w"] * x * scale
 
     ones = jnp.ones
-    with raises(ShapeError, r"params\['w'\]: float32\[3\] maps axis 0 .*; x: .*; rest\[0\]: .*; scale: "):
+    with raises(errors.ShapeError, r"params\['w'\]: float32\[3\] maps axis 0 .*; x: .*; rest\[0\]: .*; scale: "):
         aj.vmap(f)({"w": ones(3)}, ones(4), ones(3), scale=ones(3))
     with raises(errors.ShapeError, r"\[vmap\] in_axes maps axis 0 of argument x: float32\[\], which has 0 axes"):
         aj.vmap(f)({"w": ones(3)}, 2.0)
