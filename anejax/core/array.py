@@ -197,7 +197,7 @@ def from_numpy(value: np.ndarray, weak_type: bool = False) -> DeviceArray:
 def of_scalar(x: complex) -> DeviceArray:
     """A Python scalar as a rank-0 array of its weak type. Raises OverflowError when an int does not fit."""
     dtype, weak = dtypes.of_python(x)  # type: ignore[misc]
-    if dtype in dtypes.INTS:
+    if isinstance(x, int) and dtype in dtypes.INTS:
         info = np.iinfo(dtype)
         if not info.min <= x <= info.max:
             raise OverflowError(

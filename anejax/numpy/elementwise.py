@@ -640,7 +640,7 @@ def real_if_close(a: Any, tol: float = 100) -> Array:
         return x
     host = np.asarray(x)
     limit = tol * float(dtypes.finfo(x.dtype).eps) if tol > 1 else tol
-    return real(x) if (np.abs(host.imag) < limit).all() else x
+    return real(x) if (np.abs(np.imag(host)) < limit).all() else x
 
 
 def squared_size(x: Any) -> Any:

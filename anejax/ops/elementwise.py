@@ -63,7 +63,7 @@ def _log1p(x: np.ndarray) -> np.ndarray:
     """NumPy's own loses the digits of complex numbers near 0."""
     if x.dtype not in dtypes.COMPLEX:
         return np.log1p(x)
-    a, b = x.real, x.imag
+    a, b = np.real(x), np.imag(x)
     near = np.abs(a) + np.abs(b) < 0.5
     size = np.where(near, 0.5 * np.log1p(np.where(near, a * (2 + a) + b * b, 0)), np.log(np.abs(1 + x)))
     return size + 1j * np.arctan2(b, 1 + a)
@@ -238,7 +238,7 @@ def convert_ndarray(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype == dtypes.bool_:
         return x != 0
     if x.dtype in dtypes.COMPLEX and dtype not in dtypes.COMPLEX:
-        x = x.real
+        x = np.real(x)
     if x.dtype in FLOAT and dtype in INT:
         info = np.iinfo(dtype)
         wide = x.astype(np.float64)

@@ -161,7 +161,7 @@ def _parts_abstract(*parts: Aval, fft_type: FftType, fft_lengths: Dims) -> list[
 
 def _parts_impl(*parts: np.ndarray, **params: Any) -> list[np.ndarray]:
     out = _impl(parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1], **params)
-    return [out] if out.dtype in dtypes.FLOATS else [np.array(out.real), np.array(out.imag)]
+    return [out] if out.dtype in dtypes.FLOATS else [np.array(np.real(out)), np.array(np.imag(out))]
 
 
 def _parts_batch(size: int, args: Any, dims: Any, **params: Any) -> Any:

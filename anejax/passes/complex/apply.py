@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.context import base_trace, tracing
@@ -87,7 +89,7 @@ def _read(env: dict[Var, Any], atom: Atom) -> Any:
     if isinstance(atom, Var):
         return env[atom]
     if atom.aval.dtype in dtypes.COMPLEX:
-        return Pair(atom.value.real.copy(), atom.value.imag.copy())
+        return Pair(np.array(np.real(atom.value)), np.array(np.imag(atom.value)))
     return literal_value(atom)
 
 
