@@ -82,8 +82,8 @@ def scalar(x: complex, dtype: np.dtype) -> np.ndarray:
     if isinstance(x, complex) and dtype not in dtypes.COMPLEX:
         raise DtypeError(f"[asarray] the complex number {x} does not fit {dtype.name}. Use its .real.")
     if dtype in dtypes.INTS:
-        if isinstance(x, float):
-            return convert_numpy(np.float64(x), dtype)
+        if not isinstance(x, int):
+            return convert_numpy(np.asarray(x), dtype)
         return of_scalar(x).value.astype(dtype) if dtype not in (dtypes.uint32, dtypes.uint64) else wrapped(x, dtype)
     with np.errstate(over="ignore"):
         return np.asarray(x, dtype)
