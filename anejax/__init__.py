@@ -13,6 +13,7 @@ from anejax import numpy as numpy
 from anejax import ops as ops
 from anejax import optim as optim
 from anejax import random as random
+from anejax import scipy as scipy
 from anejax import stages as stages
 from anejax import tree as tree
 from anejax import tree_util as tree_util

@@ -139,12 +139,11 @@ GROUPS: tuple[Group, ...] = (
         "nobody has written it yet",
         "tell us that you need it",
         {
-            "": "image scipy ad_checkpoint",
+            "": "image ad_checkpoint",
             "numpy": "polyfit roots",
             "lax": """RaggedDotDimensionNumbers bessel_i0e bessel_i1e betainc conv_general_dilated_local
                 conv_general_permutations custom_linear_solve custom_root igamma igamma_grad_a igammac mulhi polygamma
                 ragged_dot_general random_gamma_grad zeta""",
-            "nn.initializers": "delta_orthogonal orthogonal",
             "random": "multivariate_normal orthogonal",
             "dtypes": "issubdtype result_type scalar_type_of",
             **dict.fromkeys(("scipy.special", "scipy.linalg", "image"), "*"),

@@ -20,7 +20,7 @@ LAYERS: dict[str, int] = {
     "passes": 5,
     "lower": 6,
     "runtime": 7,
-    "api": 8, "numpy": 8, "lax": 8, "random": 8, "nn": 8, "optim": 8, "tree_util": 8, "debug": 8,
+    "api": 8, "numpy": 8, "lax": 8, "random": 8, "scipy": 8, "nn": 8, "optim": 8, "tree_util": 8, "debug": 8,
     "typing": 8, "stages": 8, "dlpack": 8, "flatten_util": 8, "custom_batching": 8, "custom_derivatives": 8,
     "amp": 8, "__init__": 8,
     "export": 9, "profiler": 9, "data": 9, "models": 9, "train": 9, "cli": 9, "__main__": 9,

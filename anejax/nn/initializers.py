@@ -129,6 +129,42 @@ def _named(name: str, scale: float, mode: str, distribution: str) -> Callable[..
     return make
 
 
+def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Rows or columns, whichever are fewer, that are orthonormal but for ``scale``: Q of a normal matrix.
+
+    The matrix has the axis ``column_axis`` for columns and all others for rows.
+    """
+
+    def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
+        kind, shape = _dtype(dtype), checked_shape(shape, "orthogonal")
+        if len(shape) < 2:
+            raise ShapeError(f"[orthogonal] expected a shape of at least two axes, got {shape}.")
+        if 0 in shape:
+            return jnp.zeros(shape, kind)
+        columns = shape[column_axis]
+        rows = math.prod(shape) // columns
+        q, r = jnp.linalg.qr(random.normal(key, (max(rows, columns), min(rows, columns)), kind))
+        q = q * jnp.sign(jnp.diag(r))  # evenly distributed among orthogonal matrices
+        q = q.T if rows < columns else q
+        rest = [n for i, n in enumerate(shape) if i != column_axis % len(shape)]
+        return np.asarray(scale, kind) * jnp.moveaxis(q.reshape(*rest, columns), -1, column_axis)
+
+    return init
+
+
+def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Convolution kernels [spatial..., in, out] that are orthogonal at their centre and 0 elsewhere; in <= out."""
+
+    def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
+        kind, shape = _dtype(dtype), checked_shape(shape, "delta_orthogonal")
+        if len(shape) not in (3, 4, 5) or shape[-2] > shape[-1]:
+            raise ShapeError(f"[delta_orthogonal] expected a shape [spatial..., in, out], in <= out, got {shape}.")
+        matrix = orthogonal(scale, column_axis, kind)(key, shape[-2:])
+        return jnp.zeros(shape, kind).at[tuple((n - 1) // 2 for n in shape[:-2])].set(matrix)
+
+    return init
+
+
 glorot_uniform = xavier_uniform = _named("glorot_uniform", 1.0, "fan_avg", "uniform")
 glorot_normal = xavier_normal = _named("glorot_normal", 1.0, "fan_avg", "truncated_normal")
 lecun_uniform = _named("lecun_uniform", 1.0, "fan_in", "uniform")

@@ -1,0 +1,3 @@
+"""jax.scipy on anejax: the parts of SciPy that run inside programs and are differentiable."""
+
+from anejax.scipy import linalg as linalg
