@@ -1,3 +1,5 @@
 """jax.scipy on anejax: the parts of SciPy that run inside programs and are differentiable."""
 
 from anejax.scipy import linalg as linalg
+from anejax.scipy import special as special
+from anejax.scipy import stats as stats
