@@ -144,7 +144,6 @@ GROUPS: tuple[Group, ...] = (
             "lax": """RaggedDotDimensionNumbers bessel_i0e bessel_i1e betainc conv_general_dilated_local
                 conv_general_permutations custom_linear_solve custom_root igamma igamma_grad_a igammac mulhi polygamma
                 ragged_dot_general random_gamma_grad zeta""",
-            "random": "multivariate_normal orthogonal",
             "dtypes": "issubdtype result_type scalar_type_of",
             **dict.fromkeys(("scipy.special", "scipy.linalg", "image"), "*"),
         },

@@ -46,6 +46,8 @@ from anejax.random.keys import key_data as key_data
 from anejax.random.keys import key_impl as key_impl
 from anejax.random.keys import split as split
 from anejax.random.keys import wrap_key_data as wrap_key_data
+from anejax.random.matrices import multivariate_normal as multivariate_normal
+from anejax.random.matrices import orthogonal as orthogonal
 from anejax.random.samplers import bernoulli as bernoulli
 from anejax.random.samplers import categorical as categorical
 from anejax.random.samplers import choice as choice
