@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -137,3 +141,15 @@ def test_errors() -> None:
         aj.grad(lambda x: lax.linalg.svd(x)[0].sum())(jnp.ones((3, 2)))
     with pytest.raises(AttributeError, match=r"eig is not supported: its results are complex"):
         lax.linalg.eig(jnp.eye(2))
+
+
+def test_a_library_without_lapack_is_named(tmp_path: Path) -> None:
+    """Products run with it; a factorization says which routine is missing."""
+    source, library = tmp_path / "blas.c", tmp_path / "libblas.so"
+    source.write_text("void cblas_sgemm(void) {} void cblas_dgemm(void) {}")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    code = "import anejax as aj, numpy as np; aj.jit(aj.lax.linalg.cholesky)(np.eye(2, dtype='f4'))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "ANEJAX_BLAS": str(library)}, capture_output=True, text=True
+    )
+    assert "[aj_cholesky] expected a BLAS library with LAPACK's potrf" in run.stderr, run.stderr
