@@ -34,7 +34,8 @@ class custom_vmap:
 
     def __init__(self, fun: Callable[..., Any]) -> None:
         functools.update_wrapper(self, fun, updated=())
-        self._fun, self._rule = fun, None
+        self._fun = fun
+        self._rule: Callable[..., Any] | None = None
 
     def def_vmap(self, vmap_rule: Callable[..., Any]) -> Callable[..., Any]:
         """Sets the rule. Returns it."""
@@ -43,7 +44,8 @@ class custom_vmap:
 
     def __call__(self, *args: Any) -> Any:
         name = name_of(self._fun)
-        if self._rule is None:
+        vmap_rule = self._rule
+        if vmap_rule is None:
             raise AttributeError(f"[custom_vmap] {name} has no rule yet: set one with @{name}.def_vmap.")
         leaves, in_tree = tree.flatten((args, {}))
         flat = FlatFunction(self._fun, in_tree)
@@ -55,7 +57,7 @@ class custom_vmap:
                 raise TreeError(f"[custom_vmap] {name} closes over a mapped value; pass it as an argument.")
             moved = [v if d is None else move_axis(v, d, 0) for v, d in zip(values[count:], dims[count:])]
             batched = tree.unflatten(in_tree, [d is not None for d in dims[count:]])[0]
-            found = self._rule(size, list(batched), *tree.unflatten(in_tree, moved)[0])
+            found = vmap_rule(size, list(batched), *tree.unflatten(in_tree, moved)[0])
             if not (isinstance(found, tuple) and len(found) == 2):
                 raise TypeError(f"[custom_vmap] the rule of {name} must return (output, out_batched).")
             outs = tree.flatten_up_to(flat.out_tree, found[0], f"what the rule of {name} returned")
