@@ -59,7 +59,7 @@ def _no_bool(name: str, *xs: Any) -> list[Any]:
 def _bools_as_ints(name: str, *xs: Any) -> list[Any]:
     """Promoted operands, bools as int32."""
     out = promote(name, *xs)
-    return [astype(x, dtypes.canonical(dtypes.int64)) for x in out] if aval_of(out[0]).dtype == dtypes.bool_ else out
+    return [astype(x, dtypes.int32) for x in out] if aval_of(out[0]).dtype == dtypes.bool_ else out
 
 
 def _reals(name: str, *xs: Any) -> list[Any]:
@@ -306,13 +306,15 @@ def power(x1: Any, x2: Any, /) -> Array:
     """
     x1, x2 = operand("power", x1), operand("power", x2)
     if type(x2) is int:
+        (x1,) = (x1,) if is_scalar(x1) else _bools_as_ints("power", x1)
         dtype = aval_of(x1).dtype
         if dtype in dtypes.INEXACT or (dtype in dtypes.INTS and not is_scalar(x1)):
             if x2 < 0 and dtype in dtypes.INTS:
                 raise DtypeError(f"[power] integers cannot be raised to negative powers: {aval_of(x1)} ** {x2}.")
             return arithmetic.integer_pow(as_array("power", x1), x2)
     dtype, weak = result_dtype(x1, x2)
-    weak = weak and (aval_of(x2).weak_type or aval_of(x2).dtype not in dtypes.INTS)
+    whole = aval_of(x2).dtype in dtypes.INTS and aval_of(x1).dtype not in dtypes.INTS  # such powers stay as they are
+    weak = weak and (aval_of(x2).weak_type or not whole)
     if dtype in dtypes.INEXACT:
         return arithmetic.pow(*broadcast("power", astype(x1, dtype, weak), astype(x2, dtype, weak)))
     return _rewrap(_int_power(*_numbers("power", x1, x2)), aval_of(x1).weak_type and aval_of(x2).weak_type)

@@ -109,8 +109,10 @@ def result_dtype(*xs: Any) -> tuple[np.dtype, bool]:
 
 
 def inexact(dtype: np.dtype) -> np.dtype:
-    """The float or complex dtype in which functions of numbers compute on ``dtype``."""
-    return dtype if dtype in dtypes.INEXACT else dtypes.canonical(dtypes.float64)
+    """The float or complex dtype in which functions of numbers compute: float64 for 64-bit integers only."""
+    if dtype in dtypes.INEXACT:
+        return dtype
+    return dtypes.canonical(dtypes.float64 if dtype.itemsize == 8 else dtypes.float32)
 
 
 def _agree(xs: Sequence[Any]) -> bool:

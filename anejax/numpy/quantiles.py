@@ -92,7 +92,8 @@ def _quantile(
     refuse(op, out=out, overwrite_input=overwrite, weights=weights)
     if method not in _METHODS:
         raise RefusedError(f"[{op}] expected method {', '.join(_METHODS)}, got {method!r}.")
-    x, q = promote_inexact(op, a, q if hasattr(q, "dtype") or np.ndim(q) == 0 else asarray(q))
+    (x,) = promote_inexact(op, a)
+    x, q = promote_inexact(op, x, q if hasattr(q, "dtype") or np.ndim(q) == 0 else asarray(q))
     x, q = as_array(op, x), as_array(op, q)
     axes = axes_of(op, axis, x.ndim)
     lengths = x.shape

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from anejax import dtypes
+from anejax.config import config
 from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
@@ -84,7 +85,11 @@ def _dtype_of(x: Any) -> Any:
 
 def promote_types(a: Any, b: Any) -> np.dtype:
     """The dtype that arrays of dtypes ``a`` and ``b`` meet in; Python's int, float and complex count as weak."""
-    return dtypes.promote([_pair(a), _pair(b)])[0]
+    with config.override("jax_enable_x64", True):
+        pairs = [_pair(a), _pair(b)]
+        joined = dtypes.promote(pairs)[0]
+    asked = any(d.itemsize == 8 and not weak for d, weak in pairs)  # 64 bits stay where they were asked for
+    return joined if asked else dtypes.canonical(joined)
 
 
 def result_type(*args: Any) -> np.dtype:

@@ -21,7 +21,7 @@ def test_agrees_with_jax(name: str, clock: Clock) -> None:
     def agrees(drawn: tuple) -> None:
         seed, call = drawn
         if seed and clock.runs():
-            with warnings.catch_warnings():
+            with clock, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of jax, about dtypes that 64 bits off narrow
                 check(spec, call, seed, second=LONG)
 

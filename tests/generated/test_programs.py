@@ -24,15 +24,16 @@ def test_agrees_with_jax(end: str, clock: Clock) -> None:
     def agrees(program: Program, wraps: tuple[str, ...], seed: int) -> None:
         if not seed or not clock.runs():
             return
-        x = np.random.default_rng(seed).uniform(-1, 1, 4).astype(np.float32)
-        theirs = np.asarray(jax.jit(transformed(JAX, program, wraps, end))(x))
-        ours = transformed(OURS, program, wraps, end)(OURS.np.asarray(x))
+        with clock:
+            x = np.random.default_rng(seed).uniform(-1, 1, 4).astype(np.float32)
+            theirs = np.asarray(jax.jit(transformed(JAX, program, wraps, end))(x))
+            ours = transformed(OURS, program, wraps, end)(OURS.np.asarray(x))
 
-        def exact() -> np.ndarray:
-            with jax.enable_x64(True):
-                return np.asarray(jax.jit(transformed(JAX, program, wraps, end))(x.astype(np.float64)))
+            def exact() -> np.ndarray:
+                with jax.enable_x64(True):
+                    return np.asarray(jax.jit(transformed(JAX, program, wraps, end))(x.astype(np.float64)))
 
-        assert ours.dtype == theirs.dtype
-        close(ours, theirs, exact, ULPS, float(np.abs(theirs).max(initial=1.0)), "value")
+            assert ours.dtype == theirs.dtype
+            close(ours, theirs, exact, ULPS, float(np.abs(theirs).max(initial=1.0)), "value")
 
     agrees()
