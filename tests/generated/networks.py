@@ -14,6 +14,7 @@ from tests.generated.spec import spec
 spec("nn.relu relu6 elu selu celu softplus log_sigmoid mish squareplus soft_sign sparse_plus "
      "sparse_sigmoid hard_tanh hard_sigmoid hard_silu hard_swish tanh identity", unary(NUMBERS, -9, 9),
      ulps=8)  # fmt: skip
+spec("nn.log1mexp", unary(FLOATS, 0.25, 9), ulps=8)
 spec("nn.sigmoid silu swish", unary(FLOATS, -9, 9), ulps=8)  # of integers: ours only
 spec(
     "nn.gelu",

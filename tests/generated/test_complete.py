@@ -42,12 +42,15 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
         (_AXES, "all_gather all_to_all axis_index axis_size pbroadcast pmax pmean pmin ppermute pshuffle psum "
          "psum_scatter pswapaxes"),
         (_COMPLEX, "complex conj fft imag real"),
+        (_THIN, "approx_max_k approx_min_k conv_general_dilated_patches conv_general_shape_tuple "
+         "conv_transpose_shape_tuple dtype platform_dependent ragged_dot reduce_window_shape_tuple"),
         (_CONTROL, "associative_scan cond fori_loop map scan switch while_loop"),
         (_CONV, "conv conv_dimension_numbers conv_shape_tuple conv_transpose conv_with_general_padding "
          "padtype_to_pads"),
         (_THIN, "broadcast_like broadcast_shapes broadcast_to_rank empty round sort_key_val stack unstack"),
     ],
     "random": [
+        (_EXACT, "multivariate_normal orthogonal"),
         (_REJECTION, "ball beta binomial chisquare dirichlet f gamma generalized_normal loggamma multinomial "
          "poisson t"),
         (_KEYS, "PRNGKey clone key key_data key_impl wrap_key_data"),
