@@ -157,6 +157,10 @@ inline constexpr OpRow kOpRows[] = {
      "fp64[2] o, fp64[2,2] p, fp64[2,3] q = aj_svd(compute_uv = bool(true), full_matrices = bool(false), x = x)"},
     {"fp32[2,3] x", "fp32[2] o = aj_svd(compute_uv = bool(false), full_matrices = bool(true), x = x)"},
     {"uint32 k, uint32[4] x", "uint32[4] o, uint32[4] p = aj_threefry2x32(k0 = k, k1 = k, x0 = x, x1 = x)"},
+    {"fp32[2,6] x, fp32[2,6] y",
+     "fp32[2,6] o, fp32[2,6] p = aj_fft(kind = string(\"fft\"), lengths = {6}, values = (x, y))"},
+    {"fp64[4,5] x", "fp64[4,3] o, fp64[4,3] p = aj_fft(kind = string(\"rfft\"), lengths = {4,5}, values = (x))"},
+    {"fp32[4] x, fp32[4] y", "fp32[7] o = aj_fft(kind = string(\"irfft\"), lengths = {7}, values = (x, y))"},
     // aj_: control flow
     {"fp32 c, fp32[2] s, fp32[3,2] x",
      "fp32[2] o, fp32[3,2] p = aj_scan(body = string(\"f\"), carry = (s), consts = (c), length = int32(3), reverse = "

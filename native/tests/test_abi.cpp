@@ -267,8 +267,8 @@ TEST(forks_while_others_work) {
       const uint64_t size = 64;
       anesdk_buffer* buffer;
       void* data;
-      const bool worked =
-          anesdk_buffers_create(1, &size, &buffer, &data) == ANESDK_OK && anesdk_buffers_release(1, &buffer) == ANESDK_OK;
+      const bool worked = anesdk_buffers_create(1, &size, &buffer, &data) == ANESDK_OK &&
+                          anesdk_buffers_release(1, &buffer) == ANESDK_OK;
       _exit(worked ? 0 : 1);
     }
     int status = -1;
