@@ -34,7 +34,8 @@ test-wheel: $(VENV)/.base  ## a wheel, installed alone into a fresh environment,
 test-native: $(VENV)/.base  ## the C++ tests; in the library's own build folder unless told otherwise
 	$(CMAKE) -B $(NATIVE_BUILD) -DANESDK_TESTS=ON $(NATIVE_FLAGS)
 	$(BIN)/cmake --build $(NATIVE_BUILD)
-	$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure
+	ANEJAX_BLAS=$$($(BIN)/python -c "from anejax.runtime.library import blas_path; print(blas_path() or '')") \
+		$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure
 
 check: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check .

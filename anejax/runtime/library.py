@@ -107,12 +107,12 @@ def load() -> ctypes.CDLL:
     version = lib.anesdk_abi_version()
     if version != ABI_VERSION:
         raise DeviceError(f"[runtime] expected ABI version {ABI_VERSION}, {path} has {version}. Rebuild it.")
-    blas = _blas_path()
+    blas = blas_path()
     check(lib, lib.anesdk_load_blas(blas.encode() if blas else None), "load_blas")
     return lib
 
 
-def _blas_path() -> str | None:
+def blas_path() -> str | None:
     """The BLAS library of the scipy-openblas32 package, where it is installed; found without importing it."""
     given = os.environ.get("ANEJAX_BLAS")
     if given:

@@ -1,10 +1,12 @@
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <fstream>
 #include <iterator>
 
+#include "anesdk.h"
 #include "check.h"
 
 namespace anesdk::test {
@@ -35,6 +37,9 @@ std::string read_file(const std::string& path) {
 int main(int argc, char** argv) {
   using namespace anesdk::test;
   const char* filter = argc > 1 ? argv[1] : "";
+  if (const char* blas = std::getenv("ANEJAX_BLAS"); blas && *blas && anesdk_load_blas(blas) != ANESDK_OK) {
+    report(blas, 0, anesdk_last_error());
+  }
   int count = 0;
   for (const Case& c : cases()) {
     if (!std::strstr(c.name, filter)) continue;
