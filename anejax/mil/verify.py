@@ -2,19 +2,22 @@
 
 A VerifyError names the operation, what was expected and what came. The rules of single operations are
 elsewhere: dtypes and operands in opset.py, shapes in shapes*.py, the engine's own
-restrictions in engine.py.
+restrictions in engine.py. `verify` stops at the first broken rule, `diagnose` finds all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from anejax.errors import VerifyError, fail
-from anejax.mil import control, engine, limits, shapes, shapes_aj, shapes_linalg
+from anejax.mil import control, engine, hazards, limits, shapes, shapes_aj, shapes_linalg
+from anejax.mil.chips import chip_of
 from anejax.mil.opset import BY_NAME, LISTS, OPSET, TARGETS, Arg, OpSchema
 from anejax.mil.program import NUMPY_DTYPES, BlobRef, Function, Op, Program, Type, Value, as_doubles
+from anejax.mil.rules import GENERAL, Finding
 from anejax.mil.view import Rule, View
 
 RULES: dict[str, Rule] = {**shapes.RULES, **shapes_aj.RULES, **shapes_linalg.RULES, **control.RULES}
@@ -27,17 +30,42 @@ def verify(program: Program, target: str, family: str = "A16") -> None:
         fail("verify", f"expected a target of {', '.join(TARGETS)}, got {target!r}", VerifyError)
     if family not in limits.LIMITS:
         fail("verify", f"expected a family of {', '.join(limits.LIMITS)}, got {family!r}", VerifyError)
-    names = [f.name for f in program.functions]
-    if "main" not in names or len({*names}) != len(names):
-        fail("program", f"expected distinct functions, one of them main, got {', '.join(names)}", VerifyError)
+    _check_functions(program)
     functions = {f.name: f for f in program.functions}
-    control.check_calls(program.functions)
     for function in program.functions:
         _Checker(function, functions, target, family).check()
 
 
+def diagnose(program: Program, chip: str) -> list[Finding]:
+    """Every rule that `program` breaks on `chip` ("M1" ... "M5 Pro"), in the order of its text; none: it is right.
+
+    What `verify` raises for, all of it, and what hazards.py knows. An operation whose form is wrong is not asked
+    about more. Raises MilError for a chip that is not known.
+    """
+    family = chip_of(chip).family
+    try:
+        _check_functions(program)
+    except VerifyError as err:
+        return [Finding(GENERAL["functions"], "program", str(err))]
+    functions = {f.name: f for f in program.functions}
+    found: list[Finding] = []
+    for function in program.functions:
+        collector = _Collector(function, functions, "ane", family)
+        collector.check()
+        found += collector.findings
+        found += hazards.find(function, family, collector.sound)
+    return sorted(found, key=lambda f: f.line)
+
+
+def _check_functions(program: Program) -> None:
+    names = [f.name for f in program.functions]
+    if "main" not in names or len({*names}) != len(names):
+        fail("program", f"expected distinct functions, one of them main, got {', '.join(names)}", VerifyError)
+    control.check_calls(program.functions)
+
+
 class _Checker:
-    """Checks one function, statement by statement."""
+    """Checks one function, statement by statement; every check goes through `holds`."""
 
     def __init__(self, function: Function, functions: Mapping[str, Function], target: str, family: str) -> None:
         self.function = function
@@ -46,55 +74,87 @@ class _Checker:
         self.family = family
         self.defined: set[Value] = set()
         self.names: set[str] = set()
+        self.line = 0
+
+    def holds(self, rule: str, check: Callable[..., None], *args: Any) -> bool:
+        """Whether `check(*args)`, which raises VerifyError otherwise, finds `rule` kept."""
+        check(*args)
+        return True
 
     def check(self) -> None:
         for value in self.function.inputs:
             self.define("input", value)
         for op in self.function.ops:
+            self.line = op.line
             self.statement(op)
-        if not self.function.outputs:
-            fail(self.function.name, "expected at least one output, got none", VerifyError)
+        self.line = 0
+        self.holds("outputs", self.check_some_output)
         for value in self.function.outputs:
             self.use("output", value)
         if self.target != "cpu":
             self.check_borders()
 
+    def check_some_output(self) -> None:
+        if not self.function.outputs:
+            fail(self.function.name, "expected at least one output, got none", VerifyError)
+
     # ---- SSA
 
     def define(self, op: str, value: Value) -> None:
+        if self.holds("order", self.check_new, op, value):
+            self.defined.add(value)
+            self.names.add(value.name)
+            self.check_type(op, value)
+
+    def check_new(self, op: str, value: Value) -> None:
         if value in self.defined or value.name in self.names or value.const is not None:
             fail(op, f"expected a value that is new, got {value}", VerifyError)
-        self.defined.add(value)
-        self.names.add(value.name)
-        self.check_type(op, value)
 
     def use(self, op: str, value: Value) -> None:
+        self.holds("order", self.check_defined, op, value)
+        if value.const is not None:
+            self.holds("constant", self.check_constant, op, value)
+
+    def check_defined(self, op: str, value: Value) -> None:
         if value.const is None and value not in self.defined:
             fail(op, f"expected a value defined before, got {value}", VerifyError)
-        if value.const is not None:
-            self.check_constant(op, value)
 
     # ---- statements
 
     def statement(self, op: Op) -> None:
         schema = OPSET.get(op.name)
-        if schema is None:
-            fail(op.name, "expected an operation of the table (anejax/mil/opset.py)", VerifyError)
-        if self.target not in schema.targets:
-            fail(op.name, f"not an operation of target {self.target}{_reason(op.name, self.target)}", VerifyError)
-        if op.attributes:
-            fail(op.name, f"expected no attributes, got {', '.join(sorted(op.attributes))}", VerifyError)
-        for value in op.values():
-            self.use(op.name, value)
-        self.check_operands(op, schema)
-        bound = self.check_dtypes(op, schema)
-        self.check_results(op, schema, bound)
+        known = self.holds("operation", self.check_known, op) and self.holds("target", self.check_target, op)
+        sound = known and schema is not None and self.form(op, schema)
         for value in op.results:
             self.define(op.name, value)
-        if self.target == "ane":
-            engine.check(View(op, schema), self.family)
-        elif self.target == "coreml":
-            engine.check_mil(View(op, schema))
+        if sound and schema is not None and self.target != "cpu":
+            self.engine_rules(View(op, schema))
+
+    def form(self, op: Op, schema: OpSchema) -> bool:
+        """Whether the operation's operands and results are such that rules about their sizes can be asked."""
+        sound = self.holds("attributes", self.check_attributes, op)
+        for value in op.values():
+            self.use(op.name, value)
+        bound: dict[str, str] = {}
+        sound &= self.holds("operands", self.check_operands, op, schema)
+        self.holds("dtype", self.check_dtypes, op, schema, bound)
+        return sound and self.holds("shape", self.check_results, op, schema, bound)
+
+    def engine_rules(self, view: View) -> None:
+        for name in engine.RULES if self.target == "ane" else engine.CORE_ML:
+            self.holds(name, engine.check, engine.RULES[name], view, self.family)
+
+    def check_known(self, op: Op) -> None:
+        if op.name not in OPSET:
+            fail(op.name, "expected an operation of the table (anejax/mil/opset.py)", VerifyError)
+
+    def check_target(self, op: Op) -> None:
+        if self.target not in OPSET[op.name].targets:
+            fail(op.name, f"not an operation of target {self.target}{_reason(op.name, self.target)}", VerifyError)
+
+    def check_attributes(self, op: Op) -> None:
+        if op.attributes:
+            fail(op.name, f"expected no attributes, got {', '.join(sorted(op.attributes))}", VerifyError)
 
     def check_operands(self, op: Op, schema: OpSchema) -> None:
         known = {a.name for a in schema.args}
@@ -125,14 +185,12 @@ class _Checker:
     def may_run(self, value: Value) -> bool:
         return isinstance(value.const, str) and value.const in self.functions and value.const != "main"
 
-    def check_dtypes(self, op: Op, schema: OpSchema) -> dict[str, str]:
-        """The dtype that each type variable has here."""
-        bound: dict[str, str] = {}
+    def check_dtypes(self, op: Op, schema: OpSchema, bound: dict[str, str]) -> None:
+        """Finds the dtype that each type variable has here, for `bound`."""
         for arg in schema.args:
             operand = op.operands.get(arg.name, ())
             for value in operand if isinstance(operand, tuple) else (operand,):
                 self.check_dtype(op, schema, arg.name, value.type, arg.var, arg.dtypes, bound)
-        return bound
 
     def check_dtype(
         self, op: Op, schema: OpSchema, what: str, type: Type, var: str, dtypes: tuple[str, ...], bound: dict[str, str]
@@ -180,13 +238,19 @@ class _Checker:
     def check_type(self, op: str, value: Value) -> None:
         if self.target == "cpu":
             return
+        self.holds("rank", self.check_rank, op, value)
+        self.holds("empty", self.check_not_empty, op, value)
+        if self.target == "ane":
+            self.holds("extent", engine.check_extent, op, value, self.family)
+
+    def check_rank(self, op: str, value: Value) -> None:
         rank = limits.MAX_RANK if self.target == "ane" else limits.COREML_MAX_RANK
         if value.type.rank > rank:
             fail(op, f"expected rank at most {rank} for target {self.target}, got {value}", VerifyError)
+
+    def check_not_empty(self, op: str, value: Value) -> None:
         if 0 in value.type.shape:
             fail(op, f"expected no axis of size 0 for target {self.target}, got {value}", VerifyError)
-        if self.target == "ane":
-            engine.check_extent(op, value, self.family)
 
     def check_constant(self, op: str, value: Value) -> None:
         """Outside the CPU device, infinities and NaN have no literal."""
@@ -199,21 +263,49 @@ class _Checker:
 
     def check_borders(self) -> None:
         """Inputs and outputs: what a port can be, and outputs that an operation made."""
-        engine_ports = limits.LIMITS[self.family].port_dtypes
-        dtypes = engine_ports if self.target == "ane" else limits.COREML_PORTS
-        inputs, outputs = self.function.inputs, self.function.outputs
-        for value in (*inputs, *outputs):
-            if value.type.dtype not in dtypes or value.type.rank == 0:
-                wanted = " or ".join(dtypes)
-                fail("port", f"expected {wanted} of rank 1 or more for target {self.target}, got {value}", VerifyError)
+        for value in (*self.function.inputs, *self.function.outputs):
+            self.holds("port", self.check_port, value)
         made = {r for op in self.function.ops for r in op.results}
-        for value in outputs:
-            if value not in made:
-                fail(
-                    "output", f"expected the result of an operation for target {self.target}, got {value}", VerifyError
-                )
+        for value in self.function.outputs:
+            self.holds("returned", self.check_returned, value, made)
+        self.holds("returned", self.check_distinct)
+
+    def check_port(self, value: Value) -> None:
+        dtypes = limits.LIMITS[self.family].port_dtypes if self.target == "ane" else limits.COREML_PORTS
+        if value.type.dtype not in dtypes or value.type.rank == 0:
+            wanted = " or ".join(dtypes)
+            fail("port", f"expected {wanted} of rank 1 or more for target {self.target}, got {value}", VerifyError)
+
+    def check_returned(self, value: Value, made: set[Value]) -> None:
+        if value not in made:
+            fail("output", f"expected the result of an operation for target {self.target}, got {value}", VerifyError)
+
+    def check_distinct(self) -> None:
+        outputs = self.function.outputs
         if len({*outputs}) != len(outputs):
             fail("output", f"expected distinct outputs for target {self.target}", VerifyError)
+
+
+class _Collector(_Checker):
+    """Goes on where a _Checker raises: `findings` has what is broken, `sound` the operations that are well formed."""
+
+    def __init__(self, function: Function, functions: Mapping[str, Function], target: str, family: str) -> None:
+        super().__init__(function, functions, target, family)
+        self.findings: list[Finding] = []
+        self.sound: list[View] = []
+
+    def holds(self, rule: str, check: Callable[..., None], *args: Any) -> bool:
+        try:
+            check(*args)
+        except VerifyError as err:
+            op = str(err).partition("]")[0].removeprefix("[")
+            self.findings.append(Finding(GENERAL.get(rule) or engine.RULES[rule], op, str(err), self.line))
+            return False
+        return True
+
+    def engine_rules(self, view: View) -> None:
+        self.sound.append(view)
+        super().engine_rules(view)
 
 
 def _reason(op: str, target: str) -> str:

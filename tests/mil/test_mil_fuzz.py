@@ -9,11 +9,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anejax.errors import MilError, ParseError, VerifyError
+from anejax.mil.chips import CHIPS
 from anejax.mil.opset import OPSET, TARGETS
 from anejax.mil.parse import TOKEN, parse
 from anejax.mil.program import Op, Program, same_program
+from anejax.mil.rules import REFUSED
 from anejax.mil.text import to_text
-from anejax.mil.verify import verify
+from anejax.mil.verify import diagnose, verify
 from tests.mil.programs import EXAMPLES, programs
 from tests.mil.samples import SAMPLES, program
 
@@ -28,7 +30,8 @@ SPLICES = [
 
 
 def outcome(text: str) -> None:
-    """Parse; when it parses, every target's verifier has its say, and printing gives it back."""
+    """Parse; when it parses, every target's verifier has its say, printing gives it back, and a diagnosis of it finds
+    something that is refused exactly when the verifier does."""
     try:
         found = parse(text)
     except ParseError:
@@ -39,6 +42,14 @@ def outcome(text: str) -> None:
         except VerifyError as error:
             assert str(error).startswith("[")
     assert same_program(parse(to_text(found)), found)
+    for chip in ("M1", "M3", "M5 Pro"):
+        refusals = [f for f in diagnose(found, chip) if f.rule.severity == REFUSED]
+        try:
+            verify(found, "ane", CHIPS[chip].family)
+        except VerifyError as error:
+            assert str(error) in {f.message for f in refusals}
+        else:
+            assert not refusals
 
 
 @EXAMPLES

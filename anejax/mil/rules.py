@@ -1,0 +1,61 @@
+"""The rules that a program for the engine is held to: where each is known from, and how to mend what breaks it.
+
+Whether a rule is broken is decided in verify.py, engine.py (single operations) and hazards.py (what compiles but is
+reported to go wrong); sources have the marks of limits.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+REFUSED, WRONG, NOTE = "refused", "wrong", "note"
+# refused: the verifier, and as far as is known the engine's compiler, does not take it
+# wrong: it may compile, and is reported to fail or to give wrong numbers
+# note: right, but slower or less accurate than one may expect
+
+MIL = "the rules of MIL and of this dialect (docs/architecture.md)"
+SWEEP = "[sweep] every MIL operation run on an M5 through the engine's C route"
+CATALOG = "[catalog] tables of the engine's compiler, measured on M1, M2 and M5, predicted between"
+ONE = "[one] a single project's report"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule's name, where it is known from, what to write instead, and how bad it is to break it."""
+
+    name: str
+    source: str
+    fix: str
+    severity: str = REFUSED
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that a program breaks: at which operation, on which line of its text (0: not from text)."""
+
+    rule: Rule
+    op: str
+    message: str  # starts with [op]
+    line: int = 0
+
+
+GENERAL: dict[str, Rule] = {
+    rule.name: rule
+    for rule in (
+        Rule("functions", MIL, "give the program distinct functions, one of them main, that name each other rightly"),
+        Rule("operation", MIL, "use an operation of the table, anejax/mil/opset.py"),
+        Rule("target", SWEEP, "leave this part to the CPU device, or write it in operations that the engine has"),
+        Rule("attributes", MIL, "write operands, not attributes"),
+        Rule("order", MIL, "define values once, and before they are used"),
+        Rule("constant", SWEEP, "write finite numbers: +-65504 where infinity was meant, as masks may"),
+        Rule("operands", MIL, "give the operands that the table names"),
+        Rule("dtype", SWEEP, "compute in fp16: cast where the data comes in, on the CPU device"),
+        Rule("shape", MIL, "declare the result that the operands give"),
+        Rule("rank", SWEEP, "join axes by reshape before, and part them after"),
+        Rule("empty", CATALOG, "leave values without elements to the CPU device"),
+        Rule("extent", CATALOG, "split the axis, or move it to one of the leading axes"),
+        Rule("outputs", MIL, "return at least one value"),
+        Rule("port", CATALOG, "cast to fp16 and reshape to rank 1 or more where data comes in and goes out"),
+        Rule("returned", ONE, "return the result of an operation, such as mul by 1; inputs need not be returned"),
+    )
+}
