@@ -270,10 +270,17 @@ def remainder(x1: Any, x2: Any, /) -> Array:
     return _rewrap(_remainder(x, y), _both_weak(x, y))
 
 
+def _never_zero(name: str, y: Any) -> Any:
+    """The divisor with integers 0 made 1, whose remainders are 0."""
+    if aval_of(y).dtype not in dtypes.INTS:
+        return y
+    zero = np.zeros((), aval_of(y).dtype)
+    return _select(name, arithmetic.eq(y, zero), np.ones((), zero.dtype), y)
+
+
 def _remainder(x: Any, y: Any) -> Any:
     zero = np.zeros((), aval_of(x).dtype)
-    if aval_of(x).dtype in dtypes.INTS:
-        y = _select("remainder", arithmetic.eq(y, zero), np.ones((), zero.dtype), y)
+    y = _never_zero("remainder", y)
     mod = arithmetic.rem(x, y)
     nonzero = arithmetic.ne(mod, zero)
     adjust = arithmetic.ne(*broadcast("remainder", arithmetic.lt(mod, zero), arithmetic.lt(y, zero)))
@@ -284,8 +291,9 @@ mod = remainder
 
 
 def fmod(x1: Any, x2: Any, /) -> Array:
-    """The remainder with the sign of ``x1``, element by element."""
-    return arithmetic.rem(*_numbers("fmod", x1, x2))
+    """The remainder with the sign of ``x1``, element by element; of integers by zero, 0."""
+    x, y = _numbers("fmod", x1, x2)
+    return _rewrap(arithmetic.rem(x, _never_zero("fmod", y)), _both_weak(x, y))
 
 
 def divmod(x1: Any, x2: Any, /) -> tuple[Array, Array]:

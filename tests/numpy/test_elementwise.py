@@ -145,7 +145,7 @@ def test_binary_ints(name):
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 @pytest.mark.parametrize(
-    "name", ["add", "subtract", "multiply", "floor_divide", "remainder", "power", "left_shift", "right_shift"]
+    "name", ["add", "subtract", "multiply", "floor_divide", "remainder", "fmod", "power", "left_shift", "right_shift"]
 )
 def test_binary_narrow_ints_wrap(name, dtype):
     info = np.iinfo(dtype)
