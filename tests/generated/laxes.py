@@ -288,6 +288,7 @@ def _gather(d: Draw, name: str) -> Call:
     return d.call(f"{name} {numbers} {mode}", x, i, d.array(out, x.dtype), of=scatter)
 
 
-spec("lax.gather scatter_add scatter_sub scatter_min scatter_max", _gather)
+spec("lax.gather scatter_add scatter_sub", _gather)
 # where two updates meet, jax has no derivative of a product and picks any order for the last writer
-spec("lax.scatter scatter_mul", _gather, derivatives=False)
+# and its jvp of the least and the greatest is infinite or NaN then; tests/ops compares with finite differences
+spec("lax.scatter scatter_mul scatter_min scatter_max", _gather, derivatives=False)
