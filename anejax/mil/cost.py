@@ -4,16 +4,16 @@
            border bytes / transfer rate + max(FLOP / peak, constant bytes / constant rate) + extra
 
 Border bytes are inputs where they are first read, outputs where they are made, and values too large for the SRAM, each
-time; rows count as padded to 64 bytes. Values inside a program that fit cost nothing, and neither do elementwise
-operations on them. `extra` is what norms, softmax and reductions take beyond moving data, and what constants past the
-SRAM cost on M1. A matrix product all of whose operands cross the border takes at least what square products of as many
-FLOP took on that chip.
+time; rows count as padded to 64 bytes. Values inside a program that fit cost nothing, nor do elementwise operations on
+them; reshapes show the same bytes. `extra` is what norms, softmax and reductions take beyond moving data, and what
+constants past the SRAM cost on M1. A matrix product all of whose operands cross the border takes at least what square
+products of as many FLOP took on that chip.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ from anejax.mil.program import NUMPY_DTYPES, Function, Op, Program, Type, Value
 from anejax.mil.view import View
 
 CONVOLUTIONS = ("conv", "conv_transpose")
+ALIASES = ("reshape", "expand_dims", "squeeze")  # show the same bytes; taken to cost nothing
+LATE_BYTES = 2e6  # constants from here on take Chip.late_weight
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,9 @@ class _Costs:
     def __init__(self, function: Function, chip: Chip) -> None:
         self.chip = chip
         self.function = function
+        self.source = _sources(function)
         self.unread = {*function.inputs}
-        self.outputs = {*function.outputs}
+        self.outputs = {self.source.get(v, v) for v in function.outputs}
         self.spilled = {*self._spilled()}
 
     def all(self) -> Iterator[OpCost]:
@@ -119,51 +122,59 @@ class _Costs:
             yield self.cost(op, View(op, schema))
 
     def cost(self, op: Op, view: View) -> OpCost:
-        values = [*{*op.values(), *op.results}]
-        tensors = [v for v in values if v.const is None]
-        across = [v for v in tensors if self.crosses(v, v in op.results)]
+        reads = dict.fromkeys(self.source.get(v, v) for v in op.values())
+        across = [] if op.name in ALIASES else [v for v in reads if v in self.unread or v in self.spilled]
         self.unread.difference_update(across)
+        made = [] if op.name in ALIASES else [v for v in op.results if v in self.outputs or v in self.spilled]
+        tensors = [v for v in (*reads, *op.results) if v.const is None]
         flops = product_flops(view)
-        constant = sum(v.type.nbytes for v in values if v.const is not None) if flops else 0
-        border = sum(map(padded_bytes, (v.type for v in across)))
-        parts = {
-            "transfer": border / self.chip.transfer_gbs * 1e-3,
-            "compute": flops / self.chip.peak_tflops * 1e-6,
-            "constants": constant / self.chip.weight_gbs * 1e-3,
-            "extra": EXTRA_NS_PER_BYTE.get(op.name, 0.0) * sum(v.type.nbytes for v in tensors) * 1e-3,
-        }
-        if self.chip.late_weight and constant > 2e6:
-            late, rate = self.chip.late_weight
-            parts |= {"extra": late, "constants": constant / rate * 1e-3}
-        parts["compute" if parts["constants"] > parts["compute"] else "constants"] = 0.0  # they overlap
+        constant = sum(v.type.nbytes for v in reads if v.const is not None and v.type.rank) if flops else 0
+        border = sum(padded_bytes(v.type) for v in (*across, *made))
+        parts = self.parts(op, flops, constant, border, tensors)
         us = sum(parts.values())
-        if op.name == "matmul" and len(across) == len(values) - _flags(op) and self.chip.product_points:
+        whole = len(across) + len(made) == len(tensors) and not constant
+        if op.name == "matmul" and whole and self.chip.product_points:
             us = max(us, flops / _rate(self.chip.product_points, _matrix_flops(view)) * 1e-6)
         bound = max(parts, key=lambda k: parts[k]) if us else ""
         return OpCost(op.name, op.results[0].name if op.results else "", flops, constant, border, us, bound)
 
-    def crosses(self, value: Value, made: bool) -> bool:
-        if value in self.spilled:
-            return True
-        return value in self.outputs if made else value in self.unread
+    def parts(self, op: Op, flops: int, constant: int, border: int, tensors: list[Value]) -> dict[str, float]:
+        """Microseconds by what takes them; constants are read while products are computed, so the shorter counts 0."""
+        late, rate = 0.0, self.chip.weight_gbs
+        if self.chip.late_weight and constant > LATE_BYTES:
+            late, rate = self.chip.late_weight
+        extra = EXTRA_NS_PER_BYTE.get(op.name, 0.0) * sum(v.type.nbytes for v in tensors) * 1e-3
+        compute, stream = flops / self.chip.peak_tflops * 1e-6, constant / rate * 1e-3
+        return {
+            "transfer": border / self.chip.transfer_gbs * 1e-3,
+            "compute": compute if compute >= stream else 0.0,
+            "constants": stream if stream > compute else 0.0,
+            "extra": extra + late,
+        }
 
-    def _spilled(self) -> Iterable[Value]:
-        """Values inside the program that do not fit; between convolutions the engine goes item by item of the batch."""
-        near: dict[Value, list[str]] = {}
+    def _spilled(self) -> Iterator[Value]:
+        """Values that do not fit; between convolutions the engine goes item by item of the batch."""
+        near: dict[Value, list[str]] = {v: [] for v in self.function.inputs}
         for op in self.function.ops:
             for value in (*op.values(), *op.results):
-                near.setdefault(value, []).append(op.name)
-        for op in self.function.ops:
-            for value in op.results:
-                by_item = value.type.rank == 4 and any(n in CONVOLUTIONS for n in near[value])
-                size = value.type.nbytes / max(value.type.shape[0], 1) if by_item else value.type.nbytes
-                if size > self.chip.resident_bytes:
-                    yield value
+                if value.const is None:
+                    near.setdefault(self.source.get(value, value), []).append(op.name)
+        for value, ops in near.items():
+            by_item = value.type.rank == 4 and any(n in CONVOLUTIONS for n in ops)
+            size = value.type.nbytes / max(value.type.shape[0], 1) if by_item else value.type.nbytes
+            if size > self.chip.resident_bytes:
+                yield value
 
 
-def _flags(op: Op) -> int:
-    """How many of an operation's distinct values are constants of rank 0: flags, names."""
-    return len({v for v in op.values() if v.const is not None and v.type.rank == 0})
+def _sources(function: Function) -> dict[Value, Value]:
+    """What the results of ALIASES show."""
+    found: dict[Value, Value] = {}
+    for op in function.ops:
+        if op.name in ALIASES:
+            value = op.operands["x"]
+            assert isinstance(value, Value), "a verified program"
+            found[op.results[0]] = found.get(value, value)
+    return found
 
 
 def _rate(points: Points, flops: float) -> float:

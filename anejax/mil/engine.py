@@ -17,13 +17,17 @@ from anejax.mil.view import View
 
 
 def check_extent(op: str, value: Value, family: str) -> None:
-    """Rank and sizes of a value on the engine."""
-    figures = limits.LIMITS[family]
-    shape = value.type.shape
-    wide = any(n > figures.max_extent for n in shape[-2:])
-    if not shape or wide or any(n > limits.MAX_CHANNELS for n in shape):
-        wanted = f"rank 1 or more, the last two axes up to {figures.max_extent}"
-        fail(op, f"expected {wanted}, all up to {limits.MAX_CHANNELS} on {family}, got {value}", VerifyError)
+    """Sizes of a value on the engine."""
+    most, shape = limits.LIMITS[family].max_extent, value.type.shape
+    if any(n > most for n in shape[-2:]) or any(n > limits.MAX_CHANNELS for n in shape):
+        wanted = f"the last two axes up to {most}, all up to {limits.MAX_CHANNELS} on {family}"
+        fail(op, f"expected {wanted}, got {value}", VerifyError)
+
+
+def check_not_scalar(op: str, value: Value) -> None:
+    """Whether a value has axes; constants may be without."""
+    if not value.type.shape:
+        fail(op, f"expected rank 1 or more on the engine, got {value}", VerifyError)
 
 
 # The engine's compiler has been seen to want every operand but these.

@@ -53,6 +53,7 @@ GENERAL: dict[str, Rule] = {
         Rule("shape", MIL, "declare the result that the operands give"),
         Rule("rank", SWEEP, "join axes by reshape before, and part them after"),
         Rule("empty", CATALOG, "leave values without elements to the CPU device"),
+        Rule("scalar", ONE, "reduce with keep_dims = true, or reshape to rank 1 or more"),
         Rule("extent", CATALOG, "split the axis, or move it to one of the leading axes"),
         Rule("outputs", MIL, "return at least one value"),
         Rule("port", CATALOG, "cast to fp16 and reshape to rank 1 or more where data comes in and goes out"),

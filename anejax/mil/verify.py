@@ -241,6 +241,7 @@ class _Checker:
         self.holds("rank", self.check_rank, op, value)
         self.holds("empty", self.check_not_empty, op, value)
         if self.target == "ane":
+            self.holds("scalar", engine.check_not_scalar, op, value)
             self.holds("extent", engine.check_extent, op, value, self.family)
 
     def check_rank(self, op: str, value: Value) -> None:

@@ -1,0 +1,77 @@
+"""``estimate``: what a function is predicted to take on a chip's engine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anejax as aj
+from anejax.mil.cost import Cost, predict
+from anejax.profiler.split import split
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Predicted times of a function's engine programs, and what of it stays on the CPU device.
+
+    Attributes:
+        chip: whose engine.
+        programs: the cost of each engine program, in an order in which they can run; each is one dispatch.
+        host: (primitive, reason) -> how many equations the CPU device runs; their time is not predicted.
+    """
+
+    chip: str
+    programs: tuple[Cost, ...]
+    host: dict[tuple[str, str], int]
+
+    @property
+    def us(self) -> float:
+        """Microseconds on the engine."""
+        return sum(p.us for p in self.programs)
+
+    @property
+    def most_us(self) -> float:
+        """Microseconds with the stated error added, were each operation that is counted as free to take what it can."""
+        return sum(p.most_us for p in self.programs)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the engine's matrix products and convolutions, 2 per multiply-add."""
+        return sum(p.flops for p in self.programs)
+
+    @property
+    def border_bytes(self) -> int:
+        """Bytes in and out of engine programs, and to memory in between, padding included."""
+        return sum(p.border_bytes for p in self.programs)
+
+    @property
+    def total(self) -> Cost:
+        """The programs as one table of operations; its floor is that of all dispatches."""
+        ops = tuple(op for p in self.programs for op in p.ops)
+        return Cost(self.chip, sum(p.floor_us for p in self.programs), ops)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        host = [{"primitive": p, "reason": why, "count": n} for (p, why), n in self.host.items()]
+        return self.total.to_json() | {"programs": [p.to_json() for p in self.programs], "host": host}
+
+
+def estimate(f: Callable[..., Any], *args: Any, chip: str = "M4") -> Estimate:
+    """What one call of ``f`` is predicted to take on the Neural Engine of ``chip`` ("M1" ... "M5 Pro").
+
+    ``f`` is traced at the types of ``args`` (arrays or ShapeDtypeStructs) and legalized for the engine; equations that
+    the engine does not have are counted as the CPU device's, and divide the rest into several programs. See
+    docs/engine.md for what the prediction rests on. Raises MilError for a chip that is not known.
+
+    Example:
+        >>> import anejax as aj
+        >>> x = aj.ShapeDtypeStruct((1024, 1024), "float32")
+        >>> found = estimate(lambda x, y: x @ y, x, x, chip="M5")
+        >>> len(found.programs), found.flops, f"{found.us:.0f} us"  # measured by others: 434 us
+        (1, 2147483648, '434 us')
+    """
+    parts = split(aj.make_jaxpr(f)(*args).graph, chip)
+    host = Counter((h.eqn.primitive.name, h.reason) for h in parts.host)
+    return Estimate(chip, tuple(predict(p, chip) for p in parts.programs), dict(host.most_common()))
