@@ -16,6 +16,8 @@ COMMANDS = {
     "train": ("anejax.cli.train", "train a network on a data set"),
     "eval": ("anejax.cli.evaluate", "measure a network on a data set"),
     "generate": ("anejax.cli.generate", "let a language model write"),
+    "estimate": ("anejax.cli.estimate", "predict how long a function or a program takes on a Neural Engine"),
+    "check": ("anejax.cli.check", "hold a function or a program to the rules of a Neural Engine"),
     "fetch": ("anejax.cli.fetch", "get the checkpoints, tokenizers and texts that other commands take"),
 }
 
@@ -23,8 +25,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code.
 
-    0: done. 1: a defect of anejax. 2: a mistake in the command line, or something outside is missing
-    or broken. 130: interrupted.
+    0: done. 1: a defect of anejax, or broken rules that `check` found. 2: a mistake in the command line, or something
+    outside is missing or broken. 130: interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:

@@ -15,7 +15,7 @@ from anejax.train import classify
 from anejax.train.loop import Task
 from anejax.train.recipe import Recipe
 
-_NETWORKS = {"demo": cifar.demo, "full": cifar.full}
+NETWORKS = {"demo": cifar.demo, "full": cifar.full}
 PRECISIONS = ("float32", "bfloat16", "float16")
 _TEST_BATCH = 250
 
@@ -39,7 +39,7 @@ class Cifar10Recipe(Recipe):
     subset: int = 0  # the first images of each part only; 0 for all
 
     def __post_init__(self) -> None:
-        if self.network not in _NETWORKS:
+        if self.network not in NETWORKS:
             raise ValueError(f"there is no network {self.network!r}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"there is no precision {self.precision!r}")
@@ -56,7 +56,7 @@ def make(recipe: Cifar10Recipe, data: cifar10.Cifar10) -> tuple[Task, classify.T
     train, test = (_first(split, recipe.subset) for split in data)
     train_batches = TrainBatches(*train, recipe.batch, cifar10.MEAN, cifar10.STD, recipe.seed)
     test_batches = TestBatches(*test, min(_TEST_BATCH, len(test.labels)), cifar10.MEAN, cifar10.STD)
-    model = _NETWORKS[recipe.network]()
+    model = NETWORKS[recipe.network]()
     optimizer = _optimizer(recipe, len(train_batches) * recipe.epochs)
     example = np.zeros((recipe.batch, 3, 32, 32), np.float32)
     state = classify.init_state(model, optimizer, example, recipe.seed)
