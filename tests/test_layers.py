@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from anejax.absent import group_of
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "anejax"
 
@@ -23,7 +25,7 @@ LAYERS: dict[str, int] = {
     "api": 8, "numpy": 8, "lax": 8, "random": 8, "scipy": 8, "nn": 8, "optim": 8, "tree_util": 8, "debug": 8,
     "typing": 8, "stages": 8, "dlpack": 8, "flatten_util": 8, "custom_batching": 8, "custom_derivatives": 8,
     "amp": 8, "__init__": 8,
-    "export": 9, "profiler": 9, "data": 9, "models": 9, "train": 9, "cli": 9, "__main__": 9,
+    "export": 9, "engine": 9, "data": 9, "models": 9, "train": 9, "cli": 9, "__main__": 9,
 }  # fmt: skip
 
 # rooms that must not know each other although a lower layer would allow it
@@ -64,6 +66,14 @@ def test_no_function_imports_the_package(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and room(path) not in ("cli", "__main__"):
             assert not imported_rooms(ast.Module(node.body, [])), f"{path.name}: {node.name} imports anejax locally"
+
+
+def test_no_module_hides_that_a_name_is_absent() -> None:
+    """A module that is imported becomes an attribute of its package, and jax's name of it would not be absent there."""
+    for path in MODULES:
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        *package, name = ("", *parts[:-1]) if path.name == "__init__.py" else ("", *parts)
+        assert group_of(".".join(package[1:]), name) is None, f"{path} has the name of what is absent"
 
 
 def test_only_library_uses_ctypes() -> None:

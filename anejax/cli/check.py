@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.text import Text
 
 from anejax.cli import subject
+from anejax.engine import check
 from anejax.mil.program import Program
 from anejax.mil.rules import NOTE, REFUSED, WRONG, Finding
 from anejax.mil.verify import diagnose
-from anejax.profiler import check
 
 _COLOURS = {REFUSED: "red", WRONG: "yellow", NOTE: "blue"}
 

@@ -11,12 +11,12 @@ from rich.text import Text
 
 from anejax.cli import subject
 from anejax.cli.options import UsageError, count
+from anejax.engine import Estimate, estimate
 from anejax.mil.chips import MEDIAN_ERROR, chip_of
 from anejax.mil.cost import predict
 from anejax.mil.program import Program
 from anejax.mil.rules import REFUSED
 from anejax.mil.verify import diagnose
-from anejax.profiler import Estimate, estimate
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,8 @@ def _refuse_broken(program: Program, args: argparse.Namespace) -> None:
 def _show(console: Console, found: Estimate, top: int) -> None:
     total = found.total
     say = lambda text: console.print(text, markup=False, highlight=False)  # noqa: E731
-    say(f"{found.chip}: {_time(found.us)} on the engine, in {len(found.programs)} programs")
+    programs = "1 program" if len(found.programs) == 1 else f"{len(found.programs)} programs"
+    say(f"{found.chip}: {_time(found.us)} on the engine, in {programs}")
     say(f"  {found.flops / 1e9:.3f} GFLOP in products")
     say(f"  {found.border_bytes / 1e6:.2f} MB moved, padding included")
     say(f"  {_time(total.floor_us)} for the dispatches alone")

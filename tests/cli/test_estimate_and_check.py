@@ -42,7 +42,7 @@ def mil(tmp_path: Path) -> Any:
 def test_estimate_of_a_file(run: Any, mil: Any) -> None:
     code, out, _ = run("estimate", mil(to_text(square(1024))), "--chip", "M5")
     assert code == 0
-    assert "M5: 433.8 us on the engine, in 1 programs" in out  # published: 434 us
+    assert "M5: 433.8 us on the engine, in 1 program\n" in out  # published: 434 us
     assert "2.147 GFLOP" in out and "[fit]" in out and "CPU device" not in out
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import anejax as aj
+from anejax.engine.split import split
 from anejax.mil.cost import Cost, predict
-from anejax.profiler.split import split
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import pytest
 
 import anejax as aj
 import anejax.numpy as jnp
+from anejax.engine import check, estimate
+from anejax.engine.split import MENDED_RULES, split
 from anejax.errors import MilError
 from anejax.mil.rules import REFUSED
 from anejax.mil.verify import diagnose
 from anejax.models.llama import SIZES, Llama
-from anejax.profiler import check, estimate
-from anejax.profiler.split import MENDED_RULES, split
 
 
 def array(*shape: int, dtype: str = "float32") -> aj.ShapeDtypeStruct:
