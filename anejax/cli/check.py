@@ -49,18 +49,17 @@ def _row(finding: Finding) -> dict[str, object]:
 
 
 def _show(console: Console, findings: list[Finding], chip: str) -> None:
-    for finding, times in Counter(findings).items():
-        _tell(console, finding, times)
+    for finding in findings:
+        _tell(console, finding)
     counts = Counter(f.rule.severity for f in findings)
     said = ", ".join(f"{counts[severity]} {severity}" for severity in _COLOURS if counts[severity])
     console.print(f"{chip}: {said or 'nothing found'}", highlight=False)
 
 
-def _tell(console: Console, finding: Finding, times: int) -> None:
+def _tell(console: Console, finding: Finding) -> None:
     """Texts of files are shown as they are: nothing in them is markup."""
     rule = finding.rule
     where = f"line {finding.line}: " if finding.line else ""
-    often = f" ({times} times)" if times > 1 else ""
-    console.print(Text.assemble((rule.severity, _COLOURS[rule.severity]), f" {where}{finding.message}{often}"))
+    console.print(Text.assemble((rule.severity, _COLOURS[rule.severity]), f" {where}{finding.message}"))
     for name, text in (("rule", rule.name), ("source", rule.source), ("fix", rule.fix)):
         console.print(Text(f"    {name}: {text}"))

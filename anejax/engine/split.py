@@ -49,11 +49,16 @@ class Split:
 def split(graph: Graph, chip: str) -> Split:
     """The parts of ``graph`` for ``chip`` and for the CPU device."""
     graph = optimize(graph)
-    ask = _Asked(chip).why_not
-    reasons = [ask(eqn) for eqn in graph.eqns]
+    reasons = reasons_of(graph, chip)
     host = tuple(HostEqn(e, r) for e, r in zip(graph.eqns, reasons) if r is not None)
-    segments = _segments(graph, [r is None for r in reasons])
-    return Split(tuple(lower(simplify(legalize(s, "ane")), "ane") for s in segments), host)
+    parts = segments(graph, [r is None for r in reasons])
+    return Split(tuple(lower(simplify(legalize(s, "ane")), "ane") for s in parts), host)
+
+
+def reasons_of(graph: Graph, chip: str) -> list[str | None]:
+    """For each equation why the engine of ``chip`` cannot have it, or None when it can."""
+    ask = _Asked(chip).why_not
+    return [ask(eqn) for eqn in graph.eqns]
 
 
 def check(f: Callable[..., Any], *args: Any, chip: str = "M4") -> list[Finding]:
@@ -137,8 +142,9 @@ def _alone(eqn: Eqn) -> Graph:
 # ---- segments
 
 
-def _segments(graph: Graph, on_engine: Sequence[bool]) -> Iterator[Graph]:
-    """The Graphs of the engine's equations, level by level."""
+def segments(graph: Graph, on_engine: Sequence[bool]) -> Iterator[Graph]:
+    """The Graphs of the engine's equations, level by level: each needs the inputs of ``graph``, results of those
+    before it, and of equations beside them that need no later one."""
     levels = _late(graph, on_engine, _early(graph, on_engine))
     readers: dict[Var, set[int]] = {}
     for i, eqn in enumerate(graph.eqns):

@@ -20,6 +20,8 @@ WIDE_ROW = 100_000  # elements [one]
 LONG_REDUCTION = {"A13": 192, "A14": 192, "A15": 384, "A16": 384}  # from here by way of a transpose [catalog]
 GROUP_WORK = 2048  # features of a group times kernel [catalog]
 STRIDES = (1, 2, 3, 4, 8)  # [catalog]
+WINDOW = 8  # [one]; the catalog has 29 to 31, limits.py
+CONTRACTION = 32768  # [one], on M4; the catalog has 65536, limits.py
 
 
 class Around:
@@ -135,6 +137,16 @@ def _inexact_sum(v: View, around: Around) -> str | None:
     return f"the sum of {count} numbers is rounded past {exact}, at each step" if count > exact else None
 
 
+def _wide_window(v: View, around: Around) -> str | None:
+    largest = max(v.ints("kernel_sizes"))
+    return f"windows past {WINDOW}, here {largest}, fail by one report, not by another" if largest > WINDOW else None
+
+
+def _long_contraction(v: View, around: Around) -> str | None:
+    inner = v.shape("x")[-2 if v.flag("transpose_x") else -1]
+    return f"{inner} contracted is more than the {CONTRACTION} that one report allows" if inner > CONTRACTION else None
+
+
 def _many_features(v: View, around: Around) -> str | None:
     weight = v.shape("weight")
     work = int(np.prod(weight[1:]))
@@ -160,6 +172,8 @@ def _hazards() -> Iterator[Hazard]:
     yield Hazard("instance_norm rank", CATALOG, "reshape to rank 4", WRONG, ("instance_norm",), _rank_of(4))
     yield Hazard("inexact sum", SWEEP, "matmul with ones, which accumulates wide", NOTE, mean, _inexact_sum)
     yield Hazard("split groups", CATALOG, "fewer features in a group", NOTE, ("conv",), _many_features)
+    yield Hazard("wide window", ONE, "pool in two steps", NOTE, ("max_pool", "avg_pool"), _wide_window)
+    yield Hazard("long contraction", ONE, "split it and add the parts", NOTE, ("matmul",), _long_contraction)
     for family, length in LONG_REDUCTION.items():
         yield Hazard("long reduction", CATALOG, "matmul with ones", NOTE, mean, _long_reduction(length), (family,))
 

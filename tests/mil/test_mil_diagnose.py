@@ -11,6 +11,7 @@ import pytest
 from anejax.errors import MilError
 from anejax.mil import engine, hazards
 from anejax.mil.chips import CHIPS
+from anejax.mil.cost import predict
 from anejax.mil.parse import parse
 from anejax.mil.program import BlobRef, Builder, Program, Type, Value
 from anejax.mil.rules import GENERAL, NOTE, REFUSED, WRONG
@@ -68,6 +69,7 @@ def test_agrees_with_the_verifier(sample: Any, chip: str) -> None:
         assert str(error) in refusals
     else:
         assert not refusals
+        assert predict(candidate, chip).us >= CHIPS[chip].floor_us
 
 
 class Chain(Builder):
@@ -129,6 +131,17 @@ def grouped(features: int) -> Program:
     return b.end(b.then("conv", (1, 2, 4, 4), x=b.x, weight=weight, **rest))
 
 
+def pooled(size: int) -> Program:
+    b = Chain(1, 1, 20, 20)
+    window = {"kernel_sizes": [size] * 2, "strides": [1, 1], "pad": [0] * 4, "pad_type": "valid", "ceil_mode": False}
+    return b.end(b.then("max_pool", (1, 1, 21 - size, 21 - size), x=b.x, **window))
+
+
+def contracted(length: int) -> Program:
+    b = Chain(2, length)
+    return b.end(b.then("matmul", (2, 2), x=b.x, y=b.x, transpose_x=False, transpose_y=True))
+
+
 def summed(length: int) -> Program:
     b = Chain(2, length)
     return b.end(b.then("reduce_sum", (2, 1), x=b.x, axes=[1], keep_dims=True))
@@ -166,6 +179,8 @@ def heavy(rows: int) -> Program:
         ("root of a reduction", root, True, False, ("M1", "M5"), ()),
         ("wide rows", joined, 100_000, 10_000, ("M1", "M5"), ()),
         ("stride", strided, 5, 4, ("M1", "M5"), ()),
+        ("wide window", pooled, 9, 8, ("M1", "M5"), ()),
+        ("long contraction", contracted, 32769, 32768, ("M4", "M5"), ()),
         ("split groups", grouped, 2049, 2048, ("M4",), ()),
         ("inexact sum", summed, 2049, 2048, ("M1", "M5"), ()),
         ("long reduction", summed, 200, 191, ("M1", "M2"), ("M3", "M4", "M5")),

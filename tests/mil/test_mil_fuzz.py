@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from anejax.errors import MilError, ParseError, VerifyError
 from anejax.mil.chips import CHIPS
+from anejax.mil.cost import predict
 from anejax.mil.opset import OPSET, TARGETS
 from anejax.mil.parse import TOKEN, parse
 from anejax.mil.program import Op, Program, same_program
@@ -50,6 +51,7 @@ def outcome(text: str) -> None:
             assert str(error) in {f.message for f in refusals}
         else:
             assert not refusals
+            assert predict(found, chip).us >= CHIPS[chip].floor_us
 
 
 @EXAMPLES
