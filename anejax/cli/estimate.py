@@ -55,9 +55,9 @@ def _show(console: Console, found: Estimate, top: int) -> None:
     total = found.total
     say = lambda text: console.print(text, markup=False, highlight=False)  # noqa: E731
     programs = "1 program" if len(found.programs) == 1 else f"{len(found.programs)} programs"
-    say(f"{found.chip}: {_time(found.us)} on the engine, in {programs}")
-    say(f"  {found.flops / 1e9:.3f} GFLOP in products")
-    say(f"  {found.border_bytes / 1e6:.2f} MB moved, padding included")
+    say(f"{found.chip}: {_time(total.us)} on the engine, in {programs}")
+    say(f"  {total.flops / 1e9:.3f} GFLOP in products")
+    say(f"  {total.border_bytes / 1e6:.2f} MB moved, padding included")
     say(f"  {_time(total.floor_us)} for the dispatches alone")
     if total.ops:
         table = Table("operation", "count", "time", "share", "GFLOP", title="by operation")
@@ -69,7 +69,7 @@ def _show(console: Console, found: Estimate, top: int) -> None:
     say(
         f"This is a prediction, not a measurement ({found.chip}: {chip_of(found.chip).sources}). Published models of"
         f" this kind are off by {MEDIAN_ERROR:.0%} in the median; with that, and operations counted as free taking what"
-        f" they can, it is up to {_time(found.most_us)}. See docs/engine.md."
+        f" they can, it is up to {_time(total.most_us)}. See docs/engine.md."
     )
 
 
