@@ -8,7 +8,7 @@ NATIVE_BUILD := build/dev
 CMAKE := $(BIN)/cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-all test-native test-wheel ci-long check build golden notebooks format clean
+.PHONY: demo test test-all test-native engine-check test-wheel ci-long check build golden notebooks format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -36,6 +36,11 @@ test-native: $(VENV)/.base  ## the C++ tests; in the library's own build folder 
 	$(BIN)/cmake --build $(NATIVE_BUILD)
 	ANEJAX_BLAS=$$($(BIN)/python -c "from anejax.runtime.library import blas_path; print(blas_path() or '')") \
 		$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure
+
+engine-check: $(VENV)/.base  ## the engine device against a stand-in for Espresso; the last line counts
+	$(CMAKE) -B $(NATIVE_BUILD) -DANESDK_TESTS=ON $(NATIVE_FLAGS)
+	$(BIN)/cmake --build $(NATIVE_BUILD)
+	@$(NATIVE_BUILD)/native/tests/anesdk_tests engine
 
 check: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check .

@@ -83,7 +83,7 @@ ANESDK_API int32_t anesdk_abi_version(void);
 ANESDK_API const char* anesdk_status_name(int32_t status);
 ANESDK_API const char* anesdk_last_error(void);
 
-/* Names of the devices built in, separated by commas: "cpu,null". */
+/* Names of the devices built in, separated by commas: "cpu,ane,null". "ane" compiles only where Espresso is found. */
 ANESDK_API const char* anesdk_devices(void);
 
 /* Threads of the CPU device's pool, 1 .. 256; set while no program runs. path: the BLAS library to open, or NULL. */

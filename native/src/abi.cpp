@@ -258,11 +258,13 @@ const char* anesdk_status_name(int32_t status) {
 const char* anesdk_last_error(void) { return last_error; }
 
 const char* anesdk_devices(void) {
-#ifdef ANESDK_HAS_CPU
-  return "cpu,null";
-#else
-  return "null";
-#endif
+  static const std::string* names = [] {
+    auto* list = new std::string;  // never destroyed, as the tables of handles
+    for (const anesdk_device_vtable* device : devices())
+      *list += (list->empty() ? "" : ",") + std::string(device->name);
+    return list;
+  }();
+  return names->c_str();
 }
 
 int32_t anesdk_set_num_threads(int32_t count) {

@@ -13,6 +13,7 @@ std::span<const anesdk_device_vtable* const> devices() {
 #ifdef ANESDK_HAS_CPU
       anesdk_cpu_device(),
 #endif
+      anesdk_ane_device(),
       anesdk_null_device(),
   };
   return table;

@@ -31,6 +31,7 @@ typedef struct anesdk_device_vtable {
 } anesdk_device_vtable;
 
 const anesdk_device_vtable* anesdk_cpu_device(void);   // native/src/cpu/device.cpp
+const anesdk_device_vtable* anesdk_ane_device(void);   // native/src/ane/device.cpp
 const anesdk_device_vtable* anesdk_null_device(void);  // native/src/null/null.cpp
 }
 

@@ -1,14 +1,14 @@
-// MIL text of a program, for round trips. The printer that users meet is Python's.
+// Short forms of MIL text, for tests.
 #pragma once
 
 #include <string>
 #include <string_view>
 
-#include "mil/program.h"
+#include "mil/print.h"
 
 namespace anesdk::test {
 
-std::string print(const mil::Program& program);
+using mil::print;
 
 // A program whose main takes `inputs` and holds the one statement, returning `outputs`; `functions` stand behind it.
 // Short forms are spelled out: fp32[2,3] is tensor<fp32, [2, 3]>, {1,2} is a list of int32, and a statement is given

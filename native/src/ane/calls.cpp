@@ -1,0 +1,112 @@
+#include "ane/calls.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+namespace anesdk::ane {
+namespace {
+
+constexpr std::array kStatusWords = {
+    "ok",
+    "invalid argument",
+    "invalid operation, or a call that this system no longer has",
+    "allocation failed",
+    "out of bounds",
+    "invalid type of a parameter",
+    "invalid data type",
+};
+constexpr off_t kMessageBytes = 2000;
+
+int open_unnamed() {
+  const char* folder = std::getenv("TMPDIR");
+  std::string path = std::string(folder && *folder ? folder : "/tmp") + "/anejax-stderr-XXXXXX";
+  const int file = ::mkstemp(path.data());
+  if (file >= 0) {
+    ::unlink(path.c_str());
+    ::fcntl(file, F_SETFD, FD_CLOEXEC);
+  }
+  return file;
+}
+
+std::string read_tail(int file, off_t limit) {
+  const off_t size = ::lseek(file, 0, SEEK_END);
+  if (size <= 0) return "";
+  const off_t start = size > limit ? size - limit : 0;
+  std::string text(static_cast<size_t>(size - start), '\0');
+  const ssize_t got = ::pread(file, text.data(), text.size(), start);
+  text.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  return text;
+}
+
+}  // namespace
+
+const char* status_words(int32_t status) {
+  return status >= 0 && static_cast<size_t>(status) < kStatusWords.size() ? kStatusWords[static_cast<size_t>(status)]
+                                                                          : "a status of unknown meaning";
+}
+
+void fail_status(const char* function, int32_t status) {
+  const std::string what = "[ane] " + std::string(function) + " answered " + std::to_string(status) + ", ";
+  throw mil::Error(what + status_words(status), status == 3 ? ANESDK_OUT_OF_MEMORY : ANESDK_RUNTIME_ERROR);
+}
+
+void fail_threw(const char* function, const char* what) {
+  const std::string words = what ? std::string(what).substr(0, kMessageBytes) : "an exception of unknown type";
+  throw mil::Error("[ane] " + std::string(function) + " threw " + words, ANESDK_RUNTIME_ERROR);
+}
+
+Holder::~Holder() {
+  try {
+    for (; !held_.empty(); held_.pop_back()) (*held_.back().second)(&held_.back().first);
+  } catch (...) {
+  }
+}
+
+Handle Holder::hold(Handle handle, const Release& release) {
+  held_.emplace_back(handle, &release);
+  return handle;
+}
+
+// Without room for a file the engine still compiles; only its reasons are not told.
+StderrCapture::StderrCapture() : file_(open_unnamed()) {
+  if (file_ < 0) return;
+  std::fflush(stderr);
+  saved_ = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+  if (saved_ >= 0 && ::dup2(file_, STDERR_FILENO) < 0) {
+    ::close(saved_);
+    saved_ = -1;
+  }
+}
+
+StderrCapture::~StderrCapture() {
+  give_back();
+  if (file_ >= 0) ::close(file_);
+}
+
+void StderrCapture::restore() noexcept {
+  if (saved_ < 0) return;
+  std::fflush(stderr);
+  ::dup2(saved_, STDERR_FILENO);
+  ::close(saved_);
+  saved_ = -1;
+}
+
+std::string StderrCapture::take() {
+  restore();
+  return file_ < 0 ? "" : read_tail(file_, kMessageBytes);
+}
+
+void StderrCapture::give_back() noexcept {
+  if (saved_ < 0) return;
+  restore();
+  ::lseek(file_, 0, SEEK_SET);
+  char block[4096];
+  for (ssize_t got; (got = ::read(file_, block, sizeof block)) > 0;)
+    if (::write(STDERR_FILENO, block, static_cast<size_t>(got)) != got) return;
+}
+
+}  // namespace anesdk::ane

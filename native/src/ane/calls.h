@@ -1,0 +1,93 @@
+// One function of Espresso's C interface, and how it is called: what it throws ends here, and its status becomes words.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mil/error.h"
+
+namespace anesdk::ane {
+
+using Handle = void*;  // opaque, of any kind
+
+// What a status of the interface means.
+const char* status_words(int32_t status);
+
+[[noreturn]] void fail_status(const char* function, int32_t status);
+[[noreturn]] void fail_threw(const char* function, const char* what);  // what: null for an exception of unknown type
+
+template <class Signature>
+class Function;
+
+template <class... Args>
+class Function<int32_t(Args...)> {
+ public:
+  const char* name = "";
+  int32_t (*address)(Args...) = nullptr;
+
+  explicit operator bool() const { return address != nullptr; }
+
+  // Throws mil::Error where the status is not 0, and for whatever the function throws.
+  template <class... Given>
+  void operator()(Given&&... given) const {
+    int32_t status = 0;
+    try {
+      status = address(std::forward<Given>(given)...);
+    } catch (const std::exception& e) {
+      fail_threw(name, e.what());
+    } catch (...) {
+      fail_threw(name, nullptr);
+    }
+    if (status != 0) fail_status(name, status);
+  }
+};
+
+using Release = Function<int32_t(Handle*)>;
+
+// Calls a creator, which takes the address of the result as its first argument.
+template <class... Args, class... Given>
+Handle create(const Function<int32_t(Handle*, Args...)>& creator, Given... given) {
+  Handle made = nullptr;
+  creator(&made, given...);
+  if (!made) throw mil::Error(std::string("[ane] ") + creator.name + " returned nothing", ANESDK_RUNTIME_ERROR);
+  return made;
+}
+
+// References to objects of the interface, given back in the reverse order of holding them. Where giving one back fails,
+// those before it, which it may still need, are left as they are: nothing better can be done.
+class Holder {
+ public:
+  Holder() = default;
+  Holder(Holder&& other) noexcept = default;
+  Holder& operator=(Holder&&) = delete;
+  ~Holder();
+
+  Handle hold(Handle handle, const Release& release);  // `release` must outlive the object
+
+ private:
+  std::vector<std::pair<Handle, const Release*>> held_;
+};
+
+// Catches what is written to the process's standard error, where the engine's compiler tells why it refused. Other
+// threads' lines are caught with it: what is not wanted for a message is written out again by give_back().
+class StderrCapture {
+ public:
+  StderrCapture();
+  ~StderrCapture();  // give_back(), unless taken
+  StderrCapture(const StderrCapture&) = delete;
+  StderrCapture& operator=(const StderrCapture&) = delete;
+
+  std::string take();  // ends the capture: the last 2000 bytes
+  void give_back() noexcept;
+
+ private:
+  void restore() noexcept;
+
+  int saved_ = -1;  // the original descriptor 2, or -1 when not capturing
+  int file_ = -1;
+};
+
+}  // namespace anesdk::ane

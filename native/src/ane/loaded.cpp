@@ -1,0 +1,109 @@
+#include "ane/loaded.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace anesdk::ane {
+namespace {
+
+constexpr uint64_t kEngineOnly = 4;  // device mask: what the engine refuses is an error, never another backend's
+constexpr const char* kSegmenter = "graph";  // the only one known to work
+constexpr const char* kFunction = "main";
+constexpr uint32_t kPlainMemory = 0;     // the type of buffer that every known user takes
+constexpr uint64_t kBufferGranule = 64;  // bytes
+
+uint64_t buffer_bytes(const Port& port) {
+  const uint64_t granules = (port.type.nbytes() + kBufferGranule - 1) / kBufferGranule;
+  return std::max<uint64_t>(granules, 1) * kBufferGranule;
+}
+
+std::string list_of(const size_t* values, size_t count) {
+  std::string out;
+  for (size_t i = 0; i < count; ++i) out += (i ? ", " : "") + std::to_string(values[i]);
+  return "[" + out + "]";
+}
+
+}  // namespace
+
+Handle compile_library(const Symbols& symbols, const std::string& model, const std::string& bundles, bool force) {
+  Holder objects;
+  const Handle config = objects.hold(create(symbols.config_create), symbols.config_release);
+  symbols.config_set_cache(config, bundles.c_str());
+  const Handle compiler = objects.hold(create(symbols.compiler_create, config), symbols.compiler_release);
+  const Handle options = objects.hold(create(symbols.options_create), symbols.options_release);
+  symbols.options_set_devices(options, kEngineOnly);
+  symbols.options_set_force(options, force ? 1 : 0);
+  symbols.options_set_segmenter(options, kSegmenter);
+  Handle library = nullptr;
+  StderrCapture capture;
+  try {
+    symbols.compile(compiler, model.c_str(), options, &library);
+    if (!library) throw mil::Error(std::string("[ane] ") + symbols.compile.name + " returned nothing");
+  } catch (const mil::Error& error) {
+    const std::string said = capture.take();
+    throw mil::Error(std::string(error.what()) + (said.empty() ? "; it gave no reason" : "; it wrote: " + said),
+                     ANESDK_UNSUPPORTED);
+  }
+  return library;
+}
+
+Loaded::Loaded(const Symbols& symbols, Holder objects, Handle library, const std::vector<Port>& inputs,
+               const std::vector<Port>& outputs)
+    : symbols_(symbols), objects_(std::move(objects)) {
+  Handle function = nullptr;
+  symbols.library_retain_function(library, kFunction, &function);
+  objects_.hold(function, symbols.function_release);
+  const Handle options = objects_.hold(create(symbols.op_options_create, function), symbols.op_options_release);
+  symbols.op_options_set_name(options, kFunction);
+  symbols.op_options_set_allocate(options, 1);
+  operation_ = objects_.hold(create(symbols.operation_create, options), symbols.operation_release);
+  for (const Port& port : inputs) inputs_.push_back(bind(symbols.operation_retain_input, port));
+  for (const Port& port : outputs) outputs_.push_back(bind(symbols.operation_retain_output, port));
+  stream_ = objects_.hold(create(symbols.stream_create), symbols.stream_release);
+}
+
+std::byte* Loaded::bind(const RetainPort& retain, const Port& port) {
+  Handle handle = nullptr;
+  retain(operation_, port.name.c_str(), &handle);
+  objects_.hold(handle, symbols_.port_release);
+  check_layout(handle, port);
+  const Handle buffer =
+      objects_.hold(create(symbols_.buffer_alloc, buffer_bytes(port), kPlainMemory), symbols_.buffer_release);
+  void* data = nullptr;
+  symbols_.buffer_get_data(buffer, &data);
+  if (!data) throw mil::Error("[ane] the buffer of " + port.name + " has no memory", ANESDK_RUNTIME_ERROR);
+  std::memset(data, 0, buffer_bytes(port));
+  symbols_.port_bind(handle, buffer);
+  return static_cast<std::byte*>(data);
+}
+
+// Ports of plain memory have been dense wherever they were looked at; ours are copied as such.
+void Loaded::check_layout(Handle handle, const Port& port) const {
+  if (!symbols_.can_describe_ports()) return;
+  Handle desc = nullptr;
+  symbols_.port_retain_desc(handle, &desc);
+  Holder held;
+  if (symbols_.desc_release) held.hold(desc, symbols_.desc_release);
+  size_t rank = 0, stride_rank = 0;
+  const size_t *shape = nullptr, *strides = nullptr;
+  symbols_.desc_get_shape(desc, &rank, &shape);
+  symbols_.desc_get_strides(desc, &stride_rank, &strides);
+  bool dense = rank == port.type.shape.size() && stride_rank == rank && shape && strides;
+  size_t step = mil::size_of(port.type.dtype);
+  for (size_t axis = rank; dense && axis-- > 0; step *= shape[axis])
+    dense = shape[axis] == static_cast<size_t>(port.type.shape[axis]) && (strides[axis] == step || shape[axis] == 1);
+  if (!dense)
+    throw mil::Error("[ane] expected the port " + port.name + " to be a dense " + port.type.str() + ", got shape " +
+                         list_of(shape, shape ? rank : 0) + " and strides in bytes " +
+                         list_of(strides, strides ? stride_rank : 0),
+                     ANESDK_UNSUPPORTED);
+}
+
+// Encoding freezes the bindings; it happens once, before the first execution.
+void Loaded::execute() {
+  if (!encoded_) symbols_.stream_encode(stream_, operation_);
+  encoded_ = true;
+  symbols_.stream_execute(stream_);
+}
+
+}  // namespace anesdk::ane

@@ -1,0 +1,193 @@
+#include "ane/store.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "mil/error.h"
+
+namespace anesdk::ane {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kLockTimeout{60};
+constexpr std::chrono::milliseconds kLockPoll{5};
+
+[[noreturn]] void fail_file(const fs::path& path, const std::string& what) {
+  throw mil::Error("[ane] " + path.string() + " " + what + "; set ANEJAX_CACHE to a folder that can be written",
+                   ANESDK_RUNTIME_ERROR);
+}
+
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// Under another name first, so that a reader never meets half a file.
+void write_file(const fs::path& path, const std::string& content) {
+  fs::path part = path;
+  part += ".part";
+  std::ofstream out(part, std::ios::binary | std::ios::trunc);
+  out.write(content.data(), static_cast<std::streamsize>(content.size()));
+  out.close();
+  std::error_code error;
+  if (out) fs::rename(part, path, error);
+  if (!out || error) fail_file(path, "cannot be written");
+}
+
+void make_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail_file(path, "cannot be made: " + error.message());
+}
+
+// FNV-1a. Files are compared in full besides, so that equal hashes of unequal programs cost a compile, no more.
+uint64_t hash(uint64_t state, const std::string& text) {
+  for (const char c : text) state = (state ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return state;
+}
+
+std::string folder_name(const std::map<std::string, std::string>& files) {
+  uint64_t low = 0xcbf29ce484222325, high = 0x9e3779b97f4a7c15;
+  for (const auto& [name, content] : files) {
+    low = hash(hash(low, name), content);
+    high = hash(hash(high, content), name);
+  }
+  char text[33];
+  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(high),
+                static_cast<unsigned long long>(low));
+  return text;
+}
+
+uint64_t bytes_in(const fs::path& folder) {
+  uint64_t total = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    if (it->is_regular_file(ignored)) total += it->file_size(ignored);
+  }
+  return total;
+}
+
+struct Used {
+  fs::file_time_type when;
+  fs::path folder;
+  uint64_t bytes;
+};
+
+// `kept` stays whatever its size.
+void prune(const fs::path& programs, const fs::path& kept, uint64_t max_bytes) {
+  std::vector<Used> all;
+  uint64_t total = 0;
+  std::error_code error;
+  for (fs::directory_iterator it(programs, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    if (!it->is_directory(ignored)) continue;
+    all.push_back({fs::last_write_time(it->path() / "key", ignored), it->path(), bytes_in(it->path())});
+    total += all.back().bytes;
+  }
+  std::sort(all.begin(), all.end(), [](const Used& a, const Used& b) { return a.when < b.when; });
+  for (const Used& used : all) {
+    if (total <= max_bytes) return;
+    if (used.folder == kept) continue;
+    fs::remove_all(used.folder, error);
+    total -= used.bytes;
+  }
+}
+
+const fs::path& made(const fs::path& folder) {
+  make_folder(folder);
+  return folder;
+}
+
+}  // namespace
+
+fs::path cache_folder() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value ? value : "");
+  };
+  if (const std::string given = variable("ANEJAX_CACHE"); !given.empty())
+    return given.starts_with("~/") ? fs::path(variable("HOME")) / given.substr(2) : fs::path(given);
+#ifdef __APPLE__
+  return fs::path(variable("HOME")) / "Library" / "Caches" / "anejax";
+#else
+  if (const std::string given = variable("XDG_CACHE_HOME"); !given.empty()) return fs::path(given) / "anejax";
+  return fs::path(variable("HOME")) / ".cache" / "anejax";
+#endif
+}
+
+FileLock::FileLock(const fs::path& path) : file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+  if (file_ < 0) fail_file(path, "cannot be opened");
+  const auto deadline = steady_clock::now() + kLockTimeout;
+  while (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
+    if (steady_clock::now() > deadline) {
+      ::close(file_);
+      throw mil::Error("[ane] another process has been compiling for a minute and keeps " + path.string(),
+                       ANESDK_RUNTIME_ERROR);
+    }
+    std::this_thread::sleep_for(kLockPoll);
+  }
+}
+
+FileLock::~FileLock() { ::close(file_); }
+
+ProgramFolder::ProgramFolder(const fs::path& programs, const ModelText& text, const std::string& environment,
+                             uint64_t max_bytes)
+    : lock_(made(programs) / "lock") {
+  std::map<std::string, std::string> files = {{"key", environment}, {"model.mil", text.mil}};
+  if (!text.weights.empty()) files["weights.bin"] = text.weights;
+  folder_ = programs / folder_name(files);
+  if (!holds(files)) {
+    std::error_code error;
+    fs::remove_all(folder_, error);
+    make_folder(folder_);
+    for (const auto& [name, content] : files) write_file(folder_ / name, content);
+  }
+  make_folder(folder_ / "cache");
+  std::error_code error;
+  fs::last_write_time(folder_ / "key", fs::file_time_type::clock::now(), error);
+  prune(programs, folder_, max_bytes);
+}
+
+bool ProgramFolder::holds(const std::map<std::string, std::string>& files) const {
+  return std::all_of(files.begin(), files.end(),
+                     [&](const auto& file) { return read_file(folder_ / file.first) == file.second; });
+}
+
+void ProgramFolder::mark_compiled() const { write_file(folder_ / "compiled", ""); }
+
+void ProgramFolder::discard() const noexcept {
+  std::error_code error;
+  fs::remove(folder_ / "compiled", error);
+  fs::remove_all(folder_ / "cache", error);
+  fs::create_directory(folder_ / "cache", error);
+}
+
+// A bundle has main/main_<backend>... for each backend that it uses.
+std::string ProgramFolder::placement() const {
+  const std::string prefix = "main_";
+  std::string found = "unknown";
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder_ / "cache", error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (it->path().parent_path().filename() != "main" || !name.starts_with(prefix)) continue;
+    if (!name.starts_with(prefix + "ane")) return name.substr(prefix.size());
+    found = "ane";
+  }
+  return found;
+}
+
+}  // namespace anesdk::ane

@@ -1,0 +1,48 @@
+#include "ane/symbols.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+
+namespace anesdk::ane {
+namespace {
+
+// In the system's shared cache: dlopen finds it although there is no such file.
+constexpr const char* kFramework = "/System/Library/PrivateFrameworks/Espresso.framework/Espresso";
+
+template <class Pointer>
+void find(void* library, const char* symbol, Pointer& address) {
+  address = reinterpret_cast<Pointer>(dlsym(library, symbol));
+}
+
+}  // namespace
+
+std::string espresso_path() {
+  const char* given = std::getenv("ANEJAX_ESPRESSO");
+  return given && *given ? given : kFramework;
+}
+
+Symbols load_symbols(const std::string& path) {
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) {
+    const char* reason = dlerror();
+    throw mil::Error("[ane] the Neural Engine is reached through Espresso, on a Mac with Apple silicon; " + path +
+                         " cannot be opened: " + (reason ? reason : "no reason given"),
+                     ANESDK_UNSUPPORTED);
+  }
+  Symbols symbols;
+  std::string missing;
+#define ANESDK_E5RT_FIND(member, symbol, ...) find(library, symbol, symbols.member.address);
+#define ANESDK_E5RT_MISSING(member, symbol, ...) \
+  if (!symbols.member) missing += (missing.empty() ? "" : ", ") + std::string(symbol);
+  ANESDK_E5RT_REQUIRED(ANESDK_E5RT_FIND)
+  ANESDK_E5RT_OPTIONAL(ANESDK_E5RT_FIND)
+  ANESDK_E5RT_REQUIRED(ANESDK_E5RT_MISSING)
+#undef ANESDK_E5RT_FIND
+#undef ANESDK_E5RT_MISSING
+  if (missing.empty()) return symbols;
+  dlclose(library);
+  throw mil::Error("[ane] " + path + " lacks functions that the engine device calls: " + missing, ANESDK_UNSUPPORTED);
+}
+
+}  // namespace anesdk::ane

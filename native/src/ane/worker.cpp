@@ -1,0 +1,101 @@
+#include "ane/worker.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "mil/error.h"
+
+namespace anesdk::ane {
+
+using std::chrono::steady_clock;
+
+struct Worker::Job {
+  std::function<void()> body;
+  std::exception_ptr error;
+  steady_clock::time_point start;
+  enum { WAITING, RUNNING, DONE } state = WAITING;
+};
+
+Worker::Worker() : process_(::getpid()), thread_([this] { loop(); }) {}
+
+Worker::~Worker() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+bool Worker::in_own_process() const { return ::getpid() == process_; }
+
+void Worker::check_process() const {
+  if (!in_own_process())
+    throw mil::Error(
+        "[ane] the engine cannot be used in a process that was forked after it had been: start processes with the "
+        "spawn method",
+        ANESDK_UNSUPPORTED);
+}
+
+void Worker::check_idle() {
+  const std::lock_guard lock(mutex_);
+  if (stuck_) fail_stuck();
+}
+
+void Worker::fail_stuck() {
+  throw mil::Error("[ane] the engine still has not returned from an earlier call", ANESDK_RUNTIME_ERROR);
+}
+
+void Worker::call(const char* what, std::chrono::milliseconds limit, std::function<void()> body) {
+  check_process();
+  const auto job = std::make_shared<Job>();
+  job->body = std::move(body);
+  std::unique_lock lock(mutex_);
+  if (!stuck_) queue_.push_back(job);
+  wake_.notify_all();
+  while (job->state != Job::DONE) {
+    if (job->state == Job::WAITING) {
+      if (stuck_) {
+        queue_.erase(std::remove(queue_.begin(), queue_.end(), job), queue_.end());
+        fail_stuck();
+      }
+      done_.wait(lock);
+    } else if (done_.wait_until(lock, job->start + limit) == std::cv_status::timeout && job->state != Job::DONE) {
+      stuck_ = true;
+      done_.notify_all();
+      const double seconds = std::chrono::duration<double>(limit).count();
+      throw mil::Error(std::string("[ane] ") + what + " took longer than " + std::to_string(seconds) + " s",
+                       ANESDK_RUNTIME_ERROR);
+    }
+  }
+  lock.unlock();
+  if (job->error) std::rethrow_exception(std::exchange(job->error, nullptr));
+}
+
+void Worker::loop() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    const std::shared_ptr<Job> job = std::move(queue_.front());
+    queue_.pop_front();
+    job->start = steady_clock::now();
+    job->state = Job::RUNNING;
+    done_.notify_all();
+    lock.unlock();
+    try {
+      std::exchange(job->body, nullptr)();  // what it owned is gone before the caller goes on
+    } catch (...) {
+      job->error = std::current_exception();
+    }
+    lock.lock();
+    job->state = Job::DONE;
+    stuck_ = false;
+    done_.notify_all();
+  }
+}
+
+}  // namespace anesdk::ane

@@ -1,0 +1,47 @@
+// The one thread that calls Espresso. Callers wait for their job, but not forever.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace anesdk::ane {
+
+class Worker {
+ public:
+  Worker();
+  ~Worker();  // waits for the job under way
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Runs `body` on the thread and throws what it throws. `what` names it in the error when it takes longer than `limit`
+  // from its start; it goes on then, so it must own what it uses, and until it ends every other call fails at once.
+  void call(const char* what, std::chrono::milliseconds limit, std::function<void()> body);
+
+  // Throws in a process that was forked off the one that made the worker: Espresso does not survive a fork.
+  void check_process() const;
+  bool in_own_process() const;
+  void check_idle();  // throws while a call that passed its limit is still under way
+
+ private:
+  struct Job;
+  [[noreturn]] static void fail_stuck();
+  void loop();
+
+  pid_t process_;
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::deque<std::shared_ptr<Job>> queue_;
+  bool stuck_ = false;  // the job under way passed its limit
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace anesdk::ane

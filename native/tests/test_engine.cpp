@@ -1,0 +1,348 @@
+// The engine device against the stand-in Espresso: programs agree with the CPU device, and every fault that can be
+// injected ends as a clear error after which the engine works on.
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "anesdk.h"
+#include "check.h"
+#include "engine_bench.h"
+#include "mil/literal.h"
+#include "mil/parser.h"
+#include "mil/verify.h"
+
+namespace {
+
+using namespace anesdk;
+using namespace anesdk::test;
+using std::chrono::milliseconds;
+
+double value(uint16_t bits) { return mil::decode_real(mil::DType::FP16, reinterpret_cast<const std::byte*>(&bits)); }
+
+// An engine of its own, checked at its end: no rule broken and, unless `leaks`, nothing left alive.
+struct Bench {
+  Folder folder;
+  ane::Settings settings;
+  std::unique_ptr<ane::Engine> engine;
+  bool leaks = false;
+
+  Bench() : settings(quick_settings(folder)) { reset_stand_in(); }
+  ~Bench() {
+    engine.reset();
+    CHECK_EQ(broken_rules(), "");
+    if (!leaks) CHECK_EQ(live_objects(), 0u);
+    reset_stand_in();
+  }
+  ane::Engine& get() {
+    if (!engine) engine = std::make_unique<ane::Engine>(stand_in(), settings);
+    return *engine;
+  }
+  std::string compile_error(const std::string& text) {
+    return error_of([&] { compile(get(), text); });
+  }
+  void check_works() {
+    const auto program = compile(get(), chain(2));
+    const auto inputs = random_inputs(program->inputs());
+    const Bits out = run(*program, inputs)[0];
+    for (size_t i = 0; i < out.size(); ++i) CHECK(std::fabs(value(out[i]) - 3 * value(inputs[0][i])) < 0x1p-8);
+  }
+};
+
+// ---- programs
+
+#ifdef ANESDK_HAS_CPU
+struct Compiled {
+  anesdk_program* handle = nullptr;
+  Compiled(const char* device, const std::string& text) {
+    if (anesdk_program_compile(device, text.data(), text.size(), "", &handle) != ANESDK_OK)
+      CHECK_EQ(std::string(anesdk_last_error()), "");
+  }
+  ~Compiled() { anesdk_program_release(&handle); }
+
+  std::vector<Bits> run(const std::vector<Bits>& inputs) const {
+    uint64_t ins = 0, outs = 0;
+    anesdk_program_num_ports(handle, &ins, &outs);
+    std::vector<Bits> outputs(outs);
+    std::vector<const void*> from;
+    std::vector<void*> to;
+    std::vector<uint64_t> from_bytes, to_bytes;
+    for (const Bits& input : inputs) from.push_back(input.data()), from_bytes.push_back(input.size() * 2);
+    for (uint64_t o = 0; o < outs; ++o) {
+      anesdk_port port{};
+      CHECK_EQ(anesdk_program_port(handle, 1, o, &port), ANESDK_OK);
+      outputs[o].resize(port.nbytes / 2);
+      to.push_back(outputs[o].data()), to_bytes.push_back(port.nbytes);
+    }
+    if (anesdk_program_run(handle, from.data(), from_bytes.data(), ins, to.data(), to_bytes.data(), outs) != ANESDK_OK)
+      CHECK_EQ(std::string(anesdk_last_error()), "");
+    return outputs;
+  }
+};
+
+// The largest difference, in units of the largest value's fp16 spacing.
+double distance(const Bits& a, const Bits& b) {
+  double worst = 0, largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    worst = std::max(worst, std::fabs(value(a[i]) - value(b[i])));
+    largest = std::max(largest, std::fabs(value(b[i])));
+  }
+  return worst / (std::max(largest, 1e-4) * 0x1p-11);
+}
+
+// The whole way, C border included, on the process's own engine.
+TEST(engine_agrees_with_the_cpu_device) {
+  const Folder folder;
+  ::setenv("ANEJAX_ESPRESSO", stand_in_path().c_str(), 1);
+  ::setenv("ANEJAX_CACHE", folder.path().c_str(), 1);
+  reset_stand_in();
+  for (const char* name : {"mlp_forward", "mlp_backward"}) {
+    const std::string text = golden(name);
+    const Compiled engine("ane", text), cpu("cpu", text);
+    const mil::Program program = mil::parse(text);
+    std::vector<ane::Port> ports;
+    const mil::Function& main = program.functions[0];
+    for (const mil::ValueId id : main.inputs) ports.push_back({main.values[id].name, main.values[id].type});
+    const auto inputs = random_inputs(ports);
+    const auto got = engine.run(inputs), expected = cpu.run(inputs);
+    CHECK_EQ(got.size(), main.outputs.size());
+    for (size_t o = 0; o < got.size(); ++o) CHECK(distance(got[o], expected[o]) < 8);
+    CHECK(std::filesystem::exists(folder.path() / "programs"));
+  }
+  CHECK_EQ(broken_rules(), "");
+  CHECK_EQ(live_objects(), 0u);
+  reset_stand_in();
+}
+
+#endif
+
+TEST(engine_is_a_device) {
+  CHECK(std::string(anesdk_devices()).ends_with("ane,null"));
+  const std::string text = chain(1);
+  anesdk_program* program = nullptr;
+  CHECK_EQ(anesdk_program_compile("ane", text.data(), text.size(), "donate=1", &program), ANESDK_INVALID_ARGUMENT);
+}
+
+TEST(engine_puts_large_constants_into_the_weight_file) {
+  Bench bench;
+  std::string list;
+  for (int i = 0; i < 100; ++i) list += (i ? ", 0x" : "0x") + std::to_string(i % 10) + "p+0";
+  const std::string type = "tensor<fp16, [100]>";
+  const auto program =
+      compile(bench.get(), "program(1.3)\n{ func main<ios18>(" + type + " x) { " + type +
+                               " o = add(x = x, y = " + type + "([" + list + "]))[name = string(\"o\")]; } -> (o); }");
+  const Bits out = run(*program, {Bits(100, 0)})[0];
+  for (int i = 0; i < 100; ++i) CHECK_EQ(value(out[static_cast<size_t>(i)]), i % 10);
+  bool found = false;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(bench.folder.path()))
+    found |= entry.path().filename() == "weights.bin" && entry.file_size() == 64 + 64 + 256;
+  CHECK(found);
+}
+
+TEST(engine_runs_from_threads) {
+  Bench bench;
+  const auto program = compile(bench.get(), golden("mlp_backward"));
+  const auto inputs = random_inputs(program->inputs());
+  const auto expected = run(*program, inputs);
+  std::atomic<int> equal{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 4; ++i) equal += run(*program, inputs) == expected;
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK_EQ(equal.load(), 32);
+}
+
+// ---- keeping programs
+
+TEST(engine_unloads_what_was_used_longest_ago) {
+  Bench bench;
+  bench.settings.max_loaded = 3;
+  const Fault limit("limit:3");
+  std::vector<std::unique_ptr<ane::EngineProgram>> programs;
+  for (int n = 1; n <= 5; ++n) programs.push_back(compile(bench.get(), chain(n)));
+  for (int round = 0; round < 2; ++round)
+    for (size_t n = 0; n < programs.size(); ++n) {
+      const auto inputs = random_inputs(programs[n]->inputs());
+      const auto outputs = run(*programs[n], inputs);
+      CHECK(std::fabs(value(outputs[0][0]) - static_cast<double>(n + 2) * value(inputs[0][0])) < 0.02);
+    }
+  CHECK_EQ(count_of("compile"), 5u);
+  CHECK_EQ(count_of("cached"), 10u);  // five programs in turn, room for three: each run loads anew
+  CHECK_SAYS(programs[0]->stats(), "\"loaded\": false");
+  CHECK_SAYS(programs[4]->stats(), "\"compiles\": 1");
+}
+
+TEST(engine_reports_its_program_limit) {
+  Bench bench;
+  const Fault limit("limit:1");
+  const auto first = compile(bench.get(), chain(1));
+  CHECK_SAYS(bench.compile_error(chain(2)), "must re-compile");
+}
+
+TEST(engine_keeps_compiled_programs_on_disk) {
+  Bench bench;
+  const auto compile_again = [&](uint64_t compiles, uint64_t cached) {
+    bench.engine.reset();
+    reset_stand_in();
+    compile(bench.get(), chain(3));
+    CHECK_EQ(count_of("compile"), compiles);
+    CHECK_EQ(count_of("cached"), cached);
+  };
+  compile_again(1, 0);
+  compile_again(0, 1);
+  bench.settings.environment = "another system";
+  compile_again(1, 0);
+  compile_again(0, 1);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(bench.folder.path()))
+    if (entry.path().filename() == "model.mil" && entry.path().parent_path().parent_path() == bench.folder.path())
+      std::ofstream(entry.path(), std::ios::app) << "tampered";
+  compile_again(1, 0);
+  bench.settings.max_bytes = 1;  // only what is in use stays
+  bench.engine.reset();
+  reset_stand_in();
+  compile(bench.get(), chain(4));
+  const auto folders = [&] {
+    const std::filesystem::directory_iterator all(bench.folder.path());
+    return std::count_if(begin(all), end(all), [](const auto& entry) { return entry.is_directory(); });
+  };
+  CHECK_EQ(folders(), 1);
+}
+
+// ---- faults
+
+TEST(engine_survives_every_failing_call) {
+#define ANESDK_E5RT_NAME(member, symbol, ...) symbol,
+  const std::vector<std::string> functions = {ANESDK_E5RT_REQUIRED(ANESDK_E5RT_NAME)};
+#undef ANESDK_E5RT_NAME
+  for (const std::string& function : functions)
+    for (const char* kind : {"3", "throw", "throw_int"}) {
+      Bench bench;
+      const bool is_release = function.ends_with("_release");
+      bench.leaks = is_release;
+      std::string error;
+      {
+        const Fault fault(function + ":" + kind);
+        error = error_of([&] {
+          const auto program = compile(bench.get(), chain(1));
+          run(*program, random_inputs(program->inputs()));
+        });
+      }
+      if (is_release) {
+        CHECK_EQ(error, "");
+      } else {
+        CHECK_SAYS(error, function);
+        CHECK_SAYS(error, kind[0] == '3' ? "allocation failed" : kind[5] ? "unknown type" : "injected");
+      }
+      bench.check_works();
+    }
+}
+
+TEST(engine_tells_what_the_compiler_wrote) {
+  Bench bench;
+  {
+    const Fault fault("e5rt_e5_compiler_compile:stderr");
+    CHECK_SAYS(bench.compile_error(chain(1)), "matmul not supported on any backend");
+  }
+  CHECK_SAYS(bench.compile_error(chain(1)), "matmul not supported on any backend");  // remembered, not asked again
+  CHECK_EQ(count_of("compile"), 0u);
+  bench.check_works();
+}
+
+TEST(engine_waits_after_a_failed_compile) {
+  Bench bench;
+  bench.settings.backoff = milliseconds(120);
+  {
+    const Fault fault("e5rt_e5_compiler_compile:1");
+    CHECK_SAYS(bench.compile_error(chain(1)), "gave no reason");
+  }
+  const auto start = std::chrono::steady_clock::now();
+  compile(bench.get(), chain(1));
+  CHECK(std::chrono::steady_clock::now() - start > milliseconds(100));
+}
+
+TEST(engine_does_not_hang) {
+  Bench bench;
+  bench.settings.compile_limit = bench.settings.run_limit = milliseconds(200);
+  {
+    const Fault fault("e5rt_e5_compiler_compile:hang");
+    CHECK_SAYS(error_of([&] { compile(bench.get(), chain(1)); }), "compiling took longer than 0.2");
+    CHECK_SAYS(error_of([&] { compile(bench.get(), chain(1)); }), "has not returned");
+  }
+  std::this_thread::sleep_for(milliseconds(700));
+  const auto program = compile(bench.get(), chain(1));
+  const auto inputs = random_inputs(program->inputs());
+  {
+    const Fault fault("e5rt_execution_stream_execute_sync:hang");
+    CHECK_SAYS(error_of([&] { run(*program, inputs); }), "running a program took longer");
+    CHECK_SAYS(error_of([&] { run(*program, inputs); }), "has not returned");
+  }
+  std::this_thread::sleep_for(milliseconds(700));
+  CHECK_EQ(run(*program, inputs).size(), 1u);
+}
+
+TEST(engine_notices_outputs_that_were_not_written) {
+  Bench bench;
+  const auto program = compile(bench.get(), chain(1));
+  const auto inputs = random_inputs(program->inputs());
+  {
+    const Fault fault("execute:untouched");
+    CHECK_SAYS(error_of([&] { run(*program, inputs); }), "left 16 of 16 elements of output y0 unwritten");
+  }
+  CHECK_EQ(run(*program, inputs).size(), 1u);
+}
+
+TEST(engine_refuses_another_backend_and_padded_ports) {
+  Bench bench;
+  {
+    const Fault fault("place:bnns");
+    CHECK_SAYS(bench.compile_error(chain(1)), "placed on bnns");
+  }
+  {
+    const Fault fault("strides:padded");
+    CHECK_SAYS(bench.compile_error(chain(1)), "strides in bytes [64, 2]");
+  }
+  bench.check_works();
+}
+
+TEST(engine_names_what_is_missing) {
+  CHECK_SAYS(error_of([] { ane::load_symbols("/no/such/Espresso"); }), "/no/such/Espresso cannot be opened");
+  CHECK_SAYS(error_of([] { ane::load_symbols("libm.so.6"); }), "e5rt_execution_stream_encode_operation");
+  ane::Symbols symbols = stand_in();
+  symbols.port_retain_desc.address = nullptr;  // an optional one
+  Bench bench;
+  bench.engine = std::make_unique<ane::Engine>(symbols, bench.settings);
+  bench.check_works();
+}
+
+TEST(engine_refuses_a_folder_that_cannot_be_written) {
+  Bench bench;
+  bench.settings.programs = "/proc/anejax";
+  CHECK_SAYS(bench.compile_error(chain(1)), "ANEJAX_CACHE");
+}
+
+TEST(engine_refuses_to_run_after_a_fork) {
+  Bench bench;
+  const auto program = compile(bench.get(), chain(1));
+  const auto inputs = random_inputs(program->inputs());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const std::string ran = error_of([&] { run(*program, inputs); });
+    const std::string compiled = error_of([&] { compile(*bench.engine, chain(2)); });
+    ::_exit(ran.find("forked") != std::string::npos && ran == compiled ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  CHECK_EQ(run(*program, inputs).size(), 1u);
+}
+
+}  // namespace
