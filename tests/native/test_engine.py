@@ -1,0 +1,71 @@
+"""The engine device from Python, over the stand-in for Espresso that `make test-native` builds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anejax.errors import DeviceError
+from anejax.runtime.library import NativeProgram
+
+ROOT = Path(__file__).parents[2]
+STAND_IN = ROOT / "build" / "dev" / "native" / "tests" / "libanesdk_espresso.so"
+EPSILON = 2.0**-10  # of float16
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    if not STAND_IN.is_file():
+        pytest.skip("the stand-in for Espresso is not built: make test-native")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANEJAX_ESPRESSO", str(STAND_IN))
+        patch.setenv("ANEJAX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def golden(name: str) -> str:
+    return (ROOT / "tests" / "golden" / f"{name}.ane.mil").read_text()
+
+
+def run(program: NativeProgram, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    outputs = [np.full(tuple(p.shape[: p.rank]), 77, np.float16) for p in program.outputs]
+    program.run([x.ctypes.data for x in inputs], [y.ctypes.data for y in outputs])
+    return outputs
+
+
+@pytest.mark.parametrize("name", ["mlp_forward", "mlp_backward"])
+def test_agrees_with_the_cpu_device(name: str) -> None:
+    text = golden(name)
+    device, cpu = NativeProgram("ane", text), NativeProgram("cpu", text)
+    random = np.random.default_rng(0)
+    for _ in range(3):
+        inputs = [random.normal(size=tuple(p.shape[: p.rank])).astype(np.float16) for p in device.inputs]
+        for got, expected in zip(run(device, inputs), run(cpu, inputs), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=0, atol=4 * EPSILON * np.abs(expected).max())
+    stats = json.loads(device.describe("stats"))
+    assert (stats["device"], stats["placement"], stats["compiles"], stats["runs"]) == ("ane", "ane", 1, 3)
+
+
+def test_refuses_float32_ports() -> None:
+    text = golden("mlp_forward").replace("fp16", "fp32")
+    with pytest.raises(DeviceError, match="fp32"):
+        NativeProgram("ane", text)
+
+
+def test_says_that_espresso_is_missing() -> None:
+    code = (
+        "import sys; from anejax.runtime.library import NativeProgram, DeviceError\n"
+        "try: NativeProgram('ane', open(sys.argv[1]).read())\n"
+        "except DeviceError as error: print(error)"
+    )
+    path = ROOT / "tests" / "golden" / "mlp_forward.ane.mil"
+    environment = {**os.environ, "ANEJAX_ESPRESSO": "/no/such/Espresso"}
+    done = subprocess.run([sys.executable, "-c", code, path], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert "ANESDK_UNSUPPORTED" in done.stdout and "/no/such/Espresso cannot be opened" in done.stdout, done
