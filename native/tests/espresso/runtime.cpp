@@ -12,7 +12,7 @@
 namespace standin {
 namespace {
 
-constexpr std::chrono::milliseconds kHang{600};
+constexpr std::chrono::milliseconds kHang{900};
 
 struct Record {
   std::mutex mutex;
