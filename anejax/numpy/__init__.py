@@ -10,15 +10,18 @@ from anejax.numpy.ufunc import (
 )
 from anejax.numpy.elementwise import (
     abs, absolute, acos, acosh, add, angle, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, around, asin,
-    asinh, astype_ as astype, atan, atan2, atanh, bitwise_and, bitwise_count, bitwise_invert, bitwise_left_shift,
-    bitwise_not, bitwise_or, bitwise_right_shift, bitwise_xor, cbrt, ceil, conj, conjugate, copysign, cos, cosh,
+    asinh, astype_ as astype, atan, atan2, atanh, bitwise_and, bitwise_invert, bitwise_left_shift,
+    bitwise_not, bitwise_or, bitwise_xor, cbrt, ceil, conj, conjugate, cos, cosh,
     deg2rad, degrees, divide, divmod, equal, exp, exp2, expm1, fabs, fix, float_power, floor, floor_divide, fmax,
-    fmin, fmod, frexp, gcd, greater, greater_equal, heaviside, hypot, imag, invert, iscomplex, isfinite, isinf, isnan,
-    isneginf, isposinf, isreal, lcm, ldexp, left_shift, less, less_equal, log, log10, log1p, log2, logaddexp,
+    fmin, fmod, greater, greater_equal, heaviside, hypot, imag, invert, iscomplex, isfinite, isinf, isnan,
+    isneginf, isposinf, isreal, left_shift, less, less_equal, log, log10, log1p, log2, logaddexp,
     logaddexp2, logical_and, logical_not, logical_or, logical_xor, maximum, minimum, mod, modf, multiply, nan_to_num,
-    negative, nextafter, not_equal, positive, pow, power, rad2deg, radians, real, reciprocal, remainder, right_shift,
-    real_if_close, rint, round, sign, signbit, sin, sinc, sinh, spacing, sqrt, square, subtract, tan, tanh,
+    negative, nextafter, not_equal, positive, pow, power, rad2deg, radians, real, reciprocal, remainder,
+    real_if_close, rint, round, sign, sin, sinc, sinh, sqrt, square, subtract, tan, tanh,
     true_divide, trunc,
+)
+from anejax.numpy.bits import (
+    bitwise_count, bitwise_right_shift, copysign, frexp, gcd, lcm, ldexp, right_shift, signbit, spacing,
 )
 from anejax.numpy.creation import (
     arange, array, asarray, copy, empty, empty_like, eye, from_dlpack, frombuffer, fromfunction, fromstring, full,

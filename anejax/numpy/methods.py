@@ -13,7 +13,7 @@ from anejax.api.devices import CPU, Device
 from anejax.core.array import Array, DeviceArray
 from anejax.core.trace import Tracer
 from anejax.errors import ConcretizationError, DtypeError, RefusedError
-from anejax.numpy import at, indexing, linear, selection, shaping, sorting, taking
+from anejax.numpy import at, bits, indexing, linear, selection, shaping, sorting, taking
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.operands import as_array
@@ -50,7 +50,7 @@ def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
 _BINARY = {
     "add": ew.add, "sub": ew.subtract, "mul": ew.multiply, "truediv": ew.true_divide, "floordiv": ew.floor_divide,
     "mod": ew.remainder, "divmod": ew.divmod, "pow": ew.power, "matmul": linear.matmul, "and": ew.bitwise_and,
-    "or": ew.bitwise_or, "xor": ew.bitwise_xor, "lshift": ew.left_shift, "rshift": ew.right_shift,
+    "or": ew.bitwise_or, "xor": ew.bitwise_xor, "lshift": ew.left_shift, "rshift": bits.right_shift,
 }  # fmt: skip
 _COMPARISONS = {
     "eq": ew.equal,

@@ -21,15 +21,18 @@ ROOT = Path(__file__).parents[2]
     [
         ("stories260K.bin", "tok512.bin", "valid.txt", 1.37, ["--tokens", "40000"], 0.03),
         pytest.param("stories260K.bin", "tok512.bin", "valid.txt", 1.37, [], 0.01, marks=pytest.mark.long),
-        pytest.param("stories15M.bin", "tokenizer.bin", "valid.tok32k.bin", 1.16, [], 0.02, marks=pytest.mark.long),
-    ],
+        pytest.param("stories15M.bin", "tokenizer.bin", "valid.tok32k.bin", 1.16, ["--tokens", "102400"], 0.01,
+                     marks=pytest.mark.long),
+        pytest.param("stories15M.bin", "tokenizer.bin", "valid.tok32k.bin", 1.1463, [], 0.001, marks=pytest.mark.long),
+    ],  # fmt: skip
 )
 def test_the_loss_of_the_real_networks(
     tmp_path, monkeypatch, capsys, checkpoint, tokenizer, data, expected, some, tolerance
 ) -> None:
-    """The losses are those of an independent evaluation in NumPy, over all of the data; a part of it wanders more.
+    """1.37 and 1.16 come from an independent evaluation in NumPy, to two decimals; it does not state its windows.
 
-    How that one cut windows is not stated. Ours of 256 give 1.3745 and 1.1463; of 512, the smaller network has 1.341.
+    Ours of 256 give 1.3745 and 1.1463 on all of the data, and 1.158 for the larger network on the first 102,400 tokens;
+    between the first 13,000 and 262,000 that mean wanders from 1.150 to 1.203.
     """
     monkeypatch.setenv("ANEJAX_DATA", str(data_dir()))
     monkeypatch.setenv("ANEJAX_CACHE", str(tmp_path))

@@ -1,0 +1,126 @@
+"""Functions of bits: shifts, counts, the parts of a float, and divisors of integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.array import Array
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError
+from anejax.numpy import elementwise as ew
+from anejax.numpy.operands import as_array, astype, broadcast, finish, operand, promote, promote_inexact, strong
+from anejax.ops import arithmetic, elementwise, shape
+
+
+def right_shift(x1: Any, x2: Any, /) -> Array:
+    """``x1 >> x2``, element by element; signed integers keep their sign."""
+    x, y = ew._numbers("right_shift", x1, x2)
+    unsigned = aval_of(x).dtype in dtypes.UNSIGNED
+    return (arithmetic.shift_right_logical if unsigned else arithmetic.shift_right_arithmetic)(x, y)
+
+
+bitwise_right_shift = right_shift
+
+
+def bitwise_count(x: Any, /) -> Array:
+    """The number of set bits of ``|x|``, as uint8."""
+    x = as_array("bitwise_count", x)
+    if x.dtype == dtypes.bool_:
+        return astype(x, dtypes.uint8)
+    if x.dtype not in dtypes.INTS:
+        raise DtypeError(f"[bitwise_count] expected integers, got {x.aval}.")
+    return strong(astype(elementwise.population_count(ew.absolute(x)), dtypes.uint8))
+
+
+_FLOAT_BITS = {dtypes.float16: (dtypes.uint16, 10, 15), dtypes.bfloat16: (dtypes.uint16, 7, 127),
+               dtypes.float32: (dtypes.uint32, 23, 127), dtypes.float64: (dtypes.uint64, 52, 1023)}  # fmt: skip
+
+
+def signbit(x: Any, /) -> Array:
+    """Whether the sign bit is set, element by element: True for -0.0."""
+    x = as_array("signbit", x)
+    if x.dtype in dtypes.FLOATS:
+        bits = _FLOAT_BITS[x.dtype][0]
+        top = np.asarray(bits.itemsize * 8 - 1, bits)
+        return ew.to_bool(arithmetic.shift_right_logical(elementwise.bitcast_convert_type(x, bits), top))
+    if x.dtype == dtypes.bool_ or x.dtype in dtypes.UNSIGNED:
+        return finish(shape.full(x.shape, np.asarray(False)))
+    return arithmetic.lt(x, np.zeros((), x.dtype))
+
+
+def copysign(x1: Any, x2: Any, /) -> Array:
+    """``|x1|`` with the sign of ``x2``, element by element."""
+    x, y = broadcast("copysign", *promote_inexact("copysign", x1, x2))
+    magnitude = arithmetic.abs(x)
+    return ew._select("copysign", signbit(y), arithmetic.neg(magnitude), magnitude)
+
+
+def frexp(x: Any, /) -> tuple[Array, Array]:
+    """(mantissa in [0.5, 1), int32 exponent) with ``x = mantissa * 2**exponent``."""
+    (x,) = ew._reals("frexp", x)
+    dtype = aval_of(x).dtype
+    bits, mantissa_bits, bias = _FLOAT_BITS[dtype]
+    raw = elementwise.bitcast_convert_type(x, bits)
+    width = bits.itemsize * 8 - 1 - mantissa_bits
+    field = arithmetic.and_(
+        arithmetic.shift_right_logical(raw, np.asarray(mantissa_bits, bits)), np.asarray((1 << width) - 1, bits)
+    )
+    exponent = arithmetic.sub(astype(field, dtypes.int32), np.asarray(bias - 1, np.int32))
+    keep = np.asarray(((1 << (bits.itemsize * 8)) - 1) ^ (((1 << width) - 1) << mantissa_bits), bits)
+    half = arithmetic.or_(arithmetic.and_(raw, keep), np.asarray((bias - 1) << mantissa_bits, bits))
+    mantissa = elementwise.bitcast_convert_type(half, dtype)
+    plain = arithmetic.or_(arithmetic.eq(x, np.zeros((), dtype)), elementwise.bitwise_not(ew.isfinite(x)))
+    exponent = ew._select("frexp", plain, np.zeros((), np.int32), exponent)
+    return ew._select("frexp", plain, x, mantissa), exponent
+
+
+def ldexp(x1: Any, x2: Any, /) -> Array:
+    """``x1 * 2**x2``, element by element; ``x2`` holds integers."""
+    if aval_of(operand("ldexp", x2)).dtype not in dtypes.INTS:
+        raise DtypeError(f"[ldexp] expected integer exponents, got {aval_of(x2)}.")
+    x = as_array("ldexp", x1)
+    (x,) = promote_inexact("ldexp", x)
+    return ew.multiply(x, ew.exp2(astype(as_array("ldexp", x2), aval_of(x).dtype)))
+
+
+def spacing(x: Any, /) -> Array:
+    """The distance from ``x`` to the next float away from 0."""
+    (x,) = promote_inexact("spacing", x)
+    dtype = aval_of(x).dtype
+    towards = copysign(np.asarray(np.inf, dtype), x)
+    return arithmetic.sub(ew.nextafter(x, towards), x)
+
+
+def gcd(x1: Any, x2: Any) -> Array:
+    """The greatest common divisor of integers, element by element."""
+    x, y = _integers("gcd", x1, x2)
+    x, y = ew.absolute(x), ew.absolute(y)
+    zero = np.zeros((), x.dtype)
+    # Euclid on the worst case, consecutive Fibonacci numbers: 1.45 steps per bit
+    for _ in range(int(x.dtype.itemsize * 8 * 1.45) + 1):
+        done = arithmetic.eq(y, zero)
+        x, y = (
+            ew._select("gcd", done, x, y),
+            ew._select("gcd", done, y, arithmetic.rem(x, ew._select("gcd", done, np.ones((), x.dtype), y))),
+        )
+    return x
+
+
+def _integers(name: str, *xs: Any) -> list[Any]:
+    xs_ = broadcast(name, *promote(name, *xs))
+    if aval_of(xs_[0]).dtype not in dtypes.INTS:
+        raise DtypeError(f"[{name}] expected integers, got {', '.join(str(aval_of(x)) for x in xs)}.")
+    return [as_array(name, x) for x in xs_]
+
+
+def lcm(x1: Any, x2: Any) -> Array:
+    """The least common multiple of integers, element by element."""
+    x, y = _integers("lcm", x1, x2)
+    x, y = ew.absolute(x), ew.absolute(y)
+    divisor = gcd(x, y)
+    zero = np.zeros((), x.dtype)
+    safe = ew._select("lcm", arithmetic.eq(divisor, zero), np.ones((), x.dtype), divisor)
+    return ew._select("lcm", arithmetic.eq(divisor, zero), zero, arithmetic.mul(x, arithmetic.div(y, safe)))
