@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
             marks=pytest.mark.long,
         ),
         pytest.param("stories15M.bin", "tokenizer.bin", "valid.tok32k.bin", 1.1463, [], 0.001, marks=pytest.mark.long),
-    ],  # fmt: skip
+    ],
 )
 def test_the_loss_of_the_real_networks(
     tmp_path, monkeypatch, capsys, checkpoint, tokenizer, data, expected, some, tolerance
