@@ -29,6 +29,11 @@ class Context:
         self._builder, self._target, self._prim = builder, target, prim
         self.in_avals, self.out_avals = ins, outs
 
+    @property
+    def spells_out(self) -> bool:
+        """Whether optional operands must be written: the engine's compiler wants them all."""
+        return self._target == "ane"
+
     def function(self, hint: str, graph: Graph) -> str:
         """Lowers ``graph`` into a function of its own, of the same program, and returns the function's name."""
         builder = self._builder.function_like(hint)

@@ -291,7 +291,9 @@ def _slice_mil(ctx: Any, x: Any, *, start_indices: Dims, limit_indices: Dims, st
         if all(s == 1 for s in strides):
             size = [b - a for a, b in zip(begin, end)]
             return ctx.emit("slice_by_size", x=x, begin=begin, size=size)
-        return ctx.emit("slice_by_index", x=x, begin=begin, end=end, stride=stride)
+        names = ("begin_mask", "end_mask", "squeeze_mask") if ctx.spells_out else ()
+        masks = dict.fromkeys(names, [False] * len(begin))
+        return ctx.emit("slice_by_index", x=x, begin=begin, end=end, stride=stride, **masks)
     return ctx.emit_aj(x=x, start_indices=list(start_indices), limit_indices=list(limit_indices), strides=list(strides))
 
 

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from anejax.errors import DeviceError
+from anejax.mil.text import to_text
 from anejax.runtime.library import NativeProgram
+from tests.passes.test_legalize import ENGINE_CASES, legal
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = ROOT / "build" / "dev" / "native" / "tests" / "libanesdk_espresso.so"
@@ -40,9 +42,8 @@ def run(program: NativeProgram, inputs: list[np.ndarray]) -> list[np.ndarray]:
     return outputs
 
 
-@pytest.mark.parametrize("name", ["mlp_forward", "mlp_backward"])
-def test_agrees_with_the_cpu_device(name: str) -> None:
-    text = golden(name)
+def check_agreement(text: str) -> None:
+    """Three runs on random inputs: within 4 eps of the largest element, from one compile."""
     device, cpu = NativeProgram("ane", text), NativeProgram("cpu", text)
     random = np.random.default_rng(0)
     for _ in range(3):
@@ -51,6 +52,16 @@ def test_agrees_with_the_cpu_device(name: str) -> None:
             np.testing.assert_allclose(got, expected, rtol=0, atol=4 * EPSILON * np.abs(expected).max())
     stats = json.loads(device.describe("stats"))
     assert (stats["device"], stats["placement"], stats["compiles"], stats["runs"]) == ("ane", "ane", 1, 3)
+
+
+@pytest.mark.parametrize("name", ["mlp_forward", "mlp_backward"])
+def test_networks_agree_with_the_cpu_device(name: str) -> None:
+    check_agreement(golden(name))
+
+
+@pytest.mark.parametrize("name", ENGINE_CASES)
+def test_legalized_programs_agree_with_the_cpu_device(name: str) -> None:
+    check_agreement(to_text(legal(name, "ane")[2]))
 
 
 def test_refuses_float32_ports() -> None:

@@ -14,6 +14,7 @@ from anejax import lax
 from anejax.errors import RefusedError
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
+from anejax.mil.verify import verify
 from anejax.passes.legalize.table import markdown
 from anejax.passes.pipeline import optimize
 from anejax.runtime import library
@@ -102,10 +103,14 @@ def test_coreml_keeps_values(name: str) -> None:
         np.testing.assert_allclose(g, e, rtol=0, atol=256 * np.finfo(np.float32).eps * max(1, np.abs(e).max(initial=0)))
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if n not in ("elementwise", "reductions", "logic")])
+ENGINE_CASES = [n for n in CASES if n not in ("elementwise", "reductions", "logic")]
+
+
+@pytest.mark.parametrize("name", ENGINE_CASES)
 def test_engine_keeps_values_to_half_precision(name: str) -> None:
     """float16 throughout, products accumulated in float32: within 24 eps of float16 of the largest element."""
     function, args, program = legal(name, "ane")
+    verify(program, "ane")
     text = to_text(program)
     library.verify(text, "ane")
     expected = [np.asarray(v) for v in aj.tree.leaves(function(*args))]
