@@ -100,7 +100,8 @@ def test_coreml_keeps_values(name: str) -> None:
     flat = [np.ascontiguousarray(a) for a in aj.tree.leaves(args)]
     got = run_on_cpu(text, flat, [(e.shape, e.dtype) for e in expected])
     for g, e in zip(got, expected):
-        np.testing.assert_allclose(g, e, rtol=0, atol=256 * np.finfo(np.float32).eps * max(1, np.abs(e).max(initial=0)))
+        atol = 256 * float(np.finfo(np.float32).eps) * max(1, float(np.abs(e).max(initial=0)))
+        np.testing.assert_allclose(g, e, rtol=0, atol=atol)
 
 
 ENGINE_CASES = [n for n in CASES if n not in ("elementwise", "reductions", "logic")]
