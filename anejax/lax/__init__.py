@@ -35,6 +35,17 @@ from anejax.lax.derived import (
     approx_max_k, approx_min_k, conv_general_dilated_patches, conv_general_shape_tuple, conv_transpose_shape_tuple,
     dtype, platform_dependent, ragged_dot, reduce_window_shape_tuple,
 )  # fmt: skip
+from anejax.lax.special import (
+    bessel_i0e,
+    bessel_i1e,
+    betainc,
+    igamma,
+    igamma_grad_a,
+    igammac,
+    polygamma,
+    random_gamma_grad,
+    zeta,
+)
 from anejax.numpy import shaping
 from anejax.numpy.operands import as_array, finish, joint_shape
 from anejax.ops import arithmetic, elementwise, linear, windows

@@ -36,6 +36,7 @@ EXCEPTIONS = {
     "jax.numpy.trunc": "its argument is positional, as that of the other rounding functions",
     "jax.numpy.array": "jax's own is wrapped",
     "jax.numpy.set_printoptions": "NumPy's parameters by name",
+    "jax.lax.random_gamma_grad": "takes a and x; jax's own is wrapped",
     "jax.lax.nextafter": "operands are x and y, as in every other binary function",
     "jax.nn.initializers.Initializer": "a type for annotations",
     "jax.random.key": "dtype is that of the seed; it has one",

@@ -30,6 +30,14 @@ CALLS = {
     "xlogy": ([PLUS - 0.5, PLUS], 16, (0, 1)), "xlog1py": ([PLUS - 0.5, PLUS], 16, (0, 1)), "entr": ([np.append(PLUS, [0, -1])], 16, ()),
     "rel_entr": ([np.append(PLUS, [0, -1, 1]), np.append(PLUS[::-1], [0, 1, 0])], 16, ()), "kl_div": ([PLUS, PLUS[::-1]], 64, (0, 1)),
     "ndtr": ([WIDE], 16, (0,)), "log_ndtr": ([WIDE], 32, (0,)), "ndtri": ([UNIT], 32, (0,)), "logsumexp": ([WIDE], 16, (0,)),
+    "i0": ([WIDE], 16, (0,)), "i0e": ([WIDE], 16, (0,)), "i1": ([WIDE], 16, (0,)), "i1e": ([WIDE], 16, (0,)),
+    "erfcx": ([WIDE[2:]], 32, (0,)), "dawsn": ([WIDE], 64, (0,)), "loggamma": ([PLUS], 64, (0,)),
+    "exp1": ([PLUS], 64, (0,)), "expi": ([np.concatenate([PLUS, -PLUS, [38.0]])], 64, (0,)), "spence": ([PLUS], 32, ()),
+    "expn": ([np.array([0, 1, 2, 3, 1, 2, 7, 30.0]), PLUS], 64, ()), "owens_t": ([WIDE / 3, WIDE[::-1]], 16, (0, 1)),
+    "boxcox": ([PLUS, PLUS[::-1] - 3.2], 16, (0, 1)), "boxcox1p": ([PLUS, PLUS[::-1] - 3.2], 16, (0, 1)),
+    "comb": ([PLUS + 3.5, PLUS[::-1] / 5], 64, (0, 1)),
+    "gammainc": ([PLUS, PLUS[::-1]], 128, (0, 1)), "gammaincc": ([PLUS, PLUS[::-1]], 128, (0, 1)),
+    "betainc": ([PLUS, PLUS[::-1], np.linspace(0.05, 0.95, 8)], 128, (2,)),
 }  # fmt: skip
 
 
@@ -43,6 +51,20 @@ def test_values(name):
     with aj.enable_x64():
         for got in (function(*map(aj.numpy.asarray, args)), aj.jit(function)(*args)):
             np.testing.assert_allclose(got, want, rtol=limit * EPS, atol=limit * EPS)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_float32_values(name):
+    args, limit, _ = CALLS[name]
+    narrow = [a.astype(np.float32) for a in args]
+    args = [a.astype(np.float64) for a in narrow]
+    if name == "polygamma":
+        args[0] = args[0].astype(int)
+    want = np.asarray(getattr(scipy.special, {"digamma": "psi"}.get(name, name))(*args))
+    got = getattr(aj.scipy.special, name)(*narrow)
+    limit *= float(np.finfo(np.float32).eps)
+    seen = ~(np.abs(want) < np.finfo(np.float32).tiny)
+    np.testing.assert_allclose(got[seen], want[seen], rtol=limit, atol=limit)
 
 
 @pytest.mark.parametrize("name", CALLS)

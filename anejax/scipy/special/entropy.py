@@ -1,0 +1,84 @@
+"""x log y, entropies, and the power transformations of Box and Cox."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import anejax.numpy as jnp
+from anejax.api.custom import custom_jvp
+from anejax.core.array import Array
+from anejax.lax.special.series import horner
+from anejax.scipy.special.operands import floats
+
+
+def _x_log(name: str, log: Callable[[Any], Any], inner: Callable[[Any], Any]) -> Callable[[Any, Any], Array]:
+    @custom_jvp
+    def product(x: Any, y: Any) -> Any:
+        zero = x == 0
+        return jnp.where(zero & ~jnp.isnan(y), 0, x * log(jnp.where(zero, 1, y)) + jnp.where(zero, 0 * y, 0))
+
+    @product.defjvp
+    def rule(primals: Any, tangents: Any) -> Any:
+        (x, y), (dx, dy) = primals, tangents
+        return product(x, y), dx * log(y) + dy * x / inner(y)
+
+    def face(x: Any, y: Any) -> Array:
+        return product(*floats(name, x, y))
+
+    face.__name__ = face.__qualname__ = name
+    return face
+
+
+xlogy = _x_log("xlogy", jnp.log, lambda y: y)
+xlogy.__doc__ = "x log(y), and 0 where x is 0."
+xlog1py = _x_log("xlog1py", jnp.log1p, lambda y: 1 + y)
+xlog1py.__doc__ = "x log(1 + y), and 0 where x is 0."
+
+
+def entr(x: Any) -> Array:
+    """-x log(x); 0 at 0, -inf below."""
+    (x,) = floats("entr", x)
+    return jnp.where(x < 0, -np.inf, -xlogy(x, x))
+
+
+def rel_entr(p: Any, q: Any) -> Array:
+    """p log(p / q); 0 where p is 0 and q is not negative, infinite where p or q is out of range."""
+    p, q = floats("rel_entr", p, q)
+    both = (p > 0) & (q > 0)
+    safe_p, safe_q = jnp.where(both, p, 1), jnp.where(both, q, 1)
+    return jnp.where(both, safe_p * jnp.log(safe_p / safe_q), jnp.where((p == 0) & (q >= 0), 0, np.inf))
+
+
+def kl_div(p: Any, q: Any) -> Array:
+    """rel_entr(p, q) - p + q."""
+    p, q = floats("kl_div", p, q)
+    return rel_entr(p, q) - p + q
+
+
+# --- Box and Cox ------------------------------------------------------------------------------------------------------
+
+_EXPREL = [1 / math.factorial(k + 1) for k in range(20)]
+
+
+def _power_transform(log: Any, power: Any) -> Any:
+    """(exp(power log) - 1) / power, which is log at power 0, there and near by a series, for the derivatives' sake."""
+    z = power * log
+    near = (jnp.abs(z) < 1) | (power == 0)
+    series = log * horner(jnp.where(near & ~jnp.isnan(z), z, 0), _EXPREL)
+    return jnp.where(near, series, jnp.expm1(jnp.where(near, 1, z)) / jnp.where(near, 1, power))
+
+
+def boxcox(x: Any, lmbda: Any) -> Array:
+    """(x^lmbda - 1) / lmbda, and log(x) where lmbda is 0 (Box and Cox 1964). NaN for negative x."""
+    x, lmbda = floats("boxcox", x, lmbda)
+    return _power_transform(jnp.log(x), lmbda)
+
+
+def boxcox1p(x: Any, lmbda: Any) -> Array:
+    """``boxcox`` of 1 + x, exact for small x."""
+    x, lmbda = floats("boxcox1p", x, lmbda)
+    return _power_transform(jnp.log1p(x), lmbda)

@@ -1,0 +1,124 @@
+"""The normal distribution, in one dimension and in two."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import anejax.numpy as jnp
+from anejax import lax
+from anejax.api.control import scan
+from anejax.api.custom import custom_jvp
+from anejax.core.array import Array
+from anejax.lax.special.series import HALF_LOG_TWO_PI, wide
+from anejax.scipy.special.operands import check_wide, floats
+
+
+def ndtr(x: Any) -> Array:
+    """The normal distribution function, by erfc in both tails."""
+    (x,) = floats("ndtr", x)
+    check_wide("ndtr", x)
+    w = x * math.sqrt(0.5)
+    near = jnp.abs(w) < math.sqrt(0.5)
+    return 0.5 * jnp.where(near, 1 + lax.erf(jnp.where(near, w, 0)), lax.erfc(-w))
+
+
+def log_ndtr(x: Any, series_order: int = 3) -> Array:
+    """log(ndtr(x)), without underflow. ``series_order`` is accepted for compatibility."""
+    (x,) = floats("log_ndtr", x)
+    check_wide("log_ndtr", x)
+    return _log_ndtr(x)
+
+
+@custom_jvp
+def _log_ndtr(x: Any) -> Any:
+    """Far out by the continued fraction of Mills' ratio (Abramowitz and Stegun 26.2.14)."""
+    far = x < -5
+    tail, near = -jnp.where(far, x, -5), jnp.where(far, -5, x)
+    fraction = tail
+    for k in range(60, 0, -1):
+        fraction = tail + k / fraction
+    direct = jnp.where(near > 0, jnp.log1p(-ndtr(-near)), jnp.log(ndtr(near)))
+    return jnp.where(far, -0.5 * tail * tail - HALF_LOG_TWO_PI - jnp.log(fraction), direct)
+
+
+@_log_ndtr.defjvp
+def _log_ndtr_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (dx,) = primals, tangents
+    out = _log_ndtr(x)
+    return out, dx * jnp.exp(-0.5 * x * x - HALF_LOG_TWO_PI - out)
+
+
+def ndtri(p: Any) -> Array:
+    """The inverse of ``ndtr``."""
+    (p,) = floats("ndtri", p)
+    check_wide("ndtri", p)
+    return _ndtri(p)
+
+
+@custom_jvp
+def _ndtri(p: Any) -> Any:
+    """In the middle by erf_inv; in the tails by Newton's method on log_ndtr, from its leading term."""
+    low = jnp.minimum(p, 1 - p)
+    tail = (low < 0.1) & (low > 0)
+    level = jnp.log(jnp.where(tail, low, 0.05))
+    x = -jnp.sqrt(-2 * level)
+    for _ in range(8):
+        value = _log_ndtr(x)
+        x = x - (value - level) * jnp.exp(value + 0.5 * x * x + HALF_LOG_TWO_PI)
+    x = jnp.where(p > 0.5, -x, x)
+    return jnp.where(tail, x, math.sqrt(2) * lax.erf_inv(2 * p - 1))
+
+
+@_ndtri.defjvp
+def _ndtri_jvp(primals: Any, tangents: Any) -> Any:
+    (p,), (dp,) = primals, tangents
+    x = _ndtri(p)
+    return x, dp * jnp.exp(0.5 * x * x + HALF_LOG_TWO_PI)
+
+
+# --- Owen's T ---------------------------------------------------------------------------------------------------------
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(40)
+_FAR = 1e4  # where T is 0
+_REACH = 9.0  # beyond which exp(-u^2 / 2) no longer counts
+
+
+def _triangle(h: Any, a: Any) -> Any:
+    """T(h, a) for h >= 0 and 0 <= a <= 1, from its definition (Owen 1956) by Gauss's quadrature."""
+    end = jnp.where(h * a > _REACH, _REACH / jnp.where(h > 0, h, 1), a)
+
+    def add(total: Any, node: Any) -> Any:
+        t = end * (0.5 + 0.5 * node[0])
+        return total + node[1] * jnp.exp(-0.5 * (h * t) ** 2) / (1 + t * t), None
+
+    nodes = (_NODES.astype(h.dtype), _WEIGHTS.astype(h.dtype))
+    return jnp.exp(-0.5 * h * h) * end / (4 * math.pi) * scan(add, jnp.zeros_like(h), nodes)[0]
+
+
+@wide
+@custom_jvp
+def _owens_t(h: Any, a: Any) -> Any:
+    """By T(h, a) = (Q(h) + Q(ah)) / 2 - Q(h) Q(ah) - T(ah, 1 / a) above a = 1 (Owen 1956), Q(x) being ndtr(-x)."""
+    h, size = jnp.minimum(jnp.abs(h), _FAR), jnp.abs(a)
+    steep = size > 1
+    product = jnp.where(h == 0, 0, jnp.minimum(h * size, _FAR))
+    flat_a = jnp.where(steep, 1 / jnp.where(steep, size, 1), size)
+    near = _triangle(jnp.where(steep, product, h), flat_a)
+    q, q_steep = ndtr(-h), ndtr(-product)
+    return jnp.sign(a) * jnp.where(steep, 0.5 * (q + q_steep) - q * q_steep - near, near)
+
+
+@_owens_t.__wrapped__.defjvp
+def _owens_t_jvp(primals: Any, tangents: Any) -> Any:
+    (h, a), (dh, da) = primals, tangents
+    density = jnp.exp(-0.5 * h * h - HALF_LOG_TWO_PI)
+    in_a = jnp.exp(-0.5 * h * h * (1 + a * a)) / (2 * math.pi * (1 + a * a))
+    return _owens_t(h, a), da * in_a - dh * 0.5 * density * lax.erf(h * a * math.sqrt(0.5))
+
+
+def owens_t(h: Any, a: Any) -> Array:
+    """Owen's T: the chance that X > h and 0 < Y < a X, for independent standard normal X and Y."""
+    return _owens_t(*floats("owens_t", h, a))

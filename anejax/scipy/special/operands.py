@@ -1,0 +1,39 @@
+"""How the functions of this package take their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anejax.numpy as jnp
+from anejax import dtypes
+from anejax.core.array import Array
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError
+from anejax.numpy.operands import promote_inexact
+
+
+def floats(op: str, *xs: Any) -> list[Any]:
+    """The arguments as real float arrays of one dtype and shape."""
+    out = promote_inexact(op, *xs)
+    if aval_of(out[0]).dtype in dtypes.COMPLEX:
+        shown = ", ".join(str(aval_of(x)) for x in xs)
+        raise DtypeError(f"[{op}] expected real arguments, got {shown}. Take x.real, or scipy.special outside of jit.")
+    return list(jnp.broadcast_arrays(*map(jnp.asarray, out)))
+
+
+def unary(name: str, function: Callable[[Any], Any], what: str) -> Callable[[Any], Array]:
+    """The function ``name`` of one real argument."""
+
+    def face(x: Any) -> Array:
+        return function(floats(name, x)[0])
+
+    face.__name__ = face.__qualname__ = name
+    face.__doc__ = f"Elementwise {what}."
+    return face
+
+
+def check_wide(op: str, x: Any) -> None:
+    """Raises for 16-bit floats."""
+    if x.dtype not in (dtypes.float32, dtypes.float64):
+        raise DtypeError(f"[{op}] expected float32 or float64, got {x.aval}. Convert with x.astype(...).")
