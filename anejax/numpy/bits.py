@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
@@ -61,6 +62,11 @@ def copysign(x1: Any, x2: Any, /) -> Array:
 def frexp(x: Any, /) -> tuple[Array, Array]:
     """(mantissa in [0.5, 1), int32 exponent) with ``x = mantissa * 2**exponent``."""
     (x,) = ew._reals("frexp", x)
+    return _frexp(x)
+
+
+@custom_jvp
+def _frexp(x: Any) -> tuple[Array, Array]:
     dtype = aval_of(x).dtype
     bits, mantissa_bits, bias = _FLOAT_BITS[dtype]
     raw = elementwise.bitcast_convert_type(x, bits)
@@ -75,6 +81,16 @@ def frexp(x: Any, /) -> tuple[Array, Array]:
     plain = arithmetic.or_(arithmetic.eq(x, np.zeros((), dtype)), elementwise.bitwise_not(ew.isfinite(x)))
     exponent = ew._select("frexp", plain, np.zeros((), np.int32), exponent)
     return ew._select("frexp", plain, x, mantissa), exponent
+
+
+@_frexp.defjvp
+def _frexp_jvp(primals: Any, tangents: Any) -> Any:
+    """The exponent is constant almost everywhere, so the mantissa grows ``mantissa / x`` times as fast as ``x``."""
+    (x,), (t,) = primals, tangents
+    mantissa, exponent = _frexp(x)
+    one = np.ones((), aval_of(x).dtype)
+    rate = ew._select("frexp", arithmetic.eq(mantissa, x), one, arithmetic.div(mantissa, x))
+    return (mantissa, exponent), (arithmetic.mul(rate, t), np.zeros(aval_of(x).shape, dtypes.float0))
 
 
 def ldexp(x1: Any, x2: Any, /) -> Array:

@@ -299,9 +299,7 @@ def fmod(x1: Any, x2: Any, /) -> Array:
 def divmod(x1: Any, x2: Any, /) -> tuple[Array, Array]:
     """``(x1 // x2, x1 % x2)``, element by element."""
     x, y = _numbers("divmod", x1, x2)
-    if aval_of(x).dtype in dtypes.INTS:
-        return floor_divide(x, y), remainder(x, y)
-    return _float_divmod(x, y)
+    return floor_divide(x, y), remainder(x, y)
 
 
 def power(x1: Any, x2: Any, /) -> Array:

@@ -187,11 +187,16 @@ def setdiff1d(
 def setxor1d(
     ar1: Any, ar2: Any, assume_unique: bool = False, *, size: int | None = None, fill_value: Any = None
 ) -> Array:
-    """The elements that exactly one of the arrays has, sorted."""
+    """The elements that exactly one of the arrays has, sorted; beyond them, up to ``size``, the least one."""
     x, y = (ravel(v) for v in promote("setxor1d", ar1, ar2))
     both = sort(concatenate([x, y]))
     other = ew.logical_xor(isin(both, x), isin(both, y))
-    return _chosen(both, ew.logical_and(other, _first(both)), size, fill_value)
+    keep = ew.logical_and(other, _first(both))
+    found = _chosen(both, keep, size, fill_value)
+    if not size or fill_value is not None:
+        return found
+    there = arithmetic.lt(shape.iota(np.int32, size), red.sum(keep, dtype=dtypes.int32))
+    return ew._select("setxor1d", there, found, shape.reshape(shape.slice_in_dim(found, 0, 1), ()))
 
 
 def intersect1d(

@@ -162,7 +162,9 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Array:
     """``a`` with ``axis`` moved until it lies before position ``start``."""
     rank = ndim(a)
     axis = one_axis("rollaxis", axis, rank)
-    start = one_axis("rollaxis", start, rank + 1)
+    if not -rank <= start <= rank:
+        raise ShapeError(f"[rollaxis] expected start from {-rank} to {rank}, got {start}.")
+    start += rank * (start < 0)
     return moveaxis(a, axis, start - (start > axis))
 
 
@@ -476,9 +478,8 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     if indexing not in ("xy", "ij"):
         raise ShapeError(f"[meshgrid] expected indexing 'xy' or 'ij', got {indexing!r}.")
     xs = [as_array("meshgrid", x) for x in xi]
-    if any(x.ndim > 1 for x in xs):
+    if any(x.ndim != 1 for x in xs):
         raise ShapeError(f"[meshgrid] expected rank-1 arrays, got {', '.join(str(x.aval) for x in xs)}.")
-    xs = [atleast_1d(x) for x in xs]
     order = list(range(len(xs)))
     if indexing == "xy" and len(xs) > 1:
         order[:2] = 1, 0

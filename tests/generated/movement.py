@@ -50,8 +50,8 @@ def _many(d: Draw, low: int = 0) -> list[Any]:
 
 
 def _concatenate(d: Draw, name: str) -> Call:
-    xs = _many(d, 1)
-    return d.call(name, xs, **d.options(axis=(0, -1, None), dtype=("float32", "int32")))
+    dtype = {} if name == "np.concat" else {"dtype": ("float32", "int32")}
+    return d.call(name, _many(d, 1), **d.options(axis=(0, -1, None), **dtype))
 
 
 def _stack(d: Draw, name: str) -> Call:
@@ -72,7 +72,7 @@ def _sections(d: Draw, name: str) -> Call:
     rank = {"np.dsplit": 3, "np.vsplit": 2}.get(name, 1)
     x = d.array(d.shape(rank), d.dtype())
     kwargs = {} if name in ("np.dsplit", "np.vsplit", "np.hsplit") else d.options(axis=(0, -1))
-    return d.call(name, x, d.pick(1, 3, [1], (1, 2), (0, 9)), **kwargs)
+    return d.call(name, x, d.pick(1, 3, [1], (0, 1)), **kwargs)
 
 
 def _repeat(d: Draw, name: str) -> Call:
@@ -92,7 +92,7 @@ def _rot90(d: Draw, name: str) -> Call:
 
 
 def _meshgrid(d: Draw, name: str) -> Call:
-    xs = [d.array(d.shape(0, 1), d.dtype()) for _ in range(d.integer(1, 3))]
+    xs = [d.array(d.shape(1), d.dtype()) for _ in range(d.integer(1, 3))]
     return d.call(name, *xs, **d.options(indexing=("ij", "xy"), sparse=(True,)))
 
 

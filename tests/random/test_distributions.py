@@ -35,7 +35,8 @@ PARAMETERS = {
     "triangular": (-1.0, 0.25, 3.0),
 }
 DIFFERENCES = ("gumbel", "logistic")
-FAR_IN_JAX = {("float16", "gumbel"): 8, ("float16", "logistic"): 16}  # jax's own logarithm in float16 is that far off
+# jax's own functions of float16 are that far off, the last where the CPU makes it round after each operation
+FAR_IN_JAX = {("float16", "gumbel"): 8, ("float16", "logistic"): 16, ("float16", "truncated_normal"): 64}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
