@@ -53,6 +53,12 @@ def test_the_whole_line(name):
         assert worst.max() <= relative, (x[worst.argmax()], np.asarray(g)[worst.argmax()], w[worst.argmax()])
 
 
+def test_numpy_has_the_same_i0():
+    x = np.linspace(-60, 60, 241)
+    with aj.enable_x64():
+        np.testing.assert_allclose(jnp.i0(x), scipy.special.i0(x), rtol=32 * EPS)
+
+
 def logarithmic(low, high, size=500):
     return 10 ** RNG.uniform(low, high, size)
 
@@ -232,6 +238,13 @@ def test_second_derivatives():
     np.testing.assert_allclose(got, np.log(2.0) ** 3 / 3, rtol=16 * EPS)
 
 
+def test_the_second_slope_in_the_shape_is_forward_over_reverse():
+    with aj.enable_x64():
+        got = aj.jacfwd(aj.grad(special.gammainc))(2.0, 3.0)
+    want = central(lambda a: central(lambda b: scipy.special.gammainc(b, 3.0), a, 1e-2), 2.0, 1e-2)
+    np.testing.assert_allclose(got, want, rtol=1e-7)
+
+
 def test_derivatives_where_rules_meet():
     with aj.enable_x64():
         assert float(aj.grad(special.i1e)(0.0)) == 0.5
@@ -281,6 +294,12 @@ def test_lax_neither_promotes_nor_broadcasts():
             function(x, np.ones(2, np.float16))
         with pytest.raises(DtypeError, match="one float dtype"):
             function(np.int32([1, 2]), np.int32([1, 2]))
+
+
+def test_python_numbers_stay_weak():
+    for value in (special.i0(2.0), special.gammainc(1.0, 2.0), lax.bessel_i1e(2.0), special.betainc(1.0, 2.0, 0.5)):
+        assert (value * jnp.ones((), aj.dtypes.bfloat16)).dtype == aj.dtypes.bfloat16
+    assert not lax.igamma(2.0, jnp.ones(2)).weak_type
 
 
 def test_what_is_absent_says_what_to_use():

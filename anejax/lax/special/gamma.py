@@ -154,7 +154,10 @@ def _igammac_jvp(primals: Any, tangents: Any) -> Any:
 
 @face
 def igamma_grad_a(a: Any, x: Any) -> Any:
-    """The derivative of ``igamma`` in a: that of the very series, fraction or quadrature that gives the value."""
+    """The derivative of ``igamma`` in a: that of the very series, fraction or quadrature that gives the value.
+
+    Its own derivatives are those of loops that run until they settle: in forward mode only, as by ``jacfwd(grad(f))``.
+    """
     inner = (a > 0) & (x > 0) & (a < np.inf) & (x < np.inf)
     safe_a, safe_x = jnp.where(inner, a, 1), jnp.where(inner, x, 1)
     slope = jvp(lambda a: _both(a, safe_x, int(_LARGE))[0], (safe_a,), (jnp.ones_like(safe_a),))[1]

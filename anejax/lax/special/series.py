@@ -16,7 +16,7 @@ from anejax.api.control import scan, while_loop
 from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
-from anejax.numpy.operands import is_scalar, promote_inexact
+from anejax.numpy.operands import astype, is_scalar, promote_inexact
 from anejax.ops.elementwise import lgamma
 
 EULER = 0.5772156649015329  # DLMF 5.2.3
@@ -50,7 +50,8 @@ def face(function: Callable[..., Any]) -> Callable[..., Array]:
             raise DtypeError(f"[{op}] expected operands of one float dtype, got {shown}. Convert with x.astype(...).")
         if len({a.shape for a in avals} - {()}) > 1:
             raise ShapeError(f"[{op}] expected operands of one shape, got {shown}. Broadcast with broadcast_to.")
-        return inner(*jnp.broadcast_arrays(*map(jnp.asarray, promote_inexact(op, *xs))))
+        value = inner(*jnp.broadcast_arrays(*map(jnp.asarray, promote_inexact(op, *xs))))
+        return astype(value, value.dtype, all(a.weak_type for a in avals))
 
     return checked
 

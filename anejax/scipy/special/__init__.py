@@ -17,7 +17,7 @@ are those of the NIST Digital Library of Mathematical Functions (DLMF), cited wh
 Example:
     >>> from anejax.scipy import special
     >>> special.i0(0.0), special.gammainc(1.0, 0.0)
-    (Array(1., dtype=float32), Array(0., dtype=float32))
+    (Array(1., dtype=float32, weak_type=True), Array(0., dtype=float32, weak_type=True))
 """
 
 from anejax.absent import getattr_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -129,20 +130,36 @@ def _auxiliary(x: Any, end: float, weight: Any, power: int) -> tuple[Any, Any]:
     return f / x, g / x
 
 
+_Pair = Callable[[Any], tuple[Any, Any]]
+
+
+def _in_two_ranges(x: Any, end: float, series: _Pair, waves: _Pair, limits: tuple[float, float]) -> list[Any]:
+    """Two functions of |x|: ``series`` up to ``end``, ``waves`` above, ``limits`` at infinity."""
+    size = jnp.abs(x)
+    far, endless = size > end, size == np.inf
+    near, beyond = series(jnp.where(far, 1, size)), waves(jnp.where(far & ~endless, size, 2 * end))
+    return [jnp.where(endless, limit, jnp.where(far, wave, value)) for value, wave, limit in zip(near, beyond, limits)]
+
+
+def _sici_series(x: Any) -> tuple[Any, Any]:
+    """DLMF 6.6.5, 6.6.6."""
+    t = -x * x
+    si = x * nested(t, (2 * _K - 1) / ((2 * _K) * (2 * _K + 1) ** 2))
+    ci = 0.25 * t * nested(t, (2 * _K) / ((2 * _K + 1) * (2 * _K + 2) ** 2))
+    return si, EULER + jnp.log(x) + ci
+
+
+def _sici_waves(x: Any) -> tuple[Any, Any]:
+    """DLMF 6.2.19, 6.2.20."""
+    f, g = _auxiliary(x, 40.0, lambda t: np.exp(-t), 2)
+    sin, cos = jnp.sin(x), jnp.cos(x)
+    return 0.5 * math.pi - f * cos - g * sin, f * sin - g * cos
+
+
 @wide
 @custom_jvp
 def _sici(x: Any) -> Any:
-    """To 4 by the power series (DLMF 6.6.5, 6.6.6), above by f and g (6.2.19, 6.2.20)."""
-    size = jnp.abs(x)
-    far, endless = size > 4, size == np.inf
-    big, near = jnp.where(far & ~endless, size, 8), jnp.where(far, 1, size)
-    t = -near * near
-    si = near * nested(t, (2 * _K - 1) / ((2 * _K) * (2 * _K + 1) ** 2))
-    ci = 0.25 * t * nested(t, (2 * _K) / ((2 * _K + 1) * (2 * _K + 2) ** 2))
-    f, g = _auxiliary(big, 40.0, lambda t: np.exp(-t), 2)
-    sin, cos = jnp.sin(big), jnp.cos(big)
-    si = jnp.where(endless, 0.5 * math.pi, jnp.where(far, 0.5 * math.pi - f * cos - g * sin, si))
-    ci = jnp.where(endless, 0, jnp.where(far, f * sin - g * cos, EULER + jnp.log(near) + ci))
+    si, ci = _in_two_ranges(x, 4.0, _sici_series, _sici_waves, (0.5 * math.pi, 0.0))
     return jnp.copysign(si, x), jnp.where(x == -np.inf, np.nan, ci)
 
 
@@ -160,24 +177,28 @@ def sici(x: Any) -> tuple[Array, Array]:
     return _sici(*floats("sici", x))
 
 
+def _fresnel_series(x: Any) -> tuple[Any, Any]:
+    """DLMF 7.6.4, 7.6.6."""
+    angle = 0.5 * math.pi * x * x
+    t = -angle * angle
+    s = x * angle / 3 * nested(t, (4 * _K - 1) / ((2 * _K) * (2 * _K + 1) * (4 * _K + 3)))
+    c = x * nested(t, (4 * _K - 3) / ((2 * _K - 1) * (2 * _K) * (4 * _K + 1)))
+    return s, c
+
+
+def _fresnel_waves(x: Any) -> tuple[Any, Any]:
+    """DLMF 7.5.3, 7.5.4."""
+    parts = _auxiliary(math.sqrt(0.5 * math.pi) * x, 6.5, lambda t: np.exp(-t * t), 4)
+    f, g = (part * (math.sqrt(2) / math.pi) for part in parts)
+    angle = 0.5 * math.pi * x * x
+    sin, cos = jnp.sin(angle), jnp.cos(angle)
+    return 0.5 - f * cos - g * sin, 0.5 + f * sin - g * cos
+
+
 @wide
 @custom_jvp
 def _fresnel(x: Any) -> Any:
-    """To 1.6 by the power series (DLMF 7.6.4, 7.6.6), above by f and g (7.5.3, 7.5.4)."""
-    size = jnp.abs(x)
-    far, endless = size > 1.6, size == np.inf
-    big, near = jnp.where(far & ~endless, size, 2), jnp.where(far, 1, size)
-    angle = 0.5 * math.pi * near * near
-    t = -angle * angle
-    s = near * angle / 3 * nested(t, (4 * _K - 1) / ((2 * _K) * (2 * _K + 1) * (4 * _K + 3)))
-    c = near * nested(t, (4 * _K - 3) / ((2 * _K - 1) * (2 * _K) * (4 * _K + 1)))
-    f, g = _auxiliary(math.sqrt(0.5 * math.pi) * big, 6.5, lambda t: np.exp(-t * t), 4)
-    f, g = f * (math.sqrt(2) / math.pi), g * (math.sqrt(2) / math.pi)
-    turn = 0.5 * math.pi * big * big
-    sin, cos = jnp.sin(turn), jnp.cos(turn)
-    half = jnp.where(endless, 0.5, 0)
-    s = jnp.where(endless, half, jnp.where(far, 0.5 - f * cos - g * sin, s))
-    c = jnp.where(endless, half, jnp.where(far, 0.5 + f * sin - g * cos, c))
+    s, c = _in_two_ranges(x, 1.6, _fresnel_series, _fresnel_waves, (0.5, 0.5))
     return jnp.copysign(s, x), jnp.copysign(c, x)
 
 
