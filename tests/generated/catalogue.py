@@ -3,6 +3,7 @@
 from tests.generated import contractions as contractions
 from tests.generated import elementwise as elementwise
 from tests.generated import laxes as laxes
+from tests.generated import matrices as matrices
 from tests.generated import movement as movement
 from tests.generated import networks as networks
 from tests.generated import reductions as reductions

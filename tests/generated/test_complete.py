@@ -16,7 +16,8 @@ from tests.generated.catalogue import SPECS
 from tests.op_samples import HIGHER_ORDER, ROWS
 
 SCALAR_TYPE = type(anejax.numpy.float32)
-ROOTS = {"np": anejax.numpy, "lax": anejax.lax, "nn": anejax.nn, "random": anejax.random}
+ROOTS = {"np": anejax.numpy, "np.linalg": anejax.numpy.linalg, "np.fft": anejax.numpy.fft, "lax": anejax.lax,
+         "nn": anejax.nn, "random": anejax.random}  # fmt: skip
 _FILES = "input and output, or printing: tests/numpy has it"
 _TYPES = "about dtypes, not arrays: tests/numpy/test_promotion.py and tests/numpy have it"
 _OTHER = "takes functions or objects: tests/numpy/test_table.py has it"
@@ -28,6 +29,8 @@ _THIN = "another function by a second name or order: tests/numpy/test_lax.py has
 _AXES = "collectives over a mapped axis: tests/transforms/test_collectives.py has it"
 _COMPLEX = "complex numbers: tests/numpy/test_complex.py and tests/numpy/test_fft.py have it"
 _REJECTION = "samples by rejection: tests/random/test_rejection.py has it"
+_SPECIAL = "of a domain and accuracy of its own, against SciPy: tests/scipy has it"
+_ONE_MATRIX = "of other factorizations: tests/numpy/test_linalg.py has it"
 _ONE = "one configuration: tests/numpy/test_table.py has it"
 
 _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
@@ -38,7 +41,13 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
         (_OTHER, "apply_along_axis apply_over_axes frompyfunc vectorize fromfunction mask_indices"),
         (_ONE, "compress histogram2d histogramdd poly polydiv einsum_path broadcast_shapes sort_complex"),
     ],
+    "np.linalg": [
+        (_ONE_MATRIX, "cond lstsq matrix_norm matrix_rank svd tensorinv tensorsolve vector_norm"),
+        (_THIN, "cross tensordot vecdot"),
+        ("refused: they need complex eigenvalues of general matrices", "eig eigvals"),
+    ],
     "lax": [
+        (_SPECIAL, "bessel_i0e bessel_i1e betainc igamma igamma_grad_a igammac polygamma random_gamma_grad zeta"),
         (_AXES, "all_gather all_to_all axis_index axis_size pbroadcast pmax pmean pmin ppermute pshuffle psum "
          "psum_scatter pswapaxes"),
         (_COMPLEX, "complex conj fft imag real"),
@@ -70,7 +79,8 @@ def public(root: Any) -> list[str]:
 def test_every_function_has_a_spec(root: str) -> None:
     import jax
 
-    theirs = {"np": jax.numpy, "lax": jax.lax, "nn": jax.nn, "random": jax.random}[root]
+    theirs = {"np": jax.numpy, "np.linalg": jax.numpy.linalg, "np.fft": jax.numpy.fft, "lax": jax.lax, "nn": jax.nn,
+              "random": jax.random}[root]  # fmt: skip
     names = {f"{root}.{n}" for n in public(ROOTS[root]) if n in dir(theirs)}
     missing = names - set(SPECS) - WITHOUT
     assert not missing, f"write a spec in tests/generated, or a reason here, for {sorted(missing)}"
@@ -81,5 +91,5 @@ def test_reasons_are_needed() -> None:
 
 
 def test_every_primitive_is_generated_or_sampled() -> None:
-    """Primitives by their own names: each has a row of samples, which ``test_primitives`` transforms at random."""
+    """Primitives by their own names: each has a row of samples, which tests/ops transforms in every way."""
     assert set(REGISTRY) - HIGHER_ORDER == set(ROWS)
