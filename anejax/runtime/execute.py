@@ -219,6 +219,8 @@ class CpuExecutor(Executor):
             inputs = tuple(Var(a.aval) for a in args)
             outputs = tuple(Var(a) for a in prim.out_avals([a.aval for a in args], params))
             graph = Graph(inputs, (Eqn(prim, inputs, outputs, params),), outputs)
+            if len(self._primitives) >= 4096:
+                self._primitives.pop(next(iter(self._primitives)))
             self._primitives[key] = graph
         return self.run_graph(graph, args, ())
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.graph import Atom, Literal
 from anejax.core.primitive import Zero
+from anejax.core.trace import concrete_array
 from anejax.errors import ShapeError
 from anejax.transforms.evaluate import literal_value
 
@@ -58,6 +60,11 @@ def nonzero(tangents: Iterable[Any]) -> Flags:
 def value_of(atom: Atom, env: dict[Any, Any]) -> Any:
     """What an output of a Graph is, when it is an input found in ``env`` or a literal; None when it is computed."""
     return literal_value(atom) if isinstance(atom, Literal) else env.get(atom)
+
+
+def typed(aval: Aval, x: Any) -> DeviceArray:
+    """A concrete ``x`` with the aval that a body declares: a carry may lose its weak type on the way."""
+    return DeviceArray(aval, concrete_array(x).value)
 
 
 def check_types(op: str, what: str, expected: Sequence[Aval], got: Sequence[Aval]) -> None:

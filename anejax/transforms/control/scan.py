@@ -31,6 +31,7 @@ from anejax.transforms.control.parts import (
     nonzero,
     parts,
     settle,
+    typed,
     value_of,
     where,
     where_not,
@@ -90,7 +91,7 @@ def in_python(
     for row, aval in zip(rows, body.out_avals[num_carry:]):
         values = np.stack(row) if length else np.zeros((0, *aval.shape))
         ys.append(DeviceArray(stacked(aval, length), values.astype(aval.dtype)))
-    return [*carry, *ys]
+    return [*map(typed, body.out_avals, carry), *ys]
 
 
 def _slice(aval: Aval) -> Aval:
