@@ -5,7 +5,7 @@ import pytest
 import anejax as aj
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)  # for each test, since tests of other folders run between these
 def eager_on_the_oracle():
     with aj.config.override("eager", "numpy"):
         yield
