@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from anejax.core.graph import Atom, Eqn, Graph, Var, map_subgraphs, remove_dead, subgraphs
 from anejax.ops.misc import copy_p
-from anejax.transforms.control.parts import parts, where
 from anejax.transforms.control.scan import scan_p
+from anejax.transforms.parts import parts, where
 
 
 def optimize_bodies(graph: Graph, optimize: Callable[[Graph], Graph]) -> Graph:

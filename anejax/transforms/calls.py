@@ -15,7 +15,8 @@ from anejax.ops.families import batch_to, instantiate
 from anejax.ops.misc import optimization_barrier_p
 from anejax.transforms.evaluate import as_function, eval_graph
 from anejax.transforms.jvp import jvp_flat
-from anejax.transforms.linearize import PartialTrace, backward_mixed, split_graph
+from anejax.transforms.linearize import PartialTrace, Split, backward_mixed, split_graph
+from anejax.transforms.parts import Flags, merge
 from anejax.transforms.stage import stage
 from anejax.transforms.transpose import backward
 from anejax.transforms.vmap import batch_flat, mapped_name
@@ -128,6 +129,12 @@ def transpose_graph(graph: Graph, linear: tuple[bool, ...], nonzero_ct: tuple[bo
     return Transformed(new, consts, nonzero_out)
 
 
+@cached
+def split_once(graph: Graph, unknown: Flags, forced: Flags = ()) -> Split:
+    """``split_graph``, once for each Graph and flags."""
+    return split_graph(graph, unknown, forced)
+
+
 # --- rules that both calls share -------------------------------------------------------------------------------
 
 
@@ -189,24 +196,14 @@ def _call_partial(
 ) -> list[Any]:
     """Two calls: one of all that is known, whose residuals the other, recorded one takes."""
     graph, name = params["graph"], params["name"]
-    split = _split(graph, tuple(unknown))
+    split = split_once(graph, tuple(unknown))
     with tracing(trace.parent):
         known_args = [a for a, u in zip(args, unknown) if not u]
         known = call_p.bind(*split.consts, *known_args, graph=split.known, name=name, donated=())
     count = split.unknown_out.count(False)
     inputs = [*known[count:], *(a for a, u in zip(args, unknown) if u)]
     recorded = trace.recorder.process(call_p, inputs, {"graph": split.unknown, "name": name, "donated": ()})
-    return _merge(split.unknown_out, known[:count], recorded)
-
-
-@cached
-def _split(graph: Graph, unknown: tuple[bool, ...]) -> Any:
-    return split_graph(graph, unknown)
-
-
-def _merge(unknown_out: Sequence[bool], known: Sequence[Any], unknown: Sequence[Any]) -> list[Any]:
-    knowns, unknowns = iter(known), iter(unknown)
-    return [next(unknowns) if u else next(knowns) for u in unknown_out]
+    return merge(split.unknown_out, known[:count], recorded)
 
 
 call_p = Primitive("jit", multiple_results=True, higher_order=True)
@@ -228,7 +225,7 @@ def _remat_partial(
 ) -> list[Any]:
     """Known outputs are computed now; the rest is recorded whole, to be computed again from the known inputs."""
     graph = params["graph"]
-    split = _split(graph, tuple(unknown))
+    split = split_once(graph, tuple(unknown))
     count = split.unknown_out.count(False)
     with tracing(trace.parent):
         known_args = [a for a, u in zip(args, unknown) if not u]
@@ -236,7 +233,7 @@ def _remat_partial(
         known = call_p.bind(*split.consts, *known_args, graph=forward, name=params["name"], donated=())
     rest = remove_dead(graph.replace(outputs=tuple(a for a, u in zip(graph.outputs, split.unknown_out) if u)))
     recorded = trace.recorder.process(remat_p, list(args), {**params, "graph": rest})
-    return _merge(split.unknown_out, known, recorded)
+    return merge(split.unknown_out, known, recorded)
 
 
 remat_p = Primitive("checkpoint", multiple_results=True, higher_order=True)

@@ -14,8 +14,8 @@ from anejax.ops.families import expand
 from anejax.ops.shape import concatenate, expand_dims, reshape, slice_in_dim
 from anejax.passes.inline import inline
 from anejax.passes.legalize.rules import refuse, rule
-from anejax.transforms.control.parts import parts
 from anejax.transforms.evaluate import eval_graph
+from anejax.transforms.parts import parts
 
 
 @rule("scan")

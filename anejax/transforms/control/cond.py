@@ -22,10 +22,10 @@ from anejax.errors import DtypeError
 from anejax.ops.arithmetic import clamp, eq, select_n
 from anejax.ops.families import batch_to, instantiate, zeros
 from anejax.ops.shape import broadcast_in_dim
-from anejax.transforms.calls import Transformed, batch_graph, cached, jvp_graph
-from anejax.transforms.control.parts import Flags, check_types, merge, nonzero, parts, where, where_not
+from anejax.transforms.calls import Transformed, batch_graph, cached, jvp_graph, split_once
 from anejax.transforms.evaluate import eval_graph
-from anejax.transforms.linearize import PartialTrace, Split, backward_mixed, split_graph
+from anejax.transforms.linearize import PartialTrace, Split, backward_mixed
+from anejax.transforms.parts import Flags, check_types, merge, nonzero, parts, where, where_not
 from anejax.transforms.stage import stage
 
 cond_p = Primitive("cond", multiple_results=True, higher_order=True)
@@ -133,18 +133,13 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
 
 
 def _split_branches(branches: Branches, un: Flags) -> _SplitBranches:
-    flags = _out_flags([_split(b, un, ()).unknown_out for b in branches])
-    splits = [_split(b, un, flags) for b in branches]
+    flags = _out_flags([split_once(b, un).unknown_out for b in branches])
+    splits = [split_once(b, un, flags) for b in branches]
     slots: list[Aval] = []
     placed = [_place(split, slots) for split in splits]
     known = [_known(split, places, slots) for split, places in zip(splits, placed)]
     unknown = tuple(_unknown(split, places, slots, un) for split, places in zip(splits, placed))
     return _SplitBranches(known, unknown, flags, slots)
-
-
-@cached
-def _split(branch: Graph, un: Flags, forced: Flags) -> Split:
-    return split_graph(branch, un, forced)
 
 
 def _place(split: Split, slots: list[Aval]) -> list[int | None]:

@@ -23,8 +23,10 @@ from anejax.core.primitive import Linear, Primitive, Zero
 from anejax.core.trace import executor
 from anejax.errors import ShapeError
 from anejax.ops.families import add_any, batch_to, instantiate, move_axis, zeros
-from anejax.transforms.calls import Transformed, batch_graph, cached, jvp_graph
-from anejax.transforms.control.parts import (
+from anejax.transforms.calls import Transformed, batch_graph, cached, jvp_graph, split_once
+from anejax.transforms.evaluate import eval_graph
+from anejax.transforms.linearize import PartialTrace, Split, backward_mixed
+from anejax.transforms.parts import (
     Flags,
     check_types,
     merge,
@@ -36,8 +38,6 @@ from anejax.transforms.control.parts import (
     where,
     where_not,
 )
-from anejax.transforms.evaluate import eval_graph
-from anejax.transforms.linearize import PartialTrace, Split, backward_mixed, split_graph
 from anejax.transforms.stage import stage
 
 scan_p = Primitive("scan", multiple_results=True, higher_order=True)
@@ -209,10 +209,9 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
     return merge(plan.unknown_out, known_outs, recorded)
 
 
-@cached
 def _hoist(body: Graph, un_consts: Flags) -> Split:
     rest = len(body.inputs) - len(un_consts)
-    return split_graph(body, [*un_consts, *[True] * rest], [True] * len(body.outputs))
+    return split_once(body, (*un_consts, *[True] * rest), (True,) * len(body.outputs))
 
 
 class _Plan(NamedTuple):
@@ -231,7 +230,7 @@ def _plan(body: Graph, un_consts: Flags, un_carry: Flags, un_xs: Flags) -> _Plan
     no_ys = [False] * (len(body.outputs) - len(un_carry))
 
     def step(flags: Flags) -> tuple[Sequence[bool], Split]:
-        split = split_graph(body, (*un_consts, *flags, *un_xs), [*flags, *no_ys])
+        split = split_once(body, (*un_consts, *flags, *un_xs), (*flags, *no_ys))
         return split.unknown_out[: len(flags)], split
 
     un_carry, split = settle(un_carry, step)

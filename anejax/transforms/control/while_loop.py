@@ -22,10 +22,10 @@ from anejax.ops.arithmetic import select_n
 from anejax.ops.families import batch_to, instantiate
 from anejax.ops.reduce import reduce_or
 from anejax.ops.shape import broadcast_in_dim
-from anejax.transforms.calls import Transformed, batch_graph, cached, jvp_graph
-from anejax.transforms.control.parts import Flags, check_types, merge, nonzero, parts, settle, typed, where, where_not
+from anejax.transforms.calls import Transformed, batch_graph, cached, jvp_graph, split_once
 from anejax.transforms.evaluate import eval_graph
-from anejax.transforms.linearize import PartialTrace, Split, split_graph
+from anejax.transforms.linearize import PartialTrace, Split
+from anejax.transforms.parts import Flags, check_types, merge, nonzero, parts, settle, typed, where, where_not
 from anejax.transforms.stage import stage
 
 while_p = Primitive("while", multiple_results=True, higher_order=True)
@@ -176,7 +176,7 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
     un_cond, un_body, un_carry = parts(unknown, params["num_cond_consts"], params["num_body_consts"])
 
     def step(flags: Flags) -> tuple[Sequence[bool], Split]:
-        split = _split(body, (*un_body, *flags), flags)
+        split = split_once(body, (*un_body, *flags), flags)
         return split.unknown_out, split
 
     un_carry, _ = settle(tuple(un_carry), step)
@@ -194,11 +194,6 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
         )
     recorded = trace.recorder.process(while_p, list(args), params)
     return merge(un_carry, known, where(un_carry, recorded))
-
-
-@cached
-def _split(body: Graph, unknown: Flags, forced: Flags) -> Split:
-    return split_graph(body, unknown, forced)
 
 
 def _mil(ctx: Any, *values: Any, cond: Graph, body: Graph, num_cond_consts: int, num_body_consts: int) -> list[Any]:
