@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -14,9 +16,22 @@ from tests.stories import find
 
 NAMES = pytest.mark.parametrize("name", build.names())
 
+# two names at least, with no part of a relative path, an address or a tag before them; or a drive
+ABSOLUTE = re.compile(r"(?:file://|(?<![\w.~</]))/[\w.~-]+/[\w.~-]*|\b[A-Za-z]:\\")
+
 
 def shown(name: str) -> nbformat.NotebookNode:
     return nbformat.read(build.HERE / f"{name}.ipynb", 4)
+
+
+def texts(notebook: nbformat.NotebookNode) -> Iterator[str]:
+    """Metadata, sources and everything shown that is text."""
+    yield str(notebook.metadata)
+    for cell in notebook.cells:
+        yield cell.source
+        for out in cell.get("outputs", []):
+            yield out.get("text", "")
+            yield from (str(v) for kind, v in out.get("data", {}).items() if not kind.startswith("image/"))
 
 
 def test_there_are_four() -> None:
@@ -43,8 +58,19 @@ def test_the_code_compiles_and_what_is_shown_has_run(name: str) -> None:
 
 @NAMES
 def test_nothing_of_the_machine_is_shown(name: str) -> None:
-    text = (build.HERE / f"{name}.ipynb").read_text()
-    assert "/home/" not in text and "/root/" not in text and "/work/" not in text and "/tmp/" not in text
+    assert not [m.group() for text in texts(shown(name)) for m in ABSOLUTE.finditer(text)]
+
+
+@pytest.mark.parametrize(
+    "text", ["/srv/a.py", 'open("/srv/a")', "PATH=/bin:/usr/bin", "file:///srv/a", r"C:\a", "<a>/srv/a"]
+)
+def test_absolute_paths_are_found(text: str) -> None:
+    assert ABSOLUTE.search(text)
+
+
+@pytest.mark.parametrize("text", ["a/b/c", "https://a.org/b/c", "./a/b", "../a/b", "~/a/b", "x / y / z", "</b></i>"])
+def test_other_slashes_are_no_absolute_paths(text: str) -> None:
+    assert not ABSOLUTE.search(text)
 
 
 @pytest.fixture
