@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.generated.running import SECONDS, Clock
+from tests.generated.running import LONG, SECONDS, Clock
 
 HERE = Path(__file__).parent
 
@@ -28,3 +28,8 @@ def clock(request: pytest.FixtureRequest) -> Clock:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     timed = [i for i in request.session.items if "clock" in getattr(i, "fixturenames", ())]
     return Clock(SECONDS * workers / max(len(timed), 1))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if LONG:
+        terminalreporter.write_line(f"{Clock.ran} generated examples were compared with jax")
