@@ -243,7 +243,7 @@ TEST(total_size_is_bounded) {
 
 TEST(targets) {
   int32_t status = ANESDK_OK;
-  CHECK_EQ(error_of(one_op("fp16 x", "fp16 o = aj_neg(x = x)"), Target::ANE, &status),
+  CHECK_EQ(error_of(one_op("fp16[2] x", "fp16[2] o = aj_neg(x = x)"), Target::ANE, &status),
            "[aj_neg] is not an operation of target ane (line 4)");
   CHECK_EQ(status, ANESDK_UNSUPPORTED);
   for (const Target target : {Target::COREML, Target::ANE}) {
@@ -253,6 +253,8 @@ TEST(targets) {
     check_fails("fp16[2] x", "fp16[2] o = maximum(x = x, y = fp16(nan))", "infinity or NaN", target);
   }
   check_fails("fp32[2] x", "fp32[2] o = exp(x = x)", "x must be of fp16 on target ane", Target::ANE);
+  check_fails("fp16[2] x", "fp16 o = reduce_max(axes = {0}, keep_dims = bool(false), x = x)",
+              "o must have rank 1 or more on the engine, got fp16", Target::ANE);
   check_fails("bool[2] x", "bool[2] o = logical_not(x = x)", "inputs and outputs must be of", Target::ANE);
   check_fails("fp16 x", "fp16 o = exp(x = x)", "of rank 1 or more", Target::COREML);
   CHECK_EQ(error_of(one_op("fp32[2] x", "fp32[2] o = exp(x = x)"), Target::COREML), "");

@@ -180,6 +180,8 @@ class FunctionVerifier {
     if (std::find(shape.begin(), shape.end(), 0) != shape.end())
       fail(value.name + " has an axis of size 0: " + value.type.str());
     if (!all_finite(value)) fail(value.name + " holds an infinity or NaN");
+    if (target_ == Target::ANE && shape.empty() && !value.constant)
+      fail(value.name + " must have rank 1 or more on the engine, got " + value.type.str());
   }
 
   void check_port(const Value& value) const {
