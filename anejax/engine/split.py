@@ -14,8 +14,10 @@ from typing import Any
 import anejax as aj
 from anejax import dtypes
 from anejax.core.graph import Eqn, Graph, Literal, Var
+from anejax.engine.fixed import LAYOUT, in_float32, read
 from anejax.errors import AnejaxError
 from anejax.lower.to_mil import lower
+from anejax.mil.chips import chip_of
 from anejax.mil.program import Program
 from anejax.mil.rules import MIL, REFUSED, Finding, Rule
 from anejax.mil.verify import diagnose
@@ -24,9 +26,6 @@ from anejax.passes.pipeline import optimize
 from anejax.passes.simplify import simplify
 
 ON_ENGINE = (dtypes.float32, dtypes.float16, dtypes.bool_)  # float32 becomes float16 there
-BORDER_RULES = ("port", "returned")  # for a segment's ports there are casts
-MENDED_RULES = (*BORDER_RULES, "scalar")  # an axis of length 1 is all that it takes: no reason for another device
-LAYOUT = ("broadcast_in_dim", "iota")  # written as the operands of others, not by themselves
 ON_CPU = Rule("primitive", f"docs/legalization.md, and {MIL}", "nothing, if the CPU device may run this part")
 
 
@@ -52,13 +51,13 @@ def split(graph: Graph, chip: str) -> Split:
     reasons = reasons_of(graph, chip)
     host = tuple(HostEqn(e, r) for e, r in zip(graph.eqns, reasons) if r is not None)
     parts = segments(graph, [r is None for r in reasons])
-    return Split(tuple(lower(simplify(legalize(s, "ane")), "ane") for s in parts), host)
+    return Split(tuple(lower(simplify(legalize(s, "ane", chip)), "ane") for s in parts), host)
 
 
 def reasons_of(graph: Graph, chip: str) -> list[str | None]:
     """For each equation why the engine of ``chip`` cannot have it, or None when it can."""
     ask = _Asked(chip).why_not
-    return [ask(eqn) for eqn in graph.eqns]
+    return [wide or ask(eqn) for eqn, wide in zip(graph.eqns, in_float32(graph))]
 
 
 def check(f: Callable[..., Any], *args: Any, chip: str = "M4") -> list[Finding]:
@@ -77,7 +76,7 @@ def check(f: Callable[..., Any], *args: Any, chip: str = "M4") -> list[Finding]:
     parts = split(aj.make_jaxpr(f)(*args).graph, chip)
     found = [Finding(ON_CPU, h.eqn.primitive.name, f"[{h.eqn.primitive.name}] {h.reason}") for h in parts.host]
     for program in parts.programs:
-        found += [f for f in diagnose(program, chip) if f.rule.name not in BORDER_RULES]
+        found += diagnose(program, chip)
     return list(dict.fromkeys(found))
 
 
@@ -85,7 +84,7 @@ class _Asked:
     """Remembers what was found of equations, of which a network has many alike."""
 
     def __init__(self, chip: str) -> None:
-        self.chip = chip
+        self.chip = chip_of(chip).name
         self.known: dict[Any, str | None] = {}
 
     def why_not(self, eqn: Eqn) -> str | None:
@@ -97,8 +96,7 @@ class _Asked:
             if atom.aval.dtype not in ON_ENGINE:
                 return f"the engine does not compute in {atom.aval.dtype}"
         if eqn.primitive.name in LAYOUT:
-            moved = eqn.outputs[0].aval.dtype
-            return "the engine does not move bools" if moved == dtypes.bool_ else None
+            return None
         key = _kind(eqn)
         if key is None:
             return self.tried(eqn)
@@ -108,12 +106,10 @@ class _Asked:
 
     def tried(self, eqn: Eqn) -> str | None:
         try:
-            program = lower(legalize(_alone(eqn), "ane"), "ane")
+            program = lower(legalize(_alone(eqn), "ane", self.chip), "ane")
         except AnejaxError as err:
             return _reason(err)
-        refusals = (f for f in diagnose(program, self.chip)
-                    if f.rule.severity == REFUSED and f.rule.name not in MENDED_RULES)  # fmt: skip
-        first = next(refusals, None)
+        first = next((f for f in diagnose(program, self.chip) if f.rule.severity == REFUSED), None)
         return first.message if first is not None else None
 
 
@@ -148,14 +144,14 @@ def segments(graph: Graph, on_engine: Sequence[bool]) -> Iterator[Graph]:
     levels = _late(graph, on_engine, _early(graph, on_engine))
     readers: dict[Var, set[int]] = {}
     for i, eqn in enumerate(graph.eqns):
-        for var in _read(eqn):
+        for var in read(eqn):
             readers.setdefault(var, set()).add(i)
     returned = {a for a in graph.outputs if isinstance(a, Var)}
     for level in sorted({n for n, engine in zip(levels, on_engine) if engine}):
         members = {i for i, n in enumerate(levels) if n == level and on_engine[i]}
         eqns = tuple(graph.eqns[i] for i in sorted(members))
         made = dict.fromkeys(v for e in eqns for v in e.outputs)
-        inputs = tuple(dict.fromkeys(v for e in eqns for v in _read(e) if v not in made))
+        inputs = tuple(dict.fromkeys(v for e in eqns for v in read(e) if v not in made))
         outputs = tuple(v for v in made if v in returned or readers.get(v, set()) - members)
         if outputs:
             yield Graph(inputs, eqns, outputs)
@@ -166,7 +162,7 @@ def _early(graph: Graph, on_engine: Sequence[bool]) -> list[int]:
     made: dict[Var, tuple[int, bool]] = {}
     levels: list[int] = []
     for eqn, engine in zip(graph.eqns, on_engine):
-        before = [made[v] for v in _read(eqn) if v in made]
+        before = [made[v] for v in read(eqn) if v in made]
         level = max((n + (side != engine) for n, side in before), default=0)
         made.update((v, (level, engine)) for v in eqn.outputs)
         levels.append(level)
@@ -183,11 +179,7 @@ def _late(graph: Graph, on_engine: Sequence[bool], early: list[int]) -> list[int
         bounds = [due[v] for v in eqn.outputs if v in due]
         if engine and bounds and not returned.intersection(eqn.outputs):
             levels[i] = max(early[i], min(bounds))
-        for var in _read(eqn):
+        for var in read(eqn):
             bound = levels[i] if engine else levels[i] - 1
             due[var] = min(due.get(var, bound), bound)
     return levels
-
-
-def _read(eqn: Eqn) -> Iterator[Var]:
-    return (a for a in eqn.inputs if isinstance(a, Var))

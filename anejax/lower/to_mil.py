@@ -6,7 +6,7 @@ here. That is legalization, per target, on Graphs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,11 +86,13 @@ class Lowering:
     def __init__(self, builder: Builder, target: str) -> None:
         self._builder, self._target = builder, target
         self._env: dict[Var, Value] = {}
+        self._inputs: list[Value] = []
         self._narrow: dict[Var, Value] = {}
 
     def define(self, variables: Sequence[Var], prefix: str) -> None:
         for i, v in enumerate(variables):
             self._env[v] = self._builder.input(f"{prefix}{i}", mil_type(v.aval))
+            self._inputs.append(self._env[v])
 
     def read(self, atom: Atom) -> Value:
         if isinstance(atom, Literal):
@@ -109,7 +111,9 @@ class Lowering:
         self._env.update(zip(eqn.outputs, values, strict=True))
 
     # MIL has no broadcast operation: elementwise ones broadcast as NumPy does. So a broadcast is kept as the array with
-    # axes of length 1 where it repeats, which elementwise consumers take as it is; for any other it is tiled.
+    # axes of length 1 where it repeats, which elementwise consumers take as it is; for any other it is repeated: by
+    # tile, or by a product with ones for the engine, whose tile takes few factors and is said to spoil what follows
+    # (mil/hazards.py).
 
     def _implicit(self, eqn: Eqn) -> None:
         (out,) = eqn.outputs
@@ -121,7 +125,8 @@ class Lowering:
         for axis, d in enumerate(eqn.params["broadcast_dimensions"]):
             shape[d] = x.aval.shape[axis]
         value = self.read(x)
-        if tuple(shape) != x.aval.shape:
+        stretches = self._target == "ane" and value.type.shape == (1,)  # whatever rank the others have
+        if tuple(shape) != x.aval.shape and not stretches:
             narrow = Type(MIL_DTYPES[out.aval.dtype], tuple(shape))
             value = (
                 self._builder.const(np.asarray(x.value).reshape(shape), narrow.dtype)
@@ -132,9 +137,16 @@ class Lowering:
 
     def _tiled(self, var: Var) -> Value:
         value, full = self._narrow[var], mil_type(var.aval)
-        if value.type != full:
-            reps = [n // max(s, 1) for n, s in zip(full.shape, value.type.shape)]
-            value = self._builder.op("tile", {"x": value, "reps": reps}, out=full)
+        if isinstance(value.const, np.ndarray) and self._target == "ane":
+            value = self._builder.const(np.broadcast_to(value.const, full.shape), full.dtype)
+        elif value.type != full:
+            sizes = [1] * (full.rank - value.type.rank) + list(value.type.shape)
+            reps = [n // max(s, 1) for n, s in zip(full.shape, sizes)]
+            if self._target == "ane":
+                operands: dict[str, Any] = {"x": value, "y": self._builder.const(np.ones(reps), full.dtype)}
+                value = self._builder.op("mul", operands, out=full)
+            else:
+                value = self._builder.op("tile", {"x": value, "reps": reps}, out=full)
         self._env[var] = value
         return value
 
@@ -150,6 +162,16 @@ class Lowering:
             if n and i >= first:
                 values[i] = self._tiled(eqn.inputs[i])  # type: ignore[arg-type]
         return values
+
+    def made(self, outputs: Sequence[Value]) -> Iterator[Value]:
+        """The outputs, those that no operation makes, or that are there twice, times 1: the engine's compiler looks
+        each one up among the operations' results."""
+        passed = {*self._inputs}
+        for value in outputs:
+            if value in passed or value.const is not None:
+                value = self._builder.op("mul", {"x": value, "y": 1.0}, out=value.type)
+            passed.add(value)
+            yield value
 
 
 def lower(graph: Graph, target: str = "cpu") -> Program:
@@ -167,4 +189,5 @@ def _lower_function(builder: Builder, graph: Graph, target: str) -> None:
     lowering.define(graph.inputs, "a")
     for eqn in graph.eqns:
         lowering.equation(eqn)
-    builder.returns(*(lowering.read(a) for a in graph.outputs))
+    outputs = [lowering.read(a) for a in graph.outputs]
+    builder.returns(*(lowering.made(outputs) if target == "ane" else outputs))

@@ -11,17 +11,25 @@ from anejax import dtypes
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.context import base_trace, tracing
-from anejax.core.graph import Graph
+from anejax.core.graph import Atom, Eqn, Graph, Var
 from anejax.core.primitive import Primitive, Refused
 from anejax.core.trace import Tracer, aval_of
 from anejax.errors import RefusedError
+from anejax.mil.chips import chip_of
 from anejax.ops.shape import reshape
+from anejax.passes.legalize import angles as angles
+from anejax.passes.legalize import bools as bools
 from anejax.passes.legalize import control as control
+from anejax.passes.legalize import convolution as convolution
+from anejax.passes.legalize import cumulative as cumulative
 from anejax.passes.legalize import elementwise as elementwise
 from anejax.passes.legalize import linear as linear
 from anejax.passes.legalize import movement as movement
+from anejax.passes.legalize import sums as sums
 from anejax.passes.legalize import windows as windows
+from anejax.passes.legalize.axes import with_axes
 from anejax.passes.legalize.rules import RULES
+from anejax.passes.simplify import simplify
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.stage import StageTrace
 
@@ -29,29 +37,41 @@ ENGINE_FLOAT = dtypes.float16  # the engine computes in fp16 (research: ane-fact
 
 
 class LegalizeTrace(StageTrace):
-    """Stages, but replaces what the target lacks by what the rules say."""
+    """Stages, but replaces what the target lacks by what the rules say. ``family`` is an engine's, or None for all."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, family: str | None = None) -> None:
         super().__init__(base_trace())
         self.target = target
+        self.family = family
+        self.made: dict[Var, Eqn] = {}
+        self.notes: dict[Var, Any] = {}
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         if self.target != "cpu":
-            args = [_constant(a, self.target) for a in args]
+            args = [constant(a, self.target) for a in args]
         if self.target == "ane":
             params = _narrow_params(params)
+            if bools.are_moved(prim, args):
+                return [bools.moved(prim, args, params)]
         rule = RULES.get((prim.name, self.target))
         if isinstance(rule, Refused):
             raise RefusedError(f"[legalize] {prim.name} cannot be had on {self.target}: {rule.reason}.")
-        if rule is None:
-            return super().process(prim, args, params)
-        found = rule(*args, **params)
+        found = rule(*args, **params) if rule is not None else NotImplemented
         if found is NotImplemented:  # the target has it as it is
-            return super().process(prim, args, params)
+            return self.keep(prim, args, params)
         return list(found) if prim.multiple_results else [found]
 
+    def keep(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        """Stages the equation."""
+        return super().process(prim, args, params)
 
-def _constant(x: Any, target: str) -> Any:
+    def record(self, prim: Primitive, inputs: tuple[Atom, ...], avals: Sequence[Aval], params: Any) -> list[Any]:
+        outs = super().record(prim, inputs, avals, params)
+        self.made.update((out.var, self.eqns[-1]) for out in outs)
+        return outs
+
+
+def constant(x: Any, target: str) -> Any:
     """Constants as ``target`` can have them; traced values are already.
 
     Infinities become the extreme finite values: neither Core ML's serialized form nor the engine's texts are proven to
@@ -73,34 +93,39 @@ def _narrow_params(params: dict[str, Any]) -> dict[str, Any]:
             for k, v in params.items()}  # fmt: skip
 
 
-def legalize(graph: Graph, target: str) -> Graph:
-    """``graph`` for ``target`` ("cpu", "coreml" or "ane"); for the engine its float32 inputs become float16.
+def legalize(graph: Graph, target: str, chip: str | None = None) -> Graph:
+    """``graph`` for ``target`` ("cpu", "coreml" or "ane"); for the engine of ``chip`` ("M1" ... "M5 Pro"), or of any.
 
-    Raises RefusedError naming the primitive and the reason when something has no form there.
+    For the engine float32 becomes float16 throughout, inputs and outputs included; bools are 0 or 1 of float16 there,
+    and no value is without axes: what had none has one of length 1. Raises RefusedError naming the primitive and the
+    reason when something has no form there.
     """
     if target == "cpu" and not any((e.primitive.name, target) in RULES for e in graph.eqns):
         return graph
-    trace = LegalizeTrace(target)
+    trace = LegalizeTrace(target, chip_of(chip).family if chip else None)
     with tracing(trace):
         args = [_enter(trace.new_input(_port(a, target)), a) for a in graph.in_avals]
         outs = [_leave(o, target) for o in eval_graph(graph, args)]
     new, consts = trace.finish(outs)
     assert not consts, "legalization rules make constants by equations"
-    return new
+    return with_axes(simplify(new)) if target == "ane" else new
 
 
 def _port(aval: Aval, target: str) -> Aval:
     """What an input is at the border: float16 for the engine, and rank 1 or more, since neither target has scalars."""
-    if target == "ane" and aval.dtype == dtypes.float32:
+    if target == "ane" and aval.dtype in (dtypes.float32, dtypes.bool_):
         aval = aval.update(dtype=ENGINE_FLOAT)
     return aval.update(shape=(1,)) if target != "cpu" and aval.shape == () else aval
 
 
 def _enter(x: Any, aval: Aval) -> Any:
-    return reshape(x, aval.shape)
+    x = reshape(x, aval.shape)
+    return bools.truth(x) if aval.dtype == dtypes.bool_ and aval_of(x).dtype == ENGINE_FLOAT else x
 
 
 def _leave(x: Any, target: str) -> Any:
+    if target == "ane" and aval_of(x).dtype == dtypes.bool_:
+        x = bools.number(x)
     return reshape(x, (1,)) if target != "cpu" and aval_of(x).shape == () else x
 
 

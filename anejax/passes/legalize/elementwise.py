@@ -12,21 +12,40 @@ from anejax.core.trace import aval_of
 from anejax.ops import arithmetic as A
 from anejax.ops import elementwise as E
 from anejax.ops.families import expand
-from anejax.passes.legalize.rules import refuse, rule
+from anejax.passes.legalize.bools import number
+from anejax.passes.legalize.constants import const, is_float, scalar
+from anejax.passes.legalize.rules import as_it_is, maker, refuse, rule
+from anejax.passes.legalize.sums import scaled_sum
+
+ROUNDING = ("floor", "ceil", "round")
+FRACTIONS_END = 1024.0  # float16 has integers only from here on
+
+rule("neg")(lambda x: A.mul(x, const(x, -1)))
 
 
-def const(x: Any, value: float) -> Any:
-    """``value`` as a scalar of ``x``'s dtype."""
-    return np.asarray(value, aval_of(x).dtype)
+@rule("mul", targets=("ane",))
+def _mul(x: Any, y: Any) -> Any:
+    for array, factor in ((x, scalar(y)), (y, scalar(x))):
+        if factor is not None and is_float(array):
+            return _scaled(array, factor)
+    return NotImplemented
 
 
-def is_float(x: Any) -> bool:
-    return aval_of(x).dtype in dtypes.FLOATS
+def _scaled(x: Any, factor: float) -> Any:
+    """mul by 0 after a reduction does not compile, so zeros are x - x; mul by a scalar after a rounding loses the
+    factor, so that is made an array (aneforge-training 6, walls 1 and 8); a sum is scaled on the way (sums.py)."""
+    if factor == 0:
+        return A.sub(x, x)
+    made = maker(x)
+    if made is not None and made.primitive.name in ROUNDING:
+        return A.mul(x, A.add(A.sub(x, x), const(x, factor)))
+    return scaled_sum(x, factor)
 
 
-@rule("neg")
-def _neg(x: Any) -> Any:
-    return A.mul(x, const(x, -1))
+@rule("round", targets=("ane",))
+def _round(x: Any) -> Any:
+    """round is wrong from 1024 on (e5rt 8)."""
+    return A.select_n(A.lt(A.abs(x), const(x, FRACTIONS_END)), x, as_it_is(A.round_p, x))
 
 
 @rule("square", targets=("ane",))
@@ -39,6 +58,29 @@ def _square(x: Any) -> Any:
 def _rsqrt(x: Any) -> Any:
     """rsqrt after a reduction is reported to fail; pow(x, -0.5) is what working code writes (ane-facts 3.3, 3.7)."""
     return A.pow(x, const(x, -0.5))
+
+
+@rule("pow", targets=("ane",))
+def _pow(x: Any, y: Any) -> Any:
+    """The engine takes constant exponents only: |x| ** y is exp(y log|x|) for others. Below zero the sign is that of an
+    integer y, and no fraction of one is NaN."""
+    if scalar(y) is not None:
+        return NotImplemented
+    one, zero = const(x, 1), const(x, 0)
+    base = scalar(x)
+    size = A.abs(x)
+    is_zero = A.eq(size, zero)
+    positive = A.select_n(is_zero, size, expand(one, aval_of(x).shape)) if base is None else size
+    result = E.exp(A.mul(y, E.log(positive)))
+    if base is not None and base > 0:
+        return result
+    shape = aval_of(result).shape
+    half = A.mul(y, const(y, 0.5))
+    odd = A.mul(A.sub(half, A.floor(half)), const(y, 2))  # 1 for an odd y
+    result = A.mul(result, A.sub(one, A.mul(A.mul(const(x, 2), odd), number(A.lt(x, zero)))))
+    most = const(x, float(dtypes.finfo(aval_of(x).dtype).max))
+    at_zero = A.add(A.sub(one, number(A.gt(y, zero))), A.mul(number(A.lt(y, zero)), most))  # 0, 1, infinity
+    return A.select_n(expand(is_zero, shape), result, expand(at_zero, shape))
 
 
 @rule("integer_pow")
@@ -104,10 +146,10 @@ rule("acos", targets=("ane",))(lambda x: A.sub(const(x, math.pi / 2), E.asin(x))
 def _atan2(y: Any, x: Any) -> Any:
     shape = aval_of(A.add(y, x)).shape
     y, x = expand(y, shape), expand(x, shape)
-    zero, half_turn = const(x, 0), const(x, math.pi)
-    side = A.select_n(A.lt(y, zero), expand(const(x, 1), shape), expand(const(x, -1), shape))
+    zero = const(x, 0)
+    side = A.sub(const(x, 1), A.mul(E.convert_element_type(A.lt(y, zero), aval_of(x).dtype), const(x, 2)))
     angle = E.atan(A.div(y, x))
-    behind = A.add(angle, A.mul(side, half_turn))
+    behind = A.add(angle, A.mul(side, const(x, math.pi)))
     upright = A.mul(A.sign(y), const(x, math.pi / 2))
     return A.select_n(A.gt(x, zero), A.select_n(A.lt(x, zero), upright, behind), angle)
 
@@ -130,7 +172,7 @@ def _rem(x: Any, y: Any) -> Any:
 def _div(x: Any, y: Any) -> Any:
     """Integers: MIL's floor_div and real_div both differ from truncation; go through float32, exact below 2**24."""
     if is_float(x):
-        return NotImplemented
+        return scaled_sum(x, 1 / (scalar(y) or 1))
     dtype = aval_of(x).dtype
     quotient = A.div(E.convert_element_type(x, np.float32), E.convert_element_type(y, np.float32))
     truncated = A.mul(A.sign(quotient), A.floor(A.abs(quotient)))
@@ -151,20 +193,6 @@ def _select_n(which: Any, *cases: Any) -> Any:
     for i, case in enumerate(cases[1:], 1):
         out = A.select_n(A.ge(which, const(which, i)), out, case)
     return out
-
-
-# the engine's logical_and and its like are in doubt (ane-facts 3.3): 0-1 arithmetic instead
-rule("and", targets=("ane",))(lambda x, y: _bool(A.mul(_number(x), _number(y))))
-rule("or", targets=("ane",))(lambda x, y: _bool(A.max(_number(x), _number(y))))
-rule("xor", targets=("ane",))(lambda x, y: _bool(A.abs(A.sub(_number(x), _number(y)))))
-
-
-def _number(x: Any) -> Any:
-    return E.convert_element_type(x, np.float32)
-
-
-def _bool(x: Any) -> Any:
-    return A.gt(x, const(x, 0.5))
 
 
 @rule("copy", targets=("coreml", "ane"))

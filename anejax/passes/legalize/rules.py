@@ -1,11 +1,15 @@
-"""The table of legalization rules: (primitive, target) -> a rule, or the reason why there is none."""
+"""The table of legalization rules, (primitive, target) -> a rule or why there is none; and what rules may ask."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from anejax.core.primitive import Refused
+from anejax.core.context import current_trace
+from anejax.core.graph import Eqn
+from anejax.core.primitive import Primitive, Refused
+from anejax.core.trace import Tracer
+from anejax.mil.limits import FAMILIES
 
 Rule = Callable[..., Any]
 
@@ -32,3 +36,38 @@ def refuse(reason: str, *names: str, targets: tuple[str, ...] = CORE_ML) -> None
     for name in names:
         for target in targets:
             RULES[name, target] = Refused(reason)
+
+
+def families() -> tuple[str, ...]:
+    """The engine families that what is being legalized must be right on: one chip's, or all; none for Core ML."""
+    trace = _current()
+    if trace.target != "ane":
+        return ()
+    return (trace.family,) if trace.family else FAMILIES
+
+
+def as_it_is(prim: Primitive, *args: Any, **params: Any) -> Any:
+    """The equation as the target has it, past the rule of its primitive."""
+    return _current().keep(prim, args, params)[0]
+
+
+def maker(x: Any) -> Eqn | None:
+    """The equation that made ``x`` in the Graph that is being legalized; None for its inputs and for constants."""
+    return _current().made.get(getattr(x, "var", None))
+
+
+def note(x: Any, what: Any) -> Any:
+    """``x``, of which rules to come may ask ``noted`` what it is."""
+    if isinstance(x, Tracer):
+        _current().notes[x.var] = what
+    return x
+
+
+def noted(x: Any) -> Any:
+    """What was noted of ``x``, or None."""
+    return _current().notes.get(getattr(x, "var", None))
+
+
+def _current() -> Any:
+    """The LegalizeTrace (apply.py) under which the rules run."""
+    return current_trace()

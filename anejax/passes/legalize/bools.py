@@ -1,0 +1,64 @@
+"""Bools on the engine: results of comparisons and conditions of selections only. Whatever else one does with them is
+done with 0 and 1 (ane-facts 3.2; its logical_and and the like are in doubt, 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anejax import dtypes
+from anejax.core.primitive import Primitive
+from anejax.core.trace import aval_of
+from anejax.ops import arithmetic as A
+from anejax.ops import elementwise as E
+from anejax.ops import reduce as R
+from anejax.passes.legalize.constants import const
+from anejax.passes.legalize.rules import rule
+
+MOVES = ("reshape", "transpose", "broadcast_in_dim", "slice", "concatenate", "pad", "rev", "copy", "reduce_max",
+         "reduce_min", "max", "min", "eq", "ne", "lt", "le", "gt", "ge")  # fmt: skip
+
+
+def number(x: Any) -> Any:
+    """1 where ``x`` is true, else 0."""
+    return E.convert_element_type(x, dtypes.float32)
+
+
+def truth(x: Any) -> Any:
+    """Whether a number is 1, of those that are 0 or 1."""
+    return A.gt(x, const(x, 0.5))
+
+
+def is_bool(x: Any) -> bool:
+    return aval_of(x).dtype == dtypes.bool_
+
+
+def are_moved(prim: Primitive, args: Sequence[Any]) -> bool:
+    """Whether the equation does with bools what the engine does with numbers only."""
+    if prim.name == "select_n":
+        return is_bool(args[1])
+    return prim.name in MOVES and any(map(is_bool, args))
+
+
+def moved(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The equation on 0 and 1."""
+    kept = 1 if prim.name == "select_n" else 0
+    out = prim.bind(*args[:kept], *map(number, args[kept:]), **params)
+    return out if is_bool(out) else truth(out)
+
+
+rule("and", targets=("ane",))(lambda x, y: truth(A.mul(number(x), number(y))))
+rule("or", targets=("ane",))(lambda x, y: truth(A.max(number(x), number(y))))
+rule("xor", targets=("ane",))(lambda x, y: A.ne(number(x), number(y)))
+
+
+def _through_numbers(reduce: Any) -> Any:
+    def reduce_bools(x: Any, *, axes: tuple[int, ...]) -> Any:
+        """Bools as 0 and 1: min is and, max is or."""
+        return truth(reduce(number(x), axes)) if is_bool(x) else NotImplemented
+
+    return reduce_bools
+
+
+rule("reduce_and")(_through_numbers(R.reduce_min))
+rule("reduce_or")(_through_numbers(R.reduce_max))

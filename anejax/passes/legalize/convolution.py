@@ -1,0 +1,173 @@
+"""Convolutions: MIL's conv in NCHW for Core ML, products of shifted slices for the engine.
+
+The engine takes convolutions with weights at run time at batch 1 only, and not reliably (ane-facts 6.4).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from anejax.core.trace import aval_of
+from anejax.mil.chips import CHIPS
+from anejax.mil.cost import padded_bytes
+from anejax.mil.program import Type
+from anejax.ops import arithmetic as A
+from anejax.ops import shape as S
+from anejax.ops.conv import ConvDimensionNumbers, conv_general_dilated
+from anejax.ops.linear import dot_general
+from anejax.ops.shape import inverse_permutation
+from anejax.passes.legalize.rules import families, rule
+
+Dims = tuple[int, ...]
+
+
+def _is_plain(p: dict[str, Any], rank: int) -> bool:
+    standard = all(tuple(spec) == tuple(range(rank)) for spec in p["dimension_numbers"])
+    flat = all(d == 1 for d in (*p["lhs_dilation"], *p["rhs_dilation"]))
+    return standard and flat and p["batch_group_count"] == 1 and all(v >= 0 for pair in p["padding"] for v in pair)
+
+
+@rule("conv_general_dilated", targets=("coreml",))
+def _conv(lhs: Any, rhs: Any, **p: Any) -> Any:
+    """To NCHW by transposes; dilations by zero-stuffing, since MIL refuses dynamic weights with dilation."""
+    rank = aval_of(lhs).ndim
+    if _is_plain(p, rank):
+        return NotImplemented
+
+    def conv(x: Any, w: Any, strides: Any, pads: Any, groups: int) -> Any:
+        wide = p["preferred_element_type"]
+        return conv_general_dilated(x, w, strides, pads, feature_group_count=groups, preferred_element_type=wide)
+
+    return _standard(lhs, rhs, p, conv)
+
+
+@rule("conv_general_dilated", targets=("ane",))
+def _conv_as_products(lhs: Any, rhs: Any, **p: Any) -> Any:
+    return _standard(lhs, rhs, p, _by_products)
+
+
+def _standard(lhs: Any, rhs: Any, p: dict[str, Any], conv: Any) -> Any:
+    """``conv(x, w, strides, pads, groups)`` on NCHW and OIHW operands without dilation, around it what that takes."""
+    numbers: ConvDimensionNumbers = p["dimension_numbers"]
+    x, w = S.transpose(lhs, numbers.lhs_spec), S.transpose(rhs, numbers.rhs_spec)
+    groups = p["feature_group_count"]
+    if p["batch_group_count"] > 1:
+        groups = p["batch_group_count"]
+        n, c, *spatial = aval_of(x).shape
+        x = S.transpose(S.reshape(x, (groups, n // groups, c, *spatial)), (1, 0, *range(2, len(spatial) + 3)))
+        x = S.reshape(x, (n // groups, groups * c, *spatial))
+    zero = np.zeros((), aval_of(x).dtype)
+    inner = [(0, 0, 0), (0, 0, 0)]
+    cut = [(min(lo, 0), min(hi, 0), d - 1) for (lo, hi), d in zip(p["padding"], p["lhs_dilation"])]
+    x = S.pad(x, zero, [*inner, *cut])
+    w = S.pad(w, zero, [*inner, *((0, 0, d - 1) for d in p["rhs_dilation"])])
+    pads = [(max(lo, 0), max(hi, 0)) for lo, hi in p["padding"]]
+    out = conv(x, w, p["window_strides"], pads, groups)
+    return S.transpose(out, inverse_permutation(numbers.out_spec))
+
+
+# In what follows features are last, so that no slice is of the last axis: until A15 those go wrong (e5rt 8).
+
+
+def _by_products(x: Any, w: Any, strides: Dims, pads: Any, groups: int) -> Any:
+    """NCHW and OIHW operands to NCHW; groups are a batch."""
+    count, kernel = aval_of(x).ndim - 2, aval_of(w).shape[2:]
+    sizes = [n + lo + hi for n, (lo, hi) in zip(aval_of(x).shape[2:], pads)]
+    counts = tuple((n - k) // t + 1 for n, k, t in zip(sizes, kernel, strides))
+    lead = 1 if groups > 1 else 0
+    x, w = _split(x, 1, groups), _split(w, 0, groups)  # [N, G, C, ...] and [G, O, I, ...]
+    places = tuple(range(2 + lead, 2 + lead + count))
+    first, batch, features = (1,) * lead, 0, 1 + lead
+    # as many slices as the kernel has taps, or as the result has places: gradients of weights have large kernels
+    few_taps = math.prod(kernel) <= math.prod(counts)
+    outer, last = (batch, features) if few_taps else (features, batch)
+    margin = [(0, 0, 0)]
+    x = S.pad(S.transpose(x, (*first, outer, *places, last)), np.zeros((), aval_of(x).dtype),
+              [*margin * (lead + 1), *((lo, hi, 0) for lo, hi in pads), *margin])  # fmt: skip
+    if few_taps:
+        w = S.transpose(w, (*range(lead), *places, 1 + lead, lead))  # [G, ..., I, O]
+        out = _by_taps(x, w, lead, strides, counts)  # [G, N, ..., O]
+        out = S.transpose(out, (lead, *range(lead), aval_of(out).ndim - 1, *range(1 + lead, 1 + lead + count)))
+    else:
+        w = S.transpose(w, (*range(lead), 1 + lead, *places, lead))  # [G, I, ..., O]
+        out = _by_places(x, w, lead, strides, counts)  # [places, G, N, O]
+        out = S.transpose(out, (1 + lead, *range(1, 1 + lead), 2 + lead, 0))
+    features_out = math.prod(aval_of(out).shape[1 : 2 + lead])
+    return S.reshape(out, (aval_of(out).shape[0], features_out, *counts))
+
+
+def _split(x: Any, axis: int, parts: int) -> Any:
+    shape = aval_of(x).shape
+    return S.reshape(x, (*shape[:axis], parts, shape[axis] // parts, *shape[axis + 1 :])) if parts > 1 else x
+
+
+def _by_taps(x: Any, w: Any, lead: int, strides: Dims, counts: Dims) -> Any:
+    """Each tap's slice times its weights: side by side in one product, or in products that are added."""
+    *_, features_in, features_out = aval_of(w).shape
+    kernel = aval_of(w).shape[lead:-2]
+    taps = [_slice(x, lead + 1, place, [(c - 1) * t + 1 for c, t in zip(counts, strides)], strides)
+            for place in itertools.product(*map(range, kernel))]  # fmt: skip
+    batch = (tuple(range(lead)),) * 2
+    inner = aval_of(x).ndim - 1
+    if features_in > 1 and _joined_pays(aval_of(taps[0]).shape, len(taps), features_out):
+        matrix = S.reshape(w, (*aval_of(w).shape[:lead], len(taps) * features_in, features_out))
+        return dot_general(S.concatenate(taps, inner), matrix, (((inner,), (lead,)), batch))
+    total = None
+    for tap, place in zip(taps, itertools.product(*map(range, kernel))):
+        one = _slice(w, lead, place, (1,) * len(kernel), (1,) * len(kernel))
+        matrix = S.reshape(one, (*aval_of(w).shape[:lead], features_in, features_out))
+        product = (_by_column(tap, matrix, lead) if features_in == 1
+                   else dot_general(tap, matrix, (((inner,), (lead,)), batch)))  # fmt: skip
+        total = product if total is None else A.add(total, product)
+    return total
+
+
+def _by_column(x: Any, row: Any, lead: int) -> Any:
+    """[G, ..., 1] times [G, 1, O], without a product of matrices that would be all edge."""
+    shape = (*aval_of(x).shape[:-1], aval_of(row).shape[-1])
+    rank = len(shape)
+    return A.mul(
+        S.broadcast_in_dim(x, shape, range(rank)), S.broadcast_in_dim(row, shape, (*range(lead), rank - 2, rank - 1))
+    )
+
+
+def _joined_pays(tap: Dims, taps: int, features_out: int) -> bool:
+    """Whether one product of the slices side by side moves fewer bytes than one for each and their sums: of values that
+    do not fit the SRAM, written once and read once (mil/cost.py)."""
+    room = min(c.resident_bytes for c in CHIPS.values() if c.family in families())
+
+    def moved(*shape: int) -> int:
+        size = padded_bytes(Type("fp16", shape))
+        return size if size > room else 0
+
+    joined = moved(*tap[:-1], taps * tap[-1]) + moved(*tap[:-1], features_out)
+    return joined <= (2 * taps - 1) * moved(*tap[:-1], features_out)
+
+
+def _by_places(x: Any, w: Any, lead: int, strides: Dims, counts: Dims) -> Any:
+    """For each place of the result its window times all weights: [places, G, N, O]."""
+    kernel = aval_of(w).shape[lead + 1 : -1]
+    inner = tuple(range(lead, aval_of(x).ndim - 1))
+    outs = []
+    for place in itertools.product(*map(range, counts)):
+        window = _slice(x, lead + 1, [p * t for p, t in zip(place, strides)], kernel, (1,) * len(kernel))
+        product = dot_general(window, w, ((inner, inner), (tuple(range(lead)),) * 2))
+        outs.append(S.expand_dims(product, (0,)))
+    return S.concatenate(outs, 0)
+
+
+def _slice(x: Any, axis: int, starts: Any, extents: Any, strides: Any) -> Any:
+    """Of the axes from ``axis`` on, as many as there are starts."""
+    shape = aval_of(x).shape
+    before, after = shape[:axis], shape[axis + len(starts) :]
+    fill = lambda inside, one, other: (*one, *inside, *other)  # noqa: E731
+    return S.slice_(
+        x,
+        fill(starts, (0,) * len(before), (0,) * len(after)),
+        fill([a + n for a, n in zip(starts, extents)], before, after),
+        fill(strides, (1,) * len(before), (1,) * len(after)),
+    )
