@@ -164,12 +164,13 @@ class Lowering:
         return values
 
     def made(self, outputs: Sequence[Value]) -> Iterator[Value]:
-        """The outputs, those that no operation makes, or that are there twice, times 1: the engine's compiler looks
+        """The outputs, those that no operation makes, or that are there twice, times 1 (or plus 0): the engine looks
         each one up among the operations' results."""
         passed = {*self._inputs}
         for value in outputs:
             if value in passed or value.const is not None:
-                value = self._builder.op("mul", {"x": value, "y": 1.0}, out=value.type)
+                name, unit = ("mul", 1.0) if value.const is None else ("add", 0.0)  # not constant factors of 0
+                value = self._builder.op(name, {"x": value, "y": unit}, out=value.type)
             passed.add(value)
             yield value
 

@@ -11,16 +11,16 @@ import pytest
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import lax
-from anejax.core.graph import Literal
 from anejax.engine import check, estimate
 from anejax.engine.fixed import ANGLE, COUNTED
-from anejax.engine.split import reasons_of, segments, split
+from anejax.engine.split import split
 from anejax.errors import MilError
 from anejax.mil.rules import NOTE, REFUSED
 from anejax.mil.verify import diagnose
 from anejax.models.llama import SIZES, Llama
 from anejax.passes.pipeline import optimize
-from anejax.transforms.evaluate import bind_eqn, eval_graph, read, write
+from anejax.transforms.evaluate import eval_graph
+from tests.engine.parts import run_by_parts
 
 
 def array(*shape: int, dtype: str = "float32") -> aj.ShapeDtypeStruct:
@@ -125,24 +125,9 @@ def test_segments_compute_the_function(chip: str) -> None:
     rng = np.random.default_rng(0)
     args = (rng.standard_normal((5, 4), np.float32), rng.standard_normal((4, 4), np.float32), np.array([3, 0, 3]))
     graph = optimize(aj.make_jaxpr(f)(*args).graph)
-    on_engine = [reason is None for reason in reasons_of(graph, chip)]
-    known: dict[Any, Any] = dict(zip(graph.inputs, map(jnp.asarray, args)))
-    waiting = [eqn for eqn, engine in zip(graph.eqns, on_engine) if not engine]
-
-    def run_host() -> None:
-        for eqn in list(waiting):
-            if all(isinstance(a, Literal) or a in known for a in eqn.inputs):
-                write(known, eqn.outputs, bind_eqn(eqn, [read(known, a) for a in eqn.inputs]))
-                waiting.remove(eqn)
-
-    parts = list(segments(graph, on_engine))
-    assert len(parts) == 2 and waiting
-    for part in parts:
-        run_host()
-        write(known, part.outputs, eval_graph(part, [known[v] for v in part.inputs]))
-    run_host()
-    assert not waiting and sum(len(p.eqns) for p in parts) == sum(on_engine)
-    for got, expected in zip((read(known, a) for a in graph.outputs), f(*args)):
+    outs, count = run_by_parts(graph, list(map(jnp.asarray, args)), chip, eval_graph)
+    assert count == 2
+    for got, expected in zip(outs, f(*args)):
         np.testing.assert_array_equal(got, expected)
 
 

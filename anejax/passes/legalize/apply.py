@@ -47,6 +47,10 @@ class LegalizeTrace(StageTrace):
         self.notes: dict[Var, Any] = {}
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        if self.target == "ane" and prim.name in ("mul", "div"):
+            mean = sums.scaled(prim.name, *args)
+            if mean is not NotImplemented:
+                return [mean]
         if self.target != "cpu":
             args = [constant(a, self.target) for a in args]
         if self.target == "ane":

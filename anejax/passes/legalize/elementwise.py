@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.core.graph import Literal, Var
 from anejax.core.trace import aval_of
 from anejax.ops import arithmetic as A
 from anejax.ops import elementwise as E
@@ -15,7 +16,6 @@ from anejax.ops.families import expand
 from anejax.passes.legalize.bools import number
 from anejax.passes.legalize.constants import const, is_float, scalar
 from anejax.passes.legalize.rules import as_it_is, maker, refuse, rule
-from anejax.passes.legalize.sums import scaled_sum
 
 ROUNDING = ("floor", "ceil", "round")
 FRACTIONS_END = 1024.0  # float16 has integers only from here on
@@ -25,21 +25,34 @@ rule("neg")(lambda x: A.mul(x, const(x, -1)))
 
 @rule("mul", targets=("ane",))
 def _mul(x: Any, y: Any) -> Any:
-    for array, factor in ((x, scalar(y)), (y, scalar(x))):
+    shape = aval_of(x).shape or aval_of(y).shape
+    for array, factor in ((x, _everywhere(y)), (y, _everywhere(x))):
         if factor is not None and is_float(array):
-            return _scaled(array, factor)
+            found = _scaled(array, factor)
+            return found if found is NotImplemented else expand(found, shape)
     return NotImplemented
+
+
+def _everywhere(x: Any) -> float | None:
+    """The value of a constant that is the same everywhere."""
+    made = maker(x)
+    while made is not None and made.primitive.name in ("broadcast_in_dim", "reshape"):
+        (x,) = made.inputs
+        if isinstance(x, Literal):
+            return float(x.value)
+        made = maker(x)
+    return scalar(x) if not isinstance(x, Var) else None
 
 
 def _scaled(x: Any, factor: float) -> Any:
     """mul by 0 after a reduction does not compile, so zeros are x - x; mul by a scalar after a rounding loses the
-    factor, so that is made an array (aneforge-training 6, walls 1 and 8); a sum is scaled on the way (sums.py)."""
+    factor, so that is made an array (aneforge-training 6, walls 1 and 8)."""
     if factor == 0:
         return A.sub(x, x)
     made = maker(x)
     if made is not None and made.primitive.name in ROUNDING:
         return A.mul(x, A.add(A.sub(x, x), const(x, factor)))
-    return scaled_sum(x, factor)
+    return NotImplemented
 
 
 @rule("round", targets=("ane",))
@@ -172,7 +185,7 @@ def _rem(x: Any, y: Any) -> Any:
 def _div(x: Any, y: Any) -> Any:
     """Integers: MIL's floor_div and real_div both differ from truncation; go through float32, exact below 2**24."""
     if is_float(x):
-        return scaled_sum(x, 1 / (scalar(y) or 1))
+        return NotImplemented
     dtype = aval_of(x).dtype
     quotient = A.div(E.convert_element_type(x, np.float32), E.convert_element_type(y, np.float32))
     truncated = A.mul(A.sign(quotient), A.floor(A.abs(quotient)))

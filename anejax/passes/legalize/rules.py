@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from anejax.core.context import current_trace
-from anejax.core.graph import Eqn
+from anejax.core.graph import Eqn, Var
 from anejax.core.primitive import Primitive, Refused
 from anejax.core.trace import Tracer
 from anejax.mil.limits import FAMILIES
@@ -53,7 +53,7 @@ def as_it_is(prim: Primitive, *args: Any, **params: Any) -> Any:
 
 def maker(x: Any) -> Eqn | None:
     """The equation that made ``x`` in the Graph that is being legalized; None for its inputs and for constants."""
-    return _current().made.get(getattr(x, "var", None))
+    return _current().made.get(x if isinstance(x, Var) else getattr(x, "var", None))
 
 
 def note(x: Any, what: Any) -> Any:

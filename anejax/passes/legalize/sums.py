@@ -16,7 +16,7 @@ from anejax.ops import arithmetic as A
 from anejax.ops import shape as S
 from anejax.ops.linear import dot_general
 from anejax.ops.reduce import kept, reduce_sum_p
-from anejax.passes.legalize.constants import const, is_float
+from anejax.passes.legalize.constants import const, is_float, scalar
 from anejax.passes.legalize.rules import as_it_is, note, noted, rule
 
 FEW = 64  # terms that reduce_sum may add: off by n / 2 units of the last place at the very most
@@ -49,13 +49,17 @@ def _reshape(x: Any, *, new_sizes: tuple[int, ...]) -> Any:
     return note(as_it_is(S.reshape_p, x, new_sizes=new_sizes), _Sum(total.x, total.axes, new_sizes))
 
 
-def scaled_sum(x: Any, factor: float) -> Any:
-    """``x * factor`` for an ``x`` that is a long sum, the factor taken part by part on the way, so that means do not
-    overflow; NotImplemented for any other."""
-    total = noted(x)
-    if total is None or not 0 < abs(factor) < 1 or _count(total) <= FEW:
-        return NotImplemented
-    return _added(total, factor)
+def scaled(name: str, x: Any, y: Any) -> Any:
+    """A "mul" or "div" of a long sum and a scalar that makes it less: a mean, mostly. The factor is taken part by part
+    on the way, so that nothing overflows. NotImplemented for any other.
+
+    Asked before constants become float16, which many a count is too large for.
+    """
+    for total, other in ((noted(x), scalar(y)), (noted(y), scalar(x) if name == "mul" else None)):
+        if total is not None and other:
+            factor = 1 / other if name == "div" else other
+            return _added(total, factor) if abs(factor) < 1 and _count(total) > FEW else NotImplemented
+    return NotImplemented
 
 
 def _count(total: _Sum) -> int:
