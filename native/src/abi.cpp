@@ -368,7 +368,7 @@ int32_t anesdk_program_describe(const anesdk_program* program, const char* what,
     const auto live = program_of(program);
     require(what && (out || capacity == 0), "[describe] what or out is null");
     const int32_t status = live->device->describe(live->exe, what, out, capacity, needed);
-    if (status != ANESDK_OK) refuse(status, "[describe] expected \"plan\" or \"stats\"");
+    if (status != ANESDK_OK) refuse(status, "[describe] expected \"plan\", \"stats\" or, of cpu-fp16, \"numerics\"");
   });
 }
 

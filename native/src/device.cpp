@@ -12,6 +12,7 @@ std::span<const anesdk_device_vtable* const> devices() {
   static const std::array table = {
 #ifdef ANESDK_HAS_CPU
       anesdk_cpu_device(),
+      anesdk_cpu_fp16_device(),
 #endif
       anesdk_ane_device(),
       anesdk_null_device(),

@@ -30,9 +30,10 @@ typedef struct anesdk_device_vtable {
   int32_t (*run)(const void* exe, const void* const* inputs, void* const* outputs, char* error, size_t error_size);
 } anesdk_device_vtable;
 
-const anesdk_device_vtable* anesdk_cpu_device(void);   // native/src/cpu/device.cpp
-const anesdk_device_vtable* anesdk_ane_device(void);   // native/src/ane/device.cpp
-const anesdk_device_vtable* anesdk_null_device(void);  // native/src/null/null.cpp
+const anesdk_device_vtable* anesdk_cpu_device(void);       // native/src/cpu/device.cpp
+const anesdk_device_vtable* anesdk_cpu_fp16_device(void);  // the same file: the engine's numerics
+const anesdk_device_vtable* anesdk_ane_device(void);       // native/src/ane/device.cpp
+const anesdk_device_vtable* anesdk_null_device(void);      // native/src/null/null.cpp
 }
 
 namespace anesdk {

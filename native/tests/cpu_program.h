@@ -1,4 +1,4 @@
-// A program on the CPU device, seen through the C border.
+// A program on the CPU device, or another, seen through the C border.
 #pragma once
 
 #include <cstdint>
@@ -19,17 +19,18 @@ inline std::string op(const std::string& type, const std::string& name, const st
 
 // What a port is given: all of a vector, or one number.
 struct Memory {
-  Memory(Floats* floats) : data(floats->data()), bytes(floats->size() * sizeof(float)) {}  // NOLINT: implicit
-  Memory(float* number) : data(number), bytes(sizeof *number) {}                           // NOLINT: implicit
-  Memory(int32_t* number) : data(number), bytes(sizeof *number) {}                         // NOLINT: implicit
+  Memory(Floats* floats) : data(floats->data()), bytes(floats->size() * sizeof(float)) {}     // NOLINT: implicit
+  Memory(std::vector<uint16_t>* halves) : data(halves->data()), bytes(halves->size() * 2) {}  // NOLINT: implicit
+  Memory(float* number) : data(number), bytes(sizeof *number) {}                              // NOLINT: implicit
+  Memory(int32_t* number) : data(number), bytes(sizeof *number) {}                            // NOLINT: implicit
   void* data;
   uint64_t bytes;
 };
 
 class Program {
  public:
-  explicit Program(const std::string& text, const char* options = "") {
-    const int32_t status = anesdk_program_compile("cpu", text.data(), text.size(), options, &handle_);
+  explicit Program(const std::string& text, const char* options = "", const char* device = "cpu") {
+    const int32_t status = anesdk_program_compile(device, text.data(), text.size(), options, &handle_);
     if (status != ANESDK_OK) report(__FILE__, __LINE__, anesdk_last_error());
   }
   ~Program() { anesdk_program_release(&handle_); }

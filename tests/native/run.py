@@ -1,4 +1,5 @@
-"""Runs a mil.Program on the CPU device through the library alone: NumPy arrays in, NumPy arrays out."""
+"""Runs a mil.Program through the library alone, on the CPU device or with the engine's numerics: NumPy arrays in,
+NumPy arrays out."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ Array = np.ndarray[Any, Any]
 class Runner:
     """A compiled program, to be called with an array for each input; donated ones are overwritten copies."""
 
-    def __init__(self, program: Program, donated: Sequence[int] = ()) -> None:
-        verify(program, "cpu")
-        self.native = NativeProgram("cpu", to_text(program), donated)
+    def __init__(self, program: Program, donated: Sequence[int] = (), device: str = "cpu") -> None:
+        verify(program, "ane" if device == "cpu-fp16" else device)
+        self.native = NativeProgram(device, to_text(program), donated)
         self.types = [v.type for v in program.main.inputs]
         self.results = [v.type for v in program.main.outputs]
 

@@ -162,6 +162,7 @@ View Builder::reshape(const View& x, const Shape& shape) {
 View Builder::reduce(ReduceOp op, const View& input, std::vector<int64_t> axes) {
   const DType dtype = input.dtype;
   if (axes.empty()) return input;
+  if (narrow_ != nullptr && op == ReduceOp::SUM) return narrow_sum(input, std::move(axes));
   View x = convert(input, compute_dtype(dtype));
   const size_t rank = x.shape.size();
   // In memory order when that makes x dense; the result is then read through a permutation.
@@ -227,6 +228,42 @@ View Builder::reduce(ReduceOp op, const View& input, std::vector<int64_t> axes) 
   std::iota(perm.begin(), perm.end(), 0);
   std::sort(perm.begin(), perm.end(), [&](int64_t a, int64_t b) { return kept_axes[a] < kept_axes[b]; });
   return convert(transpose(value, perm), dtype);
+}
+
+// One sum after the other takes the reduced axes in their order: they must lie side by side, or come first.
+View Builder::narrow_sum(View x, std::vector<int64_t> axes) {
+  std::sort(axes.begin(), axes.end());
+  const auto count = static_cast<int64_t>(axes.size());
+  if (axes.back() - axes.front() + 1 != count) {
+    std::vector<int64_t> order = axes;
+    for (int64_t a = 0; a < static_cast<int64_t>(x.shape.size()); ++a) {
+      if (!std::binary_search(axes.begin(), axes.end(), a)) order.push_back(a);
+    }
+    x = transpose(x, order);
+    std::iota(axes.begin(), axes.end(), 0);
+  }
+  Node node;
+  node.kind = NodeKind::REDUCE;
+  node.compute = x.dtype;
+  node.site = narrow_;
+  node.inputs = {dense(x)};
+  Shape shape;
+  for (int64_t a = 0; a < static_cast<int64_t>(x.shape.size()); ++a) {
+    (a < axes.front() ? node.outer : a > axes.back() ? node.inner : node.length) *= x.shape[a];
+    if (a < axes.front() || a > axes.back()) shape.push_back(x.shape[a]);
+  }
+  const TensorId id = tensor(x.dtype, elements_of(shape));
+  node.outputs = {id};
+  const DType dtype = x.dtype;
+  add(std::move(node));
+  return dense_view(id, dtype, shape);
+}
+
+View Builder::settle(const View& value, std::vector<View> operands, Site* site) {
+  operands.insert(operands.begin(), value);
+  const View out = map(MapOp::SETTLE, std::move(operands), DType::FP32);
+  graph_.nodes.back().site = site;
+  return out;
 }
 
 View Builder::reduce_keep(ReduceOp op, const View& x, const std::vector<int64_t>& axes) {

@@ -34,6 +34,10 @@ class Builder {
   // Reduced axes vanish. 16-bit floats reduce in float32.
   View reduce(ReduceOp op, const View& x, std::vector<int64_t> axes);
   View arg_reduce(bool largest, const View& x, int64_t axis, DType out);
+  // Until told otherwise, sums are kept in float16 and counted by `site`; null: as usual.
+  void narrow_sums(Site* site) { narrow_ = site; }
+  // `value` as the engine would have it (numerics.h), float32; operands: what it was computed from.
+  View settle(const View& value, std::vector<View> operands, Site* site);
   // As reduce, with the axes kept at length 1.
   View reduce_keep(ReduceOp op, const View& x, const std::vector<int64_t>& axes);
 
@@ -55,8 +59,10 @@ class Builder {
 
  private:
   View copy(const View& x);
+  View narrow_sum(View x, std::vector<int64_t> axes);
 
   Graph& graph_;
+  Site* narrow_ = nullptr;
   std::vector<std::pair<View, View>> copies_;
 };
 

@@ -20,24 +20,6 @@ bool repeats_along_row(const View& view, int64_t length) {
   return !extents.empty() && extents.back().stride == 0 && extents.back().size % length == 0;
 }
 
-namespace {
-
-constexpr int64_t kBlock = 1024;   // elements aimed at
-constexpr int64_t kRowCalls = 32;  // rows at least this long are served by one call each
-constexpr int64_t kChunk = 32768;  // elements that share accumulators, at least
-constexpr int64_t kMaxChunks = 64;
-
-DType compute_type(DType dtype) { return dtype == DType::FP16 || dtype == DType::BF16 ? DType::FP32 : dtype; }
-bool is_short_float(DType dtype) { return dtype == DType::FP16 || dtype == DType::BF16; }
-int32_t bytes_of(DType dtype) { return static_cast<int32_t>(mil::size_of(dtype)); }
-
-// After how many elements a view repeats itself; 0 when it does not.
-int64_t period_of(const View& view) {
-  const std::vector<Extent> extents = collapse(view);
-  if (extents.size() < 2 || extents[0].stride != 0 || extents[0].size == 0) return 0;
-  return view.elements() / extents[0].size;
-}
-
 bool exact_in_short(MapOp op) {
   switch (op) {
     case MapOp::COPY:
@@ -55,6 +37,24 @@ bool exact_in_short(MapOp op) {
     default:
       return false;
   }
+}
+
+namespace {
+
+constexpr int64_t kBlock = 1024;   // elements aimed at
+constexpr int64_t kRowCalls = 32;  // rows at least this long are served by one call each
+constexpr int64_t kChunk = 32768;  // elements that share accumulators, at least
+constexpr int64_t kMaxChunks = 64;
+
+DType compute_type(DType dtype) { return dtype == DType::FP16 || dtype == DType::BF16 ? DType::FP32 : dtype; }
+bool is_short_float(DType dtype) { return dtype == DType::FP16 || dtype == DType::BF16; }
+int32_t bytes_of(DType dtype) { return static_cast<int32_t>(mil::size_of(dtype)); }
+
+// After how many elements a view repeats itself; 0 when it does not.
+int64_t period_of(const View& view) {
+  const std::vector<Extent> extents = collapse(view);
+  if (extents.size() < 2 || extents[0].stride != 0 || extents[0].size == 0) return 0;
+  return view.elements() / extents[0].size;
 }
 
 int64_t cost_of(MapOp op) {
@@ -353,6 +353,8 @@ class Compiler {
         return emit_copy(member, node);
       case MapOp::CONVERT:
         return emit_convert(member, node);
+      case MapOp::SETTLE:
+        return emit_settle(member, node);
       default:
         return emit_map(member, node);
     }
@@ -476,6 +478,22 @@ class Compiler {
     const Ref dst = destination(out, level);
     emit_simple(simd().convert(compute_type(from), to), dst, src, level);
     define(out, dst, level);
+  }
+
+  // The operands beside the value are read only where something went wrong, and stay as they are.
+  void emit_settle(const Member& member, const Node& node) {
+    Instr instr;
+    instr.kind = Instr::SETTLE;
+    instr.level = member.level;
+    instr.sources = static_cast<uint8_t>(node.inputs.size());
+    for (size_t k = 0; k < node.inputs.size(); ++k) instr.src[k] = fetch(node.inputs[k], member.level);
+    instr.src[0] = expand(instr.src[0], member.level, DType::FP32);
+    instr.site = node.site;
+    const TensorId out = node.outputs[0];
+    instr.dst = destination(out, member.level);
+    program_.body.push_back(instr);
+    program_.cost += 2;
+    define(out, instr.dst, member.level);
   }
 
   void emit_reduce(const Member& member, const Node& node) {

@@ -162,6 +162,19 @@ void round_loop(void* dst, const void* const* src, int64_t n, int64_t) {
   for (int64_t k = i; k < n; ++k) o[k] = to_float(kRound(a[k]));
 }
 
+void inspect_fp16(const float* src, int64_t n, Inspection* out) {
+  constexpr float kTiny = 1024.0f - 0.5f;  // of the smallest subnormal: from there ties go to the smallest normal
+  int32_t worst = 0, tiny = 0, gone = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int32_t bits = bits_as<int32_t>(src[i]) & 0x7fffffff;
+    const float steps = bits_as<float>(bits) * 0x1p24f;
+    worst = bits > worst ? bits : worst;
+    tiny += (steps < kTiny) & ((steps + kRoundFloat) - kRoundFloat != steps);
+    gone += (steps <= 0.5f) & (bits != 0);
+  }
+  *out = {worst, tiny, gone};
+}
+
 MapFn map_op(MapOp op, DType dtype, unsigned scalars) {
   if (op == MapOp::ROUND_FP16) return round_loop<Half, to_half>;
   if (op == MapOp::ROUND_BF16) return round_loop<Brain, to_brain>;
@@ -206,6 +219,6 @@ MapFn convert(DType from, DType to) {
 }
 
 extern const SimdTable kTable;
-const SimdTable kTable = {map_op, convert, reduce_row, reduce_column, copy_plane};
+const SimdTable kTable = {map_op, convert, reduce_row, reduce_column, copy_plane, inspect_fp16};
 
 }  // namespace anesdk::cpu::ANESDK_SIMD_NS

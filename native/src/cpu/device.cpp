@@ -1,4 +1,4 @@
-// The CPU device: executables behind the C table of devices.
+// The CPU device: executables behind the C table of devices. "cpu-fp16" is the same with the engine's numerics.
 #include "device.h"
 
 #include <cstdlib>
@@ -6,6 +6,7 @@
 #include <new>
 
 #include "cpu/frame.h"
+#include "cpu/numerics.h"
 #include "mil/error.h"
 
 #if defined(__linux__)
@@ -44,12 +45,13 @@ class Arena {
 
 class Executable {
  public:
-  explicit Executable(std::shared_ptr<const Plan> plan)
-      : plan_(std::move(plan)), text_(plan_text(*plan_)), stats_(plan_stats(*plan_)) {}
+  Executable(std::shared_ptr<const Plan> plan, std::unique_ptr<Numerics> numerics)
+      : numerics_(std::move(numerics)), plan_(std::move(plan)), text_(plan_text(*plan_)), stats_(plan_stats(*plan_)) {}
 
   const Plan& plan() const { return *plan_; }
   const std::string& text() const { return text_; }
   const std::string& stats() const { return stats_; }
+  const Numerics* numerics() const { return numerics_.get(); }  // null: those of the CPU
 
   void run(const void* const* inputs, void* const* outputs) const {
     std::unique_ptr<Arena> arena = take();
@@ -60,6 +62,7 @@ class Executable {
     for (size_t o = 0; o < plan_->graph.outputs.size(); ++o) frame.output(o, static_cast<std::byte*>(outputs[o]));
     frame.run(ThreadPool::instance());
     give(std::move(arena));
+    if (numerics_ != nullptr) numerics_->count_run();
   }
 
  private:
@@ -80,6 +83,7 @@ class Executable {
     idle_.push_back(std::move(arena));
   }
 
+  std::unique_ptr<Numerics> numerics_;
   std::shared_ptr<const Plan> plan_;
   std::string text_, stats_;  // describe("plan"), describe("stats")
   mutable std::mutex mutex_;
@@ -88,14 +92,24 @@ class Executable {
 
 const Executable& executable(const void* exe) { return *static_cast<const Executable*>(exe); }
 
-int32_t compile(const void* mil_program, const char* options, void** exe, char*, size_t) {
+void* make(const void* mil_program, const char* options, std::unique_ptr<Numerics> numerics) {
   const auto& program = *static_cast<const mil::Program*>(mil_program);
   const mil::Function* main = program.find("main");
   if (main == nullptr) throw mil::Error("[program] expected a function named main");
   const CompileOptions parsed = parse_options(options, main->inputs.size());
   std::vector<Donation> donate;
   for (const uint64_t input : parsed.donate) donate.push_back({input});
-  *exe = new Executable(Plans(program).get("main", donate));
+  std::shared_ptr<const Plan> plan = Plans(program, numerics.get()).get("main", donate);
+  return new Executable(std::move(plan), std::move(numerics));
+}
+
+int32_t compile(const void* mil_program, const char* options, void** exe, char*, size_t) {
+  *exe = make(mil_program, options, nullptr);
+  return ANESDK_OK;
+}
+
+int32_t compile_for_engine(const void* mil_program, const char* options, void** exe, char*, size_t) {
+  *exe = make(mil_program, options, std::make_unique<Numerics>());
   return ANESDK_OK;
 }
 
@@ -118,6 +132,8 @@ int32_t describe(const void* exe, const char* what, char* out, uint64_t capacity
   const std::string_view wanted(what);
   if (wanted == "plan") return write_text(executable(exe).text(), out, capacity, needed);
   if (wanted == "stats") return write_text(executable(exe).stats(), out, capacity, needed);
+  const Numerics* numerics = executable(exe).numerics();
+  if (wanted == "numerics" && numerics != nullptr) return write_text(numerics->json(), out, capacity, needed);
   return ANESDK_INVALID_ARGUMENT;
 }
 
@@ -127,8 +143,11 @@ int32_t run(const void* exe, const void* const* inputs, void* const* outputs, ch
 }
 
 constexpr anesdk_device_vtable kTable = {"cpu", "cpu", compile, release, num_ports, port, describe, run};
+constexpr anesdk_device_vtable kEngineTable = {"cpu-fp16", "ane", compile_for_engine, release,
+                                               num_ports,  port,  describe,           run};
 
 }  // namespace
 }  // namespace anesdk::cpu
 
 extern "C" const anesdk_device_vtable* anesdk_cpu_device(void) { return &anesdk::cpu::kTable; }
+extern "C" const anesdk_device_vtable* anesdk_cpu_fp16_device(void) { return &anesdk::cpu::kEngineTable; }

@@ -55,7 +55,8 @@ std::vector<Extent> collapse(const View& view);
   X(COPY) X(CONVERT) X(IOTA) X(ABS) X(NEG) X(SIGN) X(FLOOR) X(CEIL) X(ROUND) X(EXP) X(EXP2) X(LOG) X(LOG1P) \
   X(EXPM1) X(SQRT) X(RSQRT) X(CBRT) X(SIN) X(COS) X(TAN) X(ASIN) X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) \
   X(ASINH) X(ACOSH) X(ATANH) X(LOGISTIC) X(ERF) X(ERFC) X(ERF_INV) X(LGAMMA) X(DIGAMMA) X(IS_FINITE) X(NOT) \
-  X(POPULATION_COUNT) X(CLZ) X(SQUARE) X(RECIPROCAL) X(RELU) X(INTEGER_POW) X(ROUND_FP16) X(ROUND_BF16) X(ADD) \
+  X(POPULATION_COUNT) X(CLZ) X(SQUARE) X(RECIPROCAL) X(RELU) X(INTEGER_POW) X(ROUND_FP16) X(ROUND_BF16) X(SETTLE) \
+  X(ADD) \
   X(SUB) X(MUL) X(DIV) X(REM) X(FLOOR_DIV) X(MOD) X(POW) X(MAX) X(MIN) X(ATAN2) X(NEXTAFTER) X(AND) X(OR) \
   X(XOR) X(SHIFT_LEFT) X(SHIFT_RIGHT_LOGICAL) X(SHIFT_RIGHT_ARITHMETIC) X(EQ) X(NE) X(LT) X(LE) X(GT) X(GE) \
   X(SELECT)
@@ -73,13 +74,19 @@ const char* name_of(ReduceOp op);
 
 enum class NodeKind : uint8_t { MAP, REDUCE, ARG_REDUCE, GEMM, CONCAT, DYNAMIC_SLICE, DYNAMIC_UPDATE, KERNEL, CONTROL };
 
+// Whether it gives 16-bit floats for 16-bit floats without rounding.
+bool exact_in_short(MapOp op);
+
 struct PreparedKernel;  // a kernel of the registry, ready to run (kernel_step.h)
 struct Control;         // a loop or a choice between branches (control.h)
 class Plans;            // of the program's functions (plan.h)
+struct Site;            // what the engine's numerics did to one operation (numerics.h)
 
 // One operation of the plan. Outputs are dense tensors.
 //   MAP             inputs have the output's shape; `compute` is the dtype of the data operands
-//   REDUCE          dense input read as [outer, length, inner], length vanishes
+//                   SETTLE: input 0 as the engine would have it, others what it was computed from; `site` counts
+//   REDUCE          dense input read as [outer, length, inner], length vanishes; with a `site`, a sum that the engine
+//                   keeps in float16
 //   ARG_REDUCE      as REDUCE; `largest` picks argmax; the output's dtype is an integer's
 //   GEMM            inputs [batch..., M, K] and [batch..., K, N], output dense [batch..., M, N]
 //   CONCAT          inputs are copied to `windows` of the output, first input first; the rest keeps what was written
@@ -102,6 +109,7 @@ struct Node {
   std::vector<int64_t> limits, steps;
   std::shared_ptr<const PreparedKernel> kernel;
   std::shared_ptr<const Control> control;
+  Site* site = nullptr;   // of the plan's Numerics
   bool repeated = false;  // a copy made by the planner, to be fused with its readers only
 };
 

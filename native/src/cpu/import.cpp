@@ -4,6 +4,7 @@
 #include "cpu/control.h"
 #include "cpu/importer.h"
 #include "cpu/kernel_step.h"
+#include "cpu/plan.h"
 #include "mil/error.h"
 
 namespace anesdk::cpu {
@@ -19,17 +20,19 @@ Importer::Importer(const mil::Function& function, Plans& plans, Graph* graph)
 
 void Importer::run() {
   bind_inputs();
-  for (const mil::Op& op : f.ops) {
-    const std::string_view name = op.schema->name;
-    Handler handler = find_aj(name);
-    if (handler == nullptr) handler = find_mil(name);
-    if (handler != nullptr) {
-      handler(*this, op);
-    } else if (!import_control(op)) {
-      import_kernel(op);
-    }
-  }
+  for (const mil::Op& op : f.ops) import_op(op);
   bind_outputs();
+}
+
+void Importer::import_op(const mil::Op& op) {
+  const std::string_view name = op.schema->name;
+  Handler handler = find_aj(name);
+  if (handler == nullptr) handler = find_mil(name);
+  if (handler != nullptr) {
+    handler(*this, op);
+  } else if (!import_control(op)) {
+    import_kernel(op);
+  }
 }
 
 View Importer::view(mil::ValueId id) {
@@ -125,21 +128,21 @@ void Importer::import_kernel(const mil::Op& op) {
 
 void Importer::bind_inputs() {
   for (mil::ValueId value : f.inputs) {
-    const mil::Type& t = f.values[value].type;
+    const mil::Type t = port_type(value);
     const TensorId id = b.tensor(t.dtype, t.elements());
     graph_.tensors[id].storage = Storage::INPUT;
     graph_.tensors[id].index = static_cast<int64_t>(graph_.inputs.size());
     graph_.inputs.push_back(t);
     graph_.input_tensors.push_back(id);
-    views_[value] = dense_view(id, t.dtype, t.shape);
+    views_[value] = enter(dense_view(id, t.dtype, t.shape), value);
   }
 }
 
 // An output is a tensor of its own: what it is read from becomes it when nothing stands against that.
 void Importer::bind_outputs() {
   for (mil::ValueId value : f.outputs) {
-    const mil::Type& t = f.values[value].type;
-    const View v = view(value);
+    const mil::Type t = port_type(value);
+    const View v = b.convert(view(value), t.dtype);
     TensorId id = v.base;
     const Tensor& base = graph_.tensors[id];
     const bool whole = v.dense() && v.offset == 0 && v.elements() == base.elements && v.dtype == base.dtype;
@@ -161,7 +164,11 @@ void Importer::bind_outputs() {
 
 Graph import_function(const mil::Function& function, Plans& plans) {
   Graph graph;
-  Importer(function, plans, &graph).run();
+  if (plans.numerics() != nullptr) {
+    import_for_engine(function, plans, &graph);
+  } else {
+    Importer(function, plans, &graph).run();
+  }
   remove_dead_nodes(&graph);
   return graph;
 }

@@ -16,6 +16,7 @@ namespace anesdk::cpu {
 class Importer {
  public:
   Importer(const mil::Function& function, Plans& plans, Graph* graph);
+  virtual ~Importer() = default;
   void run();
 
   // For the handlers of operations.
@@ -36,6 +37,12 @@ class Importer {
   std::string text(const mil::Op& op, std::string_view name, const std::string& missing) const;
   // The permutation that every user of the result applies to it, or the identity.
   std::vector<int64_t> read_order(const mil::Op& op) const;
+
+ protected:
+  virtual void import_op(const mil::Op& op);
+  // An input or output as the caller has it, and what an input is inside.
+  virtual mil::Type port_type(mil::ValueId id) const { return f.values[id].type; }
+  virtual View enter(const View& port, mil::ValueId) { return port; }
 
  private:
   void import_kernel(const mil::Op& op);
@@ -58,6 +65,9 @@ class Importer {
 using Handler = void (*)(Importer&, const mil::Op&);
 Handler find_aj(std::string_view op_name);   // import_aj.cpp
 Handler find_mil(std::string_view op_name);  // import_mil.cpp
+
+// The function with the engine's numerics (import_engine.cpp).
+void import_for_engine(const mil::Function& function, Plans& plans, Graph* graph);
 
 // -1 counts from the back.
 inline int64_t axis_of(int64_t axis, size_t rank) { return axis < 0 ? axis + static_cast<int64_t>(rank) : axis; }

@@ -13,6 +13,7 @@ std::unique_ptr<Step> make_step(const Plan& plan, const Unit& unit) {
   const Node& node = plan.graph.nodes[unit.node];
   switch (node.kind) {
     case NodeKind::REDUCE:
+      if (node.site != nullptr) return make_narrow_sum_step(node);
       return make_reduce_step(plan.graph, node);
     case NodeKind::ARG_REDUCE:
       return make_arg_reduce_step(plan.graph, node);

@@ -14,6 +14,8 @@
 
 namespace anesdk::cpu {
 
+class Numerics;  // numerics.h
+
 // What one step runs: a cluster, or a single node that is not elementwise.
 struct Unit {
   Cluster cluster;  // empty members: `node`
@@ -61,11 +63,14 @@ struct Plan {
 // The plans of a program's functions, each made once for each way of lending memory.
 class Plans {
  public:
-  explicit Plans(const mil::Program& program) : program_(program) {}
+  // numerics: null, or what plans with the engine's numerics count in; it must outlive them.
+  explicit Plans(const mil::Program& program, Numerics* numerics = nullptr) : program_(program), numerics_(numerics) {}
   std::shared_ptr<const Plan> get(const std::string& function, const std::vector<Donation>& donate);
+  Numerics* numerics() const { return numerics_; }
 
  private:
   const mil::Program& program_;
+  Numerics* numerics_;
   std::map<std::pair<std::string, std::vector<Donation>>, std::shared_ptr<const Plan>> made_;
 };
 

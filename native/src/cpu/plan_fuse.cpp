@@ -17,7 +17,10 @@ constexpr int64_t kWorthSharing = 4096;  // elements of an input that two cluste
 
 constexpr int64_t kSmallGrowth = 4096;  // bytes that count as none
 
-bool fusible(const Node& node) { return node.kind == NodeKind::MAP || node.kind == NodeKind::REDUCE; }
+bool fusible(const Node& node) {
+  if (node.kind == NodeKind::REDUCE) return node.site == nullptr;
+  return node.kind == NodeKind::MAP;
+}
 
 // What a set of nodes would be as a cluster, if it can be one.
 class Shaper {

@@ -17,6 +17,14 @@ using ReduceColumnFn = void (*)(void* acc, const void* src, int64_t n);
 using CopyPlaneFn = void (*)(void* dst, int64_t dst_row, int64_t dst_column, const void* src, int64_t src_row,
                              int64_t src_column, int64_t rows, int64_t columns);
 
+// What float32 numbers become as float16.
+struct Inspection {
+  int32_t worst = 0;  // the bits of the largest magnitude, NaN above all
+  int64_t tiny = 0;   // rounded to another number, below the smallest normal one
+  int64_t gone = 0;   // not zero, and zero when rounded
+};
+using InspectFn = void (*)(const float* src, int64_t n, Inspection* out);
+
 struct SimdTable {
   // Bit k of `scalars`: source k is one element. Null when there is no such loop.
   MapFn (*map)(MapOp op, DType dtype, unsigned scalars);
@@ -24,6 +32,7 @@ struct SimdTable {
   ReduceRowFn (*reduce_row)(ReduceOp op, DType dtype);
   ReduceColumnFn (*reduce_column)(ReduceOp op, DType dtype);
   CopyPlaneFn (*copy_plane)(int64_t element_size);
+  InspectFn inspect_fp16;
 };
 
 const SimdTable& simd();

@@ -12,6 +12,7 @@ std::unique_ptr<Step> make_copy_step(const Graph& graph, const Node& node);     
 std::unique_ptr<Step> make_dynamic_slice_step(const Graph& graph, const Node& node);   // DYNAMIC_SLICE
 std::unique_ptr<Step> make_dynamic_update_step(const Graph& graph, const Node& node);  // DYNAMIC_UPDATE
 std::unique_ptr<Step> make_reduce_step(const Graph& graph, const Node& node);          // REDUCE
+std::unique_ptr<Step> make_narrow_sum_step(const Node& node);                          // REDUCE with a site
 std::unique_ptr<Step> make_arg_reduce_step(const Graph& graph, const Node& node);      // ARG_REDUCE
 std::unique_ptr<Step> make_gemm_step(const Graph& graph, const Node& node);            // GEMM
 std::unique_ptr<Step> make_kernel_step(const Graph& graph, const Node& node);          // KERNEL

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <limits>
 
+#include "cpu/numerics.h"
+
 namespace anesdk::cpu::tile {
 namespace {
 
@@ -220,6 +222,19 @@ void sink(const Instr& instr, const Sink& to, const Block& block) {
   }
 }
 
+void settle(const Instr& instr, const Block& block) {
+  const bool row = instr.level == Level::ROW;
+  const int64_t length = row ? 1 : block.count / std::max<int64_t>(block.rows, 1);
+  Operand operands[2];
+  for (int k = 1; k < instr.sources; ++k) {
+    const Ref& ref = instr.src[k];
+    operands[k - 1] = {reinterpret_cast<const float*>(resolve(ref, block)), ref.scalar, ref.row && !row ? length : 1};
+  }
+  const int64_t count = row ? block.rows : block.count;
+  settle(instr.site, reinterpret_cast<const float*>(resolve(instr.src[0], block)),
+         reinterpret_cast<float*>(resolve(instr.dst, block)), count, {operands, instr.sources - size_t{1}});
+}
+
 void execute(const std::vector<Instr>& code, const std::vector<Sink>& sinks, const Block& block) {
   for (const Instr& instr : code) {
     switch (instr.kind) {
@@ -243,6 +258,9 @@ void execute(const std::vector<Instr>& code, const std::vector<Sink>& sinks, con
         break;
       case Instr::SINK:
         sink(instr, sinks[instr.imm], block);
+        break;
+      case Instr::SETTLE:
+        settle(instr, block);
         break;
     }
   }

@@ -29,6 +29,7 @@ struct Instr {
     IOTA,        // dst = (i / inner) % length
     ROW_REDUCE,  // dst (row) = reduction of each row of src
     SINK,        // accumulator += block of src, by index modulo `length`
+    SETTLE,      // dst = src[0] as the engine would have it; src[1..]: what it was computed from
   } kind = MAP;
   Level level = Level::FULL;
   uint8_t sources = 0;
@@ -39,6 +40,7 @@ struct Instr {
   int64_t imm = 0;
   int64_t inner = 1, length = 1;
   DType dtype = DType::FP32;
+  Site* site = nullptr;         // SETTLE
   std::vector<Extent> extents;  // LOAD
 };
 
