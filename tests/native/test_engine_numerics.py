@@ -94,6 +94,8 @@ def oracle(graph: Graph, args: Sequence[Array]) -> list[Array]:
 
 def engine_program(graph: Graph) -> tuple[Graph, NativeProgram] | None:
     """The Graph legalized and compiled; None where the engine does not have it, or nothing is left to run."""
+    if any(0 in a.shape for a in (*graph.in_avals, *graph.out_avals)):
+        return None
     try:
         legal = simplify(legalize(graph, "ane"))
         if not legal.eqns or any(o in legal.inputs or isinstance(o, Literal) for o in legal.outputs):
