@@ -1,0 +1,75 @@
+"""What legalization chooses for the engine: the cheaper form by the cost model, and the one that is right on a chip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anejax as aj
+import anejax.numpy as jnp
+from anejax import lax
+from anejax.mil.cost import predict
+from anejax.passes.legalize import convolution
+from anejax.passes.pipeline import optimize
+from tests.passes.test_engine_equality import EPS, run
+from tests.passes.test_engine_form import for_engine
+
+
+def conv(x: Any, w: Any) -> Any:
+    return lax.conv_general_dilated(x, w, (1, 1), "SAME")
+
+
+def array(*shape: int) -> aj.ShapeDtypeStruct:
+    return aj.ShapeDtypeStruct(shape, "float32")
+
+
+@pytest.mark.parametrize("chip", ["M1", "M4", "M5 Pro"])
+@pytest.mark.parametrize(
+    ("batch", "side", "features", "out", "kernel"),
+    [(64, 32, 3, 32, 3), (64, 32, 32, 64, 3), (64, 32, 128, 4, 3), (32, 32, 64, 8, 5), (2, 8, 4, 4, 3)],
+)
+def test_the_cheaper_convolution_is_written(
+    batch: int, side: int, features: int, out: int, kernel: int, chip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One product of all taps side by side, or a product for each: what the cost model prefers, within 5 %."""
+    args = array(batch, features, side, side), array(out, features, kernel, kernel)
+    graph = optimize(aj.make_jaxpr(conv)(*args).graph)
+    cost = lambda: predict(for_engine(graph, chip), chip).us  # noqa: E731
+    chosen, forced = cost(), []
+    for joined in (True, False):
+        monkeypatch.setattr(convolution, "_joined_pays", lambda *sizes, joined=joined: joined)
+        forced.append(cost())
+    assert chosen in forced and chosen <= 1.05 * min(forced), (chosen, *forced)
+
+
+def test_both_forms_are_chosen() -> None:
+    """Many features in and few out: the slices side by side would be larger than all products."""
+
+    def products(features: int, out: int) -> int:
+        graph = optimize(aj.make_jaxpr(conv)(array(64, features, 32, 32), array(out, features, 3, 3)).graph)
+        return sum(op.name == "matmul" for op in for_engine(graph, "M4").main.ops)
+
+    assert (products(32, 64), products(512, 32)) == (1, 9)
+
+
+@pytest.mark.parametrize(("chip", "transposes"), [("M1", 2), ("M3", 2), ("M4", 0)])
+def test_slices_of_the_last_axis(chip: str, transposes: int) -> None:
+    """Until A15 another axis is made the last one."""
+    graph = optimize(aj.make_jaxpr(lambda x: x[:, 3:] * 2)(array(4, 8)).graph)
+    assert sum(op.name == "transpose" for op in for_engine(graph, chip).main.ops) == transposes
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 6, 4), (2, 3, 9), (1, 1, 2, 2)])
+def test_winners_of_windows_side_by_side(shape: tuple[int, ...]) -> None:
+    """With ties, of which the first in row-major order wins, as in the general form."""
+    window = {4: (1, 1, 2, 2), 3: (1, 1, 3)}[len(shape)]
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, shape).astype(np.float32)
+    pool = lambda a: lax.reduce_window(a, -np.inf, lax.max, window, window, "VALID")  # noqa: E731
+    ct = rng.standard_normal(aj.eval_shape(pool, x).shape).astype(np.float16).astype(np.float32)
+    back = aj.grad(lambda a: jnp.sum(pool(a) * ct))
+    graph = optimize(aj.make_jaxpr(back)(x).graph)
+    (got,) = run(graph, [x if a.shape == x.shape else ct for a in graph.in_avals], "M1")  # ct is captured
+    np.testing.assert_allclose(got, np.asarray(back(x)), rtol=EPS)
