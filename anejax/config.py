@@ -53,7 +53,25 @@ _SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
         "comma-separated: graph, mil, plan (printed to stderr when compiled)",
     ),
     "eager": ("ANEJAX_EAGER", str, "", "numpy: eager operations never use the native library"),
-    "device": ("ANEJAX_DEVICE", str, "cpu", "the default device"),
+    "device": ("ANEJAX_DEVICE", str, "cpu", "the default device of jit: cpu, ane"),
+    "chip": (
+        "ANEJAX_CHIP",
+        str,
+        "",
+        "the chip whose engine programs are divided for (M1 ... M5 Pro); empty: this machine's",
+    ),
+    "engine_partition": (
+        "ANEJAX_ENGINE_PARTITION",
+        str,
+        "cost",
+        "cost: the engine has what is predicted to be faster there; all: whatever it can have",
+    ),
+    "engine_fallback": (
+        "ANEJAX_ENGINE_FALLBACK",
+        str,
+        "warn",
+        "warn: what the engine fails at runs on the CPU device, with a warning; error: it raises",
+    ),
 }
 
 

@@ -52,6 +52,10 @@ class DeviceError(AnejaxError, RuntimeError):
     """A device, or the native library, refused or failed."""
 
 
+class EngineFallbackWarning(UserWarning):
+    """A part of a function that was for the engine runs on the CPU device, and why."""
+
+
 class UnboundAxisError(AnejaxError, NameError):
     """A collective names an axis that no ``vmap`` around it maps."""
 

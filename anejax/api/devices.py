@@ -13,7 +13,7 @@ from anejax.config import config
 from anejax.core.array import Array, DeviceArray
 from anejax.core.trace import concrete_array, executor
 from anejax.errors import DeviceError
-from anejax.runtime import library
+from anejax.runtime import engine
 
 
 class Device:
@@ -25,7 +25,7 @@ class Device:
     @property
     def device_kind(self) -> str:
         """What the device is, in words."""
-        return "native CPU device"
+        return "native CPU device" if self.platform == "cpu" else f"Neural Engine of {engine.chip()}"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Device) and (self.platform, self.id) == (other.platform, other.id)
@@ -37,7 +37,7 @@ class Device:
         return f"Device(platform={self.platform!r}, id={self.id})"
 
 
-CPU = Device("cpu")
+CPU, ENGINE = Device("cpu"), Device("ane")
 
 
 def devices(backend: str | None = None) -> list[Device]:
@@ -48,18 +48,23 @@ def devices(backend: str | None = None) -> list[Device]:
         >>> aj.devices()
         [Device(platform='cpu', id=0)]
     """
-    if backend in (None, "cpu") and "cpu" in library.devices():
+    if backend in (None, "cpu"):
         return [CPU]
-    raise DeviceError(f"[devices] expected backend 'cpu', got {backend!r}: no other device can run programs here.")
+    if backend != "ane":
+        raise DeviceError(f"[devices] expected backend 'cpu' or 'ane', got {backend!r}.")
+    reason = engine.why_missing()
+    if reason is not None:
+        raise DeviceError(f"[devices] the engine is not there: {reason}")
+    return [ENGINE]
 
 
 def default_backend() -> str:
     """The platform of the default device."""
-    return CPU.platform
+    return config.device
 
 
 def device_put(x: Any, device: Any = None) -> Any:
-    """The tree ``x`` with its leaves as arrays of the device; NumPy leaves are copied."""
+    """The tree ``x`` with its leaves as arrays; NumPy leaves are copied. All devices work on the same memory."""
     executor().check_device(device)
 
     def put(leaf: Any) -> Any:

@@ -59,9 +59,13 @@ def default_matmul_precision(new_val: Any = None) -> Iterator[None]:
 
 @contextmanager
 def default_device(new_val: Any = None) -> Iterator[None]:
-    """Inside, ``new_val`` is the default device. Raises DeviceError for one that cannot run programs."""
+    """Inside, ``new_val`` (a Device, "cpu" or "ane") is where jitted functions run that name no other.
+
+    Raises DeviceError for a device that is not known.
+    """
     executor().check_device(new_val)
-    yield
+    with config.override("device", getattr(new_val, "platform", new_val) or config.device):
+        yield
 
 
 @contextmanager

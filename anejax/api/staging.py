@@ -49,12 +49,14 @@ class Jitted:
     """What ``jit`` returns: a function that is staged once per structure and types of its arguments."""
 
     def __init__(
-        self, fun: Callable[..., Any], static: Callable[..., tuple[set[int], set[str]]], donate: Any, donate_names: Any
-    ) -> None:
+        self, fun: Callable[..., Any], static: Callable[..., tuple[set[int], set[str]]], donate: Any = (),
+        donate_names: Any = (), device: str | None = None,
+    ) -> None:  # fmt: skip
         functools.update_wrapper(self, fun, updated=())
         self._fun = fun
         self._static = static
         self._donate, self._donate_names = donate, donate_names
+        self._device = device
         self._cache: dict[Any, Staged] = {}
         _JITTED.add(self)
 
@@ -65,10 +67,15 @@ class Jitted:
         types = set(map(type, leaves))
         if current_trace() is base_trace() and not any(issubclass(t, Tracer) for t in types):
             arrays = leaves if types == ONLY_ARRAYS else list(map(concrete_array, leaves))
-            outs = executor().run_graph(staged.graph, staged.consts + arrays, staged.donated)
+            outs = executor().run_graph(staged.graph, staged.consts + arrays, staged.donated, self.device)
         else:
             outs = call_p.bind(*staged.consts, *leaves, graph=staged.graph, name=staged.name, donated=staged.donated)
         return tree.unflatten(staged.out_tree, outs)
+
+    @property
+    def device(self) -> str:
+        """The device that it was made for, or the default one."""
+        return self._device or config.device
 
     def _staged(self, args: tuple[Any, ...], kwargs: dict[str, Any], types_only: bool = False) -> tuple[Staged, list]:
         static_nums, static_names = self._static(len(args), tuple(kwargs))
@@ -132,7 +139,7 @@ class Jitted:
         The result has ``as_text()`` (MIL), ``compile()``, ``out_info`` and ``graph``.
         """
         staged, _ = self._staged(args, kwargs, types_only=True)
-        return Lowered(staged)
+        return Lowered(staged, self.device)
 
     def trace(self, *args: Any, **kwargs: Any) -> ClosedGraph:
         """The Graph at the types of ``args``."""
@@ -174,8 +181,8 @@ def _hashable(jitted: Jitted, value: Any) -> Any:
 class Lowered:
     """A staged function on its way to a device."""
 
-    def __init__(self, staged: Staged) -> None:
-        self._staged = staged
+    def __init__(self, staged: Staged, device: str = "cpu") -> None:
+        self._staged, self._device = staged, device
         self.graph = ClosedGraph(staged.graph, tuple(staged.consts))
 
     @property
@@ -190,18 +197,19 @@ class Lowered:
             return str(self.graph)
         if dialect != "mil":
             raise ValueError(f"[lower] expected dialect 'mil' or 'graph', got {dialect!r}.")
-        return executor().lower_text(self._staged.graph, self._staged.donated)
+        return executor().lower_text(self._staged.graph, self._staged.donated, self._device)
 
     def compile(self) -> Compiled:
-        """Compiles for the default device. Returns a callable that takes arguments of the same types."""
-        return Compiled(self._staged, executor().compile_graph(self._staged.graph, self._staged.donated))
+        """Compiles. Returns a callable that takes arguments of the same types."""
+        staged, device = self._staged, self._device
+        return Compiled(staged, executor().compile_graph(staged.graph, staged.donated, device), device)
 
 
 class Compiled:
     """A compiled function of fixed types."""
 
-    def __init__(self, staged: Staged, executable: Any) -> None:
-        self._staged, self._executable = staged, executable
+    def __init__(self, staged: Staged, executable: Any, device: str) -> None:
+        self._staged, self._executable, self._device = staged, executable, device
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
@@ -212,9 +220,8 @@ class Compiled:
                 f"[{self._staged.name}] was compiled for {', '.join(map(str, expected))},"
                 f" got {', '.join(map(str, avals))}. Call the jitted function for other types."
             )
-        outs = executor().run_graph(
-            self._staged.graph, self._staged.consts + [concrete_array(x) for x in leaves], self._staged.donated
-        )
+        arrays = self._staged.consts + [concrete_array(x) for x in leaves]
+        outs = executor().run_graph(self._staged.graph, arrays, self._staged.donated, self._device)
         return tree.unflatten(self._staged.out_tree, outs)
 
     def as_text(self) -> str:
@@ -244,7 +251,8 @@ def jit(
         static_argnums, static_argnames: arguments that are hashable Python values; each value is staged anew.
         donate_argnums, donate_argnames: arguments whose memory the outputs may take; they are deleted by the call.
         inline, keep_unused: accepted for compatibility; the result is the same.
-        device: None or "cpu"; other devices raise until they are there.
+        device: "cpu", "ane" (the Neural Engine, with the CPU device beside it), or None: the default device. It
+            counts where the call is made outside other transformations.
 
     Returns:
         A function with ``lower(...)``, ``trace(...)``, ``eval_shape(...)`` and ``clear_cache()``.
@@ -265,9 +273,10 @@ def jit(
     if not callable(fun):
         raise TypeError(f"[jit] expected a function, got {type(fun).__name__}.")
     executor().check_device(device)
+    platform = getattr(device, "platform", device)
     static = _static_resolver(fun, _as_tuple(static_argnums), _as_tuple(static_argnames))
     donate, donate_names = _donation(fun, _as_tuple(donate_argnums), _as_tuple(donate_argnames))
-    return Jitted(fun, static, donate, donate_names)
+    return Jitted(fun, static, donate, donate_names, platform)
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
@@ -324,7 +333,7 @@ def make_jaxpr(
             c:f32*[] = mul b 2.0:f32*[]
           in (c,) }
     """
-    jitted = Jitted(fun, _static_resolver(fun, _as_tuple(static_argnums), ()), set(), set())
+    jitted = Jitted(fun, _static_resolver(fun, _as_tuple(static_argnums), ()))
 
     @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
     def traced(*args: Any, **kwargs: Any) -> Any:
@@ -336,7 +345,7 @@ def make_jaxpr(
 
 def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The shapes and dtypes of ``fun(*args, **kwargs)``, without computing; arguments may be ShapeDtypeStructs."""
-    return Jitted(fun, _static_resolver(fun, (), ()), set(), set()).eval_shape(*args, **kwargs)
+    return Jitted(fun, _static_resolver(fun, (), ())).eval_shape(*args, **kwargs)
 
 
 def checkpoint(
@@ -361,7 +370,7 @@ def checkpoint(
     @functools.wraps(fun)
     def remat(*args: Any, **kwargs: Any) -> Any:
         # staged anew at each call: the function may close over tracers
-        staged, leaves = Jitted(fun, static, set(), set())._staged(args, kwargs)
+        staged, leaves = Jitted(fun, static)._staged(args, kwargs)
         prim, extra = (call_p, {"donated": ()}) if saves_everything else (remat_p, {"prevent_cse": prevent_cse})
         outs = prim.bind(*staged.consts, *leaves, graph=staged.graph, name=staged.name, **extra)
         return tree.unflatten(staged.out_tree, outs)

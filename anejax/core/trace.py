@@ -190,16 +190,18 @@ def leaked(tracer: Tracer) -> UnexpectedTracerError:
 class Executor:
     """What ``runtime`` registers: runs Graphs, and single primitives whose NumPy form is slow."""
 
-    def run_graph(self, graph: Any, args: list[DeviceArray], donated: tuple[bool, ...]) -> list[DeviceArray]:
+    def run_graph(
+        self, graph: Any, args: list[DeviceArray], donated: tuple[bool, ...], device: str = "cpu"
+    ) -> list[DeviceArray]:
         raise NotImplementedError
 
     def run_primitive(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:
         raise NotImplementedError
 
-    def compile_graph(self, graph: Any, donated: tuple[bool, ...] = ()) -> Any:
+    def compile_graph(self, graph: Any, donated: tuple[bool, ...] = (), device: str = "cpu") -> Any:
         raise NotImplementedError
 
-    def lower_text(self, graph: Any, donated: tuple[bool, ...] = ()) -> str:
+    def lower_text(self, graph: Any, donated: tuple[bool, ...] = (), device: str = "cpu") -> str:
         raise NotImplementedError
 
     def clear(self) -> None:

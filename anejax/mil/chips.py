@@ -8,6 +8,9 @@ measured by this project. docs/engine.md says how far the predictions are from t
 
 from __future__ import annotations
 
+import functools
+import subprocess
+import sys
 from dataclasses import dataclass
 
 from anejax.errors import MilError, fail
@@ -83,3 +86,21 @@ def chip_of(name: str) -> Chip:
     if found is None:
         fail("chip", f"expected one of {', '.join(CHIPS)}, got {name!r}", MilError)
     return found
+
+
+STRICTEST = "M1"  # its engine has the smallest limits and the fewest operations: what it takes, all take
+
+
+@functools.cache
+def this_chip() -> str | None:
+    """The chip of this machine ("M4 Pro"), or the base model of its generation; None off Apple silicon."""
+    if sys.platform != "darwin":
+        return None
+    asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
+    return known_chip(asked.stdout)
+
+
+def known_chip(brand: str) -> str | None:
+    """The entry of CHIPS for a processor's brand ("Apple M3 Ultra"): itself, else its generation's, else None."""
+    name = brand.strip().removeprefix("Apple ")
+    return name if name in CHIPS else next((c for c in CHIPS if c == name.split(" ")[0]), None)

@@ -20,14 +20,17 @@ from anejax.core.trace import Executor, check_numbers, register_executor
 from anejax.errors import DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
+from anejax.partition import partition
 from anejax.passes.effects import lift_effects
 from anejax.passes.pipeline import optimize
-from anejax.runtime import library
+from anejax.runtime import engine, library
+from anejax.runtime.pipeline import Pipeline
 
 # How one output of a Graph comes to be: ("run", index of a program output), ("input", index), ("const", array)
 Route = tuple[str, Any]
 Effect = tuple[Eqn, list[Route]]
 
+DEVICES = ("cpu", "ane")
 POINTER = operator.attrgetter("pointer")
 
 
@@ -51,7 +54,7 @@ class Executable:
         self._effects: list[Effect] = [(e, [self._route(pure, results, a) for a in e.inputs]) for e in effects]
         used = _used(pure, results)
         self._inputs = [i for i, v in enumerate(graph.inputs) if v in used]
-        self._program: library.NativeProgram | None = None
+        self._program: library.NativeProgram | Pipeline | None = None
         self._donated = [i for i, d in enumerate(donated) if d]
         in_order = [("run", i) for i in range(len(results))]  # nothing is forwarded, printed or deleted
         self._direct = self._routes == in_order and not self._effects and not self._donated
@@ -60,9 +63,8 @@ class Executable:
             program = pure.replace(inputs=tuple(graph.inputs[i] for i in self._inputs), outputs=tuple(results))
             forwarded = {i for kind, i in self._all_routes() if kind == "input"}
             places = [p for p, i in enumerate(self._inputs) if i in self._donated and i not in forwarded]
-            self.text = to_text(lower(program))
+            self.text, self._program = _compiled(program, places, device, compiler)
             _debug("mil", self.text)
-            self._program = compiler.compile(device, self.text, places)
             _debug("plan", self.describe("plan"))
 
     def _all_routes(self) -> list[Route]:
@@ -127,6 +129,18 @@ class Executable:
         return json.loads(self.describe("stats")) if self._program is not None else {}
 
 
+def _compiled(
+    graph: Graph, donated: Sequence[int], device: str, compiler: Compiler
+) -> tuple[str, library.NativeProgram | Pipeline]:
+    """(MIL text, what runs it): one program for the CPU device, several where there is an engine beside it."""
+    if device == "cpu" or not engine.is_there(device):
+        text = to_text(lower(graph))
+        return text, compiler.compile("cpu", text, donated)
+    plan = partition(graph, engine.chip(), by_cost=config.engine_partition == "cost")
+    pipeline = Pipeline(plan, donated, device, compiler.compile)
+    return pipeline.text, pipeline
+
+
 def _used(graph: Graph, results: Sequence[Atom]) -> set[Var]:
     used = {a for e in graph.eqns for a in e.inputs if isinstance(a, Var)}
     return used | {a for a in results if isinstance(a, Var)}
@@ -167,8 +181,8 @@ class Compiler:
         self._programs.clear()
 
 
-class CpuExecutor(Executor):
-    """Runs everything on the CPU device."""
+class NativeExecutor(Executor):
+    """Runs Graphs on the native library's devices."""
 
     def __init__(self) -> None:
         self.compiler = Compiler()
@@ -184,33 +198,35 @@ class CpuExecutor(Executor):
             self._primitives.clear()
 
     def check_device(self, device: Any) -> None:
-        """Raises DeviceError for a device that cannot run programs."""
+        """Raises DeviceError for a device that is not known."""
         name = getattr(device, "platform", device)
-        if name not in (None, "cpu"):
-            raise DeviceError(f"[device] expected 'cpu', got {device!r}: no other device is there yet.")
+        if name not in (None, *DEVICES):
+            raise DeviceError(f"[device] expected {' or '.join(map(repr, DEVICES))}, got {device!r}.")
 
-    def compile_graph(self, graph: Graph, donated: tuple[bool, ...] = ()) -> Executable:
-        key = (graph, donated)
+    def compile_graph(self, graph: Graph, donated: tuple[bool, ...] = (), device: str = "cpu") -> Executable:
+        key = (graph, donated, device)
         found = self._graphs.get(key)
         if found is None:
             with self._lock:
                 found = self._graphs.get(key)
                 if found is None:
-                    found = Executable(graph, donated, "cpu", self.compiler)
+                    found = Executable(graph, donated, device, self.compiler)
                     if len(self._graphs) >= 4096:
                         self._graphs.pop(next(iter(self._graphs)))
                     self._graphs[key] = found
         return found
 
-    def run_graph(self, graph: Graph, args: list[DeviceArray], donated: tuple[bool, ...]) -> list[DeviceArray]:
-        found = self._graphs.get((graph, donated)) or self.compile_graph(graph, donated)
+    def run_graph(
+        self, graph: Graph, args: list[DeviceArray], donated: tuple[bool, ...], device: str = "cpu"
+    ) -> list[DeviceArray]:
+        found = self._graphs.get((graph, donated, device)) or self.compile_graph(graph, donated, device)
         outs = found(args)
         check_numbers("jit", outs)
         return outs
 
-    def lower_text(self, graph: Graph, donated: tuple[bool, ...] = ()) -> str:
-        """The MIL text of the program that ``graph`` becomes."""
-        return self.compile_graph(graph, donated).text
+    def lower_text(self, graph: Graph, donated: tuple[bool, ...] = (), device: str = "cpu") -> str:
+        """The MIL text of the program, or the programs, that ``graph`` becomes."""
+        return self.compile_graph(graph, donated, device).text
 
     def run_primitive(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:
         key = (prim, tuple(a.aval for a in args), tuple(sorted(params.items())))
@@ -230,7 +246,7 @@ def _debug(stage: str, text: Any) -> None:
         print(f"--- {stage} ---\n{text}", file=sys.stderr)
 
 
-EXECUTOR = CpuExecutor()
+EXECUTOR = NativeExecutor()
 register_executor(EXECUTOR)
 
 

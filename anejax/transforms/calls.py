@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from anejax.config import config
 from anejax.core.aval import Aval
 from anejax.core.context import tracing
 from anejax.core.graph import Graph, remove_dead
@@ -188,7 +189,7 @@ def _abstract(*avals: Aval, graph: Graph, **params: Any) -> list[Aval]:
 
 
 def _run_call(*args: Any, graph: Graph, name: str, donated: tuple[bool, ...]) -> list[Any]:
-    return executor().run_graph(graph, list(args), donated)
+    return executor().run_graph(graph, list(args), donated, config.device)
 
 
 def _call_partial(

@@ -12,17 +12,18 @@ import anejax as aj
 import anejax.numpy as jnp
 from anejax import dtypes
 from anejax.core.graph import Graph
-from anejax.engine.fixed import ANGLE, COUNTED
-from anejax.engine.split import reasons_of
 from anejax.mil.rules import NOTE
 from anejax.mil.text import to_text
 from anejax.mil.verify import diagnose
+from anejax.partition import partition
+from anejax.partition.ability import reasons_of
+from anejax.partition.fixed import ANGLE, COUNTED
 from anejax.passes.pipeline import optimize
-from tests.engine.parts import run_by_parts
 from tests.golden.test_golden import run_on_cpu
 from tests.op_samples import Row
 from tests.ops.checks import as_float64, describe, reference, rng_for, wide
 from tests.ops.test_mil import graph_of
+from tests.partition.run import run_plan
 from tests.passes.networks import NETWORKS
 from tests.passes.test_engine_form import WITH_A_FORM, for_engine
 
@@ -70,7 +71,8 @@ def test_losses_and_gradients(name: str, chip: str) -> None:
     step = aj.value_and_grad(loss, has_aux=more)
     closed = aj.make_jaxpr(step)(*args)
     flat = [np.asarray(a) for a in (*closed.consts, *aj.tree.leaves(args))]
-    got, _ = run_by_parts(optimize(closed.graph), flat, chip, lambda part, ins: run(part, ins, chip))
+    plan = partition(optimize(closed.graph), chip, by_cost=False, keep_state=False)
+    got = run_plan(plan, flat, lambda part, ins: run(part, list(ins), chip))
     want = [np.asarray(a, np.float64) for a in aj.tree.leaves(step(*args))]
     assert abs(float(got[0]) - want[0]) <= 4 * EPS * abs(want[0])
     bound = KINKED if name.startswith("cnn") else SMOOTH

@@ -5,9 +5,8 @@ float16 has too few digits to count: no odd number beyond 2048, and an angle of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from anejax.core.graph import Eqn, Graph, Var
+from anejax.core.graph import Graph, Var
+from anejax.partition.levels import read_by, readers_of
 
 LAYOUT = ("broadcast_in_dim", "iota")  # written as the operands of others, not by themselves
 COUNTED = "the same in every run: counted in float32 on the CPU device"
@@ -17,10 +16,7 @@ ANGLE = "an angle made of inputs, which float16 would round: float32 on the CPU 
 def in_float32(graph: Graph) -> list[str | None]:
     """For each equation why it is one for float32, or None."""
     reasons = _sources(graph)
-    readers: dict[Var, list[int]] = {}
-    for i, eqn in enumerate(graph.eqns):
-        for var in read(eqn):
-            readers.setdefault(var, []).append(i)
+    readers = readers_of(graph)
     for i in range(len(graph.eqns) - 1, -1, -1):
         eqn, (reason, simple) = graph.eqns[i], reasons[i]
         after = [reasons[j][0] for v in eqn.outputs for j in readers.get(v, ())]
@@ -38,7 +34,7 @@ def _sources(graph: Graph) -> list[tuple[str | None, bool]]:
     simple: set[Var] = {*graph.inputs}
     found: list[tuple[str | None, bool]] = []
     for eqn in graph.eqns:
-        ins, name = {*read(eqn)}, eqn.primitive.name
+        ins, name = {*read_by(eqn)}, eqn.primitive.name
         easy = ins <= simple and (eqn.primitive.elementwise or name in (*LAYOUT, "reshape"))
         if name == "iota" or (ins & counted and ins <= counted | plain):
             counted.update(eqn.outputs)
@@ -49,8 +45,3 @@ def _sources(graph: Graph) -> list[tuple[str | None, bool]]:
         angle = ANGLE if easy and ins and name in ("sin", "cos") else None
         found.append((COUNTED if counted.issuperset(eqn.outputs) else angle, easy))
     return found
-
-
-def read(eqn: Eqn) -> Iterator[Var]:
-    """The variables among an equation's operands."""
-    return (a for a in eqn.inputs if isinstance(a, Var))

@@ -1,0 +1,34 @@
+"""``check``: which rules of a chip's engine a function breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anejax as aj
+from anejax.mil.rules import MIL, Finding, Rule
+from anejax.mil.verify import diagnose
+from anejax.partition import partition
+from anejax.passes.pipeline import optimize
+
+ON_CPU = Rule("primitive", f"docs/legalization.md, and {MIL}", "nothing, if the CPU device may run this part")
+
+
+def check(f: Callable[..., Any], *args: Any, chip: str = "M4") -> list[Finding]:
+    """Every rule that ``f`` breaks on ``chip`` at the types of ``args`` (arrays or ShapeDtypeStructs).
+
+    Equations that the engine does not have are findings of the rule "primitive"; the others, legalized, are held to
+    the chip's rules. What stands at the border to the CPU device is taken to be cast there.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> for found in check(lambda x: jnp.tanh(jnp.sort(x)), aj.ShapeDtypeStruct((8,), "float32")):
+        ...     print(found.rule.severity, found.message)
+        refused [sort] MIL's sorting operations order one array by one key, in unstated order of equals
+        note [tanh] a table of 33 knots: error up to 1.7e-3
+    """
+    plan = partition(optimize(aj.make_jaxpr(f)(*args).graph), chip, by_cost=False, keep_state=False)
+    found = [Finding(ON_CPU, e.primitive.name, f"[{e.primitive.name}] {reason}") for e, reason in plan.host]
+    for program in plan.programs:
+        found += diagnose(program, chip)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,94 @@
+"""Levels: how often the data has changed devices before an equation. Those of one level and device are one segment.
+
+An engine program is as early as what it needs from the CPU device allows, and work that nothing waits for is as late
+as possible, so that there are few programs. The two segments of a level do not need each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from anejax.core.graph import Eqn, Graph, Var
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The equations of one level and device, by index into the Graph, in order."""
+
+    on_engine: bool
+    members: tuple[int, ...]
+
+
+def read_by(eqn: Eqn) -> Iterator[Var]:
+    """The variables among the operands of ``eqn``."""
+    return (a for a in eqn.inputs if isinstance(a, Var))
+
+
+def readers_of(graph: Graph) -> dict[Var, list[int]]:
+    """For each variable the equations that read it, by index."""
+    found: dict[Var, list[int]] = {}
+    for i, eqn in enumerate(graph.eqns):
+        for var in dict.fromkeys(read_by(eqn)):
+            found.setdefault(var, []).append(i)
+    return found
+
+
+def parts(graph: Graph, on_engine: Sequence[bool]) -> list[Part]:
+    """All equations, level by level: each part needs inputs of ``graph`` and results of those before it alone."""
+    levels = _late(graph, on_engine, _early(graph, on_engine))
+    members: dict[tuple[int, bool], list[int]] = {}
+    for i, (level, engine) in enumerate(zip(levels, on_engine)):
+        members.setdefault((level, engine), []).append(i)
+    return [Part(key[1], tuple(members[key])) for key in sorted(members)]
+
+
+def subgraph(graph: Graph, members: Sequence[int], readers: dict[Var, list[int]]) -> Graph:
+    """The Graph of some equations: their inputs, and those of their results that others read or ``graph`` returns."""
+    eqns = tuple(graph.eqns[i] for i in members)
+    inside, returned = set(members), {a for a in graph.outputs if isinstance(a, Var)}
+    made = dict.fromkeys(v for e in eqns for v in e.outputs)
+    inputs = tuple(dict.fromkeys(v for e in eqns for v in read_by(e) if v not in made))
+    outputs = tuple(v for v in made if v in returned or not inside.issuperset(readers.get(v, ())))
+    return Graph(inputs, eqns, outputs)
+
+
+def components(graph: Graph) -> Iterator[Graph]:
+    """The Graphs of equations that need each other, directly or through others; inputs may be shared."""
+    readers = readers_of(graph)
+    component = list(range(len(graph.eqns)))
+    for i, eqn in enumerate(graph.eqns):  # a new reader joins all that it reads from under the lowest number
+        for v in eqn.outputs:
+            for j in readers.get(v, ()):
+                low, high = sorted((component[i], component[j]))
+                component = [low if c == high else c for c in component]
+    for number in dict.fromkeys(component):
+        yield subgraph(graph, [i for i, c in enumerate(component) if c == number], readers)
+
+
+def _early(graph: Graph, on_engine: Sequence[bool]) -> list[int]:
+    """How often the data has changed sides before each equation, at the least."""
+    made: dict[Var, tuple[int, bool]] = {}
+    levels: list[int] = []
+    for eqn, engine in zip(graph.eqns, on_engine):
+        before = [made[v] for v in read_by(eqn) if v in made]
+        level = max((n + (side != engine) for n, side in before), default=0)
+        made.update((v, (level, engine)) for v in eqn.outputs)
+        levels.append(level)
+    return levels
+
+
+def _late(graph: Graph, on_engine: Sequence[bool], early: list[int]) -> list[int]:
+    """The last level at which each of the engine's equations serves its readers; those of results stay."""
+    due: dict[Var, int] = {}
+    levels = list(early)
+    returned = {a for a in graph.outputs if isinstance(a, Var)}
+    for i in range(len(levels) - 1, -1, -1):
+        eqn, engine = graph.eqns[i], on_engine[i]
+        bounds = [due[v] for v in eqn.outputs if v in due]
+        if engine and bounds and not returned.intersection(eqn.outputs):
+            levels[i] = max(early[i], min(bounds))
+        for var in read_by(eqn):
+            bound = levels[i] if engine else levels[i] - 1
+            due[var] = min(due.get(var, bound), bound)
+    return levels

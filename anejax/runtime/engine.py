@@ -1,0 +1,75 @@
+"""Whether the engine is there, which is asked by running it, and whose it is."""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+
+import numpy as np
+
+from anejax.config import config
+from anejax.core.array import from_numpy
+from anejax.errors import DeviceError, EngineFallbackWarning
+from anejax.mil.chips import STRICTEST, this_chip
+from anejax.runtime import library
+
+# y = 2x, at the size with which research (e5rt 10, "Start-up self test") begins
+SELF_TEST = """program(1.3)
+[buildInfo = dict<string, string>({{"coremlc-component-MIL", "3520.4.1"}, {"coremlc-version", "3520.5.1"}})]
+{
+    func main<ios18>(tensor<fp16, [1, 64]> a0) {
+        fp16 two = const()[name = string("two"), val = fp16(0x1p+1)];
+        tensor<fp16, [1, 64]> y = mul(x = a0, y = two)[name = string("y")];
+    } -> (y);
+}
+"""
+
+
+def why_missing(device: str = "ane") -> str | None:
+    """Why ``device`` does not run programs here, or None when it does: it is given one, and must get it right.
+
+    The answer is kept for the process, but asked anew when ANEJAX_ESPRESSO names another library.
+    """
+    return _why_missing(device, os.environ.get("ANEJAX_ESPRESSO", ""))
+
+
+@functools.cache
+def _why_missing(device: str, espresso: str) -> str | None:
+    x = np.arange(64, dtype=np.float16) - 31
+    y = np.full_like(x, np.nan)
+    try:
+        library.NativeProgram(device, SELF_TEST).run([from_numpy(x).pointer], [from_numpy(y).pointer])
+    except DeviceError as err:
+        return str(err)
+    return None if np.array_equal(y, 2 * x) else f"[{device}] its first program, y = 2x, gave {y[:4]} for {x[:4]}."
+
+
+@functools.cache
+def _warn_once(reason: str) -> None:
+    warnings.warn(
+        f"[jit] the engine is not there, and the CPU device runs everything: {reason}"
+        " (config.update('engine_fallback', 'error') makes this an error.)",
+        EngineFallbackWarning,
+        stacklevel=4,
+    )
+
+
+def is_there(device: str) -> bool:
+    """Whether programs can run on ``device``. Where not, the setting engine_fallback decides between a warning, given
+    once, and DeviceError."""
+    reason = why_missing(device)
+    if reason is None:
+        return True
+    if config.engine_fallback == "error":
+        raise DeviceError(
+            f"[jit] the engine is not there: {reason} It may not fall back to the CPU device, as the setting"
+            " engine_fallback is 'error'."
+        )
+    _warn_once(reason)
+    return False
+
+
+def chip() -> str:
+    """The chip that partitions are made for: the setting ``chip``, this machine's, or the strictest there is."""
+    return config.chip or this_chip() or STRICTEST

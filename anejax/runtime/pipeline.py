@@ -1,0 +1,128 @@
+"""Running a plan: segments one after the other, over buffers that live for one run."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from anejax.config import config
+from anejax.core.graph import Var
+from anejax.errors import AnejaxError, DeviceError, EngineFallbackWarning
+from anejax.lower.to_mil import lower
+from anejax.mil.text import to_text
+from anejax.partition import Plan, Segment
+from anejax.passes.pipeline import optimize
+from anejax.runtime import library
+
+Compile = Callable[[str, str, Sequence[int]], library.NativeProgram]  # device, text, donated inputs
+
+
+class Pipeline:
+    """A Graph as several programs, used as one: ``aliases``, ``output_nbytes``, ``run`` and ``describe`` are those of
+    a NativeProgram.
+
+    Engine segments run on the native device ``engine``. One that cannot be compiled, or fails while it runs, goes over
+    to the CPU device for good, with an EngineFallbackWarning; or raises DeviceError, where the setting
+    ``engine_fallback`` is "error". Nothing is lost by that: a segment neither changes its inputs nor keeps anything.
+    """
+
+    def __init__(self, plan: Plan, donated: Sequence[int], engine: str, compile: Compile) -> None:
+        self.plan = plan
+        graph = plan.graph
+        self._inputs = {v: i for i, v in enumerate(graph.inputs)}
+        self._outputs = {v: i for i, v in enumerate(graph.outputs) if isinstance(v, Var)}  # all are, and distinct
+        last_reader = {v: i for i, s in enumerate(plan.segments) for v in s.graph.inputs}
+        given = {v for i, v in enumerate(graph.inputs) if i in donated}
+        self.steps: list[Step] = []
+        for i, segment in enumerate(plan.segments):
+            spent = [p for p, v in enumerate(segment.graph.inputs) if v in given and last_reader[v] == i]
+            self.steps.append(Step(segment, f"segment {i}", spent, engine, compile))
+        self.output_nbytes = [a.aval.nbytes for a in graph.outputs]
+        self.aliases = [-1] * len(graph.outputs)
+        self._kept: dict[Var, Var] = {}  # between programs: a value, and the donated input whose memory it takes
+        for step in self.steps:
+            for out, source in step.in_place():
+                if out in self._outputs:
+                    self.aliases[self._outputs[out]] = self._inputs[source]
+                else:
+                    self._kept[out] = source
+        made = dict.fromkeys(v for step in self.steps for v in step.outputs)
+        self._between = [v for v in made if v not in self._outputs and v not in self._kept]
+        self._between_nbytes = [v.aval.nbytes for v in self._between]
+
+    @property
+    def text(self) -> str:
+        """The MIL texts of all programs, in order."""
+        return "\n".join(f"// {s.name}: {s.device}\n{s.text}" for s in self.steps)
+
+    def run(self, inputs: Sequence[int], outputs: Any) -> None:
+        """Runs on the memory at the given addresses."""
+        between, addresses = library.create_buffers(self._between_nbytes)
+        where = dict(zip(self._inputs, inputs))
+        where.update(zip(self._outputs, outputs))
+        where.update(zip(self._between, addresses))
+        where.update((v, where[source]) for v, source in self._kept.items())
+        for step in self.steps:
+            step.run([where[v] for v in step.graph.inputs], [where[v] for v in step.outputs])
+        del between  # held until here
+
+    def describe(self, what: str) -> str:
+        """The steps' own descriptions: "plan" as text, "stats" as JSON."""
+        if what == "stats":
+            return json.dumps({"segments": [{"device": s.device} | json.loads(s.describe(what)) for s in self.steps]})
+        return "\n".join(f"--- {s.name}: {s.device} ---\n{s.describe(what)}" for s in self.steps)
+
+
+class Step:
+    """One segment, compiled."""
+
+    def __init__(self, segment: Segment, name: str, donated: Sequence[int], engine: str, compile: Compile) -> None:
+        self.graph, self.outputs, self.name, self._compile = segment.graph, segment.outputs, name, compile
+        self.device = "cpu"
+        if segment.program is None:
+            self._compile_for_cpu(donated)
+            return
+        try:
+            self.text = to_text(segment.program)
+            self._program = compile(engine, self.text, ())
+            self.device = engine
+        except AnejaxError as err:
+            self._fall_back(err)
+
+    def _compile_for_cpu(self, donated: Sequence[int] = ()) -> None:
+        """Segments run on the CPU device as they are; those of the engine with float32 inside."""
+        self.device, self.text = "cpu", to_text(lower(optimize(self.graph)))
+        self._program = self._compile("cpu", self.text, donated)
+
+    def _fall_back(self, err: Exception) -> None:
+        if config.engine_fallback == "error":
+            raise DeviceError(
+                f"[jit] {self.name} was for the engine, which failed: {err} It may not fall back to the CPU device, as"
+                " the setting engine_fallback is 'error'."
+            ) from err
+        warnings.warn(
+            f"[jit] {self.name} runs on the CPU device from now on, since the engine failed: {err}"
+            " (config.update('engine_fallback', 'error') makes this an error.)",
+            EngineFallbackWarning,
+            stacklevel=2,
+        )
+        self._compile_for_cpu()
+
+    def in_place(self) -> list[tuple[Var, Var]]:
+        """(output, donated input whose memory it takes)."""
+        return [(v, self.graph.inputs[a]) for v, a in zip(self.outputs, self._program.aliases) if a >= 0]
+
+    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        if self.device == "cpu":
+            self._program.run(inputs, outputs)
+            return
+        try:
+            self._program.run(inputs, outputs)
+        except DeviceError as err:
+            self._fall_back(err)
+            self._program.run(inputs, outputs)
+
+    def describe(self, what: str) -> str:
+        return self._program.describe(what)

@@ -1,0 +1,179 @@
+"""Plans compute the function however it is divided; what crosses is float16; state keeps float32; costs decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anejax as aj
+import anejax.numpy as jnp
+from anejax import optim
+from anejax.mil.verify import verify
+from anejax.partition import Plan, partition, plan, state
+from anejax.partition.border import BORDER
+from anejax.partition.levels import components
+from anejax.passes.pipeline import optimize
+from tests.partition.run import run_plan
+
+EPS = 2.0**-11  # of float16: a value that crosses is off by half a unit in the last place
+
+
+def planned(f: Any, *args: Any, chip: str = "M4", **how: Any) -> Plan:
+    return partition(optimize(aj.make_jaxpr(f)(*args).graph), chip, **{"by_cost": False, **how})
+
+
+def devices(found: Plan) -> list[str]:
+    return [s.device for s in found.segments]
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def mixed(x: Any, w: Any, i: Any) -> Any:
+    rows = jnp.sort(jnp.tanh(x @ w)[i], axis=0)
+    return jnp.sin(rows @ w) + jnp.cumsum(rows, 0), jnp.exp(w.T @ w), i + 1, jnp.sum(x @ w)
+
+
+@pytest.mark.parametrize("chip", ["M1", "M4"])
+def test_computes_the_function(chip: str) -> None:
+    args = (normal(5, 4), normal(4, 4, seed=1), np.array([3, 0, 3], np.int32))
+    found = planned(mixed, *args, chip=chip)
+    assert devices(found).count("ane") == 2
+    for got, expected in zip(run_plan(found, list(map(jnp.asarray, aj.tree.leaves(args)))), mixed(*args), strict=True):
+        assert got.dtype == expected.dtype
+        np.testing.assert_allclose(got, expected, rtol=0, atol=16 * EPS * max(1, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_long_segments_are_cut_anywhere(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scalars and bools go from one engine program to the next as float16 of rank 1."""
+    monkeypatch.setattr(plan, "MAX_PROGRAM_OPS", limit)
+
+    def f(x: Any, w: Any) -> Any:
+        y = x @ w
+        keep = y > jnp.mean(y)
+        return jnp.where(keep, jnp.tanh(y), jnp.sum(y) * y) @ w, jnp.max(y)
+
+    args = (normal(6, 5), normal(5, 5, seed=1))
+    found = planned(f, *args)
+    assert devices(found).count("ane") >= {1: 6, 3: 4, 7: 2}[limit]
+    for got, expected in zip(run_plan(found, list(map(jnp.asarray, aj.tree.leaves(args)))), f(*args), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=64 * EPS * np.abs(expected).max())
+
+
+def test_engine_segments_have_ports_that_it_takes() -> None:
+    args = (normal(5, 4), normal(4, 4), np.array([3, 0, 3], np.int32))
+    for chip in ("M1", "M4"):
+        for segment in planned(mixed, *args, chip=chip).segments:
+            if segment.program is not None:
+                verify(segment.program, "ane")
+                for v in (*segment.graph.inputs, *segment.graph.outputs):
+                    assert v.aval.dtype == BORDER and v.aval.ndim >= 1
+
+
+def test_every_equation_is_somewhere() -> None:
+    args = (normal(5, 4), normal(4, 4), np.array([3, 0, 3], np.int32))
+    found = planned(mixed, *args)
+    assert sorted(i for s in found.segments for i in s.origin) == list(range(len(found.source.eqns)))
+    for segment in found.segments:
+        assert {found.reasons[i] is None for i in segment.origin} <= {segment.device == "ane"}
+
+
+def test_a_value_that_two_sides_read_crosses_once() -> None:
+    found = planned(lambda x, w: (jnp.sort(x @ w), jnp.argmax(x @ w, 0), (x @ w) @ w), normal(4, 4), normal(4, 4))
+    engine = next(s for s in found.segments if s.device == "ane")
+    assert len(engine.graph.outputs) == 2
+
+
+def test_outputs_of_the_engine_are_its_own() -> None:
+    """What is returned as it came, or twice, is multiplied by one: the engine's compiler crashes on returned inputs."""
+    found = planned(lambda x, w: (jnp.sort(jnp.reshape(x, (4, 4))), jnp.sort(jnp.reshape(x, (4, 4)) * w)),
+                    normal(16), normal(4, 4))  # fmt: skip
+    for segment in found.segments:
+        if segment.program is not None:
+            outputs = segment.program.main.outputs
+            assert len(set(outputs)) == len(outputs) and not set(outputs) & set(segment.program.main.inputs)
+
+
+def loss(params: Any, x: Any, y: Any) -> Any:
+    return jnp.mean((jnp.tanh(x @ params["w"] + params["b"]) @ params["v"] - y) ** 2)
+
+
+def train_step(optimizer: Any) -> Any:
+    def step(params: Any, opt_state: Any, x: Any, y: Any) -> Any:
+        value, grads = aj.value_and_grad(loss)(params, x, y)
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        return optim.apply_updates(params, updates), opt_state, value
+
+    return step
+
+
+PARAMS = {"w": normal(8, 16), "b": np.zeros(16, np.float32), "v": normal(16, 3)}
+OPTIMIZERS = {
+    "sgd": optim.sgd(0.1),
+    "momentum": optim.sgd(0.1, momentum=0.9, nesterov=True),
+    "adamw": optim.adamw(1e-3, weight_decay=0.1),
+    "clipped": optim.chain(optim.clip_by_global_norm(1.0), optim.adam(1e-3)),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_training_step_is_one_engine_program_and_float32_state(name: str) -> None:
+    """Only the loss and its gradients are the engine's: no equation of the optimizer, norms of gradients included."""
+    optimizer = OPTIMIZERS[name]
+    args = (PARAMS, optimizer.init(PARAMS), normal(4, 8), normal(4, 3))
+    found = planned(train_step(optimizer), *args)
+    assert devices(found) == ["cpu", "ane", "cpu"]
+    alone = planned(aj.value_and_grad(loss), PARAMS, *args[2:])
+    assert sum(r is None for r in found.reasons) <= sum(r is None for r in alone.reasons)
+    outs = aj.tree.leaves(aj.jit(train_step(optimizer))(*args))
+    for got, expected, before in zip(
+        run_plan(found, list(map(jnp.asarray, aj.tree.leaves(args)))), outs, aj.tree.leaves(args)
+    ):
+        moved = np.abs(np.asarray(expected, np.float64) - before).max() if np.shape(before) else 1.0
+        np.testing.assert_allclose(got, expected, rtol=0, atol=0.02 * moved + 1e-7)
+
+
+def test_updates_alone_stay() -> None:
+    """A jitted update has gradients as inputs, and is state all the same."""
+    found = planned(lambda p, g: p - 0.01 * g, normal(4, 4), normal(4, 4))
+    assert devices(found) == ["cpu"] and set(found.reasons) == {state.REASON}
+    engine = planned(lambda p, g: p - 0.01 * g, normal(4, 4), normal(4, 4), keep_state=False)
+    assert "ane" in devices(engine)
+
+
+def test_layers_are_no_state() -> None:
+    found = planned(lambda x, w, b: jnp.maximum(x @ w + b, 0), normal(4, 8), normal(8, 8), normal(8))
+    assert devices(found) == ["cpu", "ane", "cpu"] and set(found.reasons) == {None}
+
+
+def array(*shape: int) -> Any:
+    return aj.ShapeDtypeStruct(shape, "float32")
+
+
+def test_costs_decide() -> None:
+    """A dispatch pays for a large product, and not for a small one; nor for work beside it that moves much and does
+    little."""
+    product = lambda x, w: x @ w  # noqa: E731
+    assert devices(planned(product, array(64, 64), array(64, 64), by_cost=True)) == ["cpu"]
+    assert "ane" in devices(planned(product, array(2048, 2048), array(2048, 2048), by_cost=True))
+    beside = planned(lambda x, w, z: (x @ w, jnp.sum(z, 0)), array(2048, 2048), array(2048, 2048), array(4096, 4096),
+                     by_cost=True)  # fmt: skip
+    names = {e.primitive.name: r for e, r in zip(beside.source.eqns, beside.reasons)}
+    assert names["dot_general"] is None
+    assert names["reduce_sum"] is not None and "predicted to take" in names["reduce_sum"]
+
+
+def test_components() -> None:
+    graph = optimize(aj.make_jaxpr(lambda x, y: (jnp.sin(x) @ y, jnp.cos(y), jnp.exp(jnp.tanh(x))))(
+        normal(3, 3), normal(3, 3)).graph)  # fmt: skip
+    found = [[e.primitive.name for e in c.eqns] for c in components(graph)]
+    assert sorted(map(sorted, found)) == [["cos"], ["dot_general", "sin"], ["exp", "tanh"]]
+
+
+def test_nothing_to_divide() -> None:
+    assert planned(lambda x: x, normal(3)).segments == ()
+    assert devices(planned(lambda x: jnp.zeros((0, 3)) @ x, normal(3, 3))) == ["cpu"]

@@ -1,0 +1,173 @@
+"""jit(device="ane"): steps train on the engine, over the stand-in for Espresso, as they do on the CPU device; what the
+engine fails at is stated, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anejax as aj
+import anejax.numpy as jnp
+from anejax import optim
+from anejax.config import config
+from anejax.errors import DeviceError, EngineFallbackWarning
+from anejax.runtime.execute import compile_count
+from tests.native.test_engine import STAND_IN
+
+EPS = 2.0**-11  # of float16
+
+
+@pytest.fixture
+def espresso(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The stand-in, and all to the engine that it can have; a fall-back is a failure."""
+    if not STAND_IN.is_file():
+        pytest.skip("the stand-in for Espresso is not built: make test-native")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANEJAX_ESPRESSO", str(STAND_IN))
+        patch.setenv("ANEJAX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        with config.override("engine_partition", "all"), config.override("engine_fallback", "error"):
+            yield
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def network(params: Any, x: Any) -> Any:
+    return jnp.tanh(x @ params["w"] + params["b"]) @ params["v"]
+
+
+def step(params: Any, opt_state: Any, x: Any, y: Any) -> Any:
+    def loss(params: Any) -> Any:
+        return jnp.mean((network(params, x) - y) ** 2)
+
+    value, grads = aj.value_and_grad(loss)(params)
+    updates, opt_state = optim.adam(1e-2).update(grads, opt_state, params)
+    return optim.apply_updates(params, updates), opt_state, value
+
+
+PARAMS = {"w": normal(8, 16), "b": np.zeros(16, np.float32), "v": normal(16, 3)}
+X, Y = normal(32, 8, seed=1), normal(32, 3, seed=2)
+
+
+def curve(steps: int = 10, **how: Any) -> list[float]:
+    compiled = aj.jit(step, **how)
+    params, opt_state, losses = aj.tree.map(jnp.asarray, PARAMS), optim.adam(1e-2).init(PARAMS), []
+    for _ in range(steps):
+        params, opt_state, loss = compiled(params, opt_state, X, Y)
+        losses.append(float(loss))
+    return losses
+
+
+@pytest.mark.parametrize("donate", [(), (0, 1)])
+def test_trains_as_on_the_cpu(espresso: None, donate: tuple[int, ...]) -> None:
+    """Ten steps of Adam: each loss within 16 units of float16's rounding of the CPU device's; no compile after the
+    first step."""
+    expected = curve()
+    curve(1, device="ane", donate_argnums=donate)
+    before = compile_count()
+    got = curve(device="ane", donate_argnums=donate)
+    assert compile_count() == before
+    np.testing.assert_allclose(got, expected, rtol=16 * EPS)
+    assert got[-1] < 0.8 * got[0]
+
+
+def test_a_step_is_three_programs(espresso: None) -> None:
+    lowered = aj.jit(step, device="ane").lower(PARAMS, optim.adam(1e-2).init(PARAMS), X, Y)
+    assert [line for line in lowered.as_text().splitlines() if line.startswith("//")] == [
+        "// segment 0: cpu", "// segment 1: ane", "// segment 2: cpu"]  # fmt: skip
+    segments = lowered.compile().cost_analysis()["segments"]
+    assert [s["device"] for s in segments] == ["cpu", "ane", "cpu"] and segments[1]["placement"] == "ane"
+
+
+def test_the_default_device(espresso: None) -> None:
+    expected = np.asarray(aj.jit(network)(PARAMS, X))
+    with aj.default_device("ane"):
+        compiled = aj.jit(network)
+        got = np.asarray(compiled(PARAMS, X))
+        assert aj.default_backend() == "ane"
+    assert not np.array_equal(got, expected), "float16 rounds"
+    np.testing.assert_allclose(got, expected, rtol=0, atol=16 * EPS * np.abs(expected).max())
+    np.testing.assert_array_equal(compiled(PARAMS, X), expected)
+    assert aj.devices("ane")[0].platform == "ane"
+
+
+def test_costs_keep_small_work_on_the_cpu(espresso: None) -> None:
+    with config.override("engine_partition", "cost"):
+        got = aj.jit(network, device="ane")(PARAMS, X)
+    np.testing.assert_array_equal(got, aj.jit(network)(PARAMS, X))
+
+
+def test_threads_share_a_step(espresso: None) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    compiled = aj.jit(network, device="ane")
+    expected = np.asarray(compiled(PARAMS, X))
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(lambda _: np.asarray(compiled(PARAMS, X)), range(16)):
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_failures_fall_back_and_say_so(espresso: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    w, x = normal(16, 5, seed=7), normal(3, 16)
+    f = lambda x: jnp.tanh(x @ w)  # noqa: E731
+    compiled = aj.jit(f, device="ane")
+    before = np.asarray(compiled(x))
+    monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "e5rt_execution_stream_execute_sync:3")
+    with pytest.raises(DeviceError, match=r"segment 1 was for the engine, which failed: .* may not fall back"):
+        compiled(x)
+    with config.override("engine_fallback", "warn"):
+        with pytest.warns(EngineFallbackWarning, match="segment 1 runs on the CPU device from now on"):
+            got = compiled(x)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            np.testing.assert_array_equal(compiled(x), got)
+    np.testing.assert_allclose(got, before, rtol=0, atol=4 * EPS)
+
+
+WITHOUT_ESPRESSO = """
+import warnings
+import numpy as np
+import anejax as aj, anejax.numpy as jnp
+from anejax.errors import DeviceError
+
+f = lambda x: jnp.tanh(x @ x)
+x = np.random.default_rng(0).standard_normal((8, 8), np.float32)
+with warnings.catch_warnings(record=True) as heard:
+    warnings.simplefilter("always")
+    got = aj.jit(f, device="ane")(x)
+    aj.jit(lambda x: f(x) + 1, device="ane")(x)
+print(len(heard), heard[0].category.__name__, heard[0].message)
+print(np.array_equal(got, aj.jit(f)(x)))
+for ask in (lambda: aj.devices("ane"), lambda: aj.jit(lambda x: f(x) * 2, device="ane")(x)):
+    aj.config.update("engine_fallback", "error")
+    try:
+        print(ask())
+    except DeviceError as err:
+        print(err)
+"""
+
+
+def test_without_an_engine_all_runs_on_the_cpu() -> None:
+    """In float32, and with one warning."""
+    environment = {**os.environ, "ANEJAX_ESPRESSO": "/no/such/Espresso"}
+    done = subprocess.run([sys.executable, "-c", WITHOUT_ESPRESSO], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    warned, equal, refused, forbidden = done.stdout.splitlines()
+    assert warned.startswith(
+        "1 EngineFallbackWarning [jit] the engine is not there, and the CPU device runs everything"
+    )
+    assert "/no/such/Espresso cannot be opened" in warned and equal == "True"
+    assert refused.startswith("[devices] the engine is not there") and "may not fall back" in forbidden
+
+
+def test_unknown_devices() -> None:
+    with pytest.raises(DeviceError, match=r"expected 'cpu' or 'ane', got 'gpu'"):
+        aj.jit(network, device="gpu")
