@@ -69,12 +69,15 @@ def frexp(x: Any, /) -> tuple[Array, Array]:
 def _frexp(x: Any) -> tuple[Array, Array]:
     dtype = aval_of(x).dtype
     bits, mantissa_bits, bias = _FLOAT_BITS[dtype]
-    raw = elementwise.bitcast_convert_type(x, bits)
+    subnormal = arithmetic.lt(arithmetic.abs(x), np.asarray(dtypes.finfo(dtype).smallest_normal, dtype))
+    shift = mantissa_bits + 1
+    raw = elementwise.bitcast_convert_type(ew._select("frexp", subnormal, ldexp(x, shift), x), bits)
     width = bits.itemsize * 8 - 1 - mantissa_bits
     field = arithmetic.and_(
         arithmetic.shift_right_logical(raw, np.asarray(mantissa_bits, bits)), np.asarray((1 << width) - 1, bits)
     )
-    exponent = arithmetic.sub(astype(field, dtypes.int32), np.asarray(bias - 1, np.int32))
+    excess = ew._select("frexp", subnormal, np.asarray(bias - 1 + shift, np.int32), np.asarray(bias - 1, np.int32))
+    exponent = arithmetic.sub(astype(field, dtypes.int32), excess)
     keep = np.asarray(((1 << (bits.itemsize * 8)) - 1) ^ (((1 << width) - 1) << mantissa_bits), bits)
     half = arithmetic.or_(arithmetic.and_(raw, keep), np.asarray((bias - 1) << mantissa_bits, bits))
     mantissa = elementwise.bitcast_convert_type(half, dtype)
@@ -85,21 +88,38 @@ def _frexp(x: Any) -> tuple[Array, Array]:
 
 @_frexp.defjvp
 def _frexp_jvp(primals: Any, tangents: Any) -> Any:
-    """The exponent is constant almost everywhere, so the mantissa grows ``mantissa / x`` times as fast as ``x``."""
+    """The exponent is constant almost everywhere, so the mantissa grows ``2**-exponent`` times as fast as ``x``."""
     (x,), (t,) = primals, tangents
     mantissa, exponent = _frexp(x)
-    one = np.ones((), aval_of(x).dtype)
-    rate = ew._select("frexp", arithmetic.eq(mantissa, x), one, arithmetic.div(mantissa, x))
-    return (mantissa, exponent), (arithmetic.mul(rate, t), np.zeros(aval_of(x).shape, dtypes.float0))
+    return (mantissa, exponent), (ldexp(t, arithmetic.neg(exponent)), np.zeros(aval_of(x).shape, dtypes.float0))
 
 
 def ldexp(x1: Any, x2: Any, /) -> Array:
-    """``x1 * 2**x2``, element by element; ``x2`` holds integers."""
+    """``x1 * 2**x2``, element by element, rounded once; ``x2`` holds integers."""
     if aval_of(operand("ldexp", x2)).dtype not in dtypes.INTS:
         raise DtypeError(f"[ldexp] expected integer exponents, got {aval_of(x2)}.")
-    x = as_array("ldexp", x1)
-    (x,) = promote_inexact("ldexp", x)
-    return ew.multiply(x, ew.exp2(astype(as_array("ldexp", x2), aval_of(x).dtype)))
+    (x,) = promote_inexact("ldexp", as_array("ldexp", x1))
+    for factor in reversed(_powers_of_two(as_array("ldexp", x2), aval_of(x).dtype)):
+        x = ew.multiply(x, factor)
+    return x
+
+
+def _powers_of_two(n: Any, dtype: np.dtype) -> list[Any]:
+    """Three normal floats whose product is ``2**n``, as far as any finite product with it goes.
+
+    The first is as near to ``2**n`` as it can be: multiplied with last, it is the only one that rounds.
+    """
+    bits, mantissa_bits, bias = _FLOAT_BITS[dtype]
+    limit = np.float32(8 * bias)
+    n = astype(arithmetic.clamp(-limit, astype(n, dtypes.float32), limit), dtypes.int32)
+    factors = []
+    for _ in range(3):
+        step = arithmetic.clamp(np.int32(1 - bias), n, np.int32(bias))
+        n = arithmetic.sub(n, step)
+        field = astype(arithmetic.add(step, np.int32(bias)), bits)
+        raw = arithmetic.shift_left(field, np.asarray(mantissa_bits, bits))
+        factors.append(elementwise.bitcast_convert_type(raw, dtype))
+    return factors
 
 
 def spacing(x: Any, /) -> Array:

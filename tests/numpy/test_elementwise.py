@@ -258,6 +258,36 @@ def test_frexp_ldexp_modf_divmod():
     check(lambda m, x: m.divmod(x, -3), np.arange(-5, 5, dtype=np.int32))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_ldexp_and_frexp_are_exact_over_the_whole_range(dtype):
+    """Against NumPy in float64: results are rounded once where they are subnormal, intermediates never overflow."""
+    with aj.enable_x64(), np.errstate(all="ignore"):
+        info = anp.finfo(dtype)
+        low, high = info.minexp - info.nmant, info.maxexp
+        rng = np.random.default_rng(0)
+        powers = rng.integers(low - 2, high + 1, 2000)
+        x = np.ldexp(rng.uniform(-1, 1, 2000), powers).astype(info.dtype)
+        x[:5] = [0.0, -0.0, np.inf, -np.inf, np.nan]
+        n = rng.integers(low - high - 5, high - low + 5, 2000).astype(np.int32)
+        wide = x.astype(np.float64)
+        scaled = np.ldexp(wide, n).astype(info.dtype).astype(np.float64)
+        mantissa, exponent = np.frexp(wide)
+        exponent[~np.isfinite(wide)] = 0
+        for run in (lambda f: f, aj.jit):
+            np.testing.assert_array_equal(np.asarray(run(anp.ldexp)(x, n)).astype(np.float64), scaled)
+            ours = run(anp.frexp)(x)
+            np.testing.assert_array_equal(np.asarray(ours[0]).astype(np.float64), mantissa)
+            np.testing.assert_array_equal(ours[1], exponent)
+
+
+def test_the_mantissa_is_linear_in_each_octave():
+    """The derivative is a power of two, whose own derivative is exactly 0."""
+    x = np.float32([-1.8415456, -0.12132034, 0.25339812, 1e-30, 3e38])
+    slope = aj.vmap(aj.grad(lambda v: anp.frexp(v)[0]))
+    np.testing.assert_array_equal(slope(x), np.exp2(-np.frexp(x.astype(np.float64))[1]).astype(np.float32))
+    np.testing.assert_array_equal(aj.jvp(slope, (x[:3],), (np.ones(3, np.float32),))[1], np.zeros(3, np.float32))
+
+
 def test_rounding_to_decimals():
     x = np.array([1.25, 2.675, -0.05, 1234.5, 0.5, 1.5], np.float32)
     for decimals in (-2, 0, 1, 2):
