@@ -39,7 +39,7 @@ class CustomJVPCall:
         def jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
             outs = batched_at_zero(both, [*dims, *dims], trace.size, trace.axis_name)(*primals, *tangents)
             half = len(outs) // 2
-            return outs[:half], outs[half:]
+            return outs[:half], [Zero(aval_of(t)) if aval_of(t).dtype.names else t for t in outs[half:]]  # float0
 
         return CustomJVPCall(batched_at_zero(self.fun, dims, trace.size, trace.axis_name), jvp, self.name)
 
