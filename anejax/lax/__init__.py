@@ -32,8 +32,8 @@ from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
 from anejax.lax import linalg
 from anejax.lax.derived import (
-    approx_max_k, approx_min_k, conv_general_dilated_patches, conv_general_shape_tuple, conv_transpose_shape_tuple,
-    dtype, platform_dependent, ragged_dot, reduce_window_shape_tuple,
+    approx_max_k, approx_min_k, bitcast_convert_type, conv_general_dilated_patches, conv_general_shape_tuple,
+    conv_transpose_shape_tuple, dtype, platform_dependent, ragged_dot, reduce_window_shape_tuple,
 )  # fmt: skip
 from anejax.lax.special import (
     bessel_i0e,
@@ -151,12 +151,6 @@ def convert_element_type(operand: Any, new_dtype: Any) -> Array:
 
 def _dtype(dtype: Any) -> np.dtype:
     return dtypes.canonical(dtype)
-
-
-def bitcast_convert_type(operand: Any, new_dtype: Any) -> Array:
-    """The bits of ``operand`` read as ``new_dtype``; a narrower one adds a last axis, a wider one takes it away."""
-    x, target = as_array("bitcast_convert_type", operand), _dtype(new_dtype)
-    return elementwise.bitcast_convert_type(x, target)
 
 
 def concatenate(operands: Any, dimension: int) -> Array:

@@ -1,4 +1,4 @@
-"""Functions of jax.lax that are made of others: shapes of results, patches, top k by other names, ragged products."""
+"""Functions of jax.lax that are made of others: shapes, patches, top k by other names, ragged products, bits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anejax.core.aval import ShapeDtypeStruct
 from anejax.core.trace import aval_of
 from anejax.errors import RefusedError, ShapeError
 from anejax.numpy.operands import as_array
-from anejax.ops import arithmetic, linear, reduce
+from anejax.ops import arithmetic, elementwise, linear, reduce
 from anejax.ops import shape as shapes
 from anejax.ops.conv import conv_dimension_numbers, conv_general_dilated, conv_transpose
 from anejax.ops.sort import top_k
@@ -167,3 +167,45 @@ def ragged_dot(
     numbers = ((2,), (1,)), ((0,), (0,))
     products = linear.dot_general(mine, y, numbers, precision, preferred_element_type)
     return reduce.reduce_sum(products, (0,))
+
+
+# --- bits -------------------------------------------------------------------------------------------------------------
+
+
+def bitcast_convert_type(operand: Any, new_dtype: Any) -> Array:
+    """The bits of ``operand`` read as ``new_dtype``; a narrower one adds a last axis, a wider one takes it away.
+
+    The lowest bits come first along that axis.
+
+    Example:
+        >>> import numpy as np
+        >>> from anejax import lax
+        >>> lax.bitcast_convert_type(np.float32(1), np.uint16)
+        Array([    0, 16256], dtype=uint16)
+    """
+    x, target = as_array("bitcast_convert_type", operand), dtypes.canonical(new_dtype)
+    old, new = dtypes.itemsize_bits(x.dtype), dtypes.itemsize_bits(target)
+    if old == new:
+        return elementwise.bitcast_convert_type(x, target)
+    bits = elementwise.bitcast_convert_type(x, np.dtype(f"uint{old}"))
+    whole = np.dtype(f"uint{new}")
+    if new < old:
+        parts = [arithmetic.shift_right_logical(bits, np.asarray(k, bits.dtype)) for k in range(0, old, new)]
+        parts = [elementwise.convert_element_type(p, whole) for p in parts]
+        joined = shapes.concatenate([shapes.expand_dims(p, (x.ndim,)) for p in parts], x.ndim)
+    else:
+        joined = _joined_bits(bits, whole, old, new)
+    return elementwise.bitcast_convert_type(joined, target)
+
+
+def _joined_bits(bits: Any, whole: np.dtype, old: int, new: int) -> Any:
+    last = bits.ndim - 1
+    if not bits.ndim or bits.shape[-1] != new // old:
+        raise ShapeError(
+            f"[bitcast_convert_type] expected a last axis of {new // old} elements of {old} bits to make one of {new},"
+            f" got {bits.aval}."
+        )
+    wide = elementwise.convert_element_type(bits, whole)
+    parts = [shapes.squeeze(shapes.slice_in_dim(wide, i, i + 1, axis=last), (last,)) for i in range(new // old)]
+    moved = [arithmetic.shift_left(p, np.asarray(i * old, whole)) for i, p in enumerate(parts)]
+    return functools.reduce(arithmetic.or_, moved)

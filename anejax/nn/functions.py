@@ -12,13 +12,13 @@ from anejax import dtypes, lax
 from anejax.api.custom import custom_jvp
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
-from anejax.numpy.operands import promote_inexact
+from anejax.numpy.operands import inexact, promote_inexact
 
 
 def _float(x: Any) -> Any:
-    """``x`` as a float array; integers become the default float type."""
+    """``x`` as a float array; integers become floats as they do in promotion."""
     x = jnp.asarray(x)
-    return x if dtypes.is_float(x.dtype) else x.astype(dtypes.canonical(dtypes.float64))
+    return x.astype(inexact(x.dtype))
 
 
 # --- rectifiers and their smooth relatives ----------------------------------------------------------------------

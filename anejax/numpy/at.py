@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.api.control import scan
 from anejax.core.array import Array
 from anejax.core.trace import Tracer, aval_of
 from anejax.errors import DtypeError
@@ -112,9 +113,34 @@ class IndexUpdateRef:
         return _update("max", self.array, self.index, values, options)
 
     def apply(self, func: Callable[[Any], Any], **options: Any) -> Array:
-        """``x`` with ``x[index] = func(x[index])``; ``func`` works element by element."""
+        """``x`` with ``x[index] = func(x[index])``; ``func`` works element by element, as often as a place is named."""
+        flat = self._repeated_places()
+        if flat is not None:
+            return self._applied_in_turn(func, flat)
         part = read(self.array, read_index(self.array, self.index))
         return _update("set", self.array, self.index, astype(func(part), self.array.dtype), options)
+
+    def _repeated_places(self) -> Any:
+        """The flat places of the index, when one may be there twice; None when none is."""
+        parts = self.index if isinstance(self.index, tuple) else (self.index,)
+        if not any(isinstance(p, (Array, np.ndarray, list)) for p in parts):
+            return None
+        size = self.array.size
+        whole = shape.reshape(shape.iota(np.dtype(np.int32), size), self.array.shape)
+        places = type(self)(whole, self.index).get(mode="fill", fill_value=size)
+        if not isinstance(places, Tracer) and len(np.unique(places)) == places.size:
+            return None
+        return shape.reshape(places, (places.size,))
+
+    def _applied_in_turn(self, func: Callable[[Any], Any], places: Any) -> Array:
+        """One place after the other, so that ``func`` is applied as often as a place is named."""
+
+        def turn(flat: Any, place: Any) -> tuple[Any, None]:
+            value = astype(func(flat[place]), flat.dtype)
+            return type(self)(flat, place).set(value, mode="drop"), None
+
+        flat = scan(turn, shape.reshape(self.array, (self.array.size,)), places)[0]
+        return shape.reshape(flat, self.array.shape)
 
 
 def _mode(mode: Any) -> str | None:

@@ -134,6 +134,7 @@ def gcd(x1: Any, x2: Any) -> Array:
     """The greatest common divisor of integers, element by element."""
     x, y = _integers("gcd", x1, x2)
     x, y = ew.absolute(x), ew.absolute(y)
+    weak = _stays_weak(x, y, x1, x2)
     zero = np.zeros((), x.dtype)
     # Euclid on the worst case, consecutive Fibonacci numbers: 1.45 steps per bit
     for _ in range(int(x.dtype.itemsize * 8 * 1.45) + 1):
@@ -142,7 +143,12 @@ def gcd(x1: Any, x2: Any) -> Array:
             ew._select("gcd", done, x, y),
             ew._select("gcd", done, y, arithmetic.rem(x, ew._select("gcd", done, np.ones((), x.dtype), y))),
         )
-    return x
+    return elementwise.convert_element_type(x, x.dtype, weak)
+
+
+def _stays_weak(x: Any, y: Any, *given: Any) -> bool:
+    """Operands that met weakly stay so, but for those that had to be broadcast, as in JAX."""
+    return x.weak_type and y.weak_type and len({aval_of(g).shape for g in given}) == 1
 
 
 def _integers(name: str, *xs: Any) -> list[Any]:
@@ -159,4 +165,5 @@ def lcm(x1: Any, x2: Any) -> Array:
     divisor = gcd(x, y)
     zero = np.zeros((), x.dtype)
     safe = ew._select("lcm", arithmetic.eq(divisor, zero), np.ones((), x.dtype), divisor)
-    return ew._select("lcm", arithmetic.eq(divisor, zero), zero, arithmetic.mul(x, arithmetic.div(y, safe)))
+    out = ew._select("lcm", arithmetic.eq(divisor, zero), zero, arithmetic.mul(x, arithmetic.div(y, safe)))
+    return elementwise.convert_element_type(out, out.dtype, _stays_weak(x, y, x1, x2))

@@ -276,6 +276,8 @@ def arange(
         if aval_of(b).ndim:
             raise ShapeError(f"[arange] expected numbers, got {aval_of(b)}.")
     kind = dtypes.canonical(dtype) if dtype is not None else result_dtype(*bounds)[0]
+    if kind == dtypes.bool_:
+        raise DtypeError("[arange] expected a dtype of numbers, got bool. Convert the result with .astype(bool).")
     start, stop, step = (None if b is None else np.asarray(b).item() for b in (start, stop, step))
     if stop is None:
         start, stop = 0, start
@@ -332,6 +334,8 @@ def linspace(
     if kind in dtypes.INTS:
         out = arithmetic.floor(out)
     out = strong(astype(out, kind))
+    if retstep and div <= 0:
+        step = asarray(np.nan, compute)  # one number has no distance to a next one
     return (out, strong(step)) if retstep else out
 
 

@@ -50,10 +50,12 @@ def _as_it_is(name: str, x: Any) -> list[Any]:
 
 
 def _no_bool(name: str, *xs: Any) -> list[Any]:
-    for x in xs:
-        if aval_of(operand(name, x)).dtype == dtypes.bool_:
-            raise DtypeError(f"[{name}] expected numbers, got {aval_of(x)}. Convert with x.astype(...).")
-    return promote(name, *xs)
+    """Promoted operands, at least one of which is a number."""
+    out = promote(name, *xs)
+    if aval_of(out[0]).dtype == dtypes.bool_:
+        given = ", ".join(str(aval_of(x)) for x in xs)
+        raise DtypeError(f"[{name}] expected numbers, got {given}. Convert with x.astype(...).")
+    return out
 
 
 def _bools_as_ints(name: str, *xs: Any) -> list[Any]:
@@ -356,7 +358,7 @@ def float_power(x: Any, y: Any, /) -> Array:
 def reciprocal(x: Any, /) -> Array:
     """``1 / x`` as floats, element by element."""
     (x,) = promote_inexact("reciprocal", x)
-    return arithmetic.div(np.ones((), aval_of(x).dtype), x)
+    return _rewrap(arithmetic.div(np.ones((), aval_of(x).dtype), x), aval_of(x).weak_type)
 
 
 def sign(x: Any, /) -> Array:
@@ -373,9 +375,9 @@ def hypot(x1: Any, x2: Any, /) -> Array:
     ratio = arithmetic.div(low, _select("hypot", arithmetic.eq(top, zero), one, top))
     long = arithmetic.mul(top, elementwise.sqrt(arithmetic.add(one, arithmetic.square(ratio))))
     infinite = arithmetic.or_(isinf(x), isinf(y))
-    return _select(
-        "hypot", infinite, np.asarray(np.inf, aval_of(x).dtype), _select("hypot", arithmetic.eq(top, zero), top, long)
-    )
+    finite = _select("hypot", arithmetic.eq(top, zero), top, long)
+    out = _select("hypot", infinite, np.asarray(np.inf, aval_of(x).dtype), finite)
+    return _rewrap(out, _both_weak(x, y))
 
 
 def heaviside(x1: Any, x2: Any, /) -> Array:
@@ -383,7 +385,7 @@ def heaviside(x1: Any, x2: Any, /) -> Array:
     x, y = broadcast("heaviside", *promote_inexact("heaviside", x1, x2))
     zero, one = np.zeros((), aval_of(x).dtype), np.ones((), aval_of(x).dtype)
     out = _select("heaviside", arithmetic.lt(x, zero), zero, _select("heaviside", arithmetic.gt(x, zero), one, y))
-    return _select("heaviside", arithmetic.ne(x, x), x, out)
+    return _rewrap(_select("heaviside", arithmetic.ne(x, x), x, out), _both_weak(x, y))
 
 
 def fmax(x1: Any, x2: Any) -> Array:
@@ -465,19 +467,20 @@ def sinc(x: Any, /) -> Array:
     near = arithmetic.sub(
         np.ones((), aval_of(x).dtype), arithmetic.mul(np.asarray(1 / 6, aval_of(x).dtype), arithmetic.square(pi_x))
     )
-    return _select("sinc", at_zero, near, arithmetic.div(elementwise.sin(safe), safe))
+    out = _select("sinc", at_zero, near, arithmetic.div(elementwise.sin(safe), safe))
+    return _rewrap(out, aval_of(x).weak_type)
 
 
 def deg2rad(x: Any, /) -> Array:
     """Degrees to radians, element by element."""
     (x,) = promote_inexact("deg2rad", x)
-    return arithmetic.mul(x, np.asarray(np.pi / 180, aval_of(x).dtype))
+    return multiply(x, np.pi / 180)
 
 
 def rad2deg(x: Any, /) -> Array:
     """Radians to degrees, element by element."""
     (x,) = promote_inexact("rad2deg", x)
-    return arithmetic.mul(x, np.asarray(180 / np.pi, aval_of(x).dtype))
+    return multiply(x, 180 / np.pi)
 
 
 radians, degrees = deg2rad, rad2deg
@@ -513,7 +516,8 @@ fix = trunc
 
 def rint(x: Any, /) -> Array:
     """The nearest integer, halves to even, as a float."""
-    return round(promote_inexact("rint", x)[0])
+    x = as_array("rint", x)
+    return round(x) if x.dtype in dtypes.INEXACT else strong(astype(x, dtypes.canonical(dtypes.float64)))
 
 
 def round(a: Any, decimals: int = 0, out: None = None) -> Array:
@@ -612,7 +616,9 @@ def imag(val: Any, /) -> Array:
     x = operand("imag", val)
     aval = aval_of(x)
     return (
-        complexes.imag(x) if aval.dtype in dtypes.COMPLEX else finish(shape.full(aval.shape, np.zeros((), aval.dtype)))
+        complexes.imag(x)
+        if aval.dtype in dtypes.COMPLEX
+        else _rewrap(finish(shape.full(aval.shape, np.zeros((), aval.dtype))), aval.weak_type)
     )
 
 
@@ -628,12 +634,17 @@ conj = conjugate
 def angle(z: Any, deg: bool = False) -> Array:
     """The argument of complex numbers in radians, in [-pi, pi], or in degrees; of a real number 0, or pi if negative.
 
+    Integers and scalars give the default float, as in JAX.
+
     Example:
         >>> import anejax.numpy as jnp
         >>> jnp.angle(jnp.array([1j, -1.0]), deg=True)
         Array([ 90., 180.], dtype=float32)
     """
-    (z,) = promote_inexact("angle", z)
+    z = operand("angle", z)
+    dtype = aval_of(z).dtype
+    if dtype not in dtypes.INEXACT or (dtype in dtypes.FLOATS and aval_of(z).ndim == 0):
+        z = strong(astype(as_array("angle", z), dtypes.canonical(dtypes.float64)))
     out = arctan2(imag(z), real(z))
     return rad2deg(out) if deg else out
 

@@ -302,7 +302,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Array:
     if x.ndim != 1:
         raise ShapeError(f"[vander] expected rank 1, got {x.aval}.")
     n = x.shape[0] if N is None else as_int("vander", N, "N")
-    powers = shape.iota(np.int32, n)
+    powers = shape.iota(x.dtype if x.dtype in dtypes.INTS else np.dtype(np.int32), n)
     if not increasing:
         powers = shape.rev(powers, (0,))
     return ew.power(shape.reshape(x, (x.shape[0], 1)), shape.reshape(powers, (1, n)))

@@ -93,6 +93,7 @@ def _quantile(
     if method not in _METHODS:
         raise RefusedError(f"[{op}] expected method {', '.join(_METHODS)}, got {method!r}.")
     (x,) = promote_inexact(op, a)
+    dtype = aval_of(x).dtype
     x, q = promote_inexact(op, x, q if hasattr(q, "dtype") or np.ndim(q) == 0 else asarray(q))
     x, q = as_array(op, x), as_array(op, q)
     axes = axes_of(op, axis, x.ndim)
@@ -100,7 +101,7 @@ def _quantile(
     x = _axes_last(x, axes)
     values = _between(_sorted_for(x, skip), q, _present(x, skip), method)
     kept = tuple(1 if i in axes else n for i, n in enumerate(lengths)) if keepdims else x.shape[:-1]
-    return shape.reshape(values, q.shape + kept)
+    return astype(shape.reshape(values, q.shape + kept), dtype)
 
 
 def _axes_last(x: Any, axes: tuple[int, ...]) -> Any:

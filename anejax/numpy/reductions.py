@@ -411,12 +411,14 @@ nancumsum = _cumulative("nancumsum", reduce.cumsum, "sum, NaN counting as 0,", 0
 nancumprod = _cumulative("nancumprod", reduce.cumprod, "product, NaN counting as 1,", 1)
 
 
-def _cumulative_api(name: str, plain: Any, identity: int) -> Callable[..., Array]:
+def _cumulative_api(name: str, plain: Any, identity: int, widens: bool) -> Callable[..., Array]:
     def function(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
         x = as_array(name, x)
         if axis is None and x.ndim != 1:
             raise ValueError(f"[{name}] expected an axis for an array of rank {x.ndim}.")
         i = one_axis(name, 0 if axis is None else axis, x.ndim)
+        if dtype is None and widens and x.dtype in dtypes.INTS:
+            dtype = dtypes.canonical(dtypes.uint64 if x.dtype in dtypes.UNSIGNED else dtypes.int64)
         out = plain(x, i, dtype)
         if not include_initial:
             return out
@@ -428,8 +430,8 @@ def _cumulative_api(name: str, plain: Any, identity: int) -> Callable[..., Array
     return function
 
 
-cumulative_sum = _cumulative_api("cumulative_sum", cumsum, 0)
-cumulative_prod = _cumulative_api("cumulative_prod", cumprod, 1)
+cumulative_sum = _cumulative_api("cumulative_sum", cumsum, 0, True)
+cumulative_prod = _cumulative_api("cumulative_prod", cumprod, 1, False)
 
 
 # --- comparisons of whole arrays ----------------------------------------------------------------------------------

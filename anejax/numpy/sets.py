@@ -11,7 +11,7 @@ from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
-from anejax.numpy.creation import zeros
+from anejax.numpy.creation import full, zeros
 from anejax.numpy.operands import as_array, as_int, astype, counted, finish, is_scalar, one_axis, promote
 from anejax.numpy.shaping import concatenate, moveaxis, ravel
 from anejax.numpy.sorting import lexsort, searchsorted, sort
@@ -88,16 +88,16 @@ def _unique_rows(rows: Any, equal_nan: bool, size: int | None, fill_value: Any) 
     ordered = take(rows, order, 0, mode="clip")
     first = _begins_run(ordered, equal_nan)
     size = int(counted("unique", red.sum(first))) if size is None else as_int("unique", size, "size")
-    starts = nonzero(first, size=size, fill_value=n)[0]
+    bounds = nonzero(first, size=size + 1, fill_value=n)[0]  # where runs begin, and where the last one ends
+    starts, ends = shape.slice_in_dim(bounds, 0, size), shape.slice_in_dim(bounds, 1, size + 1)
     count = red.sum(first)
     group = ew.subtract(reduce.cumsum(astype(first, kind), 0), 1)
     inverse = put_along_axis(zeros((n,), kind), order, group, 0, inplace=False)
-    ends = concatenate([shape.slice_in_dim(starts, 1, size), zeros((1,), kind) + n]) if size else starts
     found = UniqueAll(
         take(ordered, ew.minimum(starts, n - 1), 0, mode="clip"),
         take(order, ew.minimum(starts, n - 1), mode="clip"),
         inverse,
-        ew.subtract(ew.minimum(ends, n), starts),
+        ew.subtract(ends, starts),
     )
     return _padded(found, count, size, fill_value)
 
@@ -192,26 +192,27 @@ def setxor1d(
     both = sort(concatenate([x, y]))
     other = ew.logical_xor(isin(both, x), isin(both, y))
     keep = ew.logical_and(other, _first(both))
-    found = _chosen(both, keep, size, fill_value)
-    if not size or fill_value is not None:
-        return found
-    there = arithmetic.lt(shape.iota(np.int32, size), red.sum(keep, dtype=dtypes.int32))
-    return ew._select("setxor1d", there, found, shape.reshape(shape.slice_in_dim(found, 0, 1), ()))
+    return _chosen_or_least(both, keep, size, fill_value)
 
 
 def intersect1d(
     ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False, *, size: int | None = None,
     fill_value: Any = None,
 ) -> Any:  # fmt: skip
-    """The elements that both arrays have, sorted; with the index of each in both when ``return_indices``."""
+    """The elements that both arrays have, sorted; with the index of each in both when ``return_indices``.
+
+    Beyond them, up to ``size``, the least one is repeated.
+    """
     x, y = (ravel(v) for v in promote("intersect1d", ar1, ar2))
     order = lexsort((x,))
     ordered = take(x, order, mode="clip")
     keep = ew.logical_and(isin(ordered, y), _first(ordered))
-    values = _chosen(ordered, keep, size, fill_value)
+    values = _chosen_or_least(ordered, keep, size, fill_value)
     if not return_indices:
         return values
     first = _chosen(order, keep, size, x.size)
+    if not y.size:
+        return values, first, zeros(values.shape, first.dtype)
     y_order = lexsort((y,))
     place = searchsorted(take(y, y_order, mode="clip"), values)
     second = take(y_order, ew.minimum(place, y.size - 1), mode="clip")
@@ -225,7 +226,19 @@ def _first(ordered: Any) -> Any:
 
 def _chosen(x: Any, mask: Any, size: int | None, fill_value: Any) -> Any:
     places = nonzero(mask, size=size, fill_value=x.size)[0]
-    return take(x, places, mode="fill", fill_value=0 if fill_value is None else fill_value)
+    fill = 0 if fill_value is None else fill_value
+    if not x.size:
+        return full(places.shape, fill, x.dtype)
+    return take(x, places, mode="fill", fill_value=fill)
+
+
+def _chosen_or_least(ordered: Any, mask: Any, size: int | None, fill_value: Any) -> Any:
+    """``_chosen`` of sorted elements, filled with the first one unless ``fill_value`` is given."""
+    found = _chosen(ordered, mask, size, fill_value)
+    if not size or fill_value is not None:
+        return found
+    there = arithmetic.lt(shape.iota(np.int32, size), red.sum(mask, dtype=dtypes.int32))
+    return ew._select("unique", there, found, shape.reshape(shape.slice_in_dim(found, 0, 1), ()))
 
 
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Array:

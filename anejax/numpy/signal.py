@@ -15,7 +15,7 @@ from anejax.numpy import elementwise as ew
 from anejax.numpy import linear
 from anejax.numpy import reductions as red
 from anejax.numpy.creation import asarray, ones
-from anejax.numpy.operands import as_array, astype, axes_of, finish, is_scalar, one_axis, promote, promote_inexact
+from anejax.numpy.operands import as_array, astype, axes_of, finish, inexact, is_scalar, one_axis, promote_inexact
 from anejax.numpy.shaping import atleast_2d, concatenate
 from anejax.numpy.sorting import argsort, searchsorted
 from anejax.numpy.taking import take
@@ -26,19 +26,23 @@ from anejax.ops.conv import conv_general_dilated
 
 
 def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """The convolution of two rank-1 arrays: all overlaps ("full"), a's length ("same"), or whole ones ("valid")."""
+    """The convolution of two rank-1 arrays, as floats.
+
+    Args:
+        mode: all overlaps ("full"), as many as ``a`` has elements ("same"), or whole ones ("valid").
+    """
     return _convolve("convolve", a, v, mode, True, preferred_element_type)
 
 
 def correlate(
     a: Any, v: Any, mode: str = "valid", *, precision: Any = None, preferred_element_type: Any = None
 ) -> Array:
-    """The correlation of two rank-1 arrays; modes as in ``convolve``."""
+    """The correlation of two rank-1 arrays, as floats; modes as in ``convolve``."""
     return _convolve("correlate", a, v, mode, False, preferred_element_type)
 
 
 def _convolve(op: str, a: Any, v: Any, mode: str, flip: bool, preferred: Any) -> Array:
-    x, y = (as_array(op, w) for w in promote(op, a, v))
+    x, y = (as_array(op, w) for w in promote_inexact(op, a, v))
     if x.ndim != 1 or y.ndim != 1 or not x.size or not y.size:
         raise ShapeError(f"[{op}] expected two rank-1 arrays with elements, got {x.aval} and {y.aval}.")
     swapped = x.shape[0] < y.shape[0]
@@ -110,8 +114,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = N
     """The derivative of samples along each axis: central differences inside, one-sided at the ends."""
     if edge_order not in (None, 1):
         raise NotImplementedError("[gradient] edge_order other than 1 is not supported.")
-    (x,) = promote_inexact("gradient", f)
-    x = as_array("gradient", x)
+    x = as_array("gradient", f)
+    if x.dtype not in dtypes.INEXACT:  # differences of integers divided by Python floats are weakly typed, as in JAX
+        x = astype(x, inexact(x.dtype), bool(varargs) and all(isinstance(h, float) for h in varargs))
     axes = axes_of("gradient", axis, x.ndim)
     if len(varargs) not in (0, 1, len(axes)):
         raise TypeError(f"[gradient] expected no spacing, one, or {len(axes)}, got {len(varargs)}.")
@@ -129,7 +134,7 @@ def _derivative(x: Any, axis: int, spacing: Any) -> Any:
     if np.ndim(spacing) == 0:
         middle = ew.multiply(ew.subtract(cut(2, n), cut(0, n - 2)), 0.5)
         out = concatenate([first, middle, last], axis)
-        return ew.true_divide(out, astype(spacing if is_scalar(spacing) else as_array("gradient", spacing), x.dtype))
+        return ew.true_divide(out, spacing if is_scalar(spacing) else astype(as_array("gradient", spacing), x.dtype))
     steps = red.diff(astype(asarray(spacing), x.dtype))
     if steps.shape != (n - 1,):
         raise ShapeError(f"[gradient] expected {n} positions along axis {axis}, got {aval_of(asarray(spacing))}.")
@@ -287,4 +292,5 @@ def i0(x: Any) -> Array:
         factor = ew.true_divide(ew.multiply(factor, np.asarray((2 * k - 1) ** 2 / (8 * k), x.dtype)), safe)
         series = ew.add(series, factor)
     large = ew.multiply(ew.true_divide(ew.exp(x), ew.sqrt(ew.multiply(np.asarray(2 * np.pi, x.dtype), safe))), series)
-    return finish(ew._select("i0", arithmetic.gt(x, np.asarray(20, x.dtype)), large, total))
+    out = ew._select("i0", arithmetic.gt(x, np.asarray(20, x.dtype)), large, total)
+    return finish(ew._rewrap(out, x.weak_type))

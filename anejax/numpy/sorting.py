@@ -178,6 +178,7 @@ def bincount(
 ) -> Array:
     """How often each integer from 0 occurs in ``x``, or the sum of its ``weights``. ``length`` is needed under jit."""
     values = as_array("bincount", x)
+    values = astype(values, dtypes.int32) if values.dtype == dtypes.bool_ else values
     if values.dtype not in dtypes.INTS:
         raise DtypeError(f"[bincount] expected integers, got {values.aval}.")
     if values.ndim != 1:
@@ -186,7 +187,7 @@ def bincount(
         host = np.asarray(values)
         length = max(minlength, int(host.max()) + 1 if host.size else 0)
     if weights is None:
-        amounts: Any = np.ones((), dtypes.int32)
+        amounts: Any = np.ones((), dtypes.canonical(dtypes.int64))
     else:
         amounts = as_array("bincount", weights)
         if amounts.shape != values.shape:

@@ -10,16 +10,28 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.array import Array
-from anejax.core.trace import aval_of
+from anejax.core.trace import Tracer, aval_of
 from anejax.errors import DtypeError, RefusedError, ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy.at import IndexUpdateRef, fill_value_of
 from anejax.numpy.creation import asarray, tri
 from anejax.numpy.gathering import batched_gather, gather_axes
 from anejax.numpy.indexing import wrapped
-from anejax.numpy.operands import as_array, as_int, astype, counted, finish, joint_shape, one_axis, operand, refuse
+from anejax.numpy.operands import (
+    as_array,
+    as_int,
+    astype,
+    counted,
+    finish,
+    joint_shape,
+    one_axis,
+    operand,
+    refuse,
+    result_dtype,
+)  # fmt: skip
 from anejax.numpy.shaping import concatenate, ravel, take_static
 from anejax.ops import reduce, shape
+from anejax.ops.sort import sort_key_val
 
 # --- by integers --------------------------------------------------------------------------------------------------
 
@@ -79,7 +91,8 @@ def take_along_axis(
 ) -> Array:  # fmt: skip
     """The elements of ``arr`` at ``indices`` along ``axis``, one index array per position of the other axes.
 
-    ``indices`` has the rank of ``arr``; axes other than ``axis`` broadcast. Outside: NaN, or ``fill_value``.
+    ``indices`` has the rank of ``arr``; axes other than ``axis`` broadcast. Outside: NaN, or ``fill_value``. Negative
+    indices count from the end, unless ``wrap_negative_indices`` is False or ``mode`` is "promise_in_bounds".
     """
     x, found = as_array("take_along_axis", arr), _integers("take_along_axis", indices)
     if axis is None:
@@ -92,8 +105,11 @@ def take_along_axis(
     name = getattr(mode, "name", mode)
     mode = {"FILL_OR_DROP": "fill", "CLIP": "clip", "PROMISE_IN_BOUNDS": "promise_in_bounds"}.get(name, name)
     x, found = _matched("take_along_axis", x, found, axis)
-    found, kind = _resolved("take_along_axis", found, x.shape[axis], mode)
-    return batched_gather(x, found, axis, kind, fill_value_of(x.dtype, fill_value))
+    if mode not in (None, "fill", "clip", "promise_in_bounds"):
+        found, mode = _resolved("take_along_axis", found, x.shape[axis], mode)
+    elif wrap_negative_indices if wrap_negative_indices is not None else mode != "promise_in_bounds":
+        found = wrapped(found, x.shape[axis])
+    return batched_gather(x, found, axis, mode or "fill", fill_value_of(x.dtype, fill_value))
 
 
 def _matched(op: str, x: Any, found: Any, axis: int) -> tuple[Any, Any]:
@@ -126,10 +142,11 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
     values = ravel(as_array("put", v))
     if not found.size or not values.size:
         return x
-    repeats = -(-found.size // values.size)
-    values = shape.slice_in_dim(concatenate([values] * repeats), 0, found.size)
+    values = _repeated(values, found.size)
     if mode == "wrap":
         found, mode = ew.remainder(found, x.size), None
+    elif mode == "clip":
+        found = ew.maximum(found, 0)
     return shape.reshape(IndexUpdateRef(ravel(x), found).set(values, mode=mode or "clip"), x.shape)
 
 
@@ -162,7 +179,12 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True)
         raise ShapeError(f"[fill_diagonal] expected rank 2, or equal lengths, got {x.aval}.")
     n = min(x.shape)
     line = shape.iota(np.int32, n)
-    return IndexUpdateRef(x, (line,) * x.ndim).set(val if np.ndim(val) == 0 else ravel(val)[:n])
+    return IndexUpdateRef(x, (line,) * x.ndim).set(val if np.ndim(val) == 0 else _repeated(ravel(val), n))
+
+
+def _repeated(values: Any, n: int) -> Any:
+    """``n`` elements: those of ``values``, again and again."""
+    return shape.slice_in_dim(concatenate([values] * max(-(-n // values.size), 1)), 0, n)
 
 
 # --- by masks -----------------------------------------------------------------------------------------------------
@@ -239,12 +261,16 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Array, ...]:
     found = _integers("unravel_index", indices if hasattr(indices, "dtype") else asarray(indices))
     lengths = (shape,) if isinstance(shape, int) else tuple(shape)
     total = math.prod(lengths)
-    found = ew.maximum(ew.minimum(found, total - 1), -total)
+    kind = found.dtype
+    found = found if kind.itemsize > 2 else astype(found, dtypes.int32)  # which ``total`` may need
+    found = (
+        ew.minimum(found, total - 1) if kind in dtypes.UNSIGNED else ew.maximum(ew.minimum(found, total - 1), -total)
+    )
     found = ew._select("unravel_index", ew.less(found, 0), ew.add(found, total), found)
     out: list[Any] = []
     for n in reversed(lengths):
         found, rest = ew.floor_divide(found, n), ew.remainder(found, n)
-        out.append(rest)
+        out.append(astype(rest, kind))
     return tuple(reversed(out))
 
 
@@ -266,11 +292,17 @@ def ravel_multi_index(
         places = [ew.minimum(ew.maximum(p, 0), n - 1) for p, n in zip(places, dims)]
     else:
         raise ValueError(f"[ravel_multi_index] expected mode 'raise', 'wrap' or 'clip', got {mode!r}.")
+    kind = dtypes.canonical(dtype) if dtype is not None else result_dtype(0, *places)[0]
+    if math.prod(dims) - 1 > np.iinfo(kind).max:
+        raise ValueError(
+            f"[ravel_multi_index] {kind} cannot hold indices into shape {tuple(dims)}. Pass a wider dtype."
+        )
+    places = [astype(p, kind) for p in places]
     pairs = list(zip(places, dims))
-    flat: Any = np.zeros((), np.int32)
+    flat: Any = np.zeros((), kind)
     for p, n in pairs if order == "C" else reversed(pairs):
         flat = ew.add(ew.multiply(flat, n), p)
-    return astype(flat, dtypes.canonical(dtype or dtypes.int64))
+    return flat
 
 
 def diag_indices(n: int, ndim: int = 2) -> tuple[Array, ...]:
@@ -358,26 +390,38 @@ def delete(arr: Any, obj: Any, axis: int | None = None, *, assume_unique_indices
 
 
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Array:
-    """``arr`` with ``values`` before the concrete positions ``obj`` along ``axis``."""
+    """``arr`` with ``values`` before the positions ``obj`` along ``axis``. Traced positions are not checked."""
     x = ravel(arr) if axis is None else as_array("insert", arr)
     axis = one_axis("insert", 0 if axis is None else axis, x.ndim)
     n = x.shape[axis]
-    places = _positions("insert", obj, n, n + 1)
+    traced = isinstance(obj, Tracer) and obj.concrete() is None
+    places = wrapped(_integers("insert", obj), n) if traced else _positions("insert", obj, n, n + 1)
     v = astype(as_array("insert", values), x.dtype)
     v = shape.expand_dims(v, range(max(x.ndim - v.ndim, 0)))
     if places.ndim == 0:  # NumPy: one position takes the first axis of the values
         order = [i for i in range(v.ndim) if i != 0]
         order.insert(axis, 0)
         v = shape.transpose(v, order)
-        places = np.repeat(places, v.shape[axis])
-    target = tuple(len(places) if i == axis else m for i, m in enumerate(x.shape))
-    v = shape.broadcast_to(v, target)
+        places = places + np.zeros(v.shape[axis], np.int32)
+    count = places.shape[0]
+    target = tuple(count if i == axis else m for i, m in enumerate(x.shape))
+    both = concatenate([x, shape.broadcast_to(v, target)], axis)
+    if traced:
+        return take(both, _merged_order(places, n), axis, mode="clip")
     by_place = np.argsort(places, kind="stable")
-    where = places[by_place] + np.arange(len(places))
-    source = np.full(n + len(places), -1)
+    where = places[by_place] + np.arange(count)
+    source = np.full(n + count, -1)
     source[where] = n + by_place
     source[source < 0] = np.arange(n)
-    return take_static(concatenate([x, v], axis), source, axis)
+    return take_static(both, source, axis)
+
+
+def _merged_order(places: Any, n: int) -> Array:
+    """Where each element of an array of length ``n`` with others put before ``places`` comes from; those follow it."""
+    count = places.shape[0]
+    # an element at place p lies behind all that come before p, and before the old element p
+    key = concatenate([2 * shape.iota(places.dtype, n) + 1, 2 * places])
+    return sort_key_val(key, shape.iota(np.dtype(np.int32), n + count))[1]
 
 
 # --- index tricks -------------------------------------------------------------------------------------------------

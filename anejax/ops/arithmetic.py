@@ -440,7 +440,20 @@ and_, or_ = _face2(and_p, "and of bits", "bitwise_and"), _face2(or_p, "or of bit
 xor = _face2(xor_p, "exclusive or of bits", "bitwise_xor")
 shift_left = _face2(shift_left_p, "x << y; 0 when y reaches the width")
 shift_right_logical = _face2(shift_right_logical_p, "x >> y filling with zeros")
-shift_right_arithmetic = _face2(shift_right_arithmetic_p, "x >> y filling with the sign")
+
+
+def shift_right_arithmetic(x: Any, y: Any) -> Any:
+    """Elementwise x >> y filling with the highest bit. Operands have one dtype, and one shape or rank 0."""
+    x, y = _operands("shift_right_arithmetic", x, y)
+    dtype = aval_of(x).dtype
+    if dtype not in dtypes.UNSIGNED:
+        return shift_right_arithmetic_p.bind(x, y)
+    ones = np.asarray(np.iinfo(dtype).max, dtype)
+    empty = xor(shift_right_logical(ones, y), ones)  # what the logical shift leaves open is filled with the highest bit
+    highest = shift_right_logical(x, np.asarray(dtype.itemsize * 8 - 1, dtype))
+    return or_(shift_right_logical(x, y), and_(empty, mul(highest, ones)))
+
+
 eq, ne = _face2(eq_p, "x == y, as bool"), _face2(ne_p, "x != y, as bool")
 lt, le = _face2(lt_p, "x < y, as bool"), _face2(le_p, "x <= y, as bool")
 gt, ge = _face2(gt_p, "x > y, as bool"), _face2(ge_p, "x >= y, as bool")

@@ -12,7 +12,7 @@ from anejax.core.aval import Aval
 from anejax.core.primitive import Zero
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
-from anejax.ops.arithmetic import add, div, face, in_float32, mul, neg, square, sub
+from anejax.ops.arithmetic import add, div, face, in_float32, integer_pow, mul, neg, square, sub
 from anejax.ops.families import (
     BOOL_INT,
     FLOAT,
@@ -89,7 +89,7 @@ rsqrt_p = unary("rsqrt", domain=INEXACT, impl=in_float32(lambda x: (1 / np.sqrt(
                 jvp=lambda g, y, x: mul(mul(mul(_times(g, -0.5), y), y), y),  # y / x overflows in float16 below 6e-4
                 mil=ElementwiseMil("rsqrt", ("x",), {"epsilon": 0.0}))  # fmt: skip
 cbrt_p = unary("cbrt", domain=FLOAT, impl=in_float32(np.cbrt),
-               jvp=lambda g, y, x: div(_times(g, 1 / 3), square(y)))  # fmt: skip
+               jvp=lambda g, y, x: mul(g, _times(integer_pow(y, -2), 1 / 3)))  # fmt: skip
 
 # --- trigonometric and hyperbolic -------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.primitive import Primitive
 from anejax.core.trace import aval_of
-from anejax.errors import ShapeError
+from anejax.errors import DtypeError, ShapeError
 from anejax.ops.elementwise import convert_ndarray
 from anejax.ops.families import NUMBER, bilinear_jvp, check_domain, is_linear, joint_dtype, move_axis, primitive
 from anejax.ops.shape import as_dtype, check_axes, inverse_permutation, transpose
@@ -42,6 +42,11 @@ def _abstract(x: Aval, y: Aval, *, dimension_numbers: DotDims, preferred_element
         + tuple(x.shape[i] for i in free_dims(x.ndim, xc, xb))
         + tuple(y.shape[i] for i in free_dims(y.ndim, yc, yb))
     )
+    if preferred_element_type is not None and preferred_element_type.itemsize < dtype.itemsize:
+        raise DtypeError(
+            f"[dot_general] expected a preferred_element_type no narrower than {dtype}, got {preferred_element_type}."
+            " Convert the result with .astype(...)."
+        )
     weak = x.weak_type and y.weak_type and preferred_element_type is None
     return Aval(shape, preferred_element_type or dtype, weak)
 

@@ -99,9 +99,9 @@ def _extremum_jvp(prim: Primitive) -> Any:
     def jvp(primals: Any, tangents: Any, *, axes: Dims) -> Any:
         (x,), (t,) = primals, tangents
         out = prim.bind(x, axes=axes)
-        if isinstance(t, Zero):
-            return out, Zero(aval_of(out).tangent())
         shape = aval_of(x).shape
+        if isinstance(t, Zero) or 0 in [shape[a] for a in axes]:
+            return out, Zero(aval_of(out).tangent())
         winners = convert_element_type(eq(x, restore(out, shape, axes)), aval_of(t).dtype)
         return out, div(reduce_sum(mul(t, winners), axes), reduce_sum(winners, axes))
 

@@ -16,13 +16,28 @@ spec("np.exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan arcsin arccos
      "conj conjugate real imag isreal iscomplex spacing", unary(), **VALUE)  # fmt: skip
 spec("np.bitwise_not bitwise_invert invert bitwise_count", unary(INTS + BOOL), **VALUE)
 spec("np.angle", lambda d, n: d.call(n, d.array(d.shape(), d.dtype(NUMBERS)), **d.options(deg=(True,))), **VALUE)
-spec("np.add subtract multiply divide true_divide floor_divide remainder mod fmod power pow float_power maximum "
+spec("np.add subtract multiply floor_divide remainder mod fmod float_power maximum "
      "minimum fmax fmin equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor "
      "arctan2 atan2 hypot copysign heaviside nextafter divmod", binary(), **VALUE)  # fmt: skip
 spec("np.logaddexp logaddexp2", binary(FLOATS))
 spec("np.bitwise_and bitwise_or bitwise_xor gcd lcm", binary(INTS + BOOL), **VALUE)
 spec("np.left_shift right_shift bitwise_left_shift bitwise_right_shift", binary(INTS, -1, 9), **VALUE)
 spec("np.modf frexp", unary(FLOATS), **VALUE)
+
+
+def _divide(d: Draw, name: str) -> Call:
+    x, y = pair(d, ANY)
+    return d.call(name, x, True if y is False else y)  # jax makes True / False and False / False one choice: 0 / 0 is 0
+
+
+def _power(d: Draw, name: str) -> Call:
+    x, y = pair(d, ANY)
+    y = y.reshape(1) if getattr(y, "ndim", 1) == 0 else y  # jax takes an integer array of rank 0 for a Python number
+    return d.call(name, x, y)
+
+
+spec("np.divide true_divide", _divide, **VALUE)
+spec("np.power pow", _power, **VALUE)
 
 
 def _nan_to_num(d: Draw, name: str) -> Call:

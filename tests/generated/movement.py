@@ -72,7 +72,8 @@ def _sections(d: Draw, name: str) -> Call:
     rank = {"np.dsplit": 3, "np.vsplit": 2}.get(name, 1)
     x = d.array(d.shape(rank), d.dtype())
     kwargs = {} if name in ("np.dsplit", "np.vsplit", "np.hsplit") else d.options(axis=(0, -1))
-    return d.call(name, x, d.pick(1, 3, [1], (0, 1)), **kwargs)
+    places = (1, 3, [1], (0, 1)) if 0 not in x.shape else (1, 3)  # past the end jax raises, where NumPy does not
+    return d.call(name, x, d.pick(*places), **kwargs)
 
 
 def _repeat(d: Draw, name: str) -> Call:
@@ -253,7 +254,7 @@ spec(
 )
 spec(
     "np.extract",
-    lambda d, n: d.call(n, d.array((3, 4), "bool"), d.array((3, 4), d.dtype()), **d.options(size=(2, 14))),
+    lambda d, n: d.call(n, d.array((3, 4), "bool"), d.array((3, 4), d.dtype()), **d.options(size=(2, 12))),
     **CONCRETE,
 )
 spec(
@@ -333,4 +334,4 @@ spec(
     ulps=8,
 )
 spec("np.packbits", along(("bool", "uint8"), 0, 2, bitorder=("little", "big")))
-spec("np.unpackbits", along(("uint8",), 0, 255, bitorder=("little",), count=(3, 9)))
+spec("np.unpackbits", along(("uint8",), 0, 255, empty=False, bitorder=("little",), count=(3, 9)))

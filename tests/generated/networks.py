@@ -28,7 +28,7 @@ spec(
 
 
 def _softmax(d: Draw, name: str) -> Call:
-    x = d.array(d.filled(1), d.dtype(NUMBERS), -9, 9)
+    x = d.array(d.filled(1), d.dtype((*FLOATS, "int32", "int8")), -9, 9)  # jax subtracts the greatest unsigned one
     kwargs = {"axis": d.pick(-1, 0, *(((0, 1),) if x.ndim > 1 else ()))} if d.flag() else {}
     return d.call(name, x, **kwargs, **({"where": d.array(x.shape, "bool")} if d.chance(3) else {}))
 
@@ -96,7 +96,8 @@ spec("random.bits", sampler(dtypes=("uint32", "uint8", "uint16")), **EXACT)
 spec("random.split", lambda d, n: d.call(n, _key(d), d.pick(2, 1, 5, (2, 3))), **EXACT)
 spec("random.fold_in", lambda d, n: d.call(n, _key(d), d.pick(0, 1, 2**31)), **EXACT)
 spec("random.uniform", sampler(), **EXACT)
-spec("random.normal gumbel logistic exponential laplace cauchy rademacher", sampler(dtypes=("float32",)), **EXACT)
+spec("random.normal gumbel exponential cauchy rademacher", sampler(dtypes=("float32",)), **EXACT)
+spec("random.logistic laplace", sampler(dtypes=("float32",)), ulps=64, **EXACT)  # jax's float64 log1p is 33 off
 spec("random.maxwell", sampler(dtypes=("float32",)), ulps=16, **EXACT)
 spec("random.truncated_normal", sampler((-2, -1), (1, 2), dtypes=("float32",)), ulps=16, **EXACT)
 spec("random.rayleigh lognormal pareto", sampler((0.5, 3), dtypes=("float32",)), ulps=16, **EXACT)

@@ -49,8 +49,8 @@ class Derivatives:
         """One for each float result; made once the results are known."""
         return [self.like(y) for y in outs if is_float(np.empty(0, y.dtype))]
 
-    def both(self, m: Any, second: bool) -> Callable[..., Any]:
-        """(primals, tangents, cotangents) -> (jvp, vjp[, jvp of vjp]) on the library ``m``."""
+    def floats(self, m: Any) -> Callable[..., list[Any]]:
+        """The call on the library ``m``, from its float inputs to its float results."""
         function = of_arrays(self.call.function(m))
 
         def floats(*xs: Any) -> list[Any]:
@@ -58,6 +58,12 @@ class Derivatives:
             for i, x in zip(self.places, xs):
                 whole[i] = x
             return [y for y in function(*whole) if m.np.issubdtype(y.dtype, m.np.floating)]
+
+        return floats
+
+    def both(self, m: Any, second: bool) -> Callable[..., Any]:
+        """(primals, tangents, cotangents) -> (jvp, vjp[, jvp of vjp]) on the library ``m``."""
+        floats = self.floats(m)
 
         def pull_back(cts: Any, *xs: Any) -> Any:
             return m.t.vjp(floats, *xs)[1](list(cts))
@@ -128,9 +134,9 @@ def _exact(spec: Spec, call: Call) -> list[Any]:
         return leaves_of(call.function(JAX)(*map(jax.numpy.asarray, _widened(call))))
 
 
-def _narrowest(call: Call, out: Any) -> Any:
-    """The float dtype of fewest digits among inputs and result: what errors are measured in."""
-    known = [x.dtype for x in [*call.inputs(), np.empty(0, out.dtype)] if is_float(x)]
+def _narrowest(call: Call, *outs: Any) -> Any:
+    """The float dtype of fewest digits among inputs and results: what errors are measured in."""
+    known = [x.dtype for x in [*call.inputs(), *(np.empty(0, y.dtype) for y in outs)] if is_float(x)]
     return min(known, key=lambda d: (d.itemsize, d.name != "bfloat16")) if known else np.dtype(np.float32)
 
 
@@ -167,6 +173,11 @@ def _vmap(spec: Spec, call: Call, eager: list[Any], scale: float, seed: int) -> 
         close(a, want, lambda w=want: w, 2 * spec.ulps, scale, f"vmap {axes}, result {i}", _narrowest(call, a))
 
 
+def _integer_size(x: np.ndarray) -> float:
+    """The greatest magnitude among integers, with which derivatives of the floats beside them are multiplied."""
+    return float(np.abs(x.astype(np.float64)).max(initial=0)) if x.dtype.kind in "iu" else 0.0
+
+
 def _derivatives(call: Call, outs: list[Any], seed: int, second: bool) -> None:
     if not all(np.isfinite(np.asarray(y, np.float64)).all() for y in outs if is_float(np.empty(0, y.dtype))):
         return
@@ -184,9 +195,12 @@ def _derivatives(call: Call, outs: list[Any], seed: int, second: bool) -> None:
 
     @functools.lru_cache(1)
     def exact() -> list[Any]:
+        """In float64, but for cotangents of results whose dtype the call itself names."""
         with jax.enable_x64(True):
-            args = ([x.astype(np.float64) for x in v] for v in (xs, d.tangents, cts))
-            return jax.tree.leaves(jax.jit(d.both(JAX, second))(*args))
+            wide_xs, wide_ts = ([x.astype(np.float64) for x in v] for v in (xs, d.tangents))
+            avals = jax.eval_shape(d.floats(JAX), *wide_xs)
+            wide_cts = [ct.astype(a.dtype) for ct, a in zip(cts, avals, strict=True)]
+            return jax.tree.leaves(jax.jit(d.both(JAX, second))(wide_xs, wide_ts, wide_cts))
 
     assert len(ours) == len(theirs)
     for i, (a, b) in enumerate(zip(ours, theirs)):
@@ -199,5 +213,5 @@ def _derivatives(call: Call, outs: list[Any], seed: int, second: bool) -> None:
         )
         assert a.dtype == b.dtype, f"{what}: {a.dtype}, jax has {b.dtype}"
         size = np.abs(np.asarray(b, np.float64))
-        size = float(size[np.isfinite(size)].max(initial=1.0))
-        close(a, b, lambda i=i: exact()[i], DERIVATIVE_ULPS, size, what, _narrowest(call, a))
+        size = float(size[np.isfinite(size)].max(initial=max(1.0, *map(_integer_size, call.inputs()))))
+        close(a, b, lambda i=i: exact()[i], DERIVATIVE_ULPS, size, what, _narrowest(call, a, *outs))
