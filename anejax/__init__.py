@@ -53,6 +53,8 @@ from anejax.api.devices import print_environment_info as print_environment_info
 from anejax.api.devices import process_count as process_count
 from anejax.api.devices import process_index as process_index
 from anejax.api.devices import process_indices as process_indices
+from anejax.api.numerics import NumericsReport as NumericsReport
+from anejax.api.numerics import numerics_report as numerics_report
 from anejax.api.scopes import debug_infs as debug_infs
 from anejax.api.scopes import debug_nans as debug_nans
 from anejax.api.scopes import default_device as default_device

@@ -54,6 +54,12 @@ _SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
     ),
     "eager": ("ANEJAX_EAGER", str, "", "numpy: eager operations never use the native library"),
     "device": ("ANEJAX_DEVICE", str, "cpu", "the default device of jit: cpu, ane"),
+    "precision": (
+        "ANEJAX_PRECISION",
+        str,
+        "float32",
+        "fp16: jitted functions on the CPU device compute what the engine could have with its numerics",
+    ),
     "chip": (
         "ANEJAX_CHIP",
         str,

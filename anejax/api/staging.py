@@ -50,13 +50,13 @@ class Jitted:
 
     def __init__(
         self, fun: Callable[..., Any], static: Callable[..., tuple[set[int], set[str]]], donate: Any = (),
-        donate_names: Any = (), device: str | None = None,
+        donate_names: Any = (), device: str | None = None, precision: str | None = None,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, fun, updated=())
         self._fun = fun
         self._static = static
         self._donate, self._donate_names = donate, donate_names
-        self._device = device
+        self._device, self._precision = device, precision
         self._cache: dict[Any, Staged] = {}
         _JITTED.add(self)
 
@@ -74,8 +74,9 @@ class Jitted:
 
     @property
     def device(self) -> str:
-        """The device that it was made for, or the default one."""
-        return self._device or config.device
+        """The device that it was made for, or the default one; "cpu-fp16" is the CPU with the engine's numerics."""
+        device = self._device or config.device
+        return "cpu-fp16" if device == "cpu" and (self._precision or config.precision) == "fp16" else device
 
     def _staged(self, args: tuple[Any, ...], kwargs: dict[str, Any], types_only: bool = False) -> tuple[Staged, list]:
         static_nums, static_names = self._static(len(args), tuple(kwargs))
@@ -149,6 +150,10 @@ class Jitted:
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The output's tree of ShapeDtypeStructs."""
         return self.lower(*args, **kwargs).out_info
+
+    def executables(self) -> list[Any]:
+        """What runs it, one for each types of arguments that it was called with."""
+        return [executor().compile_graph(s.graph, s.donated, self.device) for s in self._cache.values()]
 
     def clear_cache(self) -> None:
         """Forgets every staged form."""
@@ -243,6 +248,7 @@ def jit(
     inline: bool = False,
     device: Any = None,
     keep_unused: bool = False,
+    precision: str | None = None,
 ) -> Any:
     """``fun`` staged once per types of its arguments, compiled to a native program, and run there.
 
@@ -253,6 +259,9 @@ def jit(
         inline, keep_unused: accepted for compatibility; the result is the same.
         device: "cpu", "ane" (the Neural Engine, with the CPU device beside it), or None: the default device. It
             counts where the call is made outside other transformations.
+        precision: "fp16": on the CPU device, what the engine could have runs with the engine's numerics, float16 with
+            narrow sums and infinite products from 32768 on; ``numerics_report`` says what that loses. "float32": as
+            usual. None: the setting ``precision``.
 
     Returns:
         A function with ``lower(...)``, ``trace(...)``, ``eval_shape(...)`` and ``clear_cache()``.
@@ -269,14 +278,22 @@ def jit(
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
             donate_argnames=donate_argnames, inline=inline, device=device, keep_unused=keep_unused,
+            precision=precision,
         )  # fmt: skip
     if not callable(fun):
         raise TypeError(f"[jit] expected a function, got {type(fun).__name__}.")
     executor().check_device(device)
+    _check_precision(precision)
     platform = getattr(device, "platform", device)
     static = _static_resolver(fun, _as_tuple(static_argnums), _as_tuple(static_argnames))
     donate, donate_names = _donation(fun, _as_tuple(donate_argnums), _as_tuple(donate_argnames))
-    return Jitted(fun, static, donate, donate_names, platform)
+    return Jitted(fun, static, donate, donate_names, platform, precision)
+
+
+def _check_precision(precision: str | None) -> None:
+    """Raises ValueError for a precision that is not known."""
+    if precision not in (None, "float32", "fp16"):
+        raise ValueError(f"[jit] expected a precision of 'float32' or 'fp16', got {precision!r}.")
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

@@ -132,11 +132,14 @@ class Executable:
 def _compiled(
     graph: Graph, donated: Sequence[int], device: str, compiler: Compiler
 ) -> tuple[str, library.NativeProgram | Pipeline]:
-    """(MIL text, what runs it): one program for the CPU device, several where there is an engine beside it."""
+    """(MIL text, what runs it): one program for the CPU device, several where there is an engine beside it.
+
+    On "cpu-fp16" the CPU device plays the engine: it has whatever the engine can have, since it is about its numbers.
+    """
     if device == "cpu" or not engine.is_there(device):
         text = to_text(lower(graph))
         return text, compiler.compile("cpu", text, donated)
-    plan = partition(graph, engine.chip(), by_cost=config.engine_partition == "cost")
+    plan = partition(graph, engine.chip(), by_cost=device == "ane" and config.engine_partition == "cost")
     pipeline = Pipeline(plan, donated, device, compiler.compile)
     return pipeline.text, pipeline
 

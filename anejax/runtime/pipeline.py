@@ -69,7 +69,10 @@ class Pipeline:
         del between  # held until here
 
     def describe(self, what: str) -> str:
-        """The steps' own descriptions: "plan" as text, "stats" as JSON."""
+        """The steps' own descriptions: "plan" as text, "stats" and "numerics" (of steps on cpu-fp16) as JSON."""
+        if what == "numerics":
+            steps = [s for s in self.steps if s.device == "cpu-fp16"]
+            return json.dumps({"segments": [{"name": s.name} | json.loads(s.describe(what)) for s in steps]})
         if what == "stats":
             return json.dumps({"segments": [{"device": s.device} | json.loads(s.describe(what)) for s in self.steps]})
         return "\n".join(f"--- {s.name}: {s.device} ---\n{s.describe(what)}" for s in self.steps)
