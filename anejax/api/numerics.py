@@ -49,8 +49,8 @@ class OperationNumerics:
 
     @property
     def in_trouble(self) -> bool:
-        """Whether anything was lost here."""
-        return bool(self.overflowed or self.underflowed or self.nan or self.sum_error >= WORTH_SAYING)
+        """Whether more was lost here than rounding always takes: any overflow or NaN, or from 1 % on of the others."""
+        return bool(self.advice)
 
     @property
     def advice(self) -> str:
@@ -67,9 +67,7 @@ class OperationNumerics:
         if self.sum_error >= WORTH_SAYING:
             yield "sum in parts, or by a product with ones"
         if self.underflowed >= WORTH_SAYING * self.count:
-            yield (
-                "scale the loss (anejax.amp)" if self.operation != "exp" else "harmless behind a maximum: exp of a gap"
-            )
+            yield "scale the loss (anejax.amp)" if self.operation != "exp" else "harmless in a softmax"
 
     def _shrink(self, limit: float) -> str:
         """A power of two that brings the largest number below ``limit``."""

@@ -75,8 +75,11 @@ class Jitted:
     @property
     def device(self) -> str:
         """The device that it was made for, or the default one; "cpu-fp16" is the CPU with the engine's numerics."""
-        device = self._device or config.device
-        return "cpu-fp16" if device == "cpu" and (self._precision or config.precision) == "fp16" else device
+        device, precision = self._device or config.device, self._precision or config.precision
+        if precision == "float32":
+            return device
+        _check_precision(precision)
+        return "cpu-fp16" if device == "cpu" else device
 
     def _staged(self, args: tuple[Any, ...], kwargs: dict[str, Any], types_only: bool = False) -> tuple[Staged, list]:
         static_nums, static_names = self._static(len(args), tuple(kwargs))
