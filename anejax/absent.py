@@ -152,7 +152,7 @@ GROUPS: tuple[Group, ...] = (
             "": "image ad_checkpoint",
             "numpy": "polyfit roots",
             "lax": """RaggedDotDimensionNumbers conv_general_dilated_local conv_general_permutations
-                custom_linear_solve custom_root mulhi ragged_dot_general""",
+                mulhi ragged_dot_general""",
             "dtypes": "issubdtype result_type scalar_type_of",
             **dict.fromkeys(("scipy.linalg", "image"), "*"),
         },

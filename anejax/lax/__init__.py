@@ -25,6 +25,7 @@ from anejax.api.collectives import (
     psum_scatter, pswapaxes,
 )  # fmt: skip
 from anejax.api.custom import stop_gradient as stop_gradient
+from anejax.api.implicit import custom_linear_solve, custom_root
 from anejax.core.array import Array
 from anejax.core.aval import checked_shape
 from anejax.core.primitive import REGISTRY

@@ -18,7 +18,7 @@ from anejax.numpy.operands import inexact, promote_inexact
 def _float(x: Any) -> Any:
     """``x`` as a float array; integers become floats as they do in promotion."""
     x = jnp.asarray(x)
-    return x.astype(inexact(x.dtype))
+    return x if dtypes.is_float(x.dtype) else x.astype(inexact(x.dtype))
 
 
 # --- rectifiers and their smooth relatives ----------------------------------------------------------------------

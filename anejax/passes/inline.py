@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 
-INLINED = frozenset({"jit", "checkpoint", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call"})
+INLINED = frozenset(
+    {"jit", "checkpoint", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call", "custom_linear_solve"}
+)
 
 
 def inline(graph: Graph) -> Graph:
