@@ -6,6 +6,7 @@ as possible, so that there are few programs. The two segments of a level do not 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -64,6 +65,24 @@ def components(graph: Graph) -> Iterator[Graph]:
                 component = [low if c == high else c for c in component]
     for number in dict.fromkeys(component):
         yield subgraph(graph, [i for i, c in enumerate(component) if c == number], readers)
+
+
+def cheapest_cut(graph: Graph) -> int:
+    """Between which equations to cut ``graph`` in two: in its middle third, where the fewest bytes are needed by both.
+
+    What is made before and read behind crosses, and inputs that both read come in twice.
+    """
+    count = len(graph.eqns)
+    crossing = [0] * (count + 1)  # bytes more, or less, from each place on
+    seen: dict[Var, tuple[int, int]] = {}
+    for i, eqn in enumerate(graph.eqns):
+        for v in (*read_by(eqn), *eqn.outputs):
+            seen[v] = seen.get(v, (i, i))[0], i
+    for v, (first, last) in seen.items():
+        crossing[first + 1] += v.aval.nbytes
+        crossing[last + 1] -= v.aval.nbytes
+    here = list(itertools.accumulate(crossing))
+    return min(range(max(count // 3, 1), max(2 * count // 3, 1) + 1), key=lambda k: (here[k], abs(2 * k - count)))
 
 
 def _early(graph: Graph, on_engine: Sequence[bool]) -> list[int]:

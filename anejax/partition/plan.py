@@ -17,7 +17,7 @@ from anejax.partition import state
 from anejax.partition.ability import reasons_of
 from anejax.partition.border import Divided, crosses_as_it_is, entering, leaving, with_casts
 from anejax.partition.cost import engine_us, host_us
-from anejax.partition.levels import components, parts, readers_of, subgraph
+from anejax.partition.levels import cheapest_cut, components, parts, readers_of, subgraph
 from anejax.passes.legalize import legalize
 
 
@@ -115,17 +115,18 @@ class _Cutter:
 
     def engine(self, members: tuple[int, ...]) -> Iterator[Segment]:
         """One segment, or several when the program would be too large."""
-        crossed = dict(self.crossed)
-        graph = self.in_border_form(subgraph(self.divided.graph, members, self.readers))
-        program = engine_program(graph, self.chip)
-        fits = len(program.main.ops) <= MAX_PROGRAM_OPS and len(graph.inputs) <= MAX_PROGRAM_INPUTS
-        if fits or len(members) == 1:
-            yield Segment("ane", graph, program, predict(program, self.chip), self.origin(members))
-            return
-        self.crossed = crossed
-        half = len(members) // 2
-        yield from self.engine(members[:half])
-        yield from self.engine(members[half:])
+        plain = subgraph(self.divided.graph, members, self.readers)
+        if len(members) == 1 or (len(plain.inputs) <= MAX_PROGRAM_INPUTS and len(members) <= 2 * MAX_PROGRAM_OPS):
+            crossed = dict(self.crossed)
+            graph = self.in_border_form(plain)
+            program = engine_program(graph, self.chip)
+            if len(program.main.ops) <= MAX_PROGRAM_OPS or len(members) == 1:
+                yield Segment("ane", graph, program, predict(program, self.chip), self.origin(members))
+                return
+            self.crossed = crossed
+        cut = cheapest_cut(plain)
+        yield from self.engine(members[:cut])
+        yield from self.engine(members[cut:])
 
     def in_border_form(self, graph: Graph) -> Graph:
         """``graph`` with casts at the ports that other engine segments are at the other end of."""

@@ -13,7 +13,7 @@ from anejax import optim
 from anejax.mil.verify import verify
 from anejax.partition import Plan, partition, plan, state
 from anejax.partition.border import BORDER
-from anejax.partition.levels import components
+from anejax.partition.levels import cheapest_cut, components
 from anejax.passes.pipeline import optimize
 from tests.partition.run import run_plan
 
@@ -172,6 +172,24 @@ def test_components() -> None:
         normal(3, 3), normal(3, 3)).graph)  # fmt: skip
     found = [[e.primitive.name for e in c.eqns] for c in components(graph)]
     assert sorted(map(sorted, found)) == [["cos"], ["dot_general", "sin"], ["exp", "tanh"]]
+
+
+def test_cuts_are_where_little_crosses() -> None:
+    """Between two blocks of much work on wide arrays stands a narrow one."""
+
+    def f(x: Any, w: Any) -> Any:
+        for _ in range(2):
+            y = jnp.tanh(x @ w)
+            x = jnp.sum(jnp.exp(y) * jnp.tanh(y), 1, keepdims=True)
+        return x
+
+    graph = optimize(aj.make_jaxpr(f)(normal(64, 1), normal(1, 64)).graph)
+    cut = cheapest_cut(graph)
+    made = {v for e in graph.eqns[:cut] for v in e.outputs}
+    needed = {a for e in graph.eqns[cut:] for a in e.inputs if a in made}
+    assert sum(a.aval.size for a in needed) == 64 and len(graph.eqns) // 3 <= cut <= 2 * len(graph.eqns) // 3
+    two = optimize(aj.make_jaxpr(lambda x: jnp.tanh(jnp.exp(x)))(normal(3)).graph)
+    assert cheapest_cut(two) == 1
 
 
 def test_nothing_to_divide() -> None:
