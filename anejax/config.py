@@ -72,6 +72,12 @@ _SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
         "cost",
         "cost: the engine has what is predicted to be faster there; all: whatever it can have",
     ),
+    "engine_verify": (
+        "ANEJAX_ENGINE_VERIFY",
+        str,
+        "first",
+        "first: what each engine program gives at first is held against the CPU device; off",
+    ),
     "engine_fallback": (
         "ANEJAX_ENGINE_FALLBACK",
         str,

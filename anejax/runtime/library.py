@@ -151,12 +151,7 @@ class Buffer:
         """The memory as an array of ``shape`` and ``dtype`` that keeps the buffer alive."""
         if not self.nbytes:
             return np.empty(shape, dtype)
-        self.__array_interface__ = {
-            "data": (self.pointer, False),
-            "shape": (self.nbytes,),
-            "typestr": "|u1",
-            "version": 3,
-        }
+        self.__array_interface__ = _interface(self.pointer, self.nbytes)
         return np.asarray(self).view(dtype).reshape(shape)
 
     def __del__(self, dead: deque[int] = _dead, large: int = RELEASE_AT_ONCE) -> None:
@@ -164,6 +159,18 @@ class Buffer:
         dead.append(self._handle)
         if self.nbytes >= large:
             release_dead()
+
+
+def _interface(pointer: int, nbytes: int) -> dict[str, Any]:
+    """What NumPy asks of those who hold memory."""
+    return {"data": (pointer, False), "shape": (nbytes,), "typestr": "|u1", "version": 3}
+
+
+class Borrowed:
+    """Memory that someone else owns, and keeps while it is looked at."""
+
+    def __init__(self, pointer: int, nbytes: int) -> None:
+        self.__array_interface__ = _interface(pointer, nbytes)
 
 
 def release_dead() -> None:
@@ -248,6 +255,11 @@ class NativeProgram:
         )  # fmt: skip
         if status != 0:
             fail(self._lib, status, "run")
+
+    def read_outputs(self, addresses: Sequence[int]) -> list[np.ndarray]:
+        """The outputs at the given addresses, as they are, without a copy."""
+        flat = (np.asarray(Borrowed(a, p.nbytes)) for a, p in zip(addresses, self.outputs, strict=True))
+        return [x.view(DTYPES[p.dtype]).reshape(p.shape[: p.rank]) for x, p in zip(flat, self.outputs)]
 
     def describe(self, what: str) -> str:
         """ "plan" (text) or "stats" (JSON)."""

@@ -15,6 +15,7 @@ from anejax.mil.text import to_text
 from anejax.partition import Plan, Segment
 from anejax.passes.pipeline import optimize
 from anejax.runtime import library
+from anejax.runtime.verify import difference
 
 Compile = Callable[[str, str, Sequence[int]], library.NativeProgram]  # device, text, donated inputs
 
@@ -83,7 +84,7 @@ class Step:
 
     def __init__(self, segment: Segment, name: str, donated: Sequence[int], engine: str, compile: Compile) -> None:
         self.graph, self.outputs, self.name, self._compile = segment.graph, segment.outputs, name, compile
-        self.device = "cpu"
+        self.device, self._verified = "cpu", False
         if segment.program is None:
             self._compile_for_cpu(donated)
             return
@@ -123,9 +124,19 @@ class Step:
             return
         try:
             self._program.run(inputs, outputs)
+            self._verify(inputs, outputs)
         except DeviceError as err:
             self._fall_back(err)
             self._program.run(inputs, outputs)
+
+    def _verify(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Once, unless the setting engine_verify is "off". Raises DeviceError."""
+        if self._verified or config.engine_verify == "off":
+            return
+        found = difference(self._compile("cpu", self.text, ()), inputs, outputs)
+        if found is not None:
+            raise DeviceError(f"[verify] {found}.")
+        self._verified = True
 
     def describe(self, what: str) -> str:
         return self._program.describe(what)

@@ -18,6 +18,7 @@ import anejax.numpy as jnp
 from anejax import optim
 from anejax.config import config
 from anejax.errors import DeviceError, EngineFallbackWarning
+from anejax.runtime import pipeline
 from anejax.runtime.execute import compile_count
 from tests.native.test_engine import STAND_IN
 
@@ -171,3 +172,18 @@ def test_without_an_engine_all_runs_on_the_cpu() -> None:
 def test_unknown_devices() -> None:
     with pytest.raises(DeviceError, match=r"expected 'cpu' or 'ane', got 'gpu'"):
         aj.jit(network, device="gpu")
+
+
+def test_wrong_results_fall_back(espresso: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what a program gives at first is looked at; the results returned are those of the CPU device then."""
+    monkeypatch.setattr(pipeline, "difference", lambda *_: "output 0 of its first run is off")
+    x, w = normal(3, 16), normal(16, 5, seed=8)
+    f = lambda x: jnp.tanh(x @ w) + jnp.sum(x)  # noqa: E731
+    with pytest.raises(DeviceError, match=r"\[verify\] output 0 of its first run is off"):
+        aj.jit(f, device="ane")(x)
+    with config.override("engine_verify", "off"):
+        aj.jit(lambda x: f(x), device="ane")(x)
+    with config.override("engine_fallback", "warn"), pytest.warns(EngineFallbackWarning, match="is off"):
+        got = aj.jit(lambda x: f(x) * 1, device="ane")(x)
+    exact = np.tanh(x.astype(np.float64) @ w) + x.sum(dtype=np.float64)
+    np.testing.assert_allclose(got, exact, rtol=0, atol=4 * EPS * np.abs(exact).max())

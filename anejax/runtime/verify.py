@@ -1,0 +1,42 @@
+"""Holding an engine's results against the CPU device's: engines are known to be wrong without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from anejax.runtime import library
+
+# Of the Euclidean norm of the CPU device's results. What is right is off by a few percent at most, since activations
+# come from tables (research: ane-facts 5.5); what is wrong, by stale, zero, shifted or unread data, by 1 or so.
+WRONG = 0.25
+NOISE = 2.0**-14  # of float16's normal numbers the smallest; what is smaller may be flushed
+
+
+def difference(reference: library.NativeProgram, inputs: Sequence[int], outputs: Sequence[int]) -> str | None:
+    """What is wrong with what an engine made of ``inputs`` (both are addresses), or None.
+
+    ``reference`` is the same program for the CPU device. Infinities and NaN of either are left out, as overflow differs
+    between the two; but where the reference is finite, most of the results must be.
+    """
+    expected, addresses = library.create_buffers(reference.output_nbytes)
+    reference.run(inputs, addresses)
+    pairs = zip(reference.read_outputs([b.pointer for b in expected]), reference.read_outputs(outputs))
+    for i, (want, got) in enumerate(pairs):
+        found = _wrong(want.astype(np.float32), got.astype(np.float32))
+        if found is not None:
+            return f"output {i} of its first run {found}, against the CPU device's"
+    return None
+
+
+def _wrong(want: np.ndarray, got: np.ndarray) -> str | None:
+    finite = np.isfinite(want)
+    both = finite & np.isfinite(got)
+    if 2 * both.sum() < finite.sum():
+        return f"is infinite or NaN at {finite.sum() - both.sum()} of {want.size} places"
+    error = float(np.linalg.norm(want[both] - got[both]))
+    size = float(np.linalg.norm(want[both]))
+    if error > WRONG * size + NOISE * both.sum() ** 0.5:
+        return f"is off by {error:.3g}, at a norm of {size:.3g}"
+    return None
