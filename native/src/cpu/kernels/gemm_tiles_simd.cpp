@@ -169,37 +169,22 @@ void multiply(const TileProduct& p, const T* x, const T* packed, T* c) {
   }
 }
 
-// A square of lanes x lanes, by log2(lanes) rounds of exchanging halves.
-template <typename T, int Lanes, int Step>
-inline void transpose_round(Vector<T>* v) {
-  using Index = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-  Vector<Index> low{}, high{};
-  for (int i = 0; i < Lanes; ++i) {
-    const bool from_second = i & Step;
-    low[i] = static_cast<Index>(from_second ? Lanes + i - Step : i);
-    high[i] = static_cast<Index>(from_second ? Lanes + i : i + Step);
-  }
-  for (int i = 0; i < Lanes; ++i) {
-    if (i & Step) continue;
-#if defined(__clang__)
-    Vector<T> a = v[i], b = v[i + Step], c, d;
-    for (int j = 0; j < Lanes; ++j) {
-      c[j] = (j & Step) ? b[j - Step] : a[j];
-      d[j] = (j & Step) ? b[j] : a[j + Step];
-    }
-    v[i] = c, v[i + Step] = d;
-#else
-    const Vector<T> a = v[i], b = v[i + Step];
-    v[i] = __builtin_shuffle(a, b, low);
-    v[i + Step] = __builtin_shuffle(a, b, high);
-#endif
-  }
+// Lanes of a whose number has bit `Step` change places with lanes of b whose number has not.
+template <typename T, int Step, int... Lane>
+inline void exchange(Vector<T>& a, Vector<T>& b, std::integer_sequence<int, Lane...>) {
+  constexpr int lanes = kLanes<T>;  // of b are numbered on from those of a
+  const Vector<T> low = __builtin_shufflevector(a, b, (Lane & Step ? lanes + Lane - Step : Lane)...);
+  const Vector<T> high = __builtin_shufflevector(a, b, (Lane & Step ? lanes + Lane : Lane + Step)...);
+  a = low, b = high;
 }
 
+// A square of lanes x lanes, by log2(lanes) rounds of exchanging halves.
 template <typename T, int Step = kLanes<T> / 2>
 inline void transpose_square(Vector<T>* v) {
   if constexpr (Step >= 1) {
-    transpose_round<T, kLanes<T>, Step>(v);
+    for (int i = 0; i < kLanes<T>; ++i) {
+      if (!(i & Step)) exchange<T, Step>(v[i], v[i + Step], std::make_integer_sequence<int, kLanes<T>>{});
+    }
     transpose_square<T, Step / 2>(v);
   }
 }

@@ -92,12 +92,12 @@ T wrapping_mul(T a, T b) {
 // NaN wins.
 template <typename T>
 T max_of(T a, T b) {
-  return (a > b) | (a != a) ? a : b;  // no branch
+  return ((a > b) | (a != a)) ? a : b;  // no branch
 }
 
 template <typename T>
 T min_of(T a, T b) {
-  return (a < b) | (a != a) ? a : b;
+  return ((a < b) | (a != a)) ? a : b;
 }
 
 template <typename T>
