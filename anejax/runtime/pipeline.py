@@ -130,10 +130,11 @@ class Step:
             self._program.run(inputs, outputs)
 
     def _verify(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-        """Once, unless the setting engine_verify is "off". Raises DeviceError."""
-        if self._verified or config.engine_verify == "off":
+        """Once, against the CPU device with the engine's numerics, unless the setting engine_verify is "off". Raises
+        DeviceError."""
+        if self._verified or self.device != "ane" or config.engine_verify == "off":
             return
-        found = difference(self._compile("cpu", self.text, ()), inputs, outputs)
+        found = difference(self._compile("cpu-fp16", self.text, ()), inputs, outputs)
         if found is not None:
             raise DeviceError(f"[verify] {found}.")
         self._verified = True

@@ -17,8 +17,8 @@ NOISE = 2.0**-14  # of float16's normal numbers the smallest; what is smaller ma
 def difference(reference: library.NativeProgram, inputs: Sequence[int], outputs: Sequence[int]) -> str | None:
     """What is wrong with what an engine made of ``inputs`` (both are addresses), or None.
 
-    ``reference`` is the same program for the CPU device. Infinities and NaN of either are left out, as overflow differs
-    between the two; but where the reference is finite, most of the results must be.
+    ``reference`` is the same program for the CPU device with the engine's numerics. Infinities and NaN of either are
+    left out, as overflow may differ; but where the reference is finite, most of the results must be.
     """
     expected, addresses = library.create_buffers(reference.output_nbytes)
     reference.run(inputs, addresses)

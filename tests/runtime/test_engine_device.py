@@ -187,3 +187,9 @@ def test_wrong_results_fall_back(espresso: None, monkeypatch: pytest.MonkeyPatch
         got = aj.jit(lambda x: f(x) * 1, device="ane")(x)
     exact = np.tanh(x.astype(np.float64) @ w) + x.sum(dtype=np.float64)
     np.testing.assert_allclose(got, exact, rtol=0, atol=4 * EPS * np.abs(exact).max())
+
+
+def test_overflow_is_no_failure(espresso: None) -> None:
+    """Products from 32768 on are infinite on the engine, as its numerics say, and float16 would have them."""
+    x = np.full((8, 8), 70, np.float32)
+    assert np.isinf(aj.jit(lambda x: x @ x, device="ane")(x)).all()
