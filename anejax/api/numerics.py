@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -145,13 +144,13 @@ def numerics_report(function: Any) -> NumericsReport:
             f"[numerics_report] expected a function with the engine's numerics, got one for {function.device!r}."
             ' Write jit(f, precision="fp16").'
         )
-    programs = [json.loads(e.describe("numerics")) for e in function.executables()]
+    programs = [e.numerics() for e in function.executables()]
     found = []
     for i, program in enumerate(programs):
         types = f"types {i}, " if len(programs) > 1 else ""
-        for segment in program["segments"]:
+        for segment in program:
             for row in segment["operations"]:
                 count, largest = row.pop("elements") * segment["runs"], float(row.pop("largest"))
                 found.append(OperationNumerics(types + segment["name"], count=count, largest=largest, **row))
-    runs = (max((s["runs"] for s in p["segments"]), default=0) for p in programs)
+    runs = (max((s["runs"] for s in p), default=0) for p in programs)
     return NumericsReport(sum(runs), tuple(found))

@@ -128,6 +128,10 @@ class Executable:
         """Counts of the native plan."""
         return json.loads(self.describe("stats")) if self._program is not None else {}
 
+    def numerics(self) -> list[dict[str, Any]]:
+        """Of each segment on cpu-fp16 its name and what anesdk.h says of "numerics"."""
+        return json.loads(self.describe("numerics"))["segments"] if self._program is not None else []
+
 
 def _compiled(
     graph: Graph, donated: Sequence[int], device: str, compiler: Compiler

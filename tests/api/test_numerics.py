@@ -139,6 +139,12 @@ def test_report_has_every_type_that_the_function_was_called_with() -> None:
     assert found == {"types 0": 32, "types 1": 128} and report.runs == 3
 
 
+def test_report_of_nothing() -> None:
+    same = aj.jit(lambda x: x, precision="fp16")
+    same(TINY)
+    assert aj.numerics_report(same) == aj.NumericsReport(0, ())
+
+
 @pytest.mark.parametrize(
     ("counts", "advice"),
     [
