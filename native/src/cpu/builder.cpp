@@ -260,6 +260,7 @@ View Builder::narrow_sum(View x, std::vector<int64_t> axes) {
 }
 
 View Builder::settle(const View& value, std::vector<View> operands, Site* site) {
+  if (operands.size() > 2) throw mil::Error("[settle] more operands than a step has room for", ANESDK_INTERNAL_ERROR);
   operands.insert(operands.begin(), value);
   const View out = map(MapOp::SETTLE, std::move(operands), DType::FP32);
   graph_.nodes.back().site = site;

@@ -36,7 +36,7 @@ class Builder {
   View arg_reduce(bool largest, const View& x, int64_t axis, DType out);
   // Until told otherwise, sums are kept in float16 and counted by `site`; null: as usual.
   void narrow_sums(Site* site) { narrow_ = site; }
-  // `value` as the engine would have it (numerics.h), float32; operands: what it was computed from.
+  // `value` as the engine would have it (numerics.h), float32; operands: what it was computed from, two at most.
   View settle(const View& value, std::vector<View> operands, Site* site);
   // As reduce, with the axes kept at length 1.
   View reduce_keep(ReduceOp op, const View& x, const std::vector<int64_t>& axes);
