@@ -12,7 +12,7 @@ import anejax as aj
 import anejax.numpy as anp
 from anejax import lax
 from anejax.errors import DtypeError, ShapeError
-from tests.numpy.compare import assert_close, assert_same_type, sample, to, tree_leaves
+from tests.numpy.compare import assert_close, assert_same_type, check, sample, to, tree_leaves
 
 V, M, M2 = sample((5,)), sample((3, 4)), sample((3, 4), seed=1)
 T, I = sample((2, 3, 4)), sample((3, 4), "int32")
@@ -85,6 +85,32 @@ def test_results_are_arrays_even_when_nothing_changes():
     for out in (lax.reshape(host, (2, 2)), lax.transpose(host, (0, 1)), lax.pad(host, 0.0, [(0, 0, 0)] * 2),
                 lax.convert_element_type(host, "float32"), lax.concatenate([host], 0), lax.full((), 1.0)):  # fmt: skip
         assert isinstance(out, aj.Array)
+
+
+@pytest.mark.parametrize("dtype, shape", [("float32", (2, 4)), ("uint8", (3, 4)), ("int16", (2,)), ("uint8", (2,))])
+@pytest.mark.parametrize("target", ["uint8", "float16", "int32", "float32", "uint32"])
+def test_bits_of_another_width(dtype, shape, target):
+    """A narrower dtype adds an axis, a wider one takes it away, or raises where its length does not fit."""
+    x = sample(shape, dtype, low=0)
+    check(lambda m, x: (lax if m is anp else jax.lax).bitcast_convert_type(x, target), x)
+
+
+def test_the_highest_bit_of_unsigned_integers_is_shifted_in():
+    x, n = np.array([2, 1, 2**32 - 2, 2**31, 7], np.uint32), np.array([3, 4, 3, 31, 40], np.uint32)
+    check(lambda m, x, n: (lax if m is anp else jax.lax).shift_right_arithmetic(x, n), x, n)
+
+
+def test_products_are_not_narrower_than_their_operands():
+    with aj.enable_x64(), pytest.raises(DtypeError, match="no narrower than int64, got float32"):
+        anp.matmul(anp.ones((2, 2), "int64"), anp.ones((2, 2), "int64"), preferred_element_type="float32")
+
+
+def test_derivatives_at_the_edges():
+    """Of the greatest of no elements, and twice of the cube root at 0."""
+    empty = np.zeros((3, 0), np.float32)
+    np.testing.assert_array_equal(aj.jvp(lambda x: lax.reduce_max(x, (1,)), (empty,), (empty,))[1], np.zeros(3))
+    ours, theirs = (m.grad(m.grad(f)) for m, f in ((aj, anp.cbrt), (jax, jnp.cbrt)))
+    np.testing.assert_array_equal(ours(np.float32(0)), theirs(np.float32(0)))
 
 
 def test_errors():

@@ -232,7 +232,35 @@ LINALG = {
     "linalg_products": (lambda m, x: [m.linalg.diagonal(x, offset=1), m.linalg.trace(x), m.linalg.matrix_transpose(x), m.linalg.matmul(x, m.linalg.matrix_transpose(x))], T),
 }  # fmt: skip
 
-TABLE = {**LINALG, **SHAPING, **CREATION, **LINEAR, **SELECTION, **SORTING, **SIGNALS, **PADDING}
+HALF = sample((5,), "float16")
+PLACES = np.array([4, 2, 3, 1, 2], np.uint8)
+REPEATED = np.array([0, 2, 2, -1], np.int32)
+FOUND = {  # by generated arguments, each once wrong
+    "weak_of_scalars": (lambda m: [m.rad2deg(-2.5), m.deg2rad(0), m.reciprocal(2), m.sinc(2), m.hypot(2, 3.0), m.heaviside(2, 1), m.imag(3), m.rint(0), m.i0(2)],),
+    "weak_of_ints": (lambda m, x: [m.lcm(3, m.asarray(False)), m.lcm(3, x), m.gcd(3, 2), m.gradient(x, 0.5), m.gradient(x)], N),
+    "bool_operand": (lambda m, h: [m.subtract(h, True), m.subtract(True, 2), m.subtract(h, h > 0)], HALF),
+    "bools_subtracted": (lambda m, x: m.subtract(x > 0, x < 0), V),
+    "unravel_bytes": (lambda m, p: m.unravel_index(p, (3, 4)), PLACES),
+    "ravel_bytes": (lambda m, p: [m.ravel_multi_index((p, p), (5, 6), mode="clip"), m.ravel_multi_index((p - 9, 2 * p), (3, 4), mode="wrap")], PLACES),
+    "unique_cut": (lambda m, x: list(m.unique(x, return_counts=True, return_index=True, size=3)), M),
+    "sets_of_nothing": (lambda m, x: [m.intersect1d(x[:0], x, size=4), m.setdiff1d(x[:0], x, size=3), m.setxor1d(x[:0], x[:0], size=3), m.intersect1d(-1 - x, -1 - x[:1], size=4)], N),
+    "put_clip": (lambda m, x: m.put(x, m.asarray([0, 2, -2]), m.asarray([9.0, 8.0, 7.0]), inplace=False, mode="clip"), M),
+    "along_clip": (lambda m, x, i: m.take_along_axis(x, i[None] - 2, 1, mode="clip"), M, REPEATED),
+    "along_outside": (lambda m, x, i: m.take_along_axis(x, i[None] - 7, 1), M, REPEATED),
+    "diagonal_repeated": (lambda m, x: m.fill_diagonal(x, m.asarray([3.0, 4.0]), inplace=False), M),
+    "applied_twice": (lambda m, x, i: [m.asarray(x).at[i].apply(lambda v: v * 2), m.asarray(x).at[1:, m.asarray([0, 0, 3])].apply(m.sin)], M, REPEATED),
+    "arange_bool": (lambda m: m.arange(0.5, 3, dtype="bool"),),
+    "vander_bytes": (lambda m, x: [m.vander(m.astype(x, "int8")), m.vander(m.astype(x, "uint8"), 2)], N),
+    "angles": (lambda m, h: [m.angle(h), m.angle(h[0]), m.angle(3), m.angle(m.astype(h, "int8"))], HALF),
+    "convolved_ints": (lambda m, x: [m.convolve(x, x[:3]), m.correlate(x, x[:3]), m.convolve(x > 2, x > 3)], N),
+    "quantile_of_halves": (lambda m, h: m.quantile(h, m.asarray([0.25, 0.5])), HALF),
+    "linspace_one_step": (lambda m, x: m.linspace(x, x + 1, 1, retstep=True), V),
+    "counted_bools": (lambda m, x: m.bincount(x > 2, length=3), N),
+    "summed_bytes": (lambda m, x: [m.cumulative_sum(m.astype(x, "int8")), m.cumulative_sum(m.astype(x, "uint8"), include_initial=True)], N),
+    "inserted": (lambda m, x, i: [m.insert(x, i, m.asarray([7.0, 8.0, 9.0, 6.0]), axis=0), m.insert(x, 1, 5.0, axis=0)], V, REPEATED),
+}  # fmt: skip
+
+TABLE = {**FOUND, **LINALG, **SHAPING, **CREATION, **LINEAR, **SELECTION, **SORTING, **SIGNALS, **PADDING}
 ULPS = {
     "kron": 4,
     "linspace": 8,
