@@ -84,6 +84,24 @@ _SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
         "warn",
         "warn: what the engine fails at runs on the CPU device, with a warning; error: it raises",
     ),
+    "engine_backoff": (
+        "ANEJAX_ENGINE_BACKOFF",
+        float,
+        15.0,
+        "seconds that the Neural Engine's compiler is left alone after it failed",
+    ),
+    "engine_compile_limit": (
+        "ANEJAX_ENGINE_COMPILE_LIMIT",
+        float,
+        300.0,
+        "seconds after which a compile for the Neural Engine is an error",
+    ),
+    "engine_run_limit": (
+        "ANEJAX_ENGINE_RUN_LIMIT",
+        float,
+        60.0,
+        "seconds after which a run on the Neural Engine is an error",
+    ),
 }
 
 

@@ -49,7 +49,16 @@ class NanError(AnejaxError, FloatingPointError):
 
 
 class DeviceError(AnejaxError, RuntimeError):
-    """A device, or the native library, refused or failed."""
+    """A device, or the native library, refused or failed.
+
+    ``reason`` is for programs to read: the name of the native library's status (native/include/anesdk.h) in lower case,
+    such as "engine_missing", "compile_refused" or "timeout"; empty where Python raised the error by itself. A run that
+    fails has written no output and no input, donated ones included.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class EngineFallbackWarning(UserWarning):

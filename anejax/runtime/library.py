@@ -18,9 +18,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from anejax import dtypes
+from anejax.config import config
 from anejax.errors import DeviceError
 
 ABI_VERSION = 2
+ENGINE_LIMITS = ("backoff", "compile_limit", "run_limit")  # settings of the engine: config.engine_<name>, in seconds
 MAX_RANK = 32
 NAME = "libanesdk.dylib" if sys.platform == "darwin" else "libanesdk.so"
 
@@ -126,8 +128,9 @@ def blas_path() -> str | None:
 
 def fail(lib: ctypes.CDLL, status: int, what: str) -> NoReturn:
     """Raises DeviceError with the library's own words."""
-    reason = lib.anesdk_last_error().decode(errors="replace")
-    raise DeviceError(f"[{what}] {lib.anesdk_status_name(status).decode()}: {reason}")
+    words = lib.anesdk_last_error().decode(errors="replace")
+    name = lib.anesdk_status_name(status).decode()
+    raise DeviceError(f"[{what}] {name}: {words}", name.removeprefix("ANESDK_").lower())
 
 
 def check(lib: ctypes.CDLL, status: int, what: str) -> None:
@@ -220,9 +223,11 @@ class NativeProgram:
         self._release = lib.anesdk_program_release
         data = text.encode()
         self._handle = Handle()
-        options = f"donate={','.join(map(str, donated))}" if donated else ""
+        options = [f"donate={','.join(map(str, donated))}"] if donated else []
+        if device == "ane":
+            options += [f"{name}={round(1000 * getattr(config, f'engine_{name}'))}" for name in ENGINE_LIMITS]
         status = lib.anesdk_program_compile(
-            device.encode(), data, len(data), options.encode(), ctypes.byref(self._handle)
+            device.encode(), data, len(data), ";".join(options).encode(), ctypes.byref(self._handle)
         )
         check(lib, status, f"compile for {device}")
         ins, outs = U64(), U64()

@@ -36,7 +36,13 @@ extern "C" {
   X(ANESDK_OUT_OF_MEMORY, -6, "an allocation failed")                                             \
   X(ANESDK_UNKNOWN_DEVICE, -7, "no device of that name")                                          \
   X(ANESDK_RUNTIME_ERROR, -8, "the device failed while running")                                  \
-  X(ANESDK_INTERNAL_ERROR, -9, "a defect of the library")
+  X(ANESDK_INTERNAL_ERROR, -9, "a defect of the library")                                         \
+  X(ANESDK_ENGINE_MISSING, -10, "this process cannot reach the engine")                           \
+  X(ANESDK_COMPILE_REFUSED, -11, "the engine's compiler does not take the program")               \
+  X(ANESDK_COMPILE_FAILED, -12, "the engine's compiler failed; it may succeed another time")      \
+  X(ANESDK_ENGINE_FULL, -13, "the engine has no room for the program")                            \
+  X(ANESDK_TIMEOUT, -14, "the engine did not answer in time")                                     \
+  X(ANESDK_WRONG_RESULT, -15, "the engine reported success and gave no result, or a wrong one")
 
 enum anesdk_status {
 #define ANESDK_STATUS_ENUM(name, value, text) name = value,
@@ -100,7 +106,13 @@ ANESDK_API int32_t anesdk_buffers_release(uint64_t count, anesdk_buffer** handle
 /* Parse and verify only. target: "cpu", "coreml" or "ane". */
 ANESDK_API int32_t anesdk_verify(const char* text, uint64_t length, const char* target);
 
-/* Compile the function `main`. options: "" or "key=value" pairs joined by ';': donate=0,2 (input indices). */
+/* Compile the function `main`. options: "" or "key=value" pairs joined by ';'.
+ *   donate=0,2         input indices whose memory outputs may take
+ * and for the engine, in milliseconds (other devices take them and do nothing):
+ *   backoff=15000         how long the next compile waits should this one fail
+ *   compile_limit=300000  after which a compile, and
+ *   run_limit=60000       after which a run ends with ANESDK_TIMEOUT
+ */
 ANESDK_API int32_t anesdk_program_compile(const char* device, const char* text, uint64_t length, const char* options,
                                           anesdk_program** out);
 ANESDK_API int32_t anesdk_program_release(anesdk_program** handle);

@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <map>
+#include <set>
 #include <string>
 
 namespace anesdk {
@@ -37,15 +39,19 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   return parts;
 }
 
+// A whole number below `limit`.
+uint64_t parse_number(std::string_view text, uint64_t limit, const char* what) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number >= limit)
+    fail_options("expected " + std::string(what) + " below " + std::to_string(limit) + ", got '" + std::string(text) +
+                 "'");
+  return number;
+}
+
 std::vector<uint64_t> parse_indices(std::string_view text, uint64_t limit) {
   std::vector<uint64_t> indices;
-  for (const std::string_view part : split(text, ',')) {
-    uint64_t index = 0;
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), index);
-    if (error != std::errc() || end != part.data() + part.size() || index >= limit)
-      fail_options("expected input indices below " + std::to_string(limit) + ", got '" + std::string(part) + "'");
-    indices.push_back(index);
-  }
+  for (const std::string_view part : split(text, ',')) indices.push_back(parse_number(part, limit, "input indices"));
   std::sort(indices.begin(), indices.end());
   if (std::adjacent_find(indices.begin(), indices.end()) != indices.end()) fail_options("an input is donated twice");
   return indices;
@@ -54,16 +60,21 @@ std::vector<uint64_t> parse_indices(std::string_view text, uint64_t limit) {
 }  // namespace
 
 CompileOptions parse_options(std::string_view text, uint64_t num_inputs) {
+  constexpr uint64_t kMostMilliseconds = 1'000'000'000;
   CompileOptions options;
-  bool donate = false;
+  const std::map<std::string_view, uint64_t*> times = {
+      {"backoff", &options.backoff}, {"compile_limit", &options.compile_limit}, {"run_limit", &options.run_limit}};
+  std::set<std::string_view> seen;
   for (const std::string_view pair : split(text, ';')) {
     const size_t equals = std::min(pair.find('='), pair.size());
-    const std::string_view key = pair.substr(0, equals);
-    if (key != "donate" || equals == pair.size())
-      fail_options("expected donate=<input indices>, got '" + std::string(pair) + "'");
-    if (donate) fail_options("donate is given twice");
-    donate = true;
-    options.donate = parse_indices(pair.substr(equals + 1), num_inputs);
+    const std::string_view key = pair.substr(0, equals), value = pair.substr(std::min(equals + 1, pair.size()));
+    if (equals == pair.size() || (key != "donate" && !times.count(key)))
+      fail_options("expected donate=<input indices> or <limit>=<milliseconds>, got '" + std::string(pair) + "'");
+    if (!seen.insert(key).second) fail_options(std::string(key) + " is given twice");
+    if (key == "donate")
+      options.donate = parse_indices(value, num_inputs);
+    else
+      *times.at(key) = parse_number(value, kMostMilliseconds, "milliseconds");
   }
   return options;
 }

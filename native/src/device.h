@@ -41,7 +41,8 @@ namespace anesdk {
 std::span<const anesdk_device_vtable* const> devices();
 
 struct CompileOptions {
-  std::vector<uint64_t> donate;  // input indices, ascending
+  std::vector<uint64_t> donate;                                            // input indices, ascending
+  uint64_t backoff = 15'000, compile_limit = 300'000, run_limit = 60'000;  // milliseconds, of the engine
 };
 // "" or "key=value" pairs joined by ';'. Throws mil::Error(ANESDK_INVALID_ARGUMENT).
 CompileOptions parse_options(std::string_view text, uint64_t num_inputs);

@@ -51,8 +51,6 @@ ane::Settings quick_settings(const Folder& folder) {
   ane::Settings settings;
   settings.programs = folder.path();
   settings.environment = "stand-in";
-  settings.backoff = std::chrono::milliseconds(0);
-  settings.compile_limit = settings.run_limit = std::chrono::seconds(20);
   return settings;
 }
 
@@ -91,8 +89,8 @@ std::vector<Bits> run(const ane::EngineProgram& program, const std::vector<Bits>
   return outputs;
 }
 
-std::unique_ptr<ane::EngineProgram> compile(ane::Engine& engine, const std::string& text) {
-  return engine.compile(mil::parse(text));
+std::unique_ptr<ane::EngineProgram> compile(ane::Engine& engine, const std::string& text, const ane::Limits& limits) {
+  return engine.compile(mil::parse(text), limits);
 }
 
 }  // namespace anesdk::test

@@ -37,7 +37,8 @@ class Folder {
   std::filesystem::path path_;
 };
 
-ane::Settings quick_settings(const Folder& folder);  // no back-off, limits of a second
+ane::Settings quick_settings(const Folder& folder);
+inline constexpr ane::Limits kQuick{std::chrono::milliseconds(0), std::chrono::seconds(20), std::chrono::seconds(20)};
 
 using Bits = std::vector<uint16_t>;  // a tensor of fp16
 
@@ -45,7 +46,9 @@ std::string golden(const std::string& name);                           // text o
 std::string chain(int length, int width = 8);                          // a program of `length` additions of x to itself
 std::vector<Bits> random_inputs(const std::vector<ane::Port>& ports);  // of 0.25 to 2 in size
 std::vector<Bits> run(const ane::EngineProgram& program, const std::vector<Bits>& inputs);
-std::unique_ptr<ane::EngineProgram> compile(ane::Engine& engine, const std::string& text);  // not verified
+// Not verified.
+std::unique_ptr<ane::EngineProgram> compile(ane::Engine& engine, const std::string& text,
+                                            const ane::Limits& limits = kQuick);
 
 // The words of the mil::Error that `body` throws; "" when it throws none.
 template <class Body>

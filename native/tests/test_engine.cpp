@@ -31,6 +31,7 @@ double value(uint16_t bits) { return mil::decode_real(mil::DType::FP16, reinterp
 struct Bench {
   Folder folder;
   ane::Settings settings;
+  ane::Limits limits = kQuick;
   std::unique_ptr<ane::Engine> engine;
   bool leaks = false;
 
@@ -46,7 +47,7 @@ struct Bench {
     return *engine;
   }
   std::string compile_error(const std::string& text) {
-    return error_of([&] { compile(get(), text); });
+    return error_of([&] { compile(get(), text, limits); });
   }
   void check_works() {
     const auto program = compile(get(), chain(2));
@@ -197,10 +198,20 @@ TEST(engine_unloads_what_was_used_longest_ago) {
   CHECK_SAYS(programs[4]->stats(), "\"compiles\": 1");
 }
 
-TEST(engine_reports_its_program_limit) {
+TEST(engine_makes_room_where_the_limit_is_lower_than_known) {
   Bench bench;
-  const Fault limit("limit:1");
-  const auto first = compile(bench.get(), chain(1));
+  const Fault limit("limit:2");
+  for (int round = 0; round < 2; ++round)
+    for (int n = 1; n <= 4; ++n) {
+      const auto one = compile(bench.get(), chain(n)), other = compile(bench.get(), chain(5)),
+                 third = compile(bench.get(), chain(6));
+      CHECK_EQ(run(*one, random_inputs(one->inputs())).size(), 1u);
+    }
+}
+
+TEST(engine_says_that_it_is_full) {
+  Bench bench;
+  const Fault limit("limit:0");
   CHECK_SAYS(bench.compile_error(chain(2)), "must re-compile");
 }
 
@@ -275,7 +286,7 @@ TEST(engine_tells_what_the_compiler_wrote) {
 
 TEST(engine_waits_after_a_failed_compile) {
   Bench bench;
-  bench.settings.backoff = milliseconds(120);
+  bench.limits.backoff = milliseconds(120);
   {
     const Fault fault("e5rt_e5_compiler_compile:1");
     CHECK_SAYS(bench.compile_error(chain(1)), "gave no reason");
@@ -287,14 +298,14 @@ TEST(engine_waits_after_a_failed_compile) {
 
 TEST(engine_does_not_hang) {
   Bench bench;
-  bench.settings.compile_limit = bench.settings.run_limit = milliseconds(400);
+  bench.limits.compile_limit = bench.limits.run_limit = milliseconds(400);
   {
     const Fault fault("e5rt_e5_compiler_compile:hang");
-    CHECK_SAYS(error_of([&] { compile(bench.get(), chain(1)); }), "compiling took longer than 0.4");
-    CHECK_SAYS(error_of([&] { compile(bench.get(), chain(1)); }), "has not returned");
+    CHECK_SAYS(bench.compile_error(chain(1)), "compiling took longer than 0.4");
+    CHECK_SAYS(bench.compile_error(chain(1)), "has not returned");
   }
   std::this_thread::sleep_for(milliseconds(1000));
-  const auto program = compile(bench.get(), chain(1));
+  const auto program = compile(bench.get(), chain(1), bench.limits);
   const auto inputs = random_inputs(program->inputs());
   {
     const Fault fault("e5rt_execution_stream_execute_sync:hang");
@@ -324,8 +335,11 @@ TEST(engine_refuses_another_backend_and_padded_ports) {
   }
   {
     const Fault fault("strides:padded");
-    CHECK_SAYS(bench.compile_error(chain(1)), "strides in bytes [64, 2]");
+    CHECK_SAYS(bench.compile_error(chain(2)), "strides in bytes [64, 2]");
   }
+  CHECK_SAYS(bench.compile_error(chain(1)), "placed on bnns");  // remembered
+  bench.settings.environment = "another system";
+  bench.engine.reset();
   bench.check_works();
 }
 

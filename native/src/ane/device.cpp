@@ -56,8 +56,10 @@ const EngineProgram& as_program(const void* exe) { return *static_cast<const Eng
 // would rest on the engine reading all of it before it writes.
 int32_t compile(const void* mil_program, const char* options, void** exe, char*, size_t) {
   const auto& program = *static_cast<const mil::Program*>(mil_program);
-  parse_options(options, program.find("main")->inputs.size());
-  *exe = engine().compile(program).release();
+  const CompileOptions given = parse_options(options, program.find("main")->inputs.size());
+  using std::chrono::milliseconds;
+  const Limits limits{milliseconds(given.backoff), milliseconds(given.compile_limit), milliseconds(given.run_limit)};
+  *exe = engine().compile(program, limits).release();
   return ANESDK_OK;
 }
 

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 #include <thread>
+
+#include "mil/parser.h"
 
 namespace anesdk::ane {
 namespace {
@@ -24,17 +27,38 @@ void check_written(const std::byte* data, const Port& port) {
   if (untouched)
     throw mil::Error("[ane] the engine reported success and left " + std::to_string(untouched) + " of " +
                          std::to_string(port.type.elements()) + " elements of output " + port.name + " unwritten",
-                     ANESDK_RUNTIME_ERROR);
+                     ANESDK_WRONG_RESULT);
 }
 
 // Every pattern of an integer port is a value.
 bool can_poison(const Port& port) { return port.type.dtype == mil::DType::FP16; }
 
-// Words that mean no: the same text compiled again would be refused again.
-bool is_final(const std::string& reason) {
-  return reason.find("not supported on any backend") != std::string::npos ||
-         reason.find("Not implemented") != std::string::npos;
+// What the system says of a program that finds no room, or of a compiled one that it does not take back.
+bool must_compile_again(const mil::Error& error) {
+  return std::string_view(error.what()).find("must re-compile") != std::string_view::npos;
 }
+
+// An output that a dead engine would give: nothing but zeros, or nothing but NaN.
+bool is_lifeless(const std::byte* data, const Port& port) {
+  if (port.type.dtype != mil::DType::FP16) return false;
+  const auto all = [&](auto holds) {
+    for (size_t at = 0; at < port.type.nbytes(); at += sizeof(uint16_t)) {
+      uint16_t bits;
+      std::memcpy(&bits, data + at, sizeof bits);
+      if (!holds(bits & 0x7fff)) return false;
+    }
+    return true;
+  };
+  return all([](int size) { return size == 0; }) || all([](int size) { return size > 0x7c00; });
+}
+
+constexpr size_t kWitnessElements = 64;
+constexpr const char* kWitness = R"(program(1.3)
+{
+    func main<ios18>(tensor<fp16, [1, 64]> x) {
+        tensor<fp16, [1, 64]> y = add(x = x, y = x)[name = string("y")];
+    } -> (y);
+})";
 
 std::vector<Port> ports_of(const mil::Function& f, const std::vector<mil::ValueId>& ids) {
   std::vector<Port> ports;
@@ -54,12 +78,14 @@ struct EngineProgram::State {
   ModelText text;
   size_t ops = 0;
   std::vector<Port> inputs, outputs;
+  Limits limits;
 
   std::mutex mutex;  // held by whoever runs the program, or takes it out of the engine
   std::unique_ptr<Loaded> loaded;
-  bool checked = false;  // a run has written every output
+  bool checked = false;     // a run has written every output
+  bool is_witness = false;  // of prove()
   std::string placement;
-  uint64_t loads = 0, compiles = 0, runs = 0;
+  uint64_t loads = 0, compiles = 0, runs = 0, failures = 0;
   double load_ms = 0;  // of the last load
 };
 
@@ -67,7 +93,10 @@ EngineProgram::~EngineProgram() { engine_.unload(state_); }
 const std::vector<Port>& EngineProgram::inputs() const { return state_->inputs; }
 const std::vector<Port>& EngineProgram::outputs() const { return state_->outputs; }
 
-void EngineProgram::run(const void* const* inputs, void* const* outputs) const { engine_.run(state_, inputs, outputs); }
+void EngineProgram::run(const void* const* inputs, void* const* outputs) const {
+  const std::lock_guard lock(state_->mutex);
+  engine_.run(state_, inputs, outputs);
+}
 
 std::string EngineProgram::plan() const {
   const std::lock_guard lock(state_->mutex);
@@ -81,10 +110,20 @@ std::string EngineProgram::stats() const {
   return "{\"device\": \"ane\", \"ops\": " + std::to_string(s.ops) + ", \"placement\": \"" + s.placement +
          "\", \"loaded\": " + (s.loaded ? "true" : "false") + ", \"loads\": " + std::to_string(s.loads) +
          ", \"compiles\": " + std::to_string(s.compiles) + ", \"load_ms\": " + std::to_string(s.load_ms) +
-         ", \"runs\": " + std::to_string(s.runs) + "}";
+         ", \"runs\": " + std::to_string(s.runs) + ", \"failures\": " + std::to_string(s.failures) + "}";
 }
 
-std::unique_ptr<EngineProgram> Engine::compile(const mil::Program& program) {
+// Never for the engine of a process, whose end takes everything with it.
+Engine::~Engine() {
+  if (witness_) unload(witness_);
+}
+
+std::unique_ptr<EngineProgram> Engine::compile(const mil::Program& program, const Limits& limits) {
+  const Shared state = make(program, limits);
+  return std::unique_ptr<EngineProgram>(new EngineProgram(*this, state));
+}
+
+Engine::Shared Engine::make(const mil::Program& program, const Limits& limits) {
   worker_.check_process();
   const mil::Function* main = program.find("main");
   if (!main) throw mil::Error("[program] expected a function named main");
@@ -93,34 +132,55 @@ std::unique_ptr<EngineProgram> Engine::compile(const mil::Program& program) {
   state->ops = main->ops.size();
   state->inputs = ports_of(*main, main->inputs);
   state->outputs = ports_of(*main, main->outputs);
+  state->limits = limits;
+  {
+    const std::lock_guard lock(refused_mutex_);
+    if (const auto it = refused_.find(state->text.mil); it != refused_.end())
+      throw mil::Error(it->second, ANESDK_COMPILE_REFUSED);
+  }
   const std::lock_guard lock(state->mutex);
   load(state);
-  return std::unique_ptr<EngineProgram>(new EngineProgram(*this, state));
+  return state;
 }
 
+// ---- loading
+
 // The wait after a failed compile is the caller's, so that programs that are loaded run meanwhile.
-void Engine::load(const std::shared_ptr<State>& state) {
+void Engine::load(const Shared& state) {
   const auto until = [&] { return steady_clock::time_point(steady_clock::duration(next_compile_.load())); };
   std::this_thread::sleep_until(until());
   const auto abandoned = std::make_shared<std::atomic<bool>>(false);
   try {
-    worker_.call("compiling", settings_.compile_limit + settings_.backoff, [this, state, until, abandoned] {
-      std::this_thread::sleep_until(until());  // where another caller's compile failed in between
+    worker_.call("compiling", state->limits.compile_limit, [this, state, abandoned] {
       load_now(state);
       if (*abandoned) unload_now(*state);
     });
-  } catch (...) {
+  } catch (const mil::Error& error) {
     *abandoned = true;
+    const std::lock_guard lock(refused_mutex_);
+    if (error.status() == ANESDK_COMPILE_REFUSED && refused_.size() < kMaxRefusals)
+      refused_[state->text.mil] = error.what();
     throw;
   }
 }
 
-void Engine::load_now(const std::shared_ptr<State>& state) {
+// Programs give way until the new one fits.
+void Engine::load_now(const Shared& state) {
   const auto start = steady_clock::now();
   make_room();
-  Holder objects;
-  const Handle library = compile_now(*state, objects);
-  state->loaded = std::make_unique<Loaded>(symbols_, std::move(objects), library, state->inputs, state->outputs);
+  for (;;) {
+    try {
+      Holder objects;
+      const Handle library = compile_now(*state, objects);
+      state->loaded = std::make_unique<Loaded>(symbols_, std::move(objects), library, state->inputs, state->outputs);
+      break;
+    } catch (const mil::Error& error) {
+      const bool full = must_compile_again(error) || error.status() == ANESDK_OUT_OF_MEMORY;
+      if (full && unload_oldest()) continue;
+      if (must_compile_again(error)) throw mil::Error(error.what(), ANESDK_ENGINE_FULL);
+      throw;
+    }
+  }
   loaded_.push_back(state);
   ++state->loads;
   state->load_ms = std::chrono::duration<double, std::milli>(steady_clock::now() - start).count();
@@ -131,82 +191,128 @@ void Engine::unload_now(State& state) {
   loaded_.remove_if([&](const auto& other) { return other.get() == &state; });
 }
 
-void Engine::make_room() {
-  for (auto it = loaded_.begin(); it != loaded_.end() && loaded_.size() >= settings_.max_loaded;) {
-    const std::shared_ptr<State> victim = *it;
+bool Engine::unload_oldest() {
+  for (auto it = loaded_.begin(); it != loaded_.end(); ++it) {
+    const Shared victim = *it;
     const std::unique_lock lock(victim->mutex, std::try_to_lock);
-    if (!lock) {
-      ++it;
-      continue;
-    }
+    if (!lock) continue;
     victim->loaded.reset();
-    it = loaded_.erase(it);
+    loaded_.erase(it);
+    return true;
   }
-  if (loaded_.size() >= settings_.max_loaded)
-    throw mil::Error("[ane] all " + std::to_string(loaded_.size()) + " programs that fit into the engine are running",
-                     ANESDK_RUNTIME_ERROR);
+  return false;
 }
 
+void Engine::make_room() {
+  while (loaded_.size() >= settings_.max_loaded)
+    if (!unload_oldest())
+      throw mil::Error("[ane] all " + std::to_string(loaded_.size()) + " programs that fit into the engine are running",
+                       ANESDK_ENGINE_FULL);
+}
+
+// What an earlier compile left is tried first; should the system not take it, the program is compiled anew.
 Handle Engine::compile_now(State& state, Holder& objects) {
-  if (const auto it = refused_.find(state.text.mil); it != refused_.end())
-    throw mil::Error(it->second, ANESDK_UNSUPPORTED);
   const ProgramFolder folder(settings_.programs, state.text, settings_.environment, settings_.max_bytes);
-  const bool force = !folder.compiled();
-  Handle library = nullptr;
-  try {
-    library = compile_library(symbols_, folder.model(), folder.bundles(), force);
-    objects.hold(library, symbols_.library_release);
-  } catch (const mil::Error& error) {
-    folder.discard();
-    next_compile_ = (steady_clock::now() + settings_.backoff).time_since_epoch().count();
-    if (is_final(error.what()) && refused_.size() < kMaxRefusals) refused_[state.text.mil] = error.what();
-    throw;
+  for (bool force = !folder.compiled();; force = true) {
+    try {
+      const Handle library = compile_library(symbols_, folder.model(), folder.bundles(), force);
+      objects.hold(library, symbols_.library_release);
+      state.compiles += force;
+      check_placement(state, folder);
+      if (force) folder.mark_compiled();
+      return library;
+    } catch (const mil::Error&) {
+      folder.discard();
+      if (force) {
+        next_compile_ = (steady_clock::now() + state.limits.backoff).time_since_epoch().count();
+        throw;
+      }
+    }
   }
-  state.compiles += force;
-  state.placement = folder.placement();
-  if (state.placement != "ane" && state.placement != "unknown") {
-    folder.discard();
-    throw mil::Error("[ane] the program was placed on " + state.placement + " instead of the engine",
-                     ANESDK_UNSUPPORTED);
-  }
-  folder.mark_compiled();
-  return library;
 }
 
-void Engine::run(const std::shared_ptr<State>& state, const void* const* inputs, void* const* outputs) {
-  worker_.check_process();
-  const std::lock_guard lock(state->mutex);
-  worker_.check_idle();  // what is under way may be this program
-  if (!state->loaded) load(state);
-  const bool first = !state->checked;
-  for (size_t i = 0; i < state->inputs.size(); ++i)
-    std::memcpy(state->loaded->input(i), inputs[i], state->inputs[i].type.nbytes());
-  for (size_t o = 0; o < state->outputs.size(); ++o)
-    if (first && can_poison(state->outputs[o])) poison(state->loaded->output(o), state->outputs[o]);
-  worker_.call("running a program", settings_.run_limit, [this, state] {
-    state->loaded->execute();
-    const auto it = std::find(loaded_.begin(), loaded_.end(), state);
-    if (it != loaded_.end()) loaded_.splice(loaded_.end(), loaded_, it);
-  });
-  for (size_t o = 0; o < state->outputs.size(); ++o) {
-    if (first && can_poison(state->outputs[o])) check_written(state->loaded->output(o), state->outputs[o]);
-    std::memcpy(outputs[o], state->loaded->output(o), state->outputs[o].type.nbytes());
-  }
-  state->checked = true;
-  ++state->runs;
+void Engine::check_placement(State& state, const ProgramFolder& folder) {
+  state.placement = folder.placement();
+  if (state.placement != "ane" && state.placement != "unknown")
+    throw mil::Error("[ane] the program was placed on " + state.placement + " instead of the engine",
+                     ANESDK_COMPILE_REFUSED);
 }
 
 // Where the worker does not answer any more, or belongs to the parent of this process, the objects are left as they
 // are.
-void Engine::unload(const std::shared_ptr<State>& state) noexcept {
+void Engine::unload(const Shared& state) noexcept {
   if (!worker_.in_own_process()) {
-    new std::shared_ptr<State>(state);
+    new Shared(state);
     return;
   }
   try {
-    worker_.call("unloading a program", settings_.run_limit, [this, state] { unload_now(*state); });
+    worker_.call("unloading a program", state->limits.run_limit, [this, state] { unload_now(*state); });
   } catch (...) {
   }
+}
+
+// ---- running
+
+// Nothing is written before everything is known to be right. A program that fails is taken out of the engine and
+// loaded again, once: its service may have been restarted, with which all that was loaded is gone.
+void Engine::run(const Shared& state, const void* const* inputs, void* const* outputs) {
+  worker_.check_process();
+  worker_.check_idle();  // what is under way may be this program
+  try {
+    execute(state, inputs);
+  } catch (const mil::Error& error) {
+    ++state->failures;
+    if (error.status() != ANESDK_RUNTIME_ERROR) throw;
+    execute(state, inputs);
+  }
+  const Loaded& loaded = *state->loaded;
+  size_t lifeless = 0;
+  for (size_t o = 0; o < state->outputs.size(); ++o) {
+    if (!state->checked && can_poison(state->outputs[o])) check_written(loaded.output(o), state->outputs[o]);
+    lifeless += is_lifeless(loaded.output(o), state->outputs[o]);
+  }
+  if (lifeless == state->outputs.size() && !state->is_witness) prove(state->limits);
+  for (size_t o = 0; o < state->outputs.size(); ++o)
+    std::memcpy(outputs[o], loaded.output(o), state->outputs[o].type.nbytes());
+  state->checked = true;
+  ++state->runs;
+}
+
+void Engine::execute(const Shared& state, const void* const* inputs) {
+  if (!state->loaded) load(state);
+  const Loaded& loaded = *state->loaded;
+  for (size_t i = 0; i < state->inputs.size(); ++i)
+    std::memcpy(loaded.input(i), inputs[i], state->inputs[i].type.nbytes());
+  for (size_t o = 0; o < state->outputs.size(); ++o)
+    if (!state->checked && can_poison(state->outputs[o])) poison(loaded.output(o), state->outputs[o]);
+  worker_.call("running a program", state->limits.run_limit, [this, state] {
+    try {
+      state->loaded->execute();
+    } catch (...) {
+      unload_now(*state);
+      throw;
+    }
+    const auto it = std::find(loaded_.begin(), loaded_.end(), state);
+    if (it != loaded_.end()) loaded_.splice(loaded_.end(), loaded_, it);
+  });
+}
+
+// Results of nothing but zeros, or of nothing but NaN, may be right. They are believed where the engine can add.
+void Engine::prove(const Limits& limits) {
+  constexpr uint16_t kOne = 0x3c00, kTwo = 0x4000;
+  const std::lock_guard lock(witness_mutex_);
+  if (!witness_) {
+    witness_ = make(mil::parse(kWitness), limits);
+    witness_->is_witness = true;
+  }
+  const std::lock_guard running(witness_->mutex);
+  std::vector<uint16_t> ones(kWitnessElements, kOne), sums(kWitnessElements);
+  const void* const inputs[] = {ones.data()};
+  void* const outputs[] = {sums.data()};
+  run(witness_, inputs, outputs);
+  if (std::any_of(sums.begin(), sums.end(), [](uint16_t sum) { return sum != kTwo; }))
+    throw mil::Error("[ane] the engine reported success, gave nothing but zeros or NaN, and cannot add 1 and 1",
+                     ANESDK_WRONG_RESULT);
 }
 
 }  // namespace anesdk::ane

@@ -23,7 +23,11 @@ struct Settings {
   std::filesystem::path programs;  // where compiled programs are kept
   std::string environment;         // what they depend on besides their text
   uint64_t max_bytes = uint64_t{4} << 30;
-  size_t max_loaded = 100;                           // processes failed from 119 to 129 programs on
+  size_t max_loaded = 100;  // processes failed from 119 to 129 programs on
+};
+
+// Of one program.
+struct Limits {
   std::chrono::milliseconds backoff{15'000};         // a failed compile restarts the compiler's service
   std::chrono::milliseconds compile_limit{300'000};  // the slowest compile that ever ended took 128 s
   std::chrono::milliseconds run_limit{60'000};
@@ -40,6 +44,7 @@ class EngineProgram {
 
   const std::vector<Port>& inputs() const;
   const std::vector<Port>& outputs() const;
+  // Writes no output unless it succeeds, so that an output may have the memory of an input.
   void run(const void* const* inputs, void* const* outputs) const;
   std::string plan() const;   // text
   std::string stats() const;  // a JSON object
@@ -56,29 +61,40 @@ class EngineProgram {
 class Engine {
  public:
   Engine(const Symbols& symbols, Settings settings) : symbols_(symbols), settings_(std::move(settings)) {}
+  ~Engine();
 
   // `program` is verified for "ane" and alive during the call only. Throws mil::Error.
-  std::unique_ptr<EngineProgram> compile(const mil::Program& program);
+  std::unique_ptr<EngineProgram> compile(const mil::Program& program, const Limits& limits);
 
  private:
   friend class EngineProgram;
   using State = EngineProgram::State;
+  using Shared = std::shared_ptr<State>;
 
-  void load(const std::shared_ptr<State>& state);      // from a caller's thread
-  void load_now(const std::shared_ptr<State>& state);  // these on the worker
+  // From a caller's thread, which holds the program's mutex:
+  Shared make(const mil::Program& program, const Limits& limits);
+  void load(const Shared& state);
+  void run(const Shared& state, const void* const* inputs, void* const* outputs);
+  void execute(const Shared& state, const void* const* inputs);
+  void prove(const Limits& limits);
+  void unload(const Shared& state) noexcept;
+
+  // On the worker:
+  void load_now(const Shared& state);
   void unload_now(State& state);
+  bool unload_oldest();  // of those that nobody runs; false when there is none
   void make_room();
   Handle compile_now(State& state, Holder& objects);  // the library, which `objects` holds
-  void run(const std::shared_ptr<State>& state, const void* const* inputs, void* const* outputs);
-  void unload(const std::shared_ptr<State>& state) noexcept;
+  void check_placement(State& state, const ProgramFolder& folder);
 
   const Symbols symbols_;
   const Settings settings_;
-  // Of the worker thread:
-  std::list<std::shared_ptr<State>> loaded_;    // the one used longest ago first
-  std::map<std::string, std::string> refused_;  // MIL text -> the compiler's reason
+  std::list<Shared> loaded_;  // the one used longest ago first; of the worker
   std::atomic<std::chrono::steady_clock::rep> next_compile_{0};
-  Worker worker_;  // last: its thread ends first
+  std::mutex refused_mutex_, witness_mutex_;
+  std::map<std::string, std::string> refused_;  // MIL text -> the compiler's reason
+  Shared witness_;                              // the program of prove()
+  Worker worker_;                               // last: its thread ends first
 };
 
 }  // namespace anesdk::ane

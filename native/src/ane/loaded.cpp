@@ -23,6 +23,12 @@ std::string list_of(const size_t* values, size_t count) {
   return "[" + out + "]";
 }
 
+// Words that mean no: the same text compiled again would be refused again.
+bool is_final(const std::string& words) {
+  return words.find("not supported on any backend") != std::string::npos ||
+         words.find("Not implemented") != std::string::npos;
+}
+
 }  // namespace
 
 Handle compile_library(const Symbols& symbols, const std::string& model, const std::string& bundles, bool force) {
@@ -41,8 +47,9 @@ Handle compile_library(const Symbols& symbols, const std::string& model, const s
     if (!library) throw mil::Error(std::string("[ane] ") + symbols.compile.name + " returned nothing");
   } catch (const mil::Error& error) {
     const std::string said = capture.take();
-    throw mil::Error(std::string(error.what()) + (said.empty() ? "; it gave no reason" : "; it wrote: " + said),
-                     ANESDK_UNSUPPORTED);
+    const std::string words =
+        std::string(error.what()) + (said.empty() ? "; it gave no reason" : "; it wrote: " + said);
+    throw mil::Error(words, is_final(words) ? ANESDK_COMPILE_REFUSED : ANESDK_COMPILE_FAILED);
   }
   return library;
 }
@@ -96,7 +103,7 @@ void Loaded::check_layout(Handle handle, const Port& port) const {
     throw mil::Error("[ane] expected the port " + port.name + " to be a dense " + port.type.str() + ", got shape " +
                          list_of(shape, shape ? rank : 0) + " and strides in bytes " +
                          list_of(strides, strides ? stride_rank : 0),
-                     ANESDK_UNSUPPORTED);
+                     ANESDK_COMPILE_REFUSED);
 }
 
 // Encoding freezes the bindings; it happens once, before the first execution.

@@ -16,8 +16,9 @@ struct Port {
   mil::Type type;
 };
 
-// Compiles a model file, or takes what an earlier compile left in `bundles` unless `force`. Throws mil::Error with what
-// the compiler wrote to standard error. The library is the caller's to release.
+// Compiles a model file, or takes what an earlier compile left in `bundles` unless `force`. Throws
+// mil::Error with what the compiler wrote to standard error: ANESDK_COMPILE_REFUSED where its words mean that it never
+// will, ANESDK_COMPILE_FAILED otherwise. The library is the caller's to release.
 Handle compile_library(const Symbols& symbols, const std::string& model, const std::string& bundles, bool force);
 
 class Loaded {

@@ -155,11 +155,11 @@ ProgramFolder::ProgramFolder(const fs::path& programs, const ModelText& text, co
     fs::remove_all(folder_, error);
     make_folder(folder_);
     for (const auto& [name, content] : files) write_file(folder_ / name, content);
+    prune(programs, folder_, max_bytes);
   }
   make_folder(folder_ / "cache");
   std::error_code error;
   fs::last_write_time(folder_ / "key", fs::file_time_type::clock::now(), error);
-  prune(programs, folder_, max_bytes);
 }
 
 bool ProgramFolder::holds(const std::map<std::string, std::string>& files) const {

@@ -28,7 +28,7 @@ Symbols load_symbols(const std::string& path) {
     const char* reason = dlerror();
     throw mil::Error("[ane] the Neural Engine is reached through Espresso, on a Mac with Apple silicon; " + path +
                          " cannot be opened: " + (reason ? reason : "no reason given"),
-                     ANESDK_UNSUPPORTED);
+                     ANESDK_ENGINE_MISSING);
   }
   Symbols symbols;
   std::string missing;
@@ -42,7 +42,8 @@ Symbols load_symbols(const std::string& path) {
 #undef ANESDK_E5RT_MISSING
   if (missing.empty()) return symbols;
   dlclose(library);
-  throw mil::Error("[ane] " + path + " lacks functions that the engine device calls: " + missing, ANESDK_UNSUPPORTED);
+  throw mil::Error("[ane] " + path + " lacks functions that the engine device calls: " + missing,
+                   ANESDK_ENGINE_MISSING);
 }
 
 }  // namespace anesdk::ane

@@ -65,8 +65,8 @@ struct Symbols {
 // ANEJAX_ESPRESSO, or where the framework is.
 std::string espresso_path();
 
-// Opens the library, which stays open, and finds the functions. Throws mil::Error(ANESDK_UNSUPPORTED), naming what is
-// missing.
+// Opens the library, which stays open, and finds the functions. Throws mil::Error(ANESDK_ENGINE_MISSING), naming what
+// is missing.
 Symbols load_symbols(const std::string& path);
 
 }  // namespace anesdk::ane

@@ -37,7 +37,7 @@ void Worker::check_process() const {
     throw mil::Error(
         "[ane] the engine cannot be used in a process that was forked after it had been: start processes with the "
         "spawn method",
-        ANESDK_UNSUPPORTED);
+        ANESDK_ENGINE_MISSING);
 }
 
 void Worker::check_idle() {
@@ -46,7 +46,7 @@ void Worker::check_idle() {
 }
 
 void Worker::fail_stuck() {
-  throw mil::Error("[ane] the engine still has not returned from an earlier call", ANESDK_RUNTIME_ERROR);
+  throw mil::Error("[ane] the engine still has not returned from an earlier call", ANESDK_TIMEOUT);
 }
 
 void Worker::call(const char* what, std::chrono::milliseconds limit, std::function<void()> body) {
@@ -68,7 +68,7 @@ void Worker::call(const char* what, std::chrono::milliseconds limit, std::functi
       done_.notify_all();
       const double seconds = std::chrono::duration<double>(limit).count();
       throw mil::Error(std::string("[ane] ") + what + " took longer than " + std::to_string(seconds) + " s",
-                       ANESDK_RUNTIME_ERROR);
+                       ANESDK_TIMEOUT);
     }
   }
   lock.unlock();

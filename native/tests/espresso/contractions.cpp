@@ -7,10 +7,6 @@
 namespace standin {
 namespace {
 
-constexpr double kSaturation = 32768;  // products and convolutions give infinity from here
-
-double saturated(double sum) { return std::fabs(sum) >= kSaturation ? std::copysign(INFINITY, sum) : sum; }
-
 std::vector<Tensor> matmul(const Args& a) {
   const Tensor &x = a["x"], &y = a["y"];
   const Shape &xs = x.type.shape, &ys = y.type.shape;
@@ -88,8 +84,23 @@ std::vector<Tensor> reduce_max(const Args& a) {
 std::vector<Tensor> reduce_min(const Args& a) {
   return reduce(a, INFINITY, [](double s, double x) { return std::min(s, x); }, plain);
 }
-std::vector<Tensor> reduce_sum_square(const Args& a) {
-  return reduce(a, 0, [](double s, double x) { return narrow_add(s, x * x); }, plain);
+
+double magnitude_add(double sum, double x) { return narrow_add(sum, std::fabs(x)); }
+double square_add(double sum, double x) { return narrow_add(sum, x * x); }
+std::vector<Tensor> reduce_sum_square(const Args& a) { return reduce(a, 0, square_add, plain); }
+std::vector<Tensor> reduce_l1_norm(const Args& a) { return reduce(a, 0, magnitude_add, plain); }
+std::vector<Tensor> reduce_l2_norm(const Args& a) {
+  return reduce(a, 0, square_add, [](double v, double) { return std::sqrt(v); });
+}
+std::vector<Tensor> reduce_log_sum(const Args& a) {
+  return reduce(a, 0, narrow_add, [](double v, double) { return std::log(v); });
+}
+std::vector<Tensor> reduce_log_sum_exp(const Args& a) {  // log(exp(sum) + exp(x)), in no danger of overflow
+  const auto join = [](double sum, double x) {
+    const double larger = std::max(sum, x);
+    return std::isinf(larger) ? larger : larger + std::log1p(std::exp(std::min(sum, x) - larger));
+  };
+  return reduce(a, -INFINITY, join, plain);
 }
 
 std::vector<Tensor> softmax(const Args& a) {
@@ -110,98 +121,12 @@ std::vector<Tensor> softmax(const Args& a) {
   return {half_tensor(x.type.shape, std::move(out), any_nan(x))};
 }
 
-// Windows over the last two axes of NCHW.
-struct Window {
-  Shape kernel, strides, dilations, pad;
-  int64_t rows, columns;
-
-  Window(const Args& a, const Shape& x, Shape k) : kernel(std::move(k)), dilations(2, 1) {
-    if (x.size() != 4 || kernel.size() != 2) throw Refusal(a.op() + ": only two spatial axes here");
-    if (a.text("pad_type") != "custom" && a.text("pad_type") != "valid") throw Refusal(a.op() + ": bad pad_type");
-    strides = a.ints("strides");
-    pad = a.ints("pad");
-    if (a.has("dilations")) dilations = a.ints("dilations");
-    if (strides.size() != 2 || pad.size() != 4 || dilations.size() != 2) throw Refusal(a.op() + ": bad window");
-    if (a.text("pad_type") == "valid") pad = {0, 0, 0, 0};
-    rows = extent(x[2], 0), columns = extent(x[3], 1);
-    if (rows < 1 || columns < 1) throw Refusal(a.op() + ": the kernel is larger than the image");
-  }
-  int64_t extent(int64_t n, size_t axis) const {
-    return (n + pad[2 * axis] + pad[2 * axis + 1] - dilations[axis] * (kernel[axis] - 1) - 1) / strides[axis] + 1;
-  }
-  // Calls f(kernel row, kernel column, row, column) for the taps inside an image of h x w.
-  template <class F>
-  void taps(int64_t r, int64_t c, int64_t h, int64_t w, F f) const {
-    for (int64_t i = 0; i < kernel[0]; ++i)
-      for (int64_t j = 0; j < kernel[1]; ++j) {
-        const int64_t y = r * strides[0] - pad[0] + i * dilations[0], x = c * strides[1] - pad[2] + j * dilations[1];
-        if (y >= 0 && y < h && x >= 0 && x < w) f(i, j, y, x);
-      }
-  }
-};
-
-std::vector<Tensor> conv(const Args& a) {
-  const Tensor &x = a["x"], &w = a["weight"];
-  if (w.type.shape.size() != 4) throw Refusal("conv: only two spatial axes here");
-  const Shape &xs = x.type.shape, &ws = w.type.shape;
-  const Window window(a, xs, {ws[2], ws[3]});
-  const int64_t groups = a.integer("groups"), per = ws[0] / groups;
-  if (ws[3] > 13 || ws[2] > 29) throw Refusal("conv: kernel not supported on any backend");
-  if (ws[0] % groups || ws[1] * groups != xs[1]) throw Refusal("conv: channels and groups do not fit");
-  std::vector<double> out;
-  for (int64_t n = 0; n < xs[0]; ++n)
-    for (int64_t o = 0; o < ws[0]; ++o)
-      for (int64_t r = 0; r < window.rows; ++r)
-        for (int64_t c = 0; c < window.columns; ++c) {
-          double sum = a.has("bias") ? a["bias"].data[static_cast<size_t>(o)] : 0;
-          for (int64_t ch = 0; ch < ws[1]; ++ch) {
-            const int64_t image = (n * xs[1] + o / per * ws[1] + ch) * xs[2], kernel = (o * ws[1] + ch) * ws[2];
-            window.taps(r, c, xs[2], xs[3], [&](int64_t i, int64_t j, int64_t y, int64_t col) {
-              sum += x.data[static_cast<size_t>((image + y) * xs[3] + col)] *
-                     w.data[static_cast<size_t>((kernel + i) * ws[3] + j)];
-            });
-          }
-          out.push_back(saturated(sum));
-        }
-  return {half_tensor({xs[0], ws[0], window.rows, window.columns}, std::move(out), any_nan(x) || any_nan(w))};
-}
-
-template <class Finish>
-std::vector<Tensor> pool(const Args& a, Finish finish) {
-  const Tensor& x = a["x"];
-  const Shape& xs = x.type.shape;
-  const Window window(a, xs, a.ints("kernel_sizes"));
-  if (a.flag("ceil_mode")) throw Refusal("pool: ceil_mode is not known here");
-  if (std::max(window.kernel[0], window.kernel[1]) > 29) throw Refusal("pool: window not supported on any backend");
-  std::vector<double> out;
-  for (int64_t plane = 0; plane < xs[0] * xs[1]; ++plane)
-    for (int64_t r = 0; r < window.rows; ++r)
-      for (int64_t c = 0; c < window.columns; ++c) {
-        std::vector<double> taken;
-        window.taps(r, c, xs[2], xs[3], [&](int64_t, int64_t, int64_t y, int64_t col) {
-          taken.push_back(x.data[static_cast<size_t>((plane * xs[2] + y) * xs[3] + col)]);
-        });
-        out.push_back(finish(taken, window));
-      }
-  return {half_tensor({xs[0], xs[1], window.rows, window.columns}, std::move(out), any_nan(x))};
-}
-
-std::vector<Tensor> max_pool(const Args& a) {
-  return pool(a, [](const std::vector<double>& v, const Window&) {
-    return v.empty() ? -INFINITY : *std::max_element(v.begin(), v.end());
-  });
-}
-
-std::vector<Tensor> avg_pool(const Args& a) {
-  const bool inside = a.flag("exclude_padding_from_average");
-  return pool(a, [inside](const std::vector<double>& v, const Window& window) {
-    double sum = 0;
-    for (const double x : v) sum += x;
-    return sum / static_cast<double>(inside ? static_cast<int64_t>(v.size()) : window.kernel[0] * window.kernel[1]);
-  });
-}
-
 }  // namespace
+
+double saturated(double sum) {
+  constexpr double kSaturation = 32768;
+  return std::fabs(sum) >= kSaturation ? std::copysign(INFINITY, sum) : sum;
+}
 
 void add_contractions(Table& t) {
   t["matmul"] = {{"x", "y", "transpose_x", "transpose_y"}, {}, matmul};
@@ -211,10 +136,10 @@ void add_contractions(Table& t) {
   t["reduce_max"] = {{"x", "axes", "keep_dims"}, {}, reduce_max};
   t["reduce_min"] = {{"x", "axes", "keep_dims"}, {}, reduce_min};
   t["reduce_sum_square"] = {{"x", "axes", "keep_dims"}, {}, reduce_sum_square};
-  t["conv"] = {{"x", "weight", "strides", "pad_type", "pad", "dilations", "groups"}, {"bias"}, conv};
-  t["max_pool"] = {{"x", "kernel_sizes", "strides", "pad_type", "pad", "ceil_mode"}, {}, max_pool};
-  t["avg_pool"] = {
-      {"x", "kernel_sizes", "strides", "pad_type", "pad", "ceil_mode", "exclude_padding_from_average"}, {}, avg_pool};
+  t["reduce_l1_norm"] = {{"x", "axes", "keep_dims"}, {}, reduce_l1_norm};
+  t["reduce_l2_norm"] = {{"x", "axes", "keep_dims"}, {}, reduce_l2_norm};
+  t["reduce_log_sum"] = {{"x", "axes", "keep_dims"}, {}, reduce_log_sum};
+  t["reduce_log_sum_exp"] = {{"x", "axes", "keep_dims"}, {}, reduce_log_sum_exp};
 }
 
 const std::map<std::string, Operation>& operations() {
@@ -223,6 +148,8 @@ const std::map<std::string, Operation>& operations() {
     add_elementwise(t);
     add_movement(t);
     add_contractions(t);
+    add_windows(t);
+    add_norms(t);
     return t;
   }();
   return table;

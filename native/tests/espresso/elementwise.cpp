@@ -62,14 +62,12 @@ Shape broadcast(const Shape& a, const Shape& b) {
   return out;
 }
 
-// Element of `t` at an index of the broadcast shape.
-double at(const Tensor& t, const std::vector<int64_t>& index) {
-  int64_t offset = 0;
-  for (size_t i = 0; i < t.type.shape.size(); ++i) {
-    const int64_t n = t.type.shape[i];
-    offset = offset * n + (n == 1 ? 0 : index[index.size() - t.type.shape.size() + i]);
-  }
-  return t.data[static_cast<size_t>(offset)];
+// Steps of `t` through the elements of the shape that it is broadcast to: 0 where it repeats.
+std::vector<int64_t> steps_of(const Tensor& t, size_t rank) {
+  const std::vector<int64_t> own = strides_of(t.type.shape);
+  std::vector<int64_t> steps(rank);
+  for (size_t i = 0; i < own.size(); ++i) steps[rank - own.size() + i] = t.type.shape[i] == 1 ? 0 : own[i];
+  return steps;
 }
 
 template <class F>
@@ -80,15 +78,31 @@ std::vector<Tensor> map(const Args& args, const std::vector<std::string>& names,
     shape = broadcast(shape, args[name].type.shape);
     from_nan |= any_nan(args[name]);
   }
-  std::vector<double> data;
+  std::vector<std::vector<int64_t>> steps;
+  std::vector<const double*> data;
+  for (const std::string& name : names) {
+    steps.push_back(steps_of(args[name], shape.size()));
+    data.push_back(args[name].data.data());
+  }
+  std::vector<double> out, v(names.size());
+  out.reserve(static_cast<size_t>(Type{"", shape}.elements()));
   std::vector<int64_t> index(shape.size());
-  std::vector<double> v(names.size());
-  do {
-    for (size_t i = 0; i < names.size(); ++i) v[i] = at(args[names[i]], index);
-    data.push_back(f(v));
-  } while (step(index, shape));
-  if (std::string(dtype) == "bool") return {{{"bool", shape}, data, ""}};
-  return {half_tensor(shape, std::move(data), from_nan)};
+  std::vector<int64_t> offsets(names.size());
+  for (bool more = true; more;) {
+    for (size_t i = 0; i < v.size(); ++i) v[i] = data[i][offsets[i]];
+    out.push_back(f(v));
+    more = step(index, shape);
+    for (size_t i = 0; i < v.size(); ++i) {
+      if (!index.empty() && index.back() != 0) {
+        offsets[i] += steps[i].back();
+      } else {
+        offsets[i] = 0;
+        for (size_t k = 0; k < index.size(); ++k) offsets[i] += index[k] * steps[i][k];
+      }
+    }
+  }
+  if (std::string(dtype) == "bool") return {{{"bool", shape}, std::move(out), ""}};
+  return {half_tensor(shape, std::move(out), from_nan)};
 }
 
 void need_half(const Args& args, const std::string& name) {
@@ -137,6 +151,8 @@ double rsqrt(double x, double e) { return 1 / std::sqrt(x + e); }
 double inverse(double x, double e) { return x + e == 0 ? INFINITY : 1 / (x + e); }
 double leaky(double x, double a) { return x > 0 ? x : a * x; }
 double elu(double x, double a) { return x > 0 ? x : a * std::expm1(x); }
+double relu6(double x) { return std::min(relu(x), 6.0); }
+double thresholded(double x, double a) { return x >= a ? x : 0; }
 double not_of(double x) { return x == 0; }
 bool equal(double x, double y) { return x == y; }
 bool differ(double x, double y) { return x != y; }
@@ -152,19 +168,41 @@ double floor_div(double x, double y) { return std::floor(x / y); }
 double larger(double x, double y) { return std::max(x, y); }
 double smaller(double x, double y) { return std::min(x, y); }
 
+double gelu_exact(double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }
+double gelu_tanh(double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
+double gelu_sigmoid(double x) { return x * sigmoid(1.702 * x); }
+
 std::vector<Tensor> gelu(const Args& args) {
-  need_half(args, "x");
   const std::string mode = args.text("mode");
-  if (mode != "EXACT" && mode != "TANH_APPROXIMATION" && mode != "SIGMOID_APPROXIMATION")
-    throw Refusal("gelu: bad mode");
-  return map(args, {"x"},
-             [](const std::vector<double>& v) { return 0.5 * v[0] * (1 + std::erf(v[0] / std::sqrt(2.0))); });
+  if (mode == "EXACT") return unary<gelu_exact>(args);
+  if (mode == "TANH_APPROXIMATION") return unary<gelu_tanh>(args);
+  if (mode == "SIGMOID_APPROXIMATION") return unary<gelu_sigmoid>(args);
+  throw Refusal("gelu: bad mode");
 }
 
-std::vector<Tensor> clip(const Args& args) {
+// Two parameters besides x, constant numbers.
+template <double (*F)(double, double, double)>
+std::vector<Tensor> with_two(const Args& args) {
   need_half(args, "x");
-  const double low = args.number("alpha"), high = args.number("beta");
-  return map(args, {"x"}, [=](const std::vector<double>& v) { return std::min(std::max(v[0], low), high); });
+  const double a = args.number("alpha"), b = args.number("beta");
+  return map(args, {"x"}, [=](const std::vector<double>& v) { return F(v[0], a, b); });
+}
+double clip(double x, double low, double high) { return std::min(std::max(x, low), high); }
+double scaled_tanh(double x, double a, double b) { return a * std::tanh(b * x); }
+double sigmoid_hard(double x, double a, double b) { return clip(a * x + b, 0, 1); }
+double linear(double x, double a, double b) { return a * x + b; }
+double clamped_relu(double x, double a, double b) { return std::min(x >= 0 ? x : a * x, b); }
+
+std::vector<Tensor> prelu(const Args& args) {
+  need_half(args, "x");
+  const Tensor &x = args["x"], &alpha = args["alpha"];
+  const Shape& shape = x.type.shape;
+  if (shape.size() < 3 || alpha.type.shape != Shape{shape[1]}) throw Refusal("prelu: alpha is not one a channel");
+  const int64_t inner = strides_of(shape)[1];
+  std::vector<double> data = x.data;
+  for (size_t i = 0; i < data.size(); ++i)
+    data[i] = leaky(data[i], alpha.data[static_cast<size_t>(static_cast<int64_t>(i) / inner % shape[1])]);
+  return {half_tensor(shape, std::move(data), any_nan(x))};
 }
 
 std::vector<Tensor> negation(const Args& args) {
@@ -179,14 +217,21 @@ std::vector<Tensor> select(const Args& args) {
 }
 
 std::vector<Tensor> cast(const Args& args) {
+  static const std::map<std::string, std::pair<double, double>> ranges = {
+      {"int8", {-128, 127}}, {"uint8", {0, 255}}, {"int16", {-32768, 32767}}, {"uint16", {0, 65535}}};
   const std::string to = args.text("dtype");
   const Tensor& x = args["x"];
   if (to == "fp16") return {half_tensor(x.type.shape, x.data, any_nan(x))};
   std::vector<double> data = x.data;
-  for (double& v : data) v = to == "bool" ? v != 0 : std::trunc(v);
-  if (to != "bool" && to != "int8" && to != "uint8" && to != "int16" && to != "uint16")
-    throw Refusal("cast to " + to + " not supported on any backend");
-  return {{{to, x.type.shape}, data, ""}};
+  const auto range = ranges.find(to);
+  if (to != "bool" && range == ranges.end()) throw Refusal("cast to " + to + " not supported on any backend");
+  for (double& v : data) {
+    if (to == "bool")
+      v = v != 0;
+    else
+      v = std::isnan(v) ? 0 : std::trunc(clip(v, range->second.first, range->second.second)) + 0.0;
+  }
+  return {{{to, x.type.shape}, std::move(data), ""}};
 }
 
 }  // namespace
@@ -217,7 +262,15 @@ void add_elementwise(Table& t) {
   t["leaky_relu"] = {{"x", "alpha"}, {}, with<kAlpha, leaky>};
   t["elu"] = {{"x", "alpha"}, {}, with<kAlpha, elu>};
   t["gelu"] = {{"x", "mode"}, {}, gelu};
-  t["clip"] = {{"x", "alpha", "beta"}, {}, clip};
+  t["relu6"] = {{"x"}, {}, unary<relu6>};
+  t["thresholded_relu"] = {{"x", "alpha"}, {}, with<kAlpha, thresholded>};
+  t["threshold"] = {{"x", "alpha"}, {}, with<kAlpha, larger>};
+  t["prelu"] = {{"x", "alpha"}, {}, prelu};
+  t["clip"] = {{"x", "alpha", "beta"}, {}, with_two<clip>};
+  t["scaled_tanh"] = {{"x", "alpha", "beta"}, {}, with_two<scaled_tanh>};
+  t["sigmoid_hard"] = {{"x", "alpha", "beta"}, {}, with_two<sigmoid_hard>};
+  t["linear_activation"] = {{"x", "alpha", "beta"}, {}, with_two<linear>};
+  t["clamped_relu"] = {{"x", "alpha", "beta"}, {}, with_two<clamped_relu>};
   t["add"] = {{"x", "y"}, {}, binary<add>};
   t["sub"] = {{"x", "y"}, {}, binary<sub>};
   t["mul"] = {{"x", "y"}, {}, binary<mul>};

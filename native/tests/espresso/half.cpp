@@ -13,6 +13,12 @@ double half_value(uint16_t bits) {
 }
 
 double round_half(double value) {
+  constexpr uint64_t kDropped = 42;  // bits of a double's fraction that a half does not have
+  if (const double size = std::fabs(value); size >= 0x1p-14 && size < 65520) {
+    const auto bits = std::bit_cast<uint64_t>(value);
+    const uint64_t half = (uint64_t{1} << (kDropped - 1)) - 1 + (bits >> kDropped & 1);  // ties to even
+    return std::bit_cast<double>((bits + half) >> kDropped << kDropped);
+  }
   if (value == 0 || !std::isfinite(value)) return value;
   int exponent = 0;
   std::frexp(value, &exponent);

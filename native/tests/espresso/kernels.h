@@ -43,7 +43,11 @@ const std::map<std::string, Operation>& operations();
 using Table = std::map<std::string, Operation>;
 void add_elementwise(Table& table);
 void add_movement(Table& table);
-void add_contractions(Table& table);  // products, reductions, windows
+void add_contractions(Table& table);  // products and reductions
+void add_windows(Table& table);       // convolutions and pools
+void add_norms(Table& table);
+
+double saturated(double sum);  // of a product or a convolution: infinity from 32768 on
 
 // A tensor of fp16 results; NaN becomes what the engine makes of it: +inf from a NaN, else 0.
 Tensor half_tensor(Shape shape, std::vector<double> data, bool from_nan);

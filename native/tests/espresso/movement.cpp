@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "kernels.h"
@@ -80,11 +81,16 @@ std::vector<Tensor> slice_by_index(const Args& a) {
     if (n != in.size()) throw Refusal("a slice of another rank");
   Shape full, kept;
   for (size_t i = 0; i < in.size(); ++i) {
-    if (stride[i] < 1) throw Refusal("a slice with a stride below 1");
-    begin[i] = open[i] ? 0 : begin[i] < 0 ? begin[i] + in[i] : begin[i];
-    end[i] = open_end[i] ? in[i] : drop[i] ? begin[i] + 1 : end[i] < 0 ? end[i] + in[i] : end[i];
-    if (begin[i] < 0 || end[i] > in[i] || end[i] <= begin[i]) throw Refusal("a slice out of bounds");
-    full.push_back((end[i] - begin[i] + stride[i] - 1) / stride[i]);
+    if (stride[i] == 0) throw Refusal("a slice with a stride of 0");
+    const bool forward = stride[i] > 0;
+    begin[i] = open[i] ? (forward ? 0 : in[i] - 1) : begin[i] < 0 ? begin[i] + in[i] : begin[i];
+    end[i] = end[i] < 0 ? end[i] + in[i] : end[i];
+    if (open_end[i]) end[i] = forward ? in[i] : -1;
+    if (drop[i]) stride[i] = 1, end[i] = begin[i] + 1;
+    const int64_t span = stride[i] > 0 ? end[i] - begin[i] : begin[i] - end[i];
+    if (std::min(begin[i], end[i] + 1) < 0 || std::max(begin[i] + 1, end[i]) > in[i] || span < 1)
+      throw Refusal("a slice out of bounds");
+    full.push_back((span - 1) / std::abs(stride[i]) + 1);
     if (!drop[i]) kept.push_back(full.back());
   }
   const Tensor cut = gather(a["x"], full, [&](const auto& i, auto& from) {
@@ -120,10 +126,12 @@ std::vector<Tensor> tile(const Args& a) {
 
 std::vector<Tensor> pad(const Args& a) {
   const auto amounts = a.ints("pad");
-  if (a.text("mode") != "constant") throw Refusal("pad: " + a.text("mode") + " not supported on any backend");
+  const std::string mode = a.text("mode");
+  if (mode != "constant" && mode != "reflect" && mode != "replicate") throw Refusal("pad: bad mode");
   Shape shape = a["x"].type.shape;
   if (amounts.size() % 2 || amounts.size() > 2 * shape.size()) throw Refusal("pad of another rank");
   std::vector<int64_t> before(shape.size());
+  const Shape in = shape;
   const size_t first = shape.size() - amounts.size() / 2;  // the amounts are those of the last axes
   for (size_t k = first; k < shape.size(); ++k) {
     before[k] = amounts[2 * (k - first)];
@@ -132,9 +140,22 @@ std::vector<Tensor> pad(const Args& a) {
   return {gather(
       a["x"], shape,
       [&](const auto& i, auto& from) {
-        for (size_t k = 0; k < from.size(); ++k) from[k] = i[k] - before[k];
+        for (size_t k = 0; k < from.size(); ++k) {
+          from[k] = i[k] - before[k];
+          if (mode == "replicate") from[k] = std::clamp<int64_t>(from[k], 0, in[k] - 1);
+          if (mode == "reflect" && from[k] < 0) from[k] = -from[k];
+          if (mode == "reflect" && from[k] >= in[k]) from[k] = 2 * in[k] - 2 - from[k];
+        }
       },
       a.number("constant_val"))};
+}
+
+std::vector<Tensor> fill(const Args& a) {
+  const Shape shape = a.ints("shape");
+  const Tensor& value = a["value"];
+  return {{{value.type.dtype, shape},
+           std::vector<double>(static_cast<size_t>(Type{"", shape}.elements()), value.data[0]),
+           ""}};
 }
 
 Tensor joined(const std::vector<const Tensor*>& parts, size_t axis) {
@@ -204,6 +225,7 @@ void add_movement(Table& t) {
   t["reverse"] = {{"x", "axes"}, {}, reverse};
   t["tile"] = {{"x", "reps"}, {}, tile};
   t["pad"] = {{"x", "pad", "mode", "constant_val"}, {}, pad};
+  t["fill"] = {{"shape", "value"}, {}, fill};
   t["concat"] = {{"values", "axis", "interleave"}, {}, concat};
   t["stack"] = {{"values", "axis"}, {}, stack};
   t["split"] = {{"x", "axis", "num_splits"}, {}, split};
