@@ -353,6 +353,17 @@ TEST(engine_names_what_is_missing) {
   bench.check_works();
 }
 
+TEST(engine_takes_back_no_stale_program) {
+  Bench bench;
+  compile(bench.get(), chain(3));
+  bench.engine.reset();
+  reset_stand_in();
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(bench.folder.path()))
+    if (entry.path().extension() == ".bundle") std::ofstream(entry.path() / "stale");
+  CHECK_EQ(run(*compile(bench.get(), chain(3)), random_inputs({{"x", {mil::DType::FP16, {2, 8}}}})).size(), 1u);
+  CHECK_EQ(count_of("compile"), 1u);  // refused once, compiled anew at once
+}
+
 TEST(engine_refuses_a_folder_that_cannot_be_written) {
   Bench bench;
   bench.settings.programs = "/proc/anejax";

@@ -149,6 +149,10 @@ def _layer_norm(x: Array, axes: Sequence[int], gamma: Array, beta: Array, epsilo
     return (x - mean) / np.sqrt(var + epsilon) * gamma + beta
 
 
+def _instance_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
+    return _layer_norm(x, (2, 3), gamma[:, None, None], beta[:, None, None], epsilon)
+
+
 def _slice_by_index(
     x: Array,
     begin: Sequence[int],
@@ -471,7 +475,7 @@ SAMPLES: list[Sample] = [
         {"mean": CHANNELS, "variance": CHANNELS, "gamma": CHANNELS, "beta": CHANNELS, "epsilon": 0.125},
         out=IMAGE.shape,
     ),
-    Sample("instance_norm", {"x": IMAGE}, {"gamma": CHANNELS, "beta": CHANNELS, "epsilon": 0.125}, out=IMAGE.shape),
+    Sample("instance_norm", {"x": IMAGE}, {"gamma": CHANNELS, "beta": CHANNELS, "epsilon": 0.125}, _instance_norm),
     Sample(
         "layer_norm",
         {"x": values(2, 3, 4)},

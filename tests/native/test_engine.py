@@ -6,8 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,39 +13,22 @@ import pytest
 from anejax.errors import DeviceError
 from anejax.mil.text import to_text
 from anejax.runtime.library import NativeProgram
+from tests.espresso import ROOT, port_arrays, run
 from tests.passes.test_legalize import ENGINE_CASES, legal
 
-ROOT = Path(__file__).parents[2]
-STAND_IN = ROOT / "build" / "dev" / "native" / "tests" / "libanesdk_espresso.so"
+pytestmark = pytest.mark.usefixtures("espresso")
 EPSILON = 2.0**-10  # of float16
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    if not STAND_IN.is_file():
-        pytest.skip("the stand-in for Espresso is not built: make test-native")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANEJAX_ESPRESSO", str(STAND_IN))
-        patch.setenv("ANEJAX_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def golden(name: str) -> str:
     return (ROOT / "tests" / "golden" / f"{name}.ane.mil").read_text()
 
 
-def run(program: NativeProgram, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    outputs = [np.full(tuple(p.shape[: p.rank]), 77, np.float16) for p in program.outputs]
-    program.run([x.ctypes.data for x in inputs], [y.ctypes.data for y in outputs])
-    return outputs
-
-
 def check_agreement(text: str) -> None:
     """Three runs on random inputs: within 4 eps of the largest element, from one compile."""
     device, cpu = NativeProgram("ane", text), NativeProgram("cpu", text)
-    random = np.random.default_rng(0)
-    for _ in range(3):
-        inputs = [random.normal(size=tuple(p.shape[: p.rank])).astype(np.float16) for p in device.inputs]
+    for seed in range(3):
+        inputs = port_arrays(device, seed)
         for got, expected in zip(run(device, inputs), run(cpu, inputs), strict=True):
             np.testing.assert_allclose(got, expected, rtol=0, atol=4 * EPSILON * np.abs(expected).max())
     stats = json.loads(device.describe("stats"))
@@ -79,4 +60,4 @@ def test_says_that_espresso_is_missing() -> None:
     path = ROOT / "tests" / "golden" / "mlp_forward.ane.mil"
     environment = {**os.environ, "ANEJAX_ESPRESSO": "/no/such/Espresso"}
     done = subprocess.run([sys.executable, "-c", code, path], env=environment, capture_output=True, text=True, cwd=ROOT)
-    assert "ANESDK_UNSUPPORTED" in done.stdout and "/no/such/Espresso cannot be opened" in done.stdout, done
+    assert "ANESDK_ENGINE_MISSING" in done.stdout and "/no/such/Espresso cannot be opened" in done.stdout, done

@@ -52,14 +52,14 @@ Engine& engine() {
 
 const EngineProgram& as_program(const void* exe) { return *static_cast<const EngineProgram*>(exe); }
 
-// Donated inputs are taken and not used: a run copies into and out of the engine's own buffers, and one buffer for both
-// would rest on the engine reading all of it before it writes.
+// An output may take a donated input's memory, since a run copies into and out of the engine's own buffers and writes
+// nothing before all is right. Inside the engine the two have buffers of their own (docs/architecture.md).
 int32_t compile(const void* mil_program, const char* options, void** exe, char*, size_t) {
   const auto& program = *static_cast<const mil::Program*>(mil_program);
   const CompileOptions given = parse_options(options, program.find("main")->inputs.size());
   using std::chrono::milliseconds;
   const Limits limits{milliseconds(given.backoff), milliseconds(given.compile_limit), milliseconds(given.run_limit)};
-  *exe = engine().compile(program, limits).release();
+  *exe = engine().compile(program, limits, given.donate).release();
   return ANESDK_OK;
 }
 
@@ -73,7 +73,7 @@ void num_ports(const void* exe, uint64_t* inputs, uint64_t* outputs) {
 int32_t port(const void* exe, int32_t is_output, uint64_t index, anesdk_port* out) {
   const auto& ports = is_output ? as_program(exe).outputs() : as_program(exe).inputs();
   if (index >= ports.size()) return ANESDK_INVALID_ARGUMENT;
-  *out = make_port(ports[index].type);
+  *out = make_port(ports[index].type, ports[index].alias);
   return ANESDK_OK;
 }
 

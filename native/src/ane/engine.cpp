@@ -66,6 +66,16 @@ std::vector<Port> ports_of(const mil::Function& f, const std::vector<mil::ValueI
   return ports;
 }
 
+// Each donated input goes to the first output of its type that has none.
+void alias(std::vector<Port>& outputs, const std::vector<Port>& inputs, const std::vector<uint64_t>& donated) {
+  for (const uint64_t i : donated)
+    for (Port& output : outputs)
+      if (output.alias < 0 && output.type == inputs[i].type) {
+        output.alias = static_cast<int64_t>(i);
+        break;
+      }
+}
+
 std::string lines_of(const char* what, const std::vector<Port>& ports) {
   std::string out;
   for (const Port& port : ports) out += std::string("  ") + what + " " + port.name + ": " + port.type.str() + "\n";
@@ -118,8 +128,10 @@ Engine::~Engine() {
   if (witness_) unload(witness_);
 }
 
-std::unique_ptr<EngineProgram> Engine::compile(const mil::Program& program, const Limits& limits) {
+std::unique_ptr<EngineProgram> Engine::compile(const mil::Program& program, const Limits& limits,
+                                               const std::vector<uint64_t>& donated) {
   const Shared state = make(program, limits);
+  alias(state->outputs, state->inputs, donated);
   return std::unique_ptr<EngineProgram>(new EngineProgram(*this, state));
 }
 

@@ -64,7 +64,8 @@ class Engine {
   ~Engine();
 
   // `program` is verified for "ane" and alive during the call only. Throws mil::Error.
-  std::unique_ptr<EngineProgram> compile(const mil::Program& program, const Limits& limits);
+  std::unique_ptr<EngineProgram> compile(const mil::Program& program, const Limits& limits,
+                                         const std::vector<uint64_t>& donated = {});
 
  private:
   friend class EngineProgram;

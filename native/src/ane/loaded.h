@@ -14,6 +14,7 @@ namespace anesdk::ane {
 struct Port {
   std::string name;
   mil::Type type;
+  int64_t alias = -1;  // of an output: the donated input whose memory, outside of the engine, it takes
 };
 
 // Compiles a model file, or takes what an earlier compile left in `bundles` unless `force`. Throws

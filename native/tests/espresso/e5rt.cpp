@@ -1,5 +1,7 @@
 // The stand-in Espresso: the functions of the C route to the Neural Engine, strict about every rule that is known of
 // them, for tests only. It shares no code with the library under test.
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -57,6 +59,7 @@ struct Port : Of<Kind::PORT> {
 };
 struct Operation : Of<Kind::OPERATION> {
   std::shared_ptr<const Model> model;
+  uint64_t service = 0;  // the incarnation of the system's service that it was loaded by
   std::map<std::string, Port*> inputs, outputs;
   bool encoded = false;
 };
@@ -96,8 +99,10 @@ std::unique_ptr<Library> compile(const Compiler& compiler, const std::string& pa
   try {
     auto model = std::make_shared<Model>(read_model(text, fs::path(path).parent_path().string()));
     const bool cached = options.force == 0 && fs::exists(bundle) && read_file(bundle / "model.mil") == text;
+    if (cached && fs::exists(bundle / "stale")) throw Refusal("the bundle must re-compile");
     if (!cached) {
       check_model(*model);
+      fs::remove_all(bundle);
       write_bundle(bundle, text);
     }
     note(cached ? "cached" : "compile");
@@ -153,6 +158,7 @@ void describe(const Port& port, H* out) {
     stride *= static_cast<size_t>(port.type.shape[i]);
     if (fault("strides")) stride = (stride + 63) / 64 * 64;
   }
+  if (fault("shape")) ++desc->shape.back();
   give(out, std::move(desc));
 }
 
@@ -185,6 +191,13 @@ void store(double value, std::byte* at, const std::string& dtype) {
   std::memcpy(at, &wide, element_bytes(dtype));
 }
 
+uint64_t service = 0;
+
+// A service that is restarted has forgotten every operation.
+void check_service(const Operation& op) {
+  if (op.service != service) throw E5RTError("E5RTError: the connection to the service was invalidated");
+}
+
 void run(const Operation& op) {
   std::map<std::string, Tensor> values;
   for (const auto& [name, port] : op.inputs) {
@@ -199,8 +212,10 @@ void run(const Operation& op) {
       tensor.data.push_back(load(port->buffer->data.data() + static_cast<size_t>(i) * bytes, port->type.dtype));
   }
   evaluate(*op.model, values);
+  const bool zeros = fault("execute", "zeros"), nan = fault("execute", "nan");
   for (const auto& [name, port] : op.outputs) {
     const size_t bytes = element_bytes(port->type.dtype);
+    if (zeros || nan) std::fill(values[name].data.begin(), values[name].data.end(), nan ? std::nan("") : 0);
     for (size_t i = 0; i < values[name].data.size(); ++i)
       store(values[name].data[i], port->buffer->data.data() + i * bytes, port->type.dtype);
   }
@@ -336,6 +351,7 @@ E5RT(e5rt_execution_stream_operation_create_precompiled_compute_operation_with_o
     if (count(Kind::OPERATION) >= std::stoul(limit)) throw E5RTError("the program cannot be loaded: must re-compile");
     auto operation = std::make_unique<Operation>();
     operation->model = from.model;
+    operation->service = service;
     operation->needs = {&from};
     create<Operation>(out, std::move(operation));
   });
@@ -417,8 +433,12 @@ E5RT(e5rt_execution_stream_execute_sync, H stream) {
     const Stream& s = get<Stream>(stream);
     if (s.operations.empty()) broken(INVALID_OPERATION, "executed before encode");
     note("execute");
-    if (fault("execute")) return;
-    for (const Operation* op : s.operations) run(*op);
+    if (fault("execute", "untouched")) return;
+    if (fault("execute", "lost")) ++service;
+    for (const Operation* op : s.operations) {
+      check_service(*op);
+      run(*op);
+    }
   });
 }
 E5RT(e5rt_execution_stream_release, H* stream) {

@@ -62,6 +62,11 @@ bool fault(const std::string& what, std::string* argument) {
   return true;
 }
 
+bool fault(const std::string& what, const char* argument) {
+  std::string given;
+  return fault(what, &given) && given == argument;
+}
+
 int32_t call(const char* function, const std::function<void()>& body) {
   Record& all = record();
   const std::lock_guard lock(all.mutex);

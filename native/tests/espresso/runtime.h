@@ -35,8 +35,10 @@ enum Status : int32_t { INVALID_ARGUMENT = 1, INVALID_OPERATION = 2, ALLOCATION 
 int32_t call(const char* function, const std::function<void()>& body);
 
 // ANEJAX_ESPRESSO_FAULT: "<function>:<status>", "<function>:throw", "<function>:throw_int", "<function>:hang",
-// "e5rt_e5_compiler_compile:stderr", "execute:untouched", "place:bnns", "strides:padded", "limit:<programs>".
+// "e5rt_e5_compiler_compile:stderr", "execute:untouched", "execute:zeros", "execute:nan", "execute:lost" (the service
+// is restarted), "place:bnns", "strides:padded", "shape:other", "limit:<programs>".
 bool fault(const std::string& what, std::string* argument = nullptr);
+bool fault(const std::string& what, const char* argument);
 
 Object* keep(std::unique_ptr<Object> object);  // registers it
 Object& find(void* handle, Kind kind);         // throws Answer
