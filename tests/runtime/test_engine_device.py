@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,21 +21,15 @@ from anejax.config import config
 from anejax.errors import DeviceError, EngineFallbackWarning
 from anejax.runtime import pipeline
 from anejax.runtime.execute import compile_count
-from tests.native.test_engine import STAND_IN
 
 EPS = 2.0**-11  # of float16
 
 
 @pytest.fixture
-def espresso(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def espresso(espresso: Path) -> Iterator[None]:
     """The stand-in, and all to the engine that it can have; a fall-back is a failure."""
-    if not STAND_IN.is_file():
-        pytest.skip("the stand-in for Espresso is not built: make test-native")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANEJAX_ESPRESSO", str(STAND_IN))
-        patch.setenv("ANEJAX_CACHE", str(tmp_path_factory.mktemp("cache")))
-        with config.override("engine_partition", "all"), config.override("engine_fallback", "error"):
-            yield
+    with config.override("engine_partition", "all"), config.override("engine_fallback", "error"):
+        yield
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
