@@ -10,7 +10,7 @@ import pytest
 
 import anejax as aj
 import anejax.numpy as jnp
-from anejax import dtypes
+from anejax import dtypes, lax, nn
 from anejax.core.graph import Graph
 from anejax.mil.rules import NOTE
 from anejax.mil.text import to_text
@@ -102,6 +102,31 @@ def test_means_do_not_overflow() -> None:
         graph = optimize(aj.make_jaxpr(lambda a, axes=axes: jnp.mean(a, axes))(x).graph)
         (got,) = run(graph, [x], "M1")
         np.testing.assert_allclose(got, x.mean(axes, dtype=np.float64), rtol=2 * EPS)
+
+
+def test_factors_beyond_float16() -> None:
+    """131,072 is no number of float16, and its inverse has few digits there."""
+    x = np.random.default_rng(3).uniform(50, 100, 7).astype(np.float16).astype(np.float32)
+    step = lambda a: (a / 131072.0, a * 131072.0**-1, -1e-5 * a, a / 131072.0 * 1e5)  # noqa: E731
+    for got, want in zip(run(optimize(aj.make_jaxpr(step)(x).graph), [x], "M4"), step(x)):
+        np.testing.assert_allclose(got, want, rtol=4 * EPS)
+
+
+def test_gradient_through_statistics_of_large_batches() -> None:
+    """A convolution before a batch norm of 81,920 pixels: its gradient is what is left of terms that nearly cancel."""
+    rng = np.random.default_rng(4)
+    norm, x = nn.BatchNorm(), rng.standard_normal((80, 2, 32, 32), np.float32)
+    w, ct = rng.standard_normal((4, 2, 3, 3), np.float32) / 4, rng.standard_normal((80, 4, 32, 32), np.float32) / 64
+    params, state = norm.init(None, ct)
+
+    def loss(w: Any, x: Any, ct: Any) -> Any:
+        y = lax.conv_general_dilated(x, w, (1, 1), "SAME")
+        return jnp.sum(norm.apply(params, state, y, train=True)[0] * ct)
+
+    closed = aj.make_jaxpr(aj.grad(loss))(w, x, ct)
+    (got,) = run(optimize(closed.graph), [np.asarray(a) for a in (*closed.consts, w, x, ct)], "M1")
+    want = np.asarray(aj.grad(loss)(w, x, ct))
+    assert np.linalg.norm(got - want) <= SMOOTH * np.linalg.norm(want)
 
 
 @pytest.mark.parametrize("spec", ["abij,ijc->abc", "iab,abj->ij", "abi,icd->abcd"])

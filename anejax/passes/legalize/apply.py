@@ -23,6 +23,7 @@ from anejax.passes.legalize import control as control
 from anejax.passes.legalize import convolution as convolution
 from anejax.passes.legalize import cumulative as cumulative
 from anejax.passes.legalize import elementwise as elementwise
+from anejax.passes.legalize import factors as factors
 from anejax.passes.legalize import linear as linear
 from anejax.passes.legalize import movement as movement
 from anejax.passes.legalize import sums as sums
@@ -47,10 +48,11 @@ class LegalizeTrace(StageTrace):
         self.notes: dict[Var, Any] = {}
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-        if self.target == "ane" and prim.name in ("mul", "div"):
-            mean = sums.scaled(prim.name, *args)
-            if mean is not NotImplemented:
-                return [mean]
+        if self.target == "ane" and prim.name in ("mul", "div"):  # before constants are narrowed
+            for wide in (sums.scaled, factors.in_two):
+                found = wide(prim, *args)
+                if found is not NotImplemented:
+                    return [found]
         if self.target != "cpu":
             args = [constant(a, self.target) for a in args]
         if self.target == "ane":

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from anejax.core.primitive import Primitive
 from anejax.core.trace import aval_of
 from anejax.ops import arithmetic as A
 from anejax.ops import shape as S
@@ -49,15 +50,15 @@ def _reshape(x: Any, *, new_sizes: tuple[int, ...]) -> Any:
     return note(as_it_is(S.reshape_p, x, new_sizes=new_sizes), _Sum(total.x, total.axes, new_sizes))
 
 
-def scaled(name: str, x: Any, y: Any) -> Any:
+def scaled(prim: Primitive, x: Any, y: Any) -> Any:
     """A "mul" or "div" of a long sum and a scalar that makes it less: a mean, mostly. The factor is taken part by part
     on the way, so that nothing overflows. NotImplemented for any other.
 
     Asked before constants become float16, which many a count is too large for.
     """
-    for total, other in ((noted(x), scalar(y)), (noted(y), scalar(x) if name == "mul" else None)):
+    for total, other in ((noted(x), scalar(y)), (noted(y), scalar(x) if prim.name == "mul" else None)):
         if total is not None and other:
-            factor = 1 / other if name == "div" else other
+            factor = 1 / other if prim.name == "div" else other
             return _added(total, factor) if abs(factor) < 1 and _count(total) > FEW else NotImplemented
     return NotImplemented
 
