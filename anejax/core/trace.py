@@ -43,6 +43,14 @@ def user_line() -> str | None:
     return None
 
 
+def user_stacklevel() -> int:
+    """The ``stacklevel`` with which a warning of the calling function names the innermost line outside anejax."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 class Trace:
     """Interprets primitives. ``parent`` is the trace below; None only for the eager one."""
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from anejax.config import config
 from anejax.core.array import from_numpy
+from anejax.core.trace import user_stacklevel
 from anejax.errors import DeviceError, EngineFallbackWarning
 from anejax.mil.chips import STRICTEST, this_chip
 from anejax.runtime import library
@@ -51,7 +52,7 @@ def _warn_once(reason: str) -> None:
         f"[jit] the engine is not there, and the CPU device runs everything: {reason}"
         " (config.update('engine_fallback', 'error') makes this an error.)",
         EngineFallbackWarning,
-        stacklevel=4,
+        stacklevel=user_stacklevel(),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from anejax.config import config
 from anejax.core.graph import Var
+from anejax.core.trace import user_stacklevel
 from anejax.errors import AnejaxError, DeviceError, EngineFallbackWarning
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
@@ -110,7 +111,7 @@ class Step:
             f"[jit] {self.name} runs on the CPU device from now on, since the engine failed: {err}"
             " (config.update('engine_fallback', 'error') makes this an error.)",
             EngineFallbackWarning,
-            stacklevel=2,
+            stacklevel=user_stacklevel(),
         )
         self._compile_for_cpu()
 

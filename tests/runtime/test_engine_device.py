@@ -140,7 +140,7 @@ with warnings.catch_warnings(record=True) as heard:
     warnings.simplefilter("always")
     got = aj.jit(f, device="ane")(x)
     aj.jit(lambda x: f(x) + 1, device="ane")(x)
-print(len(heard), heard[0].category.__name__, heard[0].message)
+print(len(heard), heard[0].filename, heard[0].category.__name__, heard[0].message)
 print(np.array_equal(got, aj.jit(f)(x)))
 for ask in (lambda: aj.devices("ane"), lambda: aj.jit(lambda x: f(x) * 2, device="ane")(x)):
     aj.config.update("engine_fallback", "error")
@@ -158,7 +158,7 @@ def test_without_an_engine_all_runs_on_the_cpu() -> None:
     assert done.returncode == 0, done.stderr
     warned, equal, refused, forbidden = done.stdout.splitlines()
     assert warned.startswith(
-        "1 EngineFallbackWarning [jit] the engine is not there, and the CPU device runs everything"
+        "1 <string> EngineFallbackWarning [jit] the engine is not there, and the CPU device everything"
     )
     assert "/no/such/Espresso cannot be opened" in warned and equal == "True"
     assert refused.startswith("[devices] the engine is not there") and "may not fall back" in forbidden
