@@ -16,7 +16,7 @@ from anejax import dtypes
 from anejax.cli import options
 from anejax.cli.options import UsageError
 from anejax.errors import AnejaxError
-from anejax.mil.chips import CHIPS
+from anejax.mil.chips import NAMES
 from anejax.mil.parse import MAX_TEXT, parse
 from anejax.mil.program import Program
 from anejax.models.llama import SIZES, Llama
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say what the command is about."""
     add = parser.add_argument
     add("target", metavar="TARGET", help="cifar10, stories, a .mil file, or module:function with --shape")
-    add("--chip", choices=CHIPS, default="M4", help="whose engine (default: M4)")
+    add("--chip", choices=NAMES, default="M4", help="whose engine (default: M4); this: as `anejax doctor` measured it")
     add("--shape", action="append", default=[], metavar="TYPE", help="of an argument, such as float32[8,4]; repeat it")
     add("--step", choices=STEPS, default="train", help="of a network: the loss and its gradients, or the output alone")
     add("--size", choices=SIZES, default="110M", help="of the stories network (default: 110M)")

@@ -3,17 +3,16 @@
 Sources, by mark: [bench] published timings of single programs on that chip; [fit] two figures fitted by us to that
 chip's published convolutions or matrix products; [scaled] carried over from another chip, bandwidth by the number of
 cores, floor by the inverse clock, peak by cores times clock. Nothing here is a promise of the vendor, and nothing was
-measured by this project. docs/engine.md says how far the predictions are from the published timings.
+measured by this project. docs/engine.md says how far the predictions are from the published timings. What `anejax
+doctor` measured on a Mac takes their place under the name "this" (profile.py).
 """
 
 from __future__ import annotations
 
-import functools
-import subprocess
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anejax.errors import MilError, fail
+from anejax.mil import profile
 
 Points = tuple[tuple[float, float], ...]
 
@@ -80,27 +79,52 @@ FREE_OP_US = 6.3  # an operation inside a chain of 32 took no more than this on 
 MEDIAN_ERROR = 0.31  # of the best published model of this kind, over 68 whole graphs; ours was not held against those
 
 
+THIS = "this"  # the machine at hand, as `anejax doctor` measured it
+NAMES = (*CHIPS, THIS)
+
+
 def chip_of(name: str) -> Chip:
-    """The figures of chip ``name``; MilError names those there are."""
+    """The figures of chip ``name``: one of CHIPS, or "this" for those that `anejax doctor` measured on this machine.
+
+    A name of CHIPS always means the figures here, whatever was measured. Raises MilError, naming those there are, for
+    another name, and for "this" when there is no sound profile.
+    """
+    if name == THIS:
+        return measured(profile.read())
     found = CHIPS.get(name)
     if found is None:
-        fail("chip", f"expected one of {', '.join(CHIPS)}, got {name!r}", MilError)
+        fail("chip", f"expected one of {', '.join(NAMES)}, got {name!r}", MilError)
     return found
 
 
 STRICTEST = "M1"  # its engine has the smallest limits and the fewest operations: what it takes, all take
 
 
-@functools.cache
 def this_chip() -> str | None:
     """The chip of this machine ("M4 Pro"), or the base model of its generation; None off Apple silicon."""
-    if sys.platform != "darwin":
-        return None
-    asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
-    return known_chip(asked.stdout)
+    return known_chip(profile.this_machine())
 
 
 def known_chip(brand: str) -> str | None:
     """The entry of CHIPS for a processor's brand ("Apple M3 Ultra"): itself, else its generation's, else None."""
     name = brand.strip().removeprefix("Apple ")
     return name if name in CHIPS else next((c for c in CHIPS if c == name.split(" ")[0]), None)
+
+
+def nearest(machine: str) -> Chip:
+    """The figures for what the system calls ``machine`` ("Apple M4 Pro"); the latest for one that is not known."""
+    return CHIPS[known_chip(machine) or list(CHIPS)[-1]]
+
+
+def measured(found: profile.Profile) -> Chip:
+    """A profile's figures, those of its base where it has none. Raises MilError for a base that is not known."""
+    base = CHIPS.get(found.base)
+    if base is None:
+        fail("chip", f"expected a profile based on one of {', '.join(CHIPS)}, got {found.base!r}", MilError)
+    figures = {k: getattr(found, k) or getattr(base, k) for k in _MEASURED}
+    kept = [k for k in _MEASURED if not getattr(found, k)]
+    sources = f"measured on {found.date} by anejax doctor, {found.machine}, {found.espresso}"
+    return replace(base, name=THIS, sources=f"{sources}; {', '.join(kept)} of {base.name}" if kept else sources, **figures)
+
+
+_MEASURED = ("floor_us", "peak_tflops", "transfer_gbs", "weight_gbs", "product_points")

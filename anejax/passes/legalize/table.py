@@ -18,16 +18,24 @@ for every primitive.
 """
 
 
+AS_IT_IS, REWRITTEN = "as it is", "rewritten"
+
+
+def has_form(prim: Primitive, target: str) -> bool:
+    """Whether ``target`` has ``prim``, at some operands at least."""
+    return verdict(prim, target) in (AS_IT_IS, REWRITTEN)
+
+
 def verdict(prim: Primitive, target: str) -> str:
     """ "as it is", "rewritten", or why ``prim`` cannot be had on ``target``."""
     rule = RULES.get((prim.name, target))
     if isinstance(rule, Refused):
         return rule.reason
     if rule is not None:
-        return "rewritten"
+        return REWRITTEN
     if isinstance(prim.mil, Refused):
         return prim.mil.reason
-    return "as it is"
+    return AS_IT_IS
 
 
 def markdown() -> str:
