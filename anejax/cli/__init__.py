@@ -18,6 +18,10 @@ COMMANDS = {
     "generate": ("anejax.cli.generate", "let a language model write"),
     "estimate": ("anejax.cli.estimate", "predict how long a function or a program takes on a Neural Engine"),
     "check": ("anejax.cli.check", "hold a function or a program to the rules of a Neural Engine"),
+    "doctor": (
+        "anejax.cli.doctor",
+        "say what works on this machine and its Neural Engine, and how fast",
+    ),
     "fetch": ("anejax.cli.fetch", "get the checkpoints, tokenizers and texts that other commands take"),
 }
 
@@ -25,8 +29,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code.
 
-    0: done. 1: a defect of anejax, or broken rules that `check` found. 2: a mistake in the command line, or something
-    outside is missing or broken. 130: interrupted.
+    0: done. 1: a defect of anejax, or what `check` found broken or `doctor` failed. 2: a mistake in the command line, or
+    something outside is missing or broken. 130: interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:

@@ -124,7 +124,9 @@ def measured(found: profile.Profile) -> Chip:
     figures = {k: getattr(found, k) or getattr(base, k) for k in _MEASURED}
     kept = [k for k in _MEASURED if not getattr(found, k)]
     sources = f"measured on {found.date} by anejax doctor, {found.machine}, {found.espresso}"
-    return replace(base, name=THIS, sources=f"{sources}; {', '.join(kept)} of {base.name}" if kept else sources, **figures)
+    return replace(
+        base, name=THIS, sources=f"{sources}; {', '.join(kept)} of {base.name}" if kept else sources, **figures
+    )
 
 
 _MEASURED = ("floor_us", "peak_tflops", "transfer_gbs", "weight_gbs", "product_points")

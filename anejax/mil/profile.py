@@ -7,6 +7,7 @@ trusted: size, schema, keys, types and ranges are checked before a figure is use
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 import platform
@@ -73,13 +74,17 @@ def save(profile: Profile) -> Path:
 
 
 def read() -> Profile:
-    """The profile of this machine. Raises MilError when there is none, or it is not sound; the message says what to do."""
+    """The profile of this machine. Raises MilError when there is none or it is not sound, and says what to do."""
     path = path_of(this_machine())
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        fail("chip", f"expected a profile of this machine at {path}: run `anejax doctor` on a Mac, or name a chip", MilError)
+        fail(
+            "chip",
+            f"expected a profile of this machine at {path}: run `anejax doctor` on a Mac, or name a chip",
+            MilError,
+        )
     except OSError as err:
         fail("chip", f"{path} cannot be read: {err.strerror}", MilError)
     return parse(data, str(path))
@@ -102,7 +107,11 @@ def parse(data: bytes, where: str) -> Profile:
 
 
 def _unsound(where: str, what: str) -> Any:
-    fail("chip", f"expected a profile of `anejax doctor`, got {what} in {where}: delete it and run `anejax doctor`", MilError)
+    fail(
+        "chip",
+        f"expected a profile of `anejax doctor`, got {what} in {where}: delete it and run `anejax doctor`",
+        MilError,
+    )
 
 
 # ---- fields: readers of (value, name, where)
@@ -132,7 +141,7 @@ def _points(value: Any, name: str, where: str) -> tuple[tuple[float, float], ...
     if not all(isinstance(p, list) and len(p) == 2 for p in pairs):
         _unsound(where, f"other {name} than pairs")
     points = tuple((_FLOPS(f, name, where), _RATE(r, name, where)) for f, r in pairs)
-    if any(a[0] >= b[0] for a, b in zip(points, points[1:])):
+    if any(a[0] >= b[0] for a, b in itertools.pairwise(points)):
         _unsound(where, f"{name} that do not ascend")
     return points
 

@@ -59,7 +59,7 @@ def report(checks: Sequence[Check], profile: dict[str, Any] | None = None) -> di
 
 
 def without_names(value: Any) -> Any:
-    """``value`` (of JSON) with home, cache and temporary folders replaced in its texts, and the user's name in paths."""
+    """``value``, of JSON, with home, cache and temporary folders replaced in texts, and the user's name in paths."""
     if isinstance(value, dict):
         return {without_names(k): without_names(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

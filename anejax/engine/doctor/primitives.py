@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import anejax as aj
-from anejax import dtypes, lax
+from anejax import lax
 from anejax.core.primitive import REGISTRY, Primitive
 from anejax.engine.doctor.bench import Engine, EngineGone, difference, execute, tolerance
 from anejax.engine.doctor.checks import SKIPPED, Check, of
@@ -67,16 +67,11 @@ def names() -> list[str]:
     return [n for n, prim in sorted(REGISTRY.items()) if has_form(prim, "ane")]
 
 
-def primitives(engine: Engine | None, family: str, quick: bool = False) -> Iterator[Check]:
-    """One check for each primitive; without an engine, of its legalized form on the CPU device alone.
+def check_primitive(name: str, engine: Engine | None, family: str, quick: bool = False) -> Check:
+    """Whether a primitive is right, at all its samples that an engine of ``family`` can have; ``quick``: at the first.
 
-    ``quick``: the first sample that the engine can have stands for all.
+    Without an engine it is the legalized form on the CPU device alone.
     """
-    for name in names():
-        yield _checked(name, engine, family, quick)
-
-
-def _checked(name: str, engine: Engine | None, family: str, quick: bool) -> Check:
     tried = _Tried()
     for sample in samples(name):
         try:

@@ -1,0 +1,91 @@
+"""What a chip does where sources disagree, and where wrong numbers would come without an error.
+
+A probe runs small programs and answers one question. Some answers must be one thing, or programs of this project are
+wrong on that chip; others are either way right, since legalization takes the careful one, and are kept in the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from anejax.engine.doctor.bench import Engine, EngineGone
+from anejax.engine.doctor.checks import SKIPPED, Check, of
+from anejax.errors import DeviceError
+from anejax.mil.hazards import HAZARDS
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a probe found.
+
+    Attributes:
+        fine: whether programs of this project are right on such a chip.
+        said: the answer in words.
+        value: the answer for JSON.
+    """
+
+    fine: bool
+    said: str
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whom a probe asks: the engine, and the family whose rules programs are made for."""
+
+    engine: Engine
+    family: str
+
+    def known(self, hazard: str) -> bool:
+        """Whether hazards.py has `hazard` for the family, so that no program of ours runs into it."""
+        return any(h.name == hazard and self.family in h.families for h in HAZARDS)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question.
+
+    Attributes:
+        name: in a few words.
+        run: asks.
+        decides: the constants and hazards that rest on the answer, as module.NAME ("native" for native/src/ane).
+        may_refuse: whether some compiles are expected to fail; each delays the next one by 15 s.
+    """
+
+    name: str
+    run: Callable[[Asked], Answer]
+    decides: tuple[str, ...] = ()
+    may_refuse: bool = False
+
+
+@dataclass
+class Refusals:
+    """Compiles that may fail: the first line of each reason."""
+
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def tried(self, what: str, run: Callable[[], Any]) -> Any:
+        """What ``run`` returns, or None when the device refuses."""
+        try:
+            return run()
+        except EngineGone:
+            raise
+        except DeviceError as err:
+            self.reasons[what] = str(err).splitlines()[0]
+            return None
+
+    def __str__(self) -> str:
+        return "".join(f"; {what} is refused: {why}" for what, why in self.reasons.items())
+
+
+def check_probe(probe: Probe, engine: Engine, family: str) -> Check:
+    """The answer of a chip of ``family`` as a check."""
+    try:
+        answer = probe.run(Asked(engine, family))
+    except EngineGone as err:
+        return Check("probe", probe.name, SKIPPED, str(err))
+    except DeviceError as err:
+        return of("probe", probe.name, False, str(err), decides=probe.decides)
+    return of("probe", probe.name, answer.fine, answer.said, decides=probe.decides, answer=answer.value)

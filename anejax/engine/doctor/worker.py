@@ -1,0 +1,101 @@
+"""The process that asks the engine, and the one that watches it: what crashes or hangs there ends as a failed check.
+
+`python -m anejax.engine.doctor.worker FD JSON` answers questions from number `start` on. To the file descriptor it writes
+a line of JSON before each, and one with the check after. ``watched`` starts it, and again past a question at which it
+died.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import IO, Any
+
+from anejax.engine.doctor.checks import FAILED, Check
+from anejax.engine.doctor.questions import Plan, Question, meet, questions
+
+SILENCE = 900.0  # seconds without a word after which a process is taken to hang
+DEATHS = 5  # after which the rest is not asked
+MEETING = -1  # the number of the question whether there is an engine
+
+
+def watched(plan: Plan) -> Iterator[Check]:
+    """Every check of ``plan``, made in another process."""
+    asked, start, with_engine = questions(plan), MEETING, True
+    for _ in range(DEATHS):
+        at, process = start, _begin(plan, start, with_engine)
+        try:
+            for word in _words(process):
+                at = word.get("asking", at)
+                if "check" in word:
+                    yield Check(**word["check"])
+        finally:
+            if process.poll() is None and at < len(asked):
+                process.kill()
+            process.wait()
+        if at == len(asked):
+            return
+        yield _died(asked, at, process.returncode)
+        with_engine &= at != MEETING
+        start = at + 1
+    yield from (q.skipped(f"{DEATHS} processes died before") for q in asked[start:])
+
+
+def _begin(plan: Plan, start: int, with_engine: bool) -> subprocess.Popen[bytes]:
+    reading, writing = os.pipe()
+    orders = json.dumps({"plan": asdict(plan), "start": start, "with_engine": with_engine})
+    command = [sys.executable, "-m", "anejax.engine.doctor.worker", str(writing), orders]
+    with os.fdopen(writing, "wb"):
+        process = subprocess.Popen(command, pass_fds=[writing], stdin=subprocess.DEVNULL)
+    process.stdout = os.fdopen(reading, "rb", buffering=0)
+    return process
+
+
+def _words(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    """What the process says, until it ends or falls silent."""
+    assert process.stdout is not None
+    rest = b""
+    with process.stdout as pipe:
+        while select.select([pipe], [], [], SILENCE)[0]:
+            got = pipe.read(1 << 16)
+            if not got:
+                return
+            *lines, rest = (rest + got).split(b"\n")
+            yield from map(json.loads, lines)
+
+
+def _died(asked: list[Question], at: int, returncode: int) -> Check:
+    group, name = ("engine", "smallest program") if at == MEETING else (asked[at].group, asked[at].name)
+    how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"status {returncode}"
+    return Check(group, name, FAILED, f"the process that asked ended with {how}, or was silent for {SILENCE:.0f} s")
+
+
+def answer(out: IO[str], plan: Plan, start: int, with_engine: bool) -> None:
+    """Asks from question ``start`` on, and writes to ``out``."""
+
+    def say(**word: Any) -> None:
+        out.write(json.dumps(word) + "\n")
+        out.flush()
+
+    asked = questions(plan)
+    say(asking=start)
+    engine, met = meet() if with_engine else (None, None)
+    if start == MEETING and met is not None:
+        say(check=asdict(met))
+    for at, question in enumerate(asked):
+        if at >= start:
+            say(asking=at)
+            say(check=asdict(question.ask(engine)))
+    say(asking=len(asked))
+
+
+if __name__ == "__main__":
+    _orders = json.loads(sys.argv[2])
+    with os.fdopen(int(sys.argv[1]), "w") as _out:
+        answer(_out, Plan(**_orders["plan"]), _orders["start"], _orders["with_engine"])
