@@ -37,10 +37,12 @@ test-native: $(VENV)/.base  ## the C++ tests; in the library's own build folder 
 	ANEJAX_BLAS=$$($(BIN)/python -c "from anejax.runtime.library import blas_path; print(blas_path() or '')") \
 		$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure
 
-engine-check: $(VENV)/.base  ## the engine device against a stand-in for Espresso; the last line counts
+engine-check: $(LIBRARY)  ## the engine device against a stand-in for Espresso, then the doctor's checks; the last line counts
 	$(CMAKE) -B $(NATIVE_BUILD) -DANESDK_TESTS=ON $(NATIVE_FLAGS)
 	$(BIN)/cmake --build $(NATIVE_BUILD)
 	@$(NATIVE_BUILD)/native/tests/anesdk_tests engine
+	@ANEJAX_CACHE=build/doctor ANEJAX_ESPRESSO=$(abspath $(NATIVE_BUILD))/native/tests/libanesdk_espresso.so \
+		$(BIN)/python -m anejax doctor
 
 check: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check .

@@ -29,8 +29,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code.
 
-    0: done. 1: a defect of anejax, or what `check` found broken or `doctor` failed. 2: a mistake in the command line, or
-    something outside is missing or broken. 130: interrupted.
+    0: done. 1: a defect of anejax, broken rules that `check` found, or a failed check of `doctor`. 2: a mistake in the
+    command line, or something outside is missing or broken. 130: interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:

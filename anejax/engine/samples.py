@@ -205,6 +205,11 @@ for _name in ("reduce_max", "reduce_min"):
 for _name in ("reduce_and", "reduce_or"):
     _add(_name, [*reductions(), OVER_NOTHING])
 
+_RUNNING = (((3, 5), 1, False), ((5, 2), 0, True), ((7,), 0, False), ((1, 3), 0, True), ((0, 3), 0, False))
+for _name, _low, _apart in (("cumsum", -2.0, False), ("cumprod", 0.5, False), ("cummax", -2.0, True),
+                            ("cummin", -2.0, True), ("cumlogsumexp", 0.5, False)):  # fmt: skip
+    _add(_name, [Case((X(s, _low, 2, _apart),), {"axis": a, "reverse": r}) for s, a, r in _RUNNING])
+
 # --- linear algebra and convolution -----------------------------------------------------------------------------------
 
 

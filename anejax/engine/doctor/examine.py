@@ -14,9 +14,9 @@ from anejax.engine.doctor.worker import watched
 def examine(family: str, quick: bool = False, full: bool = False) -> Iterator[Check]:
     """Every check as soon as its answer is known; the engine is asked from another process.
 
-    ``family``: of limits.py, whose rules programs follow. ``quick``: one sample for each primitive, no probe whose compile
-    may be refused, two sizes for each timing. ``full``: also 140 programs in one process, and the engine's waking up; on
-    a Mac that happens unless ``quick``.
+    ``family``: of limits.py, whose rules programs follow. ``quick``: one sample for each primitive, no probe whose
+    compile may be refused, two sizes for each timing. ``full``: also 140 programs in one process, and the engine's
+    waking up; on a Mac that happens unless ``quick``.
 
     Example:
         >>> from anejax.engine.doctor import examine

@@ -1,7 +1,7 @@
 """How many programs a process may compile and hold: tried in a process of its own, as failing may spoil what follows.
 
-`python -m anejax.engine.doctor.many COUNT keep|drop` compiles COUNT distinct programs and runs each, then, if they were
-kept, runs all again (the device loads again what it had unloaded); it prints how many were right, and the first error.
+``main`` compiles COUNT distinct programs and runs each, then, if they were kept, runs all again (the device loads again
+what it had unloaded); it prints how many were right, and the first error.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def name_of(mode: str, count: int = COUNT) -> str:
 def check_many(mode: str, count: int = COUNT) -> Check:
     """Whether ``count`` programs in one process are right."""
     name = name_of(mode, count)
-    command = [sys.executable, "-m", "anejax.engine.doctor.many", str(count), mode]
+    command = [sys.executable, "-c", f"from {__name__} import main; main()", str(count), mode]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
@@ -71,5 +71,6 @@ def _check(compiled: NativeProgram, salt: float) -> None:
         raise DeviceError(f"[many] expected {2 + salt:g}, got {got:g}.")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The process: its arguments are COUNT and "keep" or "drop"."""
     print(json.dumps(run(int(sys.argv[1]), sys.argv[2] == "keep")))

@@ -1,8 +1,7 @@
 """The process that asks the engine, and the one that watches it: what crashes or hangs there ends as a failed check.
 
-`python -m anejax.engine.doctor.worker FD JSON` answers questions from number `start` on. To the file descriptor it writes
-a line of JSON before each, and one with the check after. ``watched`` starts it, and again past a question at which it
-died.
+``main`` answers questions from number `start` on. To a file descriptor it writes a line of JSON before each, and one
+with the check after. ``watched`` starts it, and again past a question at which it died.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import IO, Any
 
+from anejax.engine.doctor.bench import Engine
 from anejax.engine.doctor.checks import FAILED, Check
 from anejax.engine.doctor.questions import Plan, Question, meet, questions
 
@@ -35,9 +35,10 @@ def watched(plan: Plan) -> Iterator[Check]:
                 at = word.get("asking", at)
                 if "check" in word:
                     yield Check(**word["check"])
+        except BaseException:  # whoever reads the checks has stopped
+            process.kill()
+            raise
         finally:
-            if process.poll() is None and at < len(asked):
-                process.kill()
             process.wait()
         if at == len(asked):
             return
@@ -50,7 +51,7 @@ def watched(plan: Plan) -> Iterator[Check]:
 def _begin(plan: Plan, start: int, with_engine: bool) -> subprocess.Popen[bytes]:
     reading, writing = os.pipe()
     orders = json.dumps({"plan": asdict(plan), "start": start, "with_engine": with_engine})
-    command = [sys.executable, "-m", "anejax.engine.doctor.worker", str(writing), orders]
+    command = [sys.executable, "-c", f"from {__name__} import main; main()", str(writing), orders]
     with os.fdopen(writing, "wb"):
         process = subprocess.Popen(command, pass_fds=[writing], stdin=subprocess.DEVNULL)
     process.stdout = os.fdopen(reading, "rb", buffering=0)
@@ -68,12 +69,17 @@ def _words(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
                 return
             *lines, rest = (rest + got).split(b"\n")
             yield from map(json.loads, lines)
+    process.kill()
 
 
 def _died(asked: list[Question], at: int, returncode: int) -> Check:
     group, name = ("engine", "smallest program") if at == MEETING else (asked[at].group, asked[at].name)
-    how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"status {returncode}"
-    return Check(group, name, FAILED, f"the process that asked ended with {how}, or was silent for {SILENCE:.0f} s")
+    how = (
+        f"signal {signal.Signals(-returncode).name} (after {SILENCE:.0f} s of silence: SIGKILL)"
+        if returncode < 0
+        else f"status {returncode}"
+    )
+    return Check(group, name, FAILED, f"the process that asked ended with {how} (SIGKILL: it was silent too long)")
 
 
 def answer(out: IO[str], plan: Plan, start: int, with_engine: bool) -> None:
@@ -91,11 +97,20 @@ def answer(out: IO[str], plan: Plan, start: int, with_engine: bool) -> None:
     for at, question in enumerate(asked):
         if at >= start:
             say(asking=at)
-            say(check=asdict(question.ask(engine)))
+            say(check=asdict(_asked(question, engine)))
     say(asking=len(asked))
 
 
-if __name__ == "__main__":
-    _orders = json.loads(sys.argv[2])
-    with os.fdopen(int(sys.argv[1]), "w") as _out:
-        answer(_out, Plan(**_orders["plan"]), _orders["start"], _orders["with_engine"])
+def _asked(question: Question, engine: Engine | None) -> Check:
+    """The answer; a defect of the question's own is a failure as well, and ends nothing."""
+    try:
+        return question.ask(engine)
+    except Exception as err:
+        return Check(question.group, question.name, FAILED, f"a defect of anejax: {type(err).__name__}: {err}")
+
+
+def main() -> None:
+    """The process: its arguments are the file descriptor and the orders of ``watched``."""
+    orders = json.loads(sys.argv[2])
+    with os.fdopen(int(sys.argv[1]), "w") as out:
+        answer(out, Plan(**orders["plan"]), orders["start"], orders["with_engine"])
