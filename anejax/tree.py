@@ -66,12 +66,13 @@ class _Leaf:
 _LEAF = _Leaf()
 
 
-def mismatch(expected: Any, got: Any, path: str = "") -> str | None:
-    """Where two trees part, in words, or None when ``expected`` is a prefix of ``got``."""
+def mismatch(expected: Any, got: Any, path: str = "", exact: bool = False) -> str | None:
+    """Where two trees part, in words, or None when ``expected`` is a prefix of ``got`` (or equal, if ``exact``)."""
     spec = optree.tree_structure(expected, namespace=_NAMESPACE)
-    if spec.is_leaf():
-        return None
     here = path or "at the root"
+    if spec.is_leaf():
+        single = not exact or optree.tree_structure(got, namespace=_NAMESPACE).is_leaf()
+        return None if single else f"{here}: expected an array, got {_kind(got)}."
     if type(expected) is not type(got):
         return f"{here}: expected {_kind(expected)}, got {_kind(got)}."
     mine, theirs = _entries(expected), _entries(got)
@@ -83,7 +84,7 @@ def mismatch(expected: Any, got: Any, path: str = "") -> str | None:
         parts += [f"unexpected {', '.join(extra)}"] * bool(extra)
         return f"{here}: {'; '.join(parts)}."
     for key, child in mine.items():
-        found = mismatch(child, theirs[key], path + key)
+        found = mismatch(child, theirs[key], path + key, exact)
         if found:
             return found
     if optree.tree_structure(got, namespace=_NAMESPACE).type != spec.type:

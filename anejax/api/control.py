@@ -92,8 +92,8 @@ def _check_callable(op: str, *functions: Any) -> None:
 
 def _difference(a: Any, b: Any, root: str) -> str:
     """Where two structures differ first."""
-    of = lambda treedef: tree.unflatten(treedef, [0] * treedef.num_leaves)  # noqa: E731
-    return tree.mismatch(of(a), of(b), root) or f"{root}: expected {a}, got {b}"
+    x, y = (tree.unflatten(treedef, [0] * treedef.num_leaves) for treedef in (a, b))
+    return (tree.mismatch(x, y, root, exact=True) or f"{root}: expected {a}, got {b}.").removesuffix(".")
 
 
 # --- carries ---------------------------------------------------------------------------------------------------------

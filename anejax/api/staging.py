@@ -173,6 +173,11 @@ class Jitted:
 
 
 def _hashable(jitted: Jitted, value: Any) -> Any:
+    if isinstance(value, Tracer):
+        raise TypeError(
+            f"[jit] a static argument of {name_of(jitted._fun)} is {value.describe()}; it needs a value."
+            " Make it static in the outer function too, or leave it out of static_argnums."
+        )
     try:
         hash(value)
     except TypeError:
@@ -181,8 +186,6 @@ def _hashable(jitted: Jitted, value: Any) -> Any:
             f" {value!r:.60}."
             " Pass a tuple instead of a list, or make the argument dynamic."
         ) from None
-    if isinstance(value, Tracer):
-        raise TypeError(f"[jit] a static argument of {name_of(jitted._fun)} is {value.describe()}; it needs a value.")
     return (type(value), value)
 
 

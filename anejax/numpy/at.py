@@ -114,20 +114,20 @@ class IndexUpdateRef:
 
     def apply(self, func: Callable[[Any], Any], **options: Any) -> Array:
         """``x`` with ``x[index] = func(x[index])``; ``func`` works element by element, as often as a place is named."""
-        flat = self._repeated_places()
+        flat = self._repeated_places(_mode(options.get("mode")))
         if flat is not None:
             return self._applied_in_turn(func, flat)
         part = read(self.array, read_index(self.array, self.index))
         return _update("set", self.array, self.index, astype(func(part), self.array.dtype), options)
 
-    def _repeated_places(self) -> Any:
+    def _repeated_places(self, mode: str | None) -> Any:
         """The flat places of the index, when one may be there twice; None when none is."""
         parts = self.index if isinstance(self.index, tuple) else (self.index,)
         if not any(isinstance(p, (Array, np.ndarray, list)) for p in parts):
             return None
         size = self.array.size
         whole = shape.reshape(shape.iota(np.dtype(np.int32), size), self.array.shape)
-        places = type(self)(whole, self.index).get(mode="fill", fill_value=size)
+        places = type(self)(whole, self.index).get(mode="clip" if mode == "clip" else "fill", fill_value=size)
         if not isinstance(places, Tracer) and len(np.unique(places)) == places.size:
             return None
         return shape.reshape(places, (places.size,))

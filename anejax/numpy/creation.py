@@ -10,8 +10,8 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.array import Array, DeviceArray, from_numpy, of_scalar
 from anejax.core.aval import checked_shape
-from anejax.core.trace import aval_of
-from anejax.errors import DtypeError, ShapeError
+from anejax.core.trace import Tracer, aval_of
+from anejax.errors import DtypeError, ShapeError, TracerIntegerConversionError
 from anejax.numpy.operands import (
     as_array,
     as_int,
@@ -275,6 +275,11 @@ def arange(
     for b in bounds:
         if aval_of(b).ndim:
             raise ShapeError(f"[arange] expected numbers, got {aval_of(b)}.")
+        if isinstance(b, Tracer) and b.concrete() is None:
+            raise TracerIntegerConversionError(
+                f"[arange] the bounds decide the length, which must be known when tracing; got {b.describe()}. Mark the"
+                " argument static (static_argnums), or take arange of the greatest length and a mask."
+            )
     kind = dtypes.canonical(dtype) if dtype is not None else result_dtype(*bounds)[0]
     if kind == dtypes.bool_:
         raise DtypeError("[arange] expected a dtype of numbers, got bool. Convert the result with .astype(bool).")

@@ -18,6 +18,21 @@ def raises(error: type[Exception], text: str) -> Any:
     return pytest.raises(error, match=text)
 
 
+def test_what_tracing_must_know() -> None:
+    with raises(errors.TracerIntegerConversionError, r"\[arange\] the bounds decide the length.*static_argnums"):
+        aj.jit(jnp.arange)(3)
+    inner = aj.jit(lambda x, n: x, static_argnums=1)
+    with raises(TypeError, "is a traced value of type float32.*Make it static in the outer function too"):
+        aj.jit(lambda n: inner(1.0, n))(2.0)
+
+
+def test_an_array_that_becomes_a_tuple_is_named() -> None:
+    with raises(TypeError, r"carry\['a'\]: expected an array, got tuple of length 2\.$"):
+        lax.scan(lambda c, _: ({"a": (c["a"], c["a"])}, None), {"a": 0.0}, X)
+    with raises(TypeError, r"unexpected \['a'\]\.$"):
+        lax.cond(True, lambda x: {"a": x}, lambda x: {"b": x}, 1.0)
+
+
 def test_shapes() -> None:
     with raises(errors.ShapeError, r"\[add\] expected equal shapes \(or rank 0\), got float32\[4,8\], float32\[8\]"):
         lax.add(X, X[0])

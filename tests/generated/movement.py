@@ -330,7 +330,7 @@ spec(
 )
 spec(
     "np.vander",
-    lambda d, n: d.call(n, d.array(d.shape(1, 1), d.dtype(NUMBERS), -2, 2), **d.options(N=(2, 0), increasing=(True,))),
+    lambda d, n: d.call(n, d.array(d.shape(1, 1), d.dtype(NUMBERS), -2, 2), **d.options(N=(2, 1), increasing=(True,))),
     ulps=8,
 )
 spec("np.packbits", along(("bool", "uint8"), 0, 2, bitorder=("little", "big")))

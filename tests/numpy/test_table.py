@@ -248,7 +248,7 @@ FOUND = {  # by generated arguments, each once wrong
     "along_clip": (lambda m, x, i: m.take_along_axis(x, i[None] - 2, 1, mode="clip"), M, REPEATED),
     "along_outside": (lambda m, x, i: m.take_along_axis(x, i[None] - 7, 1), M, REPEATED),
     "diagonal_repeated": (lambda m, x: m.fill_diagonal(x, m.asarray([3.0, 4.0]), inplace=False), M),
-    "applied_twice": (lambda m, x, i: [m.asarray(x).at[i].apply(lambda v: v * 2), m.asarray(x).at[1:, m.asarray([0, 0, 3])].apply(m.sin)], M, REPEATED),
+    "applied_twice": (lambda m, x, i: [m.asarray(x).at[i].apply(lambda v: v * 2), m.asarray(x).at[1:, m.asarray([0, 0, 3])].apply(m.sin), m.asarray(x).at[m.asarray([5, 7])].apply(m.sin, mode="clip")], M, REPEATED),
     "arange_bool": (lambda m: m.arange(0.5, 3, dtype="bool"),),
     "vander_bytes": (lambda m, x: [m.vander(m.astype(x, "int8")), m.vander(m.astype(x, "uint8"), 2)], N),
     "angles": (lambda m, h: [m.angle(h), m.angle(h[0]), m.angle(3), m.angle(m.astype(h, "int8"))], HALF),
