@@ -53,6 +53,7 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
         (_COMPLEX, "complex conj fft imag real"),
         (_THIN, "approx_max_k approx_min_k conv_general_dilated_patches conv_general_shape_tuple "
          "conv_transpose_shape_tuple dtype platform_dependent ragged_dot reduce_window_shape_tuple"),
+        ("solvers of the user's: tests/api/test_implicit.py has it", "custom_linear_solve custom_root"),
         (_CONTROL, "associative_scan cond fori_loop map scan switch while_loop"),
         (_CONV, "conv conv_dimension_numbers conv_shape_tuple conv_transpose conv_with_general_padding "
          "padtype_to_pads"),
