@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from anejax import dtypes
 from anejax.errors import DeviceError
@@ -49,7 +50,7 @@ def smallest(salt: float = 0.0) -> str:
     return program(body, row)
 
 
-def execute(compiled: NativeProgram, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+def execute(compiled: NativeProgram, inputs: Sequence[ArrayLike]) -> list[np.ndarray]:
     """One run. Inputs are cast to the dtypes of the ports."""
     given = [np.ascontiguousarray(x, DTYPES[p.dtype]) for x, p in zip(inputs, compiled.inputs, strict=True)]
     outputs = [np.zeros(shape_of(p), DTYPES[p.dtype]) for p in compiled.outputs]
@@ -89,7 +90,7 @@ class Engine:
         self.refused_in_a_row = 0
         return compiled
 
-    def run(self, text: str, *inputs: np.ndarray) -> list[np.ndarray]:
+    def run(self, text: str, *inputs: ArrayLike) -> list[np.ndarray]:
         """Compiles and runs once."""
         return execute(self.compile(text), inputs)
 
