@@ -30,7 +30,7 @@ SELF_TEST = """program(1.3)
 def why_missing(device: str = "ane") -> str | None:
     """Why ``device`` does not run programs here, or None when it does: it is given one, and must get it right.
 
-    The answer is kept for the process, but asked anew when ANEJAX_ESPRESSO names another library.
+    The answer is kept for the process. An engine that is not there is asked for anew when ANEJAX_ESPRESSO has changed.
     """
     return _why_missing(device, os.environ.get("ANEJAX_ESPRESSO", ""))
 
