@@ -17,7 +17,7 @@ class UsageError(AnejaxError):
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every command."""
-    parser.add_argument("--device", metavar="NAME", help="the device to run on (default: cpu)")
+    parser.add_argument("--device", metavar="NAME", help="the device to run on: cpu or ane (default: cpu)")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
 
 
