@@ -102,7 +102,8 @@ swish = silu
 
 def softplus(x: Any) -> Any:
     """log(1 + exp(x))."""
-    return _softplus(_float(x))
+    x, _ = promote_inexact("softplus", x, 0)  # as logaddexp(x, 0): what is weak stays so
+    return _softplus(x)
 
 
 @custom_jvp

@@ -149,3 +149,11 @@ def test_attention_without_a_batch_and_in_16_bits():
 def test_misuse_is_explained(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", ["softplus", "log_sigmoid", "mish"])
+@pytest.mark.parametrize("x", [2, 2.0])
+def test_python_numbers_stay_weak(name, x):
+    want, got = getattr(jax.nn, name)(x), getattr(nn, name)(x)
+    assert (got.dtype, got.weak_type) == (want.dtype, want.weak_type)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
