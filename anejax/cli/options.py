@@ -9,6 +9,7 @@ from pathlib import Path
 from anejax.api.devices import devices
 from anejax.config import config
 from anejax.errors import AnejaxError
+from anejax.runtime import engine
 
 
 class UsageError(AnejaxError):
@@ -22,9 +23,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def use_device(name: str | None) -> None:
-    """Makes ``name`` the default device. Raises DeviceError when it is not there."""
+    """Makes ``name`` the default device. Raises DeviceError when it is not there, and for the engine only where the
+    setting engine_fallback forbids the CPU device to stand in; else a warning says that it does."""
     if name is not None:
-        devices(name)
+        if name != "ane" or engine.is_there(name):
+            devices(name)
         config.update("device", name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -46,6 +47,18 @@ def test_a_run_writes_all_it_should(data: Path, tmp_path: Path, capsys: pytest.C
     assert [event["event"] for event in events] == ["start", "epoch", "epoch", "end"]
     assert events[0]["batch"] == 16
     assert {"train_loss", "test_accuracy", "images_per_second"} <= events[2].keys()
+
+
+def test_without_an_engine_training_on_it_warns_and_goes_on(data: Path, tmp_path: Path) -> None:
+    """In float32, to the same weights as on the CPU device."""
+    environment = {**os.environ, "ANEJAX_ESPRESSO": "/no/such/Espresso"}
+    for device in ("ane", "cpu"):
+        arguments = [*RUN, "--epochs", "1", "--subset", "16", "--out", str(tmp_path / device), "--device", device]
+        command = [sys.executable, "-m", "tests.train.command", str(data), *arguments]
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("EngineFallbackWarning: [jit] the engine is not there") == (device == "ane")
+    assert tensors(tmp_path / "ane") == tensors(tmp_path / "cpu")
 
 
 def test_the_default_directory_is_new_each_time(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
