@@ -116,3 +116,19 @@ def test_products_and_loops_are_the_engines(engine: None, name: str) -> None:
     assert [device for device, _ in segments].count("ane") <= 2
     host = "".join(text for device, text in segments if device == "cpu")
     assert not re.search(r"= (matmul|conv|aj_scan|aj_dot\w*|aj_conv\w*)\(", host)
+
+
+def test_a_scaled_loss_trains_as_in_float32(engine: None) -> None:
+    """With the largest scale that float16 holds, which wants to grow after every step."""
+    case = CASES["mlp"]()
+    with aj.default_device("cpu"):
+        expected, _, _ = train(case.make_step(), case)
+    optimizer = optim.chain(optim.add_decayed_weights(5e-4), optim.sgd(0.05, momentum=0.9, nesterov=True))
+    scaling = {"growth_interval": 1, "max_scale": 2.0**15}
+    step, scaled = classify.mixed_train_step(mlp(), optimizer, 0.1, "compute=float16", **scaling)
+    state, losses = scaled(aj.tree.map(lambda leaf: leaf.copy(), case.state)), []
+    for _ in range(STEPS):
+        state, metrics = step(state, *case.batch)
+        losses.append(float(metrics["loss"]))
+        assert (metrics["skipped"], metrics["loss_scale"]) == (0, 2.0**15)
+    np.testing.assert_allclose(losses, expected, rtol=8 * EPS)
