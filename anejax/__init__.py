@@ -79,6 +79,8 @@ from anejax.core.array import Array as Array
 from anejax.core.aval import ShapeDtypeStruct as ShapeDtypeStruct
 from anejax.core.trace import aval_of as typeof  # noqa: F401
 from anejax.dtypes import float0 as float0
+from anejax.engine.explain import Explanation as Explanation
+from anejax.engine.explain import explain as explain
 from anejax.runtime import execute as execute  # registers the executor
 
 __version__ = "0.1.0"

@@ -17,6 +17,7 @@ COMMANDS = {
     "eval": ("anejax.cli.evaluate", "measure a network on a data set"),
     "generate": ("anejax.cli.generate", "let a language model write"),
     "estimate": ("anejax.cli.estimate", "predict how long a function or a program takes on a Neural Engine"),
+    "explain": ("anejax.cli.explain", "say how a function is divided for a Neural Engine, and why"),
     "check": ("anejax.cli.check", "hold a function or a program to the rules of a Neural Engine"),
     "doctor": (
         "anejax.cli.doctor",

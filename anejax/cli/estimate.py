@@ -12,6 +12,7 @@ from rich.text import Text
 from anejax.cli import subject
 from anejax.cli.options import UsageError, count
 from anejax.engine import Estimate, estimate
+from anejax.engine.units import time_text
 from anejax.mil.chips import MEDIAN_ERROR, chip_of
 from anejax.mil.cost import predict
 from anejax.mil.program import Program
@@ -55,21 +56,21 @@ def _show(console: Console, found: Estimate, top: int) -> None:
     total = found.total
     say = lambda text: console.print(text, markup=False, highlight=False)  # noqa: E731
     programs = "1 program" if len(found.programs) == 1 else f"{len(found.programs)} programs"
-    say(f"{found.chip}: {_time(total.us)} on the engine, in {programs}")
+    say(f"{found.chip}: {time_text(total.us)} on the engine, in {programs}")
     say(f"  {total.flops / 1e9:.3f} GFLOP in products")
     say(f"  {total.border_bytes / 1e6:.2f} MB moved, padding included")
-    say(f"  {_time(total.floor_us)} for the dispatches alone")
+    say(f"  {time_text(total.floor_us)} for the dispatches alone")
     if total.ops:
         table = Table("operation", "count", "time", "share", "GFLOP", title="by operation")
         for name, n, us, flops in total.by_operation()[:top]:
-            table.add_row(name, str(n), _time(us), f"{us / total.us:.0%}", f"{flops / 1e9:.3f}")
+            table.add_row(name, str(n), time_text(us), f"{us / total.us:.0%}", f"{flops / 1e9:.3f}")
         console.print(table)
     if found.host:
         console.print(_host(found, top))
     say(
         f"This is a prediction, not a measurement ({found.chip}: {chip_of(found.chip).sources}). Published models of"
         f" this kind are off by {MEDIAN_ERROR:.0%} in the median; with that, and operations counted as free taking what"
-        f" they can, it is up to {_time(total.most_us)}. See docs/engine.md."
+        f" they can, it is up to {time_text(total.most_us)}. See docs/engine.md."
     )
 
 
@@ -80,7 +81,3 @@ def _host(found: Estimate, top: int) -> Table:
     if len(found.host) > top:
         table.add_row("...", str(sum([*found.host.values()][top:])), "")
     return table
-
-
-def _time(us: float) -> str:
-    return f"{us:.1f} us" if us < 1000 else f"{us / 1000:.2f} ms"

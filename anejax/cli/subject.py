@@ -1,8 +1,12 @@
-"""What ``anejax estimate`` and ``anejax check`` are about: a bundled network, a function of the user's, or MIL text."""
+"""What ``anejax estimate``, ``check`` and ``explain`` are about.
+
+A bundled network, a function of the user's, or MIL text.
+"""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import re
 import sys
@@ -95,6 +99,7 @@ def _function(text: str) -> Callable[..., Any]:
 def _guarded(function: Callable[..., Any], text: str) -> Callable[..., Any]:
     """``function``, whose own errors are the user's to mend, not defects of anejax."""
 
+    @functools.wraps(function, updated=())
     def call(*args: Any) -> Any:
         try:
             return function(*args)

@@ -7,7 +7,9 @@ elementwise chains are one pass.
 
 from __future__ import annotations
 
-from anejax.core.graph import Graph
+from collections.abc import Iterable
+
+from anejax.core.graph import Eqn, Graph
 from anejax.mil.cost import Cost
 
 # Of an M1, the slowest of the chips; later ones are up to twice as fast, and the engine with them. Not measured by this
@@ -24,7 +26,7 @@ def engine_us(cost: Cost, segment: Graph, dispatch: bool = True) -> float:
     return floor + cost.us - cost.floor_us + crossing * CAST_BYTES / HOST_GBS * 1e-3
 
 
-def host_us(cost: Cost, segment: Graph) -> float:
-    """The predicted time of the same on the CPU device; ``cost`` knows how many FLOP there are."""
-    written = sum(v.aval.nbytes for e in segment.eqns for v in e.outputs)
-    return cost.flops / HOST_TFLOPS * 1e-6 + written / HOST_GBS * 1e-3
+def host_us(flops: int, eqns: Iterable[Eqn]) -> float:
+    """The predicted time of equations on the CPU device; ``flops`` are those of their products."""
+    written = sum(v.aval.nbytes for e in eqns for v in e.outputs)
+    return flops / HOST_TFLOPS * 1e-6 + written / HOST_GBS * 1e-3

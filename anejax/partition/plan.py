@@ -185,11 +185,11 @@ def _losing(divided: Divided, segments: Sequence[Segment], chip: str) -> Iterato
         whole = (segment.graph, segment.cost, True)
         for graph, cost, dispatch in lost or ([whole] if _loses(*whole) else []):
             reason = (
-                f"predicted to take {host_us(cost, graph):.1f} us on the CPU device, and"
+                f"predicted to take {host_us(cost.flops, graph.eqns):.1f} us on the CPU device, and"
                 f" {engine_us(cost, graph, dispatch):.1f} us on the engine{' with its dispatch' if dispatch else ''}"
             )
             yield from ((origin[v], reason) for e in graph.eqns for v in e.outputs if v in origin)
 
 
 def _loses(graph: Graph, cost: Cost, dispatch: bool) -> bool:
-    return engine_us(cost, graph, dispatch) >= host_us(cost, graph)
+    return engine_us(cost, graph, dispatch) >= host_us(cost.flops, graph.eqns)

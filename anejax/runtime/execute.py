@@ -14,21 +14,16 @@ import numpy as np
 
 from anejax.config import config
 from anejax.core.array import DeviceArray
-from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
+from anejax.core.graph import Eqn, Graph, Var
 from anejax.core.primitive import Primitive
 from anejax.core.trace import Executor, check_numbers, register_executor
 from anejax.errors import DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
 from anejax.partition import partition
-from anejax.passes.effects import lift_effects
-from anejax.passes.pipeline import optimize
 from anejax.runtime import engine, library
 from anejax.runtime.pipeline import Pipeline
-
-# How one output of a Graph comes to be: ("run", index of a program output), ("input", index), ("const", array)
-Route = tuple[str, Any]
-Effect = tuple[Eqn, list[Route]]
+from anejax.runtime.prepare import Route, prepare
 
 DEVICES = ("cpu", "ane")
 POINTER = operator.attrgetter("pointer")
@@ -43,49 +38,29 @@ class Executable:
 
     def __init__(self, graph: Graph, donated: tuple[bool, ...], device: str, compiler: Compiler) -> None:
         self._avals = graph.out_avals  # complex numbers leave the passes as pairs in the same memory
-        graph = lift_effects(graph)
-        self._effect_avals = [[a.aval for a in e.inputs] for e in graph.eqns if e.primitive.effect]
-        graph = optimize(graph)
-        _debug("graph", graph)
-        effects = [e for e in graph.eqns if e.primitive.effect]
-        pure = graph.replace(eqns=tuple(e for e in graph.eqns if not e.primitive.effect))
-        results: list[Atom] = []
-        self._routes = [self._route(pure, results, a) for a in graph.outputs]
-        self._effects: list[Effect] = [(e, [self._route(pure, results, a) for a in e.inputs]) for e in effects]
-        used = _used(pure, results)
-        self._inputs = [i for i, v in enumerate(graph.inputs) if v in used]
+        parts = prepare(graph)
+        _debug("graph", parts.graph)
+        self._inputs, self._routes, self._effects = parts.inputs, parts.routes, parts.effects
         self._program: library.NativeProgram | Pipeline | None = None
         self._donated = [i for i, d in enumerate(donated) if d]
-        in_order = [("run", i) for i in range(len(results))]  # nothing is forwarded, printed or deleted
+        in_order = [("run", i) for i in range(len(parts.program.outputs))]  # nothing is forwarded, printed or deleted
         self._direct = self._routes == in_order and not self._effects and not self._donated
         self.text = ""
-        if results:
-            program = pure.replace(inputs=tuple(graph.inputs[i] for i in self._inputs), outputs=tuple(results))
-            forwarded = {i for kind, i in self._all_routes() if kind == "input"}
+        if parts.program.outputs:
+            routes = self._routes + [r for e in self._effects for r in e.routes]
+            forwarded = {i for kind, i in routes if kind == "input"}
             places = [p for p, i in enumerate(self._inputs) if i in self._donated and i not in forwarded]
-            self.text, self._program = _compiled(program, places, device, compiler)
+            self.text, self._program = _compiled(parts.program, places, device, compiler)
             _debug("mil", self.text)
             _debug("plan", self.describe("plan"))
-
-    def _all_routes(self) -> list[Route]:
-        return self._routes + [r for _, routes in self._effects for r in routes]
-
-    @staticmethod
-    def _route(graph: Graph, results: list[Atom], atom: Atom) -> Route:
-        if isinstance(atom, Literal):
-            return "const", DeviceArray(atom.aval, np.asarray(atom.value))
-        if atom in graph.inputs:
-            return "input", graph.inputs.index(atom)
-        if atom not in results:
-            results.append(atom)
-        return "run", results.index(atom)
 
     def __call__(self, args: Sequence[DeviceArray]) -> list[DeviceArray]:
         made = self._run(args) if self._program is not None else []
         if self._direct:
             return list(map(DeviceArray, self._avals, itertools.repeat(None), made))
-        for eqn, avals, routes in ((e, a, r) for (e, r), a in zip(self._effects, self._effect_avals)):
-            eqn.primitive.impl(*[self._take(r, args, made, v) for r, v in zip(routes, avals)], **eqn.params)
+        for effect in self._effects:
+            seen = [self._take(route, args, made, aval) for route, aval in zip(effect.routes, effect.avals)]
+            effect.eqn.primitive.impl(*seen, **effect.eqn.params)
         outs = [self._take(route, args, made, aval) for route, aval in zip(self._routes, self._avals)]
         for i in self._donated:
             if not any(o is args[i] for o in outs):
@@ -146,11 +121,6 @@ def _compiled(
     plan = partition(graph, engine.chip(), by_cost=device == "ane" and config.engine_partition == "cost")
     pipeline = Pipeline(plan, donated, device, compiler.compile)
     return pipeline.text, pipeline
-
-
-def _used(graph: Graph, results: Sequence[Atom]) -> set[Var]:
-    used = {a for e in graph.eqns for a in e.inputs if isinstance(a, Var)}
-    return used | {a for a in results if isinstance(a, Var)}
 
 
 def _donated_buffer(arrays: Sequence[DeviceArray], index: int) -> library.Buffer:

@@ -1,0 +1,229 @@
+"""``explain``: how a function is divided between the Neural Engine and the CPU device, why, and what it may take."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anejax.api.flat import name_of
+from anejax.api.staging import Jitted, jit
+from anejax.config import config
+from anejax.core.graph import Graph
+from anejax.engine.picture import draw, element
+from anejax.engine.placement import Flow, Placement, SegmentFacts, facts_of, flows_of, placements_of
+from anejax.engine.units import bytes_text, time_text
+from anejax.errors import DeviceError
+from anejax.lower.to_mil import lower
+from anejax.mil.text import to_text
+from anejax.partition import Plan, Segment, partition
+from anejax.passes.pipeline import optimize
+from anejax.runtime.prepare import prepare
+
+BY_COST = "the engine has it, and what it runs with is predicted to be faster there"
+ALL = "the engine has it, and the setting engine_partition is 'all'"
+ON_CPU = "the function is for the CPU device"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How a function is divided. Printed, it is a text; a notebook shows the picture as well.
+
+    Attributes:
+        name: the function's.
+        device: "ane" or "cpu".
+        chip: whose engine; None on "cpu".
+        programs: how many are compiled: segments of equal code share one.
+        segments: in order. Each is one dispatch of a call.
+        flows: what goes between segments, and between them and the caller.
+        placements: every equation of the optimized function, grouped by device, reason and primitive.
+    """
+
+    name: str
+    device: str
+    chip: str | None
+    programs: int
+    segments: tuple[SegmentFacts, ...]
+    flows: tuple[Flow, ...]
+    placements: tuple[Placement, ...]
+
+    @property
+    def us(self) -> float:
+        """Predicted microseconds of one call: those of the segments, one after the other."""
+        return sum(s.us for s in self.segments)
+
+    @property
+    def unpredicted(self) -> dict[str, int]:
+        """What ``us`` leaves out: primitive -> how many equations."""
+        return dict(sum((Counter(s.unpredicted) for s in self.segments), Counter()).most_common())
+
+    @property
+    def crossing_bytes(self) -> int:
+        """Bytes that change devices in one call; the caller's arrays are the CPU device's."""
+        on = lambda i: "cpu" if i is None else self.segments[i].device  # noqa: E731
+        return sum(f.nbytes for f in self.flows if on(f.source) != on(f.target))
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        totals = {"us": self.us, "unpredicted": self.unpredicted, "crossing_bytes": self.crossing_bytes}
+        return dataclasses.asdict(self) | totals | {"dispatches": len(self.segments)}
+
+    def to_svg(self) -> str:
+        """The picture: a lane for each device, boxes as wide as predicted but for the narrowest, bytes on arrows."""
+        return ET.tostring(self._picture(), encoding="unicode")
+
+    def to_html(self) -> str:
+        """A page with the picture and the text, which needs nothing else."""
+        page = element(None, "html", lang="en")
+        head = element(page, "head")
+        element(head, "meta", charset="utf-8")
+        element(head, "title", self._title())
+        element(page, "body").append(self._figure())
+        return "<!DOCTYPE html>\n" + ET.tostring(page, encoding="unicode", method="html")
+
+    def save(self, path: str | Path) -> None:
+        """Writes ``to_html()`` or ``to_svg()``, as the suffix of ``path`` says; ValueError for others."""
+        forms = {".html": self.to_html, ".svg": self.to_svg}
+        suffix = Path(path).suffix.lower()
+        if suffix not in forms:
+            raise ValueError(f"[explain] expected a path that ends in {' or '.join(forms)}, got {str(path)!r}.")
+        Path(path).write_text(forms[suffix](), encoding="utf-8")
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return ET.tostring(self._figure(), encoding="unicode", method="html")
+
+    def _title(self) -> str:
+        where = f"ane ({self.chip})" if self.chip else self.device
+        return f"{self.name} on {where}: {_number(len(self.segments), 'segment')}, {_time(self.us, self.unpredicted)}"
+
+    def _picture(self) -> ET.Element:
+        return draw(self._title(), self.segments, self.flows)
+
+    def _figure(self) -> ET.Element:
+        figure = element(None, "figure")
+        figure.append(self._picture())
+        element(figure, "pre", str(self))
+        return figure
+
+
+def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = "M4") -> Explanation:
+    """How ``jit(f, device=device)`` divides ``f``, and why; nothing is run or compiled.
+
+    Times are predictions (docs/engine.md): of the engine's programs by ``anejax.mil.cost``, of the CPU device by its
+    products and what it writes, as on an M1, which is what the division itself rests on. The setting
+    ``engine_partition`` counts. Arguments are taken not to be donated.
+
+    Args:
+        f: a function, jitted or not.
+        args: arrays, or ShapeDtypeStructs in their place.
+        device: "ane" or "cpu", which runs everything as one program.
+        chip: whose engine, "M1" ... "M5 Pro".
+
+    Raises:
+        DeviceError: another device. MilError: a chip that is not known.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> x = aj.ShapeDtypeStruct((1024, 1024), "float32")
+        >>> found = aj.explain(lambda x: jnp.sort(x @ x), x)
+        >>> [(s.device, s.primitives) for s in found.segments]
+        [('cpu', {'dot_general': 1, 'sort': 1})]
+        >>> aj.explain(lambda x: x @ x, x, device="cpu").programs
+        1
+    """
+    if device not in ("ane", "cpu"):
+        raise DeviceError(f"[explain] expected device 'ane' or 'cpu', got {device!r}.")
+    jitted = f if isinstance(f, Jitted) else jit(f)
+    graph = prepare(jitted.trace(*args).graph).program
+    by_cost = config.engine_partition == "cost"
+    plan = partition(graph, chip, by_cost=by_cost) if device == "ane" else _whole(graph)
+    programs = [s.program or lower(optimize(s.graph)) for s in plan.segments]
+    segments = tuple(facts_of(s, p, (graph.eqns[i] for i in s.origin)) for s, p in zip(plan.segments, programs))
+    distinct = {(s.device, to_text(p)) for s, p in zip(plan.segments, programs)}
+    placements = placements_of(plan, BY_COST if by_cost else ALL)
+    chip_name = chip if device == "ane" else None
+    return Explanation(name_of(f), device, chip_name, len(distinct), segments, flows_of(plan), placements)
+
+
+def _whole(graph: Graph) -> Plan:
+    """The plan of the CPU device alone."""
+    segments = (Segment("cpu", graph, None, None, tuple(range(len(graph.eqns)))),) if graph.outputs else ()
+    return Plan("", graph, (ON_CPU,) * len(graph.eqns), graph, segments)
+
+
+# ---- the text
+
+
+def _lines(found: Explanation) -> Iterator[str]:
+    yield found._title()
+    dispatches = _number(len(found.segments), "dispatch", "dispatches")
+    yield f"  {_number(found.programs, 'program')} to compile, {dispatches} in a call"
+    yield f"  {bytes_text(found.crossing_bytes)} cross between the devices"
+    if found.unpredicted:
+        yield from _wrapped(f"  not predicted, on the CPU device: {_counts(found.unpredicted)}", 4)
+    for i, segment in enumerate(found.segments):
+        yield ""
+        yield f"segment {i}: {segment.device}, {_time(segment.us, segment.unpredicted)}"
+        casts = f" and {_number(segment.casts, 'cast')}" if segment.casts else ""
+        yield (
+            f"  {_number(segment.equations, 'equation')}{casts} as {_number(segment.operations, 'operation')}"
+            if segment.device == "ane"
+            else f"  {_number(segment.equations, 'equation')}{casts}"
+        )
+        if segment.primitives:
+            yield from _wrapped(f"    {_counts(segment.primitives)}", 4)
+        yield from _wrapped(f"  in: {_ports(found.flows, i, True)}: {_types(segment.inputs)}", 6)
+        yield from _wrapped(f"  out: {_ports(found.flows, i, False)}: {_types(segment.outputs)}", 6)
+    yield from _why(found.placements)
+
+
+def _why(placements: tuple[Placement, ...]) -> Iterator[str]:
+    groups: dict[tuple[str, str], list[Placement]] = {}
+    for placement in placements:
+        groups.setdefault((placement.device, placement.reason), []).append(placement)
+    for (device, reason), members in groups.items():
+        yield ""
+        yield from _wrapped(f"{device}, {_number(sum(p.count for p in members), 'equation')}: {reason}", 2)
+        for p in members:
+            yield f"  {p.primitive} {p.count}" + (f"  at {', '.join(p.sources)}" if p.sources else "")
+
+
+def _ports(flows: tuple[Flow, ...], segment: int, entering: bool) -> str:
+    """How much one segment gets, and of whom; or gives, and to whom."""
+    ends = [
+        (f.source, f) if entering else (f.target, f) for f in flows if segment == (f.target if entering else f.source)
+    ]
+    caller = "arguments" if entering else "results"
+    parts = (f"{caller if i is None else f'segment {i}'} {bytes_text(f.nbytes)}" for i, f in ends)
+    return ", ".join(parts) or "nothing"
+
+
+def _types(types: tuple[str, ...], shown: int = 4) -> str:
+    more = [f"{len(types) - shown} more"] if len(types) > shown else []
+    return ", ".join([*types[:shown], *more]) or "no values"
+
+
+def _counts(primitives: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in primitives.items())
+
+
+def _number(n: int, one: str, many: str = "") -> str:
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def _time(us: float, unpredicted: dict[str, int]) -> str:
+    return f"{time_text(us)} predicted" + (", and more" if unpredicted else "")
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(text, 110, subsequent_indent=" " * indent, break_long_words=False) or [text]

@@ -1,0 +1,127 @@
+"""What a plan says of its segments, of what goes between them, and of where each equation went and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from anejax.core.graph import Eqn, Var, subgraphs
+from anejax.mil.cost import program_flops
+from anejax.mil.program import Program
+from anejax.partition import Plan, Segment
+from anejax.partition.cost import host_us
+from anejax.passes.legalize import why_not
+
+SOURCES = 3  # of the user's lines shown for each group
+
+
+@dataclass(frozen=True)
+class SegmentFacts:
+    """One segment.
+
+    Attributes:
+        device: "ane" or "cpu".
+        primitives: of the function's equations that it computes, primitive -> how many, the most frequent first.
+        casts: equations beside those, which bring values into the form in which they cross.
+        operations: how many the program has.
+        inputs, outputs: types.
+        us: predicted microseconds of a run; on the engine with the floor of a dispatch.
+        unpredicted: what ``us`` leaves out, primitive -> how many.
+    """
+
+    device: str
+    primitives: dict[str, int]
+    casts: int
+    operations: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    us: float
+    unpredicted: dict[str, int]
+
+    @property
+    def equations(self) -> int:
+        """How many of the function's equations it computes."""
+        return sum(self.primitives.values())
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What goes from one segment to another, by their numbers; None are the arguments, or the results."""
+
+    source: int | None
+    target: int | None
+    values: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Equations of one primitive that one device has for one reason.
+
+    Attributes:
+        sources: a few of the lines that made them.
+    """
+
+    device: str
+    reason: str
+    primitive: str
+    count: int
+    sources: tuple[str, ...]
+
+
+def facts_of(segment: Segment, program: Program, eqns: Iterable[Eqn]) -> SegmentFacts:
+    """The facts of ``segment``, which runs as ``program`` and computes ``eqns`` of the undivided Graph."""
+    primitives = _counted(eqns)
+    inside = segment.graph.eqns
+    if segment.cost is not None:
+        us, unpredicted = segment.cost.us, {}
+    else:
+        us = host_us(program_flops(program), filter(is_predicted, inside))
+        unpredicted = _counted(e for e in inside if not is_predicted(e))
+    return SegmentFacts(
+        segment.device, primitives, len(inside) - sum(primitives.values()), len(program.main.ops),
+        tuple(str(v.aval) for v in segment.graph.inputs), tuple(str(v.aval) for v in segment.graph.outputs),
+        us, unpredicted,
+    )  # fmt: skip
+
+
+def is_predicted(eqn: Eqn) -> bool:
+    """Whether the CPU device's time of ``eqn`` is that of its products and of what it writes: neither of sorting, of
+    random bits or LAPACK, nor of loops, is it."""
+    if any(True for _ in subgraphs(eqn.params)):
+        return False
+    return eqn.primitive.elementwise or why_not(eqn.primitive.name, "ane") is None
+
+
+def flows_of(plan: Plan) -> tuple[Flow, ...]:
+    """What each segment gets of others and of the caller, then what the caller gets."""
+    made = {v: i for i, s in enumerate(plan.segments) for v in s.outputs}
+    sizes: dict[tuple[int | None, int | None], list[int]] = {}
+    for var, target in _reads(plan):
+        sizes.setdefault((made.get(var), target), []).append(var.aval.nbytes)
+    return tuple(Flow(source, target, len(n), sum(n)) for (source, target), n in sizes.items())
+
+
+def placements_of(plan: Plan, engine_reason: str) -> tuple[Placement, ...]:
+    """Every equation of the undivided Graph, in groups: the engine's first, then by number."""
+    groups: dict[tuple[str, str, str], list[str | None]] = {}
+    for eqn, reason in zip(plan.source.eqns, plan.reasons, strict=True):
+        device, why = ("ane", engine_reason) if reason is None else ("cpu", reason)
+        groups.setdefault((device, why, eqn.primitive.name), []).append(eqn.source)
+    found = [Placement(*key, len(lines), _first_lines(lines)) for key, lines in groups.items()]
+    return tuple(sorted(found, key=lambda p: (p.device, -p.count)))
+
+
+def _reads(plan: Plan) -> Iterator[tuple[Var, int | None]]:
+    for i, segment in enumerate(plan.segments):
+        yield from ((v, i) for v in segment.graph.inputs)
+    yield from ((v, None) for v in plan.graph.outputs if isinstance(v, Var))
+
+
+def _counted(eqns: Iterable[Eqn]) -> dict[str, int]:
+    return dict(Counter(e.primitive.name for e in eqns).most_common())
+
+
+def _first_lines(lines: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(line for line in lines if line))[:SOURCES]
