@@ -137,7 +137,7 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
         >>> x = aj.ShapeDtypeStruct((1024, 1024), "float32")
         >>> found = aj.explain(lambda x: jnp.sort(x @ x), x)
         >>> [(s.device, s.primitives) for s in found.segments]
-        [('cpu', {'dot_general': 1, 'sort': 1})]
+        [('cpu', {}), ('ane', {'dot_general': 1}), ('cpu', {'sort': 1})]
         >>> aj.explain(lambda x: x @ x, x, device="cpu").programs
         1
     """
