@@ -68,7 +68,7 @@ def test_with_the_stand_in(stand_in: None, capsys: pytest.CaptureFixture[str], c
     assert any("add: 1 sample on engine and CPU device" in line for line in lines)
     assert "passed  probe saturation: matmul: infinity from 32768, conv: infinity from 32768" in lines
     chip = chip_of("this")
-    assert STAND_IN.name in chip.sources and chip.floor_us > 1 and len(chip.product_points) == 1
+    assert STAND_IN.name in chip.sources and chip.floor_us > 0 and chip.product_points
     assert main(["estimate", "cifar10", "--preset", "demo", "--batch", "2", "--chip", "this"]) == 0
     assert "measured on" in capsys.readouterr().out
 

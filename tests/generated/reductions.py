@@ -155,7 +155,8 @@ def _set(d: Draw, name: str, **options: Any) -> Call:
 
 
 def _sets(d: Draw, name: str) -> Call:
-    x, y = (d.array(d.shape(0, 2), d.dtype(NUMBERS), -2, 3, special=False) for _ in range(2))
+    shape = d.filled if name == "np.intersect1d" else d.shape  # jax's fails at nothing to intersect, given a size
+    x, y = (d.array(shape(0, 2), d.dtype(NUMBERS), -2, 3, special=False) for _ in range(2))
     options = {"np.isin": {"invert": (True,)}, "np.intersect1d": {"return_indices": (True,)}}.get(name, {})
     return d.call(name, x, y, **d.options(**options), **({} if name == "np.isin" else d.options(size=(3, 12))))
 
