@@ -98,16 +98,21 @@ def _early(graph: Graph, on_engine: Sequence[bool]) -> list[int]:
 
 
 def _late(graph: Graph, on_engine: Sequence[bool], early: list[int]) -> list[int]:
-    """The last level at which each of the engine's equations serves its readers; those of results stay."""
+    """The last level at which each equation serves its readers; those of results stay.
+
+    On the CPU device it is for memory: an update of state that began before the engine's programs would keep its
+    intermediate values through all of them.
+    """
+    maker = {v: engine for e, engine in zip(graph.eqns, on_engine) for v in e.outputs}
     due: dict[Var, int] = {}
     levels = list(early)
     returned = {a for a in graph.outputs if isinstance(a, Var)}
     for i in range(len(levels) - 1, -1, -1):
         eqn, engine = graph.eqns[i], on_engine[i]
         bounds = [due[v] for v in eqn.outputs if v in due]
-        if engine and bounds and not returned.intersection(eqn.outputs):
+        if bounds and not returned.intersection(eqn.outputs):
             levels[i] = max(early[i], min(bounds))
         for var in read_by(eqn):
-            bound = levels[i] if engine else levels[i] - 1
+            bound = levels[i] - (maker.get(var) != engine)
             due[var] = min(due.get(var, bound), bound)
     return levels

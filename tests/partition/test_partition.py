@@ -127,6 +127,9 @@ def test_a_training_step_is_one_engine_program_and_float32_state(name: str) -> N
     args = (PARAMS, optimizer.init(PARAMS), normal(4, 8), normal(4, 3))
     found = planned(train_step(optimizer), *args)
     assert devices(found) == ["cpu", "ane", "cpu"]
+    before, _, after = found.segments
+    kept = set(before.outputs) & set(after.graph.inputs)
+    assert all(v.aval.shape == () for v in kept), "the update begins when the gradients are there"
     alone = planned(aj.value_and_grad(loss), PARAMS, *args[2:])
     assert sum(r is None for r in found.reasons) <= sum(r is None for r in alone.reasons)
     outs = aj.tree.leaves(aj.jit(train_step(optimizer))(*args))
