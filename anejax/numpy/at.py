@@ -128,7 +128,7 @@ class IndexUpdateRef:
         size = self.array.size
         whole = shape.reshape(shape.iota(np.dtype(np.int32), size), self.array.shape)
         places = type(self)(whole, self.index).get(mode="clip" if mode == "clip" else "fill", fill_value=size)
-        if not isinstance(places, Tracer) and len(np.unique(places)) == places.size:
+        if not isinstance(places, Tracer) and len(np.unique(np.asarray(places))) == places.size:
             return None
         return shape.reshape(places, (places.size,))
 

@@ -120,17 +120,18 @@ ANESDK_API int32_t anesdk_program_num_ports(const anesdk_program* program, uint6
 ANESDK_API int32_t anesdk_program_port(const anesdk_program* program, int32_t is_output, uint64_t index,
                                        anesdk_port* out);
 /* what: "plan" (steps, fusions, arena, as text) or "stats" (JSON object). Writes at most capacity bytes, NUL included.
- * "numerics", of cpu-fp16 only: a JSON object, {"runs": n, "operations": [...]}, with one object for each input and each
- * operation that rounds, in the program's order. Its counts are of all runs since the program was compiled:
- *   name, operation  the result's name in the program and its operation; for an input its name and "input"
- *   elements         of the result, in one run
- *   largest          the greatest finite magnitude, before it was rounded to fp16
- *   overflowed       elements that finite operands made infinite
- *   underflowed      elements that rounding moved and left below 2^-14, the smallest normal number, in magnitude
- *   zeroed           those of them that became 0
- *   nan              NaN made of other numbers, which the engine turns into 0; of an input: NaN received, then infinite
- *   sum_error        reduce_sum, reduce_mean and reduce_sum_square only: the greatest error of a sum that is rounded to
- *                    fp16 after each addition, as a part of the sum of the magnitudes */
+ * "numerics", of cpu-fp16 only: a JSON object, {"runs": n, "operations": [...]}, with one object for each input and
+ * each operation that rounds, in the program's order. Its counts are of all runs since the program was compiled:
+ *   - name, operation: the result's name in the program and its operation; for an input its name and "input"
+ *   - elements: of the result, in one run
+ *   - largest: the greatest finite magnitude, before it was rounded to fp16
+ *   - overflowed: elements that finite operands made infinite
+ *   - underflowed: elements that rounding moved and left below 2^-14, the smallest normal number, in magnitude
+ *   - zeroed: those of them that became 0
+ *   - nan: NaN made of other numbers, which the engine turns into 0; of an input: NaN received, then infinite
+ *   - sum_error: reduce_sum, reduce_mean and reduce_sum_square only: the greatest error of a sum that is rounded to
+ *     fp16 after each addition, as a part of the sum of the magnitudes
+ */
 ANESDK_API int32_t anesdk_program_describe(const anesdk_program* program, const char* what, char* out,
                                            uint64_t capacity, uint64_t* needed);
 /* One synchronous run; thread-safe on one program. Byte counts must equal the ports' nbytes. An output whose port has
