@@ -154,10 +154,10 @@ def test_files_that_are_no_programs(run: Any, mil: Any, command: str, content: b
 
 def test_explain_of_a_function(run: Any, mil: Any, tmp_path: Path) -> None:
     page = tmp_path / "a.html"
-    code, out, _ = run("explain", f"{HERE}:sorted_twice", "--shape", "float32[8]", "--html", str(page))
-    assert code == 0 and out.startswith("sorted_twice on ane (M4): 1 segment, ")
+    code, out, _ = run("explain", f"{HERE}:sorted_inverse", "--shape", "float32[8]", "--html", str(page))
+    assert code == 0 and out.startswith("sorted_inverse on ane (M4): 1 segment, ")
     assert page.read_text().startswith("<!DOCTYPE html>")
-    code, _, err = run("explain", f"{HERE}:sorted_twice", "--shape", "float32[8]", "--html", "a.png")
+    code, _, err = run("explain", f"{HERE}:sorted_inverse", "--shape", "float32[8]", "--html", "a.png")
     assert code == 2 and "[--html] expected a path that ends in .html or .svg" in err
     code, _, err = run("explain", mil(to_text(square(64))))
     assert code == 2 and "expected a function, got a program" in err
