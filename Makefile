@@ -8,7 +8,9 @@ NATIVE_BUILD := build/dev
 CMAKE := $(BIN)/cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-all test-native engine-check test-wheel ci-long check build golden notebooks format clean
+MACOS := build/macos
+
+.PHONY: demo test test-all test-native engine-check test-wheel macos ci-long check build golden notebooks format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -19,10 +21,11 @@ test: check test-native $(LIBRARY)  ## what CI runs
 test-all: check test-native $(LIBRARY)  ## the long hypothesis profile too (ANEJAX_SHARD, ANEJAX_HYPOTHESIS_SECONDS)
 	HYPOTHESIS_PROFILE=long $(PYTEST)
 
-ci-long: test-all  ## the slow rest: sanitizer builds of the C++ tests
+ci-long: test-all  ## the slow rest: sanitizer builds of the C++ tests, the wheels
 	$(MAKE) test-native NATIVE_BUILD=build/asan NATIVE_FLAGS="-DANESDK_SANITIZE=address,undefined"
 	$(MAKE) test-native NATIVE_BUILD=build/tsan NATIVE_FLAGS="-DANESDK_SANITIZE=thread"
 	$(MAKE) test-wheel
+	$(MAKE) macos
 
 test-wheel: $(VENV)/.base  ## a wheel, installed alone into a fresh environment, finds its library
 	rm -rf build/wheel && mkdir -p build/wheel
@@ -30,6 +33,14 @@ test-wheel: $(VENV)/.base  ## a wheel, installed alone into a fresh environment,
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/pip install --quiet build/wheel/anejax-*.whl
 	cd build/wheel && venv/bin/python -c "import anejax as aj; print(aj.__file__, aj.jit(lambda x: x + 1)(1.0))"
+
+macos: $(MACOS)/.venv/.ready  ## the library and the wheel for arm64 macOS: cross-compiled and inspected, not run
+	rm -f $(MACOS)/*.whl
+	PATH="$(abspath $(MACOS)/.venv/bin):$$PATH" CMAKE_TOOLCHAIN_FILE=$(abspath native/macos/toolchain.cmake) \
+		$(MACOS)/.venv/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(MACOS) \
+		-C build-dir=$(MACOS) -C install.strip=false .
+	$(MACOS)/.venv/bin/wheel tags --remove --platform-tag macosx_14_0_arm64 $(MACOS)/anejax-*.whl
+	$(MACOS)/.venv/bin/pytest native/macos
 
 test-native: $(VENV)/.base  ## the C++ tests; in the library's own build folder unless told otherwise
 	$(CMAKE) -B $(NATIVE_BUILD) -DANESDK_TESTS=ON $(NATIVE_FLAGS)
@@ -74,6 +85,12 @@ $(LIBRARY): $(VENV)/.base $(NATIVE)
 	$(CMAKE) -B build/dev
 	$(BIN)/cmake --build build/dev
 	$(BIN)/cmake --install build/dev --prefix .
+	touch $@
+
+$(MACOS)/.venv/.ready: pyproject.toml
+	$(PYTHON) -m venv $(MACOS)/.venv
+	$(MACOS)/.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(MACOS)/.venv/bin/python -m pip install --quiet --group macos
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base
