@@ -139,8 +139,8 @@ def _pattern(got: np.ndarray, want: np.ndarray) -> str:
     return f"infinity in {infinite} of {got.size} elements: " if infinite else ""
 
 
-def tolerance(want: np.ndarray, units: float, error: float = 0.0) -> float:
-    """``units`` in the last place of float16, and ``error``, of the largest element."""
+def tolerance(want: np.ndarray, units: float, error: float = 0.0, least: float = 2.0**-14) -> float:
+    """``units`` in the last place of float16, and ``error``, of the largest element, or of ``least`` if larger."""
     finite = np.abs(np.asarray(want, np.float64))
     largest = float(finite[np.isfinite(finite)].max(initial=0))
-    return max(largest, 2.0**-14) * (units * EPSILON + error)
+    return max(largest, least) * (units * EPSILON + error)

@@ -31,7 +31,7 @@ from anejax.passes.legalize.table import has_form
 from anejax.passes.pipeline import optimize
 from anejax.runtime.library import NativeProgram
 
-LEGAL_UNITS = 24  # of float16's last place: legalized against not, rounded at each step
+LEGAL_UNITS = 16  # of float16's last place: legalized against not, rounded at each step
 ENGINE_UNITS = 8  # the same program, whose products and sums are in another order
 FLOAT = np.dtype(np.float32)
 
@@ -110,7 +110,8 @@ def _compare(sample: Sample, legal: Program, engine: Engine | None, tried: _Trie
     want = [np.asarray(y) for y in aj.tree.leaves(aj.jit(sample.function, device="cpu")(*sample.args))]
     for got, wanted in zip(on_cpu, want, strict=True):
         wanted = wanted.reshape(wanted.shape or (1,))
-        tried.note(f"{sample}, legalized, on the CPU device", *difference(got, wanted, tolerance(wanted, LEGAL_UNITS)))
+        allowed = tolerance(wanted, LEGAL_UNITS, least=1.0)  # forms such as 1 - erf(x) lose what is small beside 1
+        tried.note(f"{sample}, legalized, on the CPU device", *difference(got, wanted, allowed))
     if engine is not None:
         error = sum(limits.TABLE_ERRORS.get(op.name, 0.0) for op in legal.main.ops)
         for got, wanted in zip(engine.run(text, *halves), on_cpu, strict=True):
