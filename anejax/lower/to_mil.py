@@ -17,6 +17,8 @@ from anejax.core.primitive import Primitive
 from anejax.mil.opset import OPSET
 from anejax.mil.program import MIL_DTYPES, Builder, Program, Type, Value
 
+LAYOUT = ("broadcast_in_dim", "iota")  # but for the CPU, written as the operands of others, not by themselves
+
 
 def mil_type(aval: Aval) -> Type:
     return Type(MIL_DTYPES[aval.dtype], aval.shape)
@@ -100,7 +102,7 @@ class Lowering:
         return self._env[atom] if atom in self._env else self._tiled(atom)
 
     def equation(self, eqn: Eqn) -> None:
-        if self._target != "cpu" and eqn.primitive.name in ("broadcast_in_dim", "iota"):
+        if self._target != "cpu" and eqn.primitive.name in LAYOUT:
             self._implicit(eqn)
             return
         ctx = Context(self._builder, self._target, eqn.primitive, [a.aval for a in eqn.inputs],

@@ -10,12 +10,12 @@ from typing import Any
 from anejax import dtypes
 from anejax.core.graph import Eqn, Graph, Literal, Var
 from anejax.errors import AnejaxError
-from anejax.lower.to_mil import lower
+from anejax.lower.to_mil import LAYOUT, lower
 from anejax.mil.chips import chip_of
 from anejax.mil.limits import MAX_PROGRAM_OPS
 from anejax.mil.rules import REFUSED
 from anejax.mil.verify import diagnose
-from anejax.partition.fixed import LAYOUT, in_float32
+from anejax.partition.fixed import in_float32
 from anejax.passes.legalize import legalize, why_not
 
 ON_ENGINE = (dtypes.float32, dtypes.float16, dtypes.bool_)  # float32 becomes float16 there

@@ -6,9 +6,9 @@ float16 has too few digits to count: no odd number beyond 2048, and an angle of 
 from __future__ import annotations
 
 from anejax.core.graph import Graph, Var
+from anejax.lower.to_mil import LAYOUT
 from anejax.partition.levels import read_by, readers_of
 
-LAYOUT = ("broadcast_in_dim", "iota")  # written as the operands of others, not by themselves
 COUNTED = "the same in every run: counted in float32 on the CPU device"
 ANGLE = "an angle made of inputs, which float16 would round: float32 on the CPU device"
 

@@ -46,14 +46,21 @@ def _why_missing(device: str, espresso: str) -> str | None:
     return None if np.array_equal(y, 2 * x) else f"[{device}] its first program, y = 2x, gave {y[:4]} for {x[:4]}."
 
 
-@functools.cache
-def _warn_once(reason: str) -> None:
+def fall_back(forbidden: str, stated: str, cause: Exception | None = None) -> None:
+    """What the setting engine_fallback makes of a failure: DeviceError, saying what is ``forbidden``, or a warning that
+    states what happens instead."""
+    if config.engine_fallback == "error":
+        raise DeviceError(
+            f"[jit] {forbidden} It may not fall back to the CPU device, as the setting engine_fallback is 'error'."
+        ) from cause
     warnings.warn(
-        f"[jit] the engine is not there, and the CPU device runs everything: {reason}"
-        " (config.update('engine_fallback', 'error') makes this an error.)",
+        f"[jit] {stated} (config.update('engine_fallback', 'error') makes this an error.)",
         EngineFallbackWarning,
         stacklevel=user_stacklevel(),
     )
+
+
+_told: set[str] = set()  # why the engine is missing, where that was warned of
 
 
 def is_there(device: str) -> bool:
@@ -62,12 +69,10 @@ def is_there(device: str) -> bool:
     reason = why_missing(device)
     if reason is None:
         return True
-    if config.engine_fallback == "error":
-        raise DeviceError(
-            f"[jit] the engine is not there: {reason} It may not fall back to the CPU device, as the setting"
-            " engine_fallback is 'error'."
-        )
-    _warn_once(reason)
+    if reason not in _told or config.engine_fallback == "error":
+        fall_back(f"the engine is not there: {reason}",
+                  f"the engine is not there, and the CPU device runs everything: {reason}")  # fmt: skip
+        _told.add(reason)
     return False
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from anejax.config import config
 from anejax.core.graph import Var
-from anejax.core.trace import user_stacklevel
-from anejax.errors import AnejaxError, DeviceError, EngineFallbackWarning
+from anejax.errors import AnejaxError, DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
 from anejax.partition import Plan, Segment
 from anejax.passes.pipeline import optimize
 from anejax.runtime import library
+from anejax.runtime.engine import fall_back
 from anejax.runtime.verify import difference
 
 Compile = Callable[[str, str, Sequence[int]], library.NativeProgram]  # device, text, donated inputs
@@ -102,17 +101,8 @@ class Step:
         self._program = self._compile("cpu", self.text, donated)
 
     def _fall_back(self, err: Exception) -> None:
-        if config.engine_fallback == "error":
-            raise DeviceError(
-                f"[jit] {self.name} was for the engine, which failed: {err} It may not fall back to the CPU device, as"
-                " the setting engine_fallback is 'error'."
-            ) from err
-        warnings.warn(
-            f"[jit] {self.name} runs on the CPU device from now on, since the engine failed: {err}"
-            " (config.update('engine_fallback', 'error') makes this an error.)",
-            EngineFallbackWarning,
-            stacklevel=user_stacklevel(),
-        )
+        fall_back(f"{self.name} was for the engine, which failed: {err}",
+                  f"{self.name} runs on the CPU device from now on, since the engine failed: {err}", err)  # fmt: skip
         self._compile_for_cpu()
 
     def in_place(self) -> list[tuple[Var, Var]]:
