@@ -25,14 +25,9 @@ void Importer::run() {
 }
 
 void Importer::import_op(const mil::Op& op) {
-  const std::string_view name = op.schema->name;
-  Handler handler = find_aj(name);
-  if (handler == nullptr) handler = find_mil(name);
-  if (handler != nullptr) {
-    handler(*this, op);
-  } else if (!import_control(op)) {
-    import_kernel(op);
-  }
+  for (const Handlers* handlers : {&aj_handlers(), &mil_handlers()})
+    if (const auto found = handlers->find(op.schema->name); found != handlers->end()) return found->second(*this, op);
+  if (!import_control(op)) import_kernel(op);
 }
 
 View Importer::view(mil::ValueId id) {

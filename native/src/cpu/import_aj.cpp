@@ -181,8 +181,10 @@ void barrier(Importer& i, const Op& op) {
   for (size_t k = 0; k < values.size(); ++k) i.set(op, values[k], k);
 }
 
-const std::map<std::string_view, Handler>& table() {
-  static const std::map<std::string_view, Handler> kTable = {
+}  // namespace
+
+const Handlers& aj_handlers() {
+  static const Handlers kTable = {
 #define ANESDK_ROW(name, OP) {"aj_" #name, unary<MapOp::OP>},
       ANESDK_ROW(abs, ABS) ANESDK_ROW(neg, NEG) ANESDK_ROW(sign, SIGN) ANESDK_ROW(floor, FLOOR) ANESDK_ROW(
           ceil, CEIL) ANESDK_ROW(round, ROUND) ANESDK_ROW(exp, EXP) ANESDK_ROW(exp2, EXP2) ANESDK_ROW(log, LOG)
@@ -236,13 +238,6 @@ const std::map<std::string_view, Handler>& table() {
       {"aj_optimization_barrier", barrier},
   };
   return kTable;
-}
-
-}  // namespace
-
-Handler find_aj(std::string_view op_name) {
-  const auto found = table().find(op_name);
-  return found == table().end() ? nullptr : found->second;
 }
 
 }  // namespace anesdk::cpu

@@ -386,8 +386,10 @@ void batch_norm(Importer& i, const Op& op) {
                    i.has(op, "beta") ? &views[3] : nullptr));
 }
 
-const std::map<std::string_view, Handler>& table() {
-  static const std::map<std::string_view, Handler> kTable = {
+}  // namespace
+
+const Handlers& mil_handlers() {
+  static const Handlers kTable = {
       {"add", binary<MapOp::ADD>},
       {"sub", binary<MapOp::SUB>},
       {"mul", binary<MapOp::MUL>},
@@ -468,13 +470,6 @@ const std::map<std::string_view, Handler>& table() {
       {"batch_norm", batch_norm},
   };
   return kTable;
-}
-
-}  // namespace
-
-Handler find_mil(std::string_view op_name) {
-  const auto found = table().find(op_name);
-  return found == table().end() ? nullptr : found->second;
 }
 
 }  // namespace anesdk::cpu

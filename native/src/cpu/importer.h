@@ -63,8 +63,9 @@ class Importer {
 };
 
 using Handler = void (*)(Importer&, const mil::Op&);
-Handler find_aj(std::string_view op_name);   // import_aj.cpp
-Handler find_mil(std::string_view op_name);  // import_mil.cpp
+using Handlers = std::map<std::string_view, Handler>;  // by the operation's name
+const Handlers& aj_handlers();                         // import_aj.cpp
+const Handlers& mil_handlers();                        // import_mil.cpp
 
 // The function with the engine's numerics (import_engine.cpp).
 void import_for_engine(const mil::Function& function, Plans& plans, Graph* graph);

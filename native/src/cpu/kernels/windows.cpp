@@ -43,16 +43,7 @@ ScatterPairsFn<T> pair_scatter(bool greatest) {
 #define ANESDK_INSTANTIATE(T)                      \
   template WinnersFn<T> winners<T>(bool greatest); \
   template ScatterPairsFn<T> pair_scatter<T>(bool greatest);
-ANESDK_INSTANTIATE(float)
-ANESDK_INSTANTIATE(double)
-ANESDK_INSTANTIATE(int8_t)
-ANESDK_INSTANTIATE(int16_t)
-ANESDK_INSTANTIATE(int32_t)
-ANESDK_INSTANTIATE(int64_t)
-ANESDK_INSTANTIATE(uint8_t)
-ANESDK_INSTANTIATE(uint16_t)
-ANESDK_INSTANTIATE(uint32_t)
-ANESDK_INSTANTIATE(uint64_t)
+ANESDK_WINDOW_TYPES(ANESDK_INSTANTIATE)
 #undef ANESDK_INSTANTIATE
 
 namespace {

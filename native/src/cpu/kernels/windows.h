@@ -36,7 +36,20 @@ struct WindowSpec {
 
 void reduce_windows(const WindowSpec& spec, const void* in, void* out, ThreadPool& pool);
 
-// The vector loops (windows_simd.cpp), of the variant for this processor. T: an integer, float or double.
+// The element types of everything below.
+#define ANESDK_WINDOW_TYPES(X) \
+  X(float)                     \
+  X(double)                    \
+  X(int8_t)                    \
+  X(int16_t)                   \
+  X(int32_t)                   \
+  X(int64_t)                   \
+  X(uint8_t)                   \
+  X(uint16_t)                  \
+  X(uint32_t)                  \
+  X(uint64_t)
+
+// The vector loops (windows_simd.cpp), of the variant for this processor.
 template <typename T>
 struct WindowLoops {
   // Reduces one axis of [outer, axis.in, inner], inner > 1; or the last axis of [outer, axis.in].
