@@ -7,6 +7,7 @@ from anejax import debug as debug
 from anejax import dlpack as dlpack
 from anejax import errors as errors
 from anejax import flatten_util as flatten_util
+from anejax import image as image
 from anejax import lax as lax
 from anejax import nn as nn
 from anejax import numpy as numpy

@@ -149,12 +149,11 @@ GROUPS: tuple[Group, ...] = (
         "nobody has written it yet",
         "tell us that you need it",
         {
-            "": "image ad_checkpoint",
+            "": "ad_checkpoint",
             "numpy": "polyfit roots",
             "lax": """RaggedDotDimensionNumbers conv_general_dilated_local conv_general_permutations
                 mulhi ragged_dot_general""",
-            "dtypes": "issubdtype result_type scalar_type_of",
-            **dict.fromkeys(("scipy.linalg", "image"), "*"),
+            "scipy.linalg": "*",
         },
         planned=True,
     ),

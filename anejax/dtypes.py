@@ -212,4 +212,85 @@ def iinfo(int_type: Any) -> Any:
     return ml_dtypes.iinfo(int_type)
 
 
+# --- questions that users ask -----------------------------------------------------------------------------------
+
+_PYTHON = {bool: (bool_, False), int: (int64, True), float: (float64, True), complex: (complex128, True)}
+
+
+def typed(x: Any) -> tuple[np.dtype, bool]:
+    """(dtype, weak) of an array, a number, a Python type, or whatever names a dtype."""
+    if isinstance(x, type) and x in _PYTHON:
+        return canonical(_PYTHON[x][0]), _PYTHON[x][1]
+    if isinstance(x, (str, type, np.dtype)):
+        return canonical(x), False
+    if (python := of_python(x)) is not None:
+        return python
+    if hasattr(x, "dtype"):
+        return canonical(x.dtype), bool(getattr(x, "weak_type", False))
+    raise DtypeError(f"[dtype] expected an array, a number or a dtype, got {x!r}.")
+
+
+def result_type(*args: Any, return_weak_type_flag: bool = False) -> Any:
+    """The dtype that arrays, numbers and dtypes meet in; with ``return_weak_type_flag`` (dtype, whether it is weak).
+
+    None stands for the default float dtype. Raises ValueError without arguments.
+
+    Example:
+        >>> import numpy as np
+        >>> from anejax import dtypes
+        >>> dtypes.result_type(np.float16, 1.0)
+        dtype('float16')
+        >>> dtypes.result_type(1, 2.5, return_weak_type_flag=True)
+        (dtype('float32'), True)
+    """
+    if not args:
+        raise ValueError("[result_type] expected at least one argument.")
+    found, weak = promote([(canonical(float64), False) if a is None else typed(a) for a in args])
+    return (found, weak) if return_weak_type_flag else found
+
+
+def scalar_type_of(x: Any) -> type:
+    """Python's type for an element of ``x``, an array, a number or a dtype: bool, int, float or complex.
+
+    Example:
+        >>> from anejax import dtypes
+        >>> dtypes.scalar_type_of("bfloat16")
+        <class 'float'>
+    """
+    dtype = typed(x)[0]
+    return next(kind for kind, kinds in _SCALARS.items() if dtype in kinds)
+
+
+_SCALARS = {bool: (bool_,), int: INTS, float: FLOATS, complex: COMPLEX}
+_ABOVE_BFLOAT16 = (ml_dtypes.bfloat16, np.floating, np.inexact, np.number, np.generic)
+
+
+def issubdtype(a: Any, b: Any) -> bool:
+    """Whether dtype ``a`` is ``b`` or below it in NumPy's hierarchy, in which bfloat16 is a floating type.
+
+    Example:
+        >>> import numpy as np
+        >>> from anejax import dtypes
+        >>> dtypes.issubdtype("bfloat16", np.floating), dtypes.issubdtype(np.int32, np.floating)
+        (True, False)
+    """
+    one, two = hierarchy(a), hierarchy(b)
+    try:
+        if isinstance(one, np.dtype) and one == bfloat16:
+            return two == one or two in _ABOVE_BFLOAT16
+        return one == two if isinstance(two, np.dtype) and two == bfloat16 else bool(np.issubdtype(one, two))
+    except TypeError:
+        raise DtypeError(f"[issubdtype] expected dtypes, got {a!r} and {b!r}.") from None
+
+
+def hierarchy(x: Any) -> Any:
+    """A class of NumPy's hierarchy as it is, a dtype for what names one, anything else as it is."""
+    if isinstance(x, type) and issubclass(x, np.generic) and x is not ml_dtypes.bfloat16:
+        return x
+    try:
+        return np.dtype(x)
+    except TypeError:
+        return x
+
+
 __getattr__ = getattr_of(__name__)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from anejax import dtypes
 from anejax.config import config
 from anejax.core.array import Array
-from anejax.core.trace import aval_of
-from anejax.errors import DtypeError
 from anejax.numpy.creation import asarray
 
 
@@ -86,7 +83,7 @@ def _dtype_of(x: Any) -> Any:
 def promote_types(a: Any, b: Any) -> np.dtype:
     """The dtype that arrays of dtypes ``a`` and ``b`` meet in; Python's int, float and complex count as weak."""
     with config.override("jax_enable_x64", True):
-        pairs = [_pair(a), _pair(b)]
+        pairs = [dtypes.typed(a), dtypes.typed(b)]
         joined = dtypes.promote(pairs)[0]
     asked = any(d.itemsize == 8 and not weak for d, weak in pairs)  # 64 bits stay where they were asked for
     return joined if asked else dtypes.canonical(joined)
@@ -100,49 +97,12 @@ def result_type(*args: Any) -> np.dtype:
         >>> jnp.result_type(jnp.int32, 1.0)
         dtype('float32')
     """
-    if not args:
-        raise ValueError("[result_type] expected at least one argument.")
-    return dtypes.promote([_pair(a) for a in args])[0]
-
-
-_WEAK = {int: (dtypes.int64, True), float: (dtypes.float64, True), complex: (dtypes.complex128, True),
-         bool: (dtypes.bool_, False)}  # fmt: skip
-
-
-def _pair(x: Any) -> tuple[np.dtype, bool]:
-    if isinstance(x, type) and x in _WEAK:
-        return dtypes.canonical(_WEAK[x][0]), _WEAK[x][1]
-    if isinstance(x, (str, type, np.dtype, ScalarType)):
-        return dtypes.canonical(x), False
-    if hasattr(x, "shape") and hasattr(x, "dtype") and not isinstance(x, (Array, np.ndarray, np.generic)):
-        return dtypes.canonical(x.dtype), bool(getattr(x, "weak_type", False))
-    aval = aval_of(x)
-    return aval.dtype, aval.weak_type
-
-
-_EXTENDED = {dtypes.bfloat16: (ml_dtypes.bfloat16, np.floating, np.inexact, np.number, np.generic)}
+    return dtypes.result_type(*args)
 
 
 def issubdtype(arg1: Any, arg2: Any) -> bool:
     """Whether dtype ``arg1`` is ``arg2`` or below it in NumPy's hierarchy, in which bfloat16 is a floating type."""
-    one, two = _hierarchy(arg1), _hierarchy(arg2)
-    try:
-        if isinstance(one, np.dtype) and one in _EXTENDED:
-            return two == one or two in _EXTENDED[one]
-        return bool(np.issubdtype(one, two)) if not (isinstance(two, np.dtype) and two in _EXTENDED) else one == two
-    except TypeError:
-        raise DtypeError(f"[issubdtype] expected dtypes, got {arg1!r} and {arg2!r}.") from None
-
-
-def _hierarchy(x: Any) -> Any:
-    if isinstance(x, ScalarType):
-        return x.dtype
-    if isinstance(x, type) and issubclass(x, np.generic) and x not in (ml_dtypes.bfloat16,):
-        return x
-    try:
-        return np.dtype(x)
-    except TypeError:
-        return x
+    return dtypes.issubdtype(arg1, arg2)
 
 
 _KINDS = {
@@ -163,14 +123,14 @@ def isdtype(dtype: Any, kind: Any) -> bool:
         if isinstance(k, str) and k in _KINDS:
             if any(issubdtype(dtype, c) for c in _KINDS[k]):
                 return True
-        elif np.dtype(_hierarchy(dtype)) == np.dtype(_hierarchy(k)):
+        elif np.dtype(dtypes.hierarchy(dtype)) == np.dtype(dtypes.hierarchy(k)):
             return True
     return False
 
 
 def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
     """Whether a cast may happen under NumPy's casting rule."""
-    return bool(np.can_cast(np.dtype(_hierarchy(from_)), np.dtype(_hierarchy(to)), casting))  # type: ignore[arg-type]
+    return bool(np.can_cast(np.dtype(dtypes.hierarchy(from_)), np.dtype(dtypes.hierarchy(to)), casting))  # type: ignore[arg-type]
 
 
 def iscomplexobj(x: Any) -> bool:

@@ -16,6 +16,7 @@ import pytest
 
 import anejax as aj
 import anejax.numpy as anp
+from anejax.errors import DtypeError
 
 NAMES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bfloat16", "float16",
          "float32", "float64")  # fmt: skip
@@ -109,3 +110,33 @@ def test_promote_types_and_result_type(x64: bool) -> None:
             assert anp.result_type(a, b) == jnp.result_type(a, b), (a, b)
         for a, scalar in itertools.product(kinds, SCALARS):
             assert anp.result_type(array(a.name), scalar) == jnp.result_type(array(a.name), scalar), (a, scalar)
+
+
+QUESTIONS = (1, 1.0, True, 1j, np.float16(1), np.int8, "bfloat16", complex, float, np.dtype("uint8"), array("bool"))
+
+
+@WIDE
+def test_questions_of_the_namespace_dtypes(x64: bool) -> None:
+    """jax.dtypes has these under the same names."""
+    with bits(x64):
+        for pair in itertools.product((*QUESTIONS, None), repeat=2):
+            got, want = (d.result_type(*pair, return_weak_type_flag=True) for d in (aj.dtypes, jax.dtypes))
+            assert got == want, pair
+            assert aj.dtypes.result_type(*pair) == want[0]
+        for x in QUESTIONS:
+            assert aj.dtypes.scalar_type_of(x) is jax.dtypes.scalar_type_of(x)
+    classes = (np.floating, np.inexact, np.generic, np.integer, np.number, None)
+    for a, b in itertools.product((*NAMES, float, None, *classes), (*NAMES, *classes)):
+        assert aj.dtypes.issubdtype(a, b) == jax.dtypes.issubdtype(a, b), (a, b)
+
+
+def test_questions_that_have_no_answer() -> None:
+    with pytest.raises(ValueError, match="at least one argument"):
+        aj.dtypes.result_type()
+    for x in ([1, 2], object(), "x"):
+        with pytest.raises(DtypeError, match=r"\[dtype\] expected"):
+            aj.dtypes.scalar_type_of(x)
+        with pytest.raises(DtypeError):
+            aj.dtypes.result_type(x)
+    with pytest.raises(DtypeError, match=r"\[issubdtype\] expected dtypes, got 'x'"):
+        aj.dtypes.issubdtype("x", np.floating)
