@@ -151,8 +151,6 @@ GROUPS: tuple[Group, ...] = (
         {
             "": "ad_checkpoint",
             "numpy": "polyfit roots",
-            "lax": """RaggedDotDimensionNumbers conv_general_dilated_local conv_general_permutations
-                mulhi ragged_dot_general""",
             "scipy.linalg": "*",
         },
         planned=True,

@@ -33,9 +33,10 @@ from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
 from anejax.lax import linalg
 from anejax.lax.derived import (
-    approx_max_k, approx_min_k, bitcast_convert_type, conv_general_dilated_patches, conv_general_shape_tuple,
-    conv_transpose_shape_tuple, dtype, platform_dependent, ragged_dot, reduce_window_shape_tuple,
+    approx_max_k, approx_min_k, bitcast_convert_type, conv_general_dilated_local, conv_general_dilated_patches,
+    conv_general_shape_tuple, conv_transpose_shape_tuple, dtype, mulhi, platform_dependent, reduce_window_shape_tuple,
 )  # fmt: skip
+from anejax.lax.ragged import RaggedDotDimensionNumbers, ragged_dot, ragged_dot_general
 from anejax.lax.special import (
     bessel_i0e,
     bessel_i1e,
@@ -61,7 +62,8 @@ from anejax.ops.arithmetic import (
 )
 from anejax.ops.complex import complex, conj, imag, real
 from anejax.ops.conv import (
-    conv, conv_dimension_numbers, conv_general_dilated, conv_transpose, conv_with_general_padding,
+    conv, conv_dimension_numbers, conv_general_dilated, conv_general_permutations, conv_transpose,
+    conv_with_general_padding,
     ConvDimensionNumbers,
 )
 from anejax.ops.elementwise import (

@@ -1,4 +1,4 @@
-"""Functions of jax.lax that are made of others: shapes, patches, top k by other names, ragged products, bits."""
+"""Functions of jax.lax that are made of others: shapes, windows as features, top k by other names, bits."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from anejax.api.staging import eval_shape
 from anejax.core.array import Array
 from anejax.core.aval import ShapeDtypeStruct
 from anejax.core.trace import aval_of
-from anejax.errors import RefusedError, ShapeError
+from anejax.errors import ShapeError
 from anejax.numpy.operands import as_array
-from anejax.ops import arithmetic, elementwise, linear, reduce
+from anejax.ops import arithmetic, elementwise, linear
 from anejax.ops import shape as shapes
 from anejax.ops.conv import conv_dimension_numbers, conv_general_dilated, conv_transpose
+from anejax.ops.families import check_domain, joint_dtype
 from anejax.ops.sort import top_k
 from anejax.ops.windows import reduce_window
 
@@ -93,6 +94,39 @@ def conv_general_dilated_patches(
     )  # fmt: skip
 
 
+def conv_general_dilated_local(
+    lhs: Any,
+    rhs: Any,
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    filter_shape: Sequence[int],
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    precision: Any = None,
+) -> Array:
+    """A convolution with a kernel of its own for every place of the result: a locally connected layer.
+
+    Args:
+        lhs: the input, of ``n`` spatial axes, in the order of ``dimension_numbers``.
+        rhs: the kernels, in rhs's order: their spatial axes are those of the result, and their input features are the
+            channels times the elements of ``filter_shape``, as ``conv_general_dilated_patches`` orders them.
+        filter_shape: the ``n`` lengths of a window.
+        window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, precision: as of
+            ``conv_general_dilated``.
+    """
+    x, y = (as_array("conv_general_dilated_local", v) for v in (lhs, rhs))
+    patches = conv_general_dilated_patches(
+        x, filter_shape, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, precision
+    )
+    numbers = conv_dimension_numbers(x.shape, (1, 1, *filter_shape), dimension_numbers)
+    (batch, feature, *places), (_, inputs, *kernels) = numbers.out_spec, numbers.rhs_spec
+    mapped, of_kernels = zip(*sorted(zip(places, kernels))) if places else ((), ())
+    out = linear.dot_general(patches, y, (((feature,), (inputs,)), (mapped, of_kernels)), precision)
+    order = np.argsort([*mapped, batch, feature]).tolist()  # of the product: mapped axes, the batch, features
+    return shapes.transpose(out, order)
+
+
 # --- by other names or for other platforms ----------------------------------------------------------------------------
 
 
@@ -139,36 +173,6 @@ def platform_dependent(
     return chosen(*args)
 
 
-def ragged_dot(
-    lhs: Any,
-    rhs: Any,
-    group_sizes: Any,
-    precision: Any = None,
-    preferred_element_type: Any = None,
-    group_offset: Any = None,
-) -> Array:
-    """Row i of ``lhs`` [m, k] times the matrix of its group in ``rhs`` [g, k, n]: [m, n].
-
-    ``group_sizes`` [g] says how many rows belong to each group, in order; rows past the last group give zeros.
-    """
-    if group_offset is not None:
-        raise RefusedError("[ragged_dot] group_offset is not supported; slice rhs and group_sizes.")
-    x, y, sizes = (as_array("ragged_dot", v) for v in (lhs, rhs, group_sizes))
-    if x.ndim != 2 or y.ndim != 3 or sizes.shape != y.shape[:1] or x.shape[1] != y.shape[1]:
-        raise ShapeError(f"[ragged_dot] expected [m,k], [g,k,n] and [g], got {x.aval}, {y.aval} and {sizes.aval}.")
-    ends = reduce.cumsum(sizes, 0)
-    grid = (y.shape[0], x.shape[0])
-    rows = shapes.broadcasted_iota(sizes.dtype, grid, 1)
-    starts, ends = (shapes.broadcast_in_dim(v, grid, (0,)) for v in (ends - sizes, ends))
-    inside = arithmetic.and_(arithmetic.ge(rows, starts), arithmetic.lt(rows, ends))
-    member = shapes.broadcast_in_dim(inside, (*grid, x.shape[1]), (0, 1))
-    spread = shapes.broadcast_in_dim(x, (*grid, x.shape[1]), (1, 2))
-    mine = arithmetic.select_n(member, shapes.broadcast_to(np.zeros((), x.dtype), member.shape), spread)
-    numbers = ((2,), (1,)), ((0,), (0,))
-    products = linear.dot_general(mine, y, numbers, precision, preferred_element_type)
-    return reduce.reduce_sum(products, (0,))
-
-
 # --- bits -------------------------------------------------------------------------------------------------------------
 
 
@@ -209,3 +213,50 @@ def _joined_bits(bits: Any, whole: np.dtype, old: int, new: int) -> Any:
     parts = [shapes.squeeze(shapes.slice_in_dim(wide, i, i + 1, axis=last), (last,)) for i in range(new // old)]
     moved = [arithmetic.shift_left(p, np.asarray(i * old, whole)) for i, p in enumerate(parts)]
     return functools.reduce(arithmetic.or_, moved)
+
+
+def mulhi(x: Any, y: Any, /) -> Array:
+    """The upper half of the bits of the products of integers of one dtype: floor(``x`` ``y`` / 2^bits).
+
+    Example:
+        >>> import numpy as np
+        >>> from anejax import lax
+        >>> lax.mulhi(np.int8([100, -100]), np.int8(100))
+        Array([ 39, -40], dtype=int8)
+    """
+    x, y = (as_array("mulhi", v) for v in (x, y))
+    if x.weak_type or y.weak_type:
+        x, y = (elementwise.convert_element_type(v, (x if y.weak_type else y).dtype) for v in (x, y))
+    type_ = joint_dtype("mulhi", (x.aval, y.aval))
+    for v in (x, y):
+        check_domain("mulhi", v.aval, dtypes.INTS)
+    bits = dtypes.itemsize_bits(type_)
+    if bits < 32:
+        wide = dtypes.int32 if type_ in dtypes.SIGNED else dtypes.uint32
+        product = arithmetic.mul(elementwise.convert_element_type(x, wide), elementwise.convert_element_type(y, wide))
+        return elementwise.convert_element_type(_shifted(product, bits), type_)
+    whole = np.dtype(f"uint{bits}")
+    first, second = (elementwise.convert_element_type(v, whole) for v in (x, y))
+    high = elementwise.convert_element_type(_upper_half(first, second, bits // 2), type_)
+    if type_ in dtypes.UNSIGNED:
+        return high
+    # a negative number stands for itself + 2^bits there, which adds the other factor to the upper half
+    extra = (arithmetic.mul(_shifted(v, bits - 1), w) for v, w in ((x, y), (y, x)))
+    return functools.reduce(arithmetic.add, extra, high)
+
+
+def _shifted(x: Any, count: int) -> Any:
+    """``x`` / 2^count, rounded down."""
+    kind = "logical" if aval_of(x).dtype in dtypes.UNSIGNED else "arithmetic"
+    return getattr(arithmetic, f"shift_right_{kind}")(x, np.asarray(count, aval_of(x).dtype))
+
+
+def _upper_half(x: Any, y: Any, half: int) -> Any:
+    """Of unsigned products: by digits of ``half`` bits, whose products fit; the sum of the carries fits as well."""
+    ones = np.asarray((1 << half) - 1, aval_of(x).dtype)
+    low = lambda v: arithmetic.and_(v, ones)  # noqa: E731
+    high = lambda v: _shifted(v, half)  # noqa: E731
+    total = functools.partial(functools.reduce, arithmetic.add)
+    first, second = arithmetic.mul(low(x), high(y)), arithmetic.mul(high(x), low(y))
+    carry = total([low(first), low(second), high(arithmetic.mul(low(x), low(y)))])
+    return total([arithmetic.mul(high(x), high(y)), high(first), high(second), high(carry)])

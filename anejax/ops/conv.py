@@ -308,17 +308,23 @@ def conv_dimension_numbers(lhs_shape: Sequence[int], rhs_shape: Sequence[int], d
         _fail(f"dimension_numbers of three strings of {rank} letters, got {dimension_numbers!r}")
     if not all(isinstance(s, str) for s in specs):
         return ConvDimensionNumbers(*(tuple(map(int, s)) for s in specs))
-    return ConvDimensionNumbers(*_read_letters(specs))
+    return ConvDimensionNumbers(*conv_general_permutations(specs))
 
 
-def _read_letters(specs: tuple[str, ...]) -> list[Dims]:
+def conv_general_permutations(dimension_numbers: Sequence[str]) -> tuple[Dims, ...]:
+    """Three strings such as ("NHWC", "HWIO", "NHWC") as the axes of (batch, feature, spatial...) in lhs and out, and of
+    (out, in, spatial...) in rhs.
+
+    Spatial letters pair axes up, in rhs's order. Raises ShapeError unless each string has its letters once.
+    """
+    specs = tuple(dimension_numbers)
     leads = ("NC", "OI", "NC")
     spatial = [set(s) - set(lead) for s, lead in zip(specs, leads)]
     good = all(len(set(s)) == len(s) and set(lead) <= set(s) for s, lead in zip(specs, leads))
     if not good or not spatial[0] == spatial[1] == spatial[2]:
         _fail(f"N, C (O, I for rhs) and the same spatial letters once in each of the dimension_numbers, got {specs}")
     order = [letter for letter in specs[1] if letter not in "OI"]
-    return [tuple(s.index(letter) for letter in (*lead, *order)) for s, lead in zip(specs, leads)]
+    return tuple(tuple(s.index(letter) for letter in (*lead, *order)) for s, lead in zip(specs, leads))
 
 
 def conv_general_dilated(

@@ -47,12 +47,14 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
         ("refused: they need complex eigenvalues of general matrices", "eig eigvals"),
     ],
     "lax": [
+        ("of several cases: tests/numpy/test_lax_ragged.py has it",
+         "conv_general_dilated_local ragged_dot ragged_dot_general"),
         (_SPECIAL, "bessel_i0e bessel_i1e betainc igamma igamma_grad_a igammac polygamma random_gamma_grad zeta"),
         (_AXES, "all_gather all_to_all axis_index axis_size pbroadcast pmax pmean pmin ppermute pshuffle psum "
          "psum_scatter pswapaxes"),
         (_COMPLEX, "complex conj fft imag real"),
         (_THIN, "approx_max_k approx_min_k conv_general_dilated_patches conv_general_shape_tuple "
-         "conv_transpose_shape_tuple dtype platform_dependent ragged_dot reduce_window_shape_tuple"),
+         "conv_transpose_shape_tuple conv_general_permutations dtype platform_dependent reduce_window_shape_tuple"),
         ("solvers of the user's: tests/api/test_implicit.py has it", "custom_linear_solve custom_root"),
         (_CONTROL, "associative_scan cond fori_loop map scan switch while_loop"),
         (_CONV, "conv conv_dimension_numbers conv_shape_tuple conv_transpose conv_with_general_padding "
