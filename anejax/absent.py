@@ -150,7 +150,6 @@ GROUPS: tuple[Group, ...] = (
         "tell us that you need it",
         {
             "": "ad_checkpoint",
-            "numpy": "polyfit roots",
             "scipy.linalg": "*",
         },
         planned=True,

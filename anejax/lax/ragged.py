@@ -140,7 +140,7 @@ def _one(what: str, axes: Sequence[int], rank: int) -> int:
 
 
 def _by_group(x: Any, axis: int, sizes: Any, lead: Sequence[int]) -> Any:
-    """[g, *x.shape]: ``x``, zero outside of each group of ``axis``; ``sizes`` is [g] or has the axes ``lead`` before."""
+    """[g, *x.shape]: ``x``, zero outside of each group of ``axis``; ``sizes`` is [g], or has axes ``lead`` before."""
     shape = [1] * x.ndim
     if sizes.ndim > 1:
         shape = [x.shape[a] if a in lead else 1 for a in range(x.ndim)]

@@ -79,7 +79,7 @@ from anejax.numpy.signal import (
     bartlett, blackman, convolve, corrcoef, correlate, cov, gradient, hamming, hanning, i0, interp, kaiser, unwrap,
 )
 from anejax.numpy.polynomials import (
-    poly, polyadd, polyder, polydiv, polyint, polymul, polysub, polyval,
+    poly, polyadd, polyder, polydiv, polyfit, polyint, polymul, polysub, polyval, roots,
 )
 from anejax.numpy.packing import (
     array_repr, array_str, fromfile, fromiter, get_printoptions, load, packbits, printoptions, save, savez,

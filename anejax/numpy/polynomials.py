@@ -6,12 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from anejax import dtypes
+from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
-from anejax.core.trace import aval_of
-from anejax.errors import RefusedError, ShapeError
+from anejax.core.trace import Tracer, aval_of
+from anejax.errors import ConcretizationError, RefusedError, ShapeError
 from anejax.numpy import elementwise as ew
+from anejax.numpy import reductions as red
 from anejax.numpy.creation import asarray
-from anejax.numpy.operands import as_array, promote, promote_inexact
+from anejax.numpy.linalg.solving import inv
+from anejax.numpy.linalg.spectral import lstsq
+from anejax.numpy.linear import matmul, outer, vander
+from anejax.numpy.operands import as_array, as_int, promote, promote_inexact
 from anejax.numpy.shaping import atleast_1d, concatenate
 from anejax.numpy.signal import convolve
 from anejax.ops import shape
@@ -116,3 +122,112 @@ def poly(seq_of_zeros: Any) -> Array:
             ew.multiply(shape.pad(out, np.zeros((), out.dtype), [(1, 0, 0)]), zeros[i]),
         )
     return out
+
+
+def polyfit(
+    x: Any, y: Any, deg: int, rcond: float | None = None, full: bool = False, w: Any = None, cov: bool | str = False
+) -> Any:
+    """The polynomial of degree ``deg`` that is nearest to points, in the sense of least squares.
+
+    Args:
+        x: places [m].
+        y: values [m], or [m, k] for k polynomials at once.
+        rcond: singular values below it times the greatest count as 0; m eps when None.
+        full: whether to return (p, squared residuals, rank, singular values, rcond).
+        w: weights [m], which multiply the residuals before they are squared.
+        cov: whether to return (p, the covariance of p) where not ``full``: scaled by the residuals for m - deg - 1
+            degrees of freedom, or not, for "unscaled".
+
+    Returns:
+        p: coefficients [deg + 1] or [deg + 1, k], highest power first. Covariances are [deg + 1, deg + 1], with a last
+        axis k when y has one.
+
+    Raises:
+        ShapeError: shapes that are none of those. ValueError: ``deg`` is negative, or points are too few for ``cov``.
+
+    Example:
+        >>> import anejax.numpy as jnp
+        >>> x = jnp.arange(5.0)
+        >>> jnp.polyfit(x, 3 * x - 1, 1).round(3)
+        Array([ 3., -1.], dtype=float32)
+    """
+    order = as_int("polyfit", deg, "deg") + 1
+    if order < 1:
+        raise ValueError(f"[polyfit] expected deg >= 0, got {deg}.")
+    places, values = (as_array("polyfit", v) for v in promote_inexact("polyfit", x, y))
+    m = places.size
+    if places.ndim != 1 or not m or values.ndim not in (1, 2) or values.shape[0] != m:
+        raise ShapeError(
+            f"[polyfit] expected x [m] and y [m] or [m, k] of one or more points, got {places.aval}, {values.aval}."
+        )
+    cut = m * float(dtypes.finfo(places.dtype).eps) if rcond is None else float(rcond)
+    powers, target = vander(places, order), values
+    if w is not None:
+        weights = as_array("polyfit", promote_inexact("polyfit", w)[0])
+        if weights.shape != (m,):
+            raise ShapeError(f"[polyfit] expected a weight for each of the {m} points, got {weights.aval}.")
+        powers, target = ew.multiply(powers, weights[:, None]), ew.multiply(values.T, weights).T
+    size = ew.sqrt(red.sum(ew.square(powers), 0))  # columns of one length are better conditioned
+    powers = ew.divide(powers, size)
+    p, residuals, rank, s = lstsq(powers, target, cut)
+    p = ew.divide(p.T, size).T
+    if full:
+        return p, residuals, rank, s, asarray(cut)
+    if not cov:
+        return p
+    if cov != "unscaled" and m <= order:
+        raise ValueError(f"[polyfit] expected more than {order} points to scale the covariance by, got {m}.")
+    base = ew.divide(inv(matmul(powers.T, powers)), outer(size, size))
+    scale = atleast_1d(1.0 if cov == "unscaled" else ew.divide(residuals, m - order))
+    return p, ew.multiply(base, scale[None]) if values.ndim == 1 else ew.multiply(base[:, :, None], scale)
+
+
+def roots(p: Any, *, strip_zeros: bool = True) -> Array:
+    """The complex zeros of the polynomial with coefficients ``p`` [n + 1], highest power first: [n].
+
+    They are eigenvalues, which LAPACK finds through NumPy; so ``p`` must have values: not under ``jit`` or ``vmap``,
+    but under ``grad``. The derivative is infinite at multiple zeros.
+
+    Args:
+        strip_zeros: whether leading zeros are taken off, so that there are fewer results; else NaN stand at their end.
+
+    Raises:
+        ConcretizationError: ``p`` is traced by ``jit`` or ``vmap``. ShapeError: ``p`` has another rank.
+
+    Example:
+        >>> import anejax.numpy as jnp
+        >>> jnp.sort(jnp.roots(jnp.array([1.0, -3.0, 2.0])).real).round(3)
+        Array([1., 2.], dtype=float32)
+    """
+    x = atleast_1d(as_array("roots", promote_inexact("roots", p)[0]))
+    if x.ndim != 1:
+        raise ShapeError(f"[roots] expected rank-1 coefficients, got {x.aval}.")
+    if isinstance(x, Tracer) and x.concrete() is None:
+        raise ConcretizationError(
+            f"[roots] the values of {x.describe()} are not known when tracing, and no program finds eigenvalues of"
+            " general matrices. Call it outside of jit and vmap."
+        )
+    dtype, nonzero = dtypes.complex_of(x.dtype), np.flatnonzero(np.asarray(x))
+    leading = int(nonzero[0]) if nonzero.size else x.shape[0]
+    lost = 0 if strip_zeros else min(leading, max(x.shape[0] - 1, 0))
+    found = _roots(shape.slice_in_dim(x, leading, x.shape[0])) if x.shape[0] - leading > 1 else asarray([], dtype)
+    return concatenate([found, asarray(np.full(lost, complex(np.nan, np.nan), dtype))]) if lost else found
+
+
+@custom_jvp
+def _roots(p: Any) -> Any:
+    """Of a polynomial whose first coefficient is not 0: the eigenvalues of its companion matrix."""
+    a = np.asarray(p)
+    companion = np.diag(np.ones(a.size - 2, a.dtype), -1)
+    companion[0] = -a[1:] / a[0]
+    if not np.isfinite(companion).all():
+        return asarray(np.full(a.size - 1, np.nan, dtypes.complex_of(a.dtype)))
+    return asarray(np.linalg.eigvals(companion).astype(dtypes.complex_of(a.dtype)))
+
+
+@_roots.defjvp
+def _roots_jvp(primals: Any, tangents: Any) -> Any:
+    """p(r) = 0 stays true: r' = -p'(r) / (dp / dx)(r)."""
+    (p,), (dp,) = primals, tangents
+    found = _roots(p)
+    return found, ew.negative(ew.divide(polyval(dp, found), polyval(polyder(p), found)))
