@@ -12,6 +12,7 @@ from anejax.passes.complex import split_complex
 from anejax.passes.inline import inline
 from anejax.passes.legalize import legalize
 from anejax.passes.simplify import simplify
+from anejax.passes.sums import move_sums
 
 
 def optimize(graph: Graph, target: str = "cpu") -> Graph:
@@ -21,7 +22,8 @@ def optimize(graph: Graph, target: str = "cpu") -> Graph:
     what they have; legalization leaves work for simplification again. Graphs inside equations follow the same way.
     """
     bodies = partial(optimize_bodies, optimize=partial(optimize, target=target))
-    for apply in (inline, simplify, prune_loops, split_complex, partial(legalize, target=target), simplify, bodies):
+    legal = partial(legalize, target=target)
+    for apply in (inline, simplify, prune_loops, move_sums, split_complex, legal, simplify, bodies):
         graph = apply(graph)
         if config.check:
             check_graph(graph, f"after {getattr(apply, '__name__', 'legalize or bodies')}")

@@ -1,0 +1,349 @@
+"""Sums that a scan does nothing with but accumulate are taken after the loop.
+
+    c = scan[body={ c + a[t]' b[t] }]     ->     c = c + (a[0]; a[1]; ...)' (b[0]; b[1]; ...)
+
+This is what the gradient of a weight is that every turn of a loop uses. One product of all turns runs at the rate of
+large ones, and nothing is read and written turn by turn. What is not stacked yet has to be, so a sum moves only
+
+* where a turn stacks no more than a quarter of what the sum has: summing in place reads and writes all of that, but in
+  cache (docs/performance.md has the measurement), and
+* as long as all that is stacked for sums takes no more memory than the xs and ys that the loop has anyway.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from anejax import dtypes
+from anejax.core.graph import Atom, Eqn, Graph, Literal, Var, map_subgraphs, remove_dead
+from anejax.core.primitive import Primitive
+from anejax.ops.arithmetic import add_p
+from anejax.ops.families import broadcast_in_dim_p
+from anejax.ops.index import ScatterDimensionNumbers, scatter_add_p
+from anejax.ops.linear import Dims, dot_general_p, free_dims
+from anejax.ops.reduce import reduce_sum_p
+from anejax.ops.shape import concatenate_p, reshape_p, transpose_p
+from anejax.passes.bodies import prune_loops
+from anejax.passes.inline import inline
+from anejax.passes.simplify import simplify
+from anejax.transforms.control.scan import scan_p, stacked
+from anejax.transforms.parts import parts, where, where_not
+
+WORTH = 4  # a sum moves when it has so many times what each turn stacks for it
+
+
+def move_sums(graph: Graph) -> Graph:
+    """``graph`` whose scans leave to equations behind them what they would only accumulate."""
+    if not any(e.primitive is scan_p for e in graph.eqns):
+        return graph
+    env: dict[Var, Atom] = {}
+    zeros: set[Atom] = set()
+    eqns: list[Eqn] = []
+    for eqn in graph.eqns:
+        eqn = eqn.replace(inputs=tuple(_look_up(env, a) for a in eqn.inputs))
+        if eqn.primitive is scan_p:
+            inner = map_subgraphs(eqn.params, lambda body: move_sums(prune_loops(simplify(inline(body)))))
+            eqns += _scan(eqn.replace(params=inner), zeros, env)
+            continue
+        if _makes_zeros(eqn):
+            zeros.update(eqn.outputs)
+        eqns.append(eqn)
+    outputs = tuple(_look_up(env, a) for a in graph.outputs)
+    return prune_loops(graph.replace(eqns=tuple(eqns), outputs=outputs))
+
+
+def _look_up(env: dict[Var, Atom], atom: Atom) -> Atom:
+    return env.get(atom, atom) if isinstance(atom, Var) else atom
+
+
+def _is_zero(atom: Atom) -> bool:
+    return isinstance(atom, Literal) and not atom.value
+
+
+def _makes_zeros(eqn: Eqn) -> bool:
+    return eqn.primitive is broadcast_in_dim_p and _is_zero(eqn.inputs[0])
+
+
+def _scan(eqn: Eqn, zeros: set[Atom], env: dict[Var, Atom]) -> list[Eqn]:
+    """``eqn`` without the sums that move, and the equations that take them."""
+    loop = _Loop(eqn)
+    moved = loop.choose()
+    if not moved:
+        return [eqn]
+    body, counts = eqn.params["body"], (eqn.params["num_consts"], eqn.params["num_carry"])
+    stays = [k not in moved for k in range(counts[1])]
+    consts, carry, xs = parts(body.inputs, *counts)
+    new, ys = parts(body.outputs, counts[1])
+    body = body.replace(inputs=(*consts, *where(stays, carry), *xs), outputs=(*where(stays, new), *ys, *loop.added))
+    consts, carry, xs = parts(eqn.inputs, *counts)
+    results, ys = parts(eqn.outputs, counts[1])
+    short = eqn.replace(
+        inputs=(*consts, *where(stays, carry), *xs),
+        outputs=(*where(stays, results), *ys, *(loop.stacks[v] for v in loop.added)),
+        params={**eqn.params, "body": remove_dead(body), "num_carry": sum(stays)},
+    )
+    after = _Writer(loop)
+    for k, first, result in zip(moved, where_not(stays, carry), where_not(stays, results)):
+        total = moved[k].write(after)
+        if not (first in zeros or _is_zero(first)) or not total.aval.same_type(result.aval):
+            total = after.bind(add_p, (first, total), {})
+        env[result] = total
+    return [short, *after.eqns]
+
+
+class _Sum(NamedTuple):
+    """A sum over all turns: the values of the body that have to be stacked for it, and what writes it down."""
+
+    reads: tuple[Var, ...]
+    write: Callable[[_Writer], Atom]
+
+
+class _Loop:
+    """A scan seen from behind: which values of its body are stacked, and which sums over its turns can be written."""
+
+    def __init__(self, eqn: Eqn) -> None:
+        body: Graph = eqn.params["body"]
+        counts = eqn.params["num_consts"], eqn.params["num_carry"]
+        self.length = eqn.params["length"]
+        self.made_by = {v: e for e in body.eqns for v in e.outputs}
+        self.uses = Counter(a for atoms in (*(e.inputs for e in body.eqns), body.outputs) for a in atoms)
+        in_consts, in_carry, in_xs = parts(body.inputs, *counts)
+        out_carry, out_ys = parts(body.outputs, counts[1])
+        consts, _, xs = parts(eqn.inputs, *counts)
+        _, ys = parts(eqn.outputs, counts[1])
+        self.consts: dict[Atom, Atom] = dict(zip(in_consts, consts))
+        self.stacks: dict[Atom, Atom] = {**dict(zip(out_ys, ys)), **dict(zip(in_xs, xs))}
+        self.spare = sum(a.aval.nbytes for a in self.stacks)  # bytes a turn
+        self.carry = list(zip(in_carry, out_carry))
+        self.added: list[Var] = []
+
+    def choose(self) -> dict[int, _Sum]:
+        """The sums that move, by the number of their carry; what they read is in ``stacks`` then."""
+        open_ = {k: found for k, (old, new) in enumerate(self.carry) if (found := self._accumulated(old, new))}
+        moved: dict[int, _Sum] = {}
+        while True:  # what one sum stacks is there for the others
+            fits = [k for k, found in open_.items() if self._fits(self.carry[k][0], found.reads)]
+            if not fits:
+                return dict(sorted(moved.items()))
+            moved[fits[0]] = found = open_.pop(fits[0])
+            for v in self._missing(found.reads):
+                self.spare -= v.aval.nbytes
+                self.stacks[v] = Var(stacked(v.aval, self.length))
+                self.added.append(v)
+
+    def _missing(self, reads: Iterable[Var]) -> list[Var]:
+        return [v for v in dict.fromkeys(reads) if v not in self.stacks]
+
+    def _fits(self, carry: Var, reads: Iterable[Var]) -> bool:
+        new = sum(v.aval.nbytes for v in self._missing(reads))
+        return new == 0 or (WORTH * new <= carry.aval.nbytes and new <= self.spare)
+
+    def _accumulated(self, old: Var, new: Atom) -> _Sum | None:
+        """The sum of what each turn adds to the carry, when the carry is in no other use."""
+        if self.uses[old] != 1:
+            return None
+        terms = self._terms(new)
+        if len(terms) < 2 or old not in terms:
+            return None
+        return _joined([self.total(t) for t in terms if t is not old])
+
+    def _terms(self, atom: Atom) -> list[Atom]:
+        eqn = self.once(atom)
+        if eqn is None or eqn.primitive is not add_p:
+            return [atom]
+        return [t for a in eqn.inputs for t in self._terms(a)]
+
+    def once(self, atom: Atom) -> Eqn | None:
+        """The equation that makes ``atom``, when it is read in one place."""
+        return self.made_by.get(atom) if isinstance(atom, Var) and self.uses[atom] == 1 else None
+
+    def zeros(self, atom: Atom) -> Eqn | None:
+        """The equation that makes ``atom``, when it makes zeros."""
+        eqn = self.made_by.get(atom) if isinstance(atom, Var) else None
+        return eqn if eqn is not None and _makes_zeros(eqn) else None
+
+    def varies(self, atom: Atom) -> bool:
+        return isinstance(atom, Var) and atom not in self.consts
+
+    def total(self, atom: Atom) -> _Sum | None:
+        """The sum of ``atom`` over all turns, None for what is the same in each."""
+        if not isinstance(atom, Var) or not self.varies(atom):
+            return None
+        eqn = self.once(atom)
+        found = RULES.get(eqn.primitive.name, _no_rule)(self, eqn) if eqn is not None else None
+        return found or _Sum((atom,), lambda w: w.bind(reduce_sum_p, (w[atom],), {"axes": (0,)}))
+
+
+class _Writer:
+    """Equations behind a loop."""
+
+    def __init__(self, loop: _Loop) -> None:
+        self._loop = loop
+        self.eqns: list[Eqn] = []
+
+    def __getitem__(self, atom: Atom) -> Atom:
+        """A const of the body as it is outside, or the stack of what varies."""
+        loop = self._loop
+        return atom if isinstance(atom, Literal) else loop.stacks[atom] if loop.varies(atom) else loop.consts[atom]
+
+    def bind(self, primitive: Primitive, inputs: Iterable[Atom], params: dict[str, Any]) -> Var:
+        inputs = tuple(inputs)
+        (aval,) = primitive.out_avals([a.aval for a in inputs], params)
+        self.eqns.append(Eqn(primitive, inputs, (Var(aval),), params))
+        return self.eqns[-1].outputs[0]
+
+    def again(self, eqn: Eqn) -> Var:
+        """What an equation of literals makes."""
+        return self.bind(eqn.primitive, eqn.inputs, eqn.params)
+
+
+def _joined(sums: list[_Sum | None]) -> _Sum | None:
+    """The sum of sums, if there are all."""
+    found = [s for s in sums if s is not None]
+    if len(found) != len(sums):
+        return None
+
+    def write(w: _Writer) -> Atom:
+        total, *rest = [s.write(w) for s in found]
+        for other in rest:
+            total = w.bind(add_p, (total, other), {})
+        return total
+
+    return _Sum(tuple(v for s in found for v in s.reads), write)
+
+
+# --- rules: (loop, the equation that makes a value read once) -> its sum over all turns, or None ----------------------
+
+
+def _no_rule(loop: _Loop, eqn: Eqn) -> _Sum | None:
+    return None
+
+
+def _dot_general(loop: _Loop, eqn: Eqn) -> _Sum | None:
+    """Of two things that vary: time is contracted with the rest."""
+    if not all(map(loop.varies, eqn.inputs)):
+        return _linear(loop, eqn)
+    contracting, batch = eqn.params["dimension_numbers"]
+    (x, xc, xb), (y, yc, yb) = (_upright(loop, *side) for side in zip(eqn.inputs, contracting, batch))
+    params = {**eqn.params, "dimension_numbers": (((0, *_up(xc)), (0, *_up(yc))), (_up(xb), _up(yb)))}
+    return _Sum((x, y), lambda w: w.bind(dot_general_p, (w[x], w[y]), params))
+
+
+def _upright(loop: _Loop, x: Any, contracting: Dims, batch: Dims) -> tuple[Var, Dims, Dims]:
+    """An operand, with its axes, before it is transposed, if its free axes come in the same order there."""
+    eqn = loop.made_by.get(x)
+    if eqn is None or eqn.primitive is not transpose_p:
+        return x, contracting, batch
+    permutation = eqn.params["permutation"]
+    free, contracting_, batch_ = (
+        tuple(permutation[a] for a in axes)
+        for axes in (free_dims(len(permutation), contracting, batch), contracting, batch)
+    )
+    (before,) = eqn.inputs
+    if isinstance(before, Var) and free == tuple(sorted(free)):
+        return before, contracting_, batch_
+    return x, contracting, batch
+
+
+def _convert(loop: _Loop, eqn: Eqn) -> _Sum | None:
+    """A product that is made wider is summed in the wide type: the narrow one might not hold the sum."""
+    product, dtype = loop.once(eqn.inputs[0]), eqn.params["dtype"]
+    if product is None or product.primitive is not dot_general_p or dtype not in dtypes.FLOATS:
+        return None
+    given = product.outputs[0].aval.dtype
+    if given not in dtypes.FLOATS or dtype.itemsize < given.itemsize or not all(map(loop.varies, product.inputs)):
+        return None
+    return _dot_general(loop, product.replace(params={**product.params, "preferred_element_type": dtype}))
+
+
+def _reduce_sum(loop: _Loop, eqn: Eqn) -> _Sum | None:
+    """Time is one more axis to sum over."""
+    (x,) = eqn.inputs
+    axes = {"axes": (0, *_up(eqn.params["axes"]))}
+    return _Sum((x,), lambda w: w.bind(reduce_sum_p, (w[x],), axes)) if isinstance(x, Var) else None
+
+
+def _add(loop: _Loop, eqn: Eqn) -> _Sum | None:
+    return _joined([loop.total(a) for a in eqn.inputs])
+
+
+def _linear(loop: _Loop, eqn: Eqn) -> _Sum | None:
+    """What is linear in one operand, the others being the same in each turn, is done once, to the sum."""
+    varying = [i for i, a in enumerate(eqn.inputs) if loop.varies(a)]
+    inner = loop.total(eqn.inputs[varying[0]]) if len(varying) == 1 else None
+    if inner is None:
+        return None
+
+    def write(w: _Writer) -> Atom:
+        total = inner.write(w)
+        inputs = (total if i in varying else w[a] for i, a in enumerate(eqn.inputs))
+        return w.bind(eqn.primitive, inputs, eqn.params)
+
+    return _Sum(inner.reads, write)
+
+
+def _div(loop: _Loop, eqn: Eqn) -> _Sum | None:
+    """Integers are not divided linearly."""
+    x, _ = eqn.inputs
+    return _linear(loop, eqn) if loop.varies(x) and dtypes.is_inexact(x.aval.dtype) else None
+
+
+def _pad(loop: _Loop, eqn: Eqn) -> _Sum | None:
+    """Zeros around something."""
+    return _linear(loop, eqn) if _is_zero(eqn.inputs[1]) else None
+
+
+def _scatter_add(loop: _Loop, eqn: Eqn) -> _Sum | None:
+    """To zeros: all turns are added to the same ones, by indices and updates with time as their first axis."""
+    zeros, (_, indices, updates) = loop.zeros(eqn.inputs[0]), eqn.inputs
+    if zeros is None or not (loop.varies(indices) and loop.varies(updates)):
+        return None
+    dn = eqn.params["dimension_numbers"]
+    numbers = dn._replace(
+        update_window_dims=_up(dn.update_window_dims),
+        scatter_indices_batching_dims=_up(dn.scatter_indices_batching_dims),
+    )
+    params = {**eqn.params, "dimension_numbers": numbers, "unique_indices": False}
+    reads = tuple(a for a in (indices, updates) if isinstance(a, Var))
+    return _Sum(reads, lambda w: w.bind(scatter_add_p, (w.again(zeros), w[indices], w[updates]), params))
+
+
+def _dynamic_update_slice(loop: _Loop, eqn: Eqn) -> _Sum | None:
+    """Of zeros: a scatter of one window for each turn."""
+    zeros, (x, update, *starts) = loop.zeros(eqn.inputs[0]), eqn.inputs
+    if zeros is None or not loop.varies(update) or len({a.aval.dtype for a in starts}) != 1:
+        return None
+    rank, turns = x.aval.ndim, loop.length
+    numbers = ScatterDimensionNumbers(_up(range(rank)), (), tuple(range(rank)))
+    params = {"dimension_numbers": numbers, "mode": "clip", "unique_indices": False}
+
+    def column(w: _Writer, start: Atom) -> Var:
+        if loop.varies(start):
+            return w.bind(reshape_p, (w[start],), {"new_sizes": (turns, 1)})
+        return w.bind(broadcast_in_dim_p, (w[start],), {"shape": (turns, 1), "broadcast_dimensions": ()})
+
+    def write(w: _Writer) -> Atom:
+        indices = w.bind(concatenate_p, [column(w, s) for s in starts], {"dimension": 1})
+        return w.bind(scatter_add_p, (w.again(zeros), indices, w[update]), params)
+
+    return _Sum(tuple(a for a in (update, *starts) if isinstance(a, Var) and loop.varies(a)), write)
+
+
+def _up(axes: Iterable[int]) -> tuple[int, ...]:
+    return tuple(a + 1 for a in axes)
+
+
+RULES: dict[str, Callable[[_Loop, Eqn], _Sum | None]] = {
+    "dot_general": _dot_general,
+    "dynamic_update_slice": _dynamic_update_slice,
+    "convert_element_type": _convert,
+    "reduce_sum": _reduce_sum,
+    "add": _add,
+    "mul": _linear,
+    "div": _div,
+    "pad": _pad,
+    "scatter_add": _scatter_add,
+    **dict.fromkeys(("broadcast_in_dim", "neg", "reshape", "rev", "slice", "transpose"), _linear),
+}
