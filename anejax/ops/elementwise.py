@@ -12,7 +12,7 @@ from anejax.core.aval import Aval
 from anejax.core.primitive import Zero
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
-from anejax.ops.arithmetic import add, div, face, in_float32, integer_pow, mul, neg, square, sub
+from anejax.ops.arithmetic import add, div, face, floor, in_float32, integer_pow, lt, mul, neg, select_n, square, sub
 from anejax.ops.families import (
     BOOL_INT,
     FLOAT,
@@ -22,6 +22,7 @@ from anejax.ops.families import (
     ElementwiseMil,
     check_domain,
     elementwise_batch,
+    expand,
     is_python_scalar,
     primitive,
     unary,
@@ -174,7 +175,7 @@ def _digamma(v: float) -> float:
     if v <= 0 and v == math.floor(v):
         return math.nan
     if v < 0:
-        return _digamma(1 - v) - math.pi / math.tan(math.pi * v)
+        return _digamma(1 - v) - math.pi / math.tan(math.pi * (v - round(v)))  # the distance from a pole is exact
     shift = 0.0
     while v < 10:
         shift -= 1 / v
@@ -193,20 +194,29 @@ digamma_p = unary("digamma", domain=FLOAT, impl=in_float64(_digamma),
 
 
 def polygamma_1(x: Any) -> Any:
-    """The trigamma function by recurrence to x >= 8 and its asymptotic series (DLMF 5.15.5, 5.15.8); for x > 0."""
-    total = None
-    for _ in range(8):
-        term = div(_one_like(x), square(x))
-        total = term if total is None else add(total, term)
-        x = add(x, _one_like(x))
-    inv = div(_one_like(x), x)
+    """The trigamma function: reflection, recurrence to x >= 12, the asymptotic series (DLMF 5.15.6, 5.15.5, 5.15.8)."""
+    one, below = _one_like(x), lt(x, _times(_one_like(x), 0.0))
+    x_fair = select_n(below, x, sub(one, x))
+    off = sub(x, floor(add(x, _times(one, 0.5))))  # from the nearest pole, exactly
+    off = select_n(below, expand(_times(one, 0.5), aval_of(x).shape), off)
+    reflected = square(div(_times(one, math.pi), sin(_times(off, math.pi))))
+    value = _polygamma_1_right(x_fair)
+    return select_n(below, value, sub(reflected, value))
+
+
+def _polygamma_1_right(x: Any) -> Any:
+    """``polygamma_1`` for x >= 0."""
+    one = _one_like(x)
+    total = div(one, square(x))
+    for _ in range(11):
+        x = add(x, one)
+        total = add(total, div(one, square(x)))
+    inv = div(one, add(x, one))
     inv2 = square(inv)
-    series = _times(inv, 1.0)
-    odd = mul(inv2, inv)
-    for c in (1 / 6, -1 / 30, 1 / 42, -1 / 30):
-        series = add(series, _times(odd, c))
-        odd = mul(odd, inv2)
-    return add(add(total, series), _times(inv2, 0.5))
+    series = _times(inv2, 7 / 6)  # Bernoulli numbers, the last first
+    for b in (-691 / 2730, 5 / 66, -1 / 30, 1 / 42, -1 / 30, 1 / 6):
+        series = mul(add(series, _times(one, b)), inv2)
+    return add(total, add(mul(inv, add(one, series)), _times(inv2, 0.5)))
 
 
 # --- bits -------------------------------------------------------------------------------------------------------------

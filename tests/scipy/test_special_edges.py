@@ -206,6 +206,22 @@ def test_slopes_of_betainc(a, b, x):
     np.testing.assert_allclose(got, want, rtol=1e-7, atol=1e-9)
 
 
+def test_digamma_and_its_slope_between_and_beside_poles():
+    beside = np.array([-1e-12, 1e-12, -1.000001, -2.9999, -1e5 - 0.25, 1e-200, 1e6])
+    x = np.concatenate([-RNG.uniform(0, 40, 200), RNG.uniform(0, 40, 100), beside])
+    with aj.enable_x64():
+        for f in (lax.digamma, aj.jit(lax.digamma)):
+            np.testing.assert_allclose(f(x), scipy.special.psi(x), rtol=4e-13, atol=2e-13)  # SciPy's near poles
+            np.testing.assert_allclose(
+                f(beside[:4]),
+                [999999999999.4229, -1000000000000.5773, 1000000.4228639568, -9998.743581706345],
+                rtol=8 * EPS,
+            )
+        slope = aj.vmap(aj.grad(lax.digamma))(jnp.asarray(x))
+    assert errors(slope[:-2], scipy.special.polygamma(1, x[:-2])).max() <= 16
+    np.testing.assert_allclose(slope[-2:], [INF, 1 / 1e6 + 0.5 / 1e12], rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["sici", "fresnel"])
 def test_slopes_of_pairs(name):
     x = np.array([0.3, 1.2, 1.7, 3.9, 4.1, 7.0])

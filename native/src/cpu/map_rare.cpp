@@ -16,8 +16,8 @@ double digamma(double x) {
   if (x <= 0.0 && x == std::floor(x)) return NAN;  // lax has it so at 0 as well
   double reflection = 0.0;
   if (x < 0.0) {
-    const double fraction = x - std::floor(x);
-    reflection = -kPi / std::tan(kPi * fraction);
+    const double from_pole = x - std::nearbyint(x);  // exact
+    reflection = -kPi / std::tan(kPi * from_pole);
     x = 1.0 - x;
   }
   double shift = 0.0;
