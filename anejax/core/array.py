@@ -6,6 +6,7 @@ Operators and methods are not here: ``anejax.numpy`` installs them on ``Array`` 
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -85,11 +86,26 @@ _holder = _Holder()
 HELD_ONCE = sys.getrefcount(_holder.held)  # what getrefcount says of an attribute that nothing else refers to
 
 
+_contents = itertools.count(1)
+
+
+def new_contents() -> int:
+    """A number for what some memory holds, which no other contents have had in this process.
+
+    It lets a device that has a copy know it again. Addresses would not: memory is pooled, and donated.
+    """
+    return next(_contents)
+
+
 class Storage(Protocol):
-    """Memory that a device gave: 64-byte aligned, dense, released when it is garbage-collected."""
+    """Memory that a device gave: 64-byte aligned, dense, released when it is garbage-collected.
+
+    ``contents`` is the number of what it holds, 0 until someone asks for one; whoever writes to it changes that.
+    """
 
     pointer: int
     nbytes: int
+    contents: int
 
     def view(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """A NumPy array over the memory that keeps it alive."""
@@ -99,13 +115,16 @@ class Storage(Protocol):
 class DeviceArray(Array):
     """A concrete, immutable array in host-visible memory: a dense NumPy array, or storage that a device gave."""
 
-    __slots__ = ("__weakref__", "_address", "_storage", "_value", "aval")
+    __slots__ = ("__weakref__", "_address", "_contents", "_storage", "_value", "aval")
 
-    def __init__(self, aval: Aval, value: np.ndarray | None = None, storage: Storage | None = None) -> None:
+    def __init__(
+        self, aval: Aval, value: np.ndarray | None = None, storage: Storage | None = None, borrowed: bool = False
+    ) -> None:
         self.aval = aval
         self._value = value
         self._storage = storage
         self._address = 0
+        self._contents = 0 if borrowed else None
 
     @property
     def value(self) -> np.ndarray:
@@ -130,6 +149,21 @@ class DeviceArray(Array):
         if not self._address or self._value is None:  # NumPy takes a microsecond to say it
             self._address = self.value.__array_interface__["data"][0]
         return self._address
+
+    @property
+    def contents(self) -> int:
+        """The number of the elements (``new_contents``), or 0 where they are borrowed and may change."""
+        holder: Any = self._storage
+        if holder is not None:
+            holder.contents = holder.contents or new_contents()
+            return holder.contents
+        if self._contents is None:
+            self._contents = new_contents()
+        return self._contents
+
+    def retyped(self, aval: Aval) -> DeviceArray:
+        """The same elements with another weak type."""
+        return DeviceArray(aval, self.value, borrowed=self._contents == 0)
 
     def is_deleted(self) -> bool:
         """Whether the memory was given up, by donation or ``delete()``."""
@@ -184,14 +218,15 @@ class DeviceArray(Array):
         return DeviceArray(self.aval, self.value.copy())
 
 
-def from_numpy(value: np.ndarray, weak_type: bool = False) -> DeviceArray:
-    """Wraps an ndarray that nobody else will write to; its dtype must be canonical. Shares the memory."""
+def from_numpy(value: np.ndarray, weak_type: bool = False, borrowed: bool = False) -> DeviceArray:
+    """Wraps an ndarray that nobody else will write to, unless it is ``borrowed`` for a call; its dtype is canonical.
+    Shares the memory."""
     if not value.flags.c_contiguous:
         value = np.ascontiguousarray(value).reshape(value.shape)
     if value.flags.writeable:
         value = value.view()
         value.flags.writeable = False
-    return DeviceArray(Aval(value.shape, value.dtype, weak_type), value)
+    return DeviceArray(Aval(value.shape, value.dtype, weak_type), value, borrowed=borrowed)
 
 
 def of_scalar(x: complex) -> DeviceArray:

@@ -181,7 +181,7 @@ def concrete_array(x: Any) -> DeviceArray:
         return of_scalar(x)
     aval = aval_of(x)
     if isinstance(x, (np.ndarray, np.generic)):
-        return from_numpy(np.asarray(x, aval.dtype))
+        return from_numpy(np.asarray(x, aval.dtype), borrowed=True)
     convert = getattr(x, "__anejax_array__", None) or x.__jax_array__
     return concrete_array(convert())
 

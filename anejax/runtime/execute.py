@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from anejax.config import config
-from anejax.core.array import DeviceArray
+from anejax.core.array import DeviceArray, new_contents
 from anejax.core.graph import Eqn, Graph, Var
 from anejax.core.primitive import Primitive
 from anejax.core.trace import Executor, check_numbers, register_executor
@@ -72,27 +72,26 @@ class Executable:
         if kind == "run":
             return DeviceArray(aval, storage=made[what])
         source = args[what] if kind == "input" else what
-        return source if source.aval == aval else DeviceArray(aval, source.value)
+        return source if source.aval == aval else source.retyped(aval)
 
     def _run(self, args: Sequence[DeviceArray]) -> list[library.Buffer]:
         program = self._program
         assert program is not None
         arrays = [args[i] for i in self._inputs]
         pointers = list(map(POINTER, arrays))
-        if not self._donated:
+        holds = [a.contents for a in arrays] if isinstance(program, Pipeline) else []
+        if self._donated:
+            outputs = _outputs_of(program, arrays, pointers)
+            addresses = [b.pointer for b in outputs]
+        else:
             outputs, addresses = library.create_buffers(program.output_nbytes)
+        if isinstance(program, Pipeline):
+            makes = [new_contents() for _ in outputs]
+            program.run(pointers, addresses, holds, makes)
+            for buffer, contents in zip(outputs, makes):
+                buffer.contents = contents
+        else:
             program.run(pointers, addresses)
-            return outputs
-        new = iter(library.create_buffers([n for n, a in zip(program.output_nbytes, program.aliases) if a < 0])[0])
-        outputs = []
-        for alias in program.aliases:
-            if alias < 0:
-                outputs.append(next(new))
-            else:
-                buffer = _donated_buffer(arrays, alias)
-                pointers[alias] = buffer.pointer
-                outputs.append(buffer)
-        program.run(pointers, [b.pointer for b in outputs])
         return outputs
 
     def describe(self, what: str) -> str:
@@ -121,6 +120,23 @@ def _compiled(
     plan = partition(graph, engine.chip(), by_cost=device == "ane" and config.engine_partition == "cost")
     pipeline = Pipeline(plan, donated, device, compiler.compile)
     return pipeline.text, pipeline
+
+
+def _outputs_of(
+    program: library.NativeProgram | Pipeline, arrays: Sequence[DeviceArray], pointers: list[int]
+) -> list[library.Buffer]:
+    """Memory for the outputs, that of donated arrays where they take it; ``pointers`` are the inputs' own."""
+    new = iter(library.create_buffers([n for n, a in zip(program.output_nbytes, program.aliases) if a < 0])[0])
+    outputs = []
+    for alias in program.aliases:
+        if alias < 0:
+            outputs.append(next(new))
+        else:
+            buffer = _donated_buffer(arrays, alias)
+            buffer.contents = 0  # it will be overwritten, be it in part, by a run that fails
+            pointers[alias] = buffer.pointer
+            outputs.append(buffer)
+    return outputs
 
 
 def _donated_buffer(arrays: Sequence[DeviceArray], index: int) -> library.Buffer:

@@ -21,7 +21,7 @@ from anejax import dtypes
 from anejax.config import config
 from anejax.errors import DeviceError
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 ENGINE_LIMITS = ("backoff", "compile_limit", "run_limit")  # settings of the engine: config.engine_<name>, in seconds
 MAX_RANK = 32
 NAME = "libanesdk.dylib" if sys.platform == "darwin" else "libanesdk.so"
@@ -62,7 +62,10 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "anesdk_program_num_ports": (Status, [Handle, POINTER(U64), POINTER(U64)]),
     "anesdk_program_port": (Status, [Handle, ctypes.c_int32, U64, POINTER(Port)]),
     "anesdk_program_describe": (Status, [Handle, Text, Text, U64, POINTER(U64)]),
-    "anesdk_program_run": (Status, [Handle, POINTER(Handle), POINTER(U64), U64, POINTER(Handle), POINTER(U64), U64]),
+    "anesdk_program_run": (
+        Status,
+        [Handle, POINTER(Handle), POINTER(U64), U64, POINTER(Handle), POINTER(U64), U64, POINTER(U64), POINTER(U64)],
+    ),
 }
 
 # anesdk_dtype codes
@@ -143,12 +146,15 @@ RELEASE_AT_ONCE = 1 << 20  # bytes: memory that is worth a call of its own
 
 
 class Buffer:
-    """64-byte aligned memory of the library; released when collected. Exposed to NumPy by ``view``."""
+    """64-byte aligned memory of the library; released when collected. Exposed to NumPy by ``view``.
 
-    __slots__ = ("__array_interface__", "_handle", "nbytes", "pointer")
+    ``contents`` is what core.array says of storage: whoever overwrites the memory gives it another number, or 0.
+    """
+
+    __slots__ = ("__array_interface__", "_handle", "contents", "nbytes", "pointer")
 
     def __init__(self, pointer: int, nbytes: int, handle: int) -> None:
-        self.pointer, self.nbytes, self._handle = pointer, nbytes, handle
+        self.pointer, self.nbytes, self._handle, self.contents = pointer, nbytes, handle, 0
 
     def view(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """The memory as an array of ``shape`` and ``dtype`` that keeps the buffer alive."""
@@ -211,6 +217,10 @@ def words(array: Any, values: Sequence[int]) -> Any:
     return array.from_buffer_copy(struct.pack(f"{len(values)}Q", *values))
 
 
+def _words_of(values: Sequence[int] | None) -> Any:
+    return None if values is None else words(U64 * len(values), values)
+
+
 def _integers(array: Any) -> list[int]:
     return memoryview(array).cast("B").cast("Q").tolist() if len(array) else []
 
@@ -247,16 +257,25 @@ class NativeProgram:
         check(self._lib, status, "port")
         return port
 
-    def run(self, inputs: Sequence[int], outputs: Any) -> None:
+    def run(
+        self,
+        inputs: Sequence[int],
+        outputs: Any,
+        holds: Sequence[int] | None = None,
+        makes: Sequence[int] | None = None,
+    ) -> None:
         """Runs on the memory at the given addresses; their sizes are those of the ports. Releases the GIL.
 
-        ``outputs``: a sequence of addresses, or the array that ``create_buffers`` returns.
+        Args:
+            outputs: a sequence of addresses, or the array that ``create_buffers`` returns.
+            holds: what the inputs hold, as numbers of core.array; the engine copies no input whose contents it has.
+            makes: numbers for what the outputs will hold, which nothing else has had.
         """
         if not isinstance(outputs, ctypes.Array):
             outputs = words(self._out_pointers, outputs)
         status = self._lib.anesdk_program_run(
             self._handle, words(self._in_pointers, inputs), self._in_bytes, len(inputs),
-            outputs, self._out_bytes, len(outputs),
+            outputs, self._out_bytes, len(outputs), _words_of(holds), _words_of(makes),
         )  # fmt: skip
         if status != 0:
             fail(self._lib, status, "run")

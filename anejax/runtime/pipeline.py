@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from anejax.config import config
+from anejax.core.array import new_contents
 from anejax.core.graph import Var
 from anejax.errors import AnejaxError, DeviceError
 from anejax.lower.to_mil import lower
@@ -58,15 +59,19 @@ class Pipeline:
         """The MIL texts of all programs, in order."""
         return "\n".join(f"// {s.name}: {s.device}\n{s.text}" for s in self.steps)
 
-    def run(self, inputs: Sequence[int], outputs: Any) -> None:
-        """Runs on the memory at the given addresses."""
+    def run(self, inputs: Sequence[int], outputs: Any, holds: Sequence[int], makes: Sequence[int]) -> None:
+        """Runs on the memory at the given addresses; ``holds`` and ``makes`` are those of NativeProgram.run."""
         between, addresses = library.create_buffers(self._between_nbytes)
         where = dict(zip(self._inputs, inputs))
         where.update(zip(self._outputs, outputs))
         where.update(zip(self._between, addresses))
         where.update((v, where[source]) for v, source in self._kept.items())
+        held = {v: new_contents() for v in (*self._between, *self._kept)}
+        held.update(zip(self._inputs, holds))
+        held.update(zip(self._outputs, makes))
         for step in self.steps:
-            step.run([where[v] for v in step.graph.inputs], [where[v] for v in step.outputs])
+            ins, outs = step.graph.inputs, step.outputs
+            step.run([where[v] for v in ins], [where[v] for v in outs], [held[v] for v in ins], [held[v] for v in outs])
         del between  # held until here
 
     def describe(self, what: str) -> str:
@@ -109,12 +114,12 @@ class Step:
         """(output, donated input whose memory it takes)."""
         return [(v, self.graph.inputs[a]) for v, a in zip(self.outputs, self._program.aliases) if a >= 0]
 
-    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+    def run(self, inputs: Sequence[int], outputs: Sequence[int], holds: Sequence[int], makes: Sequence[int]) -> None:
         if self.device == "cpu":
             self._program.run(inputs, outputs)
             return
         try:
-            self._program.run(inputs, outputs)
+            self._program.run(inputs, outputs, holds, makes)
             self._verify(inputs, outputs)
         except DeviceError as err:
             self._fall_back(err)

@@ -64,7 +64,7 @@ def value_of(atom: Atom, env: dict[Any, Any]) -> Any:
 
 def typed(aval: Aval, x: Any) -> DeviceArray:
     """A concrete ``x`` with the aval that a body declares: a carry may lose its weak type on the way."""
-    return DeviceArray(aval, concrete_array(x).value)
+    return concrete_array(x).retyped(aval)
 
 
 def check_types(op: str, what: str, expected: Sequence[Aval], got: Sequence[Aval]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anejax.config import config
-from anejax.core.array import DeviceArray
+from anejax.core.array import DeviceArray, from_numpy
 from anejax.core.aval import Aval
 from anejax.core.check import check_graph
 from anejax.core.context import current_trace, tracing
@@ -96,7 +96,9 @@ def _own(value: Any) -> Any:
     """A captured NumPy array is copied: the caller may write to it later."""
     if isinstance(value, (Tracer, DeviceArray)):
         return value
-    return concrete_array(np.array(value) if isinstance(value, np.ndarray) else value)
+    if isinstance(value, np.ndarray):
+        return from_numpy(np.array(value, aval_of(value).dtype))
+    return concrete_array(value)
 
 
 def stage(fun: Flat, avals: Sequence[Aval]) -> tuple[Graph, list[Any]]:

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define ANESDK_ABI_VERSION 2
+#define ANESDK_ABI_VERSION 3
 #define ANESDK_MAX_RANK 32
 
 /* status codes: name, value, meaning */
@@ -108,7 +108,10 @@ ANESDK_API int32_t anesdk_verify(const char* text, uint64_t length, const char* 
 
 /* Compile the function `main`. options: "" or "key=value" pairs joined by ';'.
  *   donate=0,2         input indices whose memory outputs may take
- * and for the engine, in milliseconds (other devices take them and do nothing):
+ * and for the engine (other devices take them and do nothing):
+ *   share=0:1,3:0      pairs of an input and an output of its type that have one buffer inside the engine, so that what
+ *                      one run makes is there for the next, which must not begin to write before it has read
+ * and in milliseconds:
  *   backoff=15000         how long the next compile waits should this one fail
  *   compile_limit=300000  after which a compile, and
  *   run_limit=60000       after which a run ends with ANESDK_TIMEOUT
@@ -137,10 +140,14 @@ ANESDK_API int32_t anesdk_program_describe(const anesdk_program* program, const 
 /* One synchronous run; thread-safe on one program. Byte counts must equal the ports' nbytes. An output whose port has
  * an alias must get that input's pointer; no other output may overlap an input. A loop whose condition stays true never
  * returns, and signals do not end it: Python's Ctrl-C is seen when the call is over, so such a process must be killed.
- */
+ *
+ * input_contents and output_contents, both optional, name what each input holds and what each output will: a number that
+ * stands for these contents, and for no others as long as the process lives; 0 says nothing. The engine does not copy an
+ * input whose contents it has from an earlier run; other devices look at neither. */
 ANESDK_API int32_t anesdk_program_run(const anesdk_program* program, const void* const* inputs,
                                       const uint64_t* input_nbytes, uint64_t num_inputs, void* const* outputs,
-                                      const uint64_t* output_nbytes, uint64_t num_outputs);
+                                      const uint64_t* output_nbytes, uint64_t num_outputs,
+                                      const uint64_t* input_contents, const uint64_t* output_contents);
 
 #ifdef __cplusplus
 }

@@ -374,7 +374,7 @@ int32_t anesdk_program_describe(const anesdk_program* program, const char* what,
 
 int32_t anesdk_program_run(const anesdk_program* program, const void* const* inputs, const uint64_t* input_nbytes,
                            uint64_t num_inputs, void* const* outputs, const uint64_t* output_nbytes,
-                           uint64_t num_outputs) {
+                           uint64_t num_outputs, const uint64_t* input_contents, const uint64_t* output_contents) {
   return guarded([&] {
     const auto live = program_of(program);
     require(num_inputs == live->inputs.size(), "[run] wrong number of inputs");
@@ -382,7 +382,8 @@ int32_t anesdk_program_run(const anesdk_program* program, const void* const* inp
     require(num_inputs == 0 || (inputs && input_nbytes), "[run] inputs or input_nbytes is null");
     require(num_outputs == 0 || (outputs && output_nbytes), "[run] outputs or output_nbytes is null");
     check_buffers(*live, inputs, input_nbytes, outputs, output_nbytes);
-    call_device([&](char* error, size_t size) { return live->device->run(live->exe, inputs, outputs, error, size); });
+    const anesdk_arguments given{inputs, outputs, input_contents, output_contents};
+    call_device([&](char* error, size_t size) { return live->device->run(live->exe, &given, error, size); });
   });
 }
 

@@ -49,17 +49,35 @@ uint64_t parse_number(std::string_view text, uint64_t limit, const char* what) {
   return number;
 }
 
+std::vector<uint64_t> sorted(std::vector<uint64_t> indices, const char* if_twice) {
+  std::sort(indices.begin(), indices.end());
+  if (std::adjacent_find(indices.begin(), indices.end()) != indices.end()) fail_options(if_twice);
+  return indices;
+}
+
 std::vector<uint64_t> parse_indices(std::string_view text, uint64_t limit) {
   std::vector<uint64_t> indices;
   for (const std::string_view part : split(text, ',')) indices.push_back(parse_number(part, limit, "input indices"));
-  std::sort(indices.begin(), indices.end());
-  if (std::adjacent_find(indices.begin(), indices.end()) != indices.end()) fail_options("an input is donated twice");
-  return indices;
+  return sorted(std::move(indices), "an input is donated twice");
+}
+
+std::vector<std::pair<uint64_t, uint64_t>> parse_pairs(std::string_view text, uint64_t inputs, uint64_t outputs) {
+  std::vector<std::pair<uint64_t, uint64_t>> pairs;
+  std::vector<uint64_t> first, second;
+  for (const std::string_view part : split(text, ',')) {
+    const size_t colon = std::min(part.find(':'), part.size());
+    first.push_back(parse_number(part.substr(0, colon), inputs, "input indices"));
+    second.push_back(parse_number(part.substr(std::min(colon + 1, part.size())), outputs, "output indices"));
+    pairs.emplace_back(first.back(), second.back());
+  }
+  sorted(std::move(first), "an input shares a buffer twice");
+  sorted(std::move(second), "an output shares a buffer twice");
+  return pairs;
 }
 
 }  // namespace
 
-CompileOptions parse_options(std::string_view text, uint64_t num_inputs) {
+CompileOptions parse_options(std::string_view text, uint64_t num_inputs, uint64_t num_outputs) {
   constexpr uint64_t kMostMilliseconds = 1'000'000'000;
   CompileOptions options;
   const std::map<std::string_view, uint64_t*> times = {
@@ -68,11 +86,14 @@ CompileOptions parse_options(std::string_view text, uint64_t num_inputs) {
   for (const std::string_view pair : split(text, ';')) {
     const size_t equals = std::min(pair.find('='), pair.size());
     const std::string_view key = pair.substr(0, equals), value = pair.substr(std::min(equals + 1, pair.size()));
-    if (equals == pair.size() || (key != "donate" && !times.count(key)))
-      fail_options("expected donate=<input indices> or <limit>=<milliseconds>, got '" + std::string(pair) + "'");
+    if (equals == pair.size() || (key != "donate" && key != "share" && !times.count(key)))
+      fail_options("expected donate=<input indices>, share=<input>:<output>,... or <limit>=<milliseconds>, got '" +
+                   std::string(pair) + "'");
     if (!seen.insert(key).second) fail_options(std::string(key) + " is given twice");
     if (key == "donate")
       options.donate = parse_indices(value, num_inputs);
+    else if (key == "share")
+      options.share = parse_pairs(value, num_inputs, num_outputs);
     else
       *times.at(key) = parse_number(value, kMostMilliseconds, "milliseconds");
   }

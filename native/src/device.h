@@ -5,12 +5,21 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "anesdk.h"
 #include "mil/program.h"
 
 extern "C" {
+
+// What anesdk_program_run was given. Contents may be null.
+typedef struct anesdk_arguments {
+  const void* const* inputs;
+  void* const* outputs;
+  const uint64_t* input_contents;
+  const uint64_t* output_contents;
+} anesdk_arguments;
 
 // The border checks handles, sizes, pointers and overlaps before it calls a device, and catches what a device throws
 // (mil::Error keeps its status). A device that fails without throwing returns a status and writes its reason to
@@ -27,7 +36,7 @@ typedef struct anesdk_device_vtable {
   // As anesdk_program_describe; ANESDK_INVALID_ARGUMENT for an unknown `what`.
   int32_t (*describe)(const void* exe, const char* what, char* out, uint64_t capacity, uint64_t* needed);
   // Thread-safe on one exe. An output with an alias has the pointer of its input.
-  int32_t (*run)(const void* exe, const void* const* inputs, void* const* outputs, char* error, size_t error_size);
+  int32_t (*run)(const void* exe, const anesdk_arguments* arguments, char* error, size_t error_size);
 } anesdk_device_vtable;
 
 const anesdk_device_vtable* anesdk_cpu_device(void);       // native/src/cpu/device.cpp
@@ -42,10 +51,11 @@ std::span<const anesdk_device_vtable* const> devices();
 
 struct CompileOptions {
   std::vector<uint64_t> donate;                                            // input indices, ascending
+  std::vector<std::pair<uint64_t, uint64_t>> share;                        // (input, output), each at most once
   uint64_t backoff = 15'000, compile_limit = 300'000, run_limit = 60'000;  // milliseconds, of the engine
 };
 // "" or "key=value" pairs joined by ';'. Throws mil::Error(ANESDK_INVALID_ARGUMENT).
-CompileOptions parse_options(std::string_view text, uint64_t num_inputs);
+CompileOptions parse_options(std::string_view text, uint64_t num_inputs, uint64_t num_outputs);
 
 anesdk_port make_port(const mil::Type& type, int64_t alias = -1);
 

@@ -61,9 +61,9 @@ class Program {
     std::vector<uint64_t> in_bytes, out_bytes;
     for (const Memory& m : inputs) in.push_back(m.data), in_bytes.push_back(m.bytes);
     for (const Memory& m : outputs) out.push_back(m.data), out_bytes.push_back(m.bytes);
-    CHECK_EQ(
-        anesdk_program_run(handle_, in.data(), in_bytes.data(), in.size(), out.data(), out_bytes.data(), out.size()),
-        ANESDK_OK);
+    CHECK_EQ(anesdk_program_run(handle_, in.data(), in_bytes.data(), in.size(), out.data(), out_bytes.data(),
+                                out.size(), nullptr, nullptr),
+             ANESDK_OK);
   }
 
  private:

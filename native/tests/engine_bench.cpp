@@ -78,19 +78,27 @@ std::vector<Bits> random_inputs(const std::vector<ane::Port>& ports) {
   return inputs;
 }
 
-std::vector<Bits> run(const ane::EngineProgram& program, const std::vector<Bits>& inputs) {
+std::vector<Bits> run(const ane::EngineProgram& program, const std::vector<Bits>& inputs,
+                      const uint64_t* input_contents, const uint64_t* output_contents) {
   std::vector<Bits> outputs;
   std::vector<const void*> from;
   std::vector<void*> to;
   for (const Bits& input : inputs) from.push_back(input.data());
   for (const ane::Port& port : program.outputs()) outputs.emplace_back(port.type.elements());
   for (Bits& output : outputs) to.push_back(output.data());
-  program.run(from.data(), to.data());
+  program.run({from.data(), to.data(), input_contents, output_contents});
   return outputs;
 }
 
-std::unique_ptr<ane::EngineProgram> compile(ane::Engine& engine, const std::string& text, const ane::Limits& limits) {
-  return engine.compile(mil::parse(text), limits);
+std::unique_ptr<ane::EngineProgram> compile(ane::Engine& engine, const std::string& text, const ane::Limits& limits,
+                                            const ane::Reuse& reuse) {
+  return engine.compile(mil::parse(text), limits, reuse);
+}
+
+std::string accumulator() {
+  const std::string type = "tensor<fp16, [1, 64]> ";
+  return "program(1.3)\n{ func main<ios18>(" + type + "s, " + type + "x) {\n" + type +
+         "o = add(x = s, y = x)[name = string(\"o\")];\n} -> (o); }";
 }
 
 }  // namespace anesdk::test

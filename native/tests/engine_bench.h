@@ -45,10 +45,15 @@ using Bits = std::vector<uint16_t>;  // a tensor of fp16
 std::string golden(const std::string& name);                           // text of tests/golden/<name>.ane.mil
 std::string chain(int length, int width = 8);                          // a program of `length` additions of x to itself
 std::vector<Bits> random_inputs(const std::vector<ane::Port>& ports);  // of 0.25 to 2 in size
-std::vector<Bits> run(const ane::EngineProgram& program, const std::vector<Bits>& inputs);
+std::vector<Bits> run(const ane::EngineProgram& program, const std::vector<Bits>& inputs,
+                      const uint64_t* input_contents = nullptr, const uint64_t* output_contents = nullptr);
 // Not verified.
 std::unique_ptr<ane::EngineProgram> compile(ane::Engine& engine, const std::string& text,
-                                            const ane::Limits& limits = kQuick);
+                                            const ane::Limits& limits = kQuick, const ane::Reuse& reuse = {});
+
+// s' = s + x, and s' in the buffer of s: what state that stays in the engine comes to.
+std::string accumulator();
+inline const ane::Reuse kResident{{}, {{0, 0}}};
 
 // The words of the mil::Error that `body` throws; "" when it throws none.
 template <class Body>

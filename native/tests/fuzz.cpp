@@ -78,7 +78,7 @@ int32_t run_on_cpu(anesdk_program* program) {
     }
   }
   const int32_t status = anesdk_program_run(program, data.data(), sizes.data(), counts[0], data.data() + counts[0],
-                                            sizes.data() + counts[0], counts[1]);
+                                            sizes.data() + counts[0], counts[1], nullptr, nullptr);
   must(status == ANESDK_OK || status == ANESDK_UNSUPPORTED || status == ANESDK_RUNTIME_ERROR);
   return status;
 }
@@ -188,7 +188,7 @@ class AbiFuzzer {
       output_sizes[i] = in_.next();
     }
     check(anesdk_program_run(pick(programs_), inputs, input_sizes, in_.next() % 5, outputs, output_sizes,
-                             in_.next() % 5));
+                             in_.next() % 5, nullptr, nullptr));
   }
 
   void ports() {

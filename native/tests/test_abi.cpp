@@ -107,7 +107,9 @@ TEST(run_checks_its_buffers) {
   const uint64_t sizes[] = {24, 8};
   void* outputs[] = {memory + 128};
   const uint64_t output_sizes[] = {24};
-  const auto run = [&] { return anesdk_program_run(program, inputs, sizes, 2, outputs, output_sizes, 1); };
+  const auto run = [&] {
+    return anesdk_program_run(program, inputs, sizes, 2, outputs, output_sizes, 1, nullptr, nullptr);
+  };
   check_status(run(), ANESDK_UNSUPPORTED, "never runs");  // the null device got it: all checks passed
   inputs[1] = memory;
   check_status(run(), ANESDK_UNSUPPORTED, "never runs");  // inputs may overlap
@@ -122,14 +124,16 @@ TEST(run_checks_its_buffers) {
   inputs[0] = memory + 152;
   check_status(run(), ANESDK_UNSUPPORTED, "never runs");
   const uint64_t wrong[] = {24, 4};
-  check_status(anesdk_program_run(program, inputs, wrong, 2, outputs, output_sizes, 1), ANESDK_INVALID_ARGUMENT,
-               "input 1 takes 8 bytes, got 4");
-  check_status(anesdk_program_run(program, inputs, sizes, 1, outputs, output_sizes, 1), ANESDK_INVALID_ARGUMENT,
-               "number of inputs");
-  check_status(anesdk_program_run(program, inputs, sizes, 2, outputs, output_sizes, 0), ANESDK_INVALID_ARGUMENT,
-               "number of outputs");
-  check_status(anesdk_program_run(program, nullptr, sizes, 2, outputs, output_sizes, 1), ANESDK_INVALID_ARGUMENT);
-  check_status(anesdk_program_run(program, inputs, sizes, 2, outputs, nullptr, 1), ANESDK_INVALID_ARGUMENT);
+  check_status(anesdk_program_run(program, inputs, wrong, 2, outputs, output_sizes, 1, nullptr, nullptr),
+               ANESDK_INVALID_ARGUMENT, "input 1 takes 8 bytes, got 4");
+  check_status(anesdk_program_run(program, inputs, sizes, 1, outputs, output_sizes, 1, nullptr, nullptr),
+               ANESDK_INVALID_ARGUMENT, "number of inputs");
+  check_status(anesdk_program_run(program, inputs, sizes, 2, outputs, output_sizes, 0, nullptr, nullptr),
+               ANESDK_INVALID_ARGUMENT, "number of outputs");
+  check_status(anesdk_program_run(program, nullptr, sizes, 2, outputs, output_sizes, 1, nullptr, nullptr),
+               ANESDK_INVALID_ARGUMENT);
+  check_status(anesdk_program_run(program, inputs, sizes, 2, outputs, nullptr, 1, nullptr, nullptr),
+               ANESDK_INVALID_ARGUMENT);
   check_status(anesdk_program_release(&program), ANESDK_OK);
 }
 
@@ -143,10 +147,11 @@ TEST(outputs_may_not_overlap) {
   const void* inputs[] = {memory};
   const uint64_t sizes[] = {8}, output_sizes[] = {4, 4};
   void* outputs[] = {memory + 16, memory + 16};
-  check_status(anesdk_program_run(program, inputs, sizes, 1, outputs, output_sizes, 2), ANESDK_INVALID_ARGUMENT,
-               "overlaps");
+  check_status(anesdk_program_run(program, inputs, sizes, 1, outputs, output_sizes, 2, nullptr, nullptr),
+               ANESDK_INVALID_ARGUMENT, "overlaps");
   outputs[1] = memory + 20;
-  check_status(anesdk_program_run(program, inputs, sizes, 1, outputs, output_sizes, 2), ANESDK_UNSUPPORTED);
+  check_status(anesdk_program_run(program, inputs, sizes, 1, outputs, output_sizes, 2, nullptr, nullptr),
+               ANESDK_UNSUPPORTED);
   check_status(anesdk_program_release(&program), ANESDK_OK);
 }
 

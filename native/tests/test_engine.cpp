@@ -18,6 +18,7 @@
 #include "mil/literal.h"
 #include "mil/parser.h"
 #include "mil/verify.h"
+#include "print.h"
 
 namespace {
 
@@ -82,7 +83,8 @@ struct Compiled {
       outputs[o].resize(port.nbytes / 2);
       to.push_back(outputs[o].data()), to_bytes.push_back(port.nbytes);
     }
-    if (anesdk_program_run(handle, from.data(), from_bytes.data(), ins, to.data(), to_bytes.data(), outs) != ANESDK_OK)
+    if (anesdk_program_run(handle, from.data(), from_bytes.data(), ins, to.data(), to_bytes.data(), outs, nullptr,
+                           nullptr) != ANESDK_OK)
       CHECK_EQ(std::string(anesdk_last_error()), "");
     return outputs;
   }
@@ -242,6 +244,98 @@ TEST(engine_keeps_compiled_programs_on_disk) {
     return std::count_if(begin(all), end(all), [](const auto& entry) { return entry.is_directory(); });
   };
   CHECK_EQ(folders(), 1);
+}
+
+// ---- contents
+
+// A program of one input, given what it holds each time; says whether the engine took the data.
+struct Given {
+  Bench& bench;
+  std::unique_ptr<ane::EngineProgram> program = compile(bench.get(), chain(1));
+  uint16_t next = 0x3c00;
+
+  bool copied(uint64_t contents) {
+    const uint64_t before = count();
+    const Bits data(16, ++next);
+    const Bits out = run(*program, {data}, &contents)[0];
+    const bool copied = out[0] == static_cast<uint16_t>(next + 0x400);
+    CHECK_EQ(count() - before, copied ? 1u : 0u);
+    return copied;
+  }
+  uint64_t count() const {
+    const std::string stats = program->stats();
+    return std::stoull(stats.substr(stats.find("\"copied\": ") + 10));
+  }
+};
+
+TEST(engine_copies_no_input_that_it_has) {
+  Bench bench;
+  Given given{bench};
+  CHECK(given.copied(7));
+  CHECK(!given.copied(7));
+  CHECK(given.copied(8));
+  CHECK(!given.copied(8));
+  CHECK(given.copied(7));
+  CHECK(given.copied(0));
+  CHECK(given.copied(0));
+  CHECK(given.copied(7));
+  CHECK_SAYS(given.program->stats(), "\"kept\": 2, \"kept_bytes\": 64");
+}
+
+TEST(engine_forgets_what_it_had) {
+  Bench bench;
+  bench.settings.max_loaded = 1;
+  Given given{bench};
+  CHECK(given.copied(7));
+  bench.check_works();  // unloads it
+  CHECK(given.copied(7));
+  for (const char* what : {"execute:lost", "execute:zeros", "e5rt_execution_stream_execute_sync:2"}) {
+    {
+      const Fault fault(what);
+      CHECK(!error_of([&] { given.copied(7); }).empty());
+    }
+    CHECK(given.copied(7));
+    CHECK(!given.copied(7));
+  }
+}
+
+TEST(engine_keeps_no_input_that_a_run_changes) {
+  Bench bench;
+  const Fault fault("execute:scribble");
+  Given given{bench};
+  for (int i = 0; i < 3; ++i) CHECK(given.copied(7));
+}
+
+// Runs the accumulator, whose state outside is `outside` each time; returns what the last run made of it. A number
+// below 100 names each state, and 100 what is added.
+double accumulated(const ane::EngineProgram& program, int first, int last) {
+  Bits state(64, 0);
+  for (int i = first; i <= last; ++i) {
+    const uint64_t holds[] = {static_cast<uint64_t>(i), 100}, makes[] = {static_cast<uint64_t>(i) + 1};
+    state = run(program, {i == first ? state : Bits(64, 0x7bff), Bits(64, 0x3c00)}, holds, makes)[0];
+  }
+  return value(state[63]);
+}
+
+TEST(engine_keeps_state_in_a_shared_buffer) {
+  Bench bench;
+  const auto program = compile(bench.get(), accumulator(), kQuick, kResident);
+  CHECK_EQ(accumulated(*program, 1, 4), 4);
+  CHECK_SAYS(program->plan(), "input s: tensor<fp16, [1, 64]>, in the buffer of o");
+  CHECK_SAYS(program->stats(), "\"copied\": 2, \"copied_bytes\": 256, \"kept\": 6, \"kept_bytes\": 768");
+  CHECK_EQ(accumulated(*program, 50, 52), 3);  // another state comes in
+  {
+    const Fault fault("execute:zeros");
+    CHECK(!error_of([&] { accumulated(*program, 53, 53); }).empty());
+  }
+  CHECK_EQ(accumulated(*program, 53, 53), 1);  // nothing is left of what failed
+}
+
+TEST(engine_shares_buffers_of_one_type_alone) {
+  Bench bench;
+  const std::string text =
+      one_op("fp16[2,3] x", "fp16[2] o = reduce_max(axes = {1}, keep_dims = bool(false), x = x)", "o");
+  CHECK_SAYS(error_of([&] { compile(bench.get(), text, kQuick, kResident); }), "cannot share a buffer");
 }
 
 // ---- faults

@@ -35,6 +35,30 @@ std::string complaint(const Symbols& symbols, const std::string& text = chain(2)
   return said;
 }
 
+// The same of a program whose state shares a buffer, and has no copy outside; 1, 1, 2 and 2 are added to it, and
+// numbered.
+std::string complaint_of_state(const Symbols& symbols, const std::vector<uint64_t>& numbers = {8, 8, 9, 9}) {
+  const Folder folder;
+  reset_stand_in();
+  std::string said;
+  {
+    ane::Engine engine(symbols, quick_settings(folder));
+    said += error_of([&] {
+      const auto program = compile(engine, accumulator(), kQuick, kResident);
+      constexpr uint16_t added[] = {0x3c00, 0x3c00, 0x4000, 0x4000}, sums[] = {0x3c00, 0x4000, 0x4400, 0x4600};
+      for (uint64_t i = 0; i < numbers.size(); ++i) {
+        const uint64_t holds[] = {i + 1, numbers[i]}, makes[] = {i + 2};
+        const Bits outside(64, i ? 0x7bff : 0);
+        if (run(*program, {outside, Bits(64, added[i])}, holds, makes)[0] != Bits(64, sums[i])) said += "wrong";
+      }
+    });
+  }
+  said += broken_rules();
+  if (live_objects() != 0) said += "leaked";
+  reset_stand_in();
+  return said;
+}
+
 struct Mutation {
   const char* name;
   std::function<void(Symbols&)> apply;
@@ -184,6 +208,52 @@ const std::vector<Mutation> kReleases = {
      }},
 };
 
+Handle state_port = nullptr, state_buffer = nullptr;  // of the input that shares, which is bound last
+
+int32_t bind_and_note(Handle port, Handle buffer) {
+  state_port = port, state_buffer = buffer;
+  return real().port_bind.address(port, buffer);
+}
+
+const std::vector<Mutation> kShared = {
+    {"released by each of its ports",
+     [](Symbols& s) {
+       s.port_bind.address = bind_and_note;
+       s.port_release.address = [](Handle* port) {
+         Handle buffer = state_buffer;
+         if (*port == state_port) real().buffer_release.address(&buffer);
+         return real().port_release.address(port);
+       };
+     }},
+    {"released before the stream",
+     [](Symbols& s) {
+       s.port_bind.address = bind_and_note;
+       s.stream_release.address = [](Handle* stream) {
+         Handle buffer = state_buffer;
+         real().buffer_release.address(&buffer);
+         return real().stream_release.address(stream);
+       };
+     }},
+    {"released after its owner", [](Symbols& s) { s.buffer_release.address = put_off; }},
+    {"bound to its owner alone",
+     [](Symbols& s) {
+       s.port_bind.address = [](Handle port, Handle buffer) {
+         const bool again = buffer == state_buffer;
+         state_buffer = buffer;
+         return again ? 0 : real().port_bind.address(port, buffer);
+       };
+     }},
+    {"replaced by one of the input's own",
+     [](Symbols& s) {
+       s.port_bind.address = [](Handle port, Handle buffer) {
+         Handle own = buffer;
+         if (buffer == state_buffer) real().buffer_alloc.address(&own, 128, 0);
+         state_buffer = buffer;
+         return real().port_bind.address(port, own);
+       };
+     }},
+};
+
 void check_caught(const std::vector<Mutation>& mutations) {
   for (const Mutation& mutation : mutations) {
     Symbols symbols = real();
@@ -192,10 +262,25 @@ void check_caught(const std::vector<Mutation>& mutations) {
   }
 }
 
-TEST(engine_mutations_none) { CHECK_EQ(complaint(real()), ""); }
+TEST(engine_mutations_none) {
+  CHECK_EQ(complaint(real()), "");
+  CHECK_EQ(complaint_of_state(real()), "");
+}
 TEST(engine_mutations_swapped_arguments) { check_caught(kSwapped); }
 TEST(engine_mutations_omitted_calls) { check_caught(kOmitted); }
 TEST(engine_mutations_release_order) { check_caught(kReleases); }
+
+TEST(engine_mutations_shared_buffers) {
+  for (const Mutation& mutation : kShared) {
+    Symbols symbols = real();
+    mutation.apply(symbols);
+    if (complaint_of_state(symbols).empty())
+      report(__FILE__, __LINE__, std::string("not caught: a shared buffer ") + mutation.name);
+  }
+}
+
+// An input that is not copied although it holds something else.
+TEST(engine_mutations_contents) { CHECK_EQ(complaint_of_state(real(), {8, 8, 8, 8}), "wrongwrong"); }
 
 // What the verifier would have refused, and the stand-in must refuse for itself.
 TEST(engine_mutations_programs) {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import anejax as aj
 import anejax.numpy as jnp
 from anejax import optim
 from anejax.config import config
+from anejax.core.trace import concrete_array
 from anejax.errors import DeviceError, EngineFallbackWarning
 from anejax.runtime import pipeline
 from anejax.runtime.execute import compile_count
@@ -109,6 +111,63 @@ def test_threads_share_a_step(espresso: None) -> None:
     with ThreadPoolExecutor(4) as pool:
         for got in pool.map(lambda _: np.asarray(compiled(PARAMS, X)), range(16)):
             np.testing.assert_array_equal(got, expected)
+
+
+def moved(compiled: Any, *args: Any) -> list[tuple[int, int]]:
+    """(inputs copied, inputs kept) by each engine segment so far."""
+    segments = compiled.lower(*args).compile().cost_analysis()["segments"]
+    return [(s["copied"], s["kept"]) for s in segments if s["device"] == "ane"]
+
+
+def test_contents_have_numbers() -> None:
+    """Once for each contents: never again for memory that was pooled, donated or borrowed."""
+    x = jnp.asarray(normal(1000))
+    assert x.contents == x.contents != jnp.asarray(normal(1000)).contents
+    add = aj.jit(lambda x: x + 1, donate_argnums=0)
+    seen = [x.contents]
+    for _ in range(8):
+        x = add(x)
+        seen.append(x.contents)
+    for _ in range(8):  # the pool gives the same memory again
+        seen.append(aj.jit(lambda x: x * 2)(x).contents)
+    assert len(set(seen)) == len(seen) and 0 not in seen
+    assert concrete_array(normal(4)).contents == 0 == aj.jit(lambda x: x)(normal(4)).contents
+
+
+def test_what_did_not_change_is_not_copied(espresso: None) -> None:
+    """Numbers go with contents: NumPy arguments have none, and what is computed anew has another."""
+    f = aj.jit(lambda w, x: jnp.tanh(x @ w), device="ane")
+    w, v = (jnp.asarray(normal(16, 7, seed=s), jnp.float16) for s in (1, 2))
+    x = jnp.asarray(normal(3, 16, seed=3), jnp.float16)
+    first = np.asarray(f(w, x))
+    assert moved(f, w, x) == [(2, 0)]
+    np.testing.assert_array_equal(f(w, x), first)
+    assert moved(f, w, x) == [(2, 2)]
+    other = np.asarray(f(v, x))
+    assert moved(f, w, x) == [(3, 3)]
+    np.testing.assert_array_equal(f(w, x), first)
+    assert moved(f, w, x) == [(4, 4)]
+    given = np.array(w)
+    for value in (w, v):  # the caller's own memory, which it may write to
+        given[:] = value
+        np.testing.assert_array_equal(f(given, x), first if value is w else other)
+    assert moved(f, w, x) == [(6, 6)]
+
+
+def test_donated_memory_is_not_taken_for_what_it_held(espresso: None) -> None:
+    """The state is updated in the memory that the engine has read before."""
+
+    @partial(aj.jit, device="ane", donate_argnums=0)
+    def step(w: Any, x: Any) -> Any:
+        y = x @ w
+        return jnp.sort(w + jnp.sum(y) * 2.0**-8, axis=None).reshape(w.shape), y
+
+    w, x = jnp.asarray(normal(16, 4), jnp.float16), jnp.asarray(normal(3, 16), jnp.float16)
+    for _ in range(4):
+        before = np.asarray(w, np.float64)
+        expected = np.asarray(x, np.float64) @ before
+        w, y = step(w, x)
+        np.testing.assert_allclose(y, expected, rtol=0, atol=16 * EPS * np.abs(expected).max())
 
 
 def test_failures_fall_back_and_say_so(espresso: None, monkeypatch: pytest.MonkeyPatch) -> None:

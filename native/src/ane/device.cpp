@@ -53,13 +53,14 @@ Engine& engine() {
 const EngineProgram& as_program(const void* exe) { return *static_cast<const EngineProgram*>(exe); }
 
 // An output may take a donated input's memory, since a run copies into and out of the engine's own buffers and writes
-// nothing before all is right. Inside the engine the two have buffers of their own (docs/architecture.md).
+// nothing before all is right. Inside the engine the two have buffers of their own, unless they are to share one.
 int32_t compile(const void* mil_program, const char* options, void** exe, char*, size_t) {
   const auto& program = *static_cast<const mil::Program*>(mil_program);
-  const CompileOptions given = parse_options(options, program.find("main")->inputs.size());
+  const mil::Function& main = *program.find("main");
+  const CompileOptions given = parse_options(options, main.inputs.size(), main.outputs.size());
   using std::chrono::milliseconds;
   const Limits limits{milliseconds(given.backoff), milliseconds(given.compile_limit), milliseconds(given.run_limit)};
-  *exe = engine().compile(program, limits, given.donate).release();
+  *exe = engine().compile(program, limits, {given.donate, given.share}).release();
   return ANESDK_OK;
 }
 
@@ -84,8 +85,8 @@ int32_t describe(const void* exe, const char* what, char* out, uint64_t capacity
   return ANESDK_INVALID_ARGUMENT;
 }
 
-int32_t run(const void* exe, const void* const* inputs, void* const* outputs, char*, size_t) {
-  as_program(exe).run(inputs, outputs);
+int32_t run(const void* exe, const anesdk_arguments* given, char*, size_t) {
+  as_program(exe).run(*given);
   return ANESDK_OK;
 }
 

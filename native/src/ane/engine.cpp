@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "mil/parser.h"
 
@@ -29,9 +30,6 @@ void check_written(const std::byte* data, const Port& port) {
                          std::to_string(port.type.elements()) + " elements of output " + port.name + " unwritten",
                      ANESDK_WRONG_RESULT);
 }
-
-// Every pattern of an integer port is a value.
-bool can_poison(const Port& port) { return port.type.dtype == mil::DType::FP16; }
 
 // What the system says of a program that finds no room, or of a compiled one that it does not take back.
 bool must_compile_again(const mil::Error& error) {
@@ -76,10 +74,25 @@ void alias(std::vector<Port>& outputs, const std::vector<Port>& inputs, const st
       }
 }
 
-std::string lines_of(const char* what, const std::vector<Port>& ports) {
-  std::string out;
-  for (const Port& port : ports) out += std::string("  ") + what + " " + port.name + ": " + port.type.str() + "\n";
-  return out;
+// The engine must have read all of such an input before it writes: what a caller makes sure of.
+void share(std::vector<Port>& inputs, const std::vector<Port>& outputs,
+           const std::vector<std::pair<uint64_t, uint64_t>>& shared) {
+  for (const auto& [i, o] : shared) {
+    if (inputs[i].type != outputs[o].type)
+      throw mil::Error("[compile] options: input " + inputs[i].name + " is " + inputs[i].type.str() +
+                           " and cannot share a buffer with output " + outputs[o].name + ", " + outputs[o].type.str(),
+                       ANESDK_INVALID_ARGUMENT);
+    inputs[i].shares = static_cast<int64_t>(o);
+  }
+}
+
+bool is_shared(const std::vector<Port>& inputs, size_t output) {
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [&](const Port& input) { return input.shares == static_cast<int64_t>(output); });
+}
+
+std::string line_of(const char* what, const Port& port) {
+  return std::string("  ") + what + " " + port.name + ": " + port.type.str();
 }
 
 }  // namespace
@@ -92,26 +105,36 @@ struct EngineProgram::State {
 
   std::mutex mutex;  // held by whoever runs the program, or takes it out of the engine
   std::unique_ptr<Loaded> loaded;
-  bool checked = false;     // a run has written every output
-  bool is_witness = false;  // of prove()
+  bool checked = false;       // a run has written every output
+  bool settled = false;       // the last run succeeded, so its buffers hold what is noted of them
+  bool is_witness = false;    // of prove()
+  std::vector<bool> changed;  // inputs whose buffers do not keep what is copied into them
   std::string placement;
   uint64_t loads = 0, compiles = 0, runs = 0, failures = 0;
-  double load_ms = 0;  // of the last load
+  uint64_t copied = 0, copied_bytes = 0, kept = 0, kept_bytes = 0;  // inputs
+  double load_ms = 0;                                               // of the last load
 };
 
 EngineProgram::~EngineProgram() { engine_.unload(state_); }
 const std::vector<Port>& EngineProgram::inputs() const { return state_->inputs; }
 const std::vector<Port>& EngineProgram::outputs() const { return state_->outputs; }
 
-void EngineProgram::run(const void* const* inputs, void* const* outputs) const {
+void EngineProgram::run(const anesdk_arguments& given) const {
   const std::lock_guard lock(state_->mutex);
-  engine_.run(state_, inputs, outputs);
+  engine_.run(state_, given);
 }
 
 std::string EngineProgram::plan() const {
   const std::lock_guard lock(state_->mutex);
-  return "ane: one program of " + std::to_string(state_->ops) + " operations, placed on " + state_->placement + "\n" +
-         lines_of("input", state_->inputs) + lines_of("output", state_->outputs);
+  std::string out =
+      "ane: one program of " + std::to_string(state_->ops) + " operations, placed on " + state_->placement + "\n";
+  for (const Port& port : state_->inputs) {
+    out += line_of("input", port);
+    if (port.shares >= 0) out += ", in the buffer of " + state_->outputs[static_cast<size_t>(port.shares)].name;
+    out += "\n";
+  }
+  for (const Port& port : state_->outputs) out += line_of("output", port) + "\n";
+  return out;
 }
 
 std::string EngineProgram::stats() const {
@@ -120,7 +143,9 @@ std::string EngineProgram::stats() const {
   return "{\"device\": \"ane\", \"ops\": " + std::to_string(s.ops) + ", \"placement\": \"" + s.placement +
          "\", \"loaded\": " + (s.loaded ? "true" : "false") + ", \"loads\": " + std::to_string(s.loads) +
          ", \"compiles\": " + std::to_string(s.compiles) + ", \"load_ms\": " + std::to_string(s.load_ms) +
-         ", \"runs\": " + std::to_string(s.runs) + ", \"failures\": " + std::to_string(s.failures) + "}";
+         ", \"runs\": " + std::to_string(s.runs) + ", \"failures\": " + std::to_string(s.failures) +
+         ", \"copied\": " + std::to_string(s.copied) + ", \"copied_bytes\": " + std::to_string(s.copied_bytes) +
+         ", \"kept\": " + std::to_string(s.kept) + ", \"kept_bytes\": " + std::to_string(s.kept_bytes) + "}";
 }
 
 // Never for the engine of a process, whose end takes everything with it.
@@ -128,14 +153,12 @@ Engine::~Engine() {
   if (witness_) unload(witness_);
 }
 
-std::unique_ptr<EngineProgram> Engine::compile(const mil::Program& program, const Limits& limits,
-                                               const std::vector<uint64_t>& donated) {
-  const Shared state = make(program, limits);
-  alias(state->outputs, state->inputs, donated);
+std::unique_ptr<EngineProgram> Engine::compile(const mil::Program& program, const Limits& limits, const Reuse& reuse) {
+  const Shared state = make(program, limits, reuse);
   return std::unique_ptr<EngineProgram>(new EngineProgram(*this, state));
 }
 
-Engine::Shared Engine::make(const mil::Program& program, const Limits& limits) {
+Engine::Shared Engine::make(const mil::Program& program, const Limits& limits, const Reuse& reuse) {
   worker_.check_process();
   const mil::Function* main = program.find("main");
   if (!main) throw mil::Error("[program] expected a function named main");
@@ -144,6 +167,9 @@ Engine::Shared Engine::make(const mil::Program& program, const Limits& limits) {
   state->ops = main->ops.size();
   state->inputs = ports_of(*main, main->inputs);
   state->outputs = ports_of(*main, main->outputs);
+  alias(state->outputs, state->inputs, reuse.donated);
+  share(state->inputs, state->outputs, reuse.shared);
+  state->changed.resize(state->inputs.size());
   state->limits = limits;
   {
     const std::lock_guard lock(refused_mutex_);
@@ -265,38 +291,80 @@ void Engine::unload(const Shared& state) noexcept {
 
 // ---- running
 
+namespace {
+
+// Every pattern of an integer port is a value; and what an output shares with an input is read first.
+bool can_poison(const std::vector<Port>& inputs, const std::vector<Port>& outputs, size_t output) {
+  return outputs[output].type.dtype == mil::DType::FP16 && !is_shared(inputs, output);
+}
+
+uint64_t contents_of(const uint64_t* contents, size_t index) { return contents ? contents[index] : 0; }
+
+}  // namespace
+
+// Unless the buffer has the contents already, and is known to `keep` them.
+void Engine::copy_in(State& state, size_t index, const void* data, uint64_t contents, bool keeps) {
+  Loaded::Buffer& buffer = state.loaded->input(index);
+  const size_t nbytes = state.inputs[index].type.nbytes();
+  if (keeps && contents != 0 && buffer.contents == contents) {
+    ++state.kept;
+    state.kept_bytes += nbytes;
+    return;
+  }
+  std::memcpy(buffer.data, data, nbytes);
+  buffer.contents = contents;
+  ++state.copied;
+  state.copied_bytes += nbytes;
+}
+
+// Inputs whose buffers a run has written to, though it should not: they are copied each time.
+void Engine::find_changed(State& state, const anesdk_arguments& given) {
+  for (size_t i = 0; i < state.inputs.size(); ++i)
+    if (state.inputs[i].shares < 0 &&
+        std::memcmp(state.loaded->input(i).data, given.inputs[i], state.inputs[i].type.nbytes()) != 0)
+      state.changed[i] = true;
+}
+
 // Nothing is written before everything is known to be right. A program that fails is taken out of the engine and
 // loaded again, once: its service may have been restarted, with which all that was loaded is gone.
-void Engine::run(const Shared& state, const void* const* inputs, void* const* outputs) {
+void Engine::run(const Shared& state, const anesdk_arguments& given) {
   worker_.check_process();
   worker_.check_idle();  // what is under way may be this program
   try {
-    execute(state, inputs);
+    execute(state, given);
   } catch (const mil::Error& error) {
     ++state->failures;
     if (error.status() != ANESDK_RUNTIME_ERROR) throw;
-    execute(state, inputs);
+    execute(state, given);
   }
-  const Loaded& loaded = *state->loaded;
+  Loaded& loaded = *state->loaded;
   size_t lifeless = 0;
   for (size_t o = 0; o < state->outputs.size(); ++o) {
-    if (!state->checked && can_poison(state->outputs[o])) check_written(loaded.output(o), state->outputs[o]);
-    lifeless += is_lifeless(loaded.output(o), state->outputs[o]);
+    const std::byte* data = loaded.output(o).data;
+    if (!state->checked && can_poison(state->inputs, state->outputs, o)) check_written(data, state->outputs[o]);
+    lifeless += is_lifeless(data, state->outputs[o]);
   }
   if (lifeless == state->outputs.size() && !state->is_witness) prove(state->limits);
-  for (size_t o = 0; o < state->outputs.size(); ++o)
-    std::memcpy(outputs[o], loaded.output(o), state->outputs[o].type.nbytes());
-  state->checked = true;
+  if (!state->checked) find_changed(*state, given);
+  for (size_t o = 0; o < state->outputs.size(); ++o) {
+    std::memcpy(given.outputs[o], loaded.output(o).data, state->outputs[o].type.nbytes());
+    loaded.output(o).contents = contents_of(given.output_contents, o);
+  }
+  state->checked = state->settled = true;
   ++state->runs;
 }
 
-void Engine::execute(const Shared& state, const void* const* inputs) {
+// Whether the buffers still hold what is noted of them is only known after a run that succeeded.
+void Engine::execute(const Shared& state, const anesdk_arguments& given) {
   if (!state->loaded) load(state);
-  const Loaded& loaded = *state->loaded;
-  for (size_t i = 0; i < state->inputs.size(); ++i)
-    std::memcpy(loaded.input(i), inputs[i], state->inputs[i].type.nbytes());
-  for (size_t o = 0; o < state->outputs.size(); ++o)
-    if (!state->checked && can_poison(state->outputs[o])) poison(loaded.output(o), state->outputs[o]);
+  const bool settled = std::exchange(state->settled, false);
+  for (size_t i = 0; i < state->inputs.size(); ++i) {
+    const bool keeps = settled && !state->changed[i];
+    copy_in(*state, i, given.inputs[i], contents_of(given.input_contents, i), keeps);
+  }
+  if (!state->checked)
+    for (size_t o = 0; o < state->outputs.size(); ++o)
+      if (can_poison(state->inputs, state->outputs, o)) poison(state->loaded->output(o).data, state->outputs[o]);
   worker_.call("running a program", state->limits.run_limit, [this, state] {
     try {
       state->loaded->execute();
@@ -314,14 +382,14 @@ void Engine::prove(const Limits& limits) {
   constexpr uint16_t kOne = 0x3c00, kTwo = 0x4000;
   const std::lock_guard lock(witness_mutex_);
   if (!witness_) {
-    witness_ = make(mil::parse(kWitness), limits);
+    witness_ = make(mil::parse(kWitness), limits, {});
     witness_->is_witness = true;
   }
   const std::lock_guard running(witness_->mutex);
   std::vector<uint16_t> ones(kWitnessElements, kOne), sums(kWitnessElements);
   const void* const inputs[] = {ones.data()};
   void* const outputs[] = {sums.data()};
-  run(witness_, inputs, outputs);
+  run(witness_, {inputs, outputs, nullptr, nullptr});
   if (std::any_of(sums.begin(), sums.end(), [](uint16_t sum) { return sum != kTwo; }))
     throw mil::Error("[ane] the engine reported success, gave nothing but zeros or NaN, and cannot add 1 and 1",
                      ANESDK_WRONG_RESULT);

@@ -16,6 +16,7 @@
 #include "ane/model_text.h"
 #include "ane/store.h"
 #include "ane/worker.h"
+#include "device.h"
 
 namespace anesdk::ane {
 
@@ -24,6 +25,12 @@ struct Settings {
   std::string environment;         // what they depend on besides their text
   uint64_t max_bytes = uint64_t{4} << 30;
   size_t max_loaded = 100;  // processes failed from 119 to 129 programs on
+};
+
+// What an output takes over of an input of its type.
+struct Reuse {
+  std::vector<uint64_t> donated;                      // inputs: their memory outside of the engine
+  std::vector<std::pair<uint64_t, uint64_t>> shared;  // (input, output): one buffer inside for both
 };
 
 // Of one program.
@@ -45,7 +52,7 @@ class EngineProgram {
   const std::vector<Port>& inputs() const;
   const std::vector<Port>& outputs() const;
   // Writes no output unless it succeeds, so that an output may have the memory of an input.
-  void run(const void* const* inputs, void* const* outputs) const;
+  void run(const anesdk_arguments& given) const;
   std::string plan() const;   // text
   std::string stats() const;  // a JSON object
 
@@ -64,8 +71,7 @@ class Engine {
   ~Engine();
 
   // `program` is verified for "ane" and alive during the call only. Throws mil::Error.
-  std::unique_ptr<EngineProgram> compile(const mil::Program& program, const Limits& limits,
-                                         const std::vector<uint64_t>& donated = {});
+  std::unique_ptr<EngineProgram> compile(const mil::Program& program, const Limits& limits, const Reuse& reuse = {});
 
  private:
   friend class EngineProgram;
@@ -73,10 +79,12 @@ class Engine {
   using Shared = std::shared_ptr<State>;
 
   // From a caller's thread, which holds the program's mutex:
-  Shared make(const mil::Program& program, const Limits& limits);
+  Shared make(const mil::Program& program, const Limits& limits, const Reuse& reuse);
   void load(const Shared& state);
-  void run(const Shared& state, const void* const* inputs, void* const* outputs);
-  void execute(const Shared& state, const void* const* inputs);
+  void run(const Shared& state, const anesdk_arguments& given);
+  void execute(const Shared& state, const anesdk_arguments& given);
+  static void copy_in(State& state, size_t index, const void* data, uint64_t contents, bool keeps);
+  static void find_changed(State& state, const anesdk_arguments& given);
   void prove(const Limits& limits);
   void unload(const Shared& state) noexcept;
 

@@ -64,16 +64,29 @@ Loaded::Loaded(const Symbols& symbols, Holder objects, Handle library, const std
   symbols.op_options_set_name(options, kFunction);
   symbols.op_options_set_allocate(options, 1);
   operation_ = objects_.hold(create(symbols.operation_create, options), symbols.operation_release);
-  for (const Port& port : inputs) inputs_.push_back(bind(symbols.operation_retain_input, port));
-  for (const Port& port : outputs) outputs_.push_back(bind(symbols.operation_retain_output, port));
+  std::vector<Handle> ports;
+  for (const Port& port : inputs) {
+    ports.push_back(retain(symbols.operation_retain_input, port));
+    inputs_.push_back(port.shares < 0 ? bind(ports.back(), port) : 0);
+  }
+  for (const Port& port : outputs) outputs_.push_back(bind(retain(symbols.operation_retain_output, port), port));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].shares < 0) continue;
+    inputs_[i] = outputs_[static_cast<size_t>(inputs[i].shares)];
+    symbols.port_bind(ports[i], buffers_[inputs_[i]].handle);
+  }
   stream_ = objects_.hold(create(symbols.stream_create), symbols.stream_release);
 }
 
-std::byte* Loaded::bind(const RetainPort& retain, const Port& port) {
+Handle Loaded::retain(const RetainPort& retain, const Port& port) {
   Handle handle = nullptr;
   retain(operation_, port.name.c_str(), &handle);
   objects_.hold(handle, symbols_.port_release);
   check_layout(handle, port);
+  return handle;
+}
+
+size_t Loaded::bind(Handle handle, const Port& port) {
   const Handle buffer =
       objects_.hold(create(symbols_.buffer_alloc, buffer_bytes(port), kPlainMemory), symbols_.buffer_release);
   void* data = nullptr;
@@ -81,7 +94,8 @@ std::byte* Loaded::bind(const RetainPort& retain, const Port& port) {
   if (!data) throw mil::Error("[ane] the buffer of " + port.name + " has no memory", ANESDK_RUNTIME_ERROR);
   std::memset(data, 0, buffer_bytes(port));
   symbols_.port_bind(handle, buffer);
-  return static_cast<std::byte*>(data);
+  buffers_.push_back({buffer, static_cast<std::byte*>(data)});
+  return buffers_.size() - 1;
 }
 
 // Ports of plain memory have been dense wherever they were looked at; ours are copied as such.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@ namespace anesdk::ane {
 struct Port {
   std::string name;
   mil::Type type;
-  int64_t alias = -1;  // of an output: the donated input whose memory, outside of the engine, it takes
+  int64_t alias = -1;   // of an output: the donated input whose memory, outside of the engine, it takes
+  int64_t shares = -1;  // of an input: the output whose buffer it has
 };
 
 // Compiles a model file, or takes what an earlier compile left in `bundles` unless `force`. Throws
@@ -28,23 +30,31 @@ class Loaded {
   Loaded(const Symbols& symbols, Holder objects, Handle library, const std::vector<Port>& inputs,
          const std::vector<Port>& outputs);
 
-  std::byte* input(size_t index) const { return inputs_[index]; }
-  std::byte* output(size_t index) const { return outputs_[index]; }
+  // Memory bound to a port, and what lies in it: 0, or the number that its contents have (anesdk.h).
+  struct Buffer {
+    Handle handle;
+    std::byte* data;
+    uint64_t contents = 0;
+  };
+  Buffer& input(size_t index) { return buffers_[inputs_[index]]; }
+  Buffer& output(size_t index) { return buffers_[outputs_[index]]; }
   void execute();
 
  private:
   using RetainPort = Function<int32_t(Handle, const char*, Handle*)>;
-  std::byte* bind(const RetainPort& retain, const Port& port);  // the memory of its buffer
+  Handle retain(const RetainPort& retain, const Port& port);
+  size_t bind(Handle handle, const Port& port);  // to a new buffer: its index
   void check_layout(Handle handle, const Port& port) const;
 
   const Symbols& symbols_;
   // In the order library, function, operation options, operation, each port and its buffer, stream: they are given back
-  // from the end, which is the order that is known not to crash.
+  // from the end, which is the order that is known not to crash. A buffer that two ports share is the output's: it goes
+  // once, before both.
   Holder objects_;
   Handle operation_ = nullptr;
   Handle stream_ = nullptr;
-  std::vector<std::byte*> inputs_;
-  std::vector<std::byte*> outputs_;
+  std::vector<Buffer> buffers_;
+  std::vector<size_t> inputs_, outputs_;  // of each port its buffer
   bool encoded_ = false;
 };
 

@@ -96,7 +96,7 @@ void* make(const void* mil_program, const char* options, std::unique_ptr<Numeric
   const auto& program = *static_cast<const mil::Program*>(mil_program);
   const mil::Function* main = program.find("main");
   if (main == nullptr) throw mil::Error("[program] expected a function named main");
-  const CompileOptions parsed = parse_options(options, main->inputs.size());
+  const CompileOptions parsed = parse_options(options, main->inputs.size(), main->outputs.size());
   std::vector<Donation> donate;
   for (const uint64_t input : parsed.donate) donate.push_back({input});
   std::shared_ptr<const Plan> plan = Plans(program, numerics.get()).get("main", donate);
@@ -137,8 +137,8 @@ int32_t describe(const void* exe, const char* what, char* out, uint64_t capacity
   return ANESDK_INVALID_ARGUMENT;
 }
 
-int32_t run(const void* exe, const void* const* inputs, void* const* outputs, char*, size_t) {
-  executable(exe).run(inputs, outputs);
+int32_t run(const void* exe, const anesdk_arguments* given, char*, size_t) {
+  executable(exe).run(given->inputs, given->outputs);
   return ANESDK_OK;
 }
 

@@ -15,7 +15,7 @@ struct NullProgram {
 
 int32_t compile(const void* mil_program, const char* options, void** exe, char*, size_t) {
   const mil::Function& f = *static_cast<const mil::Program*>(mil_program)->find("main");
-  parse_options(options, f.inputs.size());
+  parse_options(options, f.inputs.size(), f.outputs.size());
   auto program = std::make_unique<NullProgram>();
   for (const mil::ValueId id : f.inputs) program->inputs.push_back(make_port(f.values[id].type));
   for (const mil::ValueId id : f.outputs) program->outputs.push_back(make_port(f.values[id].type));
@@ -48,7 +48,7 @@ int32_t describe(const void* exe, const char* what, char* out, uint64_t capacity
   return ANESDK_INVALID_ARGUMENT;
 }
 
-int32_t run(const void*, const void* const*, void* const*, char* error, size_t error_size) {
+int32_t run(const void*, const anesdk_arguments*, char* error, size_t error_size) {
   write_text("[run] the null device compiles programs and never runs them", error, error_size, nullptr);
   return ANESDK_UNSUPPORTED;
 }

@@ -51,10 +51,14 @@ struct OpOptions : Of<Kind::OP_OPTIONS> {
 };
 struct Buffer : Of<Kind::BUFFER> {
   std::vector<std::byte> data;
+  std::vector<std::byte> first;   // what an input read at first, for the fault share:stale
+  struct Port* owner = nullptr;   // the port that it was bound to first
+  struct Port* shared = nullptr;  // and the second one
 };
 struct Port : Of<Kind::PORT> {
   struct Operation* operation = nullptr;
   Type type;
+  bool is_output = false;
   Buffer* buffer = nullptr;
 };
 struct Operation : Of<Kind::OPERATION> {
@@ -117,11 +121,13 @@ std::unique_ptr<Library> compile(const Compiler& compiler, const std::string& pa
 
 // ---- ports
 
-Port& make_port(Operation& op, std::map<std::string, Port*>& made, const char* name, const Type& type) {
+Port& make_port(Operation& op, bool is_output, const char* name, const Type& type) {
+  auto& made = is_output ? op.outputs : op.inputs;
   if (made.count(name)) broken(INVALID_OPERATION, std::string("port ") + name + " was retained twice");
   auto port = std::make_unique<Port>();
   port->operation = &op;
   port->type = type;
+  port->is_output = is_output;
   port->needs = {&op};
   return *(made[name] = static_cast<Port*>(keep(std::move(port))));
 }
@@ -129,7 +135,7 @@ Port& make_port(Operation& op, std::map<std::string, Port*>& made, const char* n
 void retain_input(Operation& op, const char* name, H* out) {
   for (const Result& input : op.model->inputs)
     if (input.name == name) {
-      *out = &make_port(op, op.inputs, name, input.type);
+      *out = &make_port(op, false, name, input.type);
       return;
     }
   broken(INVALID_ARGUMENT, std::string("no input ") + name);
@@ -140,7 +146,7 @@ void retain_output(Operation& op, const char* name, H* out) {
     for (const Statement& s : op.model->statements)
       for (const Result& result : s.results)
         if (result.name == name && output == name) {
-          *out = &make_port(op, op.outputs, name, result.type);
+          *out = &make_port(op, true, name, result.type);
           return;
         }
   broken(INVALID_ARGUMENT, std::string("no output ") + name);
@@ -198,27 +204,51 @@ void check_service(const Operation& op) {
   if (op.service != service) throw E5RTError("E5RTError: the connection to the service was invalidated");
 }
 
-void run(const Operation& op) {
+std::map<std::string, Tensor> read_inputs(const Operation& op) {
   std::map<std::string, Tensor> values;
   for (const auto& [name, port] : op.inputs) {
+    Buffer& buffer = *port->buffer;
+    if (buffer.shared && buffer.first.empty()) buffer.first = buffer.data;
+    const std::byte* data = (buffer.shared && fault("share", "stale") ? buffer.first : buffer.data).data();
     Tensor& tensor = values[name];
     tensor.type = port->type;
     const size_t bytes = element_bytes(port->type.dtype);
     if (port->type.dtype == "fp16") {
-      tensor.data = halves(port->buffer->data.data(), static_cast<size_t>(port->type.elements()));
+      tensor.data = halves(data, static_cast<size_t>(port->type.elements()));
       continue;
     }
     for (int64_t i = 0; i < port->type.elements(); ++i)
-      tensor.data.push_back(load(port->buffer->data.data() + static_cast<size_t>(i) * bytes, port->type.dtype));
+      tensor.data.push_back(load(data + static_cast<size_t>(i) * bytes, port->type.dtype));
   }
-  evaluate(*op.model, values);
-  const bool zeros = fault("execute", "zeros"), nan = fault("execute", "nan");
+  return values;
+}
+
+// A part of every output, from one place to another, both of 2.
+void write_outputs(const Operation& op, const std::map<std::string, Tensor>& values, size_t from, size_t to) {
   for (const auto& [name, port] : op.outputs) {
-    const size_t bytes = element_bytes(port->type.dtype);
-    if (zeros || nan) std::fill(values[name].data.begin(), values[name].data.end(), nan ? std::nan("") : 0);
-    for (size_t i = 0; i < values[name].data.size(); ++i)
-      store(values[name].data[i], port->buffer->data.data() + i * bytes, port->type.dtype);
+    const std::vector<double>& data = values.at(name).data;
+    const size_t bytes = element_bytes(port->type.dtype), count = data.size();
+    for (size_t i = count * from / 2; i < count * to / 2; ++i)
+      store(data[i], port->buffer->data.data() + i * bytes, port->type.dtype);
   }
+}
+
+void run(const Operation& op) {
+  auto values = read_inputs(op);
+  evaluate(*op.model, values);
+  if (fault("execute", "scribble"))
+    for (const auto& [name, port] : op.inputs)
+      std::fill(port->buffer->data.begin(), port->buffer->data.end(), std::byte{0x55});
+  const bool zeros = fault("execute", "zeros"), nan = fault("execute", "nan");
+  if (zeros || nan)
+    for (const auto& [name, port] : op.outputs)
+      std::fill(values[name].data.begin(), values[name].data.end(), nan ? std::nan("") : 0);
+  write_outputs(op, values, 0, 1);
+  if (fault("execute", "tiles")) {
+    values = read_inputs(op);
+    evaluate(*op.model, values);
+  }
+  write_outputs(op, values, 1, 2);
 }
 
 // From here on bindings are frozen, and everything that the stream reads must outlive it.
@@ -240,6 +270,13 @@ void encode(Stream& stream, Operation& op) {
 void bind(Port& port, Buffer& buffer) {
   if (port.operation->encoded) broken(INVALID_OPERATION, "bound after encode");
   if (port.buffer) broken(INVALID_OPERATION, "bound twice");
+  if (buffer.owner) {
+    if (fault("share", "refused")) throw Answer{INVALID_OPERATION, ""};
+    if (buffer.shared) broken(INVALID_OPERATION, "a buffer of three ports");
+    if (!buffer.owner->is_output || port.is_output) broken(INVALID_OPERATION, "a shared buffer is an output's first");
+    if (buffer.owner->type != port.type) broken(INVALID_OPERATION, "a buffer of ports of two types");
+  }
+  (buffer.owner ? buffer.shared : buffer.owner) = &port;
   if (buffer.data.size() < port_bytes(port.type)) broken(4, "a buffer smaller than its port");
   port.buffer = &buffer;
   buffer.needs.push_back(&port);  // the buffer goes first

@@ -36,7 +36,9 @@ int32_t call(const char* function, const std::function<void()>& body);
 
 // ANEJAX_ESPRESSO_FAULT: "<function>:<status>", "<function>:throw", "<function>:throw_int", "<function>:hang",
 // "e5rt_e5_compiler_compile:stderr", "execute:untouched", "execute:zeros", "execute:nan", "execute:lost" (the service
-// is restarted), "place:bnns", "strides:padded", "shape:other", "limit:<programs>".
+// is restarted), "execute:scribble" (inputs are overwritten once they are read), "execute:tiles" (half of each output
+// is written before the other half's inputs are read), "share:stale" (a shared buffer is read as it first was),
+// "share:refused", "place:bnns", "strides:padded", "shape:other", "limit:<programs>".
 bool fault(const std::string& what, std::string* argument = nullptr);
 bool fault(const std::string& what, const char* argument);
 
