@@ -42,11 +42,20 @@ def total(args: Sequence[np.ndarray]) -> float:
     return math.sqrt(count) * max(max(sizes, default=0), math.prod(sizes), 1)
 
 
+def exponential(value: np.ndarray) -> np.ndarray:
+    """The size of errors of exp(log): an eps of the logarithm is as many of the value."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(value * (1 + np.abs(np.log(value))))
+
+
+Scale = float | Callable[[np.ndarray], np.ndarray]
+
+
 def close(
-    ours: Any, theirs: Any, exact: Callable[[], Any], ulps: float, scale: float = 0.0, what: str = "", dtype: Any = None
+    ours: Any, theirs: Any, exact: Callable[[], Any], ulps: float, scale: Scale = 0.0, what: str = "", dtype: Any = None
 ) -> None:
-    """One pair of arrays. ``exact`` computes the same in float64; ``scale`` is the least size of an error's unit;
-    ``dtype`` is the narrowest that took part, the result's own by default."""
+    """One pair of arrays. ``exact`` computes the same in float64; ``scale`` is the least size of an error's unit, or a
+    function from the value to it; ``dtype`` is the narrowest that took part, the result's own by default."""
     a, b = np.asarray(ours), np.asarray(theirs)
     assert a.shape == b.shape, f"{what}: shape {a.shape}, jax has {b.shape}"
     if a.dtype.name not in EPS:
@@ -70,10 +79,9 @@ def close(
     )
 
 
-def near(x: np.ndarray, y: np.ndarray, relative: float, scale: float, tiny: float) -> np.ndarray:
+def near(x: np.ndarray, y: np.ndarray, relative: float, scale: Scale, tiny: float) -> np.ndarray:
     """Where two arrays agree: NaN and infinities exactly, numbers within the bound."""
     finite = np.isfinite(x) & np.isfinite(y)
     gap = np.abs(np.subtract(x, y, out=np.zeros_like(x), where=finite))
-    return np.where(
-        finite, gap <= relative * np.maximum(np.abs(y), scale) + tiny, (x == y) | (np.isnan(x) & np.isnan(y))
-    )
+    unit = scale(np.abs(y)) if callable(scale) else np.maximum(np.abs(y), scale)
+    return np.where(finite, gap <= relative * unit + tiny, (x == y) | (np.isnan(x) & np.isnan(y)))

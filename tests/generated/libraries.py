@@ -6,9 +6,12 @@ from types import SimpleNamespace
 
 import jax
 import jax.numpy
+import jax.scipy.linalg
+import jax.scipy.special
+import jax.scipy.stats
 
 import anejax as aj
 import anejax.numpy
 
-OURS = SimpleNamespace(np=anejax.numpy, lax=aj.lax, nn=aj.nn, random=aj.random, t=aj)
-JAX = SimpleNamespace(np=jax.numpy, lax=jax.lax, nn=jax.nn, random=jax.random, t=jax)
+OURS = SimpleNamespace(np=anejax.numpy, lax=aj.lax, nn=aj.nn, random=aj.random, scipy=aj.scipy, t=aj)
+JAX = SimpleNamespace(np=jax.numpy, lax=jax.lax, nn=jax.nn, random=jax.random, scipy=jax.scipy, t=jax)

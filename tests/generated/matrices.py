@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,10 @@ def _dominant(m: Any, x: Any) -> Any:
     return x + 8 * m.np.eye(x.shape[-1], dtype=x.dtype)
 
 
+def _dominant_of_any(m: Any, x: Any) -> Any:
+    return x + 8 * m.np.eye(*x.shape[-2:], dtype=x.dtype)
+
+
 def _definite(m: Any, x: Any) -> Any:
     return x @ m.np.swapaxes(x, -1, -2) + 2 * m.np.eye(x.shape[-1], dtype=x.dtype)
 
@@ -27,13 +32,18 @@ def _apart(m: Any, x: Any) -> Any:
     return (x + m.np.swapaxes(x, -1, -2)) / 8 + m.np.diag(10 * m.np.arange(n, dtype=x.dtype))
 
 
-def _of(function: str, *shapes: tuple[int, ...], make: Callable[..., Any] | None = None, **options: Any) -> Build:
-    """``np.linalg.<function>`` of one matrix, which ``make`` conditions."""
+def _of(function: str, *shapes: tuple[int, ...], make: Callable[..., Any] | None = None, root: str = "np.linalg",
+        parts: Callable[..., Any] | None = None, **options: Any) -> Build:  # fmt: skip
+    """``<root>.<function>`` of one matrix, which ``make`` conditions; ``parts`` makes of its results what is unique."""
 
     def build(d: Draw, name: str) -> Call:
         x = d.array(d.pick(*shapes), "float32", special=False)
         kwargs = d.options(**options)
-        target = lambda m, a: getattr(m.np.linalg, function)(make(m, a) if make else a, **kwargs)  # noqa: E731
+
+        def target(m: Any, a: Any) -> Any:
+            out = operator.attrgetter(f"{root}.{function}")(m)(make(m, a) if make else a, **kwargs)
+            return parts(m, out) if parts else out
+
         return d.call(f"{name} {kwargs or ''}", x, of=target)
 
     return build
@@ -126,3 +136,90 @@ for _name in ("rfft", "rfft2", "rfftn", "ihfft"):
 spec("np.fft.fftshift ifftshift", lambda d, n: d.call(n, d.array(d.shape(1)), **d.options(axes=(0, -1))))
 spec("np.fft.fftfreq rfftfreq", lambda d, n: d.call(n, d.integer(1, 9), **d.options(d=(0.5, 2.0))), derivatives=False,
      mapped=False)  # fmt: skip
+
+
+# --- scipy.linalg -----------------------------------------------------------------------------------------------
+
+_ONE = ((1, 1), (3, 3), (5, 5))  # SciPy's names take one matrix or a stack of them
+_OBLONG = ((3, 3), (4, 2), (2, 4), (1, 1))
+
+
+def _scipy(function: str, *shapes: tuple[int, ...], **fields: Any) -> Build:
+    return _of(function, *shapes, root="scipy.linalg", **fields)
+
+
+def _with(function: Callable[..., Any], make: Callable[..., Any], **options: Any) -> Build:
+    """``function(m, conditioned matrix, right side, **options)``."""
+
+    def build(d: Draw, name: str) -> Call:
+        n = d.pick(1, 3, 4)
+        a, b = (d.array(s, "float32", special=False) for s in ((n, n), d.pick((n,), (n, 2), (n, 1))))
+        kwargs = d.options(**options)
+        return d.call(f"{name} {kwargs or ''}", a, b, of=lambda m, x, y: function(m, make(m, x), y, **kwargs))
+
+    return build
+
+
+def _cho_solve(m: Any, a: Any, b: Any, lower: bool = False) -> Any:
+    return m.scipy.linalg.cho_solve(m.scipy.linalg.cho_factor(a, lower), b)
+
+
+def _lu_solve(m: Any, a: Any, b: Any, trans: int = 0) -> Any:
+    return m.scipy.linalg.lu_solve(m.scipy.linalg.lu_factor(a), b, trans)
+
+
+def _triangular_solve(m: Any, a: Any, b: Any, **options: Any) -> Any:
+    return m.scipy.linalg.solve_triangular(a, b, **options)
+
+
+def _toeplitz(d: Draw, name: str) -> Call:
+    c, r = (d.array(d.pick((3,), (1,), (4,)), d.dtype(("float32", "int32"))) for _ in range(2))
+    return d.call(name, c, *((r,) if d.flag() else ()))
+
+
+def _block_diag(d: Draw, name: str) -> Call:
+    shapes = ((2, 3), (1, 1), (3,), (), (0, 2))
+    return d.call(name, *(d.array(d.pick(*shapes), d.dtype(("float32", "int32"))) for _ in range(d.integer(1, 3))))
+
+
+def _small(m: Any, x: Any) -> Any:
+    return x / 4
+
+
+def _unsigned(m: Any, qr: Any) -> Any:
+    return (qr[0] @ qr[1], m.np.abs(qr[1])) if len(qr) > 1 else m.np.abs(qr[0])
+
+
+def _scipy_qr(d: Draw, name: str) -> Call:
+    """Of a tall matrix and all columns of q, ours has no derivative: RefusedError says so."""
+    call = _scipy("qr", *_OBLONG, make=_dominant_of_any, parts=_unsigned, mode=("economic", "r"))(d, name)
+    rows, columns = call.inputs()[0].shape
+    call.special = rows > columns
+    return call
+
+
+def _eigen(m: Any, out: Any) -> Any:
+    return (out[0], out[1] ** 2) if isinstance(out, tuple) else out
+
+
+spec("scipy.linalg.inv", _scipy("inv", *_ONE, make=_dominant), ulps=64)
+spec("scipy.linalg.det", _scipy("det", *_ONE, make=_dominant), ulps=64)
+spec("scipy.linalg.cholesky", _scipy("cholesky", *_ONE, make=_definite, lower=(True, False)), ulps=64)
+spec("scipy.linalg.cho_factor", _scipy("cho_factor", *_ONE, make=_definite, lower=(True, False),
+                                       parts=lambda m, out: out[0]), ulps=64)  # fmt: skip
+spec("scipy.linalg.lu", _scipy("lu", *_OBLONG, make=_dominant_of_any, permute_l=(True, False)), ulps=64)
+spec("scipy.linalg.lu_factor", _scipy("lu_factor", *_ONE, make=_dominant), ulps=64)
+spec("scipy.linalg.qr", _scipy_qr, ulps=128)
+spec("scipy.linalg.svd", _scipy("svd", *_ONE, make=_apart, parts=lambda m, out: out[1] if isinstance(out, tuple) else
+                                out, compute_uv=(False,)), ulps=128)  # fmt: skip
+spec("scipy.linalg.eigh", _scipy("eigh", *_ONE, make=_apart, parts=_eigen, eigvals_only=(True,), lower=(False,)),
+     ulps=256)  # fmt: skip
+spec("scipy.linalg.expm", _scipy("expm", (1, 1), (3, 3), (2, 3, 3), (0, 0), make=_small), ulps=128)
+spec("scipy.linalg.solve", _with(lambda m, a, b, **o: m.scipy.linalg.solve(a, b, **o), _definite,
+                                 assume_a=("gen", "sym", "pos"), lower=(True,)), ulps=64)  # fmt: skip
+spec("scipy.linalg.solve_triangular", _with(_triangular_solve, _dominant, trans=(0, 1, "T"), lower=(True,),
+                                            unit_diagonal=(False,)), ulps=64)  # fmt: skip
+spec("scipy.linalg.cho_solve", _with(_cho_solve, _definite, lower=(True,)), ulps=64)
+spec("scipy.linalg.lu_solve", _with(_lu_solve, _dominant, trans=(0, 1, 2)), ulps=64)
+spec("scipy.linalg.toeplitz", _toeplitz, size="value")
+spec("scipy.linalg.block_diag", _block_diag, size="value")

@@ -18,10 +18,14 @@ class Spec:
     """How to test one function.
 
     Attributes:
-        name: where it is, as ``np.linalg.norm``; the roots are ``np lax nn random``.
+        name: where it is, as ``np.linalg.norm``; the roots are ``np lax nn random scipy``.
         build: draws a call of it.
         ulps: greatest distance of float results, in units of eps times the value's size (see ``judge``).
-        size: of what size errors are: "value" for elementwise functions, else "sum": of the sum of all magnitudes.
+        size: of what size errors are: "value" for elementwise functions, "one" for those of them that pass through 0,
+            "exp" for exponentials (see ``judge.exponential``), else "sum": of the sum of all magnitudes.
+        oracle: the function in float64, more exact than jax's, which decides where it is finite; of the same arguments.
+        slope_ulps: greatest distance of derivatives, in eps times the greatest element: sums of the chain rule.
+        slope_error: the relative error of jax's own float64 derivatives, where it is above that of rounding.
         derivatives, mapped, staged: whether jvp and vjp, vmap, and jit are compared; False needs a reason beside it.
     """
 
@@ -29,6 +33,9 @@ class Spec:
     build: Build
     ulps: float = 4.0
     size: str = "sum"
+    oracle: Callable[..., Any] | None = None
+    slope_ulps: float = 16.0
+    slope_error: float = 0.0
     derivatives: bool = True
     mapped: bool = True
     staged: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from typing import Any
 
 import pytest
@@ -11,25 +12,27 @@ import anejax.lax
 import anejax.nn
 import anejax.numpy
 import anejax.random
+import anejax.scipy.linalg
+import anejax.scipy.special
+import anejax.scipy.stats.norm
 from anejax.core.primitive import REGISTRY
 from tests.generated.catalogue import SPECS
+from tests.generated.libraries import JAX
+from tests.generated.test_distributions import DISTRIBUTIONS
 from tests.op_samples import HIGHER_ORDER, ROWS
 
 SCALAR_TYPE = type(anejax.numpy.float32)
 ROOTS = {"np": anejax.numpy, "np.linalg": anejax.numpy.linalg, "np.fft": anejax.numpy.fft, "lax": anejax.lax,
-         "nn": anejax.nn, "random": anejax.random}  # fmt: skip
+         "nn": anejax.nn, "random": anejax.random, "scipy.special": anejax.scipy.special,
+         "scipy.linalg": anejax.scipy.linalg, "scipy.stats.norm": anejax.scipy.stats.norm}  # fmt: skip
 _FILES = "input and output, or printing: tests/numpy has it"
 _TYPES = "about dtypes, not arrays: tests/numpy/test_promotion.py and tests/numpy have it"
 _OTHER = "takes functions or objects: tests/numpy/test_table.py has it"
 _CONTROL = "control flow: in the programs of tests/generated/programs.py, and tests/ops has it"
 _CONV = "conv_general_dilated with defaults: tests/numpy/test_lax.py has it"
-_EXACT = "draws within a tolerance of its own: tests/random has it"
 _KEYS = "about keys: tests/random/test_keys.py has it"
 _THIN = "another function by a second name or order: tests/numpy/test_lax.py has it"
-_AXES = "collectives over a mapped axis: tests/transforms/test_collectives.py has it"
 _COMPLEX = "complex numbers: tests/numpy/test_complex.py and tests/numpy/test_fft.py have it"
-_REJECTION = "samples by rejection: tests/random/test_rejection.py has it"
-_SPECIAL = "of a domain and accuracy of its own, against SciPy: tests/scipy has it"
 _ONE_MATRIX = "of other factorizations: tests/numpy/test_linalg.py has it"
 _ONE = "one configuration: tests/numpy/test_table.py has it"
 
@@ -37,7 +40,7 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
     "np": [
         (_FILES, "array_repr array_str fromfile fromiter fromstring frombuffer from_dlpack load save savez "
          "get_printoptions set_printoptions printoptions"),
-        (_TYPES, "can_cast promote_types result_type isdtype issubdtype isscalar iterable finfo iinfo dtype"),
+        (_TYPES, "can_cast promote_types result_type isdtype issubdtype isscalar iterable finfo iinfo"),
         (_OTHER, "apply_along_axis apply_over_axes frompyfunc vectorize fromfunction mask_indices"),
         ("their results are a tuple, or have no order: tests/numpy/test_polynomials.py has it", "polyfit roots"),
         (_ONE, "compress histogram2d histogramdd poly polydiv einsum_path broadcast_shapes sort_complex"),
@@ -50,10 +53,8 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
     "lax": [
         ("of several cases: tests/numpy/test_lax_ragged.py has it",
          "conv_general_dilated_local ragged_dot ragged_dot_general"),
-        (_SPECIAL, "bessel_i0e bessel_i1e betainc igamma igamma_grad_a igammac polygamma random_gamma_grad zeta"),
-        (_AXES, "all_gather all_to_all axis_index axis_size pbroadcast pmax pmean pmin ppermute pshuffle psum "
-         "psum_scatter pswapaxes"),
         (_COMPLEX, "complex conj fft imag real"),
+        ("jax does not batch it: tests/transforms/test_collectives.py has it", "pbroadcast"),
         (_THIN, "approx_max_k approx_min_k conv_general_dilated_patches conv_general_shape_tuple "
          "conv_transpose_shape_tuple conv_general_permutations dtype platform_dependent reduce_window_shape_tuple"),
         ("solvers of the user's: tests/api/test_implicit.py has it", "custom_linear_solve custom_root"),
@@ -63,13 +64,15 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
         (_THIN, "broadcast_like broadcast_shapes broadcast_to_rank empty round sort_key_val stack unstack"),
     ],
     "random": [
-        (_EXACT, "multivariate_normal orthogonal"),
-        (_REJECTION, "ball beta binomial chisquare dirichlet f gamma generalized_normal loggamma multinomial "
-         "poisson t"),
         (_KEYS, "PRNGKey clone key key_data key_impl wrap_key_data"),
-        (_EXACT, "double_sided_maxwell geometric triangular wald weibull_min"),
     ],
 }  # fmt: skip
+_OTHERWISE = [  # samplers that tests/generated/test_distributions.py leaves out
+    ("the bits of jax.random", "bits split fold_in bernoulli categorical choice permutation rademacher randint"),
+    ("vectors and matrices: their specs compare them with jax, tests/random has their laws",
+     "ball dirichlet multinomial multivariate_normal orthogonal"),
+    ("another sampler with a sign, scaled", "double_sided_maxwell"),
+]  # fmt: skip
 WITHOUT = {f"{root}.{n}" for root, groups in _WITHOUT.items() for _, names in groups for n in names.split()}
 
 
@@ -79,19 +82,27 @@ def public(root: Any) -> list[str]:
     return [k for k, v in vars(root).items() if not k.startswith("_") and plain(v)]
 
 
+def named(root: str) -> set[str]:
+    theirs = dir(operator.attrgetter(root)(JAX))
+    return {f"{root}.{n}" for n in public(ROOTS[root]) if n in theirs}
+
+
 @pytest.mark.parametrize("root", ROOTS)
 def test_every_function_has_a_spec(root: str) -> None:
-    import jax
-
-    theirs = {"np": jax.numpy, "np.linalg": jax.numpy.linalg, "np.fft": jax.numpy.fft, "lax": jax.lax, "nn": jax.nn,
-              "random": jax.random}[root]  # fmt: skip
-    names = {f"{root}.{n}" for n in public(ROOTS[root]) if n in dir(theirs)}
-    missing = names - set(SPECS) - WITHOUT
+    missing = named(root) - set(SPECS) - WITHOUT
     assert not missing, f"write a spec in tests/generated, or a reason here, for {sorted(missing)}"
 
 
 def test_reasons_are_needed() -> None:
     assert not WITHOUT & set(SPECS)
+    assert set().union(*map(named, ROOTS)) >= WITHOUT
+
+
+def test_every_sampler_is_held_to_its_distribution() -> None:
+    samplers = {n.removeprefix("random.") for n in named("random") - WITHOUT}
+    elsewhere = {n for _, names in _OTHERWISE for n in names.split()}
+    assert not elsewhere & set(DISTRIBUTIONS)
+    assert samplers == elsewhere | set(DISTRIBUTIONS)
 
 
 def test_every_primitive_is_generated_or_sampled() -> None:
