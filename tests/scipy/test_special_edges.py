@@ -53,6 +53,10 @@ def test_the_whole_line(name):
         assert worst.max() <= relative, (x[worst.argmax()], np.asarray(g)[worst.argmax()], w[worst.argmax()])
 
 
+def test_zeta_of_infinity():
+    np.testing.assert_array_equal(lax.zeta(jnp.asarray([7.5, 1.0, 0.5]), jnp.asarray([INF, INF, INF])), [0, INF, NAN])
+
+
 def test_numpy_has_the_same_i0():
     x = np.linspace(-60, 60, 241)
     with aj.enable_x64():

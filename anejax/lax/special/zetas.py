@@ -21,6 +21,8 @@ def zeta(x: Any, q: Any) -> Any:
 
     Error at most 64 eps. Infinite where x is 1 or q is 0, -1, ...; NaN for x < 1 and for other negative q.
     """
+    endless = q == np.inf
+    q = jnp.where(endless, 1, q)
     total = sum(((q + k) ** -x for k in range(_TERMS)), jnp.zeros_like(x))
     end = q + _TERMS
     power = end**-x
@@ -29,6 +31,7 @@ def zeta(x: Any, q: Any) -> Any:
     for j, number in enumerate(_BERNOULLI, 1):
         total = total + factor * (number / math.factorial(2 * j))
         factor = factor * (x + (2 * j - 1)) * (x + 2 * j) / (end * end)
+    total = jnp.where(endless, 0, total)
     pole = jnp.where(q == jnp.floor(q), np.inf, np.nan)
     return jnp.where(x == 1, np.inf, jnp.where(x < 1, np.nan, jnp.where(q <= 0, pole, total)))
 
