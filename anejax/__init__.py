@@ -1,5 +1,6 @@
 """anejax: JAX's programming model on the Apple Neural Engine, with a native CPU device everywhere else."""
 
+from anejax import ad_checkpoint as ad_checkpoint
 from anejax import amp as amp
 from anejax import custom_batching as custom_batching
 from anejax import custom_derivatives as custom_derivatives
@@ -31,6 +32,9 @@ from anejax.api.autodiff import linearize as linearize
 from anejax.api.autodiff import value_and_grad as value_and_grad
 from anejax.api.autodiff import vjp as vjp
 from anejax.api.batching import vmap as vmap
+from anejax.api.checkpointing import checkpoint as checkpoint
+from anejax.api.checkpointing import checkpoint as remat  # noqa: F401
+from anejax.api.checkpointing import checkpoint_policies as checkpoint_policies
 from anejax.api.closures import closure_convert as closure_convert
 from anejax.api.closures import custom_gradient as custom_gradient
 from anejax.api.custom import custom_jvp as custom_jvp
@@ -66,13 +70,10 @@ from anejax.api.scopes import named_call as named_call
 from anejax.api.scopes import named_scope as named_scope
 from anejax.api.scopes import numpy_dtype_promotion as numpy_dtype_promotion
 from anejax.api.scopes import numpy_rank_promotion as numpy_rank_promotion
-from anejax.api.staging import checkpoint as checkpoint
-from anejax.api.staging import checkpoint_policies as checkpoint_policies
 from anejax.api.staging import clear_caches as clear_caches
 from anejax.api.staging import eval_shape as eval_shape
 from anejax.api.staging import jit as jit
 from anejax.api.staging import make_jaxpr as make_jaxpr
-from anejax.api.staging import remat as remat
 from anejax.config import config as config
 from anejax.config import disable_jit as disable_jit
 from anejax.config import enable_x64 as enable_x64

@@ -84,6 +84,11 @@ GROUPS: tuple[Group, ...] = (
         },
     ),
     Group(
+        "there is one memory, so nothing can be moved to another",
+        "use checkpoint_policies.save_only_these_names",
+        {"ad_checkpoint": "Offloadable"},
+    ),
+    Group(
         "block-scaled 4- and 8-bit products are made for other hardware",
         "use dot_general on float16 or bfloat16",
         {"lax": "scaled_dot", "nn": "scaled_dot_general scaled_matmul get_scaled_dot_general_config"},
@@ -149,7 +154,6 @@ GROUPS: tuple[Group, ...] = (
         "nobody has written it yet",
         "tell us that you need it",
         {
-            "": "ad_checkpoint",
             "scipy.linalg": "*",
         },
         planned=True,

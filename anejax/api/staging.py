@@ -1,4 +1,4 @@
-"""jit and what else stages a function: make_jaxpr, eval_shape, checkpoint."""
+"""jit and what else stages a function: make_jaxpr, eval_shape."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anejax.core.aval import Aval, ShapeDtypeStruct
 from anejax.core.context import base_trace, current_trace
 from anejax.core.graph import ClosedGraph, Graph
 from anejax.core.trace import Tracer, concrete_array, executor
-from anejax.transforms.calls import call_p, remat_p
+from anejax.transforms.calls import call_p
 from anejax.transforms.stage import stage
 from anejax.transforms.vmap import named_axes
 
@@ -291,8 +291,8 @@ def jit(
     executor().check_device(device)
     _check_precision(precision)
     platform = getattr(device, "platform", device)
-    static = _static_resolver(fun, _as_tuple(static_argnums), _as_tuple(static_argnames))
-    donate, donate_names = _donation(fun, _as_tuple(donate_argnums), _as_tuple(donate_argnames))
+    static = static_resolver(fun, as_tuple(static_argnums), as_tuple(static_argnames))
+    donate, donate_names = _donation(fun, as_tuple(donate_argnums), as_tuple(donate_argnames))
     return Jitted(fun, static, donate, donate_names, platform, precision)
 
 
@@ -302,7 +302,7 @@ def _check_precision(precision: str | None) -> None:
         raise ValueError(f"[jit] expected a precision of 'float32' or 'fp16', got {precision!r}.")
 
 
-def _as_tuple(value: Any) -> tuple[Any, ...]:
+def as_tuple(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, (int, str)) else tuple(value)
@@ -316,7 +316,7 @@ def _positional(fun: Callable[..., Any]) -> list[str]:
     return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
-def _static_resolver(fun: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> Any:
+def static_resolver(fun: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> Any:
     """A function from (positional count, keyword names) of a call to its static positions and names."""
     positional = _positional(fun) if nums or names else []
     if names:
@@ -356,7 +356,7 @@ def make_jaxpr(
             c:f32*[] = mul b 2.0:f32*[]
           in (c,) }
     """
-    jitted = Jitted(fun, _static_resolver(fun, _as_tuple(static_argnums), ()))
+    jitted = Jitted(fun, static_resolver(fun, as_tuple(static_argnums), ()))
 
     @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
     def traced(*args: Any, **kwargs: Any) -> Any:
@@ -368,60 +368,4 @@ def make_jaxpr(
 
 def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The shapes and dtypes of ``fun(*args, **kwargs)``, without computing; arguments may be ShapeDtypeStructs."""
-    return Jitted(fun, _static_resolver(fun, (), ())).eval_shape(*args, **kwargs)
-
-
-def checkpoint(
-    fun: Callable[..., Any] | None = None,
-    *,
-    prevent_cse: bool = True,
-    policy: Any = None,
-    static_argnums: int | Sequence[int] = (),
-) -> Any:
-    """``fun`` whose inner values are computed again in the backward pass instead of being kept (rematerialisation).
-
-    Args:
-        prevent_cse: keep the second computation apart from the first; leave it True under ``jit``.
-        policy: None (keep only inputs) or ``checkpoint_policies.everything_saveable`` (keep all).
-        static_argnums: arguments that are Python values.
-    """
-    if fun is None:
-        return functools.partial(checkpoint, prevent_cse=prevent_cse, policy=policy, static_argnums=static_argnums)
-    static = _static_resolver(fun, _as_tuple(static_argnums), ())
-    saves_everything = checkpoint_policies.known(policy)
-
-    @functools.wraps(fun)
-    def remat(*args: Any, **kwargs: Any) -> Any:
-        # staged anew at each call: the function may close over tracers
-        staged, leaves = Jitted(fun, static)._staged(args, kwargs)
-        prim, extra = (call_p, {"donated": ()}) if saves_everything else (remat_p, {"prevent_cse": prevent_cse})
-        outs = prim.bind(*staged.consts, *leaves, graph=staged.graph, name=staged.name, **extra)
-        return tree.unflatten(staged.out_tree, outs)
-
-    return remat
-
-
-class checkpoint_policies:
-    """Which values ``checkpoint`` keeps."""
-
-    @staticmethod
-    def everything_saveable(*_: Any, **__: Any) -> bool:
-        """Keep all: no recomputation."""
-        return True
-
-    @staticmethod
-    def nothing_saveable(*_: Any, **__: Any) -> bool:
-        """Keep only inputs."""
-        return False
-
-    @staticmethod
-    def known(policy: Any) -> bool:
-        """Whether ``policy`` keeps everything; raises ValueError for one that is neither all nor nothing."""
-        if policy is None or policy is checkpoint_policies.nothing_saveable:
-            return False
-        if policy is checkpoint_policies.everything_saveable:
-            return True
-        raise ValueError("[checkpoint] expected policy None, everything_saveable or nothing_saveable.")
-
-
-remat = checkpoint
+    return Jitted(fun, static_resolver(fun, (), ())).eval_shape(*args, **kwargs)

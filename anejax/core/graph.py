@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import numpy as np
@@ -153,3 +153,37 @@ def remove_dead(graph: Graph) -> Graph:
             kept.append(eqn)
             live.update(a for a in eqn.inputs if isinstance(a, Var))
     return graph.replace(eqns=tuple(reversed(kept)))
+
+
+def expanded(graph: Graph, names: Container[str]) -> Graph:
+    """``graph`` with the equations of the Graphs that primitives of these ``names`` hold, in place of them.
+
+    A primitive that holds no Graph, such as ``checkpoint_name``, is an identity.
+    """
+    if not any(e.primitive.name in names for e in graph.eqns):
+        return graph
+    eqns: list[Eqn] = []
+    env: dict[Var, Atom] = {}
+    _expand(graph, names, env, eqns)
+    return graph.replace(eqns=tuple(eqns), outputs=tuple(_look_up(env, a) for a in graph.outputs))
+
+
+def _look_up(env: dict[Var, Atom], atom: Atom) -> Atom:
+    return atom if isinstance(atom, Literal) else env.get(atom, atom)
+
+
+def _expand(graph: Graph, names: Container[str], env: dict[Var, Atom], out: list[Eqn]) -> None:
+    for eqn in graph.eqns:
+        inputs = tuple(_look_up(env, a) for a in eqn.inputs)
+        if eqn.primitive.name not in names:
+            outputs = tuple(Var(v.aval) for v in eqn.outputs)  # a Graph may be called twice
+            env.update(zip(eqn.outputs, outputs))
+            out.append(eqn.replace(inputs=inputs, outputs=outputs))
+            continue
+        inner: Graph | None = eqn.params.get("graph")
+        if inner is None:
+            env.update(zip(eqn.outputs, inputs))
+            continue
+        inner_env = dict(zip(inner.inputs, inputs))
+        _expand(inner, names, inner_env, out)
+        env.update((v, _look_up(inner_env, a)) for v, a in zip(eqn.outputs, inner.outputs))

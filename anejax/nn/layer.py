@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from anejax import random, tree
-from anejax.api.staging import checkpoint, eval_shape
+from anejax.api.checkpointing import checkpoint
+from anejax.api.staging import eval_shape
 from anejax.core.aval import ShapeDtypeStruct
 from anejax.errors import DtypeError, ShapeError, TreeError
 

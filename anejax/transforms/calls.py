@@ -9,7 +9,7 @@ from typing import Any
 from anejax.config import config
 from anejax.core.aval import Aval
 from anejax.core.context import tracing
-from anejax.core.graph import Graph, remove_dead
+from anejax.core.graph import Graph, expanded, remove_dead
 from anejax.core.primitive import Linear, Primitive, Refused, Zero
 from anejax.core.trace import Tracer, executor
 from anejax.ops.families import batch_to, instantiate
@@ -18,6 +18,7 @@ from anejax.transforms.evaluate import as_function, eval_graph
 from anejax.transforms.jvp import jvp_flat
 from anejax.transforms.linearize import PartialTrace, Split, backward_mixed, split_graph
 from anejax.transforms.parts import Flags, merge
+from anejax.transforms.saving import split_saving
 from anejax.transforms.stage import stage
 from anejax.transforms.transpose import backward
 from anejax.transforms.vmap import batch_flat, mapped_name
@@ -224,8 +225,13 @@ call_p.fill(
 def _remat_partial(
     trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
-    """Known outputs are computed now; the rest is recorded whole, to be computed again from the known inputs."""
+    """Known outputs are computed now; the rest is recorded whole, to be computed again from the known inputs.
+
+    What the policy saves is computed now as well, and what is recorded begins with it.
+    """
     graph = params["graph"]
+    if params.get("policy") is not None:
+        return _saving_partial(trace, unknown, args, params)
     split = split_once(graph, tuple(unknown))
     count = split.unknown_out.count(False)
     with tracing(trace.parent):
@@ -237,6 +243,19 @@ def _remat_partial(
     return merge(split.unknown_out, known, recorded)
 
 
+def _saving_partial(
+    trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], params: dict[str, Any]
+) -> list[Any]:
+    split = split_saving(expanded(params["graph"], (call_p.name,)), unknown, params["policy"])
+    with tracing(trace.parent):
+        known_args = [a for a, u in zip(args, unknown) if not u]
+        known = call_p.bind(*known_args, graph=split.known, name=params["name"], donated=())
+    count = split.unknown_out.count(False)
+    inputs = [*known[count:], *args]
+    recorded = trace.recorder.process(remat_p, inputs, {**params, "graph": split.rest})
+    return merge(split.unknown_out, known[:count], recorded)
+
+
 remat_p = Primitive("checkpoint", multiple_results=True, higher_order=True)
 remat_p.fill(
     abstract=_abstract,
@@ -246,4 +265,16 @@ remat_p.fill(
     batch=_call_batch(remat_p),
     mil=INLINED,
     partial=_remat_partial,
+)
+
+
+# a name for policies to know a value by; its tangent has none
+checkpoint_name_p = Primitive("checkpoint_name", higher_order=True)
+checkpoint_name_p.fill(
+    abstract=lambda x, name: x,
+    impl=lambda x, name: [x],
+    jvp=lambda primals, tangents, name: (checkpoint_name_p.bind(*primals, name=name), *tangents),
+    transpose=lambda ct, x, name: [ct],
+    batch=lambda size, args, dims, name: (checkpoint_name_p.bind(*args, name=name), *dims),
+    mil=INLINED,
 )

@@ -22,7 +22,7 @@ NAMESPACES = (
     "jax", "jax.numpy", "jax.numpy.linalg", "jax.numpy.fft", "jax.lax", "jax.lax.linalg", "jax.nn",
     "jax.nn.initializers", "jax.random", "jax.scipy.special", "jax.scipy.linalg", "jax.tree", "jax.tree_util",
     "jax.debug", "jax.dtypes", "jax.typing", "jax.custom_batching", "jax.custom_derivatives", "jax.flatten_util",
-    "jax.ops", "jax.image",
+    "jax.ops", "jax.image", "jax.ad_checkpoint",
 )  # fmt: skip
 
 

@@ -1,0 +1,10 @@
+"""jax.ad_checkpoint on anejax: names and policies of what ``anejax.checkpoint`` keeps; what a function does keep."""
+
+from anejax.absent import getattr_of
+from anejax.api.checkpointing import checkpoint_name as checkpoint_name
+from anejax.api.checkpointing import checkpoint_policies as checkpoint_policies
+from anejax.api.checkpointing import print_saved_residuals as print_saved_residuals
+from anejax.transforms.saving import Recompute as Recompute
+from anejax.transforms.saving import Saveable as Saveable
+
+__getattr__ = getattr_of(__name__)
