@@ -151,12 +151,9 @@ GROUPS: tuple[Group, ...] = (
         },
     ),
     Group(
-        "nobody has written it yet",
-        "tell us that you need it",
-        {
-            "scipy.linalg": "*",
-        },
-        planned=True,
+        "it rests on the Schur or Hessenberg form of general matrices, which no device here computes",
+        "use eigh, svd, polar or expm, whose results are real, or scipy.linalg outside of jit",
+        {"scipy.linalg": "funm hessenberg rsf2csf schur sqrtm"},
     ),
     Group(
         "conversions from complex to real numbers take the real part and do not warn",

@@ -88,7 +88,8 @@ def markdown(version: str) -> str:
     lines = [f"| namespace | {' | '.join(KINDS)} |", "|---|---|---|---|"]
     lines += [f"| {space} | {' | '.join(map(str, row))} |" for space, row in counts.items()]
     for kind in ("planned", "refused"):
-        lines += ["", f"## {kind.capitalize()}", *_reasons(kind)]
+        reasons = list(_reasons(kind))
+        lines += ["", f"## {kind.capitalize()}", *reasons] if reasons else []
     lines += ["", "## Yes"]
     for space, kinds in by_space.items():
         if "yes" in kinds:

@@ -1,4 +1,4 @@
-"""jax.scipy.linalg on anejax: what SciPy has beyond anejax.numpy.linalg.
+"""Factorizations, and systems solved by them.
 
 ``overwrite_*`` and ``check_finite`` are accepted for compatibility: arrays never change, and nothing is checked.
 """
@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 import anejax.numpy as jnp
-from anejax import dtypes
-from anejax.absent import getattr_of
+from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
-from anejax.errors import RefusedError, ShapeError
+from anejax.errors import DtypeError, RefusedError, ShapeError
 from anejax.numpy.linalg.solving import solve_factored
 from anejax.numpy.linalg.spectral import matrices
 from anejax.numpy.operands import promote_inexact
 from anejax.ops import linalg
-
-__getattr__ = getattr_of(__name__)
-
+from anejax.ops.linalg import DOMAIN
 
 # --- cholesky ---------------------------------------------------------------------------------------------------------
 
@@ -195,65 +190,119 @@ def eigh(
     return w if eigvals_only else (w, v)
 
 
-# --- functions and structures -----------------------------------------------------------------------------------------
+def eigh_tridiagonal(
+    d: Any,
+    e: Any,
+    *,
+    eigvals_only: bool = False,
+    select: str = "a",
+    select_range: tuple[int, int] | None = None,
+    tol: float | None = None,
+    key: Any = None,
+) -> Any:
+    """(eigenvalues, eigenvectors as columns) of the symmetric matrix with the diagonal ``d`` [n], ``e`` [n - 1] beside.
 
-# Higham 2005, "The scaling and squaring method for the matrix exponential revisited": by bytes of an element, the
-# degree of the diagonal Pade approximant and the greatest 1-norm for which it is exact to rounding.
-_PADE = {8: (13, 5.371920351148152), 4: (7, 3.925724783138660)}
-
-
-def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> Array:
-    """The exponentials of square matrices [..., n, n], by scaling, a Pade approximant and squaring (Higham 2005).
-
-    NaN where more than ``max_squarings`` squarings are needed. ``upper_triangular`` is accepted for compatibility.
+    Args:
+        eigvals_only: whether to return the eigenvalues alone.
+        select: "a" for all, "i" for those from ``select_range[0]`` to ``select_range[1]``, both included, ascending.
+        tol, key: accepted for compatibility: the whole matrix is factorized, to full precision.
     """
-    x = matrices("expm", A, True)
-    degree, theta = _PADE[8 if x.dtype == dtypes.float64 else 4]
-    size = jnp.linalg.norm(x, 1, axis=(-2, -1)) if x.size else jnp.zeros(x.shape[:-2], x.dtype)
-    wanted = jnp.ceil(jnp.log2(jnp.maximum(size / theta, 1e-30)))
-    squarings = jnp.where(jnp.isfinite(size), jnp.clip(wanted, 0, max_squarings), 0)
-    out = _pade(x / jnp.exp2(squarings)[..., None, None].astype(x.dtype), degree)
-    for i in range(max_squarings):
-        out = jnp.where((squarings > i)[..., None, None], out @ out, out)
-    return jnp.where((wanted > max_squarings)[..., None, None], np.nan, out)
+    a, b = (jnp.asarray(v) for v in (d, e))
+    if a.dtype != b.dtype or a.dtype not in DOMAIN:
+        raise DtypeError(f"[eigh_tridiagonal] expected float32 or float64 arrays of one dtype, got {a.aval}, {b.aval}.")
+    if a.ndim != 1 or not a.size or b.shape != (a.size - 1,):
+        raise ShapeError(f"[eigh_tridiagonal] expected d [n] and e [n - 1], got {a.aval} and {b.aval}.")
+    first, last = 0, a.size - 1
+    if select == "i":
+        if select_range is None or select_range[0] > select_range[1]:
+            raise ValueError(f"[eigh_tridiagonal] expected a range of indices for select='i', got {select_range}.")
+        first, last = max(select_range[0], 0), min(select_range[1], last)
+    elif select == "v":
+        raise RefusedError("[eigh_tridiagonal] select='v' is not supported: its number of results depends on values.")
+    elif select != "a":
+        raise ValueError(f"[eigh_tridiagonal] expected select to be 'a' or 'i', got {select!r}.")
+    vectors, values = linalg.eigh(jnp.diag(a) + jnp.diag(b, -1), symmetrize_input=False)
+    values, vectors = values[first : last + 1], vectors[:, first : last + 1]
+    return values if eigvals_only else (values, vectors)
 
 
-def _pade(x: Any, degree: int) -> Any:
-    """The diagonal approximant (V - U)^-1 (V + U) of odd degree: V has the even powers, U the odd ones."""
-    c = [1.0]
-    for j in range(1, degree + 1):
-        c.append(c[-1] * (degree + 1 - j) / (j * (2 * degree + 1 - j)))
-    square, eye = x @ x, jnp.eye(x.shape[-1], dtype=x.dtype)
-    even, odd = c[-2] * eye, c[-1] * eye
-    for j in range(degree - 2, 0, -2):
-        even, odd = even @ square + c[j - 1] * eye, odd @ square + c[j] * eye
-    u = x @ odd
-    return jnp.linalg.solve(even - u, even + u)
+def qr_multiply(
+    a: Any,
+    c: Any,
+    mode: str = "right",
+    pivoting: bool = False,
+    conjugate: bool = False,
+    overwrite_a: bool = False,
+    overwrite_c: bool = False,
+) -> tuple[Array, Array]:
+    """(``c`` Q, R), or (Q ``c``, R) for the mode "left", of the economic factorization Q R = ``a`` [..., m, n].
+
+    ``c`` has m columns (k = min(m, n) rows for "left"), or is a vector of as many elements. ``conjugate`` is accepted
+    for compatibility: nothing here is complex.
+    """
+    if pivoting:
+        raise RefusedError("[qr_multiply] column pivoting is not supported. svd reveals ranks.")
+    if mode not in ("right", "left"):
+        raise ValueError(f"[qr_multiply] expected the mode 'right' or 'left', got {mode!r}.")
+    a, c = promote_inexact("qr_multiply", a, c)
+    x, y = matrices("qr_multiply", a), jnp.asarray(c)
+    vector = y.ndim == 1
+    if vector:
+        y = y[:, None] if mode == "left" else y[None]
+    m, k = x.shape[-2], min(x.shape[-2:])
+    if y.ndim < 2 or (y.shape[-2] != k if mode == "left" else y.shape[-1] != m):
+        wanted = f"{k} rows" if mode == "left" else f"{m} columns"
+        raise ShapeError(f"[qr_multiply] expected c with {wanted}, got {y.aval} for {x.aval}.")
+    q, r = linalg.qr(x, full_matrices=False)
+    out = q @ y if mode == "left" else y @ q
+    return (out.ravel() if vector else out), r
 
 
-def block_diag(*arrs: Any) -> Array:
-    """Matrices along the diagonal of a greater one; vectors count as rows."""
-    blocks = [jnp.atleast_2d(jnp.asarray(a)) for a in (arrs or (jnp.zeros((1, 0)),))]
-    if any(b.ndim != 2 for b in blocks):
-        raise ShapeError(f"[block_diag] expected matrices, got {', '.join(str(b.aval) for b in blocks)}.")
-    width, left, rows = sum(b.shape[1] for b in blocks), 0, []
-    dtype = jnp.result_type(*blocks)
-    for b in blocks:
-        rows.append(jnp.pad(b.astype(dtype), ((0, 0), (left, width - left - b.shape[1]))))
-        left += b.shape[1]
-    return jnp.concatenate(rows, 0)
+def polar(
+    a: Any, side: str = "right", *, method: str = "qdwh", eps: float | None = None, max_iterations: int | None = None
+) -> tuple[Array, Array]:
+    """(U, P) with U P = ``a`` (P U = a for the side "left"), U's columns (rows) orthonormal, P symmetric, P >= 0.
+
+    Args:
+        a: matrices [..., m, n] with m >= n for the side "right", m <= n for "left"; U has their shape.
+        method, eps, max_iterations: accepted for compatibility: singular values give it.
+
+    The derivative is finite unless two singular values are 0.
+    """
+    if side not in ("right", "left"):
+        raise ValueError(f"[polar] expected the side 'right' or 'left', got {side!r}.")
+    if method not in ("qdwh", "svd"):
+        raise ValueError(f"[polar] expected the method 'qdwh' or 'svd', got {method!r}.")
+    x = matrices("polar", a)
+    tall = x if side == "right" else x.mT
+    if tall.shape[-2] < tall.shape[-1]:
+        raise ShapeError(
+            f"[polar] expected {'m >= n' if side == 'right' else 'm <= n'} for the side {side!r}, got {x.aval}."
+        )
+    unitary = _polar_unitary(tall)
+    product = unitary.mT @ tall
+    positive = (product + product.mT) / 2
+    return (unitary if side == "right" else unitary.mT), positive
 
 
-def toeplitz(c: Any, r: Any = None) -> Array:
-    """The matrix [..., m, n] that is constant along diagonals, with first column ``c`` [..., m] and first row ``r``."""
-    column = jnp.atleast_1d(jnp.asarray(c))
-    row = column if r is None else jnp.atleast_1d(jnp.asarray(r))
-    m, n = column.shape[-1], row.shape[-1]
-    lead = jnp.broadcast_shapes(column.shape[:-1], row.shape[:-1])
-    dtype = jnp.result_type(column, row)
-    column, row = (jnp.broadcast_to(o, (*lead, o.shape[-1])).astype(dtype) for o in (column, row))
-    if m == 0 or n == 0:
-        return jnp.zeros((*lead, m, n), dtype)
-    line = jnp.concatenate([jnp.flip(column, -1), row[..., 1:]], -1)
-    places = np.arange(m - 1, -1, -1)[:, None] + np.arange(n)
-    return jnp.take(line, places, axis=-1)
+@custom_jvp
+def _polar_unitary(x: Any) -> Any:
+    u, _, vh = linalg.svd(x, full_matrices=False)
+    return u @ vh
+
+
+@_polar_unitary.defjvp
+def _polar_jvp(primals: Any, tangents: Any) -> Any:
+    """Of A = W S V^T and U = W V^T: U' = W (F o (Z - Z^T)) V^T + (1 - U U^T) A' V inv(S) V^T with Z = W^T A' V.
+
+    F has 1 / (s_i + s_j). It follows from A' = U' P + U P', where U^T U' is skew and P' symmetric.
+    """
+    (x,), (dx,) = primals, tangents
+    w, s, vh = linalg.svd(x, full_matrices=False)
+    inner = w.mT @ dx @ vh.mT
+    turn = (inner - inner.mT) / (s[..., :, None] + s[..., None, :])
+    out = w @ turn
+    if x.shape[-2] > x.shape[-1]:
+        moved = dx @ vh.mT
+        out = out + (moved - w @ (w.mT @ moved)) / s[..., None, :]
+    return w @ vh, out @ vh
