@@ -111,8 +111,11 @@ def _pull_back(lin: Linearized, cts: Sequence[Any]) -> list[Any]:
 
 
 def _cotangent_out(primal: Any, ct: Any) -> Any:
+    """A cotangent as users get it. It is weak where its primal is, as in JAX, whatever the rules made of it."""
     aval = aval_of(primal).tangent()
-    return _tangent_out(Zero(aval) if ct is None else ct)
+    if ct is None or isinstance(ct, Zero) or aval.dtype == dtypes.float0:
+        return _tangent_out(Zero(aval) if ct is None else ct)
+    return _tangent_out(convert_element_type(ct, aval.dtype, aval.weak_type))
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
