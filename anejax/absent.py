@@ -156,6 +156,17 @@ GROUPS: tuple[Group, ...] = (
         {"scipy.linalg": "funm hessenberg rsf2csf schur sqrtm"},
     ),
     Group(
+        "nobody has written it for programs yet",
+        "use SciPy's function of that name outside of jit",
+        {
+            "scipy": "cluster fft integrate interpolate ndimage optimize signal sparse spatial",
+            "scipy.stats": """bernoulli beta betabinom binom cauchy chi2 dirichlet expon gamma gaussian_kde gennorm geom
+                gumbel_l gumbel_r laplace logistic mode multinomial multivariate_normal nbinom pareto poisson rankdata
+                sem t truncnorm uniform vonmises wrapcauchy""",
+        },
+        planned=True,
+    ),
+    Group(
         "conversions from complex to real numbers take the real part and do not warn",
         "take x.real where that is meant",
         {"numpy": "ComplexWarning"},

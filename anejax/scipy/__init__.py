@@ -1,5 +1,8 @@
 """jax.scipy on anejax: the parts of SciPy that run inside programs and are differentiable."""
 
+from anejax.absent import getattr_of
 from anejax.scipy import linalg as linalg
 from anejax.scipy import special as special
 from anejax.scipy import stats as stats
+
+__getattr__ = getattr_of(__name__)

@@ -20,7 +20,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
 
 NAMESPACES = (
     "jax", "jax.numpy", "jax.numpy.linalg", "jax.numpy.fft", "jax.lax", "jax.lax.linalg", "jax.nn",
-    "jax.nn.initializers", "jax.random", "jax.scipy.special", "jax.scipy.linalg", "jax.tree", "jax.tree_util",
+    "jax.nn.initializers", "jax.random", "jax.scipy", "jax.scipy.special", "jax.scipy.stats", "jax.scipy.linalg",
+    "jax.tree", "jax.tree_util",
     "jax.debug", "jax.dtypes", "jax.typing", "jax.custom_batching", "jax.custom_derivatives", "jax.flatten_util",
     "jax.ops", "jax.image", "jax.ad_checkpoint",
 )  # fmt: skip
