@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -121,12 +122,18 @@ class Config:
             for name, (env, read, default, _) in _SETTINGS.items()
         }
         self._local = threading.local()
+        self._lock = threading.Lock()
+        self._overridden = Counter[str]()  # in how many blocks, of all threads
+        self.__dict__.update(self._values)  # every jitted call reads several: these are found without __getattr__
 
     def update(self, name: str, value: Any) -> None:
         """Sets ``name`` for the whole process. Raises ValueError for an unknown name."""
         if name not in _SETTINGS:
             raise ValueError(f"[config] expected one of {', '.join(_SETTINGS)}, got {name!r}.")
-        self._values[name] = value
+        with self._lock:
+            self._values[name] = value
+            if not self._overridden[name]:
+                self.__dict__[name] = value
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -146,6 +153,9 @@ class Config:
         missing = object()
         previous = local.get(name, missing)
         local[name] = value
+        with self._lock:
+            self._overridden[name] += 1
+            self.__dict__.pop(name, None)
         try:
             yield
         finally:
@@ -153,6 +163,10 @@ class Config:
                 del local[name]
             else:
                 local[name] = previous
+            with self._lock:
+                self._overridden[name] -= 1
+                if not self._overridden[name]:
+                    self.__dict__[name] = self._values[name]
 
     def describe(self) -> str:
         """One line per setting: name, value, environment variable, meaning."""

@@ -65,12 +65,13 @@ class Jitted:
             return self._fun(*args, **kwargs)
         staged, leaves = self._staged(args, kwargs)
         types = set(map(type, leaves))
-        if current_trace() is base_trace() and not any(issubclass(t, Tracer) for t in types):
-            arrays = leaves if types == ONLY_ARRAYS else list(map(concrete_array, leaves))
-            outs = executor().run_graph(staged.graph, staged.consts + arrays, staged.donated, self.device)
+        arrays = leaves if types <= ONLY_ARRAYS else None
+        if current_trace() is base_trace() and (arrays is not None or not any(issubclass(t, Tracer) for t in types)):
+            arrays = staged.consts + (arrays if arrays is not None else list(map(concrete_array, leaves)))
+            outs = executor().run_graph(staged.graph, arrays, staged.donated, self.device)
         else:
             outs = call_p.bind(*staged.consts, *leaves, graph=staged.graph, name=staged.name, donated=staged.donated)
-        return tree.unflatten(staged.out_tree, outs)
+        return staged.out_tree.unflatten(outs)
 
     @property
     def device(self) -> str:
@@ -82,7 +83,7 @@ class Jitted:
         return "cpu-fp16" if device == "cpu" else device
 
     def _staged(self, args: tuple[Any, ...], kwargs: dict[str, Any], types_only: bool = False) -> tuple[Staged, list]:
-        static_nums, static_names = self._static(len(args), tuple(kwargs))
+        static_nums, static_names = self._static(len(args), kwargs)
         if static_nums or static_names:
             statics = tuple((i, _hashable(self, args[i])) for i in sorted(static_nums))
             statics += tuple((k, _hashable(self, kwargs[k])) for k in sorted(static_names))
@@ -328,8 +329,11 @@ def static_resolver(fun: Callable[..., Any], nums: tuple[int, ...], names: tuple
     normal = {n % len(positional) if n < 0 and positional else n for n in nums}
     by_name = {*names, *(positional[n] for n in normal if n < len(positional))}
     by_position = normal | {positional.index(n) for n in names if n in positional}
+    if not by_position and not by_name:
+        nothing: tuple[set[int], set[str]] = set(), set()
+        return lambda count, keywords: nothing
 
-    def resolve(count: int, keywords: tuple[str, ...]) -> tuple[set[int], set[str]]:
+    def resolve(count: int, keywords: Iterable[str]) -> tuple[set[int], set[str]]:
         return {n for n in by_position if n < count}, {k for k in keywords if k in by_name}
 
     return resolve

@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -141,12 +141,18 @@ def check(lib: ctypes.CDLL, status: int, what: str) -> None:
         fail(lib, status, what)
 
 
-_dead: deque[int] = deque()  # handles of buffers that were collected, to be released in one call
+# Memory whose arrays were collected. Small pieces are kept for the next array of their size, which is found without a
+# call and likely in cache; the handles of others wait to be released together. Appending and popping are atomic.
+_kept: dict[int, list[tuple[int, int]]] = {}  # size in bytes -> (pointer, handle) of what is kept
+_dead: deque[int] = deque()
+SMALL = 1 << 16  # bytes: what may be kept
+KEPT_PER_SIZE = 1 << 17  # bytes
+KEPT_SIZES = 256
 RELEASE_AT_ONCE = 1 << 20  # bytes: memory that is worth a call of its own
 
 
 class Buffer:
-    """64-byte aligned memory of the library; released when collected. Exposed to NumPy by ``view``.
+    """64-byte aligned memory of the library; given back when collected. Exposed to NumPy by ``view``.
 
     ``contents`` is what core.array says of storage: whoever overwrites the memory gives it another number, or 0.
     """
@@ -163,8 +169,14 @@ class Buffer:
         self.__array_interface__ = _interface(self.pointer, self.nbytes)
         return np.asarray(self).view(dtype).reshape(shape)
 
-    def __del__(self, dead: deque[int] = _dead, large: int = RELEASE_AT_ONCE) -> None:
+    def __del__(
+        self, kept: Any = _kept, dead: Any = _dead, most: int = KEPT_PER_SIZE, large: int = RELEASE_AT_ONCE
+    ) -> None:
         # defaults, because module globals are gone when the interpreter ends
+        same = kept.get(self.nbytes)
+        if same is not None and len(same) * self.nbytes < most:
+            same.append((self.pointer, self._handle))
+            return
         dead.append(self._handle)
         if self.nbytes >= large:
             release_dead()
@@ -183,7 +195,7 @@ class Borrowed:
 
 
 def release_dead() -> None:
-    """Gives back the memory of all buffers that were collected since the last call."""
+    """Gives back the memory of all buffers that were collected since the last call and are not kept."""
     handles = []
     try:
         while True:
@@ -196,17 +208,29 @@ def release_dead() -> None:
         check(lib, lib.anesdk_buffers_release(n, words(Handle * n, handles)), "release")
 
 
-def create_buffers(sizes: Sequence[int]) -> tuple[list[Buffer], Any]:
-    """A buffer for each size in bytes, made in one call, and the array of their addresses.
+def create_buffers(sizes: Sequence[int]) -> tuple[list[Buffer], list[int]]:
+    """A buffer for each size in bytes, and their addresses. Raises DeviceError when memory runs out."""
+    buffers: list[Buffer] = []
+    try:
+        for nbytes in sizes:
+            pointer, handle = _kept[nbytes].pop()
+            buffers.append(Buffer(pointer, nbytes, handle))
+    except (KeyError, IndexError):
+        buffers += _new_buffers(sizes[len(buffers) :])
+    return buffers, [b.pointer for b in buffers]
 
-    Raises DeviceError when memory runs out.
-    """
+
+def _new_buffers(sizes: Sequence[int]) -> list[Buffer]:
+    """Buffers of the library, made in one call; from now on those of their sizes are kept, if they are small."""
     lib, n = load(), len(sizes)
     if _dead:
         release_dead()
     handles, pointers = (Handle * n)(), (Handle * n)()
     check(lib, lib.anesdk_buffers_create(n, words(U64 * n, sizes), handles, pointers), "allocate")
-    return list(map(Buffer, _integers(pointers), sizes, _integers(handles))), pointers
+    for nbytes in {s for s in sizes if 0 < s <= SMALL}:
+        if len(_kept) < KEPT_SIZES:
+            _kept.setdefault(nbytes, [])
+    return list(map(Buffer, _integers(pointers), sizes, _integers(handles)))
 
 
 # ctypes converts element by element, at 100 ns and more each; these copy whole arrays
@@ -215,6 +239,12 @@ def create_buffers(sizes: Sequence[int]) -> tuple[list[Buffer], Any]:
 def words(array: Any, values: Sequence[int]) -> Any:
     """``values`` as an ``array``, a ctypes array type of 64-bit words."""
     return array.from_buffer_copy(struct.pack(f"{len(values)}Q", *values))
+
+
+def _packer(count: int) -> Callable[[Sequence[int]], Any]:
+    """``words`` for arrays of so many pointers."""
+    array, pack = (Handle * count).from_buffer_copy, struct.Struct(f"{count}Q").pack
+    return lambda values: array(pack(*values))
 
 
 def _words_of(values: Sequence[int] | None) -> Any:
@@ -246,8 +276,7 @@ class NativeProgram:
         self.outputs = [self._port(True, i) for i in range(outs.value)]
         self.aliases = [p.alias for p in self.outputs]
         self.output_nbytes = [p.nbytes for p in self.outputs]
-        self._in_pointers = Handle * len(self.inputs)
-        self._out_pointers = Handle * len(self.outputs)
+        self._in_pointers, self._out_pointers = _packer(len(self.inputs)), _packer(len(self.outputs))
         self._in_bytes = (U64 * len(self.inputs))(*(p.nbytes for p in self.inputs))
         self._out_bytes = (U64 * len(self.outputs))(*self.output_nbytes)
 
@@ -260,22 +289,19 @@ class NativeProgram:
     def run(
         self,
         inputs: Sequence[int],
-        outputs: Any,
+        outputs: Sequence[int],
         holds: Sequence[int] | None = None,
         makes: Sequence[int] | None = None,
     ) -> None:
         """Runs on the memory at the given addresses; their sizes are those of the ports. Releases the GIL.
 
         Args:
-            outputs: a sequence of addresses, or the array that ``create_buffers`` returns.
             holds: what the inputs hold, as numbers of core.array; the engine copies no input whose contents it has.
             makes: numbers for what the outputs will hold, which nothing else has had.
         """
-        if not isinstance(outputs, ctypes.Array):
-            outputs = words(self._out_pointers, outputs)
         status = self._lib.anesdk_program_run(
-            self._handle, words(self._in_pointers, inputs), self._in_bytes, len(inputs),
-            outputs, self._out_bytes, len(outputs), _words_of(holds), _words_of(makes),
+            self._handle, self._in_pointers(inputs), self._in_bytes, len(inputs),
+            self._out_pointers(outputs), self._out_bytes, len(outputs), _words_of(holds), _words_of(makes),
         )  # fmt: skip
         if status != 0:
             fail(self._lib, status, "run")

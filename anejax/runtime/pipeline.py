@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from anejax.config import config
 from anejax.core.array import new_contents
@@ -59,7 +58,7 @@ class Pipeline:
         """The MIL texts of all programs, in order."""
         return "\n".join(f"// {s.name}: {s.device}\n{s.text}" for s in self.steps)
 
-    def run(self, inputs: Sequence[int], outputs: Any, holds: Sequence[int], makes: Sequence[int]) -> None:
+    def run(self, inputs: Sequence[int], outputs: Sequence[int], holds: Sequence[int], makes: Sequence[int]) -> None:
         """Runs on the memory at the given addresses; ``holds`` and ``makes`` are those of NativeProgram.run."""
         between, addresses = library.create_buffers(self._between_nbytes)
         where = dict(zip(self._inputs, inputs))

@@ -37,7 +37,10 @@ def mapped_name() -> Any:
 
 def named_axes() -> tuple[tuple[Any, int], ...]:
     """(name, length) of the named axes that are mapped here, the innermost first."""
-    traces = [current_trace(), *current_trace().ancestors()]
+    current = current_trace()
+    if current.parent is None:  # as in every call from outside
+        return ()
+    traces = [current, *current.ancestors()]
     return tuple((t.axis_name, t.size) for t in traces if isinstance(t, BatchTrace) and t.axis_name is not None)
 
 
