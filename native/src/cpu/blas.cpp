@@ -12,6 +12,7 @@
 
 #include "cpu/kernels/gemm_tiles.h"
 #include "cpu/lapack.h"
+#include "cpu/simd.h"
 #include "mil/error.h"
 
 namespace anesdk::cpu {
@@ -52,9 +53,26 @@ const Lapack<T> kNoRoutines;
 template <typename T>
 std::atomic<const Lapack<T>*> library_lapack{&kNoRoutines<T>};
 
+// C = op(A) op(B), where that is the rows of a matrix times a vector; false where it is something else.
+template <typename T>
+bool rows_times_vector(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
+                       const T* b, int64_t ldb, T* c, int64_t ldc) {
+  const DotRowsFn dot = simd().dot_rows(std::is_same_v<T, float> ? DType::FP32 : DType::FP64);
+  if (m == 1 && transpose_b && (!transpose_a || lda == 1)) {
+    dot(c, 1, b, ldb, a, n, k);
+  } else if (n == 1 && !transpose_a && (transpose_b || ldb == 1)) {
+    dot(c, ldc, a, lda, b, m, k);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 template <typename T>
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t lda,
           const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
+  const bool plain = alpha == T(1) && beta == T(0);
+  if (plain && rows_times_vector<T>(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, c, ldc)) return;
   const auto call = library_gemm<T>.load(std::memory_order_acquire);
   const bool fits = std::max({m, n, k, lda, ldb, ldc}) <= std::numeric_limits<int>::max();
   if (!call || !fits || m == 0 || n == 0 || k == 0) {

@@ -16,6 +16,9 @@ using ReduceColumnFn = void (*)(void* acc, const void* src, int64_t n);
 // Copies rows x columns elements; strides in elements.
 using CopyPlaneFn = void (*)(void* dst, int64_t dst_row, int64_t dst_column, const void* src, int64_t src_row,
                              int64_t src_column, int64_t rows, int64_t columns);
+// out[r * out_stride] = the sum of matrix[r * distance + j] * vector[j] over j < k, for `rows` rows.
+using DotRowsFn = void (*)(void* out, int64_t out_stride, const void* matrix, int64_t distance, const void* vector,
+                           int64_t rows, int64_t k);
 
 // What float32 numbers become as float16.
 struct Inspection {
@@ -32,6 +35,7 @@ struct SimdTable {
   ReduceRowFn (*reduce_row)(ReduceOp op, DType dtype);
   ReduceColumnFn (*reduce_column)(ReduceOp op, DType dtype);
   CopyPlaneFn (*copy_plane)(int64_t element_size);
+  DotRowsFn (*dot_rows)(DType dtype);  // of float32 and float64
   InspectFn inspect_fp16;
 };
 

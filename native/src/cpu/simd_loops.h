@@ -25,6 +25,7 @@ MapFn convert(DType from, DType to);
 ReduceRowFn reduce_row(ReduceOp op, DType dtype);
 ReduceColumnFn reduce_column(ReduceOp op, DType dtype);
 CopyPlaneFn copy_plane(int64_t element_size);
+DotRowsFn dot_rows(DType dtype);
 
 template <class Out, class T, class F>
 void unary_loop(void* dst, const void* const* src, int64_t n, int64_t) {
