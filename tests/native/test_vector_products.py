@@ -46,7 +46,7 @@ def test_infinities_and_nan_go_through():
     a = np.ones((3, 40), np.float32)
     a[0, 5], a[1, 39] = np.inf, np.nan
     x = np.ones(40, np.float32)
-    assert np.array_equal(aj.jit(lambda a, x: a @ x)(a, x), np.float32([np.inf, np.nan, 40]), equal_nan=True)
+    assert np.array_equal(aj.jit(lambda a, x: a @ x)(a, x), np.array([np.inf, np.nan, 40], np.float32), equal_nan=True)
 
 
 def test_long_rows_are_shared_among_threads():
