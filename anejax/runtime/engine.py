@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 from anejax.config import config
-from anejax.core.array import from_numpy
+from anejax.core.array import from_numpy, new_contents
 from anejax.core.trace import user_stacklevel
 from anejax.errors import DeviceError, EngineFallbackWarning
 from anejax.mil.chips import STRICTEST, this_chip
@@ -44,6 +44,44 @@ def _why_missing(device: str, espresso: str) -> str | None:
     except DeviceError as err:
         return str(err)
     return None if np.array_equal(y, 2 * x) else f"[{device}] its first program, y = 2x, gave {y[:4]} for {x[:4]}."
+
+
+# s' = s + x with s' in the buffer of s, which counts: research (e5rt 6, "Aliasing/resident state")
+ACCUMULATOR = """program(1.3)
+[buildInfo = dict<string, string>({{"coremlc-component-MIL", "3520.4.1"}, {"coremlc-version", "3520.5.1"}})]
+{
+    func main<ios18>(tensor<fp16, [1, 64]> s, tensor<fp16, [1, 64]> x) {
+        tensor<fp16, [1, 64]> y = add(x = s, y = x)[name = string("y")];
+    } -> (y);
+}
+"""
+
+
+def why_not_resident(device: str = "ane") -> str | None:
+    """Why state does not stay inside ``device`` between runs, or None when it does: an accumulator must count.
+
+    The answer is kept as that of ``why_missing`` is.
+    """
+    return _why_not_resident(device, os.environ.get("ANEJAX_ESPRESSO", ""))
+
+
+@functools.cache
+def _why_not_resident(device: str, espresso: str) -> str | None:
+    state, ones = np.zeros(64, np.float16), np.ones(64, np.float16)
+    made = np.empty_like(state)
+    now, added = new_contents(), new_contents()
+    try:
+        program = library.NativeProgram(device, ACCUMULATOR, shared=((0, 0),))
+        for count in range(1, 5):
+            then = new_contents()
+            given = [from_numpy(state).pointer, from_numpy(ones).pointer]
+            program.run(given, [from_numpy(made).pointer], [now, added], [then])
+            if (made != count).any():
+                return f"[{device}] an accumulator in a shared buffer came to {made[:4]} instead of {count}."
+            now, state = then, np.full_like(state, 1000)  # outside it is something else, should it be copied
+    except DeviceError as err:
+        return str(err)
+    return None
 
 
 def fall_back(forbidden: str, stated: str, cause: Exception | None = None) -> None:

@@ -158,12 +158,14 @@ class Compiler:
         self._programs: dict[Any, library.NativeProgram] = {}
         self.count = 0
 
-    def compile(self, device: str, text: str, donated: Sequence[int]) -> library.NativeProgram:
-        key = (device, text, tuple(donated))
+    def compile(
+        self, device: str, text: str, donated: Sequence[int] = (), shared: Sequence[tuple[int, int]] = ()
+    ) -> library.NativeProgram:
+        key = (device, text, tuple(donated), tuple(shared))
         found = self._programs.get(key)
         if found is None:
             self.count += 1
-            found = library.NativeProgram(device, text, donated)
+            found = library.NativeProgram(device, text, donated, shared)
             if len(self._programs) >= 1024:
                 self._programs.pop(next(iter(self._programs)))
             self._programs[key] = found

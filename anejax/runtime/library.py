@@ -258,12 +258,17 @@ def _integers(array: Any) -> list[int]:
 class NativeProgram:
     """A compiled program: immutable, run from any thread."""
 
-    def __init__(self, device: str, text: str, donated: Sequence[int] = ()) -> None:
+    def __init__(
+        self, device: str, text: str, donated: Sequence[int] = (), shared: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        """``donated``: inputs whose memory outputs may take. ``shared``: an input and an output of one buffer in the
+        engine."""
         lib = self._lib = load()
         self._release = lib.anesdk_program_release
         data = text.encode()
         self._handle = Handle()
         options = [f"donate={','.join(map(str, donated))}"] if donated else []
+        options += [f"share={','.join(f'{i}:{o}' for i, o in shared)}"] if shared else []
         if device == "ane":
             options += [f"{name}={round(1000 * getattr(config, f'engine_{name}'))}" for name in ENGINE_LIMITS]
         status = lib.anesdk_program_compile(

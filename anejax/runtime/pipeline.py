@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from anejax.config import config
 from anejax.core.array import new_contents
-from anejax.core.graph import Var
+from anejax.core.graph import Graph, Var
 from anejax.errors import AnejaxError, DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
 from anejax.partition import Plan, Segment
 from anejax.passes.pipeline import optimize
 from anejax.runtime import library
-from anejax.runtime.engine import fall_back
+from anejax.runtime.engine import fall_back, why_not_resident
 from anejax.runtime.verify import difference
 
-Compile = Callable[[str, str, Sequence[int]], library.NativeProgram]  # device, text, donated inputs
+Pairs = Sequence[tuple[int, int]]  # an input and an output
+
+
+class Compile(Protocol):
+    """Makes programs, each once."""
+
+    def __call__(
+        self, device: str, text: str, donated: Sequence[int] = (), shared: Pairs = ()
+    ) -> library.NativeProgram: ...
 
 
 class Pipeline:
@@ -36,10 +45,13 @@ class Pipeline:
         self._outputs = {v: i for i, v in enumerate(graph.outputs) if isinstance(v, Var)}  # all are, and distinct
         last_reader = {v: i for i, s in enumerate(plan.segments) for v in s.graph.inputs}
         given = {v for i, v in enumerate(graph.inputs) if i in donated}
+        state = dict(_state(graph, donated))
         self.steps: list[Step] = []
         for i, segment in enumerate(plan.segments):
-            spent = [p for p, v in enumerate(segment.graph.inputs) if v in given and last_reader[v] == i]
-            self.steps.append(Step(segment, f"segment {i}", spent, engine, compile))
+            ins, outs = segment.graph.inputs, segment.outputs
+            spent = [p for p, v in enumerate(ins) if v in given and last_reader[v] == i]
+            shared = [(p, outs.index(state[v])) for p, v in enumerate(ins) if state.get(v) in outs]
+            self.steps.append(Step(segment, f"segment {i}", spent, shared, engine, compile))
         self.output_nbytes = [a.aval.nbytes for a in graph.outputs]
         self.aliases = [-1] * len(graph.outputs)
         self._kept: dict[Var, Var] = {}  # between programs: a value, and the donated input whose memory it takes
@@ -83,18 +95,36 @@ class Pipeline:
         return "\n".join(f"--- {s.name}: {s.device} ---\n{s.describe(what)}" for s in self.steps)
 
 
-class Step:
-    """One segment, compiled."""
+def _state(graph: Graph, donated: Sequence[int]) -> Iterator[tuple[Var, Var]]:
+    """(donated input, output that is taken to follow it): the first of its type for the first, and so on."""
+    free = [v for v in graph.outputs if isinstance(v, Var)]
+    for v in (graph.inputs[i] for i in sorted(donated)):
+        found = next((out for out in free if out.aval.same_type(v.aval)), None)
+        if found is not None:
+            free.remove(found)
+            yield v, found
 
-    def __init__(self, segment: Segment, name: str, donated: Sequence[int], engine: str, compile: Compile) -> None:
+
+class Step:
+    """One segment, compiled.
+
+    ``shared`` are inputs that an output follows from call to call. On the engine each pair has one buffer, so that
+    state stays there, where an accumulator shows that this works, and first results are verified: an engine may write
+    the output before it has read the input. A program whose first results are wrong is tried without that.
+    """
+
+    def __init__(
+        self, segment: Segment, name: str, donated: Sequence[int], shared: Pairs, engine: str, compile: Compile
+    ) -> None:
         self.graph, self.outputs, self.name, self._compile = segment.graph, segment.outputs, name, compile
         self.device, self._verified = "cpu", False
+        self._shared = shared if engine == "ane" and shared and why_not_resident() is None else ()
         if segment.program is None:
             self._compile_for_cpu(donated)
             return
         try:
             self.text = to_text(segment.program)
-            self._program = compile(engine, self.text, ())
+            self._program = compile(engine, self.text, shared=self._shared)
             self.device = engine
         except AnejaxError as err:
             self._fall_back(err)
@@ -107,6 +137,7 @@ class Step:
     def _fall_back(self, err: Exception) -> None:
         fall_back(f"{self.name} was for the engine, which failed: {err}",
                   f"{self.name} runs on the CPU device from now on, since the engine failed: {err}", err)  # fmt: skip
+        self._shared = ()
         self._compile_for_cpu()
 
     def in_place(self) -> list[tuple[Var, Var]]:
@@ -118,18 +149,36 @@ class Step:
             self._program.run(inputs, outputs)
             return
         try:
-            self._program.run(inputs, outputs, holds, makes)
-            self._verify(inputs, outputs)
+            self._run_on_engine(inputs, outputs, holds, makes)
         except DeviceError as err:
             self._fall_back(err)
             self._program.run(inputs, outputs)
 
-    def _verify(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-        """Once, against the CPU device with the engine's numerics, unless the setting engine_verify is "off". Raises
-        DeviceError."""
-        if self._verified or self.device != "ane" or config.engine_verify == "off":
+    def _run_on_engine(self, inputs: Sequence[int], outputs: Sequence[int], holds: Any, makes: Any) -> None:
+        if self._verified:
+            self._program.run(inputs, outputs, holds, makes)
             return
-        found = difference(self._compile("cpu-fp16", self.text, ()), inputs, outputs)
+        if self._shared and config.engine_verify == "off":
+            self._unshare()
+        try:
+            self._run_first(inputs, outputs, holds)
+        except DeviceError:
+            if not self._shared:
+                raise
+            self._unshare()
+            self._run_first(inputs, outputs, holds)
+
+    def _unshare(self) -> None:
+        self._shared = ()
+        self._program = self._compile(self.device, self.text)
+
+    def _run_first(self, inputs: Sequence[int], outputs: Sequence[int], holds: Sequence[int]) -> None:
+        """What is made is not numbered until it was found to be right; it is, once, against the CPU device with the
+        engine's numerics, unless the setting engine_verify is "off". Raises DeviceError."""
+        self._program.run(inputs, outputs, holds)
+        if self.device != "ane" or config.engine_verify == "off":
+            return
+        found = difference(self._compile("cpu-fp16", self.text), inputs, outputs)
         if found is not None:
             raise DeviceError(f"[verify] {found}.")
         self._verified = True

@@ -13,6 +13,8 @@ from anejax.mil.limits import LIMITS
 from anejax.mil.opset import OPSET
 from anejax.mil.program import NUMPY_DTYPES, Builder, Type, Value
 from anejax.paths import cache_dir
+from anejax.runtime.engine import why_not_resident
+from anejax.runtime.library import NativeProgram
 
 WIDTHS = (1, 2, 15, 16, 20, 31, 32, 33, 40, 63, 64, 65, 127)
 UNITS = 4  # of float16's last place
@@ -192,6 +194,25 @@ def port_dtypes(asked: Asked) -> Answer:
     return Answer(answer.fine and not refusals.reasons, answer.said, accepted)
 
 
+def resident_state(asked: Asked) -> Answer:
+    """An output in the buffer of an input: an accumulator, and a product, whose elements each need a whole row."""
+    del asked
+    why = why_not_resident()
+    if why is not None:
+        return Answer(True, f"state is copied at each run: {why}", "copied")
+    square = half(128, 128)
+    text = program(
+        lambda b, s, p: b.op("matmul", {"x": s, "y": p, "transpose_x": False, "transpose_y": False}, out=square),
+        square,
+        square,
+    )
+    state, shift = _random(128, 128), np.roll(np.eye(128), 1, axis=1)
+    (got,) = execute(NativeProgram("ane", text, shared=((0, 0),)), [state, shift])
+    if _compared([got], [np.roll(state, 1, axis=1)], "a product"):
+        return Answer(True, "state stays between runs, but that of products is wrong, and copied", "some")
+    return Answer(True, "state stays between runs, that of products too", "all")
+
+
 LAYOUT = [
     Probe("order of ports", port_order),
     Probe("widths of rows", widths, ("native.kPlainMemory", "native.kBufferGranule")),
@@ -202,5 +223,6 @@ LAYOUT = [
     Probe("several constants", several_constants, ("native.kMaxInlineElements", "native.kAlignment")),
     Probe("rewritten weights", rewritten_weights),
     Probe("repeated runs", repeated_runs),
+    Probe("resident state", resident_state),
     Probe("dtypes of ports", port_dtypes, ("limits.LIMITS",), may_refuse=True),
 ]
