@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import anejax as aj
-from anejax.mil.cost import Cost
+from anejax.mil.cost import Cost, in_sequence
 from anejax.partition import partition
 from anejax.passes.pipeline import optimize
 
@@ -31,8 +31,7 @@ class Estimate:
     @cached_property
     def total(self) -> Cost:
         """The programs as one: times, FLOP and bytes add up, and its floor is that of all dispatches."""
-        ops = tuple(op for p in self.programs for op in p.ops)
-        return Cost(self.chip, sum(p.floor_us for p in self.programs), ops)
+        return in_sequence(self.chip, self.programs)
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for JSON."""

@@ -16,13 +16,11 @@ from anejax.api.staging import Jitted, jit
 from anejax.config import config
 from anejax.core.graph import Graph
 from anejax.engine.picture import draw, element
-from anejax.engine.placement import Flow, Placement, SegmentFacts, facts_of, flows_of, placements_of
+from anejax.engine.placement import Flow, Placement, SegmentFacts, facts_of, flows_of, placements_of, program_of
 from anejax.engine.units import bytes_text, time_text
 from anejax.errors import DeviceError
-from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
 from anejax.partition import Plan, Segment, partition
-from anejax.passes.pipeline import optimize
 from anejax.runtime.prepare import prepare
 
 BY_COST = "the engine has it, and what it runs with is predicted to be faster there"
@@ -39,7 +37,7 @@ class Explanation:
         device: "ane" or "cpu".
         chip: whose engine; None on "cpu".
         programs: how many are compiled: segments of equal code share one.
-        segments: in order. Each is one dispatch of a call.
+        segments: in order. Each is one dispatch of a call, or a scan that is several.
         flows: what goes between segments, and between them and the caller.
         placements: every equation of the optimized function, grouped by device, reason and primitive.
     """
@@ -58,6 +56,11 @@ class Explanation:
         return sum(s.us for s in self.segments)
 
     @property
+    def dispatches(self) -> int:
+        """How many programs run in one call, on either device."""
+        return sum(s.dispatches for s in self.segments)
+
+    @property
     def unpredicted(self) -> dict[str, int]:
         """What ``us`` leaves out: primitive -> how many equations."""
         return dict(sum((Counter(s.unpredicted) for s in self.segments), Counter()).most_common())
@@ -71,7 +74,7 @@ class Explanation:
     def to_json(self) -> dict[str, Any]:
         """Everything, for JSON."""
         totals = {"us": self.us, "unpredicted": self.unpredicted, "crossing_bytes": self.crossing_bytes}
-        return dataclasses.asdict(self) | totals | {"dispatches": len(self.segments)}
+        return dataclasses.asdict(self) | totals | {"dispatches": self.dispatches}
 
     def to_svg(self) -> str:
         """The picture: a lane for each device, boxes as wide as predicted but for the narrowest, bytes on arrows."""
@@ -147,9 +150,8 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
     graph = prepare(jitted.trace(*args).graph).program
     by_cost = config.engine_partition == "cost"
     plan = partition(graph, chip, by_cost=by_cost) if device == "ane" else _whole(graph)
-    programs = [s.program or lower(optimize(s.graph)) for s in plan.segments]
-    segments = tuple(facts_of(s, p, (graph.eqns[i] for i in s.origin)) for s, p in zip(plan.segments, programs))
-    distinct = {(s.device, to_text(p)) for s, p in zip(plan.segments, programs)}
+    segments = tuple(facts_of(s, (graph.eqns[i] for i in s.origin)) for s in plan.segments)
+    distinct = {(s.device, to_text(program_of(s))) for s in plan.leaves}
     placements = placements_of(plan, BY_COST if by_cost else ALL)
     chip_name = chip if device == "ane" else None
     return Explanation(name_of(f), device, chip_name, len(distinct), segments, flows_of(plan), placements)
@@ -166,7 +168,7 @@ def _whole(graph: Graph) -> Plan:
 
 def _lines(found: Explanation) -> Iterator[str]:
     yield found._title()
-    dispatches = _number(len(found.segments), "dispatch", "dispatches")
+    dispatches = _number(found.dispatches, "dispatch", "dispatches")
     yield f"  {_number(found.programs, 'program')} to compile, {dispatches} in a call"
     yield f"  {bytes_text(found.crossing_bytes)} cross between the devices"
     if found.unpredicted:
@@ -174,17 +176,24 @@ def _lines(found: Explanation) -> Iterator[str]:
     for i, segment in enumerate(found.segments):
         yield ""
         yield f"segment {i}: {segment.device}, {_time(segment.us, segment.unpredicted)}"
-        casts = f" and {_number(segment.casts, 'cast')}" if segment.casts else ""
-        yield (
-            f"  {_number(segment.equations, 'equation')}{casts} as {_number(segment.operations, 'operation')}"
-            if segment.device == "ane"
-            else f"  {_number(segment.equations, 'equation')}{casts}"
-        )
+        yield from _wrapped(f"  {_size(segment)}", 4)
         if segment.primitives:
             yield from _wrapped(f"    {_counts(segment.primitives)}", 4)
         yield from _wrapped(f"  in: {_ports(found.flows, i, True)}: {_types(segment.inputs)}", 6)
         yield from _wrapped(f"  out: {_ports(found.flows, i, False)}: {_types(segment.outputs)}", 6)
     yield from _why(found.placements)
+
+
+def _size(segment: SegmentFacts) -> str:
+    """How much a segment is: equations and operations; of a loop its chunks."""
+    equations = _number(segment.equations, "equation")
+    if segment.chunks:
+        chunks = " and ".join(f"{_number(runs, 'chunk')} of {_number(turns, 'turn')}" for turns, runs in segment.chunks)
+        dispatches = _number(segment.dispatches, "dispatch", "dispatches")
+        return f"{equations} as {chunks} in {dispatches}, with {segment.operations} operations in a chunk"
+    casts = f" and {_number(segment.casts, 'cast')}" if segment.casts else ""
+    operations = f" as {_number(segment.operations, 'operation')}" if segment.device == "ane" else ""
+    return equations + casts + operations
 
 
 def _why(placements: tuple[Placement, ...]) -> Iterator[str]:

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from anejax.core.graph import Eqn, Var, subgraphs
+from anejax.lower.to_mil import lower
 from anejax.mil.cost import program_flops
 from anejax.mil.program import Program
 from anejax.partition import Plan, Segment
 from anejax.partition.cost import host_us
 from anejax.passes.legalize import why_not
+from anejax.passes.pipeline import optimize
 
 SOURCES = 3  # of the user's lines shown for each group
 
@@ -24,10 +26,12 @@ class SegmentFacts:
         device: "ane" or "cpu".
         primitives: of the function's equations that it computes, primitive -> how many, the most frequent first.
         casts: equations beside those, which bring values into the form in which they cross.
-        operations: how many the program has.
+        operations: how many the program has, or those of a loop's first chunk.
         inputs, outputs: types.
-        us: predicted microseconds of a run; on the engine with the floor of a dispatch.
+        us: predicted microseconds of a run; on the engine with the floor of its dispatches.
         unpredicted: what ``us`` leaves out, primitive -> how many.
+        dispatches: how many programs it runs in one call.
+        chunks: of a loop (turns of a chunk, how many such chunks), in order.
     """
 
     device: str
@@ -38,6 +42,8 @@ class SegmentFacts:
     outputs: tuple[str, ...]
     us: float
     unpredicted: dict[str, int]
+    dispatches: int
+    chunks: tuple[tuple[int, int], ...]
 
     @property
     def equations(self) -> int:
@@ -70,19 +76,27 @@ class Placement:
     sources: tuple[str, ...]
 
 
-def facts_of(segment: Segment, program: Program, eqns: Iterable[Eqn]) -> SegmentFacts:
-    """The facts of ``segment``, which runs as ``program`` and computes ``eqns`` of the undivided Graph."""
-    primitives = _counted(eqns)
-    inside = segment.graph.eqns
+def program_of(segment: Segment) -> Program:
+    """What ``segment``, which is no loop, is compiled from."""
+    return segment.program or lower(optimize(segment.graph))
+
+
+def facts_of(segment: Segment, eqns: Iterable[Eqn]) -> SegmentFacts:
+    """The facts of ``segment``, which computes ``eqns`` of the undivided Graph."""
+    primitives, inside = _counted(eqns), segment.graph.eqns
+    programs = [program_of(s) for s in ([segment] if segment.loop is None else segment.loop.plan.leaves)]
+    us, unpredicted, chunks = 0.0, {}, ()
+    if segment.loop is not None:
+        us, chunks = segment.loop.host_us, tuple((turns, runs) for _, turns, runs in segment.loop.chunks)
     if segment.cost is not None:
-        us, unpredicted = segment.cost.us, {}
+        us += segment.cost.us
     else:
-        us = host_us(program_flops(program), filter(is_predicted, inside))
+        us = host_us(sum(map(program_flops, programs)), filter(is_predicted, inside))
         unpredicted = _counted(e for e in inside if not is_predicted(e))
     return SegmentFacts(
-        segment.device, primitives, len(inside) - sum(primitives.values()), len(program.main.ops),
+        segment.device, primitives, len(inside) - sum(primitives.values()), sum(len(p.main.ops) for p in programs),
         tuple(str(v.aval) for v in segment.graph.inputs), tuple(str(v.aval) for v in segment.graph.outputs),
-        us, unpredicted,
+        us, unpredicted, segment.dispatches, chunks,
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ products of as many FLOP took on that chip.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,15 +41,27 @@ class OpCost:
     border_bytes: int
     us: float
     bound: str  # what takes most of the time: transfer, compute, constants, extra; "" when nothing is charged
+    runs: int = 1  # what the figures are the sum of
+
+    def times(self, runs: int) -> OpCost:
+        """What it takes to run it so often."""
+        return replace(
+            self, flops=runs * self.flops, constant_bytes=runs * self.constant_bytes,
+            border_bytes=runs * self.border_bytes, us=runs * self.us, runs=runs * self.runs,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a program is predicted to take on a chip, as one dispatch."""
+    """What a program is predicted to take on a chip, as one dispatch; or several are, one after the other."""
 
     chip: str
     floor_us: float
     ops: tuple[OpCost, ...]
+
+    def times(self, runs: int) -> Cost:
+        """What so many dispatches take."""
+        return Cost(self.chip, runs * self.floor_us, tuple(op.times(runs) for op in self.ops))
 
     @property
     def us(self) -> float:
@@ -59,7 +71,7 @@ class Cost:
     @property
     def most_us(self) -> float:
         """The prediction and the stated error, were each uncharged operation to take what it can."""
-        free = sum(op.us == 0 for op in self.ops)
+        free = sum(op.runs for op in self.ops if op.us == 0)
         return self.us * (1 + MEDIAN_ERROR) + FREE_OP_US * free
 
     @property
@@ -81,7 +93,7 @@ class Cost:
         rows: dict[str, tuple[int, float, int]] = {}
         for op in self.ops:
             count, us, flops = rows.get(op.op, (0, 0.0, 0))
-            rows[op.op] = count + 1, us + op.us, flops + op.flops
+            rows[op.op] = count + op.runs, us + op.us, flops + op.flops
         return sorted(((name, *row) for name, row in rows.items()), key=lambda r: -r[2])
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +104,12 @@ class Cost:
             "flops": self.flops, "border_bytes": self.border_bytes, "constant_bytes": self.constant_bytes,
             "operations": [dict(zip(keys, row)) for row in self.by_operation()],
         }  # fmt: skip
+
+
+def in_sequence(chip: str, costs: Iterable[Cost]) -> Cost:
+    """All of ``costs`` as one: times, FLOP and bytes add up, and its floor is that of all dispatches."""
+    costs = list(costs)
+    return Cost(chip, sum(c.floor_us for c in costs), tuple(op for c in costs for op in c.ops))
 
 
 def predict(program: Program, chip: str) -> Cost:

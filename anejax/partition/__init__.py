@@ -4,6 +4,7 @@ what the engine can have (ability)  ->  what must keep float32 (state)  ->  cast
 ->  as few programs as the order allows (levels)  ->  what pays (plan, which asks cost and starts again)
 """
 
+from anejax.partition.plan import Loop as Loop
 from anejax.partition.plan import Plan as Plan
 from anejax.partition.plan import Segment as Segment
 from anejax.partition.plan import partition as partition

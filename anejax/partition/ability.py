@@ -5,6 +5,7 @@ Legalization, lowering and the chip's rules are asked, one equation at a time; n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from anejax import dtypes
@@ -12,19 +13,38 @@ from anejax.core.graph import Eqn, Graph, Literal, Var
 from anejax.errors import AnejaxError
 from anejax.lower.to_mil import LAYOUT, lower
 from anejax.mil.chips import chip_of
+from anejax.mil.cost import predict
 from anejax.mil.limits import MAX_PROGRAM_OPS
+from anejax.mil.program import Program
 from anejax.mil.rules import REFUSED
 from anejax.mil.verify import diagnose
 from anejax.partition.fixed import in_float32
+from anejax.partition.scans import SUM_TURNS, Chunked, chunk, crossing_form, sums, turns_at_once
 from anejax.passes.legalize import legalize, why_not
+from anejax.transforms.control.scan import scan_p
 
 ON_ENGINE = (dtypes.float32, dtypes.float16, dtypes.bool_)  # float32 becomes float16 there
 
 
-def reasons_of(graph: Graph, chip: str) -> list[str | None]:
-    """For each equation why the engine of ``chip`` cannot have it, or None when it can."""
-    ask = _Asked(chip).why_not
-    return [wide or ask(eqn) for eqn, wide in zip(graph.eqns, in_float32(graph))]
+@dataclass(frozen=True)
+class Abilities:
+    """What of a Graph an engine can have.
+
+    Attributes:
+        reasons: for each equation why the engine cannot have it, or None when it can.
+        loops: by index the scans among those it can have that it has in chunks.
+    """
+
+    reasons: list[str | None]
+    loops: dict[int, Chunked]
+
+
+def abilities(graph: Graph, chip: str) -> Abilities:
+    """What of ``graph`` the engine of ``chip`` can have."""
+    asked = _Asked(chip)
+    reasons = [wide or asked.why_not(eqn) for eqn, wide in zip(graph.eqns, in_float32(graph))]
+    found = {i: asked.chunked.get(_kind(eqn)) for i, eqn in enumerate(graph.eqns) if reasons[i] is None}
+    return Abilities(reasons, {i: form for i, form in found.items() if form is not None})
 
 
 class _Asked:
@@ -33,6 +53,7 @@ class _Asked:
     def __init__(self, chip: str) -> None:
         self.chip = chip_of(chip).name
         self.known: dict[Any, str | None] = {}
+        self.chunked: dict[Any, Chunked] = {}  # scans, by kind
 
     def why_not(self, eqn: Eqn) -> str | None:
         """Why the engine cannot have ``eqn``, or None when it can."""
@@ -50,18 +71,60 @@ class _Asked:
         if key is None:
             return self.tried(eqn)
         if key not in self.known:
-            self.known[key] = self.tried(eqn)
+            self.known[key] = (self.scan if _turns(eqn) else self.tried)(eqn)
         return self.known[key]
 
     def tried(self, eqn: Eqn) -> str | None:
-        try:
-            program = lower(legalize(_alone(eqn), "ane", self.chip), "ane")
-        except AnejaxError as err:
-            return _reason(err)
-        first = next((f for f in diagnose(program, self.chip) if f.rule.severity == REFUSED), None)
-        if first is None and len(program.main.ops) > MAX_PROGRAM_OPS:
+        reason, program = self.program(_alone(eqn))
+        if program is not None and len(program.main.ops) > MAX_PROGRAM_OPS:
             return f"it becomes {len(program.main.ops)} operations there, and programs have at most {MAX_PROGRAM_OPS}"
-        return first.message if first is not None else None
+        return reason
+
+    def program(self, graph: Graph) -> tuple[str | None, Program | None]:
+        """Why the engine cannot have ``graph``, None when it can, and as what."""
+        try:
+            program = lower(legalize(graph, "ane", self.chip), "ane")
+        except AnejaxError as err:
+            return _reason(err), None
+        first = next((f for f in diagnose(program, self.chip) if f.rule.severity == REFUSED), None)
+        return (None, program) if first is None else (first.message, None)
+
+    def scan(self, eqn: Eqn) -> str | None:
+        """Unrolled where that is a program, which two and three turns tell; in chunks where it is not."""
+        form, length = crossing_form(eqn), eqn.params["length"]
+        if any(e.primitive is scan_p and self.in_chunks(e) for e in eqn.params["body"].eqns):
+            return self.turn_by_turn(eqn, form)
+        (reason, two), (more, three) = (self.program(chunk(form, turns)) for turns in (2, 3))
+        if two is None or three is None:
+            return reason or more
+        operations = len(two.main.ops)
+        most = 2 + (MAX_PROGRAM_OPS - operations) // max(len(three.main.ops) - operations, 1)
+        if most < 2:
+            return self.turn_by_turn(eqn, form)
+        reason = self.tried(eqn) if length <= most else ""
+        if reason is None or length <= 2:
+            return reason
+        turn_us = predict(three, self.chip).us - predict(two, self.chip).us
+        most = min(most, length - 1, SUM_TURNS if any(sums(eqn)) else length)
+        turns = turns_at_once(length, most, chip_of(self.chip).floor_us, turn_us)
+        while turns > 2 and not self.fits(chunk(form, turns)):
+            turns = max(2, turns * 7 // 8)
+        self.chunked[_kind(eqn)] = Chunked(form, turns)
+        return None
+
+    def in_chunks(self, eqn: Eqn) -> bool:
+        return self.why_not(eqn) is None and _kind(eqn) in self.chunked
+
+    def fits(self, graph: Graph) -> bool:
+        _, program = self.program(graph)
+        return program is not None and len(program.main.ops) <= MAX_PROGRAM_OPS
+
+    def turn_by_turn(self, eqn: Eqn, form: Eqn) -> str | None:
+        """A turn that is no program by itself is divided further, if the engine can have all of it."""
+        reason = next((r for e in chunk(form, 1).eqns if (r := self.why_not(e)) is not None), None)
+        if reason is None:
+            self.chunked[_kind(eqn)] = Chunked(form, 1)
+        return reason
 
 
 def _reason(err: AnejaxError) -> str:
@@ -79,6 +142,10 @@ def _kind(eqn: Eqn) -> Any:
     except TypeError:
         return None
     return key
+
+
+def _turns(eqn: Eqn) -> bool:
+    return eqn.primitive is scan_p and eqn.params["length"] > 0
 
 
 def _alone(eqn: Eqn) -> Graph:

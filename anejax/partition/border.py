@@ -7,7 +7,7 @@ float16 there. A segment in this form runs on the CPU device as it is: with floa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,9 @@ from anejax.core.context import base_trace, tracing
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 from anejax.ops.arithmetic import ne
 from anejax.ops.elementwise import convert_element_type
+from anejax.ops.families import broadcast_in_dim_p
 from anejax.ops.shape import reshape
+from anejax.partition.levels import CPU
 from anejax.transforms.stage import stage
 
 BORDER = dtypes.float16
@@ -34,19 +36,25 @@ def crosses_as_it_is(aval: Aval) -> bool:
     return aval.same_type(border_aval(aval))
 
 
+def leave(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` in the form in which it crosses."""
+    return reshape(convert_element_type(x, BORDER), shape)
+
+
+def enter(x: Any, aval: Aval) -> Any:
+    """The value of ``aval`` that crossed as ``x``."""
+    x = reshape(x, aval.shape)
+    return ne(x, np.zeros((), BORDER)) if aval.dtype == dtypes.bool_ else convert_element_type(x, aval.dtype)
+
+
 def leaving(var: Var) -> tuple[tuple[Eqn, ...], Var]:
     """(equations, the variable in the form in which it crosses)."""
-    return _applied(lambda x: reshape(convert_element_type(x, BORDER), border_aval(var.aval).shape), var)
+    return _applied(lambda x: leave(x, border_aval(var.aval).shape), var)
 
 
 def entering(crossed: Var, aval: Aval) -> tuple[tuple[Eqn, ...], Var]:
     """(equations, the value of ``aval`` that crossed as ``crossed``)."""
-
-    def enter(x: Any) -> Any:
-        x = reshape(x, aval.shape)
-        return ne(x, np.zeros((), BORDER)) if aval.dtype == dtypes.bool_ else convert_element_type(x, aval.dtype)
-
-    return _applied(enter, crossed)
+    return _applied(lambda x: enter(x, aval), crossed)
 
 
 def _applied(function: Callable[[Any], Any], var: Var) -> tuple[tuple[Eqn, ...], Var]:
@@ -62,62 +70,107 @@ class Divided:
     """A Graph with casts where values change devices. Its inputs and outputs are the CPU device's.
 
     Attributes:
-        on_engine: for each equation whether it is the engine's.
+        sides: for each equation whose it is.
         origin: for each equation its index in the Graph without casts; None for casts.
     """
 
     graph: Graph
-    on_engine: tuple[bool, ...]
+    sides: tuple[int, ...]
     origin: tuple[int | None, ...]
 
 
-def with_casts(graph: Graph, on_engine: Sequence[bool]) -> Divided:
-    """``graph`` with casts; ``on_engine`` says of each equation whether it is the engine's."""
-    casts = _Casts(graph, on_engine)
-    for i, (eqn, engine) in enumerate(zip(graph.eqns, on_engine)):
-        casts.add(eqn, engine, i)
-    outputs = tuple(casts.read(a, False) for a in graph.outputs)
-    eqns, sides, origin = zip(*casts.rows) if casts.rows else ((), (), ())
-    return Divided(graph.replace(eqns=eqns, outputs=outputs), sides, origin)
+def with_casts(graph: Graph, sides: Sequence[int], loops: Mapping[int, Eqn]) -> Divided:
+    """``graph`` with casts; ``sides`` says of each equation whose it is, ``loops`` of each loop its crossing form."""
+    casts = _Casts(graph, sides, loops)
+    for i, eqn in enumerate(graph.eqns):
+        if i in loops:
+            casts.add_loop(eqn, loops[i], sides[i], i)
+        else:
+            casts.add(eqn, sides[i], i)
+    outputs = tuple(casts.read(a, CPU) for a in graph.outputs)
+    eqns, new_sides, origin = zip(*casts.rows) if casts.rows else ((), (), ())
+    return Divided(graph.replace(eqns=eqns, outputs=outputs), new_sides, origin)
 
 
 class _Casts:
-    """Writes equations down, and what each value is called on the other side.
+    """Writes equations down, and what each value is called on other sides.
 
-    A value leaves right behind the equation that makes it, and enters before the first that reads it there, so that a
-    long segment can be cut anywhere.
+    A value leaves right behind the equation that makes it, and enters before the first that reads it on a side, so
+    that a long segment can be cut anywhere. Loops read and make values in the form in which they cross.
     """
 
-    def __init__(self, graph: Graph, on_engine: Sequence[bool]) -> None:
-        self.rows: list[tuple[Eqn, bool, int | None]] = []
-        self.made_on_engine = {v for e, engine in zip(graph.eqns, on_engine) if engine for v in e.outputs}
-        read = ((a, engine) for e, engine in zip(graph.eqns, on_engine) for a in e.inputs)
-        self.abroad = {a for a, engine in (*read, *((a, False) for a in graph.outputs)) if self.is_foreign(a, engine)}
+    def __init__(self, graph: Graph, sides: Sequence[int], loops: Mapping[int, Eqn]) -> None:
+        self.rows: list[tuple[Eqn, int, int | None]] = []
+        self.made: dict[Var, int] = {}
+        read: list[tuple[Atom, int]] = [(a, CPU) for a in graph.outputs]
+        for i, (eqn, side) in enumerate(zip(graph.eqns, sides)):
+            ins, outs = _ports(eqn, loops[i], side) if i in loops else (_all(eqn.inputs, side), _all(eqn.outputs, side))
+            self.made.update(outs)
+            read += ins
+        self.abroad = {a for a, side in read if self.is_foreign(a, side)}
         self.crossed: dict[Atom, Var] = {}
-        self.entered: dict[Atom, Var] = {}
-        self.leave(graph.inputs, False)
+        self.entered: dict[tuple[Atom, int], Var] = {}
+        self.leave(graph.inputs, CPU)
 
-    def is_foreign(self, atom: Atom, engine: bool) -> bool:
-        """Whether ``atom`` is made on the other side, and needs casts to be read on this one."""
-        made_here = isinstance(atom, Literal) or (atom in self.made_on_engine) == engine
+    def is_foreign(self, atom: Atom, side: int) -> bool:
+        """Whether ``atom`` is made on another side than ``side``, and needs casts to be read there."""
+        made_here = isinstance(atom, Literal) or self.made.get(atom, CPU) == side
         return not made_here and not crosses_as_it_is(atom.aval)
 
-    def add(self, eqn: Eqn, engine: bool, origin: int) -> None:
-        eqn = eqn.replace(inputs=tuple(self.read(a, engine) for a in eqn.inputs))
-        self.rows.append((eqn, engine, origin))
-        self.leave(eqn.outputs, engine)
+    def add(self, eqn: Eqn, side: int, origin: int) -> None:
+        eqn = eqn.replace(inputs=tuple(self.read(a, side) for a in eqn.inputs))
+        self.rows.append((eqn, side, origin))
+        self.leave(eqn.outputs, side)
 
-    def leave(self, made: Sequence[Var], engine: bool) -> None:
+    def add_loop(self, eqn: Eqn, form: Eqn, side: int, origin: int) -> None:
+        given = _ports(eqn, form, side)[0]
+        inputs = tuple(self.port(a, s, p.aval) for (a, s), p in zip(given, form.inputs, strict=True))
+        for v, port in zip(eqn.outputs, form.outputs):
+            if not v.aval.same_type(port.aval):
+                self.crossed[v] = port
+        outputs = tuple(self.crossed.get(v, v) for v in eqn.outputs)
+        self.rows.append((form.replace(inputs=inputs, outputs=outputs), side, origin))
+        self.leave((v for v in eqn.outputs if v not in self.crossed), CPU)
+
+    def leave(self, made: Iterable[Var], side: int) -> None:
         for var in made:
             if var in self.abroad:
                 eqns, self.crossed[var] = leaving(var)
-                self.rows += ((eqn, engine, None) for eqn in eqns)
+                self.rows += ((eqn, side, None) for eqn in eqns)
 
-    def read(self, atom: Atom, engine: bool) -> Atom:
+    def read(self, atom: Atom, side: int) -> Atom:
         """``atom`` as one side reads it."""
-        if not self.is_foreign(atom, engine):
+        if not self.is_foreign(atom, side):
             return atom
-        if atom not in self.entered:
-            eqns, self.entered[atom] = entering(self.crossed[atom], atom.aval)
-            self.rows += ((eqn, engine, None) for eqn in eqns)
-        return self.entered[atom]
+        if (atom, side) not in self.entered:
+            eqns, self.entered[atom, side] = entering(self.crossed[atom], atom.aval)
+            self.rows += ((eqn, side, None) for eqn in eqns)
+        return self.entered[atom, side]
+
+    def port(self, atom: Atom, side: int, aval: Aval) -> Atom:
+        """``atom`` as a loop reads it: as the CPU device does, or in the form in which it crosses."""
+        if isinstance(atom, Literal):
+            value = Literal(atom.value.astype(aval.dtype), Aval((), aval.dtype))
+            var = Var(aval)
+            params = {"shape": aval.shape, "broadcast_dimensions": ()}
+            self.rows.append((Eqn(broadcast_in_dim_p, (value,), (var,), params), CPU, None))
+            return var
+        if side == CPU:
+            return self.read(atom, CPU)
+        return atom if crosses_as_it_is(atom.aval) else self.crossed[atom]
+
+
+def _all(atoms: Iterable[Atom], side: int) -> list[tuple[Any, int]]:
+    return [(a, side) for a in atoms]
+
+
+def _ports(eqn: Eqn, form: Eqn, side: int) -> tuple[list[tuple[Any, int]], list[tuple[Any, int]]]:
+    """The operands and results of a loop that are ports of its crossing form, with the side that has them: the CPU
+    device those that the form leaves in float32."""
+    num_consts = eqn.params["num_consts"]
+    given = [a for i, a in enumerate(eqn.inputs) if i >= num_consts or isinstance(a, Var)]
+    return _sided(given, form.inputs, side), _sided(eqn.outputs, form.outputs, side)
+
+
+def _sided(atoms: Sequence[Atom], ports: Sequence[Atom], side: int) -> list[tuple[Any, int]]:
+    return [(a, side if p.aval.dtype == BORDER else CPU) for a, p in zip(atoms, ports, strict=True)]

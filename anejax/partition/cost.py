@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from anejax.core.graph import Eqn, Graph
 from anejax.mil.cost import Cost
+from anejax.transforms.control.scan import scan_p
 
 # Of an M1, the slowest of the chips; later ones are up to twice as fast, and the engine with them. Not measured by this
 # project on a Mac: `anejax doctor` does.
@@ -28,5 +29,11 @@ def engine_us(cost: Cost, segment: Graph, dispatch: bool = True) -> float:
 
 def host_us(flops: int, eqns: Iterable[Eqn]) -> float:
     """The predicted time of equations on the CPU device; ``flops`` are those of their products."""
-    written = sum(v.aval.nbytes for e in eqns for v in e.outputs)
-    return flops / HOST_TFLOPS * 1e-6 + written / HOST_GBS * 1e-3
+    return flops / HOST_TFLOPS * 1e-6 + sum(map(written, eqns)) / HOST_GBS * 1e-3
+
+
+def written(eqn: Eqn) -> int:
+    """The bytes that an equation writes, a scan those of all its turns."""
+    if eqn.primitive is scan_p:
+        return eqn.params["length"] * sum(map(written, eqn.params["body"].eqns))
+    return sum(v.aval.nbytes for v in eqn.outputs)

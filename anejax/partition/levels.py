@@ -1,7 +1,8 @@
-"""Levels: how often the data has changed devices before an equation. Those of one level and device are one segment.
+"""Levels: how often the data has changed sides before an equation. Those of one level and side are one segment.
 
-An engine program is as early as what it needs from the CPU device allows, and work that nothing waits for is as late
-as possible, so that there are few programs. The two segments of a level do not need each other.
+Sides are the CPU device, the engine, and each loop that the engine has in chunks, which is a segment of its own. An
+engine program is as early as what it needs from other sides allows, and work that nothing waits for is as late as
+possible, so that there are few programs. The segments of a level do not need each other.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 
 from anejax.core.graph import Eqn, Graph, Var
 
+CPU, ENGINE, LOOP = 0, 1, 2  # sides; loops have numbers from LOOP on
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The equations of one level and device, by index into the Graph, in order."""
+    """The equations of one level and side, by index into the Graph, in order."""
 
-    on_engine: bool
+    side: int
     members: tuple[int, ...]
 
 
@@ -35,13 +38,19 @@ def readers_of(graph: Graph) -> dict[Var, list[int]]:
     return found
 
 
-def parts(graph: Graph, on_engine: Sequence[bool]) -> list[Part]:
+def parts(graph: Graph, sides: Sequence[int]) -> list[Part]:
     """All equations, level by level: each part needs inputs of ``graph`` and results of those before it alone."""
-    levels = _late(graph, on_engine, _early(graph, on_engine))
-    members: dict[tuple[int, bool], list[int]] = {}
-    for i, (level, engine) in enumerate(zip(levels, on_engine)):
-        members.setdefault((level, engine), []).append(i)
-    return [Part(key[1], tuple(members[key])) for key in sorted(members)]
+    levels = _late(graph, sides, _early(graph, sides))
+    members: dict[tuple[int, int], list[int]] = {}
+    for i, (level, side) in enumerate(zip(levels, sides)):
+        members.setdefault((level, side), []).append(i)
+    found: list[Part] = []
+    for level, side in sorted(members):
+        own = members[level, side]
+        if found and found[-1].side == side:  # nothing of another side lies between the two levels
+            own = sorted([*found.pop().members, *own])
+        found.append(Part(side, tuple(own)))
+    return found
 
 
 def subgraph(graph: Graph, members: Sequence[int], readers: dict[Var, list[int]]) -> Graph:
@@ -85,34 +94,34 @@ def cheapest_cut(graph: Graph) -> int:
     return min(range(max(count // 3, 1), max(2 * count // 3, 1) + 1), key=lambda k: (here[k], abs(2 * k - count)))
 
 
-def _early(graph: Graph, on_engine: Sequence[bool]) -> list[int]:
+def _early(graph: Graph, sides: Sequence[int]) -> list[int]:
     """How often the data has changed sides before each equation, at the least."""
-    made: dict[Var, tuple[int, bool]] = {}
+    made: dict[Var, tuple[int, int]] = {}
     levels: list[int] = []
-    for eqn, engine in zip(graph.eqns, on_engine):
+    for eqn, side in zip(graph.eqns, sides):
         before = [made[v] for v in read_by(eqn) if v in made]
-        level = max((n + (side != engine) for n, side in before), default=0)
-        made.update((v, (level, engine)) for v in eqn.outputs)
+        level = max((n + (other != side) for n, other in before), default=0)
+        made.update((v, (level, side)) for v in eqn.outputs)
         levels.append(level)
     return levels
 
 
-def _late(graph: Graph, on_engine: Sequence[bool], early: list[int]) -> list[int]:
+def _late(graph: Graph, sides: Sequence[int], early: list[int]) -> list[int]:
     """The last level at which each equation serves its readers; those of results stay.
 
     On the CPU device it is for memory: an update of state that began before the engine's programs would keep its
     intermediate values through all of them.
     """
-    maker = {v: engine for e, engine in zip(graph.eqns, on_engine) for v in e.outputs}
+    maker = {v: side for e, side in zip(graph.eqns, sides) for v in e.outputs}
     due: dict[Var, int] = {}
     levels = list(early)
     returned = {a for a in graph.outputs if isinstance(a, Var)}
     for i in range(len(levels) - 1, -1, -1):
-        eqn, engine = graph.eqns[i], on_engine[i]
+        eqn, side = graph.eqns[i], sides[i]
         bounds = [due[v] for v in eqn.outputs if v in due]
         if bounds and not returned.intersection(eqn.outputs):
             levels[i] = max(early[i], min(bounds))
         for var in read_by(eqn):
-            bound = levels[i] - (maker.get(var) != engine)
+            bound = levels[i] - (maker.get(var) != side)
             due[var] = min(due.get(var, bound), bound)
     return levels

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 from anejax.lower.to_mil import lower
-from anejax.mil.cost import Cost, predict
+from anejax.mil.cost import Cost, in_sequence, predict
 from anejax.mil.limits import MAX_PROGRAM_INPUTS, MAX_PROGRAM_OPS
 from anejax.mil.program import Program
 from anejax.ops.arithmetic import mul_p
 from anejax.partition import state
-from anejax.partition.ability import reasons_of
+from anejax.partition.ability import abilities
 from anejax.partition.border import Divided, crosses_as_it_is, entering, leaving, with_casts
 from anejax.partition.cost import engine_us, host_us
-from anejax.partition.levels import cheapest_cut, components, parts, readers_of, subgraph
+from anejax.partition.levels import CPU, ENGINE, LOOP, cheapest_cut, components, parts, read_by, readers_of, subgraph
+from anejax.partition.scans import Chunked, chunk
 from anejax.passes.legalize import legalize
+
+BEGINS = "the same in every run, and what a loop of the engine begins with"
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Equations that run as one program.
+    """Equations that run as one program, or a scan that runs as several dispatches of few.
 
     Attributes:
         device: "ane" or "cpu".
-        graph: the segment. The engine's has ports of float16 and rank 1 or more, and runs on the CPU device as well.
-        program: what the engine gets; None for the CPU device.
-        cost: what the program is predicted to take; None for the CPU device.
+        graph: the segment. The engine's has ports of float16 and rank 1 or more, but for the sums of a loop, and runs
+            on the CPU device as well.
+        program: what the engine gets; None for the CPU device and for loops.
+        cost: what the engine is predicted to take; None for the CPU device.
         origin: the equations of the undivided Graph that it computes, by index.
+        loop: how the one equation of ``graph``, a scan, runs in chunks; None for programs.
     """
 
     device: str
@@ -38,11 +43,54 @@ class Segment:
     program: Program | None
     cost: Cost | None
     origin: tuple[int, ...]
+    loop: Loop | None = None
 
     @property
     def outputs(self) -> list[Var]:
         """The variables that it makes."""
         return [v for v in self.graph.outputs if isinstance(v, Var)]
+
+    @property
+    def dispatches(self) -> int:
+        """How many programs it runs in one call."""
+        return 1 if self.loop is None else self.loop.dispatches
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """A scan as chunks, each the same plan, run one after the other.
+
+    Attributes:
+        length: how many turns the scan has.
+        turns: how many a chunk has.
+        plan: of a chunk: (consts, carry, rows of xs) -> (carry, rows of ys).
+        rest: of the fewer turns that remain at the end; None when there are none.
+    """
+
+    length: int
+    turns: int
+    plan: Plan
+    rest: Plan | None
+
+    @property
+    def chunks(self) -> list[tuple[Plan, int, int]]:
+        """Plans, of how many turns each is, and how often it runs, in order."""
+        last = [] if self.rest is None else [(self.rest, self.length % self.turns, 1)]
+        return [(self.plan, self.turns, self.length // self.turns), *last]
+
+    @property
+    def cost(self) -> Cost:
+        """What the engine is predicted to take for all turns."""
+        return in_sequence(self.plan.chip, (plan.cost.times(runs) for plan, _, runs in self.chunks))
+
+    @property
+    def host_us(self) -> float:
+        """Predicted microseconds of the CPU device's part: adding up sums."""
+        return sum(runs * plan.host_us for plan, _, runs in self.chunks)
+
+    @property
+    def dispatches(self) -> int:
+        return sum(runs * plan.dispatches for plan, _, runs in self.chunks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +112,34 @@ class Plan:
     segments: tuple[Segment, ...]
 
     @property
+    def leaves(self) -> Iterator[Segment]:
+        """The segments, and in the place of loops those of their chunks."""
+        for segment in self.segments:
+            if segment.loop is None:
+                yield segment
+            else:
+                yield from (leaf for plan, *_ in segment.loop.chunks for leaf in plan.leaves)
+
+    @property
     def programs(self) -> list[Program]:
         """The engine's programs."""
-        return [s.program for s in self.segments if s.program is not None]
+        return [s.program for s in self.leaves if s.program is not None]
+
+    @property
+    def cost(self) -> Cost:
+        """What the engine is predicted to take."""
+        return in_sequence(self.chip, (s.cost for s in self.segments if s.cost is not None))
+
+    @property
+    def host_us(self) -> float:
+        """Predicted microseconds of the CPU device, products left out."""
+        own = host_us(0, (e for s in self.segments if s.cost is None for e in s.graph.eqns))
+        return own + sum(s.loop.host_us for s in self.segments if s.loop is not None)
+
+    @property
+    def dispatches(self) -> int:
+        """How many programs run in one call, on either device."""
+        return sum(s.dispatches for s in self.segments)
 
     @property
     def host(self) -> list[tuple[Eqn, str]]:
@@ -83,13 +156,20 @@ def partition(graph: Graph, chip: str, *, by_cost: bool = True, keep_state: bool
 
     Raises MilError for a chip that is not known.
     """
-    reasons = reasons_of(graph, chip)
+    found = abilities(graph, chip)
+    reasons = found.reasons
     if keep_state:
         for i in state.kept_on_host(graph, [r is None for r in reasons]):
             reasons[i] = state.REASON
+    loops: dict[int, Loop] = {}  # those that were made
     while True:
-        divided = with_casts(graph, [r is None for r in reasons])
-        segments = tuple(_Cutter(divided, chip).segments())
+        chunked = {i: form for i, form in found.loops.items() if reasons[i] is None}
+        for i in _begins_of(graph, chunked):
+            reasons[i] = reasons[i] or BEGINS
+        loops.update((i, _loop(form, chip)) for i, form in chunked.items() if i not in loops)
+        sides = [CPU if r else LOOP + i if i in chunked else ENGINE for i, r in enumerate(reasons)]
+        divided = with_casts(graph, sides, {i: form.eqn for i, form in chunked.items()})
+        segments = tuple(_Cutter(divided, chip, loops).segments())
         losing = dict(_losing(divided, segments, chip)) if by_cost else {}
         if not losing:
             return Plan(chip, graph, tuple(reasons), divided.graph, segments)
@@ -97,21 +177,44 @@ def partition(graph: Graph, chip: str, *, by_cost: bool = True, keep_state: bool
             reasons[i] = reason
 
 
+def _begins_of(graph: Graph, loops: Container[int]) -> Iterator[int]:
+    """The equations that make what is the same in every run for loops: a dispatch for zeros would be one too many."""
+    readers = readers_of(graph)
+    for i, eqn in enumerate(graph.eqns):
+        if not any(read_by(eqn)) and any(j in loops for v in eqn.outputs for j in readers.get(v, ())):
+            yield i
+
+
+def _loop(form: Chunked, chip: str) -> Loop:
+    length = form.eqn.params["length"]
+    full, rest = (
+        partition(chunk(form.eqn, turns), chip, by_cost=False) if turns else None
+        for turns in (form.turns, length % form.turns)
+    )
+    assert full is not None
+    return Loop(length, form.turns, full, rest)
+
+
 class _Cutter:
     """Makes segments of parts, and knows in which form values go from one engine segment to another."""
 
-    def __init__(self, divided: Divided, chip: str) -> None:
-        self.divided, self.chip = divided, chip
+    def __init__(self, divided: Divided, chip: str, loops: Mapping[int, Loop]) -> None:
+        self.divided, self.chip, self.loops = divided, chip, loops
         self.readers = readers_of(divided.graph)
         self.crossed: dict[Var, Var] = {}
 
     def segments(self) -> Iterator[Segment]:
-        for part in parts(self.divided.graph, self.divided.on_engine):
-            if part.on_engine:
+        for part in parts(self.divided.graph, self.divided.sides):
+            if part.side == ENGINE:
                 yield from self.engine(part.members)
-            else:
-                graph = subgraph(self.divided.graph, part.members, self.readers)
-                yield Segment("cpu", graph, None, None, self.origin(part.members))
+                continue
+            graph, origin = subgraph(self.divided.graph, part.members, self.readers), self.origin(part.members)
+            loop = None if part.side == CPU else self.loops[part.side - LOOP]
+            yield (
+                Segment("ane", graph, None, loop.cost, origin, loop)
+                if loop
+                else Segment("cpu", graph, None, None, origin)
+            )
 
     def engine(self, members: tuple[int, ...]) -> Iterator[Segment]:
         """One segment, or several when the program would be too large."""
@@ -179,16 +282,24 @@ def _losing(divided: Divided, segments: Sequence[Segment], chip: str) -> Iterato
     for segment in segments:
         if segment.cost is None:
             continue
+        if segment.loop is not None:
+            on_host, on_engine = (host_us(segment.cost.flops, segment.graph.eqns),
+                                  engine_us(segment.cost, segment.graph) + segment.loop.host_us)  # fmt: skip
+            if on_engine >= on_host:
+                yield segment.origin[0], _slower(on_host, on_engine, f" in {segment.dispatches} dispatches")
+            continue
         pieces = list(components(segment.graph))
         asked = [(p, predict(engine_program(p, chip), chip), False) for p in pieces] if len(pieces) > 1 else []
         lost = [found for found in asked if _loses(*found)]
         whole = (segment.graph, segment.cost, True)
         for graph, cost, dispatch in lost or ([whole] if _loses(*whole) else []):
-            reason = (
-                f"predicted to take {host_us(cost.flops, graph.eqns):.1f} us on the CPU device, and"
-                f" {engine_us(cost, graph, dispatch):.1f} us on the engine{' with its dispatch' if dispatch else ''}"
-            )
+            reason = _slower(host_us(cost.flops, graph.eqns), engine_us(cost, graph, dispatch),
+                             " with its dispatch" if dispatch else "")  # fmt: skip
             yield from ((origin[v], reason) for e in graph.eqns for v in e.outputs if v in origin)
+
+
+def _slower(on_host: float, on_engine: float, how: str) -> str:
+    return f"predicted to take {on_host:.1f} us on the CPU device, and {on_engine:.1f} us on the engine{how}"
 
 
 def _loses(graph: Graph, cost: Cost, dispatch: bool) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from anejax import dtypes
 from anejax.core.aval import Aval
-from anejax.core.graph import Eqn, Graph, Var
+from anejax.core.graph import Eqn, Graph, Var, subgraphs
 from anejax.partition.levels import read_by, readers_of
 
 REASON = "it updates state, or serves such an update alone, and keeps float32"
@@ -54,7 +54,7 @@ def _follow(graph: Graph, host: list[bool]) -> None:
     """Moves to the host what the host alone reads, as long as nothing more crosses the border by it.
 
     That is so for elementwise equations that fetch at most one array for the one they spare, and for all but products
-    whose operands follow from what the host has: a norm of gradients, say, that are fetched for the update.
+    and loops whose operands follow from what the host has: a norm of gradients, say, that are fetched for the update.
     """
     border = _Border(graph, host)
     moved = True
@@ -78,7 +78,8 @@ class _Border:
         self.made_by = {v: i for i, eqn in enumerate(graph.eqns) for v in eqn.outputs}
 
     def is_light(self, i: int) -> bool:
-        return self.graph.eqns[i].primitive.name not in PRODUCTS
+        eqn = self.graph.eqns[i]
+        return eqn.primitive.name not in PRODUCTS and not any(True for _ in subgraphs(eqn.params))
 
     def is_there(self, v: Var) -> bool:
         """Whether the host has ``v``: made there, an input, or fetched by someone."""

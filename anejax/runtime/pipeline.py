@@ -12,11 +12,12 @@ from anejax.core.graph import Graph, Var
 from anejax.errors import AnejaxError, DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
-from anejax.partition import Plan, Segment
+from anejax.partition import Loop, Plan, Segment
 from anejax.passes.pipeline import optimize
 from anejax.runtime import library
 from anejax.runtime.engine import fall_back, why_not_resident
 from anejax.runtime.verify import difference
+from anejax.transforms.parts import parts
 
 Pairs = Sequence[tuple[int, int]]  # an input and an output
 
@@ -36,9 +37,10 @@ class Pipeline:
     Engine segments run on the native device ``engine``. One that cannot be compiled, or fails while it runs, goes over
     to the CPU device for good, with an EngineFallbackWarning; or raises DeviceError, where the setting
     ``engine_fallback`` is "error". Nothing is lost by that: a segment neither changes its inputs nor keeps anything.
+    ``within`` is what the plan is a part of.
     """
 
-    def __init__(self, plan: Plan, donated: Sequence[int], engine: str, compile: Compile) -> None:
+    def __init__(self, plan: Plan, donated: Sequence[int], engine: str, compile: Compile, within: str = "") -> None:
         self.plan = plan
         graph = plan.graph
         self._inputs = {v: i for i, v in enumerate(graph.inputs)}
@@ -46,12 +48,15 @@ class Pipeline:
         last_reader = {v: i for i, s in enumerate(plan.segments) for v in s.graph.inputs}
         given = {v for i, v in enumerate(graph.inputs) if i in donated}
         state = dict(_state(graph, donated))
-        self.steps: list[Step] = []
+        self.steps: list[Step | LoopStep] = []
         for i, segment in enumerate(plan.segments):
-            ins, outs = segment.graph.inputs, segment.outputs
+            name, ins, outs = f"{within}segment {i}", segment.graph.inputs, segment.outputs
+            if segment.loop is not None:
+                self.steps.append(LoopStep(segment, segment.loop, name, engine, compile))
+                continue
             spent = [p for p, v in enumerate(ins) if v in given and last_reader[v] == i]
             shared = [(p, outs.index(state[v])) for p, v in enumerate(ins) if state.get(v) in outs]
-            self.steps.append(Step(segment, f"segment {i}", spent, shared, engine, compile))
+            self.steps.append(Step(segment, name, spent, shared, engine, compile))
         self.output_nbytes = [a.aval.nbytes for a in graph.outputs]
         self.aliases = [-1] * len(graph.outputs)
         self._kept: dict[Var, Var] = {}  # between programs: a value, and the donated input whose memory it takes
@@ -66,9 +71,15 @@ class Pipeline:
         self._between_nbytes = [v.aval.nbytes for v in self._between]
 
     @property
+    def leaves(self) -> Iterator[Step]:
+        """The steps, and in the place of loops those of their chunks."""
+        for step in self.steps:
+            yield from step.leaves
+
+    @property
     def text(self) -> str:
         """The MIL texts of all programs, in order."""
-        return "\n".join(f"// {s.name}: {s.device}\n{s.text}" for s in self.steps)
+        return "\n".join(f"// {s.name}: {s.device}\n{s.text}" for s in self.leaves)
 
     def run(self, inputs: Sequence[int], outputs: Sequence[int], holds: Sequence[int], makes: Sequence[int]) -> None:
         """Runs on the memory at the given addresses; ``holds`` and ``makes`` are those of NativeProgram.run."""
@@ -88,11 +99,11 @@ class Pipeline:
     def describe(self, what: str) -> str:
         """The steps' own descriptions: "plan" as text, "stats" and "numerics" (of steps on cpu-fp16) as JSON."""
         if what == "numerics":
-            steps = [s for s in self.steps if s.device == "cpu-fp16"]
+            steps = [s for s in self.leaves if s.device == "cpu-fp16"]
             return json.dumps({"segments": [{"name": s.name} | json.loads(s.describe(what)) for s in steps]})
         if what == "stats":
-            return json.dumps({"segments": [{"device": s.device} | json.loads(s.describe(what)) for s in self.steps]})
-        return "\n".join(f"--- {s.name}: {s.device} ---\n{s.describe(what)}" for s in self.steps)
+            return json.dumps({"segments": [{"device": s.device} | json.loads(s.describe(what)) for s in self.leaves]})
+        return "\n".join(f"--- {s.name}: {s.device} ---\n{s.describe(what)}" for s in self.leaves)
 
 
 def _state(graph: Graph, donated: Sequence[int]) -> Iterator[tuple[Var, Var]]:
@@ -140,6 +151,10 @@ class Step:
         self._shared = ()
         self._compile_for_cpu()
 
+    @property
+    def leaves(self) -> Iterator[Step]:
+        yield self
+
     def in_place(self) -> list[tuple[Var, Var]]:
         """(output, donated input whose memory it takes)."""
         return [(v, self.graph.inputs[a]) for v, a in zip(self.outputs, self._program.aliases) if a >= 0]
@@ -185,3 +200,55 @@ class Step:
 
     def describe(self, what: str) -> str:
         return self._program.describe(what)
+
+
+class LoopStep:
+    """A scan in chunks: the compiled plans of a chunk and of the turns that remain, run one after the other.
+
+    A chunk reads its rows of xs and writes those of ys in place. Carries alternate between two buffers each, begin in
+    the operands and end in the results.
+    """
+
+    def __init__(self, segment: Segment, loop: Loop, name: str, engine: str, compile: Compile) -> None:
+        self.graph, self.outputs, self.name, self.device = segment.graph, segment.outputs, name, engine
+        (self._eqn,) = segment.graph.eqns
+        length, reverse = loop.length, self._eqn.params["reverse"]
+        self._counts = self._eqn.params["num_consts"], self._eqn.params["num_carry"]
+        self._pipelines: list[Pipeline] = []
+        self._chunks: list[tuple[Pipeline, int]] = []  # and the first row of each
+        done = 0
+        for plan, turns, chunks in loop.chunks:
+            pipeline = Pipeline(plan, (), engine, compile, f"{name}, {turns} of {length} turns, ")
+            self._pipelines.append(pipeline)
+            for first in range(done, done + chunks * turns, turns):
+                self._chunks.append((pipeline, length - first - turns if reverse else first))
+            done += chunks * turns
+        _, _, self._xs = parts(self._eqn.inputs, *self._counts)
+        self._carry, self._ys = parts(self._eqn.outputs, self._counts[1])
+        self._row: dict[Any, int] = {v: v.aval.nbytes // length for v in (*self._xs, *self._ys)}
+        self._unread = [v for v in self._ys if v not in self.outputs]
+        self._spare_nbytes = [v.aval.nbytes for v in (*self._carry, *self._carry, *self._unread)]
+
+    @property
+    def leaves(self) -> Iterator[Step]:
+        for pipeline in self._pipelines:
+            yield from pipeline.leaves
+
+    def in_place(self) -> list[tuple[Var, Var]]:
+        return []
+
+    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        spare, addresses = library.create_buffers(self._spare_nbytes)
+        *buffers, unread = parts(addresses, self._counts[1], self._counts[1])
+        where: dict[Any, int] = dict(zip(self.graph.inputs, inputs))
+        where.update(zip(self.outputs, outputs))
+        where.update(zip(self._unread, unread))
+        consts, carry, _ = parts((where[v] for v in self._eqn.inputs), *self._counts)
+        for number, (pipeline, first) in enumerate(self._chunks):
+            made: list[int] = buffers[number % 2]
+            if number == len(self._chunks) - 1:
+                made = [where.get(v, buffer) for v, buffer in zip(self._carry, made)]
+            xs, ys = ([where[v] + first * self._row[v] for v in rows] for rows in (self._xs, self._ys))
+            pipeline.run([*consts, *carry, *xs], [*made, *ys])
+            carry = made
+        del spare  # held until here

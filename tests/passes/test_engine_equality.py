@@ -16,7 +16,7 @@ from anejax.mil.rules import NOTE
 from anejax.mil.text import to_text
 from anejax.mil.verify import diagnose
 from anejax.partition import partition
-from anejax.partition.ability import reasons_of
+from anejax.partition.ability import abilities
 from anejax.partition.fixed import ANGLE, COUNTED
 from anejax.passes.pipeline import optimize
 from tests.golden.test_golden import run_on_cpu
@@ -90,7 +90,7 @@ def test_what_stays_on_the_cpu(name: str, chip: str) -> None:
     """Gather and scatter of embeddings, random bits, argmax, integers; and numbers that float16 cannot count."""
     loss, args, more = NETWORKS[name]()
     graph = optimize(aj.make_jaxpr(aj.value_and_grad(loss, has_aux=more))(*args).graph)
-    for eqn, reason in zip(graph.eqns, reasons_of(graph, chip)):
+    for eqn, reason in zip(graph.eqns, abilities(graph, chip).reasons):
         integers = any(a.aval.dtype in dtypes.INTS for a in (*eqn.inputs, *eqn.outputs))
         assert reason is None or integers or reason in (COUNTED, ANGLE) or eqn.primitive.name in HOST_PRIMITIVES, reason
 
