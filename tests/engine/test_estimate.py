@@ -117,6 +117,11 @@ def test_loops_are_unrolled_or_stay() -> None:
 
     unrolled = estimate(run(lambda c: jnp.tanh(c @ c)), array(8, 8))
     assert unrolled.total.flops == 3 * 2 * 8**3 and unrolled.host == {}
+    long = estimate(lambda x: aj.lax.scan(lambda c, _: (jnp.tanh(c @ c), None), x, None, length=3000)[0], array(8, 8))
+    (loop,) = long.programs
+    assert long.total.flops == 3000 * 2 * 8**3 and long.host == {}
+    assert {name: n for name, n, *_ in loop.by_operation()} == {"matmul": 3000, "tanh": 3000}
+    assert loop.floor_us == 6 * unrolled.programs[0].floor_us, "programs have 1000 operations at most"
     stays = estimate(run(lambda c: jnp.sort(c, 0)), array(8, 8))
     assert stays.programs == () and [name for name, _ in stays.host] == ["scan"]
 

@@ -102,6 +102,35 @@ def test_programs_are_those_of_jit(all_to_engine: None, chip: str) -> None:
     assert len(compiled.cost_analysis()["segments"]) == len(found.segments) == 7
 
 
+def loop(h: Any, x: Any, w: Any) -> Any:
+    """A scan of products, and a sum that the CPU device adds up."""
+    turn = lambda c, x: ((jnp.tanh(c[0] @ w + x), c[1] + x), None)  # noqa: E731
+    return aj.lax.scan(turn, (h, jnp.zeros(4)), x)[0]
+
+
+def test_loops_are_chunks(all_to_engine: None) -> None:
+    found = aj.explain(loop, array(3, 4), array(700, 4), array(4, 4))
+    assert [s.device for s in found.segments] == ["cpu", "ane", "cpu"]
+    segment = found.segments[1]
+    turns, runs = zip(*segment.chunks)
+    assert sum(t * n for t, n in segment.chunks) == 700 and segment.primitives == {"scan": 1}
+    assert segment.dispatches == 2 * sum(runs) and found.dispatches == 2 + 2 * sum(runs)  # each with its additions
+    assert found.programs == 2 + 2 * len(turns) - (len(turns) - 1), "the additions are one program"
+    assert segment.us > sum(runs) * 100 and segment.operations <= 1001 and not found.unpredicted
+    text = " ".join(str(found).split())
+    assert (
+        f"1 equation as {runs[0]} chunks of {turns[0]} turns" in text and f"in {segment.dispatches} dispatches" in text
+    )
+    assert json.loads(json.dumps(found.to_json()))["dispatches"] == found.dispatches
+    ET.fromstring(found.to_svg())
+    args = [np.zeros(s, np.float32) for s in ((3, 4), (700, 4), (4, 4))]
+    with config.override("chip", "M4"):
+        aj.clear_caches()
+        before = compile_count()
+        aj.jit(loop, precision="fp16").lower(*args).compile()
+        assert compile_count() - before == found.programs
+
+
 def test_one_program_on_the_cpu() -> None:
     found = aj.explain(aj.jit(mixed), *ARGS, device="cpu", chip="M1")
     assert (found.programs, len(found.segments), found.crossing_bytes, found.chip) == (1, 1, 0, None)

@@ -12,6 +12,7 @@ import pytest
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import lax, nn, random
+from anejax.core.check import check_graph
 from anejax.core.graph import Graph
 from anejax.partition import Plan, ability, partition, plan
 from anejax.partition.scans import sums, turns_at_once
@@ -55,13 +56,16 @@ def engine_programs(f: Any, *args: Any) -> set[str]:
 
 def assert_runs_in_chunks(f: Any, *args: Any, steps: float = 8, count: int = 1) -> None:
     """``count`` loops, and results off by ``steps`` units of float16's rounding of the largest at most."""
-    assert len(loops(planned(f, *args))) == count
+    found = planned(f, *args)
+    assert len(loops(found)) == count
+    for segment in found.segments:
+        check_graph(segment.graph, "partition")
     expected = aj.tree.leaves(aj.jit(f)(*args))
     for got, want in zip(aj.tree.leaves(aj.jit(f, precision="fp16")(*args)), expected, strict=True):
         assert (got.shape, got.dtype) == (want.shape, want.dtype)
         np.testing.assert_allclose(got, want, rtol=0, atol=steps * EPS * np.abs(want).max(initial=0))
     captured = aj.make_jaxpr(f)(*args).consts
-    again = run_plan(planned(f, *args), [*captured, *map(jnp.asarray, aj.tree.leaves(args))])
+    again = run_plan(found, [*captured, *map(jnp.asarray, aj.tree.leaves(args))])
     for got, want in zip(again, expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=steps * EPS * np.abs(want).max(initial=0))
 

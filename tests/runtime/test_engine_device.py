@@ -187,6 +187,25 @@ def test_failures_fall_back_and_say_so(espresso: None, monkeypatch: pytest.Monke
     np.testing.assert_allclose(got, before, rtol=0, atol=4 * EPS)
 
 
+def test_a_loop_that_fails_falls_back(espresso: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its chunks run on the CPU device from then on, the failed one again."""
+    w, args = 0.3 * normal(5, 5, seed=7), (normal(3, 5), normal(500, 3, 5))
+    turn = lambda c, x: (jnp.tanh(c @ w + x), c)  # noqa: E731
+    compiled = aj.jit(lambda h, x: aj.lax.scan(turn, h, x), device="ane")
+    before = list(map(np.asarray, compiled(*args)))
+    monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "e5rt_execution_stream_execute_sync:3")
+    with pytest.raises(DeviceError, match=r"segment 1, \d+ of 500 turns, segment 0 was for the engine, which failed"):
+        compiled(*args)
+    with config.override("engine_fallback", "warn"):
+        with pytest.warns(EngineFallbackWarning, match="of 500 turns, segment 0 runs on the CPU device from now on"):
+            got = compiled(*args)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for again, value, engine in zip(compiled(*args), got, before):
+                np.testing.assert_array_equal(again, value)
+                np.testing.assert_allclose(value, engine, rtol=0, atol=16 * EPS)
+
+
 WITHOUT_ESPRESSO = """
 import warnings
 import numpy as np
