@@ -206,7 +206,7 @@ class LoopStep:
     """A scan in chunks: the compiled plans of a chunk and of the turns that remain, run one after the other.
 
     A chunk reads its rows of xs and writes those of ys in place. Carries alternate between two buffers each, begin in
-    the operands and end in the results.
+    the operands and end in the results. consts keep their contents from chunk to chunk, so the engine copies them once.
     """
 
     def __init__(self, segment: Segment, loop: Loop, name: str, engine: str, compile: Compile) -> None:
@@ -237,18 +237,24 @@ class LoopStep:
     def in_place(self) -> list[tuple[Var, Var]]:
         return []
 
-    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+    def run(self, inputs: Sequence[int], outputs: Sequence[int], holds: Sequence[int], makes: Sequence[int]) -> None:
         spare, addresses = library.create_buffers(self._spare_nbytes)
         *buffers, unread = parts(addresses, self._counts[1], self._counts[1])
         where: dict[Any, int] = dict(zip(self.graph.inputs, inputs))
         where.update(zip(self.outputs, outputs))
         where.update(zip(self._unread, unread))
+        held: dict[Any, int] = dict(zip(self.graph.inputs, holds))
         consts, carry, _ = parts((where[v] for v in self._eqn.inputs), *self._counts)
+        known, carried, _ = parts((held[v] for v in self._eqn.inputs), *self._counts)
+        finally_made = dict(zip(self.outputs, makes))
         for number, (pipeline, first) in enumerate(self._chunks):
             made: list[int] = buffers[number % 2]
+            contents = [new_contents() for _ in self._carry]
             if number == len(self._chunks) - 1:
                 made = [where.get(v, buffer) for v, buffer in zip(self._carry, made)]
+                contents = [finally_made.get(v, new) for v, new in zip(self._carry, contents)]
             xs, ys = ([where[v] + first * self._row[v] for v in rows] for rows in (self._xs, self._ys))
-            pipeline.run([*consts, *carry, *xs], [*made, *ys])
-            carry = made
+            rows = [0] * len(xs), [new_contents() for _ in ys]  # of xs each chunk reads others
+            pipeline.run([*consts, *carry, *xs], [*made, *ys], [*known, *carried, *rows[0]], [*contents, *rows[1]])
+            carry, carried = made, contents
         del spare  # held until here

@@ -147,13 +147,13 @@ def test_what_is_a_sum() -> None:
         return (added + x, twice + x + x * x, read + x, 0.5 * scaled + x, doubled + doubled, returned + x), (
             jnp.sin(read), returned + x)  # fmt: skip
 
-    graph = graph_of(lambda x: lax.scan(turn, (jnp.zeros(3),) * 6, x), normal(9, 3))
+    graph = aj.make_jaxpr(lambda x: lax.scan(turn, (jnp.zeros(3),) * 6, x))(normal(9, 3)).graph
     (scan,) = (e for e in graph.eqns if e.primitive.name == "scan")
     assert sums(scan)[:5] == (True, True, False, False, False)
 
 
 def test_gradients_of_a_long_lstm() -> None:
-    """Weights' gradients are sums over 200 steps, in float32 across chunks; at most two programs in each direction."""
+    """200 steps; at most two programs in each direction."""
     layer = nn.LSTM(8)
     params, _ = layer.init(random.key(0), aj.ShapeDtypeStruct((2, 200, 4), "float32"))
     x = normal(2, 200, 4)
