@@ -264,3 +264,14 @@ def test_overflow_is_no_failure(espresso: None) -> None:
     """Products from 32768 on are infinite on the engine, as its numerics say, and float16 would have them."""
     x = np.full((8, 8), 70, np.float32)
     assert np.isinf(aj.jit(lambda x: x @ x, device="ane")(x)).all()
+
+
+def test_a_loop_again_with_other_rows(espresso: None) -> None:
+    """Chunks are one program with the same consts and other rows: nothing is taken for known that is not."""
+    w, h, x = 0.3 * normal(5, 5, seed=7), normal(3, 5), normal(600, 3, 5)
+    turn = lambda c, x: (jnp.tanh(c @ w + x), 2 * c)  # noqa: E731
+    f = lambda h, x: aj.lax.scan(turn, h, x)  # noqa: E731
+    compiled, on_cpu = aj.jit(f, device="ane"), aj.jit(f)
+    for xs in (jnp.asarray(x), jnp.asarray(x), jnp.asarray(x[::-1].copy()), x):
+        for got, expected in zip(compiled(h, xs), on_cpu(h, xs), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=0, atol=16 * EPS)
