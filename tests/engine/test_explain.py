@@ -104,7 +104,7 @@ def test_programs_are_those_of_jit(all_to_engine: None, chip: str) -> None:
 
 def loop(h: Any, x: Any, w: Any) -> Any:
     """A scan of products, and a sum that the CPU device adds up."""
-    turn = lambda c, x: ((jnp.tanh(c[0] @ w + x), c[1] + x), None)  # noqa: E731
+    turn = lambda c, x: ((jnp.tanh(c[0] @ w + x), c[1] + jnp.exp(x)), None)  # noqa: E731
     return aj.lax.scan(turn, (h, jnp.zeros(4)), x)[0]
 
 
