@@ -1,20 +1,75 @@
-"""What stays in float32 on the CPU device although the engine has it: what is the same in every run, and angles.
+"""What stays in float32 on the CPU device although the engine has it: numbers, what is counted, angles, unscaling.
 
-float16 has too few digits to count: no odd number beyond 2048, and an angle of 250 is off by up to 0.06.
+float16 has too few digits to count: no odd number beyond 2048, and an angle of 250 is off by up to 0.06. And it has too
+small a range for loss scales and for what they are taken out of again: 65504 at one end, 2^-24 at the other.
 """
 
 from __future__ import annotations
 
-from anejax.core.graph import Graph, Var
+from anejax import dtypes
+from anejax.core.graph import Graph, Var, subgraphs
 from anejax.lower.to_mil import LAYOUT
 from anejax.partition.levels import read_by, readers_of
 
+PRODUCTS = ("dot_general", "conv_general_dilated")  # what the engine is for: they stay there whatever reads them
+
 COUNTED = "the same in every run: counted in float32 on the CPU device"
+NUMBER = "a number made of numbers: float32 on the CPU device"
+UNSCALED = "made of what a scale was taken out of, which float16 may have no numbers for: float32 on the CPU device"
 ANGLE = "an angle made of inputs, which float16 would round: float32 on the CPU device"
 
 
 def in_float32(graph: Graph) -> list[str | None]:
     """For each equation why it is one for float32, or None."""
+    numbers = _numbers(graph)
+    unscaled = _unscaled(graph, numbers)
+    number = [NUMBER if numbers.issuperset(e.outputs) else None for e in graph.eqns]
+    return [n or u or c for n, u, c in zip(number, unscaled, _counted(graph))]
+
+
+def _numbers(graph: Graph) -> set[Var]:
+    """The floats without axes that follow, elementwise, from inputs without axes."""
+    is_number = lambda v: v.aval.shape == () and dtypes.is_float(v.aval.dtype)  # noqa: E731
+    found = {v for v in graph.inputs if is_number(v)}
+    for eqn in graph.eqns:
+        if eqn.primitive.elementwise and {*read_by(eqn)} <= found and is_number(eqn.outputs[0]):
+            found.update(eqn.outputs)
+    return found
+
+
+def _unscaled(graph: Graph, numbers: set[Var]) -> list[str | None]:
+    """For each equation UNSCALED where gradients of a scaled loss are divided by the scale, and in what follows.
+
+    What tells is an operand made of the same inputs as the number that it is divided by or multiplied with. A network
+    may do that anywhere, with a time, say; so nothing that products or loops read is taken for unscaled.
+    """
+    given, made_of = {*graph.inputs}, {v: {v} & numbers for v in graph.inputs}
+    found: set[Var] = set()
+    for eqn, last in zip(graph.eqns, _last(graph)):
+        ins = {*read_by(eqn)}
+        made_of.update(dict.fromkeys(eqn.outputs, set[Var]().union(*(made_of[v] for v in ins))))
+        scalings = [v for v in ins & numbers if eqn.primitive.name in ("mul", "div")]
+        undoes = any(made_of[n] & made_of[v] for n in scalings for v in ins - numbers)
+        follows = ins & found and ins <= found | numbers | given
+        if last and (follows or (undoes and eqn.outputs[0].aval.dtype == dtypes.float32)):
+            found.update(eqn.outputs)
+    return [UNSCALED if eqn.outputs and found.issuperset(eqn.outputs) else None for eqn in graph.eqns]
+
+
+def _last(graph: Graph) -> list[bool]:
+    """For each equation whether neither it nor what follows from it is a product or a loop."""
+    needed: set[Var] = set()
+    found = []
+    for eqn in reversed(graph.eqns):
+        heavy = eqn.primitive.name in PRODUCTS or any(True for _ in subgraphs(eqn.params))
+        found.append(not heavy and needed.isdisjoint(eqn.outputs))
+        if not found[-1]:
+            needed.update(read_by(eqn))
+    return found[::-1]
+
+
+def _counted(graph: Graph) -> list[str | None]:
+    """What is the same in every run, and angles."""
     reasons = _sources(graph)
     readers = readers_of(graph)
     for i in range(len(graph.eqns) - 1, -1, -1):

@@ -159,7 +159,7 @@ def partition(graph: Graph, chip: str, *, by_cost: bool = True, keep_state: bool
     found = abilities(graph, chip)
     reasons = found.reasons
     if keep_state:
-        for i in state.kept_on_host(graph, [r is None for r in reasons]):
+        for i in state.kept_on_host(graph, reasons):
             reasons[i] = state.REASON
     loops: dict[int, Loop] = {}  # those that were made
     while True:

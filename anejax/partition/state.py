@@ -12,21 +12,25 @@ from collections.abc import Callable, Iterator, Sequence
 from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.graph import Eqn, Graph, Var, subgraphs
+from anejax.partition.fixed import PRODUCTS, UNSCALED
 from anejax.partition.levels import read_by, readers_of
 
 REASON = "it updates state, or serves such an update alone, and keeps float32"
-PRODUCTS = ("dot_general", "conv_general_dilated")  # what the engine is for: they stay there whatever reads them
 
 
-def kept_on_host(graph: Graph, on_engine: Sequence[bool]) -> list[int]:
-    """Indices of equations that the engine could have, and that stay on the CPU device for the sake of state."""
-    host = [not engine for engine in on_engine]
+def kept_on_host(graph: Graph, reasons: Sequence[str | None]) -> list[int]:
+    """Indices of equations that the engine could have, and that stay on the CPU device for the sake of state.
+
+    ``reasons`` are those for which the engine cannot have others. What is read only by what was unscaled, and could be
+    computed there from what is fetched for it anyway, goes with it in the same way.
+    """
+    host = [reason is not None for reason in reasons]
     updates = list(_updates(graph))
     for i in updates:
         host[i] = True
-    if updates:
+    if updates or UNSCALED in reasons:
         _follow(graph, host)
-    return [i for i, engine in enumerate(on_engine) if engine and host[i]]
+    return [i for i, reason in enumerate(reasons) if reason is None and host[i]]
 
 
 def _updates(graph: Graph) -> Iterator[int]:
@@ -53,7 +57,7 @@ def _alike(eqn: Eqn) -> Iterator[Var]:
 def _follow(graph: Graph, host: list[bool]) -> None:
     """Moves to the host what the host alone reads, as long as nothing more crosses the border by it.
 
-    That is so for elementwise equations that fetch at most one array for the one they spare, and for all but products
+    That is so for elementwise equations that fetch at most one value for the one they spare, and for all but products
     and loops whose operands follow from what the host has: a norm of gradients, say, that are fetched for the update.
     """
     border = _Border(graph, host)
@@ -65,7 +69,7 @@ def _follow(graph: Graph, host: list[bool]) -> None:
             if host[i] or not border.is_read_by(i, lambda j: host[j]):
                 continue
             derived = border.is_light(i) and all(v in at_hand for v in read_by(graph.eqns[i]))
-            for j in {i} if derived else border.sparing(i):
+            for j in {i} if derived else border.sparing(i, at_hand):
                 host[j] = moved = True
 
 
@@ -98,13 +102,15 @@ class _Border:
             found.update(v for v in eqn.outputs if derived or self.is_there(v))
         return found
 
-    def fetched(self, i: int) -> set[Var]:
-        """The arrays that the host would have to fetch to run equation ``i``; scalars do not count."""
-        return {v for v in read_by(self.graph.eqns[i]) if v.aval.shape and not self.is_there(v)}
+    def fetched(self, i: int, at_hand: set[Var]) -> set[Var]:
+        """What the host would have to fetch to run equation ``i``: arrays; where it makes a scalar, scalars too, but
+        for those at hand."""
+        missing = {v for v in read_by(self.graph.eqns[i]) if not self.is_there(v)}
+        return {v for v in missing if v.aval.shape or not (self.graph.eqns[i].outputs[0].aval.shape or v in at_hand)}
 
-    def sparing(self, i: int) -> set[int]:
-        """Equation ``i`` and those behind it, all elementwise, that together fetch one array at most; or none."""
-        members, fetched = {i}, self.fetched(i)
+    def sparing(self, i: int, at_hand: set[Var]) -> set[int]:
+        """Equation ``i`` and those behind it, all elementwise, that together fetch one value at most; or none."""
+        members, fetched = {i}, self.fetched(i, at_hand)
         if not self.graph.eqns[i].primitive.elementwise:
             return set()
         while len(fetched) > 1:
@@ -114,5 +120,5 @@ class _Border:
             if not inside or not self.graph.eqns[j].primitive.elementwise:
                 return set()
             members.add(j)
-            fetched = fetched - {latest} | self.fetched(j)
+            fetched = fetched - {latest} | self.fetched(j, at_hand)
         return members

@@ -11,7 +11,7 @@ import anejax as aj
 import anejax.numpy as jnp
 from anejax import optim
 from anejax.mil.verify import verify
-from anejax.partition import Plan, partition, plan, state
+from anejax.partition import Plan, fixed, partition, plan, state
 from anejax.partition.border import BORDER
 from anejax.partition.levels import cheapest_cut, components
 from anejax.passes.pipeline import optimize
@@ -146,6 +146,51 @@ def test_updates_alone_stay() -> None:
     assert devices(found) == ["cpu"] and set(found.reasons) == {state.REASON}
     engine = planned(lambda p, g: p - 0.01 * g, normal(4, 4), normal(4, 4), keep_state=False)
     assert "ane" in devices(engine)
+
+
+def scaled(params: Any, x: Any, y: Any, scale: Any) -> Any:
+    return loss(params, x, y) * scale
+
+
+def unscaled_gradients(params: Any, x: Any, y: Any, scale: Any) -> Any:
+    return aj.tree.map(lambda g: g / scale, aj.grad(scaled)(params, x, y, scale))
+
+
+def clipped(params: Any, x: Any, y: Any, scale: Any) -> Any:
+    grads = unscaled_gradients(params, x, y, scale)
+    norm = optim.global_norm(grads)
+    return aj.tree.map(lambda g, p: g / jnp.maximum(norm, 1.0) + 0.1 * p, grads, params), norm
+
+
+@pytest.mark.parametrize("f", [unscaled_gradients, clipped])
+def test_what_a_scale_is_taken_out_of_keeps_float32(f: Any) -> None:
+    """Gradients of 2^-30 survive: the engine has them scaled, and the CPU device unscales and clips them."""
+    args = (PARAMS, normal(4, 8), normal(4, 3), np.float32(2.0**10))
+    found = planned(f, *args)
+    assert devices(found)[-1] == "cpu" and devices(found).count("ane") == 1
+    reasons = [r for e, r in zip(found.source.eqns, found.reasons) if e.primitive.name in ("div", "sqrt")]
+    assert reasons.count(fixed.UNSCALED) >= 3
+    given = (PARAMS, normal(4, 8), normal(4, 3) * 1e-3, np.float32(2.0**10))
+    for got, expected in zip(run_plan(found, list(map(jnp.asarray, aj.tree.leaves(given)))),
+                             aj.tree.leaves(f(*given)), strict=True):  # fmt: skip
+        np.testing.assert_allclose(got, expected, rtol=0, atol=8 * EPS * np.abs(expected).max())
+
+
+def test_only_what_follows_from_a_scale_is_unscaled() -> None:
+    """A temperature that scores do not depend on, and a time inside a network, are no loss scales."""
+    for f in (lambda x, w, t: jnp.tanh(x @ w / t), lambda x, w, t: ((x @ w + t) * t) @ w):
+        found = planned(f, normal(4, 8), normal(8, 8), np.float32(2))
+        assert set(found.reasons) == {None}
+
+
+def test_numbers_stay_numbers() -> None:
+    """A scale of 2^20 over 2^10 elements is 2^10, which crosses; the scale itself would be infinite."""
+    f = lambda w, x, s: (x @ w) * (s / 2**10) + jnp.sqrt(s)  # noqa: E731
+    args = (np.ones((4, 4), np.float32), np.ones((4, 4), np.float32), np.float32(2.0**20))
+    found = planned(f, *args)
+    assert [r for r in found.reasons if r] == [fixed.NUMBER] * 2
+    (got,) = run_plan(found, list(map(jnp.asarray, args)))
+    np.testing.assert_array_equal(got, np.full((4, 4), 2.0**12 + 2.0**10, np.float32))
 
 
 def test_layers_are_no_state() -> None:
