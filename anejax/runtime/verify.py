@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from anejax.runtime import library
 # Of the Euclidean norm of the CPU device's results. What is right is off by a few percent at most, since activations
 # come from tables (research: ane-facts 5.5); what is wrong, by stale, zero, shifted or unread data, by 1 or so.
 WRONG = 0.25
+PATIENCE = 40  # runs that overflow, and prove nothing, before a difference counts: a loss scale needs 24 from 2^24 to 1
 NOISE = 2.0**-14  # of float16's normal numbers the smallest; what is smaller may be flushed
 
 
@@ -28,6 +30,13 @@ def difference(reference: library.NativeProgram, inputs: Sequence[int], outputs:
         if found is not None:
             return f"output {i} of its first run {found}, against the CPU device's"
     return None
+
+
+def overflows(reference: library.NativeProgram) -> int:
+    """How often ``reference``, a program of cpu-fp16, has overflowed or made a NaN so far. Such numbers decide nothing:
+    a sum of infinities may be 0 or infinite (research: ane-facts 5.5), and what follows from it anything."""
+    operations = json.loads(reference.describe("numerics"))["operations"]
+    return sum(o["overflowed"] + o["nan"] for o in operations)
 
 
 def _wrong(want: np.ndarray, got: np.ndarray) -> str | None:

@@ -260,6 +260,32 @@ def test_wrong_results_fall_back(espresso: None, monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(got, exact, rtol=0, atol=4 * EPS * np.abs(exact).max())
 
 
+def test_what_differs_where_numbers_overflow_is_asked_again(espresso: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines may differ there, and a loss scale begins where everything overflows; but not for ever."""
+    monkeypatch.setattr(pipeline, "difference", _after_a_run(pipeline.difference, "output 0 of its first run is off"))
+    monkeypatch.setattr(pipeline, "PATIENCE", 3)
+    large, small = np.full((8, 8), 70, np.float32), np.ones((8, 8), np.float32)
+    f = aj.jit(lambda x: x @ x - 1, device="ane")
+    for _ in range(3):
+        assert np.isinf(f(large)).all()
+    with pytest.raises(DeviceError, match="is off"):
+        f(large)
+    f = aj.jit(lambda x: x @ x - 2, device="ane")
+    f(large)
+    with pytest.raises(DeviceError, match="is off"):
+        f(small)
+
+
+def _after_a_run(run: Any, said: str) -> Any:
+    """``difference`` that runs the reference and finds ``said``."""
+
+    def found(*args: Any) -> str:
+        run(*args)
+        return said
+
+    return found
+
+
 def test_overflow_is_no_failure(espresso: None) -> None:
     """Products from 32768 on are infinite on the engine, as its numerics say, and float16 would have them."""
     x = np.full((8, 8), 70, np.float32)
