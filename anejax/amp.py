@@ -2,7 +2,8 @@
 
 Weights stay in float32, the network computes in a 16-bit type. Gradients in float16 easily fall below its smallest
 number, so the loss is multiplied by a scale first and gradients are divided by it afterwards; the scale grows as long
-as nothing overflows (Micikevicius et al., 2017, "Mixed Precision Training").
+as nothing overflows (Micikevicius et al., 2017, "Mixed Precision Training"). The Neural Engine turns some overflows
+into zeros, so cotangents are looked at on their way (transforms/watch.py).
 
 Example:
     >>> import anejax as aj, anejax.numpy as jnp
@@ -33,6 +34,7 @@ import anejax.numpy as jnp
 from anejax import dtypes, tree
 from anejax.api import autodiff
 from anejax.errors import DtypeError
+from anejax.transforms.watch import watched
 
 _NAMES = {"p": "param_dtype", "c": "compute_dtype", "o": "output_dtype"}
 _LONG = {"params": "p", "param": "p", "compute": "c", "output": "o"}
@@ -122,8 +124,8 @@ class LossScale(NamedTuple):
 
     scale: Any  # float32[]
     streak: Any  # int32[]: finite steps since the scale last changed
-    skipped: Any  # int32[]: steps whose gradients were not finite
-    finite: Any  # bool[]: whether those of the last step were
+    skipped: Any  # int32[]: steps whose gradients overflowed
+    finite: Any  # bool[]: whether those of the last step did not
 
     def select(self, new: Any, old: Any) -> Any:
         """``new`` when the last gradients were finite, otherwise ``old``: trees of parameters, optimizer states."""
@@ -146,23 +148,39 @@ class ScaledValueAndGrad:
     min_scale: float
     max_scale: float
 
+    @property
+    def limit(self) -> float:
+        """The magnitude from which on a scaled cotangent is an overflow: the compute dtype's largest, and float16's for
+        float32 too, since on the Neural Engine that is what it becomes."""
+        dtype = self.policy.compute_dtype
+        return float(dtypes.finfo(dtypes.float16 if dtype == dtypes.float32 else dtype).max)
+
     def init(self) -> LossScale:
         """The scale before the first step."""
         zero = jnp.zeros((), jnp.int32)
         return LossScale(jnp.asarray(self.initial_scale, jnp.float32), zero, zero, jnp.asarray(True))
 
     def __call__(self, scale: LossScale, *args: Any, **kwargs: Any) -> Any:
-        def scaled(*args: Any, **kwargs: Any) -> Any:
-            cast = [a if i in self.keep_argnums else self.policy.cast_to_compute(a) for i, a in enumerate(args)]
-            out = self.fun(*cast, **self.policy.cast_to_compute(kwargs))
-            value, aux = out if self.has_aux else (out, None)
-            # The product is taken in float32, or wider: float16 ends at 65504.
-            wide = jnp.promote_types(jnp.result_type(value), jnp.float32)
-            return jnp.asarray(value).astype(wide) * scale.scale.astype(wide), (value, aux)
+        def run(factor: Any) -> Any:
+            def scaled(*args: Any, **kwargs: Any) -> Any:
+                cast = [a if i in self.keep_argnums else self.policy.cast_to_compute(a) for i, a in enumerate(args)]
+                out = self.fun(*cast, **self.policy.cast_to_compute(kwargs))
+                value, aux = out if self.has_aux else (out, None)
+                # The product is taken in float32, or wider: float16 ends at 65504.
+                wide = jnp.promote_types(jnp.result_type(value), jnp.float32)
+                return jnp.asarray(value).astype(wide) * factor.astype(wide), (value, aux)
 
-        (_, (value, aux)), grads = autodiff.value_and_grad(scaled, self.argnums, True)(*args, **kwargs)
+            (_, value_and_aux), grads = autodiff.value_and_grad(scaled, self.argnums, True)(*args, **kwargs)
+            return value_and_aux, grads
+
+        if self.growth_factor > 1:
+            ((value, aux), grads), largest = watched(run, scale.scale)
+            # By a scale below 1 gradients grow afterwards.
+            finite = largest < self.limit * jnp.minimum(scale.scale, 1.0)
+        else:
+            (value, aux), grads = run(scale.scale)
+            finite = all_finite(grads)
         grads = tree.map(lambda g: g.astype(jnp.promote_types(g.dtype, jnp.float32)) / scale.scale, grads)
-        finite = all_finite(grads)
         grads, value = self.policy.cast_to_param(grads), self.policy.cast_to_output(value)
         return ((value, aux) if self.has_aux else value, grads), self._next(scale, finite)
 
@@ -197,8 +215,10 @@ def value_and_grad(
 
     Float arguments are cast to the policy's compute dtype, the loss is scaled, and the gradients come back unscaled in
     its param dtype. After ``growth_interval`` finite steps in a row the scale is multiplied by ``growth_factor`` (up to
-    ``max_scale``); gradients with an infinity or NaN multiply it by ``backoff_factor`` (down to ``min_scale``), and
-    ``scale.select(new, old)`` then keeps the old parameters and states, so that the step is skipped.
+    ``max_scale``); an overflow, in gradients or on the way to them, multiplies it by ``backoff_factor`` (down to
+    ``min_scale``), and ``scale.select(new, old)`` then keeps the old parameters and states: the step is skipped.
+    Cotangents of 65504 or more count as overflows in float32 too, since the Neural Engine's float16 ends there
+    (docs/precision.md, "What counts as an overflow").
 
     Args:
         fun: returns a float scalar, or (scalar, aux) with ``has_aux``; take the loss itself in float32, by

@@ -75,12 +75,18 @@ def mlp() -> nn.Layer:
     return nn.Sequential(nn.Flatten(), nn.Linear(64), nn.ReLU(), nn.Linear(32), nn.ReLU(), nn.Linear(10))
 
 
+NETWORKS = {
+    "mlp": mlp,
+    "cifar10": lambda: cifar.network(4),
+    "stories": lambda: llama.Llama(llama.Config(16, 32, 2, 4, 2, 32, 16)),
+    "lstm": lambda: chars.CharLSTM(17, 16),
+}
 CASES = {
-    "mlp": lambda: classifier(mlp(), (32, 8, 8), 8, 0.02),
-    "cifar10": lambda: classifier(cifar.network(4), (4, 3, 32, 32), 16, 0.12),
-    "stories": lambda: writer(llama.Llama(llama.Config(16, 32, 2, 4, 2, 32, 16)), 32, (4, 12), 8, 0.08),
-    "lstm": lambda: writer(chars.CharLSTM(17, 16), 17, (4, 6), 5, 0.002),
-    "long lstm": lambda: writer(chars.CharLSTM(17, 16), 17, (4, 100), 2, 0.012, 6, period=4),
+    "mlp": lambda: classifier(NETWORKS["mlp"](), (32, 8, 8), 8, 0.02),
+    "cifar10": lambda: classifier(NETWORKS["cifar10"](), (4, 3, 32, 32), 16, 0.12),
+    "stories": lambda: writer(NETWORKS["stories"](), 32, (4, 12), 8, 0.08),
+    "lstm": lambda: writer(NETWORKS["lstm"](), 17, (4, 6), 5, 0.002),
+    "long lstm": lambda: writer(NETWORKS["lstm"](), 17, (4, 100), 2, 0.012, 6, period=4),
 }
 
 
@@ -124,16 +130,16 @@ def test_products_and_loops_are_the_engines(engine: None, name: str) -> None:
 
 
 def test_a_scaled_loss_trains_as_in_float32(engine: None) -> None:
-    """With the largest scale that float16 holds, which wants to grow after every step."""
+    """The product's own step, with a scale that grows after every step until float16 does not hold it."""
     case = CASES["mlp"]()
     with aj.default_device("cpu"):
         expected, _, _ = train(case.make_step(), case)
     optimizer = optim.chain(optim.add_decayed_weights(5e-4), optim.sgd(0.05, momentum=0.9, nesterov=True))
-    scaling = {"growth_interval": 1, "max_scale": 2.0**15}
-    step, scaled = classify.mixed_train_step(mlp(), optimizer, 0.1, "compute=float16", **scaling)
-    state, losses = scaled(aj.tree.map(lambda leaf: leaf.copy(), case.state)), []
-    for _ in range(STEPS):
+    step, scaled = classify.mixed_train_step(mlp(), optimizer, 0.1, "compute=float16", growth_interval=1)
+    state, losses, skipped = scaled(aj.tree.map(lambda leaf: leaf.copy(), case.state)), [], 0
+    while len(losses) < STEPS:
         state, metrics = step(state, *case.batch)
-        losses.append(float(metrics["loss"]))
-        assert (metrics["skipped"], metrics["loss_scale"]) == (0, 2.0**15)
+        skipped += int(metrics["skipped"])
+        losses += [] if metrics["skipped"] else [float(metrics["loss"])]
+    assert 2 <= skipped <= STEPS
     np.testing.assert_allclose(losses, expected, rtol=8 * EPS)
