@@ -115,7 +115,7 @@ class Explanation:
     def _figure(self) -> ET.Element:
         figure = element(None, "figure")
         figure.append(self._picture())
-        element(figure, "pre", str(self))
+        element(figure, "pre", str(self), style="overflow-x: auto")
         return figure
 
 

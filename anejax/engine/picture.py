@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from anejax.engine.placement import Flow, SegmentFacts
 from anejax.engine.units import bytes_text, time_text
 
-WIDTH, LEFT, RIGHT = 820.0, 90.0, 30.0  # of all boxes together, and of the margins
-LEAST = 8.0  # the narrowest box
-BOX, ROW = 40.0, 14.0  # heights of a box, and of a line of labels
-LETTER = 6.0  # about the width of one
+WIDTH, LEFT, RIGHT = 820.0, 90.0, 60.0  # of all boxes together, and of the margins
+LEAST = 20.0  # the narrowest box: it takes a number of two digits
+BOX, ROW = 40.0, 15.0  # heights of a box, and of a line of labels
+ASIDE = 4.0  # from a vertical arrow to its label
+LETTER, BOLD = 6.0, 7.0  # about the width of one, and of one in the title
 COLORS = {"ane": "#7c5cd6", "cpu": "#2f8f6b"}
 LANES = {"ane": "engine", "cpu": "CPU"}
 UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML has no form for
@@ -24,6 +25,12 @@ def element(parent: ET.Element | None, tag: str, text: str = "", **attributes: o
     made = ET.Element(tag, named) if parent is None else ET.SubElement(parent, tag, named)
     made.text = UNFIT.sub("\ufffd", text) or None
     return made
+
+
+def shortened(text: str, length: int) -> str:
+    """``text``, with its middle left out where it is longer than ``length``."""
+    kept = max(length - 1, 2)
+    return text if len(text) <= length else f"{text[: kept // 3]}\u2026{text[kept // 3 - kept :]}"
 
 
 def draw(title: str, segments: Sequence[SegmentFacts], flows: Sequence[Flow]) -> ET.Element:
@@ -40,8 +47,8 @@ class _Picture:
         self.widths = [max(LEAST, WIDTH * s.us / total) for s in segments]
         self.starts = [LEFT + sum(self.widths[:i]) for i in range(len(segments))]
         self.width = LEFT + max(WIDTH, sum(self.widths)) + RIGHT
-        inner = [f for f in flows if f.source is not None and f.target is not None]
-        outer = [f for f in flows if f.source is None or f.target is None]
+        inner = [f for f in flows if self.is_inner(f)]
+        outer = [f for f in flows if not self.is_inner(f)]
         self.inner_rows, self.outer_rows = self.rows(inner), self.rows(outer)
         self.lanes: dict[str, float] = {}
         y = 30.0
@@ -53,14 +60,27 @@ class _Picture:
 
     def rows(self, flows: Sequence[Flow]) -> dict[Flow, int]:
         """The line of each flow's label: the first in which it does not touch another."""
-        ends: list[float] = []
+        taken: list[list[tuple[float, float]]] = []
         found: dict[Flow, int] = {}
-        for flow in sorted(flows, key=self.middle):
-            half = LETTER * (len(bytes_text(flow.nbytes)) + 1) / 2
-            row = next((i for i, end in enumerate(ends) if end <= self.middle(flow) - half), len(ends))
-            ends[row : row + 1] = [self.middle(flow) + half]
-            found[flow] = row
+        for flow in sorted(flows, key=lambda f: (abs(self.ends(f)[1] - self.ends(f)[0]), self.middle(f))):
+            left, right = self.extent(flow)
+            free = (i for i, row in enumerate(taken) if all(right <= a or b <= left for a, b in row))
+            found[flow] = row = next(free, len(taken))
+            taken += [[]] if row == len(taken) else []
+            taken[row].append((left, right))
         return found
+
+    def extent(self, flow: Flow) -> tuple[float, float]:
+        """Where along time the label of ``flow`` begins and ends."""
+        width, x = LETTER * (len(bytes_text(flow.nbytes)) + 1), self.middle(flow)
+        if self.is_inner(flow):
+            return x - width / 2, x + width / 2
+        return (x - ASIDE - width, x) if flow.source is None else (x, x + ASIDE + width)
+
+    @staticmethod
+    def is_inner(flow: Flow) -> bool:
+        """Whether both ends are segments: otherwise the caller is one, and the arrow is vertical."""
+        return flow.source is not None and flow.target is not None
 
     def ends(self, flow: Flow) -> tuple[float, float]:
         """Where along time the arrow of ``flow`` begins and ends."""
@@ -88,7 +108,9 @@ class _Picture:
         )  # fmt: skip
         element(marker, "path", d="M0 0L6 3L0 6z", fill="#555")
         element(svg, "rect", width="100%", height="100%", fill="#fff")
-        element(svg, "text", title, x=10, y=18, font_weight="bold", fill="#222")
+        element(
+            svg, "text", shortened(title, int((self.width - 20) / BOLD)), x=10, y=18, font_weight="bold", fill="#222"
+        )
         for device, y in self.lanes.items():
             element(svg, "text", LANES[device], x=10, y=y + BOX / 2 + 4, fill=COLORS[device], font_weight="bold")
         element(svg, "line", x1=LEFT, x2=self.width - RIGHT, y1=self.caller, y2=self.caller, stroke="#999")
@@ -97,6 +119,8 @@ class _Picture:
             self.box(svg, number)
         for flow in self.flows:
             self.arrow(svg, flow)
+        for flow in self.flows:  # over all arrows
+            self.label(svg, flow)
         return svg
 
     def box(self, svg: ET.Element, number: int) -> None:
@@ -115,24 +139,33 @@ class _Picture:
                 element(group, "text", text, x=x + width / 2, y=y + 17 + ROW * line, text_anchor="middle", fill="#222")
 
     def arrow(self, svg: ET.Element, flow: Flow) -> None:
-        (x1, x2), bytes_ = self.ends(flow), bytes_text(flow.nbytes)
+        """A curve through the label's place."""
+        (x1, x2), y = self.ends(flow), self.label_height(flow)
         y1, y2 = self.edge(flow.source, flow.target), self.edge(flow.target, flow.source)
-        bend = (y1 + y2) / 2 + (2 * ROW if y1 == y2 else 0)
+        bend = 2 * y - (y1 + y2) / 2 if self.is_inner(flow) else (y1 + y2) / 2
         group = element(svg, "g")
         values = "1 value" if flow.values == 1 else f"{flow.values} values"
         element(group, "title", f"{self.name(flow.source, 'arguments')} to {self.name(flow.target, 'results')}: "
-                f"{values}, {bytes_}")  # fmt: skip
+                f"{values}, {bytes_text(flow.nbytes)}")  # fmt: skip
         element(
             group, "path", d=f"M{x1:.1f} {y1:.1f}Q{self.middle(flow):.1f} {bend:.1f} {x2:.1f} {y2:.1f}", fill="none",
             stroke="#555", marker_end="url(#anejax-arrow)",
         )  # fmt: skip
-        inner = flow in self.inner_rows
-        top = next(iter(self.lanes.values())) if inner else self.lanes["cpu"]
-        row = self.inner_rows[flow] if inner else self.outer_rows[flow]
+
+    def label(self, svg: ET.Element, flow: Flow) -> None:
+        """The bytes, on the arrow, or beside it where it is vertical: arguments left of it, results right."""
+        inner, x = self.is_inner(flow), self.middle(flow)
+        side = "middle" if inner else "end" if flow.source is None else "start"
+        x += {"middle": 0.0, "end": -ASIDE, "start": ASIDE}[side]
         element(
-            group, "text", bytes_, x=self.middle(flow), y=top + BOX + ROW * (row + 1.5), text_anchor="middle",
-            font_size=10, fill="#222", stroke="#fff", stroke_width=3, paint_order="stroke",
+            svg, "text", bytes_text(flow.nbytes), x=x, y=self.label_height(flow) + 3.5, text_anchor=side,
+            font_size=10, fill="#222", stroke="#fff", stroke_width=4, stroke_linejoin="round", paint_order="stroke",
         )  # fmt: skip
+
+    def label_height(self, flow: Flow) -> float:
+        inner = self.is_inner(flow)
+        top = next(iter(self.lanes.values())) if inner else self.lanes["cpu"]
+        return top + BOX + ROW * ((self.inner_rows if inner else self.outer_rows)[flow] + 1.25)
 
     def edge(self, number: int | None, other: int | None) -> float:
         """The height at which arrows between ``number`` and ``other`` meet the former."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -174,7 +175,38 @@ def test_the_picture(all_to_engine: None) -> None:
     assert all(x + w == pytest.approx(after, abs=0.11) for (x, w), (after, _) in pairwise(ends))
     assert ends[1][1] / ends[3][1] == pytest.approx(found.segments[1].us / found.segments[3].us, rel=1e-2)
     arrows = [g for g in svg.findall(f"{SVG}g") if g.find(f"{SVG}path") is not None]
-    assert [g.findtext(f"{SVG}text") for g in arrows] == [bytes_text(f.nbytes) for f in found.flows]
+    labels = [t for t in svg.findall(f"{SVG}text") if t.get("font-size") == "10"]
+    assert len(arrows) == len(found.flows) and [t.text for t in labels] == [bytes_text(f.nbytes) for f in found.flows]
+
+
+def test_labels_are_on_their_arrows_within_the_picture_and_apart() -> None:
+    """As rendered: a curve's middle is its label's, vertical arrows have theirs beside them, long names are cut."""
+
+    def a_name(x: Any, i: Any) -> Any:
+        for _ in range(5):
+            x = jnp.sort(jnp.tanh(x @ x)[i], axis=0)
+        return x
+
+    a_name.__name__ = "long_" * 60
+    shapes = aj.ShapeDtypeStruct((2048, 2048), "float32"), aj.ShapeDtypeStruct((2048,), "int32")
+    found = aj.explain(a_name, *shapes)
+    svg = ET.fromstring(found.to_svg())
+    width = float(svg.attrib["viewBox"].split()[2])
+    title = next(t for t in svg.findall(f"{SVG}text") if t.get("font-weight") == "bold")
+    assert title.text is not None and "\u2026" in title.text and title.text.endswith("predicted, and more")
+    assert len(title.text) * 7 <= width and svg.findtext(f"{SVG}title") == found._title()
+    places = []
+    for g, t in zip((g for g in svg.findall(f"{SVG}g") if g.find(f"{SVG}path") is not None),
+                    (t for t in svg.findall(f"{SVG}text") if t.get("font-size") == "10"), strict=True):  # fmt: skip
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+", g.find(f"{SVG}path").get("d"))]  # type: ignore[union-attr]
+        middle = [(a + 2 * b + c) / 4 for a, b, c in zip(numbers[:2], numbers[2:4], numbers[4:])]
+        x, y, half = float(t.get("x", 0)), float(t.get("y", 0)), 3.0 * len(t.text or "")
+        x += {"end": -half, "start": half}.get(t.get("text-anchor", ""), 0)
+        assert half <= x <= width - half
+        if t.get("text-anchor") == "middle":
+            assert abs(middle[0] - x) < 0.2 and abs(middle[1] - y + 3.5) < 0.2
+        assert all(abs(x - a) >= half + h or abs(y - b) >= 10 for a, b, h in places)
+        places.append((x, y, half))
 
 
 class Reader(HTMLParser):
