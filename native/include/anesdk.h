@@ -141,9 +141,9 @@ ANESDK_API int32_t anesdk_program_describe(const anesdk_program* program, const 
  * an alias must get that input's pointer; no other output may overlap an input. A loop whose condition stays true never
  * returns, and signals do not end it: Python's Ctrl-C is seen when the call is over, so such a process must be killed.
  *
- * input_contents and output_contents, both optional, name what each input holds and what each output will: a number that
- * stands for these contents, and for no others as long as the process lives; 0 says nothing. The engine does not copy an
- * input whose contents it has from an earlier run; other devices look at neither. */
+ * input_contents and output_contents, both optional, name what each input holds and what each output will: a number
+ * that stands for these contents, and for no others as long as the process lives; 0 says nothing. The engine does not
+ * copy an input whose contents it has from an earlier run; other devices look at neither. */
 ANESDK_API int32_t anesdk_program_run(const anesdk_program* program, const void* const* inputs,
                                       const uint64_t* input_nbytes, uint64_t num_inputs, void* const* outputs,
                                       const uint64_t* output_nbytes, uint64_t num_outputs,
