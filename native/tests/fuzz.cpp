@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <vector>
 
 #include "anesdk.h"
@@ -53,16 +54,16 @@ std::vector<uint64_t> fill(const anesdk_port& port, uint64_t seed) {
   return memory;
 }
 
-// Whatever verifies must compile for the CPU device or be refused, whatever its size.
-anesdk_program* compile_for_cpu(std::string_view text) {
+// Whatever verifies must compile for a device of the CPU or be refused, whatever its size.
+anesdk_program* compiled_for(const char* device, std::string_view text) {
   anesdk_program* program = nullptr;
-  const int32_t status = anesdk_program_compile("cpu", text.data(), text.size(), "", &program);
+  const int32_t status = anesdk_program_compile(device, text.data(), text.size(), "", &program);
   must((status == ANESDK_OK) == (program != nullptr) && status != ANESDK_INTERNAL_ERROR);
   return program;
 }
 
 // And run on made-up inputs.
-int32_t run_on_cpu(anesdk_program* program) {
+int32_t run(anesdk_program* program) {
   uint64_t counts[2];
   must(anesdk_program_num_ports(program, &counts[0], &counts[1]) == ANESDK_OK);
   std::vector<std::vector<uint64_t>> memory;
@@ -156,12 +157,12 @@ class AbiFuzzer {
   }
 
   void compile() {
-    const char* devices[] = {"null", "cpu", "cpu", "gpu", ""};
-    const char* options[] = {"", "donate=0", "donate=0,1", "donate=", "x"};
+    const char* devices[] = {"null", "cpu", "cpu", "cpu-fp16", "gpu", ""};
+    const char* options[] = {"", "donate=0", "donate=0,1", "donate=", "share=0:0", "x"};
     const std::string source = text();
     anesdk_program* program = nullptr;
-    check(anesdk_program_compile(devices[in_.next() % 5], source.data(), source.size(), options[in_.next() % 5],
-                                 &program));
+    check(anesdk_program_compile(devices[in_.next() % std::size(devices)], source.data(), source.size(),
+                                 options[in_.next() % std::size(options)], &program));
     if (program) programs_.push_back(program);
   }
 
@@ -201,8 +202,8 @@ class AbiFuzzer {
 
   void describe() {
     char out[16];
-    const char* what[] = {"plan", "stats", "other"};
-    check(anesdk_program_describe(pick(programs_), what[in_.next() % 3], out, in_.next() % 17, nullptr));
+    const char* what[] = {"plan", "stats", "numerics", "other"};
+    check(anesdk_program_describe(pick(programs_), what[in_.next() % std::size(what)], out, in_.next() % 17, nullptr));
   }
 
   void release_program() {
@@ -245,16 +246,18 @@ void fuzz_text(std::string_view text) {
       must(e.status() == ANESDK_VERIFY_ERROR || e.status() == ANESDK_UNSUPPORTED);
     }
   }
-  if (anesdk_program* compiled = compile_for_cpu(text)) {
-    if (is_small(program)) run_on_cpu(compiled);
+  for (const char* device : {"cpu", "cpu-fp16"}) {
+    anesdk_program* compiled = compiled_for(device, text);
+    if (!compiled) continue;
+    if (is_small(program)) run(compiled);
     must(anesdk_program_release(&compiled) == ANESDK_OK);
   }
 }
 
 bool runs_on_cpu(std::string_view text) {
-  anesdk_program* compiled = compile_for_cpu(text);
+  anesdk_program* compiled = compiled_for("cpu", text);
   if (!compiled) return false;
-  const bool ran = run_on_cpu(compiled) == ANESDK_OK;
+  const bool ran = run(compiled) == ANESDK_OK;
   must(anesdk_program_release(&compiled) == ANESDK_OK);
   return ran;
 }
