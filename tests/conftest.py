@@ -47,8 +47,10 @@ def espresso(_engine_folder: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANEJAX_ESPRESSO", str(path))
         patch.setenv("ANEJAX_CACHE", str(_engine_folder))
-        patch.setitem(config._values, "engine_backoff", 0.0)
+        backoff = config.engine_backoff
+        config.update("engine_backoff", 0.0)
         yield path
+        config.update("engine_backoff", backoff)
 
 
 @pytest.fixture(autouse=True)

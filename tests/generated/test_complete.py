@@ -63,6 +63,13 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
          "padtype_to_pads"),
         (_THIN, "broadcast_like broadcast_shapes broadcast_to_rank empty round sort_key_val stack unstack"),
     ],
+    "scipy.linalg": [
+        ("of lengths or vectors: tests/scipy/test_structured.py has it",
+         "circulant companion convolution_matrix dft fiedler fiedler_companion hadamard hankel helmert hilbert "
+         "invhilbert invpascal leslie pascal"),
+        ("of other factorizations: tests/scipy/test_structured.py has it",
+         "eigh_tridiagonal expm_frechet polar qr_multiply solve_sylvester"),
+    ],
     "random": [
         (_KEYS, "PRNGKey clone key key_data key_impl wrap_key_data"),
     ],

@@ -116,8 +116,7 @@ def test_a_restarted_service_costs_a_reload() -> None:
 
 
 def test_a_hanging_engine_ends_in_time() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(config._values, "engine_run_limit", 0.2)
+    with config.override("engine_run_limit", 0.2):
         program = NativeProgram("ane", program_text())
         with fault("e5rt_execution_stream_execute_sync:hang"):
             for words in ("took longer", "has not returned"):
@@ -155,8 +154,7 @@ def test_more_programs_than_fit() -> None:
 
 
 def test_backoff_is_a_setting() -> None:
-    with pytest.raises(DeviceError, match="milliseconds below"), pytest.MonkeyPatch.context() as patch:
-        patch.setitem(config._values, "engine_backoff", 1e9)
+    with pytest.raises(DeviceError, match="milliseconds below"), config.override("engine_backoff", 1e9):
         NativeProgram("ane", program_text())
 
 
