@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 import weakref
 from collections.abc import Callable, Sequence
@@ -438,14 +437,8 @@ def _switch(op: str, index: Any, functions: Sequence[Callable[..., Any]], operan
     staged = [_stage(Body(f, f), in_tree, [aval_of(x) for x in leaves]) for f in functions]
     for f, branch in zip(functions[1:], staged[1:]):
         _check_branch(op, functions[0], staged[0], f, branch)
-    avals = [functools.reduce(_joined, column) for column in zip(*(s.out_avals for s in staged))]
-    branches = [(_with_types(s.graph, avals), s.consts) for s in staged]
+    branches = [(_with_types(s.graph, staged[0].out_avals), s.consts) for s in staged]  # weak types are the first's
     return tree.unflatten(staged[0].out_tree, branching.cond(branches, index, leaves))
-
-
-def _joined(a: Aval, b: Aval) -> Aval:
-    """The type of a result that branches give as ``a`` and ``b``: a weak dtype gives way to another one."""
-    return a if a.dtype == b.dtype or not a.weak_type else b
 
 
 def _with_types(graph: Graph, avals: Sequence[Aval]) -> Graph:
@@ -466,10 +459,13 @@ def _check_branch(op: str, first: Any, a: Staged, other: Any, b: Staged) -> None
     different = [
         f"{path or 'the result'} is {x} in one and {y} in the other"
         for path, x, y in zip(tree.treedef_paths(a.out_tree, ""), a.out_avals, b.out_avals)
-        if x.shape != y.shape or (x.dtype != y.dtype and not (x.weak_type or y.weak_type))
+        if x.shape != y.shape or x.dtype != y.dtype
     ]
     if different:
-        raise TypeError(f"[{op}] branches must return the same types: {names} differ: {'; '.join(different)}.")
+        raise TypeError(
+            f"[{op}] branches must return the same types: {names} differ: {'; '.join(different)}. Convert one with"
+            " .astype; a Python number is an int without a decimal point."
+        )
 
 
 # --- associative_scan ------------------------------------------------------------------------------------------------

@@ -112,6 +112,9 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
         lambda: lax.cond(True, lambda x: x, lambda x: {"y": x.sum()}["y"], XS),
         TypeError, r"\[cond\].*float32\[\] in one and float32\[3\] in the other",
     ),
+    "branches of Python numbers of different types": (
+        lambda: lax.switch(0, [lambda: 1.5, lambda: 1]), TypeError, r"\[switch\].*float32\[\].*decimal point",
+    ),
     "branches of different structures": (
         lambda: lax.cond(True, lambda x: {"a": x}, lambda x: {"b": x}, XS), TypeError, r"\[cond\].*structure.*\['a'\]",
     ),
