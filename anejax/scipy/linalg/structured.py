@@ -37,13 +37,19 @@ def toeplitz(c: Any, r: Any = None) -> Array:
     """The matrix [..., m, n] that is constant along diagonals, with first column ``c`` [..., m] and first row ``r``."""
     column = jnp.atleast_1d(jnp.asarray(c))
     row = column if r is None else jnp.atleast_1d(jnp.asarray(r))
+    column, row = _alike(column, row)
     m, n = column.shape[-1], row.shape[-1]
+    if m == 0 or n == 0:
+        return jnp.zeros((*column.shape[:-1], m, n), column.dtype)
+    return _along_diagonals(jnp.concatenate([jnp.flip(column, -1), row[..., 1:]], -1), m, n, -1)
+
+
+def _alike(column: Any, row: Any) -> tuple[Any, Any]:
+    """Both with the same leading axes and dtype."""
     lead = jnp.broadcast_shapes(column.shape[:-1], row.shape[:-1])
     dtype = jnp.result_type(column, row)
     column, row = (jnp.broadcast_to(o, (*lead, o.shape[-1])).astype(dtype) for o in (column, row))
-    if m == 0 or n == 0:
-        return jnp.zeros((*lead, m, n), dtype)
-    return _along_diagonals(jnp.concatenate([jnp.flip(column, -1), row[..., 1:]], -1), m, n, -1)
+    return column, row
 
 
 def _along_diagonals(line: Any, m: int, n: int, step: int) -> Any:
@@ -58,12 +64,10 @@ def hankel(c: Any, r: Any = None) -> Array:
     row = jnp.zeros_like(column) if r is None else jnp.asarray(r)
     if not column.ndim or not row.ndim:
         raise ShapeError(f"[hankel] expected c [..., m] and r [..., n], got {column.aval} and {row.aval}.")
+    column, row = _alike(column, row)
     m, n = column.shape[-1], row.shape[-1]
-    lead = jnp.broadcast_shapes(column.shape[:-1], row.shape[:-1])
-    dtype = jnp.result_type(column, row)
-    column, row = (jnp.broadcast_to(o, (*lead, o.shape[-1])).astype(dtype) for o in (column, row))
     if m == 0 or n == 0:
-        return jnp.zeros((*lead, m, n), dtype)
+        return jnp.zeros((*column.shape[:-1], m, n), column.dtype)
     return _along_diagonals(jnp.concatenate([column, row[..., 1:]], -1), m, n, 1)
 
 
