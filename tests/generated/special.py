@@ -40,14 +40,17 @@ def real(d: Draw, shape: tuple[int, ...], low: float, high: float, edges: Any = 
     return np.asarray(np.where((size < low) | (size == 0), high / 2, size)).astype(dtype)
 
 
-def of(*ranges: Any, whole: tuple[int, ...] = (), slopes_from: float = -np.inf) -> Build:
+def of(
+    *ranges: Any, whole: tuple[int, ...] = (), slopes_from: float = -np.inf, kinds: tuple[str, ...] = WHOLE
+) -> Build:
     """Arguments that broadcast, one for each (low, high, edges); those at ``whole`` are integers.
 
-    Derivatives are left out where an element is below ``slopes_from``: jax's are wrong there.
+    Derivatives are left out where an element is below ``slopes_from``: jax's are wrong there. ``kinds`` are dtypes
+    besides floats.
     """
 
     def build(d: Draw, name: str) -> Call:
-        shape, dtype = d.shape(), d.dtype((*FLOATS, *(() if whole else WHOLE)))
+        shape, dtype = d.shape(), d.dtype((*FLOATS, *(() if whole else kinds)))
         args = []
         for i, (low, high, edges) in enumerate(ranges):
             if i in whole:
@@ -127,9 +130,10 @@ special("expi", of((-40, 38, EVERYWHERE)), 64, "one")
 special("spence", _spence, 64, "one", derivatives=False)
 special("sici", of((-30, 30, EVERYWHERE)), 64, "one")
 special("fresnel", of((-9, 9, ())), 64, "one", slope_ulps=512)  # of an angle of pi / 2 x^2
-special("ndtr", of((-9, 9, (*EVERYWHERE, 30.0, -30.0))), 16, "exp")
-special("log_ndtr", of((-40, 9, EVERYWHERE)), 32)
-special("ndtri", of((0, 1, UNIT)), 32, "one")
+# of integers, which jax refuses here, the value is that of SciPy
+special("ndtr", of((-9, 9, (*EVERYWHERE, 30.0, -30.0)), kinds=()), 16, "exp")
+special("log_ndtr", of((-40, 9, EVERYWHERE), kinds=()), 32)
+special("ndtri", of((0, 1, UNIT), kinds=()), 32, "one")
 special("entr", of((-1, 9, PLUS)), 16)
 
 special("xlogy", of((-3, 3, EVERYWHERE), (0, 5, PLUS)), 16)

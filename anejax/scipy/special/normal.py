@@ -13,13 +13,12 @@ from anejax.api.control import scan
 from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
 from anejax.lax.special.series import HALF_LOG_TWO_PI, wide
-from anejax.scipy.special.operands import check_wide, floats
+from anejax.scipy.special.operands import floats, wide_float
 
 
 def ndtr(x: Any) -> Array:
     """The normal distribution function, by erfc in both tails."""
-    (x,) = floats("ndtr", x)
-    check_wide("ndtr", x)
+    x = wide_float("ndtr", x)
     w = x * math.sqrt(0.5)
     near = jnp.abs(w) < math.sqrt(0.5)
     return 0.5 * jnp.where(near, 1 + lax.erf(jnp.where(near, w, 0)), lax.erfc(-w))
@@ -27,8 +26,7 @@ def ndtr(x: Any) -> Array:
 
 def log_ndtr(x: Any, series_order: int = 3) -> Array:
     """log(ndtr(x)), without underflow. ``series_order`` is accepted for compatibility."""
-    (x,) = floats("log_ndtr", x)
-    check_wide("log_ndtr", x)
+    x = wide_float("log_ndtr", x)
     return _log_ndtr(x)
 
 
@@ -53,8 +51,7 @@ def _log_ndtr_jvp(primals: Any, tangents: Any) -> Any:
 
 def ndtri(p: Any) -> Array:
     """The inverse of ``ndtr``."""
-    (p,) = floats("ndtri", p)
-    check_wide("ndtri", p)
+    p = wide_float("ndtri", p)
     return _ndtri(p)
 
 

@@ -33,7 +33,9 @@ def unary(name: str, function: Callable[[Any], Any], what: str) -> Callable[[Any
     return face
 
 
-def check_wide(op: str, x: Any) -> None:
-    """Raises for 16-bit floats."""
+def wide_float(op: str, x: Any) -> Array:
+    """The argument as float32 or float64 that is not weak; raises DtypeError for 16-bit floats."""
+    (x,) = floats(op, x)
     if x.dtype not in (dtypes.float32, dtypes.float64):
         raise DtypeError(f"[{op}] expected float32 or float64, got {x.aval}. Convert with x.astype(...).")
+    return x.astype(x.dtype)
