@@ -222,8 +222,7 @@ def _floor_divide(x: Any, y: Any) -> Any:
     if dtype in dtypes.UNSIGNED:
         return arithmetic.div(x, y)
     if dtype in dtypes.FLOATS:
-        by_zero = arithmetic.eq(y, np.zeros((), dtype))
-        return _select("floor_divide", by_zero, arithmetic.div(x, y), _float_divmod(x, y)[0])
+        return _float_divmod(x, y)[0]
     quotient = arithmetic.div(x, y)
     unequal_signs = arithmetic.ne(arithmetic.sign(x), arithmetic.sign(y))
     remains = arithmetic.ne(arithmetic.rem(x, y), np.zeros((), dtype))
@@ -257,9 +256,11 @@ def _select(name: str, condition: Any, x: Any, y: Any) -> Any:
 
 
 def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    """Quotient and remainder; by zero the quotient is that of division, as the remainder is NaN."""
     zero, one = (np.asarray(v, aval_of(x).dtype) for v in (0, 1))
     mod = arithmetic.rem(x, y)
-    div = arithmetic.div(arithmetic.sub(x, mod), y)
+    whole = _select("floor_divide", arithmetic.eq(y, zero), x, arithmetic.sub(x, mod))
+    div = arithmetic.div(whole, y)
     adjust = arithmetic.and_(arithmetic.ne(mod, zero), arithmetic.ne(arithmetic.sign(y), arithmetic.sign(mod)))
     mod = _select("divmod", adjust, arithmetic.add(mod, y), mod)
     div = _select("divmod", adjust, arithmetic.sub(div, one), div)

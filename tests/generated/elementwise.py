@@ -16,9 +16,10 @@ spec("np.exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan arcsin arccos
      "conj conjugate real imag isreal iscomplex spacing", unary(), **VALUE)  # fmt: skip
 spec("np.bitwise_not bitwise_invert invert bitwise_count", unary(INTS + BOOL), **VALUE)
 spec("np.angle", lambda d, n: d.call(n, d.array(d.shape(), d.dtype(NUMBERS)), **d.options(deg=(True,))), **VALUE)
-spec("np.add subtract multiply floor_divide remainder mod fmod float_power maximum "
+spec("np.add subtract multiply floor_divide remainder mod float_power maximum "
      "minimum fmax fmin equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor "
      "arctan2 atan2 hypot copysign heaviside nextafter divmod", binary(), **VALUE)  # fmt: skip
+spec("np.fmod", binary(NUMBERS), **VALUE)  # True by False is 1 in jax, which makes 1 by 0 a 0 as NumPy does
 spec("np.logaddexp logaddexp2", binary(FLOATS))
 spec("np.bitwise_and bitwise_or bitwise_xor gcd lcm", binary(INTS + BOOL), **VALUE)
 spec("np.left_shift right_shift bitwise_left_shift bitwise_right_shift", binary(INTS, -1, 9), **VALUE)

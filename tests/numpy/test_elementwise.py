@@ -332,7 +332,8 @@ def test_errors():
 POINTS = np.array([0.0, 0.5, 1.0, -0.5, -1.0, 2.25, -3.5, 0.875], np.float32)
 DIFFERENTIABLE = [*UNARY_FLOAT, "abs", "negative", "square", "nan_to_num"]
 DIFFERENTIABLE_PAIRS = [
-    "add", "subtract", "multiply", "divide", "remainder", "fmod", "power", "maximum", "minimum", "fmax", "fmin",
+    "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "fmod", "power", "maximum", "minimum", "fmax",
+    "fmin",
     "arctan2", "hypot", "copysign", "logaddexp", "logaddexp2", "float_power",
 ]  # fmt: skip
 
