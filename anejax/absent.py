@@ -128,11 +128,6 @@ GROUPS: tuple[Group, ...] = (
         {"lax": "*_p", "lax.linalg": "*_p", "random": "*_p", "custom_derivatives": "*_p"},
     ),
     Group(
-        "its results are complex, or it leads to such",
-        "use eigh for symmetric matrices, svd for others, or numpy.linalg outside of jit",
-        {"lax.linalg": "eig schur hessenberg EigImplementation"},
-    ),
-    Group(
         "no one formula keeps the digits of a hypergeometric function for all parameters",
         "use what yours is a case of (gammainc, betainc, erf, dawsn, expn, spence), or scipy.special outside of jit",
         {"scipy.special": "hyp1f1 hyp2f1"},
@@ -144,16 +139,12 @@ GROUPS: tuple[Group, ...] = (
     ),
     Group(
         "LAPACK is the one implementation, and only whole factorizations have derivatives",
-        "use qr, svd, eigh, cholesky or anejax.numpy.linalg.solve",
+        "use qr, svd, eigh, eig, schur, cholesky or anejax.numpy.linalg.solve",
         {
-            "lax.linalg": """EighImplementation SvdAlgorithm cholesky_update householder_product ormqr qdwh
-                symmetric_product tridiagonal tridiagonal_solve""",
+            "lax.linalg": """EigImplementation EighImplementation SvdAlgorithm cholesky_update hessenberg
+                householder_product ormqr qdwh symmetric_product tridiagonal tridiagonal_solve""",
+            "scipy.linalg": "hessenberg",
         },
-    ),
-    Group(
-        "it rests on the Schur or Hessenberg form of general matrices, which no device here computes",
-        "use eigh, svd, polar or expm, whose results are real, or scipy.linalg outside of jit",
-        {"scipy.linalg": "funm hessenberg rsf2csf schur sqrtm"},
     ),
     Group(
         "nobody has written it for programs yet",

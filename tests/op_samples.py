@@ -241,7 +241,7 @@ def _by_side(outs: list[Any], vectors: int, transposed: int | None = None) -> li
     v = outs[vectors]
     weights = np.cos(np.arange(v.shape[-2], dtype=v.dtype))
     along = (v * weights[:, None]).sum(-2)
-    sign = along / abs(along)
+    sign = along.conj() / abs(along)
     outs[vectors] = v * sign[..., None, :]
     if transposed is not None:
         outs[transposed] = outs[transposed] * sign[..., :, None]
@@ -284,6 +284,115 @@ row("svd", *_matrices(*_OBLONG, (5, 5), form="dominant", full_matrices=False, co
     ulp=32,
     dtypes=LAPACK, settle=lambda outs: _by_side(outs, 1, 2) if len(outs) == 3 else outs,
     jax=lambda lax, x, **p: _values_first(lax.linalg.svd(x, **p)))
+
+
+
+# --- general matrices, and complex ones by parts ----------------------------------------------------------------------
+
+
+class Parts(X):
+    """Complex matrices of ``shape``, real and imaginary parts along a last axis."""
+
+    def make(self, rng: np.random.Generator, dtype: np.dtype) -> np.ndarray:
+        return _by_parts(X(self.shape, form=self.form).make(rng, dtypes.complex_of(np.dtype(dtype))))
+
+
+def _by_parts(z: Any) -> Any:
+    """Complex arrays with an axis of parts; others as they are. Of tracers too, as are the functions below."""
+    if np.dtype(z.dtype) not in dtypes.COMPLEX:
+        return z
+    first, second = np.eye(2, dtype=dtypes.real_part(np.dtype(z.dtype)))
+    return z.real[..., None] * first + z.imag[..., None] * second
+
+
+def _whole(x: Any) -> Any:
+    return x[..., 0] + 1j * x[..., 1]
+
+
+def _by_phase(*which: int) -> Any:
+    """Columns of these results with phases that make a projection positive."""
+
+    def settle(outs: list[Any]) -> list[Any]:
+        for i in which:
+            if i < len(outs):
+                outs[i] = _by_side([outs[i]], 0)[0]
+        return outs
+
+    return settle
+
+
+def _turned(outs: list[Any]) -> list[Any]:
+    """Left singular vectors with such phases, and what the right ones have then."""
+    u, vt = outs
+    settled = _by_side([u], 0)[0]
+    phase = (u.conj() * settled).sum(-2)
+    return [settled, vt * phase.conj()[..., :, None]]
+
+
+def _in_parts(settle: Any) -> Any:
+    """``settle`` for complex results by parts."""
+    return lambda outs: [_by_parts(o) for o in settle([_whole(o) for o in outs])]
+
+
+def _invariants(outs: list[Any]) -> list[Any]:
+    """Of Schur forms T the traces of T and T T, in all places; Q^H Q."""
+    t, *qs = outs
+    eye = np.eye(t.shape[-1], dtype=t.dtype)
+    traces = (eye * t).sum((-2, -1)) + (eye * (t @ t)).sum((-2, -1)) / 8
+    return [0 * t + traces[..., None, None], *(q.conj().mT @ q for q in qs)]
+
+
+def parts_row(name: str, *cases: Case, jax: Any, **fields: Any) -> None:
+    def on_jax(lax: Any, *xs: Any, complex: bool, **params: Any) -> list[Any]:
+        outs = jax(lax.linalg, *(map(_whole, xs) if complex else xs), **params)
+        return [_by_parts(o) for o in (outs if isinstance(outs, (list, tuple)) else [outs])]
+
+    row(f"{name}_parts", *cases, norm=True, dtypes=LAPACK, jax=on_jax, **fields)
+
+
+def _complex(*shapes: tuple[int, ...], form: str = "dominant", **params: Any) -> list[Case]:
+    return [Case((Parts(s, form=form),), {"complex": True, **params}) for s in shapes]
+
+
+def _jax_eig(linalg: Any, x: Any, *, left: bool, right: bool, enable_eigvec_derivs: bool) -> Any:
+    return linalg.eig(x, compute_left_eigenvectors=left, compute_right_eigenvectors=right)
+
+
+def _jax_schur(linalg: Any, x: Any, *, vectors: bool) -> Any:
+    return linalg.schur(x, compute_schur_vectors=vectors)
+
+
+_GENERAL = ((4, 4), (2, 3, 3), (1, 1), (0, 0), (0, 3, 3), (2, 0, 0))
+_EIG: dict[str, Any] = {"left": True, "right": True, "enable_eigvec_derivs": True}
+_EIGVALS: dict[str, Any] = {**_EIG, "left": False, "right": False}
+row("eig", *_matrices(*_GENERAL, form="dominant", **_EIG), *_matrices((3, 3), form="dominant", **_EIGVALS),
+    dtypes=COMPLEX, grad=(0,), norm=True, ulp=64,
+    settle=_by_phase(1, 2),
+    jax=lambda lax, x, **p: _jax_eig(lax.linalg, x, **p))
+row("schur", *_matrices(*_GENERAL, (5, 5), form="", vectors=True), *_matrices((3, 3), form="", vectors=False),
+    dtypes=LAPACK, norm=True, ulp=64, settle=_invariants, jax=lambda lax, x, **p: _jax_schur(lax.linalg, x, **p))
+parts_row("cholesky", *_complex(*_GENERAL, symmetrize_input=True), ulp=8,
+          jax=lambda m, x, **p: m.cholesky(x, **p))
+parts_row("triangular_solve", *(Case((Parts(a, form="dominant"), Parts(b)),
+        {"complex": True, "left_side": left, "lower": low, "transpose_a": flip, "unit_diagonal": unit})
+    for a, b, left, low, flip, unit in (
+        ((4, 4), (4, 3), True, True, False, False), ((2, 3, 3), (2, 1, 3), False, False, True, False),
+        ((3, 3), (3, 5), True, True, True, True), ((0, 2, 2), (0, 2, 3), True, True, False, False))),
+    ulp=8, jax=lambda m, a, b, **p: m.triangular_solve(a, b, **p))
+parts_row("lu", *_complex(*_OBLONG, (6, 6), form=""), ulp=32, jax=lambda m, x: m.lu(x))
+parts_row("qr", *_complex(*_OBLONG, (6, 6), full_matrices=False), *_complex((3, 3), (5, 3), full_matrices=True),
+          ulp=32, jax=lambda m, x, **p: m.qr(x, **p))
+parts_row("eigh", *_complex(*_GENERAL, lower=True, symmetrize_input=True), *_complex(
+          (3, 3), lower=False, symmetrize_input=True), ulp=16,
+          settle=lambda outs: [_in_parts(_by_phase(0))(outs[:1])[0], outs[1]], jax=lambda m, x, **p: m.eigh(x, **p))
+parts_row("svd", *_complex(*_OBLONG, (5, 5), full_matrices=False, compute_uv=True), *_complex(
+          (4, 3), (0, 2), full_matrices=True, compute_uv=False), ulp=32,
+          settle=lambda outs: [outs[0], *_in_parts(_turned)(outs[1:])] if len(outs) == 3 else outs,
+          jax=lambda m, x, **p: _values_first(m.svd(x, **p)))
+parts_row("eig", *_complex(*_GENERAL, **_EIG), *(Case((X(s, form=""),), {"complex": False, **_EIG}) for s in _GENERAL),
+          ulp=64, settle=_in_parts(_by_phase(1, 2)), jax=_jax_eig)
+parts_row("schur", *_complex(*_GENERAL, form="", vectors=True), *_complex((3, 3), form="", vectors=False), ulp=64,
+          settle=_in_parts(_invariants), jax=_jax_schur)
 
 # --- windows ----------------------------------------------------------------------------------------------------------
 

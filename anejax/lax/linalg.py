@@ -1,11 +1,23 @@
 """jax.lax.linalg on anejax: factorizations and triangular systems of matrices [..., m, n].
 
-They run on the CPU device, by LAPACK, in float32 and float64. ``linalg.<name>_p`` is the primitive itself.
+They run on the CPU device, by LAPACK, in float32 and float64, real and complex. ``linalg.<name>_p`` is the primitive.
 """
 
 from __future__ import annotations
 
 from anejax.absent import getattr_of
+from anejax.ops.eigen import (
+    eig as eig,
+)
+from anejax.ops.eigen import (
+    eig_p as eig_p,
+)
+from anejax.ops.eigen import (
+    schur as schur,
+)
+from anejax.ops.eigen import (
+    schur_p as schur_p,
+)
 from anejax.ops.linalg import (
     cholesky as cholesky,
 )

@@ -393,15 +393,17 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("optimization_barrier", AJ_ANY, mixed, result="", shape="aj_same_each", several=True)
     fft = (_variadic("values"), _text("kind"), *_aj_list("lengths"))
     yield from _aj("fft", ("fp32", "fp64"), *fft, several=True)
-    # factorizations, by LAPACK
-    real, flags = ("fp32", "fp64"), lambda names: tuple(_flag(name, None) for name in names.split())
+    # factorizations, by LAPACK; complex matrices have a last axis of real and imaginary part
+    real, flags = ("fp32", "fp64"), lambda names: (_flag("complex"), *(_flag(name, None) for name in names.split()))
     sides = flags("left_side lower transpose_a unit_diagonal")
     yield from _aj("cholesky", real, *X, *flags("symmetrize_input"))
     yield from _aj("triangular_solve", real, *_tensors("a b"), *sides)
-    yield from _aj("lu", real, *X, results=("T", "int32", "int32"))
+    yield from _aj("lu", real, *X, *flags(""), results=("T", "int32", "int32"))
     yield from _aj("qr", real, *X, *flags("full_matrices"), results=("T", "T"))
     yield from _aj("eigh", real, *X, *flags("lower symmetrize_input"), results=("T", "T"))
     yield from _aj("svd", real, *X, *flags("compute_uv full_matrices"), several=True)
+    yield from _aj("eig", real, *X, *flags("left right"), several=True)
+    yield from _aj("schur", real, *X, *flags("vectors"), several=True)
     yield from _aj("threefry2x32", ("uint32",), *_tensors("k0 k1 x0 x1"), results=("T", "T"))
     # control flow
     scan = (*_functions("body"), *_mixed("carry consts xs"), _int("length"), _flag("reverse"))

@@ -1,4 +1,7 @@
-"""Result shapes of the `aj_` operations on matrices [..., m, n]: factorizations and triangular systems."""
+"""Result shapes of the `aj_` operations on matrices [..., m, n]: factorizations and triangular systems.
+
+With the flag `complex` every complex array has a last axis of length 2: real and imaginary part.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from anejax.mil.view import Rule, Shape, View
 def _matrix(v: View, name: str) -> tuple[Shape, int, int]:
     """(leading axes, m, n)."""
     shape = v.shape(name)
+    if v.flag("complex"):
+        v.expect(len(shape) > 0 and shape[-1] == 2, f"real and imaginary parts along the last axis of {name}")
+        shape = shape[:-1]
     v.expect(len(shape) >= 2, f"matrices for {name}")
     return shape[:-2], shape[-2], shape[-1]
 
@@ -16,6 +22,11 @@ def _square(v: View, name: str) -> tuple[Shape, int]:
     lead, m, n = _matrix(v, name)
     v.expect(m == n, f"square matrices for {name}")
     return lead, n
+
+
+def _parts(v: View) -> Shape:
+    """The axis of parts, where there is one."""
+    return (2,) if v.flag("complex") else ()
 
 
 def aj_cholesky(v: View) -> list[Shape]:
@@ -38,7 +49,7 @@ def aj_lu(v: View) -> list[Shape]:
 def aj_qr(v: View) -> list[Shape]:
     lead, m, n = _matrix(v, "x")
     columns = m if v.flag("full_matrices") else min(m, n)
-    return [(*lead, m, columns), (*lead, columns, n)]
+    return [(*lead, m, columns, *_parts(v)), (*lead, columns, n, *_parts(v))]
 
 
 def aj_eigh(v: View) -> list[Shape]:
@@ -50,9 +61,21 @@ def aj_svd(v: View) -> list[Shape]:
     lead, m, n = _matrix(v, "x")
     k = min(m, n)
     rows, columns = (m, n) if v.flag("full_matrices") else (k, k)
-    return [(*lead, k), (*lead, m, rows), (*lead, columns, n)][: 3 if v.flag("compute_uv") else 1]
+    vectors = [(*lead, m, rows, *_parts(v)), (*lead, columns, n, *_parts(v))]
+    return [(*lead, k), *vectors][: 3 if v.flag("compute_uv") else 1]
+
+
+def aj_eig(v: View) -> list[Shape]:
+    """Eigenvalues and vectors are complex, whatever x is."""
+    lead, n = _square(v, "x")
+    return [(*lead, n, 2), *[(*lead, n, n, 2)] * (v.flag("left") + v.flag("right"))]
+
+
+def aj_schur(v: View) -> list[Shape]:
+    _square(v, "x")
+    return [v.shape("x")] * (2 if v.flag("vectors") else 1)
 
 
 RULES: dict[str, Rule] = {
-    rule.__name__: rule for rule in (aj_cholesky, aj_triangular_solve, aj_lu, aj_qr, aj_eigh, aj_svd)
+    rule.__name__: rule for rule in (aj_cholesky, aj_triangular_solve, aj_lu, aj_qr, aj_eigh, aj_svd, aj_eig, aj_schur)
 }

@@ -84,6 +84,16 @@ def complex(x: Any, y: Any) -> Any:
     return complex_p.bind(x, y)
 
 
+def in_parts(aval: Aval) -> Aval:
+    """How a complex array of this type crosses the border of a program: as parts along a last axis of length 2."""
+    return Aval((*aval.shape, 2), dtypes.real_part(aval.dtype)) if aval.dtype in dtypes.COMPLEX else aval
+
+
+def of_parts(aval: Aval) -> Aval:
+    """The complex type whose parts have this one."""
+    return Aval(aval.shape[:-1], dtypes.complex_of(aval.dtype))
+
+
 def check_complex(name: str, aval: Aval) -> None:
     """Raises DtypeError unless ``aval`` has a complex dtype."""
     if aval.dtype not in dtypes.COMPLEX:

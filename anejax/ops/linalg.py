@@ -1,12 +1,13 @@
 """Factorizations and triangular systems of matrices [..., m, n], one per index of the leading axes.
 
-LAPACK's routines behind jax.lax.linalg's names and conventions: float32 and float64, NaN where a factorization does
-not exist. The derivatives are compositions of the same primitives, so they have derivatives themselves:
+LAPACK's routines behind jax.lax.linalg's names and conventions: float32 and float64, real and complex, NaN where a
+factorization does not exist. A^H is the conjugate transpose, of real matrices the transpose. The derivatives are
+compositions of the same primitives, so they have derivatives themselves:
 
 * cholesky: Murray 2016, "Differentiation of the Cholesky decomposition";
 * eigh, svd: Giles 2008, "An extended collection of matrix derivative results"; Townsend 2016, "Differentiating the
   singular value decomposition". Infinite where eigenvalues or singular values coincide, but for the values themselves;
-* qr: Seeger et al. 2017, "Auto-differentiating linear algebra";
+* qr: Seeger et al. 2017, "Auto-differentiating linear algebra"; all of Q by the form of products of reflections;
 * lu: de Hoog, Anderssen and Lukas 2011, "Differentiation of matrix functionals using triangular factorization".
 """
 
@@ -25,31 +26,53 @@ from anejax.core.primitive import Primitive, Zero
 from anejax.core.trace import aval_of
 from anejax.errors import RefusedError, ShapeError
 from anejax.ops.arithmetic import add, div, eq, ge, integer_pow, mul, neg, select_n, sub
-from anejax.ops.families import NOT_LINEAR, batch_to, check_domain, is_linear, joint_dtype, primitive
-from anejax.ops.matrix import along_columns, along_rows, diagonal, eye_like, mm, mT, places, symmetrize, tril, triu
+from anejax.ops.complex import PARTS
+from anejax.ops.families import NOT_LINEAR, batch_to, check_domain, is_linear, joint_dtype, primitive, zeros
+from anejax.ops.matrix import (
+    along_columns,
+    along_rows,
+    conjugate,
+    diagonal,
+    eye_like,
+    mH,
+    mm,
+    mT,
+    places,
+    real_of,
+    symmetrize,
+    tril,
+    triu,
+)
 from anejax.ops.shape import as_dtype, broadcast_in_dim, broadcasted_iota, concatenate, pad, reshape, slice_in_dim
-from anejax.ops.sort import take_along
+from anejax.ops.sort import argsort, take_along
 
-DOMAIN = (dtypes.float32, dtypes.float64)
+DOMAIN = (*PARTS, *dtypes.COMPLEX)
 Result = tuple[np.ndarray, ...]
 
 
 # --- what the primitives share ----------------------------------------------------------------------------------------
 
 
-def _check_matrix(op: str, x: Aval) -> None:
+def check_matrix(op: str, x: Aval) -> None:
+    """Raises unless ``x`` is matrices [..., m, n] of a dtype that LAPACK has."""
     check_domain(op, x, DOMAIN)
     if x.ndim < 2:
         raise ShapeError(f"[{op}] expected matrices [..., m, n], got {x}.")
 
 
-def _check_square(op: str, x: Aval) -> None:
-    _check_matrix(op, x)
+def check_square(op: str, x: Aval) -> None:
+    """Raises unless ``x`` is square matrices [..., n, n] of a dtype that LAPACK has."""
+    check_matrix(op, x)
     if x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"[{op}] expected square matrices [..., n, n], got {x}.")
 
 
-def _over_leading_axes(prim: Primitive) -> Callable[..., Any]:
+def by_lapack(name: str, *operands: str) -> Callable[..., Any]:
+    """The lowering to ``aj_<name>``."""
+    return lambda ctx, *xs, **params: ctx.emit_aj_named(name, **dict(zip(operands, xs)), **params)
+
+
+def over_leading_axes(prim: Primitive) -> Callable[..., Any]:
     """The batching rule of primitives that take leading axes: the mapped one comes first."""
 
     def batch(size: int, args: Any, dims: Any, **params: Any) -> Any:
@@ -59,7 +82,7 @@ def _over_leading_axes(prim: Primitive) -> Callable[..., Any]:
     return batch
 
 
-def _nan_where_it_fails(factorize: Callable[..., Any]) -> Callable[..., list[np.ndarray]]:
+def nan_where_it_fails(factorize: Callable[..., Any]) -> Callable[..., list[np.ndarray]]:
     """A factorization by numpy.linalg, which raises for all matrices when one has none: that one becomes NaN."""
 
     @functools.wraps(factorize)
@@ -75,14 +98,14 @@ def _nan_where_it_fails(factorize: Callable[..., Any]) -> Callable[..., list[np.
     return impl
 
 
-def _finite_only(x: np.ndarray) -> np.ndarray:
+def finite_only(x: np.ndarray) -> np.ndarray:
     """``x`` with every matrix that has an element which is not finite made NaN throughout, for LAPACK to give up on."""
     bad = ~np.isfinite(x).all((-2, -1), keepdims=True)
     return np.where(bad, x.dtype.type(np.nan), x) if bad.any() else x
 
 
 def _np_symmetric(x: np.ndarray, symmetrize_input: bool) -> np.ndarray:
-    return (x + x.swapaxes(-1, -2)) * x.dtype.type(0.5) if symmetrize_input else x
+    return (x + x.swapaxes(-1, -2).conj()) * x.dtype.type(0.5) if symmetrize_input else x
 
 
 # --- cholesky ---------------------------------------------------------------------------------------------------------
@@ -91,23 +114,23 @@ cholesky_p = primitive("cholesky")
 
 
 def _cholesky_abstract(x: Aval, *, symmetrize_input: bool) -> Aval:
-    _check_square("cholesky", x)
+    check_square("cholesky", x)
     return x.strong()
 
 
-@_nan_where_it_fails
+@nan_where_it_fails
 def _np_cholesky(x: np.ndarray) -> Result:
     return (np.linalg.cholesky(x),)
 
 
 def _cholesky_jvp(primals: Any, tangents: Any, *, symmetrize_input: bool) -> Any:
-    """L' = L low(inv(L) S' inv(L)^T), where low takes the lower triangle and halves its diagonal."""
+    """L' = L low(inv(L) S' inv(L)^H), where low takes the lower triangle and halves its diagonal."""
     (x,), (dx,) = primals, tangents
     factor = cholesky_p.bind(x, symmetrize_input=symmetrize_input)
     if isinstance(dx, Zero):
         return factor, Zero(aval_of(factor).tangent())
     dx = symmetrize(dx) if symmetrize_input else dx
-    right = triangular_solve(factor, dx, lower=True, transpose_a=True)
+    right = triangular_solve(factor, dx, lower=True, transpose_a=True, conjugate_a=True)
     both = triangular_solve(factor, right, left_side=True, lower=True)
     halved = div(tril(both), add(eye_like(both), 1.0))
     return factor, mm(factor, halved)
@@ -118,8 +141,8 @@ cholesky_p.fill(
     impl=lambda x, symmetrize_input: np.tril(_np_cholesky(_np_symmetric(x, symmetrize_input))[0]),
     jvp=_cholesky_jvp,
     transpose=NOT_LINEAR,
-    batch=_over_leading_axes(cholesky_p),
-    mil=lambda ctx, x, symmetrize_input: ctx.emit_aj(x=x, symmetrize_input=symmetrize_input),
+    batch=over_leading_axes(cholesky_p),
+    mil=by_lapack("cholesky", "x"),
 )
 
 
@@ -130,7 +153,7 @@ triangular_solve_p = primitive("triangular_solve")
 
 def _solve_abstract(a: Aval, b: Aval, *, left_side: bool, lower: bool, transpose_a: bool, unit_diagonal: bool) -> Aval:
     dtype = joint_dtype("triangular_solve", (a, b))
-    _check_square("triangular_solve", a)
+    check_square("triangular_solve", a)
     if b.ndim != a.ndim or b.shape[:-2] != a.shape[:-2] or b.shape[-2 if left_side else -1] != a.shape[-1]:
         side = "rows" if left_side else "columns"
         raise ShapeError(f"[triangular_solve] expected b with {a.shape[-1]} {side} and a's leading axes, got {a}, {b}.")
@@ -187,7 +210,7 @@ def _solve_transpose(ct: Any, a: Any, b: Any, *, transpose_a: bool, **params: An
 def _solve_batch(size: int, args: Any, dims: Any, **params: Any) -> Any:
     (a, b), (da, db) = args, dims
     if da is not None or aval_of(a).ndim > 2:
-        return _over_leading_axes(triangular_solve_p)(size, args, dims, **params)
+        return over_leading_axes(triangular_solve_p)(size, args, dims, **params)
     # one matrix for every b: they are solved for side by side
     target = 1 if params["left_side"] else 0
     b = batch_to(b, db, size, target)
@@ -202,7 +225,7 @@ triangular_solve_p.fill(
     jvp=_solve_jvp,
     transpose=_solve_transpose,
     batch=_solve_batch,
-    mil=lambda ctx, a, b, **params: ctx.emit_aj(a=a, b=b, **params),
+    mil=by_lapack("triangular_solve", "a", "b"),
     native_eager=True,
 )
 
@@ -213,13 +236,13 @@ lu_p = primitive("lu", multiple_results=True)
 
 
 def _lu_abstract(x: Aval) -> list[Aval]:
-    _check_matrix("lu", x)
+    check_matrix("lu", x)
     *lead, m, n = x.shape
     return [x.strong(), Aval((*lead, min(m, n)), dtypes.int32), Aval((*lead, m), dtypes.int32)]
 
 
 def _np_lu(x: np.ndarray) -> list[np.ndarray]:
-    """Gaussian elimination with partial pivoting, all matrices at once."""
+    """Gaussian elimination, all matrices at once. Pivots are greatest by |re| + |im|, as BLAS finds them."""
     *lead, m, n = x.shape
     a = np.array(x).reshape(math.prod(lead), m, n)
     which = np.arange(len(a))
@@ -227,7 +250,8 @@ def _np_lu(x: np.ndarray) -> list[np.ndarray]:
     pivots = np.zeros((len(a), min(m, n)), np.int32)
     with np.errstate(all="ignore"):
         for j in range(min(m, n)):
-            pivots[:, j] = chosen = j + np.argmax(np.abs(a[:, j:, j]), axis=1)
+            size = np.abs(np.real(a[:, j:, j])) + np.abs(np.imag(a[:, j:, j]))
+            pivots[:, j] = chosen = j + np.argmax(size, axis=1)
             for moved in (a, permutation):
                 moved[which, j], moved[which, chosen] = moved[which, chosen], moved[which, j]
             pivot = a[:, j, j, None]
@@ -263,8 +287,8 @@ lu_p.fill(
     impl=_np_lu,
     jvp=_lu_jvp,
     transpose=NOT_LINEAR,
-    batch=_over_leading_axes(lu_p),
-    mil=lambda ctx, x: ctx.emit_aj(x=x),
+    batch=over_leading_axes(lu_p),
+    mil=by_lapack("lu", "x"),
     native_eager=True,
 )
 
@@ -275,7 +299,7 @@ qr_p = primitive("qr", multiple_results=True)
 
 
 def _qr_abstract(x: Aval, *, full_matrices: bool) -> list[Aval]:
-    _check_matrix("qr", x)
+    check_matrix("qr", x)
     *lead, m, n = x.shape
     k = m if full_matrices else min(m, n)
     return [Aval((*lead, m, k), x.dtype), Aval((*lead, k, n), x.dtype)]
@@ -287,26 +311,49 @@ def _qr_jvp(primals: Any, tangents: Any, *, full_matrices: bool) -> Any:
     if isinstance(dx, Zero):
         return outs, [Zero(aval_of(o).tangent()) for o in outs]
     m, n = aval_of(x).shape[-2:]
-    if m >= n:
-        if full_matrices and m != n:
-            raise RefusedError(f"[qr] has no derivative with full_matrices=True for {aval_of(x)}: use False.")
+    if m == n or (m > n and not full_matrices):
         return outs, _thin_qr_jvp(q, r, dx)
+    axis, k = aval_of(x).ndim - 1, min(m, n)
+    first = lambda a: slice_in_dim(a, 0, k, axis=axis)  # noqa: E731
+    rest = lambda a: slice_in_dim(a, k, max(m, n), axis=axis)  # noqa: E731
+    if m > n:
+        dq, dr = _thin_qr_jvp(first(q), slice_in_dim(r, 0, k, axis=axis - 1), dx)
+        low = zeros(Aval((*aval_of(r).shape[:-2], m - n, n), aval_of(r).dtype))
+        return outs, [concatenate([dq, _other_columns_jvp(first(q), dq)], axis), concatenate([dr, low], axis - 1)]
     # the first m columns have the same q; the others are q r2
-    axis = aval_of(x).ndim - 1
-    first = lambda a: slice_in_dim(a, 0, m, axis=axis)  # noqa: E731
-    rest = lambda a: slice_in_dim(a, m, n, axis=axis)  # noqa: E731
     dq, dr = _thin_qr_jvp(q, first(r), first(dx))
-    more = add(mm(mT(dq), rest(x)), mm(mT(q), rest(dx)))
+    more = add(mm(mH(dq), rest(x)), mm(mH(q), rest(dx)))
     return outs, [dq, concatenate([dr, more], axis)]
 
 
 def _thin_qr_jvp(q: Any, r: Any, dx: Any) -> list[Any]:
-    """With Z = Q^T X' inv(R) and the skew S of its lower triangle: Q' = X' inv(R) - Q (Z - S), R' = (Z - S) R."""
+    """With Z = Q^H X' inv(R) and the skew S of its lower triangle: Q' = X' inv(R) - Q (Z - S), R' = (Z - S) R.
+
+    R's diagonal is real and stays so: the imaginary part of Z's belongs to S.
+    """
     dx_rinv = triangular_solve(r, dx)
-    both = mm(mT(q), dx_rinv)
+    both = mm(mH(q), dx_rinv)
     low = tril(both, -1)
-    upper = sub(both, sub(low, mT(low)))
+    skew = sub(low, mH(low))
+    if aval_of(both).dtype in dtypes.COMPLEX:
+        skew = add(skew, mul(eye_like(both), sub(both, as_dtype(real_of(both), aval_of(both).dtype))))
+    upper = sub(both, skew)
     return [sub(dx_rinv, mm(q, upper)), mm(upper, r)]
+
+
+def _other_columns_jvp(q: Any, dq: Any) -> Any:
+    """The derivative of the columns of a square Q that follow ``q`` [..., m, n], its first ones, in terms of these.
+
+    Q - 1 is made of n reflections V, so Q - 1 = V S V^H: with E the first columns of 1, the others of Q - 1 are
+    (q - E) Z^H, where Z = V_2 inv(V_1) = q_2 inv(q_1 - 1) and 1, 2 are the first n rows and the rest.
+    """
+    (m, n), axis = aval_of(q).shape[-2:], aval_of(q).ndim - 2
+    top, low = (lambda a: slice_in_dim(a, 0, n, axis=axis)), (lambda a: slice_in_dim(a, n, m, axis=axis))
+    moved = sub(q, eye_like(q))
+    lu, _, permutation = lu_p.bind(top(moved))
+    over = lambda a: solve_factored(lu, permutation, mH(a), 2)  # noqa: E731
+    zh = over(low(q))
+    return add(mm(dq, zh), mm(moved, over(sub(low(dq), mm(mH(zh), top(dq))))))
 
 
 qr_p.fill(
@@ -314,8 +361,8 @@ qr_p.fill(
     impl=lambda x, full_matrices: list(np.linalg.qr(x, "complete" if full_matrices else "reduced")),
     jvp=_qr_jvp,
     transpose=NOT_LINEAR,
-    batch=_over_leading_axes(qr_p),
-    mil=lambda ctx, x, full_matrices: ctx.emit_aj(x=x, full_matrices=full_matrices),
+    batch=over_leading_axes(qr_p),
+    mil=by_lapack("qr", "x"),
 )
 
 
@@ -325,33 +372,33 @@ eigh_p = primitive("eigh", multiple_results=True)
 
 
 def _eigh_abstract(x: Aval, *, lower: bool, symmetrize_input: bool) -> list[Aval]:
-    _check_square("eigh", x)
-    return [x.strong(), Aval(x.shape[:-1], x.dtype)]
+    check_square("eigh", x)
+    return [x.strong(), Aval(x.shape[:-1], dtypes.real_part(x.dtype))]
 
 
-@_nan_where_it_fails
+@nan_where_it_fails
 def _np_eigh(x: np.ndarray, lower: bool) -> Result:
-    values, vectors = np.linalg.eigh(_finite_only(x), "L" if lower else "U")
+    values, vectors = np.linalg.eigh(finite_only(x), "L" if lower else "U")
     return vectors, values
 
 
-def _inverse_differences(x: Any, y: Any) -> Any:
+def inverse_differences(x: Any, y: Any) -> Any:
     """1 / (x - y) off the diagonal, where it makes sense, and 0 on it."""
     eye = eye_like(x)
     return sub(integer_pow(add(eye, sub(x, y)), -1), eye)
 
 
 def _eigh_jvp(primals: Any, tangents: Any, *, lower: bool, symmetrize_input: bool) -> Any:
-    """V' = V (F o V^T A' V), w' = diag(V^T A' V), where F has 1 / (w_j - w_i) off the diagonal."""
+    """V' = V (F o V^H A' V), w' = diag(V^H A' V), where F has 1 / (w_j - w_i) off the diagonal."""
     (x,), (dx,) = primals, tangents
     outs = v, w = eigh_p.bind(x, lower=lower, symmetrize_input=symmetrize_input)
     if isinstance(dx, Zero):
         return outs, [Zero(aval_of(o).tangent()) for o in outs]
     dx = symmetrize(dx) if symmetrize_input else dx
     shape = aval_of(v).shape
-    turned = mm(mm(mT(v), dx), v)
-    inverse = _inverse_differences(along_rows(w, shape), along_columns(w, shape))
-    return outs, [mm(v, mul(inverse, turned)), diagonal(turned)]
+    turned = mm(mm(mH(v), dx), v)
+    inverse = inverse_differences(along_rows(w, shape), along_columns(w, shape))
+    return outs, [mm(v, mul(as_dtype(inverse, aval_of(v).dtype), turned)), real_of(diagonal(turned))]
 
 
 eigh_p.fill(
@@ -359,8 +406,8 @@ eigh_p.fill(
     impl=lambda x, lower, symmetrize_input: _np_eigh(_np_symmetric(x, symmetrize_input), lower=lower),
     jvp=_eigh_jvp,
     transpose=NOT_LINEAR,
-    batch=_over_leading_axes(eigh_p),
-    mil=lambda ctx, x, **params: ctx.emit_aj(x=x, **params),
+    batch=over_leading_axes(eigh_p),
+    mil=by_lapack("eigh", "x"),
 )
 
 
@@ -370,19 +417,20 @@ svd_p = primitive("svd", multiple_results=True)
 
 
 def _svd_abstract(x: Aval, *, full_matrices: bool, compute_uv: bool) -> list[Aval]:
-    _check_matrix("svd", x)
+    check_matrix("svd", x)
     *lead, m, n = x.shape
     k = min(m, n)
     rows, columns = (m, n) if full_matrices else (k, k)
-    shapes = [(k,), (m, rows), (columns, n)] if compute_uv else [(k,)]
-    return [Aval((*lead, *s), x.dtype) for s in shapes]
+    values = Aval((*lead, k), dtypes.real_part(x.dtype))
+    vectors = [Aval((*lead, *s), x.dtype) for s in ((m, rows), (columns, n))]
+    return [values, *vectors] if compute_uv else [values]
 
 
-@_nan_where_it_fails
+@nan_where_it_fails
 def _np_svd(x: np.ndarray, full_matrices: bool, compute_uv: bool) -> Result:
     if not compute_uv:
-        return (np.linalg.svd(_finite_only(x), compute_uv=False),)
-    u, s, vt = np.linalg.svd(_finite_only(x), full_matrices)
+        return (np.linalg.svd(finite_only(x), compute_uv=False),)
+    u, s, vt = np.linalg.svd(finite_only(x), full_matrices)
     return s, u, vt
 
 
@@ -395,36 +443,42 @@ def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bo
     if compute_uv and full_matrices and m != n:
         raise RefusedError(f"[svd] has no derivative with full_matrices=True for {aval_of(x)}: use False.")
     outs = s, u, vt = svd_p.bind(x, full_matrices=False, compute_uv=True)
-    turned = mm(mm(mT(u), dx), mT(vt))
+    turned = mm(mm(mH(u), dx), mH(vt))
+    values = real_of(diagonal(turned))
     if not compute_uv:
-        return [s], [diagonal(turned)]
-    return outs, [diagonal(turned), *_svd_jvp_vectors(s, u, vt, dx, turned)]
+        return [s], [values]
+    return outs, [values, *_svd_jvp_vectors(as_dtype(s, aval_of(u).dtype), u, vt, dx, turned)]
 
 
 def _svd_jvp_vectors(s: Any, u: Any, vt: Any, dx: Any, turned: Any) -> list[Any]:
-    """U' = U (F o (Z S + S Z^T)) and V' = V (F o (S Z + Z^T S)), with what lies outside the spans of U and V.
+    """U' = U (F o (Z S + S Z^H)) and V' = V (F o (S Z + Z^H S)), with what lies outside the spans of U and V.
 
-    Z is U^T A' V, and F has 1 / (s_j^2 - s_i^2) off the diagonal.
+    Z is U^H A' V, and F has 1 / (s_j^2 - s_i^2) off the diagonal. Vectors are free up to a common phase: where Z's
+    diagonal has an imaginary part, U's turn alone.
     """
     m, n = aval_of(dx).shape[-2:]
     shape = aval_of(turned).shape
     in_row, in_column = along_rows(s, shape), along_columns(s, shape)
-    eye, v = eye_like(turned), mT(vt)
+    eye, v = eye_like(turned), mH(vt)
     gaps = mul(add(in_row, in_column), sub(in_row, in_column))
     inverse = sub(integer_pow(add(gaps, eye), -1), eye)
     scaled, other = mul(in_row, turned), mul(in_column, turned)
-    du = mm(u, mul(inverse, add(scaled, mT(scaled))))
-    dv = mm(v, mul(inverse, add(other, mT(other))))
+    turn = mul(inverse, add(scaled, mH(scaled)))
+    if aval_of(turned).dtype in dtypes.COMPLEX:
+        nonzero = add(in_row, as_dtype(eq(in_row, 0.0), aval_of(in_row).dtype))
+        turn = add(turn, mul(eye, div(mul(sub(turned, mH(turned)), 0.5), nonzero)))
+    du = mm(u, turn)
+    dv = mm(v, mul(inverse, add(other, mH(other))))
     if m > n:
         du = add(du, _outside(u, mm(dx, v), s))
     if n > m:
-        dv = add(dv, _outside(v, mm(mT(dx), u), s))
-    return [du, mT(dv)]
+        dv = add(dv, _outside(v, mm(mH(dx), u), s))
+    return [du, mH(dv)]
 
 
 def _outside(basis: Any, x: Any, s: Any) -> Any:
     """The part of ``x`` orthogonal to ``basis``, its columns divided by ``s``."""
-    rest = sub(x, mm(basis, mm(mT(basis), x)))
+    rest = sub(x, mm(basis, mm(mH(basis), x)))
     return div(rest, along_rows(s, aval_of(rest).shape))
 
 
@@ -433,18 +487,18 @@ svd_p.fill(
     impl=_np_svd,
     jvp=_svd_jvp,
     transpose=NOT_LINEAR,
-    batch=_over_leading_axes(svd_p),
-    mil=lambda ctx, x, **params: ctx.emit_aj(x=x, **params),
+    batch=over_leading_axes(svd_p),
+    mil=by_lapack("svd", "x"),
 )
 
 # --- faces ------------------------------------------------------------------------------------------------------------
 
 
 def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
-    """The lower triangular L with L L^T = ``x``, of symmetric positive definite matrices [..., n, n].
+    """The lower triangular L with L L^H = ``x``, of symmetric (Hermitian) positive definite matrices [..., n, n].
 
     Args:
-        symmetrize_input: whether (x + x^T) / 2 is factorized; else only the lower triangle of ``x`` is read.
+        symmetrize_input: whether (x + x^H) / 2 is factorized; else only the lower triangle of ``x`` is read.
 
     Returns:
         [..., n, n], NaN where a matrix is not positive definite.
@@ -468,10 +522,10 @@ def triangular_solve(
         a: [..., n, n]; only its ``lower`` or upper triangle is read, without the diagonal when ``unit_diagonal``.
         b: [..., n, k] with ``left_side``, else [..., k, n], of a's leading axes and dtype.
         transpose_a: op(a) is the transpose.
-        conjugate_a: accepted for compatibility; nothing here is complex.
+        conjugate_a: ``a`` is conjugated too.
     """
     return triangular_solve_p.bind(
-        a,
+        conjugate(a) if conjugate_a else a,
         b,
         left_side=bool(left_side),
         lower=bool(lower),
@@ -490,7 +544,7 @@ def lu(x: Any) -> tuple[Any, Any, Any]:
 
 
 def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True, use_magma: bool | None = None) -> tuple[Any, Any]:
-    """(q, r) with q r = ``x``, q orthogonal and r upper triangular, of matrices [..., m, n].
+    """(q, r) with q r = ``x``, q orthogonal (unitary) and r upper triangular, of matrices [..., m, n].
 
     Returns:
         q [..., m, m] and r [..., m, n]; without ``full_matrices`` [..., m, k] and [..., k, n], k = min(m, n).
@@ -509,7 +563,7 @@ def eigh(
     subset_by_index: tuple[int, int] | None = None,
     implementation: Any = None,
 ) -> tuple[Any, Any]:
-    """(v, w): the eigenvectors of symmetric matrices [..., n, n] as columns, and their eigenvalues in ascending order.
+    """(v, w): eigenvectors of symmetric (Hermitian) matrices [..., n, n] as columns, real eigenvalues, ascending.
 
     Args:
         lower: which triangle is read when the input is not symmetrized.
@@ -545,6 +599,28 @@ def svd(
 def _check_subset(op: str, subset: Any, size: tuple[int, ...]) -> None:
     if subset is not None and tuple(subset) != (0, *size):
         raise RefusedError(f"[{op}] a subset of the values is not supported, got {subset}. Slice the results.")
+
+
+def solve(a: Any, b: Any) -> Any:
+    """The x with ``a`` x = ``b`` [..., n, k], by LU."""
+    lu, _, permutation = lu_p.bind(a)
+    return solve_factored(lu, permutation, b)
+
+
+def solve_factored(lu: Any, permutation: Any, b: Any, trans: int = 0) -> Any:
+    """x with A x = ``b``, or A^T x = b for ``trans`` 1 and A^H x = b for 2, given A's factors and permutation.
+
+    All have the same leading axes; ``b`` is [..., n, k].
+    """
+    spread = lambda order: broadcast_in_dim(order, aval_of(b).shape, range(aval_of(b).ndim - 1))  # noqa: E731
+    flip, axis = {"transpose_a": trans > 0, "conjugate_a": trans == 2}, aval_of(b).ndim - 2
+    if not trans:
+        b = take_along(b, spread(permutation), axis)
+        b = triangular_solve(lu, b, left_side=True, lower=True, unit_diagonal=True)
+        return triangular_solve(lu, b, left_side=True)
+    x = triangular_solve(lu, b, left_side=True, **flip)
+    x = triangular_solve(lu, x, left_side=True, lower=True, unit_diagonal=True, **flip)
+    return take_along(x, spread(argsort(permutation)), axis)
 
 
 def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from anejax import dtypes
 from anejax.core.trace import aval_of
 from anejax.ops.arithmetic import add, eq, ge, mul, select_n
+from anejax.ops.complex import conj, real
 from anejax.ops.families import zeros
 from anejax.ops.linear import dot_general
 from anejax.ops.reduce import reduce_sum
@@ -18,6 +20,21 @@ def mT(x: Any) -> Any:
     """``x`` with its last two axes exchanged."""
     rank = aval_of(x).ndim
     return transpose(x, (*range(rank - 2), rank - 1, rank - 2))
+
+
+def mH(x: Any) -> Any:
+    """The conjugate transpose; of real matrices the transpose."""
+    return mT(conjugate(x))
+
+
+def conjugate(x: Any) -> Any:
+    """``conj`` that leaves real arrays as they are."""
+    return conj(x) if aval_of(x).dtype in dtypes.COMPLEX else x
+
+
+def real_of(x: Any) -> Any:
+    """``real`` that leaves real arrays as they are."""
+    return real(x) if aval_of(x).dtype in dtypes.COMPLEX else x
 
 
 def mm(x: Any, y: Any) -> Any:
@@ -66,5 +83,5 @@ def along_columns(s: Any, shape: tuple[int, ...]) -> Any:
 
 
 def symmetrize(x: Any) -> Any:
-    """The symmetric part of square matrices."""
-    return mul(add(x, mT(x)), 0.5)
+    """The symmetric (Hermitian) part of square matrices."""
+    return mul(add(x, mH(x)), 0.5)

@@ -34,6 +34,7 @@ _KEYS = "about keys: tests/random/test_keys.py has it"
 _THIN = "another function by a second name or order: tests/numpy/test_lax.py has it"
 _COMPLEX = "complex numbers: tests/numpy/test_complex.py and tests/numpy/test_fft.py have it"
 _ONE_MATRIX = "of other factorizations: tests/numpy/test_linalg.py has it"
+_EIGEN = "of general matrices: tests/numpy/test_linalg_complex.py has it"
 _ONE = "one configuration: tests/numpy/test_table.py has it"
 
 _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
@@ -48,7 +49,7 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
     "np.linalg": [
         (_ONE_MATRIX, "cond lstsq matrix_norm matrix_rank svd tensorinv tensorsolve vector_norm"),
         (_THIN, "cross tensordot vecdot"),
-        ("refused: they need complex eigenvalues of general matrices", "eig eigvals"),
+        (_EIGEN, "eig eigvals"),
     ],
     "lax": [
         ("of several cases: tests/numpy/test_lax_ragged.py has it",
@@ -69,6 +70,7 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
          "invhilbert invpascal leslie pascal"),
         ("of other factorizations: tests/scipy/test_structured.py has it",
          "eigh_tridiagonal expm_frechet polar qr_multiply solve_sylvester"),
+        (_EIGEN, "funm rsf2csf schur sqrtm"),
     ],
     "random": [
         (_KEYS, "PRNGKey clone key key_data key_impl wrap_key_data"),

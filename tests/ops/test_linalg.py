@@ -135,12 +135,14 @@ def test_errors() -> None:
         lax.linalg.cholesky(jnp.ones((2, 3)))
     with pytest.raises(ShapeError, match=r"\[triangular_solve\] expected b with 2 rows"):
         lax.linalg.triangular_solve(jnp.eye(2), jnp.ones((3, 2)), left_side=True)
-    with pytest.raises(DtypeError, match=r"\[eigh\].*float32, float64, got int32\[2,2\]"):
+    with pytest.raises(DtypeError, match=r"\[eigh\].*float32, float64, complex64, complex128, got int32\[2,2\]"):
         lax.linalg.eigh(jnp.eye(2, dtype=jnp.int32))
     with pytest.raises(RefusedError, match=r"\[svd\] has no derivative with full_matrices=True for float32\[3,2\]"):
         aj.grad(lambda x: lax.linalg.svd(x)[0].sum())(jnp.ones((3, 2)))
-    with pytest.raises(AttributeError, match=r"eig is not supported: its results are complex"):
-        lax.linalg.eig(jnp.eye(2))
+    with pytest.raises(RefusedError, match=r"\[eig\] eigenvectors have derivatives only where eigenvalues differ"):
+        aj.jacfwd(lambda x: lax.linalg.eig(x)[1])(jnp.eye(2))
+    with pytest.raises(RefusedError, match=r"\[schur\] eigenvalues cannot be sorted"):
+        lax.linalg.schur(jnp.eye(2), sort_eig_vals=True)
 
 
 def test_a_library_without_lapack_is_named(tmp_path: Path) -> None:

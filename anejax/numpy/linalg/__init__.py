@@ -1,6 +1,6 @@
 """jax.numpy.linalg on anejax: factorizations, systems, norms and products of matrices [..., m, n].
 
-Factorizations run on the CPU device, by LAPACK, in float32 and float64, and are differentiable.
+Factorizations run on the CPU device, by LAPACK, in float32 and float64, real and complex, and are differentiable.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from anejax.numpy.operands import Axis, as_array, axes_of, promote_inexact
 from anejax.numpy.selection import where
 from anejax.numpy.shaping import moveaxis
 from anejax.ops import shape
+from anejax.ops.matrix import conjugate
 
 
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -51,7 +52,7 @@ def _keepdims(x: Any, rank: int, keepdims: bool) -> Any:
 
 
 def _euclidean(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    return ew.sqrt(red.sum(ew.square(x), axes, keepdims=keepdims))
+    return ew.sqrt(red.sum(ew.real(ew.multiply(x, conjugate(x))), axes, keepdims=keepdims))
 
 
 def _vector(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -63,7 +64,7 @@ def _vector(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     if ord == -np.inf:
         return red.min(size, axes, keepdims=keepdims, initial=np.inf)
     if ord == 0:
-        return red.sum(ew.not_equal(x, 0), axes, x.dtype, keepdims=keepdims)
+        return red.sum(ew.not_equal(x, 0), axes, size.dtype, keepdims=keepdims)
     if ord == 1:
         return red.sum(size, axes, keepdims=keepdims)
     if isinstance(ord, str):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from anejax import dtypes
 from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
 from anejax.errors import ShapeError
@@ -19,8 +20,8 @@ from anejax.numpy.operands import as_array, as_int, joint_shape, promote_inexact
 from anejax.numpy.selection import where
 from anejax.numpy.shaping import concatenate, ravel
 from anejax.numpy.taking import take_along_axis
+from anejax.numpy.types import iscomplexobj
 from anejax.ops import linalg, shape
-from anejax.ops.sort import argsort
 
 
 class SlogdetResult(NamedTuple):
@@ -33,23 +34,9 @@ class SlogdetResult(NamedTuple):
 # --- systems ----------------------------------------------------------------------------------------------------------
 
 
-def solve_factored(lu: Any, permutation: Any, b: Any, trans: int = 0) -> Any:
-    """x with A x = b, or A^T x = b when ``trans``, given A's factors; all have the same leading axes."""
-    order = shape.broadcast_to(permutation[..., None], b.shape)
-    if not trans:
-        b = take_along_axis(b, order, -2)
-        b = linalg.triangular_solve(lu, b, left_side=True, lower=True, unit_diagonal=True)
-        return linalg.triangular_solve(lu, b, left_side=True)
-    b = linalg.triangular_solve(lu, b, left_side=True, transpose_a=True)
-    b = linalg.triangular_solve(lu, b, left_side=True, lower=True, transpose_a=True, unit_diagonal=True)
-    back = argsort(permutation, permutation.ndim - 1)
-    return take_along_axis(b, shape.broadcast_to(back[..., None], b.shape), -2)
-
-
 @custom_jvp
 def _solve(a: Any, b: Any) -> Any:
-    lu, _, permutation = linalg.lu(a)
-    return solve_factored(lu, permutation, b)
+    return linalg.solve(a, b)
 
 
 @_solve.defjvp
@@ -57,8 +44,8 @@ def _solve_jvp(primals: Any, tangents: Any) -> Any:
     """x' = inv(A) (b' - A' x), with the factors of A."""
     (a, b), (da, db) = primals, tangents
     lu, _, permutation = linalg.lu(a)
-    x = solve_factored(lu, permutation, b)
-    return x, solve_factored(lu, permutation, ew.subtract(db, matmul(da, x)))
+    x = linalg.solve_factored(lu, permutation, b)
+    return x, linalg.solve_factored(lu, permutation, ew.subtract(db, matmul(da, x)))
 
 
 def solve(a: Any, b: Any) -> Array:
@@ -134,21 +121,28 @@ def _slogdet(x: Any) -> Any:
     lu, pivots, _ = linalg.lu(x)
     diag = diagonal(lu, 0, -2, -1)
     singular = red.any(ew.equal(diag, 0), -1)
-    negative = ew.add(_swaps(pivots), red.sum(ew.less(diag, 0), -1))
-    sign = where(singular, 0.0, _even(negative, x.dtype))
+    if iscomplexobj(x):
+        sign = ew.multiply(_even(_swaps(pivots), x.dtype), red.prod(ew.sign(diag), -1))
+    else:
+        sign = _even(ew.add(_swaps(pivots), red.sum(ew.less(diag, 0), -1)), x.dtype)
     logdet = where(singular, -np.inf, red.sum(ew.log(ew.absolute(diag)), -1))
-    return ew.astype_(sign, x.dtype), ew.astype_(logdet, x.dtype)
+    return ew.astype_(where(singular, 0.0, sign), x.dtype), ew.astype_(logdet, dtypes.real_part(x.dtype))
 
 
 @_slogdet.defjvp
 def _slogdet_jvp(primals: Any, tangents: Any) -> Any:
     (x,), (dx,) = primals, tangents
     sign, logdet = _slogdet(x)
-    return (sign, logdet), (zeros_like(sign), trace(solve(x, dx), 0, -2, -1))
+    turn = trace(solve(x, dx), 0, -2, -1)
+    if not iscomplexobj(x):
+        return (sign, logdet), (zeros_like(sign), turn)
+    return (sign, logdet), (ew.multiply(sign, ew.subtract(turn, ew.real(turn))), ew.real(turn))
 
 
 def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
     """Sign and logarithm of the absolute determinant of square matrices [..., n, n]; 0 and -inf for singular ones.
+
+    Of complex ones the sign is a number of absolute value 1.
 
     ``method``: None or "lu", the only one here.
     """

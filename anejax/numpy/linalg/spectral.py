@@ -16,10 +16,17 @@ from anejax.numpy.creation import zeros
 from anejax.numpy.linear import matmul
 from anejax.numpy.operands import as_array, promote_inexact
 from anejax.numpy.selection import where
-from anejax.numpy.shaping import matrix_transpose as mT
 from anejax.numpy.sorting import argsort
 from anejax.numpy.taking import take_along_axis
-from anejax.ops import linalg, shape
+from anejax.ops import eigen, linalg, shape
+from anejax.ops.matrix import mH
+
+
+class EigResult(NamedTuple):
+    """Of ``eig``: complex eigenvalues [..., n], and eigenvectors as the columns of [..., n, n]."""
+
+    eigenvalues: Array
+    eigenvectors: Array
 
 
 class EighResult(NamedTuple):
@@ -45,7 +52,7 @@ class QRResult(NamedTuple):
 
 
 def matrices(op: str, a: Any, square: bool = False) -> Any:
-    """``a`` as an array of floats [..., m, n]; raises ShapeError for anything else."""
+    """``a`` as an array [..., m, n] of floats or complex numbers; raises ShapeError for anything else."""
     (x,) = promote_inexact(op, a)
     x = as_array(op, x)
     if x.ndim < 2 or (square and x.shape[-1] != x.shape[-2]):
@@ -55,9 +62,9 @@ def matrices(op: str, a: Any, square: bool = False) -> Any:
 
 
 def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> Array:
-    """The lower triangular L with L L^T = ``a``, or its transpose, of positive definite matrices [..., n, n].
+    """The lower triangular L with L L^H = ``a``, or L^H, of positive definite matrices [..., n, n].
 
-    NaN where a matrix is not positive definite. ``symmetrize_input``: whether (a + a^T) / 2 is factorized; else
+    NaN where a matrix is not positive definite. ``symmetrize_input``: whether (a + a^H) / 2 is factorized; else
     only the lower triangle is read.
 
     Example:
@@ -67,7 +74,7 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
                [1., 2.]], dtype=float32)
     """
     factor = linalg.cholesky(matrices("cholesky", a, True), symmetrize_input=symmetrize_input)
-    return mT(factor) if upper else factor
+    return mH(factor) if upper else factor
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:
@@ -84,7 +91,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 
 
 def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> EighResult:
-    """Eigenvalues in ascending order, and eigenvectors as columns, of symmetric matrices [..., n, n].
+    """Eigenvalues in ascending order, and eigenvectors as columns, of symmetric or Hermitian matrices [..., n, n].
 
     ``UPLO`` ("L" or "U") is the triangle that is read when the input is not symmetrized. The signs of the vectors are
     any; their derivatives are infinite where eigenvalues coincide.
@@ -96,23 +103,28 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Eigh
 
 
 def eigvalsh(a: Any, UPLO: str | None = "L", *, symmetrize_input: bool = True) -> Array:
-    """The eigenvalues of symmetric matrices [..., n, n], in ascending order."""
+    """The real eigenvalues of symmetric or Hermitian matrices [..., n, n], in ascending order."""
     return eigh(a, UPLO, symmetrize_input).eigenvalues
 
 
-def eig(a: Any) -> Any:
-    """Refused: eigenvalues of general matrices are complex."""
-    raise RefusedError(f"[eig] complex eigenvalues are not supported. Use eigh for symmetric matrices. {_OUTSIDE}")
+def eig(a: Any) -> EigResult:
+    """Eigenvalues in no order, and eigenvectors as columns, of square matrices [..., n, n]. Both are complex.
+
+    The vectors have length 1 and no derivatives; anejax.lax.linalg.eig has them where they make sense.
+
+    Example:
+        >>> import anejax.numpy as jnp
+        >>> jnp.linalg.eig(jnp.array([[0.0, -1.0], [1.0, 0.0]])).eigenvalues
+        Array([0.+1.j, 0.-1.j], dtype=complex64)
+    """
+    w, v = eigen.eig(matrices("eig", a, True), compute_left_eigenvectors=False)
+    return EigResult(w, v)
 
 
-def eigvals(a: Any) -> Any:
-    """Refused: eigenvalues of general matrices are complex."""
-    raise RefusedError(
-        f"[eigvals] complex eigenvalues are not supported. Use eigvalsh for symmetric matrices. {_OUTSIDE}"
-    )
-
-
-_OUTSIDE = "Outside of jit there is numpy.linalg."
+def eigvals(a: Any) -> Array:
+    """The eigenvalues of square matrices [..., n, n], complex and in no order."""
+    x = matrices("eigvals", a, True)
+    return eigen.eig(x, compute_left_eigenvectors=False, compute_right_eigenvectors=False)[0]
 
 
 def svd(
@@ -124,8 +136,8 @@ def svd(
 ) -> Any:
     """(U, S, Vh) with U diag(S) Vh = ``a`` and S descending, of matrices [..., m, n]; S alone without ``compute_uv``.
 
-    Without ``full_matrices``, U is [..., m, k] and Vh [..., k, n], k = min(m, n). ``hermitian``: ``a`` is symmetric,
-    and its eigenvectors serve.
+    Without ``full_matrices``, U is [..., m, k] and Vh [..., k, n], k = min(m, n). ``hermitian``: ``a`` is symmetric
+    or Hermitian, and its eigenvectors serve.
     """
     x = matrices("svd", a, square=hermitian)
     if hermitian:
@@ -141,7 +153,7 @@ def _svd_of_symmetric(x: Any, compute_uv: bool) -> Any:
     if not compute_uv:
         return ew.absolute(w)
     u = take_along_axis(v, order[..., None, :], -1)
-    return SVDResult(u, ew.absolute(w), mT(ew.multiply(u, ew.sign(w)[..., None, :])))
+    return SVDResult(u, ew.absolute(w), mH(ew.multiply(u, ew.sign(w)[..., None, :])))
 
 
 def svdvals(x: Any, /) -> Array:
@@ -183,7 +195,7 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
     if 0 in x.shape[-2:]:
         return zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
     if hermitian:
-        x = ew.multiply(ew.add(x, mT(x)), 0.5)
+        x = ew.multiply(ew.add(x, mH(x)), 0.5)
     return _pinv(x, as_array("pinv", cut), hermitian)
 
 
@@ -192,15 +204,15 @@ def _pinv(x: Any, cut: Any, hermitian: bool) -> Any:
     def inverse(x: Any) -> Any:
         u, s, vh = svd(x, full_matrices=False, hermitian=hermitian)
         kept = where(ew.greater(s, ew.multiply(cut[..., None], s[..., :1])), s, np.inf)
-        return ew.astype_(matmul(mT(vh), ew.divide(mT(u), kept[..., :, None])), x.dtype)
+        return ew.astype_(matmul(mH(vh), ew.divide(mH(u), kept[..., :, None])), x.dtype)
 
     @inverse.defjvp
     def rule(primals: Any, tangents: Any) -> Any:
         (x,), (dx,) = primals, tangents
-        p, xt = inverse(x), mT(dx)
+        p, xt = inverse(x), mH(dx)
         inside = matmul(matmul(p, dx), p)
-        row = matmul(matmul(p, mT(p)), xt)
-        column = matmul(xt, matmul(mT(p), p))
+        row = matmul(matmul(p, mH(p)), xt)
+        column = matmul(xt, matmul(mH(p), p))
         outside = row - matmul(matmul(row, x), p) + column - matmul(p, matmul(x, column))
         return p, outside - inside
 
@@ -230,9 +242,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None, *, numpy_resid: bool = False) -> tu
         kept = ew.logical_and(ew.greater(s, 0), ew.greater_equal(s, ew.astype_(as_array("lstsq", cut), s.dtype) * s[0]))
         rank = red.sum(kept)
         inverse = where(kept, ew.divide(1, where(kept, s, 1)), 0)
-        out = matmul(mT(vh), ew.multiply(inverse[:, None], matmul(mT(u), columns)))
+        out = matmul(mH(vh), ew.multiply(inverse[:, None], matmul(mH(u), columns)))
     if numpy_resid and (int(rank) < n or m <= n):
         residuals = zeros((0,), x.dtype)
     else:
-        residuals = red.sum(ew.square(ew.subtract(columns, matmul(x, out))), 0)
+        residuals = red.sum(ew.square(ew.absolute(ew.subtract(columns, matmul(x, out)))), 0)
     return (out if y.ndim == 2 else shape.reshape(out, (n,))), residuals, rank, s

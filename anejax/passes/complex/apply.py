@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
-from anejax.core.aval import Aval
 from anejax.core.context import base_trace, tracing
 from anejax.core.graph import Atom, Eqn, Graph, Var, map_subgraphs, subgraphs
-from anejax.core.trace import aval_of
 from anejax.errors import RefusedError
-from anejax.ops.shape import concatenate, reshape, slice_in_dim
-from anejax.passes.complex.pairs import Pair
+from anejax.ops.complex import in_parts
+from anejax.passes.complex.pairs import Pair, enter, leave
 from anejax.passes.complex.rules import RULES
 from anejax.transforms.evaluate import bind_eqn, literal_value
 from anejax.transforms.stage import StageTrace
@@ -48,33 +46,11 @@ def split_complex(graph: Graph) -> Graph:
         return graph
     trace = StageTrace(base_trace())
     with tracing(trace):
-        args = [_enter(trace.new_input(_port(a)), a) for a in graph.in_avals]
-        outs = [_leave(o) for o in _evaluate(graph, args)]
+        args = [enter(trace.new_input(in_parts(a)), a) for a in graph.in_avals]
+        outs = [leave(o) for o in _evaluate(graph, args)]
     new, consts = trace.finish(outs)
     assert not consts, "rules make constants by equations"
     return new
-
-
-def _port(aval: Aval) -> Aval:
-    if aval.dtype not in dtypes.COMPLEX:
-        return aval
-    return Aval((*aval.shape, 2), dtypes.real_part(aval.dtype))
-
-
-def _enter(x: Any, aval: Aval) -> Any:
-    if aval.dtype not in dtypes.COMPLEX:
-        return x
-    re, im = (reshape(slice_in_dim(x, i, i + 1, axis=-1), aval.shape) for i in (0, 1))
-    return Pair(re, im, x)
-
-
-def _leave(x: Any) -> Any:
-    if not isinstance(x, Pair):
-        return x
-    if x.whole is not None:
-        return x.whole
-    shape = aval_of(x.re).shape
-    return concatenate([reshape(p, (*shape, 1)) for p in (x.re, x.im)], len(shape))
 
 
 def _evaluate(graph: Graph, args: list[Any]) -> list[Any]:
@@ -96,10 +72,10 @@ def _read(env: dict[Var, Any], atom: Atom) -> Any:
 def _equation(eqn: Eqn, args: list[Any]) -> list[Any]:
     prim = eqn.primitive
     if prim.effect:  # sees the arrays as they are at the border
-        return bind_eqn(eqn, [_leave(a) for a in args])
+        return bind_eqn(eqn, [leave(a) for a in args])
     if prim.higher_order:  # the Graphs inside have borders of the same kind
-        outs = bind_eqn(eqn.replace(params=map_subgraphs(eqn.params, split_complex)), [_leave(a) for a in args])
-        return [_enter(o, v.aval) for o, v in zip(outs, eqn.outputs, strict=True)]
+        outs = bind_eqn(eqn.replace(params=map_subgraphs(eqn.params, split_complex)), [leave(a) for a in args])
+        return [enter(o, v.aval) for o, v in zip(outs, eqn.outputs, strict=True)]
     if not any(isinstance(a, Pair) for a in args) and not any(v.aval.dtype in dtypes.COMPLEX for v in eqn.outputs):
         return bind_eqn(eqn, args)
     rule = RULES.get(prim.name)

@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from anejax import dtypes
+from anejax.core.aval import Aval
 from anejax.core.trace import aval_of
 from anejax.ops import arithmetic as ar
 from anejax.ops import elementwise as el
 from anejax.ops.families import expand, full_like
+from anejax.ops.shape import concatenate, reshape, slice_in_dim
 
 
 class Pair(NamedTuple):
@@ -23,6 +26,24 @@ class Pair(NamedTuple):
 def as_pair(x: Any) -> Pair:
     """A real array as a pair."""
     return x if isinstance(x, Pair) else Pair(x, full_like(x, 0))
+
+
+def enter(x: Any, aval: Aval) -> Any:
+    """An array with real and imaginary parts along its last axis as a pair; itself where ``aval`` is real."""
+    if aval.dtype not in dtypes.COMPLEX:
+        return x
+    re, im = (reshape(slice_in_dim(x, i, i + 1, axis=-1), aval.shape) for i in (0, 1))
+    return Pair(re, im, x)
+
+
+def leave(x: Any) -> Any:
+    """A pair as an array with its parts along the last axis; real arrays as they are."""
+    if not isinstance(x, Pair):
+        return x
+    if x.whole is not None:
+        return x.whole
+    shape = aval_of(x.re).shape
+    return concatenate([reshape(p, (*shape, 1)) for p in (x.re, x.im)], len(shape))
 
 
 def constant(x: Any, value: float) -> np.ndarray:

@@ -14,14 +14,16 @@ from anejax.core.primitive import REGISTRY, Primitive
 from anejax.core.trace import aval_of
 from anejax.ops import arithmetic as ar
 from anejax.ops import elementwise as el
+from anejax.ops.complex import of_parts
 from anejax.ops.families import expand, full_like, zeros
 from anejax.ops.fft import fft_parts_p
+from anejax.ops.linalg_parts import FORMS
 from anejax.ops.linear import dot_general_p
 from anejax.ops.reduce import kept
 from anejax.ops.shape import concatenate, reshape, rev, slice_in_dim, transpose
 from anejax.ops.sort import sort_p
 from anejax.passes.complex import functions, pairs
-from anejax.passes.complex.pairs import Pair, as_pair
+from anejax.passes.complex.pairs import Pair, as_pair, enter, leave
 
 Rule = Callable[..., Any]
 
@@ -181,7 +183,7 @@ def _cumprod(z: Pair, *, axis: int, reverse: bool) -> Pair:
     return Pair(flip(z.re), flip(z.im))
 
 
-# --- sort, Fourier transforms -----------------------------------------------------------------------------------------
+# --- sort, Fourier transforms, factorizations -------------------------------------------------------------------------
 
 
 @rule("sort")
@@ -197,3 +199,19 @@ def _sort(*xs: Any, dimension: int, num_keys: int) -> list[Any]:
 def _fft(z: Any, **params: Any) -> Any:
     outs = fft_parts_p.bind(*((z.re, z.im) if isinstance(z, Pair) else (z,)), **params)
     return Pair(*outs) if len(outs) == 2 else outs[0]
+
+
+def _factorization(prim: Primitive, form: Primitive) -> Rule:
+    def on_parts(*args: Any, **params: Any) -> Any:
+        is_complex = any(isinstance(a, Pair) for a in args)
+        xs = [leave(as_pair(a)) for a in args] if is_complex else list(args)
+        types = [of_parts(aval_of(x)) if is_complex else aval_of(x) for x in xs]
+        outs = form.bind(*xs, complex=is_complex, **params)
+        if not prim.multiple_results:
+            return enter(outs, prim.abstract(*types, **params))
+        return [enter(o, t) for o, t in zip(outs, prim.abstract(*types, **params), strict=True)]
+
+    return on_parts
+
+
+RULES.update((name, _factorization(REGISTRY[name], form)) for name, form in FORMS.items())

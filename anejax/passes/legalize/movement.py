@@ -10,6 +10,7 @@ from anejax.ops import arithmetic as A
 from anejax.ops import reduce as R
 from anejax.ops import shape as S
 from anejax.ops.families import expand
+from anejax.ops.linalg_parts import FORMS as FACTORIZATIONS
 from anejax.passes.legalize.rules import families, refuse, rule
 
 Config = tuple[tuple[int, int, int], ...]
@@ -112,8 +113,8 @@ def _prod_along(x: Any, axis: int) -> Any:
 refuse("MIL has no exclusive-or reduction", "reduce_xor")
 refuse("MIL's sorting operations order one array by one key, in unstated order of equals", "sort")
 refuse("MIL has no Fourier transform", "fft_parts")
-refuse("MIL has no factorizations; LAPACK runs them on the CPU device", "cholesky", "triangular_solve", "lu", "qr",
-       "eigh", "svd")  # fmt: skip
+refuse("MIL has no factorizations; LAPACK runs them on the CPU device", *FACTORIZATIONS,
+       *(form.name for form in FACTORIZATIONS.values()))  # fmt: skip
 refuse("start positions known only at run time are not in the engine's or this dialect's MIL", "dynamic_slice",
        "dynamic_update_slice")  # fmt: skip
 refuse("the engine has no gather or scatter with indices at run time; such parts run on the CPU device", "gather",

@@ -20,6 +20,10 @@ from anejax.scipy.linalg.factoring import svd as svd
 from anejax.scipy.linalg.functions import expm as expm
 from anejax.scipy.linalg.functions import expm_frechet as expm_frechet
 from anejax.scipy.linalg.functions import solve_sylvester as solve_sylvester
+from anejax.scipy.linalg.schur_form import funm as funm
+from anejax.scipy.linalg.schur_form import rsf2csf as rsf2csf
+from anejax.scipy.linalg.schur_form import schur as schur
+from anejax.scipy.linalg.schur_form import sqrtm as sqrtm
 from anejax.scipy.linalg.structured import block_diag as block_diag
 from anejax.scipy.linalg.structured import circulant as circulant
 from anejax.scipy.linalg.structured import companion as companion

@@ -8,26 +8,27 @@ from __future__ import annotations
 from typing import Any
 
 import anejax.numpy as jnp
+from anejax import dtypes
 from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
 from anejax.errors import DtypeError, RefusedError, ShapeError
-from anejax.numpy.linalg.solving import solve_factored
 from anejax.numpy.linalg.spectral import matrices
 from anejax.numpy.operands import promote_inexact
 from anejax.ops import linalg
-from anejax.ops.linalg import DOMAIN
+from anejax.ops.complex import PARTS
+from anejax.ops.matrix import mH
 
 # --- cholesky ---------------------------------------------------------------------------------------------------------
 
 
 def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Array:
-    """The upper triangular U with U^T U = ``a``, or the lower L with L L^T = ``a``, of matrices [..., n, n].
+    """The upper triangular U with U^H U = ``a``, or the lower L with L L^H = ``a``, of matrices [..., n, n].
 
     Only that triangle of ``a`` is read. NaN where a matrix is not positive definite.
     """
     x = matrices("cholesky", a, True)
-    factor = linalg.cholesky(x if lower else x.mT, symmetrize_input=False)
-    return factor if lower else factor.mT
+    factor = linalg.cholesky(x if lower else mH(x), symmetrize_input=False)
+    return factor if lower else mH(factor)
 
 
 def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Array, bool]:
@@ -38,8 +39,8 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
 def cho_solve(c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Array:
     """The x with a x = ``b``, given ``cho_factor(a)``."""
     factor, lower = c_and_lower
-    x = solve_triangular(factor, b, trans=0 if lower else 1, lower=lower)
-    return solve_triangular(factor, x, trans=1 if lower else 0, lower=lower)
+    x = solve_triangular(factor, b, trans=0 if lower else 2, lower=lower)
+    return solve_triangular(factor, x, trans=2 if lower else 0, lower=lower)
 
 
 # --- systems ----------------------------------------------------------------------------------------------------------
@@ -55,7 +56,9 @@ def solve_triangular(
     debug: Any = None,
     check_finite: bool = True,
 ) -> Array:
-    """The x with ``a`` x = ``b`` (a^T x = b for ``trans`` 1, "T", 2 or "C"), for triangular ``a`` [..., n, n].
+    """The x with ``a`` x = ``b``, for triangular ``a`` [..., n, n].
+
+    For ``trans`` 1 or "T" it is a^T x = b, for 2 or "C" a^H x = b.
 
     ``b`` is [n], [..., n] or [..., n, k], with leading axes of ``a``.
     """
@@ -66,7 +69,7 @@ def solve_triangular(
     vectors = y.ndim == x.ndim - 1
     out = linalg.triangular_solve(
         x, y[..., None] if vectors else y, left_side=True, lower=lower, transpose_a=trans not in (0, "N"),
-        unit_diagonal=unit_diagonal,
+        conjugate_a=trans in (2, "C"), unit_diagonal=unit_diagonal,
     )  # fmt: skip
     return out[..., 0] if vectors else out
 
@@ -112,7 +115,7 @@ def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> t
 def lu_solve(
     lu_and_piv: tuple[Any, Any], b: Any, trans: int = 0, overwrite_b: bool = False, check_finite: bool = True
 ) -> Array:
-    """The x with a x = ``b`` (a^T x = b for ``trans`` 1 or 2), given ``lu_factor(a)``.
+    """The x with a x = ``b`` (a^T x = b for ``trans`` 1, a^H x = b for 2), given ``lu_factor(a)``.
 
     ``b`` is [..., n] or [..., n, k].
     """
@@ -122,7 +125,7 @@ def lu_solve(
     factors, y = matrices("lu_solve", a, True), jnp.asarray(b)
     permutation = linalg.lu_pivots_to_permutation(jnp.asarray(lu_and_piv[1]), factors.shape[-1])
     vectors = y.ndim == factors.ndim - 1
-    out = solve_factored(factors, permutation, y[..., None] if vectors else y, trans)
+    out = linalg.solve_factored(factors, permutation, y[..., None] if vectors else y, trans)
     return out[..., 0] if vectors else out
 
 
@@ -133,7 +136,7 @@ def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite:
     m, n = x.shape[-2:]
     k = min(m, n)
     places = permutation[..., None, :] == jnp.arange(m, dtype=permutation.dtype)[:, None]
-    p = places.astype(x.dtype)
+    p = places.astype(dtypes.real_part(x.dtype))
     lower = jnp.tril(factors[..., :k], -1) + jnp.eye(m, k, dtype=x.dtype)
     upper = jnp.triu(factors[..., :k, :])
     return (p @ lower, upper) if permute_l else (p, lower, upper)
@@ -208,7 +211,7 @@ def eigh_tridiagonal(
         tol, key: accepted for compatibility: the whole matrix is factorized, to full precision.
     """
     a, b = (jnp.asarray(v) for v in (d, e))
-    if a.dtype != b.dtype or a.dtype not in DOMAIN:
+    if a.dtype != b.dtype or a.dtype not in PARTS:
         raise DtypeError(f"[eigh_tridiagonal] expected float32 or float64 arrays of one dtype, got {a.aval}, {b.aval}.")
     if a.ndim != 1 or not a.size or b.shape != (a.size - 1,):
         raise ShapeError(f"[eigh_tridiagonal] expected d [n] and e [n - 1], got {a.aval} and {b.aval}.")
@@ -237,8 +240,8 @@ def qr_multiply(
 ) -> tuple[Array, Array]:
     """(``c`` Q, R), or (Q ``c``, R) for the mode "left", of the economic factorization Q R = ``a`` [..., m, n].
 
-    ``c`` has m columns (k = min(m, n) rows for "left"), or is a vector of as many elements. ``conjugate`` is accepted
-    for compatibility: nothing here is complex.
+    ``c`` has m columns (k = min(m, n) rows for "left"), or is a vector of as many elements. ``conjugate``: with
+    conj(Q) instead.
     """
     if pivoting:
         raise RefusedError("[qr_multiply] column pivoting is not supported. svd reveals ranks.")
@@ -254,6 +257,7 @@ def qr_multiply(
         wanted = f"{k} rows" if mode == "left" else f"{m} columns"
         raise ShapeError(f"[qr_multiply] expected c with {wanted}, got {y.aval} for {x.aval}.")
     q, r = linalg.qr(x, full_matrices=False)
+    q = q.conj() if conjugate else q
     out = q @ y if mode == "left" else y @ q
     return (out.ravel() if vector else out), r
 
@@ -274,15 +278,15 @@ def polar(
     if method not in ("qdwh", "svd"):
         raise ValueError(f"[polar] expected the method 'qdwh' or 'svd', got {method!r}.")
     x = matrices("polar", a)
-    tall = x if side == "right" else x.mT
+    tall = x if side == "right" else mH(x)
     if tall.shape[-2] < tall.shape[-1]:
         raise ShapeError(
             f"[polar] expected {'m >= n' if side == 'right' else 'm <= n'} for the side {side!r}, got {x.aval}."
         )
     unitary = _polar_unitary(tall)
-    product = unitary.mT @ tall
-    positive = (product + product.mT) / 2
-    return (unitary if side == "right" else unitary.mT), positive
+    product = mH(unitary) @ tall
+    positive = (product + mH(product)) / 2
+    return (unitary if side == "right" else mH(unitary)), positive
 
 
 @custom_jvp
@@ -293,16 +297,16 @@ def _polar_unitary(x: Any) -> Any:
 
 @_polar_unitary.defjvp
 def _polar_jvp(primals: Any, tangents: Any) -> Any:
-    """Of A = W S V^T and U = W V^T: U' = W (F o (Z - Z^T)) V^T + (1 - U U^T) A' V inv(S) V^T with Z = W^T A' V.
+    """Of A = W S V^H and U = W V^H: U' = W (F o (Z - Z^H)) V^H + (1 - U U^H) A' V inv(S) V^H with Z = W^H A' V.
 
-    F has 1 / (s_i + s_j). It follows from A' = U' P + U P', where U^T U' is skew and P' symmetric.
+    F has 1 / (s_i + s_j). It follows from A' = U' P + U P', where U^H U' is skew and P' symmetric.
     """
     (x,), (dx,) = primals, tangents
     w, s, vh = linalg.svd(x, full_matrices=False)
-    inner = w.mT @ dx @ vh.mT
-    turn = (inner - inner.mT) / (s[..., :, None] + s[..., None, :])
+    inner = mH(w) @ dx @ mH(vh)
+    turn = (inner - mH(inner)) / (s[..., :, None] + s[..., None, :])
     out = w @ turn
     if x.shape[-2] > x.shape[-1]:
-        moved = dx @ vh.mT
-        out = out + (moved - w @ (w.mT @ moved)) / s[..., None, :]
+        moved = dx @ mH(vh)
+        out = out + (moved - w @ (mH(w) @ moved)) / s[..., None, :]
     return w @ vh, out @ vh

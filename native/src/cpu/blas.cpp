@@ -97,7 +97,7 @@ F symbol(void* library, const std::string& name) {
   return reinterpret_cast<F>(dlsym(library, name.c_str()));
 }
 
-// `letter` is LAPACK's for the type: s or d.
+// `letter` is LAPACK's for the type: s or d, c or z.
 template <typename T>
 void adopt_lapack(void* library, const std::string& prefix, const std::string& letter) {
   const auto find = [&](auto& routine, const char* name) {
@@ -108,9 +108,11 @@ void adopt_lapack(void* library, const std::string& prefix, const std::string& l
   find(table->trsm, "trsm");
   find(table->getrf, "getrf");
   find(table->geqrf, "geqrf");
-  find(table->orgqr, "orgqr");
-  find(table->syevd, "syevd");
+  find(table->orgqr, kComplex<T> ? "ungqr" : "orgqr");
+  find(table->eigh, kComplex<T> ? "heevd" : "syevd");
   find(table->gesdd, "gesdd");
+  find(table->geev, "geev");
+  find(table->gees, "gees");
   library_lapack<T>.store(table, std::memory_order_release);
 }
 
@@ -131,6 +133,8 @@ bool adopt(void* library, Blas& table) {
     library_gemm<double>.store(dgemm, std::memory_order_release);
     adopt_lapack<float>(library, prefix, "s");
     adopt_lapack<double>(library, prefix, "d");
+    adopt_lapack<std::complex<float>>(library, prefix, "c");
+    adopt_lapack<std::complex<double>>(library, prefix, "z");
     table.name = !prefix.empty() ? "scipy-openblas" : openblas_threads ? "openblas" : "accelerate";
     return true;
   }
@@ -171,6 +175,8 @@ const Lapack<T>& lapack() {
 
 template const Lapack<float>& lapack();
 template const Lapack<double>& lapack();
+template const Lapack<std::complex<float>>& lapack();
+template const Lapack<std::complex<double>>& lapack();
 
 void require_routine(bool present, std::string_view op, std::string_view routine) {
   if (present) return;

@@ -18,5 +18,6 @@ std::span<const KernelEntry> threefry_entries();
 std::span<const KernelEntry> fft_entries();
 std::span<const KernelEntry> solve_entries();
 std::span<const KernelEntry> spectral_entries();
+std::span<const KernelEntry> eigen_entries();
 
 }  // namespace anesdk::cpu

@@ -4,7 +4,8 @@ namespace anesdk::cpu {
 
 Matrices matrices(const mil::Function& function, const mil::Op& op, std::string_view operand) {
   const mil::Type& type = function.value(op, operand).type;
-  const auto rank = type.shape.size();
+  const bool complex = function.find(op, "complex") && function.boolean(op, "complex");
+  const size_t rank = type.shape.size() - (complex && !type.shape.empty() ? 1 : 0);
   expect(rank >= 2, op.schema->name, "expected matrices, got " + type.str() + ".");
   const Matrices out{product(std::span(type.shape).first(rank - 2)), type.shape[rank - 2], type.shape[rank - 1]};
   constexpr int64_t kMost = std::numeric_limits<int>::max();
@@ -28,5 +29,14 @@ void transpose_into(const T* in, int64_t rows, int64_t columns, T* out) {
 
 template void transpose_into(const float*, int64_t, int64_t, float*);
 template void transpose_into(const double*, int64_t, int64_t, double*);
+template void transpose_into(const std::complex<float>*, int64_t, int64_t, std::complex<float>*);
+template void transpose_into(const std::complex<double>*, int64_t, int64_t, std::complex<double>*);
+
+void expect_small(int64_t n, std::string_view op) {
+  constexpr int64_t kMostRows = 16000;
+  expect(n <= kMostRows, op,
+         "expected matrices whose smaller side is at most " + std::to_string(kMostRows) + ", got " + std::to_string(n) +
+             ".");
+}
 
 }  // namespace anesdk::cpu

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <complex>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -9,11 +10,12 @@
 
 #include "cpu/kernels/registry.h"
 #include "cpu/kernels/shapes.h"
+#include "cpu/lapack.h"
 #include "mil/opset.h"
 
 namespace anesdk::cpu {
 
-// Matrices [..., m, n], one per index of the leading axes.
+// Matrices [..., m, n], one per index of the leading axes; complex ones are [..., m, n, 2] in the program.
 struct Matrices {
   int64_t batch, m, n;
   int64_t k() const { return std::min(m, n); }
@@ -85,18 +87,47 @@ const T* nth(const void* const* inputs, size_t which, int64_t i, int64_t element
 
 template <typename T>
 void fill_nan(T* out, int64_t count) {
-  std::fill_n(out, count, std::numeric_limits<T>::quiet_NaN());
+  constexpr Real<T> kNan = std::numeric_limits<Real<T>>::quiet_NaN();
+  if constexpr (kComplex<T>) {
+    std::fill_n(out, count, T(kNan, kNan));
+  } else {
+    std::fill_n(out, count, kNan);
+  }
 }
 
 template <typename T>
 bool all_finite(const T* x, int64_t count) {
-  return std::all_of(x, x + count, [](T v) { return v - v == 0; });
+  return std::all_of(x, x + count, [](T v) { return v - v == T{0}; });
 }
 
-// K<float> or K<double>, after the dtype of the first result.
+template <typename T>
+T conjugate(T x) {
+  if constexpr (kComplex<T>) {
+    return std::conj(x);
+  } else {
+    return x;
+  }
+}
+
+// A queried workspace size: in float it may have been rounded down.
+template <typename T>
+int workspace_size(T answer, int64_t least) {
+  const double rounded_up =
+      static_cast<double>(std::real(answer)) * (1 + 2.0 * std::numeric_limits<Real<T>>::epsilon());
+  const double most = std::numeric_limits<int>::max();
+  return static_cast<int>(std::min(most, std::max(rounded_up, static_cast<double>(least))));
+}
+
+// Throws mil::Error past what LAPACK's routines take whose workspace, a few times n * n, is counted in 32-bit integers.
+void expect_small(int64_t n, std::string_view op);
+
+// K<T> after the dtype of the first result, complex with the flag.
 template <template <typename> typename K>
 std::unique_ptr<const Kernel> prepare_matrix_kernel(const mil::Function& function, const mil::Op& op) {
   const mil::Type& type = function.values[op.results.at(0)].type;
+  const bool complex = function.find(op, "complex") && function.boolean(op, "complex");
+  if (type.dtype == mil::DType::FP32 && complex) return std::make_unique<K<std::complex<float>>>(function, op);
+  if (type.dtype == mil::DType::FP64 && complex) return std::make_unique<K<std::complex<double>>>(function, op);
   if (type.dtype == mil::DType::FP32) return std::make_unique<K<float>>(function, op);
   if (type.dtype == mil::DType::FP64) return std::make_unique<K<double>>(function, op);
   throw mil::Error("[" + std::string(op.schema->name) + "] expected fp32 or fp64, got " + type.str() + ".");

@@ -28,10 +28,12 @@ class Cholesky final : public MatrixKernel {
     const T* x = nth<T>(inputs, 0, i, x_.elements());
     T* out = nth<T>(outputs, 0, i, x_.elements());
     for (int64_t r = 0; r < n; ++r) {
-      for (int64_t c = 0; c <= r; ++c) out[r * n + c] = symmetrize_ ? (x[r * n + c] + x[c * n + r]) / 2 : x[r * n + c];
+      for (int64_t c = 0; c <= r; ++c)
+        out[r * n + c] = symmetrize_ ? (x[r * n + c] + conjugate(x[c * n + r])) / Real<T>{2} : x[r * n + c];
     }
     int info = 0;
-    lapack_.potrf("U", &n, out, &n, &info, 1);  // our lower triangle is the upper one of columns
+    lapack_.potrf("U", &n, out, &n, &info,
+                  1);  // our lower triangle is the upper one of columns, where U^H U is conj(x)
     if (info != 0) fill_nan(out, x_.elements());
     for (int64_t r = 0; r < n; ++r) std::fill(out + r * n + r + 1, out + (r + 1) * n, T{0});
   }
@@ -159,7 +161,8 @@ class Qr final : public MatrixKernel {
     int info = 0;
     lapack_.geqrf(&m, &n, &none, &m, &none, &first, &ask, &info);
     lapack_.orgqr(&m, &columns, &k, &none, &m, &none, &second, &ask, &info);
-    return static_cast<int>(std::max({first, second, static_cast<T>(std::max(n, columns))}));
+    const Real<T> most = std::max(std::real(first), std::real(second));
+    return workspace_size(most, std::max(n, columns));
   }
 
   const Lapack<T>& lapack_ = lapack<T>();
