@@ -151,9 +151,6 @@ GROUPS: tuple[Group, ...] = (
         "use SciPy's function of that name outside of jit",
         {
             "scipy": "cluster fft integrate interpolate ndimage optimize signal sparse spatial",
-            "scipy.stats": """bernoulli beta betabinom binom cauchy chi2 dirichlet expon gamma gaussian_kde gennorm geom
-                gumbel_l gumbel_r laplace logistic mode multinomial multivariate_normal nbinom pareto poisson rankdata
-                sem t truncnorm uniform vonmises wrapcauchy""",
         },
         planned=True,
     ),

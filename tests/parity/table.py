@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.scipy.stats
+
 import anejax
 import anejax.export  # not imported by the package itself
 from anejax.absent import GROUPS, Group, group_of
@@ -18,12 +20,13 @@ KINDS = ("yes", "planned", "refused")
 STORED = Path(__file__).parent / "names.json"
 PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
 
+_LAWS = tuple(m.name for m in pkgutil.iter_modules(jax.scipy.stats.__path__, "jax.scipy.stats."))
 NAMESPACES = (
     "jax", "jax.numpy", "jax.numpy.linalg", "jax.numpy.fft", "jax.lax", "jax.lax.linalg", "jax.nn",
     "jax.nn.initializers", "jax.random", "jax.scipy", "jax.scipy.special", "jax.scipy.stats", "jax.scipy.linalg",
     "jax.tree", "jax.tree_util",
     "jax.debug", "jax.dtypes", "jax.typing", "jax.custom_batching", "jax.custom_derivatives", "jax.flatten_util",
-    "jax.ops", "jax.image", "jax.ad_checkpoint",
+    "jax.ops", "jax.image", "jax.ad_checkpoint", *_LAWS,
 )  # fmt: skip
 
 

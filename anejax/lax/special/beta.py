@@ -46,13 +46,15 @@ def _leading(a: Any, b: Any, x: Any) -> Any:
     """x^a (1 - x)^b / B(a, b); where a and b are large by the distance of x from a / (a + b)."""
     large = jnp.minimum(a, b) >= 10
     log_near = a * jnp.log(x) + b * jnp.log1p(-x) - log_beta(a, b)
-    p, q = jnp.where(large, a, 10), jnp.where(large, b, 10)
-    n = p + q
-    off = jnp.where(large, x * q - (1 - x) * p, 0)  # n times the distance
-    log_far = p * log1p_less(off / p, x * n / p) + q * log1p_less(-off / q, (1 - x) * n / q)
-    log_far = log_far + 0.5 * jnp.log(p / n * q / (2 * math.pi))
-    log_far = log_far + (stirling_rest(n) - stirling_rest(p) - stirling_rest(q))
-    return jnp.exp(jnp.where(large, log_far, log_near))
+    return jnp.exp(jnp.where(large, log_leading(*_where(large, a, b, x, 10)), log_near))
+
+
+def log_leading(a: Any, b: Any, x: Any) -> Any:
+    """log(x^a (1 - x)^b / B(a, b)) for a, b >= 10, by the distance of x from a / (a + b), which keeps its digits."""
+    n = a + b
+    off = x * b - (1 - x) * a  # n times the distance
+    value = a * log1p_less(off / a, x * n / a) + b * log1p_less(-off / b, (1 - x) * n / b)
+    return value + 0.5 * jnp.log(a / n * b / (2 * math.pi)) + (stirling_rest(n) - stirling_rest(a) - stirling_rest(b))
 
 
 def _fraction(a: Any, b: Any, x: Any, y: Any, least: int) -> Any:
@@ -89,8 +91,8 @@ def _inner(a: Any, b: Any, x: Any, least: int = 0) -> Any:
     return jnp.where(direct, _series(*_where(direct, a, b, x)), jnp.where(above, 1 - value, value))
 
 
-def _where(inside: Any, a: Any, b: Any, x: Any) -> tuple[Any, Any, Any]:
-    return jnp.where(inside, a, 1), jnp.where(inside, b, 1), jnp.where(inside, x, 0.5)
+def _where(inside: Any, a: Any, b: Any, x: Any, other: float = 1) -> tuple[Any, Any, Any]:
+    return jnp.where(inside, a, other), jnp.where(inside, b, other), jnp.where(inside, x, 0.5)
 
 
 def _safe(a: Any, b: Any, x: Any) -> tuple[Any, Any, Any, Any]:

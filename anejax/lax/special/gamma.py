@@ -44,12 +44,14 @@ def lgamma1p(a: Any) -> Any:
 def _leading(a: Any, x: Any) -> Any:
     """x^a exp(-x) / gamma(a + 1), for large a by the distance of x from a, which keeps its digits."""
     large = a >= 10
-    big = jnp.where(large, a, 10)
     small = jnp.where(large, 1, a)
     log_near = small * jnp.log(x) - x - lgamma(small + 1)
-    far_x = jnp.where(large, x, 10)
-    log_far = big * log1p_less((far_x - big) / big, far_x / big) - stirling_rest(big) - 0.5 * jnp.log(2 * math.pi * big)
-    return jnp.exp(jnp.where(large, log_far, log_near))
+    return jnp.exp(jnp.where(large, log_leading(jnp.where(large, a, 10), jnp.where(large, x, 10)), log_near))
+
+
+def log_leading(a: Any, x: Any) -> Any:
+    """log(x^a exp(-x) / gamma(a + 1)) for a >= 10, by the distance of x from a, which keeps its digits."""
+    return a * log1p_less((x - a) / a, x / a) - stirling_rest(a) - 0.5 * jnp.log(2 * math.pi * a)
 
 
 def _lower_series(a: Any, x: Any) -> Any:

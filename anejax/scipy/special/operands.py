@@ -13,13 +13,18 @@ from anejax.errors import DtypeError
 from anejax.numpy.operands import promote_inexact
 
 
-def floats(op: str, *xs: Any) -> list[Any]:
-    """The arguments as real float arrays of one dtype and shape."""
+def reals(op: str, *xs: Any) -> list[Any]:
+    """The arguments as real float arrays of one dtype."""
     out = promote_inexact(op, *xs)
     if aval_of(out[0]).dtype in dtypes.COMPLEX:
         shown = ", ".join(str(aval_of(x)) for x in xs)
         raise DtypeError(f"[{op}] expected real arguments, got {shown}. Take x.real, or scipy.special outside of jit.")
-    return list(jnp.broadcast_arrays(*map(jnp.asarray, out)))
+    return [jnp.asarray(x) for x in out]
+
+
+def floats(op: str, *xs: Any) -> list[Any]:
+    """The arguments as real float arrays of one dtype and shape."""
+    return list(jnp.broadcast_arrays(*reals(op, *xs)))
 
 
 def unary(name: str, function: Callable[[Any], Any], what: str) -> Callable[[Any], Array]:

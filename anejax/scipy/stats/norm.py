@@ -1,58 +1,57 @@
-"""The normal distribution with mean ``loc`` and standard deviation ``scale``, as jax.scipy.stats.norm."""
+"""The normal distribution with mean ``loc`` and standard deviation ``scale``."""
 
 from __future__ import annotations
 
-import math
+import functools
 from typing import Any
 
 import anejax.numpy as jnp
 from anejax.core.array import Array
-from anejax.numpy.operands import promote_inexact
+from anejax.lax.special.series import HALF_LOG_TWO_PI
 from anejax.scipy import special
+from anejax.scipy.stats.laws import exp_of, standard
 
 
-def _standard(op: str, x: Any, loc: Any, scale: Any) -> tuple[Any, Any]:
-    """(x in units of the standard deviation, scale)."""
-    x, loc, scale = (jnp.asarray(v) for v in promote_inexact(op, x, loc, scale))
-    return (x - loc) / scale, scale
-
-
+@standard()
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    """log of the density."""
-    z, scale = _standard("logpdf", x, loc, scale)
-    return -0.5 * z * z - 0.5 * math.log(2 * math.pi) - jnp.log(scale)
+    return -0.5 * x * x - HALF_LOG_TWO_PI
 
 
-def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    """The density."""
-    return jnp.exp(logpdf(x, loc, scale))
+pdf = exp_of(logpdf)
 
 
+@standard()
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    """The probability of at most ``x``."""
-    return special.ndtr(_standard("cdf", x, loc, scale)[0])
+    return special.ndtr(x)
 
 
+@standard()
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    """log(cdf), without underflow."""
-    return special.log_ndtr(_standard("logcdf", x, loc, scale)[0])
+    return special.log_ndtr(x)
 
 
+@standard()
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    """1 - cdf, exact where cdf is near 1."""
-    return special.ndtr(-_standard("sf", x, loc, scale)[0])
+    return special.ndtr(-x)
 
 
+@standard()
 def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    """log(sf), without underflow."""
-    return special.log_ndtr(-_standard("logsf", x, loc, scale)[0])
+    return special.log_ndtr(-x)
 
 
+def _of_default_dtype(quantile: Any) -> Any:
+    """Quantiles of the normal distribution alone have jax's default float dtype, whatever the arguments' is."""
+    return functools.wraps(quantile)(lambda *args, **kwargs: jnp.asarray(quantile(*args, **kwargs), float))
+
+
+@_of_default_dtype
+@standard()
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    """The inverse of ``cdf``."""
-    return special.ndtri(q) * scale + loc
+    return special.ndtri(q)
 
 
+@_of_default_dtype
+@standard()
 def isf(q: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    """The inverse of ``sf``."""
-    return loc - special.ndtri(q) * scale
+    return -special.ndtri(q)

@@ -1,0 +1,29 @@
+"""The law of one trial, which is 1 with probability ``p``, else 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anejax.numpy as jnp
+from anejax.core.array import Array
+from anejax.scipy import special
+from anejax.scipy.stats.laws import exp_of, probability, standard
+
+
+@standard(0, 1)
+def logpmf(k: Any, p: Any, loc: Any = 0) -> Array:
+    return special.xlogy(k, p) + special.xlog1py(1 - k, -p)
+
+
+pmf = exp_of(logpmf)
+
+
+@standard(0, 1)
+def cdf(k: Any, p: Any) -> Array:
+    return 1 - probability(p) * (1 - jnp.floor(k))
+
+
+@standard()
+def ppf(q: Any, p: Any) -> Array:
+    """The inverse of ``cdf``: 0 for q <= 1 - p, else 1; NaN where q or p is not in [0, 1]."""
+    return jnp.where(jnp.isnan(q + probability(p)), q + probability(p), jnp.where(q <= 1 - p, 0, 1))

@@ -1,0 +1,25 @@
+"""The law of the successes in ``n`` trials, each with probability ``p``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anejax.numpy as jnp
+from anejax.core.array import Array
+from anejax.lax.special.beta import log_leading
+from anejax.scipy import special
+from anejax.scipy.stats.laws import exp_of, probability, standard, valid
+
+
+@standard(0, "n")
+def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Array:
+    rest, n, p = n - k, valid(n, n >= 0), probability(p)
+    bulk = (jnp.minimum(k, rest) >= 10) & (p > 0) & (p < 1)
+    yes, no = jnp.where(bulk, k, 10), jnp.where(bulk, rest, 10)
+    large = log_leading(yes, no, jnp.where(bulk, p, 0.5)) - jnp.log(yes / (yes + no) * no)
+    p, k, rest = jnp.where(bulk, 0.5, p), jnp.where(bulk, 0, k), jnp.where(bulk, n, rest)
+    ways = -special.betaln(rest + 1, k + 1) - jnp.log1p(n)
+    return jnp.where(bulk, large, ways + special.xlogy(k, p) + special.xlog1py(rest, -p))
+
+
+pmf = exp_of(logpmf)

@@ -1,0 +1,40 @@
+"""The exponential distribution, from ``loc`` on, with mean ``loc + scale``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anejax.numpy as jnp
+from anejax.core.array import Array
+from anejax.scipy.stats.laws import exp_of, log_complement, standard
+
+
+@standard(0)
+def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
+    return -x
+
+
+pdf = exp_of(logpdf)
+
+
+@standard(0)
+def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
+    return -jnp.expm1(-x)
+
+
+@standard(0)
+def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
+    return log_complement(x)
+
+
+@standard(0)
+def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
+    return -x
+
+
+sf = exp_of(logsf)
+
+
+@standard()
+def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Array:
+    return -jnp.log1p(-q)

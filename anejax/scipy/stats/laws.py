@@ -1,0 +1,150 @@
+"""What the laws share. Each function is written for loc = 0, scale = 1 and arguments inside of the support."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import anejax.numpy as jnp
+from anejax.numpy.operands import is_scalar
+from anejax.scipy.special.operands import reals
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LEAST = (-math.inf, -math.inf)
+_OUTSIDE = {  # what a function is below the support, and above
+    "logpdf": _LEAST, "logpmf": _LEAST, "cdf": (0, 1), "logcdf": (-math.inf, 0), "sf": (1, 0), "logsf": (0, -math.inf),
+}  # fmt: skip
+_MEANING = {
+    "pdf": "The density at {0}.",
+    "logpdf": "log of the density at {0}.",
+    "pmf": "The probability of {0}.",
+    "logpmf": "log of the probability of {0}.",
+    "cdf": "The probability of at most {0}.",
+    "logcdf": "log of the probability of at most {0}.",
+    "sf": "The probability of more than {0}, with its own digits where it is small.",
+    "logsf": "log of the probability of more than {0}.",
+    "ppf": "The inverse of ``cdf``; NaN where {0} is not in [0, 1].",
+    "isf": "The inverse of ``sf``; NaN where {0} is not in [0, 1].",
+}
+
+
+def standard(low: float | str = -math.inf, high: float | str = math.inf) -> Callable[[F], F]:
+    """Makes a law's function ``f(x, *shapes, loc, scale)`` of what it is in standard form; its name says which it is.
+
+    The body sees real floats of one dtype: (x - loc) / scale for x, and the shapes. It need not look at loc and scale,
+    nor at x beyond the support from ``low`` to ``high``, which are numbers or names of shapes. There an interior point
+    is passed and the result replaced, so that derivatives are 0 and not NaN. log(scale) is taken from a logpdf; what a
+    ppf or isf returns is scaled and shifted, and its argument lies in [0, 1]. All is NaN where scale is not positive,
+    and where the body makes NaN of shapes that are none.
+    """
+
+    def decorate(function: F) -> F:
+        name, signature = function.__name__, inspect.signature(function)
+        op = f"{function.__module__.rpartition('.')[2]}.{name}"
+
+        @functools.wraps(function)
+        def face(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            x, shapes, loc, scale = _taken(op, bound.arguments)
+            if name in ("ppf", "isf"):
+                value = function(probability(x), *shapes.values())
+                value = value if scale is None else value * scale
+                return value if loc is None else value + loc
+            x = x if loc is None else x - loc
+            x = x if scale is None else x / scale
+            start, end = (shapes[e] if isinstance(e, str) else e for e in (low, high))
+            value = _within(start, end, _OUTSIDE[name], x, lambda x: function(x, *shapes.values()))
+            return value - jnp.log(scale) if name == "logpdf" and scale is not None else value
+
+        return _named(face, name)  # type: ignore[return-value]
+
+    return decorate
+
+
+class _Taken(NamedTuple):
+    """The arguments of a law; loc is None for the number 0, scale for 1, which are the defaults."""
+
+    x: Any
+    shapes: dict[str, Any]
+    loc: Any
+    scale: Any
+
+
+def _taken(op: str, arguments: dict[str, Any]) -> _Taken:
+    taken = dict(zip(arguments, reals(op, *arguments.values())))
+    for name, idle in (("loc", 0), ("scale", 1)):
+        given = arguments.get(name, idle)
+        if is_scalar(given) and given == idle:
+            taken[name] = None
+    loc, scale = taken.pop("loc"), taken.pop("scale")
+    x = taken.pop(next(iter(taken)))
+    return _Taken(x, taken, loc, scale if scale is None else positive(scale))
+
+
+def _within(low: Any, high: Any, outside: tuple[float, float], x: Any, function: Callable[[Any], Any]) -> Any:
+    """``function`` of x from ``low`` to ``high``, and what is ``outside``, to which the infinities belong."""
+    if is_scalar(low) and low == -math.inf:
+        return function(x)
+    below, above = (x < low) | (x == -math.inf), (x > high) | (x == math.inf)
+    value = function(jnp.where(below | above, _interior(low, high), x))
+    known = ~jnp.isnan(value)
+    return jnp.where(below & known, outside[0], jnp.where(above & known, outside[1], value))
+
+
+def _interior(low: Any, high: Any) -> Any:
+    """A finite point between ``low`` and ``high``."""
+    start = jnp.where(low == -math.inf, jnp.where(high == math.inf, 0, high) - 1, low)
+    return 0.5 * (start + jnp.where(high == math.inf, start + 2, high))
+
+
+def exp_of(function: F) -> F:
+    """The function whose logarithm ``function`` is: "pdf" of "logpdf", and so on."""
+    return _through(jnp.exp, function, function.__name__.removeprefix("log"))
+
+
+def log_of(function: F) -> F:
+    """log of ``function``: "logcdf" of "cdf", and so on."""
+    return _through(jnp.log, function, f"log{function.__name__}")
+
+
+def _through(outer: Callable[[Any], Any], function: F, name: str) -> F:
+    @functools.wraps(function)
+    def face(*args: Any, **kwargs: Any) -> Any:
+        return outer(function(*args, **kwargs))
+
+    face.__doc__ = None
+    return _named(face, name)  # type: ignore[return-value]
+
+
+def _named(face: Any, name: str) -> Any:
+    face.__name__ = face.__qualname__ = name
+    first = next(iter(inspect.signature(face).parameters))
+    face.__doc__ = face.__doc__ or _MEANING[name].format(f"``{first}``")
+    return face
+
+
+def valid(x: Any, ok: Any) -> Any:
+    """``x``, or NaN where it is not ``ok``."""
+    return jnp.where(ok, x, math.nan)
+
+
+def positive(x: Any) -> Any:
+    """``x``, or NaN where it is not positive."""
+    return valid(x, x > 0)
+
+
+def probability(p: Any) -> Any:
+    """``p``, or NaN where it is not in [0, 1]."""
+    return valid(p, (p >= 0) & (p <= 1))
+
+
+def log_complement(t: Any) -> Any:
+    """log(1 - exp(-t)) for t >= 0, with its digits at both ends."""
+    small = t < math.log(2)
+    near = jnp.log(-jnp.expm1(-jnp.where(small, t, 1)))
+    return jnp.where(small, near, jnp.log1p(-jnp.exp(-jnp.where(small, 1, t))))

@@ -1,0 +1,32 @@
+"""The law of the counts ``x`` of outcomes in ``n`` trials, whose probabilities are ``p``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import anejax.numpy as jnp
+from anejax import dtypes
+from anejax.core.array import Array
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError
+from anejax.numpy.operands import promote
+from anejax.scipy import special
+from anejax.scipy.special.operands import reals
+from anejax.scipy.stats.laws import exp_of
+
+
+def logpmf(x: Any, n: Any, p: Any) -> Array:
+    """log of the probability of the integers ``x`` [..., k], for ``p`` [..., k]; -inf where their sum is not ``n``."""
+    (p,) = reals("multinomial.logpmf", p)
+    x, n = (jnp.asarray(v) for v in promote("multinomial.logpmf", x, n))
+    if x.dtype not in dtypes.INTS:
+        raise DtypeError(f"[multinomial.logpmf] expected integers x and n, got {aval_of(x)}. Use x.astype(int).")
+    whole = jnp.sum(x, -1) == n
+    x, n = x.astype(p.dtype), n.astype(p.dtype)
+    terms = special.xlogy(x, p) - special.gammaln(x + 1)
+    return jnp.where(whole, special.gammaln(n + 1) + jnp.sum(terms, -1), -np.inf)
+
+
+pmf = exp_of(logpmf)

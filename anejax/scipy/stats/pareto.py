@@ -1,0 +1,40 @@
+"""Pareto's distribution, from ``loc + scale`` on, whose tail falls as x^-b."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anejax.numpy as jnp
+from anejax.core.array import Array
+from anejax.scipy.stats.laws import exp_of, log_complement, positive, standard
+
+
+@standard(1)
+def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:
+    return jnp.log(b) - (b + 1) * jnp.log(x)
+
+
+pdf = exp_of(logpdf)
+
+
+@standard(1)
+def cdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:
+    return -jnp.expm1(-positive(b) * jnp.log(x))
+
+
+@standard(1)
+def logcdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:
+    return log_complement(positive(b) * jnp.log(x))
+
+
+@standard(1)
+def logsf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:
+    return -positive(b) * jnp.log(x)
+
+
+sf = exp_of(logsf)
+
+
+@standard()
+def ppf(q: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:
+    return jnp.exp(-jnp.log1p(-q) / positive(b))
