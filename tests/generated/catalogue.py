@@ -3,6 +3,7 @@
 from tests.generated import collectives as collectives
 from tests.generated import contractions as contractions
 from tests.generated import elementwise as elementwise
+from tests.generated import laws as laws
 from tests.generated import laxes as laxes
 from tests.generated import matrices as matrices
 from tests.generated import movement as movement

@@ -1,4 +1,4 @@
-"""Specs of scipy.special, scipy.stats.norm and the special functions of lax, each over its whole domain.
+"""Specs of scipy.special and the special functions of lax, each over its whole domain.
 
 Values are held against SciPy in float64, in the units that anejax.scipy.special documents; types and derivatives
 against jax.
@@ -12,7 +12,7 @@ import numpy as np
 import scipy.special as exact
 import scipy.stats
 
-from tests.generated.draw import FLOATS, Call, Draw, is_array
+from tests.generated.draw import FLOATS, Call, Draw
 from tests.generated.families import reduction
 from tests.generated.spec import Build, spec
 
@@ -234,25 +234,3 @@ def _moved(a: Any, x: Any) -> Any:
 spec("lax.polygamma", _polygamma_of_floats, ulps=64, size="one", oracle=_polygamma, derivatives=False)
 spec("lax.igamma_grad_a", _bulk, ulps=96, size="one", oracle=_grad_a, derivatives=False)
 spec("lax.random_gamma_grad", _bulk, ulps=1024, size="one", oracle=_moved, derivatives=False)
-
-# --- scipy.stats.norm -------------------------------------------------------------------------------------------------
-
-
-def _normal(low: float, high: float, edges: Any) -> Build:
-    def build(d: Draw, name: str) -> Call:
-        call = of((low, high, edges))(d, name)
-        x = call.args[0]
-        shape, dtype = getattr(x, "shape", ()), x.dtype if is_array(x) and x.dtype.kind != "i" else np.dtype("float32")
-        loc = d.pick(0.5, -1, d.array(d.partner(shape), dtype, -2, 2, special=False))
-        scale = d.pick(1.5, 2, d.array(d.partner(shape), dtype, 0.25, 3, special=False))
-        return d.call(name, x, **d.options(loc=(loc,), scale=(scale,)))
-
-    return build
-
-
-FAR = (-12.0, 12.0, (*EVERYWHERE, 40.0, -40.0))
-for _name, _ulps, _size in (("logpdf", 16, "one"), ("pdf", 16, "exp"), ("cdf", 32, "exp"), ("logcdf", 64, "one"),
-                            ("sf", 32, "exp"), ("logsf", 64, "one")):  # fmt: skip
-    spec(f"scipy.stats.norm.{_name}", _normal(*FAR), ulps=_ulps, size=_size, oracle=getattr(scipy.stats.norm, _name))
-for _name in ("ppf", "isf"):
-    spec(f"scipy.stats.norm.{_name}", _normal(0.0, 1.0, UNIT), ulps=64, oracle=getattr(scipy.stats.norm, _name))
