@@ -41,22 +41,21 @@ def real(d: Draw, shape: tuple[int, ...], low: float, high: float, edges: Any = 
 
 
 def of(
-    *ranges: Any, whole: tuple[int, ...] = (), slopes_from: float = -np.inf, kinds: tuple[str, ...] = WHOLE
+    *ranges: Any, whole: tuple[int, ...] = (), slopes_from: float = -np.inf, dtypes: tuple[str, ...] = (*FLOATS, *WHOLE)
 ) -> Build:
-    """Arguments that broadcast, one for each (low, high, edges); those at ``whole`` are integers.
+    """Arguments that broadcast, one for each (low, high, edges); those at ``whole`` are integers, others of ``dtypes``.
 
-    Derivatives are left out where an element is below ``slopes_from``: jax's are wrong there. ``kinds`` are dtypes
-    besides floats.
+    Derivatives are left out where an element is below ``slopes_from``: jax's are wrong there.
     """
 
     def build(d: Draw, name: str) -> Call:
-        shape, dtype = d.shape(), d.dtype((*FLOATS, *(() if whole else kinds)))
+        shape, dtype = d.shape(), d.dtype(FLOATS if whole else dtypes)
         args = []
         for i, (low, high, edges) in enumerate(ranges):
             if i in whole:
                 args.append(d.array(d.partner(shape), d.dtype(("int32",)), low, high, special=False))
             else:
-                kind = dtype if d.flag() else d.dtype(FLOATS)
+                kind = dtype if d.flag() else d.dtype([n for n in dtypes if n in FLOATS])
                 args.append(real(d, d.partner(shape) if i else shape, low, high, edges, kind))
         if len(args) > 1 and d.chance(8):  # a Python number among arrays
             args[-1] = float(np.clip(args[-1].ravel()[0], -9, 9)) if args[-1].size else 1.5
@@ -130,10 +129,9 @@ special("expi", of((-40, 38, EVERYWHERE)), 64, "one")
 special("spence", _spence, 64, "one", derivatives=False)
 special("sici", of((-30, 30, EVERYWHERE)), 64, "one")
 special("fresnel", of((-9, 9, ())), 64, "one", slope_ulps=512)  # of an angle of pi / 2 x^2
-# of integers, which jax refuses here, the value is that of SciPy
-special("ndtr", of((-9, 9, (*EVERYWHERE, 30.0, -30.0)), kinds=()), 16, "exp")
-special("log_ndtr", of((-40, 9, EVERYWHERE), kinds=()), 32)
-special("ndtri", of((0, 1, UNIT), kinds=()), 32, "one")
+special("ndtr", of((-9, 9, (*EVERYWHERE, 30.0, -30.0))), 16, "exp")
+special("log_ndtr", of((-40, 9, EVERYWHERE)), 32)
+special("ndtri", of((0, 1, UNIT)), 32, "one", slope_ulps=64)
 special("entr", of((-1, 9, PLUS)), 16)
 
 special("xlogy", of((-3, 3, EVERYWHERE), (0, 5, PLUS)), 16)

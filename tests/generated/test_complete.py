@@ -14,7 +14,7 @@ import anejax.numpy
 import anejax.random
 import anejax.scipy.linalg
 import anejax.scipy.special
-import anejax.scipy.stats.norm
+import anejax.scipy.stats
 from anejax.core.primitive import REGISTRY
 from tests.generated.catalogue import SPECS
 from tests.generated.libraries import JAX
@@ -24,7 +24,9 @@ from tests.op_samples import HIGHER_ORDER, ROWS
 SCALAR_TYPE = type(anejax.numpy.float32)
 ROOTS = {"np": anejax.numpy, "np.linalg": anejax.numpy.linalg, "np.fft": anejax.numpy.fft, "lax": anejax.lax,
          "nn": anejax.nn, "random": anejax.random, "scipy.special": anejax.scipy.special,
-         "scipy.linalg": anejax.scipy.linalg, "scipy.stats.norm": anejax.scipy.stats.norm}  # fmt: skip
+         "scipy.linalg": anejax.scipy.linalg, "scipy.stats": anejax.scipy.stats,
+         **{f"scipy.stats.{n}": m for n, m in vars(anejax.scipy.stats).items()
+            if inspect.ismodule(m) and hasattr(JAX.scipy.stats, n)}}  # fmt: skip
 _FILES = "input and output, or printing: tests/numpy has it"
 _TYPES = "about dtypes, not arrays: tests/numpy/test_promotion.py and tests/numpy have it"
 _OTHER = "takes functions or objects: tests/numpy/test_table.py has it"
@@ -35,6 +37,7 @@ _THIN = "another function by a second name or order: tests/numpy/test_lax.py has
 _COMPLEX = "complex numbers: tests/numpy/test_complex.py and tests/numpy/test_fft.py have it"
 _ONE_MATRIX = "of other factorizations: tests/numpy/test_linalg.py has it"
 _EIGEN = "of general matrices: tests/numpy/test_linalg_complex.py has it"
+_VECTORS = "of vectors: tests/scipy/test_laws.py has it"
 _ONE = "one configuration: tests/numpy/test_table.py has it"
 
 _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
@@ -72,6 +75,10 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
          "eigh_tridiagonal expm_frechet polar qr_multiply solve_sylvester"),
         (_EIGEN, "funm rsf2csf schur sqrtm"),
     ],
+    "scipy.stats": [("of samples: tests/scipy/test_ranks.py has it", "mode rankdata sem")],
+    "scipy.stats.dirichlet": [(_VECTORS, "logpdf pdf")],
+    "scipy.stats.multinomial": [(_VECTORS, "logpmf pmf")],
+    "scipy.stats.multivariate_normal": [(_VECTORS, "logpdf pdf")],
     "random": [
         (_KEYS, "PRNGKey clone key key_data key_impl wrap_key_data"),
     ],

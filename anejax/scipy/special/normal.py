@@ -17,8 +17,12 @@ from anejax.scipy.special.operands import floats, wide_float
 
 
 def ndtr(x: Any) -> Array:
-    """The normal distribution function, by erfc in both tails."""
-    x = wide_float("ndtr", x)
+    """The normal distribution function. This one and its kin take float32 and float64 alone, as in jax."""
+    return _ndtr(wide_float("ndtr", x))
+
+
+def _ndtr(x: Any) -> Any:
+    """By erfc in both tails."""
     w = x * math.sqrt(0.5)
     near = jnp.abs(w) < math.sqrt(0.5)
     return 0.5 * jnp.where(near, 1 + lax.erf(jnp.where(near, w, 0)), lax.erfc(-w))
@@ -26,8 +30,7 @@ def ndtr(x: Any) -> Array:
 
 def log_ndtr(x: Any, series_order: int = 3) -> Array:
     """log(ndtr(x)), without underflow. ``series_order`` is accepted for compatibility."""
-    x = wide_float("log_ndtr", x)
-    return _log_ndtr(x)
+    return _log_ndtr(wide_float("log_ndtr", x))
 
 
 @custom_jvp
@@ -38,7 +41,7 @@ def _log_ndtr(x: Any) -> Any:
     fraction = tail
     for k in range(60, 0, -1):
         fraction = tail + k / fraction
-    direct = jnp.where(near > 0, jnp.log1p(-ndtr(-near)), jnp.log(ndtr(near)))
+    direct = jnp.where(near > 0, jnp.log1p(-_ndtr(-near)), jnp.log(_ndtr(near)))
     return jnp.where(far, -0.5 * tail * tail - HALF_LOG_TWO_PI - jnp.log(fraction), direct)
 
 
@@ -51,8 +54,7 @@ def _log_ndtr_jvp(primals: Any, tangents: Any) -> Any:
 
 def ndtri(p: Any) -> Array:
     """The inverse of ``ndtr``."""
-    p = wide_float("ndtri", p)
-    return _ndtri(p)
+    return _ndtri(wide_float("ndtri", p))
 
 
 @custom_jvp
@@ -104,7 +106,7 @@ def _owens_t(h: Any, a: Any) -> Any:
     product = jnp.where(h == 0, 0, jnp.minimum(h * size, _FAR))
     flat_a = jnp.where(steep, 1 / jnp.where(steep, size, 1), size)
     near = _triangle(jnp.where(steep, product, h), flat_a)
-    q, q_steep = ndtr(-h), ndtr(-product)
+    q, q_steep = _ndtr(-h), _ndtr(-product)
     return jnp.sign(a) * jnp.where(steep, 0.5 * (q + q_steep) - q * q_steep - near, near)
 
 

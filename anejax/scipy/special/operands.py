@@ -10,7 +10,7 @@ from anejax import dtypes
 from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
-from anejax.numpy.operands import promote_inexact
+from anejax.numpy.operands import as_array, promote_inexact, strong
 
 
 def reals(op: str, *xs: Any) -> list[Any]:
@@ -38,9 +38,9 @@ def unary(name: str, function: Callable[[Any], Any], what: str) -> Callable[[Any
     return face
 
 
-def wide_float(op: str, x: Any) -> Array:
-    """The argument as float32 or float64 that is not weak; raises DtypeError for 16-bit floats."""
-    (x,) = floats(op, x)
+def wide_float(op: str, x: Any) -> Any:
+    """The argument as an array of float32 or float64, without its weak type. Raises DtypeError for other dtypes."""
+    x = as_array(op, x)
     if x.dtype not in (dtypes.float32, dtypes.float64):
-        raise DtypeError(f"[{op}] expected float32 or float64, got {x.aval}. Convert with x.astype(...).")
-    return x.astype(x.dtype)
+        raise DtypeError(f"[{op}] expected float32 or float64, got {aval_of(x)}. Convert with x.astype(...).")
+    return strong(x)

@@ -6,7 +6,7 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax.core.array import Array
-from anejax.scipy.stats.laws import exp_of, log_complement, standard
+from anejax.scipy.stats.laws import complement, exp_of, log_complement, standard
 
 
 @standard(0)
@@ -19,7 +19,7 @@ pdf = exp_of(logpdf)
 
 @standard(0)
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    return -jnp.expm1(-x)
+    return complement(x)
 
 
 @standard(0)

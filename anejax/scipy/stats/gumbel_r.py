@@ -6,7 +6,7 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax.core.array import Array
-from anejax.scipy.stats.laws import exp_of, log_complement, standard
+from anejax.scipy.stats.laws import complement, exp_of, log_complement, standard
 
 _FAR = 40  # from where exp(-x) no longer counts beside x
 
@@ -29,7 +29,7 @@ cdf = exp_of(logcdf)
 
 @standard()
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    return -jnp.expm1(-jnp.exp(-x))
+    return complement(jnp.exp(-x))
 
 
 @standard()

@@ -143,6 +143,11 @@ def probability(p: Any) -> Any:
     return valid(p, (p >= 0) & (p <= 1))
 
 
+def complement(t: Any) -> Any:
+    """1 - exp(-t) for t >= 0. Its derivatives have their digits, too, unlike those of expm1."""
+    return jnp.where(t < math.log(2), -jnp.expm1(-t), 1 - jnp.exp(-t))
+
+
 def log_complement(t: Any) -> Any:
     """log(1 - exp(-t)) for t >= 0, with its digits at both ends."""
     small = t < math.log(2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax.core.array import Array
-from anejax.scipy.stats.laws import exp_of, log_complement, positive, standard
+from anejax.scipy.stats.laws import complement, exp_of, log_complement, positive, standard
 
 
 @standard(1)
@@ -19,7 +19,7 @@ pdf = exp_of(logpdf)
 
 @standard(1)
 def cdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    return -jnp.expm1(-positive(b) * jnp.log(x))
+    return complement(positive(b) * jnp.log(x))
 
 
 @standard(1)
