@@ -2,6 +2,7 @@
 
 from anejax.absent import getattr_of
 from anejax.scipy import linalg as linalg
+from anejax.scipy import signal as signal
 from anejax.scipy import special as special
 from anejax.scipy import stats as stats
 
