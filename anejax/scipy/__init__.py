@@ -1,7 +1,11 @@
 """jax.scipy on anejax: the parts of SciPy that run inside programs and are differentiable."""
 
 from anejax.absent import getattr_of
+from anejax.scipy import cluster as cluster
+from anejax.scipy import fft as fft
+from anejax.scipy import integrate as integrate
 from anejax.scipy import linalg as linalg
+from anejax.scipy import ndimage as ndimage
 from anejax.scipy import signal as signal
 from anejax.scipy import special as special
 from anejax.scipy import stats as stats

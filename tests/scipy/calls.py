@@ -1,4 +1,4 @@
-"""One call on both libraries: types as in jax, values as in jax or as SciPy has them in float64, eager and under jit."""
+"""One call on both libraries: types as in jax, values too or as SciPy has them in float64, eager and under jit."""
 
 from __future__ import annotations
 

@@ -84,13 +84,13 @@ def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Sequence[int] | in
     along = axes_of("fftconvolve", axes, x.ndim)
     if any(m != n for i, (m, n) in enumerate(zip(x.shape, y.shape)) if i not in along):
         raise ShapeError(f"[fftconvolve] expected equal lengths outside of axes {along}, got {x.aval} and {y.aval}.")
-    lengths = [tuple(v.shape[i] for i in along) for v in (x, y)]
-    starts, sizes = _portion("fftconvolve", *lengths, mode)
-    full = tuple(m + n - 1 for m, n in zip(*lengths))
-    if all(1 in pair for pair in zip(*lengths)):
+    first, second = (tuple(v.shape[i] for i in along) for v in (x, y))
+    starts, sizes = _portion("fftconvolve", first, second, mode)
+    full = _portion("fftconvolve", first, second, "full")[1]
+    if all(1 in pair for pair in zip(first, second)):
         out = x * y  # one element along each axis: there is nothing to add
     else:
-        whole = dtypes.COMPLEX if x.dtype in dtypes.COMPLEX else ()
+        whole = x.dtype in dtypes.COMPLEX
         there, back = (jnp.fft.fftn, jnp.fft.ifftn) if whole else (jnp.fft.rfftn, jnp.fft.irfftn)
         out = back(there(x, full, along) * there(y, full, along), full, along)
     cut = [slice(None)] * x.ndim

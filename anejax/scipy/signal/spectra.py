@@ -189,17 +189,13 @@ def _segments(op: str, window: Any, nperseg: Any, noverlap: Any, nfft: Any, x: A
     x = as_array(op, x)
     total = x.shape[one_axis(op, axis, x.ndim)]
     named = isinstance(window, (str, tuple))
-    if not named:
-        window = as_array(op, window)
-    if nperseg is None:
-        length = total if named else window.size
-    else:
-        length = as_int(op, nperseg, "nperseg")
+    count = total if named else as_array(op, window).size
+    length = count if nperseg is None else as_int(op, nperseg, "nperseg")
     if length > total and named:
         warnings.warn(f"[{op}] segments of {length} are longer than the signal, {total}, and become so.", stacklevel=3)
         length = total
     if length > total > 0:
-        raise ShapeError(f"[{op}] expected a window of at most {total} elements, got {window.aval}.")
+        raise ShapeError(f"[{op}] expected a window of at most {total} elements, got one of {length}.")
     return _checked(op, window, max(length, 1) if total == 0 else length, noverlap, nfft)
 
 
@@ -362,6 +358,6 @@ def _averaged(op: str, out: Any, average: str) -> Array:
 
 
 def _median_bias(n: int) -> float:
-    """The median of ``n`` exponentially distributed numbers, over their mean (Allen et al. 2012, arXiv:gr-qc/0509116)."""
+    """The median of ``n`` exponentially distributed numbers, over their mean (Allen et al. 2012, gr-qc/0509116)."""
     even = np.arange(2, n, 2)
     return float(1 + np.sum(1 / (even + 1) - 1 / even))

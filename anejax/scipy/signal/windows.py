@@ -1,7 +1,7 @@
 """Windows by name, as scipy.signal.get_window has them: periodic, computed in float64.
 
-They follow from a name, a length and a few numbers, all known when tracing, so they are constants. Formulas: Harris 1978,
-"On the use of windows for harmonic analysis with the discrete Fourier transform", and what it cites.
+They follow from a name, a length and a few numbers, all known when tracing, so they are constants. Formulas: Harris
+1978, "On the use of windows for harmonic analysis with the discrete Fourier transform", and what it cites.
 """
 
 from __future__ import annotations

@@ -1,0 +1,6 @@
+"""jax.scipy.cluster on anejax: vector quantization."""
+
+from anejax.absent import getattr_of
+from anejax.scipy.cluster import vq as vq
+
+__getattr__ = getattr_of(__name__)
