@@ -1,0 +1,6 @@
+"""jax.scipy.sparse on anejax: systems of which only products with the matrix are known."""
+
+from anejax.absent import getattr_of
+from anejax.scipy.sparse import linalg as linalg
+
+__getattr__ = getattr_of(__name__)
