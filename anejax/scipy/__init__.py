@@ -6,6 +6,7 @@ from anejax.scipy import fft as fft
 from anejax.scipy import integrate as integrate
 from anejax.scipy import linalg as linalg
 from anejax.scipy import ndimage as ndimage
+from anejax.scipy import optimize as optimize
 from anejax.scipy import signal as signal
 from anejax.scipy import sparse as sparse
 from anejax.scipy import special as special
