@@ -4,6 +4,7 @@ from anejax.absent import getattr_of
 from anejax.scipy import cluster as cluster
 from anejax.scipy import fft as fft
 from anejax.scipy import integrate as integrate
+from anejax.scipy import interpolate as interpolate
 from anejax.scipy import linalg as linalg
 from anejax.scipy import ndimage as ndimage
 from anejax.scipy import optimize as optimize
