@@ -10,6 +10,7 @@ from anejax.scipy import ndimage as ndimage
 from anejax.scipy import optimize as optimize
 from anejax.scipy import signal as signal
 from anejax.scipy import sparse as sparse
+from anejax.scipy import spatial as spatial
 from anejax.scipy import special as special
 from anejax.scipy import stats as stats
 

@@ -1,0 +1,6 @@
+"""jax.scipy.spatial on anejax: rotations of space."""
+
+from anejax.absent import getattr_of
+from anejax.scipy.spatial import transform as transform
+
+__getattr__ = getattr_of(__name__)
