@@ -147,14 +147,6 @@ GROUPS: tuple[Group, ...] = (
         },
     ),
     Group(
-        "nobody has written it for programs yet",
-        "use SciPy's function of that name outside of jit",
-        {
-            "scipy": "cluster fft integrate interpolate ndimage optimize signal sparse spatial",
-        },
-        planned=True,
-    ),
-    Group(
         "conversions from complex to real numbers take the real part and do not warn",
         "take x.real where that is meant",
         {"numpy": "ComplexWarning"},

@@ -24,6 +24,9 @@ _LAWS = tuple(m.name for m in pkgutil.iter_modules(jax.scipy.stats.__path__, "ja
 NAMESPACES = (
     "jax", "jax.numpy", "jax.numpy.linalg", "jax.numpy.fft", "jax.lax", "jax.lax.linalg", "jax.nn",
     "jax.nn.initializers", "jax.random", "jax.scipy", "jax.scipy.special", "jax.scipy.stats", "jax.scipy.linalg",
+    "jax.scipy.cluster", "jax.scipy.cluster.vq", "jax.scipy.fft", "jax.scipy.integrate", "jax.scipy.interpolate",
+    "jax.scipy.ndimage", "jax.scipy.optimize", "jax.scipy.signal", "jax.scipy.sparse", "jax.scipy.sparse.linalg",
+    "jax.scipy.spatial", "jax.scipy.spatial.transform",
     "jax.tree", "jax.tree_util",
     "jax.debug", "jax.dtypes", "jax.typing", "jax.custom_batching", "jax.custom_derivatives", "jax.flatten_util",
     "jax.ops", "jax.image", "jax.ad_checkpoint", *_LAWS,
