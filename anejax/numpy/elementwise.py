@@ -386,7 +386,8 @@ def heaviside(x1: Any, x2: Any, /) -> Array:
     x, y = broadcast("heaviside", *promote_inexact("heaviside", x1, x2))
     zero, one = np.zeros((), aval_of(x).dtype), np.ones((), aval_of(x).dtype)
     out = _select("heaviside", arithmetic.lt(x, zero), zero, _select("heaviside", arithmetic.gt(x, zero), one, y))
-    return _rewrap(_select("heaviside", arithmetic.ne(x, x), x, out), _both_weak(x, y))
+    weak = _both_weak(x, y) and aval_of(x1).weak_type  # not of integer arrays, though a weak float made them floats
+    return _rewrap(_select("heaviside", arithmetic.ne(x, x), x, out), weak)
 
 
 def fmax(x1: Any, x2: Any) -> Array:

@@ -33,7 +33,7 @@ def gmres(
 
     Example:
         >>> import anejax as aj, anejax.numpy as jnp
-        >>> aj.scipy.sparse.linalg.gmres(jnp.array([[0.0, 2.0], [1.0, 0.0]]), jnp.array([4.0, 3.0]))[0]
+        >>> aj.scipy.sparse.linalg.gmres(jnp.array([[0.0, 2.0], [1.0, 0.0]]), jnp.array([4.0, 3.0]))[0].round(4)
         Array([3., 2.], dtype=float32)
     """
     if solve_method not in ("batched", "incremental"):
