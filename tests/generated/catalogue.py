@@ -10,5 +10,6 @@ from tests.generated import movement as movement
 from tests.generated import networks as networks
 from tests.generated import reductions as reductions
 from tests.generated import samplers as samplers
+from tests.generated import signals as signals
 from tests.generated import special as special
 from tests.generated.spec import SPECS as SPECS

@@ -6,7 +6,16 @@ from types import SimpleNamespace
 
 import jax
 import jax.numpy
+import jax.scipy.cluster.vq
+import jax.scipy.fft
+import jax.scipy.integrate
+import jax.scipy.interpolate
 import jax.scipy.linalg
+import jax.scipy.ndimage
+import jax.scipy.optimize
+import jax.scipy.signal
+import jax.scipy.sparse.linalg
+import jax.scipy.spatial.transform
 import jax.scipy.special
 import jax.scipy.stats
 

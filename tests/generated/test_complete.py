@@ -8,25 +8,24 @@ from typing import Any
 
 import pytest
 
-import anejax.lax
-import anejax.nn
 import anejax.numpy
-import anejax.random
-import anejax.scipy.linalg
-import anejax.scipy.special
-import anejax.scipy.stats
 from anejax.core.primitive import REGISTRY
 from tests.generated.catalogue import SPECS
-from tests.generated.libraries import JAX
+from tests.generated.libraries import JAX, OURS
 from tests.generated.test_distributions import DISTRIBUTIONS
 from tests.op_samples import HIGHER_ORDER, ROWS
 
 SCALAR_TYPE = type(anejax.numpy.float32)
-ROOTS = {"np": anejax.numpy, "np.linalg": anejax.numpy.linalg, "np.fft": anejax.numpy.fft, "lax": anejax.lax,
-         "nn": anejax.nn, "random": anejax.random, "scipy.special": anejax.scipy.special,
-         "scipy.linalg": anejax.scipy.linalg, "scipy.stats": anejax.scipy.stats,
-         **{f"scipy.stats.{n}": m for n, m in vars(anejax.scipy.stats).items()
-            if inspect.ismodule(m) and hasattr(JAX.scipy.stats, n)}}  # fmt: skip
+_NAMESPACES = (
+    "np np.linalg np.fft lax nn random scipy.special scipy.linalg scipy.stats scipy.cluster.vq scipy.fft"
+    " scipy.integrate scipy.ndimage scipy.optimize scipy.signal scipy.sparse.linalg"
+)
+ROOTS = {name: operator.attrgetter(name)(OURS) for name in _NAMESPACES.split()}
+ROOTS |= {
+    f"scipy.stats.{name}": law
+    for name, law in vars(OURS.scipy.stats).items()
+    if inspect.ismodule(law) and hasattr(JAX.scipy.stats, name)
+}
 _FILES = "input and output, or printing: tests/numpy has it"
 _TYPES = "about dtypes, not arrays: tests/numpy/test_promotion.py and tests/numpy have it"
 _OTHER = "takes functions or objects: tests/numpy/test_table.py has it"
@@ -79,6 +78,8 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
     "scipy.stats.dirichlet": [(_VECTORS, "logpdf pdf")],
     "scipy.stats.multinomial": [(_VECTORS, "logpmf pmf")],
     "scipy.stats.multivariate_normal": [(_VECTORS, "logpdf pdf")],
+    "scipy.optimize": [("of functions: tests/scipy/test_optimize.py has it", "minimize")],
+    "scipy.sparse.linalg": [("of certain matrices: tests/scipy/test_sparse.py has it", "bicgstab cg gmres")],
     "random": [
         (_KEYS, "PRNGKey clone key key_data key_impl wrap_key_data"),
     ],
