@@ -314,7 +314,7 @@ class Slerp(NamedTuple):
         Example:
             >>> from anejax.scipy.spatial.transform import Rotation, Slerp
             >>> turns = Slerp.init([0, 2], Rotation.from_euler("z", [[0.0], [90.0]], degrees=True))
-            >>> float(turns(1.0).magnitude() * 180 / jnp.pi)
+            >>> round(float(jnp.rad2deg(turns(1.0).magnitude())), 3)
             45.0
         """
         if not isinstance(rotations, Rotation):
