@@ -29,11 +29,13 @@ class Group(NamedTuple):
 GROUPS: tuple[Group, ...] = (
     Group(
         "arrays live on one device, so there is nothing to distribute or to shard",
-        "use vmap; leave sharding arguments out",
+        "use vmap; leave sharding arguments out, or give an array's own sharding",
         {
-            "": """pmap shard_map smap sharding NamedSharding P Shard make_mesh set_mesh reshard distributed
+            "": """pmap shard_map smap NamedSharding P Shard make_mesh set_mesh reshard distributed
                 auto_pcast make_array_from_callback make_array_from_process_local_data
                 make_array_from_single_device_arrays remove_size_one_mesh_axis_from_type""",
+            "sharding": """AbstractDevice AbstractMesh AxisType ManualAxisType Mesh NamedSharding PartitionSpec
+                auto_axes explicit_axes get_abstract_mesh get_mesh reshard set_mesh use_abstract_mesh""",
             "lax": """with_sharding_constraint sharding_constraint_p pcast psend precv ragged_all_to_all
                 ragged_all_to_all_p""",
             "debug": "inspect_array_sharding visualize_array_sharding visualize_sharding",
@@ -50,9 +52,9 @@ GROUPS: tuple[Group, ...] = (
         {"": "Ref new_ref empty_ref free_ref freeze ref ds"},
     ),
     Group(
-        "what is compiled can be seen otherwise, and a leaked tracer raises where it is used",
-        "set ANEJAX_DEBUG=graph,mil,plan, or count programs with anejax.runtime.execute.compile_count()",
-        {"": "check_tracer_leaks checking_leaks explain_cache_misses log_compiles no_execution no_tracing"},
+        "what is compiled can be seen otherwise",
+        "use log_compiles(), set ANEJAX_DEBUG=graph,mil,plan, or count with anejax.runtime.execute.compile_count()",
+        {"": "explain_cache_misses no_execution no_tracing"},
     ),
     Group(
         "rules of the user see zero tangents and cotangents as arrays",
@@ -79,8 +81,9 @@ GROUPS: tuple[Group, ...] = (
         "there is no transfer, garbage collector or profiler of a remote device to watch",
         "set ANEJAX_DEBUG=plan, or time the call",
         {
-            "": """array_garbage_collection_guard thread_guard transfer_guard transfer_guard_device_to_device
-                transfer_guard_device_to_host transfer_guard_host_to_device monitoring profiler memory""",
+            "": "array_garbage_collection_guard thread_guard monitoring memory",
+            "profiler": """ProfileData ProfileEvent ProfileOptions ProfilePlane device_memory_profile
+                register_subprocess save_device_memory_profile start_server start_trace stop_server stop_trace trace""",
         },
     ),
     Group(
@@ -105,7 +108,7 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "random bits are threefry2x32, partitionable, and keys are typed",
         "use anejax.random.key",
-        {"": "enable_custom_prng default_prng_impl legacy_prng_key threefry_partitionable debug_key_reuse"},
+        {"": "enable_custom_prng legacy_prng_key debug_key_reuse"},
     ),
     Group(
         "trees are flattened by a registry of their own",

@@ -1,7 +1,8 @@
 """Settings: read once from the environment, changed with ``config.update`` or for a block with a context manager.
 
 Each setting lives in one row of ``_SETTINGS``. Thread-local overrides (``enable_x64``, ``disable_jit``) win over the
-process-wide value.
+process-wide value. Settings of jax that have one meaning here, or none, are in the tables behind it, so that programs
+which set them go on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from anejax.errors import SettingError
 
 
 def _flag(text: str) -> bool:
@@ -45,6 +48,12 @@ _SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
         str,
         "allow",
         "warn, raise: operands of different ranks do so, but for scalars",
+    ),
+    "jax_log_compiles": (
+        "ANEJAX_LOG_COMPILES",
+        _flag,
+        False,
+        "what is compiled is logged as a warning by the logger anejax",
     ),
     "check": ("ANEJAX_CHECK", _flag, False, "every Graph is type-checked after every pass"),
     "debug": (
@@ -105,6 +114,81 @@ _SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
     ),
 }
 
+# the values of a setting that has few
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "jax_numpy_dtype_promotion": ("standard", "strict"),
+    "jax_numpy_rank_promotion": ("allow", "warn", "raise"),
+    "device": ("cpu", "ane"),
+    "precision": ("float32", "fp16"),
+}
+
+# jax's name of a setting -> ours
+_OTHER_NAMES = {
+    "jax_enable_checks": "check",
+    "jax_default_device": "device",
+    "jax_platform_name": "device",
+    "jax_platforms": "device",
+    "x64_enabled": "jax_enable_x64",
+}
+
+# settings of jax with one value here -> (the value, why)
+_FIXED: dict[str, tuple[Any, str]] = {
+    "jax_threefry_partitionable": (True, "random bits are threefry2x32, partitionable"),
+    "jax_default_prng_impl": ("threefry2x32", "random bits are threefry2x32, partitionable"),
+    "jax_debug_key_reuse": (False, "keys are not watched"),
+    "jax_no_tracing": (False, "jit stages whatever it has not seen"),
+    "jax_num_cpu_devices": (1, "there is one CPU device, which uses all cores"),
+}
+
+# settings of jax that take any value and change nothing here -> (the value at first, why)
+_WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
+    "jax_default_matmul_precision": (None, "float32 products are always computed in float32"),
+    "jax_check_tracer_leaks": (False, "a leaked tracer raises where it is used"),
+    "jax_traceback_filtering": ("off", "messages name the line of the user"),
+    "jax_include_full_tracebacks_in_locations": (True, "messages name the line of the user"),
+    "jax_explain_cache_misses": (False, "jax_log_compiles says what is compiled"),
+    "jax_enable_custom_prng": (False, "random.key is typed, random.PRNGKey raw"),
+    "jax_legacy_prng_key": ("allow", "raw keys are as good as typed ones"),
+    "jax_softmax_custom_jvp": (True, "the derivative of softmax is the same either way"),
+    "jax_pprint_use_color": (True, "Graphs are printed without colour"),
+    "jax_dump_ir_to": (None, "ANEJAX_DEBUG=graph,mil,plan prints what is compiled"),
+    "jax_captured_constants_warn_bytes": (-1, "captured arrays are inputs of a program, not part of it"),
+    **dict.fromkeys(
+        ("jax_transfer_guard", "jax_transfer_guard_host_to_device", "jax_transfer_guard_device_to_host",
+         "jax_transfer_guard_device_to_device", "jax_array_garbage_collection_guard"),
+        (None, "arrays are in host memory: there are no transfers"),
+    ),
+    **dict.fromkeys(
+        ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_optimization_level",
+         "jax_persistent_cache_min_entry_size_bytes", "jax_enable_compilation_cache",
+         "jax_exec_time_optimization_effort", "jax_raise_persistent_cache_errors",
+         "jax_persistent_cache_enable_xla_caches", "jax_use_shardy_partitioner"),
+        (None, "programs are kept in memory, not in files"),
+    ),
+}  # fmt: skip
+
+
+def _from_environment(name: str) -> Any:
+    """The value of a setting when the package is imported: of ANEJAX_..., else of jax's variable of the same name."""
+    env, read, default, _ = _SETTINGS[name]
+    given = os.environ.get(env, os.environ.get(name.upper()) if name.startswith("jax_") else None)
+    return default if given is None else read(given)
+
+
+def _checked(name: str, value: Any) -> tuple[str, Any]:
+    """The setting that ``name`` means, and ``value`` as it is kept. Raises SettingError."""
+    ours = _OTHER_NAMES.get(name, name)
+    if ours == "device":
+        value = getattr(value, "platform", value) or "cpu"
+    if ours in _FIXED and value != _FIXED[ours][0]:
+        only, why = _FIXED[ours]
+        raise SettingError(f"[config] expected {ours} to be {only!r}, got {value!r}: {why}.")
+    if ours in _CHOICES and value not in _CHOICES[ours]:
+        raise SettingError(f"[config] expected {name} to be one of {', '.join(_CHOICES[ours])}, got {value!r}.")
+    if ours not in _SETTINGS and ours not in _FIXED and ours not in _WITHOUT_EFFECT:
+        raise SettingError(f"[config] expected one of {', '.join(_SETTINGS)}, got {name!r}.")
+    return ours, value
+
 
 class Config:
     """Process-wide settings, readable as attributes.
@@ -117,19 +201,24 @@ class Config:
     """
 
     def __init__(self) -> None:
-        self._values = {
-            name: read(os.environ[env]) if env in os.environ else default
-            for name, (env, read, default, _) in _SETTINGS.items()
-        }
+        self._values = {name: _from_environment(name) for name in _SETTINGS}
+        self._values |= {name: first for name, (first, _) in (_FIXED | _WITHOUT_EFFECT).items()}
         self._local = threading.local()
         self._lock = threading.Lock()
         self._overridden = Counter[str]()  # in how many blocks, of all threads
         self.__dict__.update(self._values)  # every jitted call reads several: these are found without __getattr__
 
+    def checked(self, name: str, value: Any) -> Any:
+        """``value`` if the setting ``name`` can have it; else raises SettingError."""
+        return _checked(name, value)[1]
+
     def update(self, name: str, value: Any) -> None:
-        """Sets ``name`` for the whole process. Raises ValueError for an unknown name."""
-        if name not in _SETTINGS:
-            raise ValueError(f"[config] expected one of {', '.join(_SETTINGS)}, got {name!r}.")
+        """Sets ``name`` for the whole process.
+
+        Settings of jax that change nothing here are taken too. Raises SettingError, a ValueError and AttributeError,
+        for an unknown name and for a value that a setting cannot have.
+        """
+        name, value = _checked(name, value)
         with self._lock:
             self._values[name] = value
             if not self._overridden[name]:
@@ -139,12 +228,14 @@ class Config:
         if name.startswith("_"):
             raise AttributeError(name)
         override = self._local.__dict__
+        if name in _OTHER_NAMES:
+            return getattr(self, _OTHER_NAMES[name])
         if name in override:
             return override[name]
         try:
             return self._values[name]
         except KeyError:
-            raise AttributeError(f"[config] there is no setting {name!r}; there are {', '.join(_SETTINGS)}.") from None
+            raise SettingError(f"[config] there is no setting {name!r}; there are {', '.join(_SETTINGS)}.") from None
 
     @contextmanager
     def override(self, name: str, value: Any) -> Iterator[None]:
@@ -167,6 +258,10 @@ class Config:
                 self._overridden[name] -= 1
                 if not self._overridden[name]:
                     self.__dict__[name] = self._values[name]
+
+    def read(self, name: str) -> Any:
+        """The value of the setting ``name``."""
+        return getattr(self, name)
 
     def describe(self) -> str:
         """One line per setting: name, value, environment variable, meaning."""

@@ -12,8 +12,16 @@ class AnejaxError(Exception):
     """The base of every error that anejax raises on purpose."""
 
 
+class SettingError(AnejaxError, ValueError, AttributeError):
+    """There is no setting of that name, or it does not take that value."""
+
+
 class DtypeError(AnejaxError, TypeError):
     """An operand or argument has a dtype that the operation does not take."""
+
+
+class MaskedArrayError(DtypeError, ValueError):
+    """A masked NumPy array was given: arrays here have no masks."""
 
 
 class TypePromotionError(DtypeError, ValueError):
@@ -69,12 +77,16 @@ class UnboundAxisError(AnejaxError, NameError):
     """A collective names an axis that no ``vmap`` around it maps."""
 
 
-class UnexpectedTracerError(AnejaxError):
+class UnexpectedTracerError(AnejaxError, TypeError):
     """A tracer was used after its transformation had finished."""
 
 
 class ConcretizationError(AnejaxError, TypeError):
     """A concrete value was needed where only a traced one is there."""
+
+
+class NonConcreteBooleanIndexError(ConcretizationError, IndexError):
+    """A traced mask was used as an index."""
 
 
 class TracerBoolConversionError(ConcretizationError):
@@ -87,6 +99,10 @@ class TracerArrayConversionError(ConcretizationError):
 
 class TracerIntegerConversionError(ConcretizationError):
     """A traced value was used as a shape, an axis or a Python index."""
+
+
+class TracerSliceError(TracerIntegerConversionError, IndexError):
+    """A traced value was used as a bound of a slice."""
 
 
 class MilError(AnejaxError):
@@ -108,3 +124,11 @@ class VerifyError(MilError):
 def fail(op: str, message: str, error: type[AnejaxError] = AnejaxError) -> NoReturn:
     """Raise `error` with the message `[op] message`."""
     raise error(f"[{op}] {message}")
+
+
+# jax's names, and the bases of its errors about traced values
+ConcretizationTypeError = ConcretizationError
+JAXTypeError = TypeError
+JAXIndexError = IndexError
+JaxRuntimeError = DeviceError
+JaxprTypeError = GraphError

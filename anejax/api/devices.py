@@ -33,6 +33,20 @@ class Device:
     def __hash__(self) -> int:
         return hash((self.platform, self.id))
 
+    @property
+    def process_index(self) -> int:
+        """The number of the process that has it: 0."""
+        return 0
+
+    host_id = local_hardware_id = process_index
+
+    def memory_stats(self) -> dict[str, int] | None:
+        """None: the memory is the host's, which the system counts."""
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.platform}:{self.id}"
+
     def __repr__(self) -> str:
         return f"Device(platform={self.platform!r}, id={self.id})"
 
@@ -63,14 +77,23 @@ def default_backend() -> str:
     return config.device
 
 
-def device_put(x: Any, device: Any = None) -> Any:
-    """The tree ``x`` with its leaves as arrays; NumPy leaves are copied. All devices work on the same memory."""
-    executor().check_device(device)
+def device_put(
+    x: Any, device: Any = None, *, src: Any = None, donate: Any = False, may_alias: bool | None = None
+) -> Any:
+    """The tree ``x`` with its leaves as arrays; NumPy leaves are copied. All devices work on the same memory.
+
+    Args:
+        x: a tree of arrays and numbers.
+        device: a device, its platform's name, an array's sharding, or a tree of them; any gives the same arrays.
+        src, donate, may_alias: accepted for compatibility: nothing is moved.
+    """
+    for place in tree.leaves(device):
+        executor().check_device(place)
 
     def put(leaf: Any) -> Any:
         if isinstance(leaf, Array):
             return leaf
-        return concrete_array(np.array(leaf) if isinstance(leaf, np.ndarray) else leaf)
+        return concrete_array(np.array(leaf, subok=True) if isinstance(leaf, np.ndarray) else leaf)
 
     return tree.map(put, x)
 

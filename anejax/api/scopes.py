@@ -51,10 +51,43 @@ def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def log_compiles(new_val: bool = True) -> AbstractContextManager[None]:
+    """Inside, what ``jit`` stages and compiles is logged as a warning by the logger ``anejax``."""
+    return config.override("jax_log_compiles", new_val)
+
+
+def threefry_partitionable(new_val: bool = True) -> AbstractContextManager[None]:
+    """Accepted for compatibility when true: random bits are always those. Raises SettingError when false."""
+    return config.override("jax_threefry_partitionable", config.checked("jax_threefry_partitionable", new_val))
+
+
+def default_prng_impl(new_val: str = "threefry2x32") -> AbstractContextManager[None]:
+    """Accepted for compatibility with "threefry2x32", the only one. Raises SettingError for another."""
+    return config.override("jax_default_prng_impl", config.checked("jax_default_prng_impl", new_val))
+
+
 @contextmanager
 def default_matmul_precision(new_val: Any = None) -> Iterator[None]:
     """Accepted for compatibility: float32 products are always computed in float32."""
     yield
+
+
+@contextmanager
+def check_tracer_leaks(new_val: bool = True) -> Iterator[None]:
+    """Accepted for compatibility: a leaked tracer raises UnexpectedTracerError where it is used, always."""
+    yield
+
+
+checking_leaks = check_tracer_leaks
+
+
+@contextmanager
+def transfer_guard(new_val: str = "allow") -> Iterator[None]:
+    """Accepted for compatibility: arrays are in host memory, so nothing is ever transferred."""
+    yield
+
+
+transfer_guard_host_to_device = transfer_guard_device_to_host = transfer_guard_device_to_device = transfer_guard
 
 
 @contextmanager

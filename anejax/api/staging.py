@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -15,12 +16,13 @@ from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval, ShapeDtypeStruct
 from anejax.core.context import base_trace, current_trace
 from anejax.core.graph import ClosedGraph, Graph
-from anejax.core.trace import Tracer, concrete_array, executor
+from anejax.core.trace import Tracer, concrete_array, executor, user_stacklevel
 from anejax.transforms.calls import call_p
 from anejax.transforms.stage import stage
 from anejax.transforms.vmap import named_axes
 
 ONLY_ARRAYS = {DeviceArray}
+_LOG = logging.getLogger("anejax")
 
 
 class Staged:
@@ -119,6 +121,9 @@ class Jitted:
             full = [fixed[i] if i in fixed else next(given) for i in range(len(dynamic) + len(fixed))]
             return self._fun(*full, **named, **fixed_names)
 
+        if config.jax_log_compiles:
+            types = ", ".join(map(str, avals)) or "no arguments"
+            _LOG.warning("[jit] compiling %s for %s", name_of(self._fun), types, stacklevel=user_stacklevel())
         with_statics.__name__ = name_of(self._fun)
         flat = FlatFunction(with_statics, in_tree)
         graph, consts = stage(flat, avals)

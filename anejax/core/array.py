@@ -193,6 +193,8 @@ class DeviceArray(Array):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if dtype is not None and np.dtype(dtype) != self.aval.dtype:
+            if copy is False:
+                raise ValueError(f"[numpy.array] {self.aval} becomes {np.dtype(dtype)} by a copy only; copy is False.")
             return self.value.astype(dtype)
         return self.value.copy() if copy else self.value
 
@@ -207,6 +209,9 @@ class DeviceArray(Array):
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)  # kDLCPU
+
+    def __bytes__(self) -> bytes:
+        return self.value.tobytes()
 
     def __reduce__(self) -> Any:
         return from_numpy, (np.array(self.value), self.aval.weak_type)

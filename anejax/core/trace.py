@@ -22,6 +22,7 @@ from anejax.core.primitive import Primitive
 from anejax.errors import (
     ConcretizationError,
     DtypeError,
+    MaskedArrayError,
     NanError,
     TracerArrayConversionError,
     TracerBoolConversionError,
@@ -119,6 +120,18 @@ class Tracer(Array):
         )  # fmt: skip
         return value.astype(dtype) if dtype is not None else value
 
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        self._value_for(ConcretizationError, "dlpack", "Hand arrays over outside of the traced function.")
+        found = self.concrete()
+        assert found is not None
+        return found.__dlpack__(**kwargs)
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        return self
+
+    def __copy__(self) -> Tracer:
+        return self
+
     def __index__(self) -> int:
         return self._value_for(
             TracerIntegerConversionError, "index",
@@ -156,6 +169,8 @@ def aval_of(x: Any) -> Aval:
     if scalar is not None:
         return Aval((), *scalar)
     if isinstance(x, (np.ndarray, np.generic)):
+        if isinstance(x, np.ma.MaskedArray):
+            raise masked("array")
         return Aval(x.shape, dtypes.canonical(x.dtype))
     convert = getattr(x, "__anejax_array__", None) or getattr(x, "__jax_array__", None)
     if convert is not None:
@@ -163,6 +178,12 @@ def aval_of(x: Any) -> Aval:
     raise DtypeError(
         f"[array] expected an array or a number, got {type(x).__name__} {_brief(x)}."
         " Convert lists with anejax.numpy.asarray."
+    )
+
+
+def masked(op: str) -> MaskedArrayError:
+    return MaskedArrayError(
+        f"[{op}] expected an array, got a masked one, whose mask would be lost. Use x.filled(value) or x.data."
     )
 
 

@@ -16,9 +16,10 @@ import numpy as np
 from anejax import dtypes
 from anejax.api.control import scan
 from anejax.core.array import Array
-from anejax.core.trace import Tracer, aval_of
+from anejax.core.trace import Tracer, aval_of, user_stacklevel
 from anejax.errors import DtypeError
 from anejax.numpy import elementwise as ew
+from anejax.numpy.creation import asarray
 from anejax.numpy.gathering import scatter_axes
 from anejax.numpy.indexing import Index, read, read_index, slice_axes
 from anejax.numpy.operands import as_array, astype, finish, is_scalar, operand, result_dtype
@@ -193,7 +194,7 @@ def _update(
     op: str, x: Any, index: Any, values: Any, options: dict[str, Any],
 ) -> Array:  # fmt: skip
     mode = _checked_options(options)
-    values = operand("at", values)
+    values = asarray(values) if isinstance(values, (list, tuple)) else operand("at", values)
     x, values, result = _meet(x, values)
     if _is_traced_mask(index):
         out = _where(op, x, index, values)
@@ -215,14 +216,23 @@ def _meet(x: Any, values: Any) -> tuple[Any, Any, Any]:
     """Array and values in the dtype they meet in, and the array's own aval, to return to."""
     aval = aval_of(x)
     dtype, _ = result_dtype(x, values)
-    if dtype != aval.dtype and not is_scalar(values) and not np.can_cast(aval_of(values).dtype, aval.dtype):
+    if dtype != aval.dtype and not _fits(values, aval.dtype):
         warnings.warn(
             f"[at] an update of {aval_of(values)} does not fit the array's dtype {aval.dtype.name} and is converted;"
             " JAX announces that this will be an error. Use values.astype(x.dtype).",
             FutureWarning,
-            stacklevel=4,
+            stacklevel=user_stacklevel(),
         )
     return astype(x, dtype), astype(values, dtype), aval
+
+
+def _fits(values: Any, dtype: np.dtype) -> bool:
+    """Whether values become ``dtype`` without loss: weak ones where it is of their kind or a greater one."""
+    mine = aval_of(values)
+    return _RANKS[mine.dtype.kind] <= _RANKS[dtype.kind] if mine.weak_type else np.can_cast(mine.dtype, dtype)
+
+
+_RANKS = {"b": 0, "u": 1, "i": 1, "V": 2, "f": 2, "c": 3}  # bfloat16 is of kind V
 
 
 def _cast_back(x: Any, aval: Any) -> Any:

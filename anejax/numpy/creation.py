@@ -105,6 +105,7 @@ def _from_data(x: Any, dtype: np.dtype | None) -> Array:
 
 def _from_list(x: Sequence[Any], dtype: np.dtype | None) -> Array:
     leaves = _leaves(x)
+    _refuse_what_is_no_number(leaves, dtype)
     if dtype is None:
         dtype = _joint_dtype(leaves)
     if any(isinstance(leaf, Array) or hasattr(leaf, "__jax_array__") for leaf in leaves):
@@ -126,6 +127,15 @@ def _from_list(x: Sequence[Any], dtype: np.dtype | None) -> Array:
     return from_numpy(convert_numpy(data, dtype))
 
 
+def _refuse_what_is_no_number(leaves: list[Any], dtype: np.dtype | None) -> None:
+    """Raises DtypeError for what NumPy converts without a word: None to NaN, complex numbers to their real part."""
+    for kind in {type(leaf) for leaf in leaves}:
+        real = dtype is not None and dtype not in dtypes.COMPLEX
+        if issubclass(kind, (str, bytes, type(None))) or (real and issubclass(kind, (complex, np.complexfloating))):
+            first = next(leaf for leaf in leaves if type(leaf) is kind)
+            raise DtypeError(f"[array] expected numbers{f' that fit {dtype.name}' if dtype else ''}, got {first!r}.")
+
+
 def _check_integers(leaves: list[Any]) -> None:
     for leaf in leaves:
         if isinstance(leaf, int):
@@ -142,9 +152,6 @@ def _joint_dtype(leaves: list[Any]) -> np.dtype:
     examples = {type(leaf): leaf for leaf in leaves}
     if set(examples) <= {bool, int, float, complex}:
         leaves = list(examples.values())
-    for leaf in leaves:
-        if isinstance(leaf, (str, bytes)) or leaf is None:
-            raise DtypeError(f"[array] expected numbers, got {leaf!r}.")
     leaves = [np.asarray(leaf) if not _known(leaf) else leaf for leaf in leaves]
     return result_dtype(*leaves)[0] if leaves else dtypes.canonical(dtypes.float64)
 
@@ -176,6 +183,11 @@ def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) ->
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
     """An array of the data of another library's tensor, copied."""
     check_device("from_dlpack", device)
+    if not hasattr(x, "__dlpack__"):
+        raise DtypeError(
+            f"[from_dlpack] expected another library's array, with a method __dlpack__, got {type(x).__name__}."
+            " Convert lists and numbers with anejax.numpy.asarray."
+        )
     return asarray(np.from_dlpack(x))
 
 
@@ -235,7 +247,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, 
     if dtype is not None:
         return full(target, fill_value, dtype)
     weak = a.weak_type if isinstance(a, Array) else type(a) in (int, float, complex)
-    kind = aval_of(a).dtype if is_scalar(a) else dtypes.canonical(a.dtype)
+    kind = aval_of(a).dtype if is_scalar(a) or not hasattr(a, "dtype") else dtypes.canonical(a.dtype)
     fill = as_array("full_like", astype(_from_data(fill_value, None), kind, weak))
     return finish(shape_ops.broadcast_to(fill if weak else strong(fill), target))
 

@@ -21,7 +21,8 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.array import Array
 from anejax.core.trace import Tracer, aval_of
-from anejax.errors import ConcretizationError, DtypeError
+from anejax.errors import ConcretizationError, DtypeError, NonConcreteBooleanIndexError, TracerSliceError
+from anejax.numpy.creation import asarray
 from anejax.numpy.gathering import gather_axes
 from anejax.numpy.operands import as_array, astype, finish, joint_shape
 from anejax.ops import arithmetic, shape
@@ -87,6 +88,8 @@ class _Positions:
 def read_index(x: Any, index: Any) -> Index:
     """The Index that ``index`` means for ``x``. Raises IndexError, DtypeError, or a tracer's own error."""
     aval = aval_of(x)
+    if isinstance(index, list):
+        raise DtypeError("[getitem] a list cannot be an index; use x[anejax.numpy.asarray(list)].")
     entries = [_checked(e) for e in (index if isinstance(index, tuple) else (index,))]
     entries = [piece for e in entries for piece in _without_mask(e)]
     consumed = sum(map(_consumes, entries))
@@ -102,8 +105,8 @@ def _checked(e: Any) -> Any:
     """One entry of an index: None, Ellipsis, a slice, an int, a bool, or an array of integers or bools."""
     if e is None or e is Ellipsis or isinstance(e, (slice, bool, np.bool_)):
         return e
-    if isinstance(e, (list, tuple)):
-        raise DtypeError("[getitem] a list cannot be an index; use x[anejax.numpy.asarray(list)].")
+    if isinstance(e, (list, tuple)):  # inside a tuple it can only be an array
+        e = asarray(e, None if e else np.int32)
     if not isinstance(e, Array) and hasattr(e, "__jax_array__"):
         e = as_array("getitem", e)
     if not isinstance(e, (Array, np.ndarray, np.generic)):
@@ -125,7 +128,7 @@ def _without_mask(e: Any) -> list[Any]:
     if not _is_mask(e):
         return [e]
     if isinstance(e, Tracer) and e.concrete() is None:
-        raise ConcretizationError(
+        raise NonConcreteBooleanIndexError(
             "[getitem] a mask must be concrete, since the number of its True elements is a length of the result; got"
             f" {e.describe()}. Use anejax.numpy.where(mask, x, y), or x.at[mask].set(value) with a scalar value."
         )
@@ -188,7 +191,11 @@ def _static_slice(s: slice, n: int) -> Slice:
     try:
         start, stop, step = s.indices(n)
     except ConcretizationError:
-        raise  # names the user's line
+        bound = next(b for b in (s.start, s.stop, s.step) if isinstance(b, Tracer) and b.concrete() is None)
+        raise TracerSliceError(
+            f"[getitem] the bounds of a slice decide its length, which must be known when tracing; got"
+            f" {bound.describe()}. Use lax.dynamic_slice_in_dim(x, start, length), or a mask."
+        ) from None
     except (TypeError, AttributeError):
         raise DtypeError(f"[getitem] expected a slice of integers, got {s}.") from None
     count = len(range(start, stop, step))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
-from anejax.api.devices import CPU, Device
+from anejax.api.devices import CPU, Device, device_put
+from anejax.api.sharding import sharding_of, shards_of
 from anejax.core.array import Array, DeviceArray
 from anejax.core.trace import Tracer
 from anejax.errors import ConcretizationError, DtypeError, RefusedError
@@ -31,9 +32,19 @@ def _takes(other: Any) -> bool:
     )
 
 
+def _not_taken(fn: Callable[..., Any], other: Any) -> Any:
+    """NotImplemented: ``other`` may know what to do. Containers only seem to: ``[1] * x``, ``x == [1]``."""
+    if isinstance(other, (list, tuple, set, dict)):
+        raise DtypeError(
+            f"[{fn.__name__}] expected an array or a number, got {type(other).__name__}. Convert it with"
+            " anejax.numpy.asarray."
+        )
+    return NotImplemented
+
+
 def _operator(fn: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        return fn(self, other) if _takes(other) else NotImplemented
+        return fn(self, other) if _takes(other) else _not_taken(fn, other)
 
     method.__doc__ = fn.__doc__
     return method
@@ -41,7 +52,7 @@ def _operator(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        return fn(other, self) if _takes(other) else NotImplemented
+        return fn(other, self) if _takes(other) else _not_taken(fn, other)
 
     method.__doc__ = fn.__doc__
     return method
@@ -134,7 +145,11 @@ def _format(self: Any, spec: str) -> str:
         return format(self.value.item(), spec)
     if spec and isinstance(self, Tracer):
         self._value_for(ConcretizationError, "format", 'Print it with anejax.debug.print("{x:.2f}", x=x).')
-    return format(str(self), spec)
+    if spec:
+        raise TypeError(
+            f"[format] {spec!r} formats numbers, got {self.aval}. Format its elements, or use numpy.array2string."
+        )
+    return str(self)
 
 
 # --- methods ------------------------------------------------------------------------------------------------------
@@ -212,16 +227,36 @@ def _devices(self: Any) -> set[Device]:
     return {CPU}
 
 
+def _to_device(self: Any, device: Any, *, stream: Any = None) -> Array:
+    """This array on ``device``: all devices work on the same memory."""
+    return device_put(self, device)
+
+
+def _copy_to_host_async(self: Any) -> None:
+    """Does nothing: arrays are in host memory."""
+
+
+def _concrete(name: str, get: Callable[[DeviceArray], Any]) -> Callable[[Any], Any]:
+    """A method without arguments that asks an array for what only memory has."""
+
+    def method(self: Any) -> Any:
+        if isinstance(self, Tracer):
+            self._value_for(ConcretizationError, name, "What is traced has no memory yet; ask for it outside.")
+            self = self.concrete()
+        return get(self)
+
+    method.__name__ = name
+    return method
+
+
+def _addressable_data(self: Any, index: int) -> Array:
+    """The data of shard ``index``, of which there is one: this array."""
+    return shards_of(self)[index].data
+
+
 def _flatten(self: Any, order: str = "C", *, out_sharding: Any = None) -> Array:
     """This array as one axis."""
     return shaping.ravel(self, order)
-
-
-def _refused(name: str, why: str) -> property:
-    def get(self: Any) -> Any:
-        raise RefusedError(f"[Array.{name}] {why}")
-
-    return property(get)
 
 
 def _flat(self: Any) -> Any:
@@ -233,8 +268,7 @@ def _mT(self: Any) -> Array:
 
 
 def _properties() -> dict[str, Any]:
-    one_device = "arrays live on one device; there is nothing to shard."
-    out: dict[str, Any] = {
+    return {
         "at": property(
             lambda self: at.IndexUpdateHelper(self), doc="``x.at[index].set(v)`` and its like: see ``IndexUpdateRef``."
         ),
@@ -247,10 +281,10 @@ def _properties() -> dict[str, Any]:
         "committed": property(lambda self: False),
         "is_fully_addressable": property(lambda self: True),
         "is_fully_replicated": property(lambda self: True),
+        "sharding": property(sharding_of, doc="Where this array lies: on one device."),
+        "addressable_shards": property(shards_of, doc="The parts of this array: one."),
+        "global_shards": property(shards_of, doc="The parts of this array: one."),
     }
-    for name in ("sharding", "addressable_shards", "global_shards"):
-        out[name] = _refused(name, one_device)
-    return out
 
 
 _METHODS: dict[str, Any] = {
@@ -263,12 +297,17 @@ _METHODS: dict[str, Any] = {
     "ptp": red.ptp, "ravel": shaping.ravel, "repeat": shaping.repeat, "reshape": _reshape, "round": ew.round,
     "squeeze": shaping.squeeze, "std": red.std, "sum": red.sum, "swapaxes": shaping.swapaxes, "tolist": _tolist,
     "tobytes": _tobytes, "trace": linear.trace, "transpose": _transpose, "var": red.var, "view": _view,
-    "devices": _devices,
+    "devices": _devices, "to_device": _to_device, "copy_to_host_async": _copy_to_host_async,
+    "addressable_data": _addressable_data,
+    "is_ready": _concrete("is_ready", lambda x: x.block_until_ready() is x),
+    "unsafe_buffer_pointer": _concrete("unsafe_buffer_pointer", lambda x: x.pointer),
+    "on_device_size_in_bytes": _concrete("on_device_size_in_bytes", lambda x: x.nbytes),
 }  # fmt: skip
 
 
 def _round_dunder(self: Any, ndigits: int | None = None) -> Any:
-    return ew.round(self, ndigits or 0)
+    """As Python's numbers: integers, unless ``ndigits`` is given."""
+    return ew.astype_(ew.round(self), int) if ndigits is None else ew.round(self, ndigits)
 
 
 def install(namespace: Any) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.config import config
 from anejax.core.array import Array, from_numpy, of_scalar
-from anejax.core.trace import Tracer, aval_of
+from anejax.core.trace import Tracer, aval_of, masked
 from anejax.errors import ConcretizationError, DeviceError, DtypeError, RefusedError, ShapeError
 from anejax.ops import elementwise, shape
 
@@ -54,6 +54,8 @@ def as_array(op: str, x: Any) -> Any:
 
 def convert_numpy(x: Any, dtype: np.dtype) -> np.ndarray:
     """A copy of ``x``, dense and of ``dtype``, with JAX's conversions."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise masked("array")
     x = np.asarray(x)
     if x.dtype == dtype:
         return np.array(x, order="C")
@@ -67,8 +69,9 @@ def convert_numpy(x: Any, dtype: np.dtype) -> np.ndarray:
 
 def astype(x: Any, dtype: np.dtype, weak: bool = False) -> Any:
     """An operand converted to ``dtype``; Python numbers become rank-0 constants."""
-    if is_scalar(x) and not weak:
-        return scalar(x, dtype)
+    if is_scalar(x):
+        constant = scalar(x, dtype)
+        return from_numpy(constant, weak_type=True) if weak else constant
     aval = aval_of(x)
     if aval.dtype == dtype and (aval.weak_type or not weak):
         return x

@@ -205,8 +205,41 @@ def test_names_and_scopes():
         pass
 
 
+def test_scopes_that_change_nothing():
+    guards = [aj.transfer_guard, aj.transfer_guard_device_to_host, aj.transfer_guard_host_to_device]
+    scopes = [g("disallow") for g in guards]
+    scopes += [aj.check_tracer_leaks(), aj.checking_leaks(), aj.threefry_partitionable(True)]
+    scopes += [aj.default_prng_impl("threefry2x32"), aj.profiler.TraceAnnotation("step")]
+    scopes += [aj.profiler.StepTraceAnnotation("step", step_num=1)]
+    for scope in scopes:
+        with scope:
+            assert float(aj.jit(anp.sin)(0.0)) == 0.0
+    assert aj.profiler.annotate_function(lambda x: x + 1)(2) == 3
+    for refused in (lambda: aj.default_prng_impl("rbg"), lambda: aj.threefry_partitionable(False)):
+        with pytest.raises(ValueError, match="random bits are threefry2x32"):
+            refused()
+    with pytest.raises(AbsentError, match="start_trace is not supported"):
+        aj.profiler.start_trace  # noqa: B018
+
+
+def test_compiles_are_logged(caplog):
+    f = aj.jit(lambda x, y: x + y)
+    with aj.log_compiles(), caplog.at_level("WARNING", "anejax"):
+        f(anp.ones(3), 1)
+        f(anp.ones(3), 1)
+        f(anp.ones(2), 1)
+    assert caplog.messages == [f"[jit] compiling <lambda> for float32[{n}], int32[]" for n in (3, 2)]
+    assert all(r.pathname == __file__ for r in caplog.records)
+    f(anp.ones(5), 1)
+    assert len(caplog.messages) == 2
+
+
 def test_devices_and_processes():
     assert aj.device_count() == aj.local_device_count() == len(aj.local_devices()) == aj.process_count() == 1
+    cpu = aj.devices()[0]
+    assert str(cpu) == str(jax.devices("cpu")[0]) == "cpu:0" and cpu.memory_stats() is None
+    assert cpu.process_index == cpu.host_id == cpu.local_hardware_id == 0
+    assert aj.device_put(1.0, cpu, donate=True, may_alias=False).weak_type
     assert aj.process_index() == 0 and aj.process_indices() == [0] and isinstance(aj.devices()[0], aj.Device)
     kept = anp.arange(12345.0)
     assert any(x is kept for x in aj.live_arrays())

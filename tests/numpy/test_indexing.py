@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 import anejax as aj
 import anejax.numpy as anp
-from anejax.errors import ConcretizationError, DtypeError
+from anejax.errors import ConcretizationError, DtypeError, NonConcreteBooleanIndexError
 from tests.numpy.compare import check, sample
 
 SHAPES = [(5,), (3, 4), (2, 3, 4), (1, 3), (4, 0, 2), ()]
@@ -278,8 +280,43 @@ def test_errors():
         x.at[0].get(mode="nothing")
     with pytest.raises(TypeError, match="unexpected"):
         x.at[0].set(1, color=2)
-    with pytest.raises(ConcretizationError, match="index"):
+    with pytest.raises(IndexError, match=r"\[getitem\] the bounds of a slice .*Use lax.dynamic_slice_in_dim"):
         aj.jit(lambda x, n: x[:n])(x, 2)
+    with pytest.raises(NonConcreteBooleanIndexError, match="mask") as err:
+        aj.jit(lambda x: x[:, x[0] > 0])(x)
+    assert isinstance(err.value, IndexError) and isinstance(err.value, ConcretizationError)
+
+
+LISTS = [([0, 2],), ([0, 2], 1), ([0, 2], [1, 3]), (slice(None), [0, 0]), (..., [True, False, True, False]), ([],)]
+
+
+@pytest.mark.parametrize("index", LISTS, ids=str)
+def test_lists_inside_a_tuple_are_arrays(index):
+    x = sample((3, 4))
+    check(lambda m, x: x[index], x)
+    check(lambda m, x: x.at[index].add(1.5), x)
+
+
+def test_updates_take_lists():
+    x = sample((3, 4))
+    check(lambda m, x: [x.at[0, :3].set([1, 2, 3]), x.at[:, 0].add((0.5, 1.5, 2.5)), x.at[0].min([[1, 2, 3, 4]])], x)
+    check(lambda m, x: [x.at[0].set([1, None, 3, 4])], x)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint32", "float16", "bfloat16", "float32", "complex64"])
+def test_updates_that_do_not_fit_warn_as_jax(dtype):
+    for value in (True, 7, 2.5, 1j, np.float32(1.5), np.int16(3), jnp.asarray(2), jnp.asarray(2.5)):
+        warned = []
+        for m in (jnp, anp):
+            given = m.asarray(float(value)) if isinstance(value, jax.Array) and value.dtype.kind == "f" else value
+            given = m.asarray(int(value)) if isinstance(value, jax.Array) and value.dtype.kind == "i" else given
+            with warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter("always")
+                m.ones(3, dtype).at[0].set(given)
+            found = [w for w in seen if w.category is FutureWarning]
+            warned.append(bool(found))
+            assert m is jnp or not found or found[0].filename == __file__
+        assert warned[0] == warned[1], f"{value!r}: jax {warned[0]}"
 
 
 def test_gradients_of_reads_outside_are_zero():
