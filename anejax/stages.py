@@ -1,5 +1,10 @@
 """jax.stages on anejax: what ``jit`` makes on the way to a native program, for annotations and isinstance."""
 
-from anejax.api.staging import Compiled as Compiled
+from anejax.absent import getattr_of
+from anejax.api.stages import ArgInfo as ArgInfo
+from anejax.api.stages import Compiled as Compiled
+from anejax.api.stages import Lowered as Lowered
+from anejax.api.stages import Traced as Traced
 from anejax.api.staging import Jitted as Wrapped  # noqa: F401
-from anejax.api.staging import Lowered as Lowered
+
+__getattr__ = getattr_of(__name__)

@@ -13,5 +13,5 @@ import numpy as np
 
 from anejax.core.array import Array
 
-ArrayLike = Array | np.ndarray | np.generic | bool | int | float
+ArrayLike = Array | np.ndarray | np.generic | bool | int | float | complex
 DTypeLike = str | type[Any] | np.dtype

@@ -20,6 +20,7 @@ def vmap(
     out_axes: Any = 0,
     axis_name: Any = None,
     axis_size: int | None = None,
+    spmd_axis_name: Any = None,
 ) -> Callable[..., Any]:
     """``fun`` mapped over an axis of its arguments.
 
@@ -32,6 +33,7 @@ def vmap(
             depend on mapped values.
         axis_name: a name for the axis, for ``lax.psum`` and the other collectives.
         axis_size: the length of the axis, where no argument shows it.
+        spmd_axis_name: accepted for compatibility: there is one device.
 
     Raises:
         ShapeError: mapped axes have different lengths, or an axis is out of range.

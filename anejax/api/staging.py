@@ -11,11 +11,11 @@ from typing import Any
 
 from anejax import tree
 from anejax.api.flat import FlatFunction, abstract, check_leaves, name_of
+from anejax.api.stages import Lowered, Staged, Traced, check_options
 from anejax.config import config
 from anejax.core.array import DeviceArray
-from anejax.core.aval import Aval, ShapeDtypeStruct
+from anejax.core.aval import Aval
 from anejax.core.context import base_trace, current_trace
-from anejax.core.graph import ClosedGraph, Graph
 from anejax.core.trace import Tracer, concrete_array, executor, user_stacklevel
 from anejax.transforms.calls import call_p
 from anejax.transforms.stage import stage
@@ -23,18 +23,6 @@ from anejax.transforms.vmap import named_axes
 
 ONLY_ARRAYS = {DeviceArray}
 _LOG = logging.getLogger("anejax")
-
-
-class Staged:
-    """A function staged at given types: the Graph, the arrays it captured, the tree of its outputs."""
-
-    __slots__ = ("consts", "donated", "graph", "in_tree", "name", "out_tree")
-
-    def __init__(self, graph: Graph, consts: list[Any], in_tree: Any, out_tree: Any, donated: Any, name: str) -> None:
-        self.graph, self.consts = graph, consts
-        self.in_tree, self.out_tree = in_tree, out_tree
-        self.donated = (False,) * len(consts) + tuple(donated) if any(donated) else ()
-        self.name = name
 
 
 _JITTED: weakref.WeakSet[Jitted] = weakref.WeakSet()
@@ -146,15 +134,15 @@ class Jitted:
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """Stages and lowers at the types of ``args`` (arrays or ShapeDtypeStructs), without running.
 
-        The result has ``as_text()`` (MIL), ``compile()``, ``out_info`` and ``graph``.
+        The result has ``as_text()`` (MIL), ``compile()``, ``in_tree``, ``out_info`` and ``graph``.
         """
         staged, _ = self._staged(args, kwargs, types_only=True)
         return Lowered(staged, self.device)
 
-    def trace(self, *args: Any, **kwargs: Any) -> ClosedGraph:
-        """The Graph at the types of ``args``."""
+    def trace(self, *args: Any, **kwargs: Any) -> Traced:
+        """The Graph at the types of ``args``, with the trees and types of arguments and output, and ``lower()``."""
         staged, _ = self._staged(args, kwargs, types_only=True)
-        return ClosedGraph(staged.graph, tuple(staged.consts))
+        return Traced(staged, self.device)
 
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The output's tree of ShapeDtypeStructs."""
@@ -195,61 +183,6 @@ def _hashable(jitted: Jitted, value: Any) -> Any:
     return (type(value), value)
 
 
-class Lowered:
-    """A staged function on its way to a device."""
-
-    def __init__(self, staged: Staged, device: str = "cpu") -> None:
-        self._staged, self._device = staged, device
-        self.graph = ClosedGraph(staged.graph, tuple(staged.consts))
-
-    @property
-    def out_info(self) -> Any:
-        """The output's tree of ShapeDtypeStructs."""
-        structs = [ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in self._staged.graph.out_avals]
-        return tree.unflatten(self._staged.out_tree, structs)
-
-    def as_text(self, dialect: str = "mil") -> str:
-        """The MIL text of the program, or the Graph with ``dialect="graph"``."""
-        if dialect == "graph":
-            return str(self.graph)
-        if dialect != "mil":
-            raise ValueError(f"[lower] expected dialect 'mil' or 'graph', got {dialect!r}.")
-        return executor().lower_text(self._staged.graph, self._staged.donated, self._device)
-
-    def compile(self) -> Compiled:
-        """Compiles. Returns a callable that takes arguments of the same types."""
-        staged, device = self._staged, self._device
-        return Compiled(staged, executor().compile_graph(staged.graph, staged.donated, device), device)
-
-
-class Compiled:
-    """A compiled function of fixed types."""
-
-    def __init__(self, staged: Staged, executable: Any, device: str) -> None:
-        self._staged, self._executable, self._device = staged, executable, device
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, in_tree = tree.flatten((args, kwargs))
-        expected = self._staged.graph.in_avals[len(self._staged.consts) :]
-        avals = check_leaves(self._staged.name, "an argument", leaves, in_tree)
-        if in_tree != self._staged.in_tree or not all(a.same_type(e) for a, e in zip(avals, expected)):
-            raise TypeError(
-                f"[{self._staged.name}] was compiled for {', '.join(map(str, expected))},"
-                f" got {', '.join(map(str, avals))}. Call the jitted function for other types."
-            )
-        arrays = self._staged.consts + [concrete_array(x) for x in leaves]
-        outs = executor().run_graph(self._staged.graph, arrays, self._staged.donated, self._device)
-        return tree.unflatten(self._staged.out_tree, outs)
-
-    def as_text(self) -> str:
-        """How the device will run it: steps, fusions, memory."""
-        return self._executable.describe("plan")
-
-    def cost_analysis(self) -> dict[str, Any]:
-        """Counts of the plan: steps, fused operations, bytes of the arena and of all temporaries."""
-        return self._executable.stats()
-
-
 def jit(
     fun: Callable[..., Any] | None = None,
     *,
@@ -260,6 +193,10 @@ def jit(
     inline: bool = False,
     device: Any = None,
     keep_unused: bool = False,
+    in_shardings: Any = None,
+    out_shardings: Any = None,
+    backend: str | None = None,
+    compiler_options: None = None,
     precision: str | None = None,
 ) -> Any:
     """``fun`` staged once per types of its arguments, compiled to a native program, and run there.
@@ -271,6 +208,9 @@ def jit(
         inline, keep_unused: accepted for compatibility; the result is the same.
         device: "cpu", "ane" (the Neural Engine, with the CPU device beside it), or None: the default device. It
             counts where the call is made outside other transformations.
+        in_shardings, out_shardings: accepted for compatibility where they name one device: arrays lie on one anyway.
+        backend: another name for ``device``.
+        compiler_options: None: they are XLA's.
         precision: "fp16": on the CPU device, what the engine could have runs with the engine's numerics, float16 with
             narrow sums and infinite products from 32768 on; ``numerics_report`` says what that loses. "float32": as
             usual. None: the setting ``precision``.
@@ -289,16 +229,23 @@ def jit(
     if fun is None:
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
-            donate_argnames=donate_argnames, inline=inline, device=device, keep_unused=keep_unused,
+            donate_argnames=donate_argnames, inline=inline, device=device, keep_unused=keep_unused, backend=backend,
+            in_shardings=in_shardings, out_shardings=out_shardings, compiler_options=compiler_options,
             precision=precision,
         )  # fmt: skip
     if not callable(fun):
         raise TypeError(f"[jit] expected a function, got {type(fun).__name__}.")
-    executor().check_device(device)
+    device = backend if device is None else device
+    for place in (device, *tree.leaves((in_shardings, out_shardings))):
+        executor().check_device(place)
+    check_options("jit", compiler_options)
     _check_precision(precision)
     platform = getattr(device, "platform", device)
     static = static_resolver(fun, as_tuple(static_argnums), as_tuple(static_argnames))
     donate, donate_names = _donation(fun, as_tuple(donate_argnums), as_tuple(donate_argnames))
+    both = (set(as_tuple(static_argnames)) & donate_names) | (set(as_tuple(static_argnums)) & donate)
+    if both:
+        raise ValueError(f"[jit] {', '.join(map(repr, both))} of {name_of(fun)} is both static and donated.")
     return Jitted(fun, static, donate, donate_names, platform, precision)
 
 
@@ -331,6 +278,12 @@ def static_resolver(fun: Callable[..., Any], nums: tuple[int, ...], names: tuple
         for name in names:
             if name not in parameters and not takes_any:
                 raise ValueError(f"[jit] static_argnames names {name!r}, which {name_of(fun)} does not take.")
+    takes_more = not positional or any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(fun).parameters.values())
+    outside = [] if takes_more else [n for n in nums if not -len(positional) <= n < len(positional)]
+    if outside:
+        raise ValueError(
+            f"[jit] static_argnums names argument {outside[0]}, but {name_of(fun)} takes {len(positional)} by position."
+        )
     normal = {n % len(positional) if n < 0 and positional else n for n in nums}
     by_name = {*names, *(positional[n] for n in normal if n < len(positional))}
     by_position = normal | {positional.index(n) for n in names if n in positional}

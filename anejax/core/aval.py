@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from anejax import dtypes
-from anejax.errors import ConcretizationError, ShapeError
+from anejax.errors import ConcretizationError, DtypeError, ShapeError
 
 _AVALS: dict[tuple[tuple[int, ...], np.dtype, bool], Aval] = {}
 
@@ -24,14 +25,7 @@ class Aval:
     def __new__(cls, shape: tuple[int, ...], dtype: np.dtype, weak_type: bool = False) -> Aval:
         # one object for each type: a jitted call compares the avals of all its leaves with those it was staged for
         found = _AVALS.get((shape, dtype, weak_type))
-        if found is None:
-            found = object.__new__(cls)
-            set_ = object.__setattr__
-            set_(found, "shape", shape)
-            set_(found, "dtype", dtype)
-            set_(found, "weak_type", weak_type)
-            found = _AVALS.setdefault((shape, dtype, weak_type), found)
-        return found
+        return _new(cls, shape, dtype, weak_type) if found is None else found
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("an Aval is immutable")
@@ -58,6 +52,8 @@ class Aval:
     def strong(self) -> Aval:
         return self.update(weak_type=False) if self.weak_type else self
 
+    strip_weak_type = strong  # jax's name
+
     def tangent(self) -> Aval:
         """The aval of a tangent or cotangent of such an array."""
         return Aval(self.shape, dtypes.tangent(self.dtype), self.weak_type and dtypes.is_inexact(self.dtype))
@@ -65,6 +61,10 @@ class Aval:
     def same_type(self, other: Aval) -> bool:
         """Equal but for weak type."""
         return self.shape == other.shape and self.dtype == other.dtype
+
+    def str_short(self, short_dtypes: bool = False) -> str:
+        """``float32[8,2]``, or ``f32[8,2]`` with ``short_dtypes``."""
+        return f"{dtypes.short_name(self.dtype)}[{_dims(self.shape)}]" if short_dtypes else str(self)
 
     def short(self) -> str:
         """``f32[8,2]``, as Graphs print it; weak types have a ``*``."""
@@ -75,6 +75,17 @@ class Aval:
 
     def __repr__(self) -> str:
         return f"Aval({self}{', weak_type=True' if self.weak_type else ''})"
+
+
+def _new(cls: type[Aval], shape: Any, dtype: Any, weak_type: bool) -> Aval:
+    """An Aval of types not seen yet; users may give the dtype as anything that means one."""
+    shape, weak_type = tuple(shape), bool(weak_type)
+    dtype = dtype if isinstance(dtype, np.dtype) else dtypes.canonical(dtype)
+    found = object.__new__(cls)
+    object.__setattr__(found, "shape", shape)
+    object.__setattr__(found, "dtype", dtype)
+    object.__setattr__(found, "weak_type", weak_type)
+    return _AVALS.setdefault((shape, dtype, weak_type), found)
 
 
 def _dims(shape: tuple[int, ...]) -> str:
@@ -105,12 +116,34 @@ class ShapeDtypeStruct:
         ShapeDtypeStruct(shape=(3, 3), dtype=float32)
     """
 
-    __slots__ = ("dtype", "shape", "weak_type")
+    __slots__ = ("dtype", "shape", "sharding", "weak_type")
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    sharding: Any
+    weak_type: bool
 
-    def __init__(self, shape: Any, dtype: Any, *, weak_type: bool = False) -> None:
-        self.shape = checked_shape(shape, "ShapeDtypeStruct")
-        self.dtype = dtypes.canonical(dtype)
-        self.weak_type = weak_type
+    def __init__(self, shape: Any, dtype: Any, *, sharding: Any = None, weak_type: bool = False) -> None:
+        """``sharding`` is kept and changes nothing: arrays lie on one device. Raises DtypeError without a dtype."""
+        if dtype is None:
+            raise DtypeError("[ShapeDtypeStruct] expected a dtype, got None.")
+        set_ = object.__setattr__
+        set_(self, "shape", checked_shape(shape, "ShapeDtypeStruct"))
+        set_(self, "dtype", dtypes.canonical(dtype))
+        set_(self, "sharding", sharding)
+        set_(self, "weak_type", bool(weak_type))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"[ShapeDtypeStruct] is immutable. Use s.update({name}=...).")
+
+    def __reduce__(self) -> Any:
+        return functools.partial(type(self), **self._fields()), ()
+
+    def _fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def update(self, **changes: Any) -> ShapeDtypeStruct:
+        """This one with some of shape, dtype, weak_type and sharding replaced."""
+        return type(self)(**{**self._fields(), **changes})
 
     @property
     def ndim(self) -> int:
@@ -119,6 +152,11 @@ class ShapeDtypeStruct:
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("[len] a ShapeDtypeStruct of rank 0 has no length.")
+        return self.shape[0]
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -130,4 +168,5 @@ class ShapeDtypeStruct:
         return hash((self.shape, self.dtype, self.weak_type))
 
     def __repr__(self) -> str:
-        return f"ShapeDtypeStruct(shape={self.shape}, dtype={dtypes.name(self.dtype)})"
+        rest = f"{', weak_type=True' if self.weak_type else ''}{f', sharding={s}' if (s := self.sharding) else ''}"
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={dtypes.name(self.dtype)}{rest})"

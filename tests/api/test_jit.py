@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import threading
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pytest
 
@@ -213,6 +215,76 @@ def test_lower_and_compile() -> None:
         compiled(np.ones(4, np.float32))
 
 
+def _add(params: Any, x: Any, *, scale: Any) -> Any:
+    return {"out": params["w"] * x + scale}
+
+
+def test_stages_say_what_jax_says() -> None:
+    def told(m: Any) -> list[Any]:
+        f = m.jit(_add, donate_argnums=1)
+        args = ({"w": m.ShapeDtypeStruct((3,), "float32")}, m.numpy.ones(3)), {"scale": 2.0}
+        traced = f.trace(*args[0], **args[1])
+        lowered = f.lower(*args[0], **args[1])
+        compiled = traced.lower().compile(compiler_options=None)
+        found: list[Any] = [traced.fun_name, len(traced.jaxpr.eqns) > 0]
+        for stage in (lowered, compiled):
+            infos = m.tree.leaves(stage.args_info, is_leaf=lambda x: hasattr(x, "donated"))
+            found += [[(str(i.shape), str(i.dtype), i.donated) for i in infos], stage.donate_argnums]
+            found += [stage.in_tree == m.tree.structure(args), stage.out_tree == m.tree.structure({"out": 0})]
+            found += [[(a.shape, a.weak_type) for a in m.tree.leaves(stage.in_avals)]]
+            found += [stage.out_info["out"].shape, str(stage.out_info["out"].dtype)]
+        memory = compiled.memory_analysis()
+        found += [memory.argument_size_in_bytes, memory.output_size_in_bytes, memory.generated_code_size_in_bytes]
+        return [*found, str(m.eval_shape(lambda x: (x, 1), 2.0))]
+
+    assert told(aj) == told(jax)
+
+
+def test_compiled_functions_are_not_transformed() -> None:
+    compiled = aj.jit(jnp.sin).lower(1.0).compile()
+    for outer in (aj.jit, aj.grad):
+        with pytest.raises(TypeError, match=r"\[sin\] is compiled and cannot be transformed, got a traced value"):
+            outer(lambda x: compiled(x))(1.0)
+    with pytest.raises(ValueError, match="StableHLO and HLO are XLA's"):
+        aj.jit(jnp.sin).lower(1.0).as_text("stablehlo")
+    with pytest.raises(ValueError, match="expected no compiler_options"):
+        aj.jit(jnp.sin).lower(1.0).compile({"xla_flag": 1})
+
+
+def test_arguments_of_jit_that_place_or_promise() -> None:
+    here = aj.devices()[0]
+    f = aj.jit(lambda x: x + 1, in_shardings=None, out_shardings=jnp.ones(1).sharding, backend="cpu", inline=True)
+    assert float(f(1.0)) == float(aj.jit(in_shardings=(here,), keep_unused=True)(lambda x: x + 1)(1.0)) == 2.0
+    with pytest.raises(errors.DeviceError, match="'gpu'"):
+        aj.jit(jnp.sin, backend="gpu")
+    for wrong in (3, -3):
+        for m in (jax, aj):
+            with pytest.raises(ValueError, match=r"only accepts 1|takes 1 by position"):
+                m.jit(lambda x: x, static_argnums=wrong)(1.0)
+    assert float(aj.jit(lambda *x: x[0], static_argnums=(1, 2))(1.0, "a", "b")) == 1.0
+    for given in ({"static_argnums": 0, "donate_argnums": 0}, {"static_argnames": "x", "donate_argnums": 0}):
+        for m in (jax, aj):
+            with pytest.raises(ValueError, match="static"):
+                m.jit(lambda x, y: y, **given)(1.0, 2.0)
+
+
+def test_shape_dtype_structs_as_jax() -> None:
+    for m in (jax, aj):
+        s = m.ShapeDtypeStruct((2, 3), m.numpy.float32, sharding=None, weak_type=True)
+        assert repr(s) == "ShapeDtypeStruct(shape=(2, 3), dtype=float32, weak_type=True)"
+        assert len(s) == 2 and s.sharding is None and hash(s) == hash(pickle.loads(pickle.dumps(s)))
+        assert s.update(shape=(1,), weak_type=False) == m.ShapeDtypeStruct((1,), "float32")
+        assert repr(s.update(shape=())) == "ShapeDtypeStruct(shape=(), dtype=float32, weak_type=True)"
+        with pytest.raises((AttributeError, RuntimeError), match="immutable"):
+            s.shape = (1,)
+        with pytest.raises((ValueError, TypeError), match="dtype"):
+            m.ShapeDtypeStruct((1,), None)
+        with pytest.raises(TypeError):
+            len(m.ShapeDtypeStruct((), "float32"))
+    a = aj.core.ShapedArray((2,), jnp.float32)
+    assert a is jnp.ones(2).aval and a.str_short() == "float32[2]" and jnp.asarray(1.0).aval.strip_weak_type().size == 1
+
+
 def test_disable_jit_runs_python() -> None:
     seen = []
     f = aj.jit(lambda x: (seen.append(float(x)), x + 1)[1])
@@ -247,6 +319,7 @@ def test_debug_nans() -> None:
 
 FORK = """
 import os
+import jax
 import numpy as np
 import anejax as aj, anejax.numpy as jnp
 f = aj.jit(lambda x: jnp.tanh(x @ x).sum())

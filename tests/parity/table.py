@@ -29,7 +29,7 @@ NAMESPACES = (
     "jax.scipy.spatial", "jax.scipy.spatial.transform",
     "jax.tree", "jax.tree_util",
     "jax.debug", "jax.dtypes", "jax.typing", "jax.custom_batching", "jax.custom_derivatives", "jax.flatten_util",
-    "jax.ops", "jax.image", "jax.ad_checkpoint", "jax.sharding", "jax.profiler", *_LAWS,
+    "jax.ops", "jax.image", "jax.ad_checkpoint", "jax.sharding", "jax.profiler", "jax.stages", *_LAWS,
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from tests.parity import table
 # parameters of jax that no function here has, and why
 ABSENT_PARAMETERS = {
     **dict.fromkeys(
-        ("sharding", "out_sharding", "in_shardings", "out_shardings", "spmd_axis_name", "manual_axis_type",
+        ("sharding", "out_sharding", "manual_axis_type",
          "reduce_axes", "axis_env", "sum_match", "to"),
         "there is one device",
     ),
@@ -39,6 +39,10 @@ EXCEPTIONS = {
     "jax.lax.random_gamma_grad": "takes a and x; jax's own is wrapped",
     "jax.lax.nextafter": "operands are x and y, as in every other binary function",
     "jax.nn.initializers.Initializer": "a type for annotations",
+    **dict.fromkeys(
+        ("jax.stages.ArgInfo", "jax.stages.Compiled", "jax.stages.Lowered", "jax.stages.Traced", "jax.stages.Wrapped"),
+        "made by jitted functions only",
+    ),
     "jax.random.key": "dtype is that of the seed; it has one",
     "jax.random.wrap_key_data": "dtype is that of the key; it has one",
 }
