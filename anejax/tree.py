@@ -117,8 +117,10 @@ def treedef_paths(treedef: PyTreeDef, root: str = "") -> list[str]:
     return [a.codify(root) for a in treedef.accessors()]
 
 
-def transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef, pytree_to_transpose: Any) -> Any:
-    """Turns a tree of ``outer_treedef`` that holds trees of ``inner_treedef`` inside out."""
+def transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, pytree_to_transpose: Any) -> Any:
+    """Turns a tree of ``outer_treedef`` that holds trees of ``inner_treedef`` (None: that of the first) inside out."""
+    if inner_treedef is None:
+        inner_treedef = structure(next(iter(flatten_up_to(outer_treedef, pytree_to_transpose)), None))
     rows = [flatten_up_to(inner_treedef, sub) for sub in flatten_up_to(outer_treedef, pytree_to_transpose)]
     return unflatten(inner_treedef, [unflatten(outer_treedef, column) for column in zip(*rows)])
 
@@ -174,7 +176,26 @@ def register_dataclass(
     return cls
 
 
-class Partial:
+class _Whole:
+    """A function that is a partial, kept in one piece: ``functools.partial`` would merge its arguments with its own."""
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.func = func
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.func(*args, **kwargs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Whole) and self.func == other.func
+
+    def __hash__(self) -> int:
+        return hash(self.func)
+
+    def __repr__(self) -> str:
+        return repr(self.func)
+
+
+class Partial(functools.partial):
     """``functools.partial`` whose function is aux data and whose arguments are leaves.
 
     Example:
@@ -183,11 +204,8 @@ class Partial:
         2
     """
 
-    def __init__(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
-        self.func, self.args, self.keywords = func, args, kwargs
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.func(*self.args, *args, **{**self.keywords, **kwargs})
+    def __new__(cls, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return super().__new__(cls, _Whole(func) if isinstance(func, functools.partial) else func, *args, **kwargs)
 
 
 register_node(

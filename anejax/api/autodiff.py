@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,9 +40,9 @@ def _flat(fun: Callable[..., Any], args: Any, has_aux: bool = False) -> tuple[Fl
     return FlatFunction(fun, treedef, has_aux), leaves
 
 
-def _tangent_in(primal: Any, tangent: Any) -> Any:
+def _tangent_in(primal: Aval, tangent: Any) -> Any:
     """A tangent as rules take it: float0 becomes ``Zero``, a weak Python scalar takes the primal's dtype."""
-    aval = aval_of(primal).tangent()
+    aval = primal.tangent()
     if aval.dtype == dtypes.float0:
         return Zero(aval)
     return convert_element_type(tangent, aval.dtype) if aval_of(tangent).dtype != aval.dtype else tangent
@@ -77,29 +78,59 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
         )
     flat, leaves = _flat(fun, primals, has_aux)
     ts = tree.flatten_up_to(flat.in_tree, (tuple(tangents), {}), "tangents")
-    check_cotangents("jvp", [aval_of(p) for p in leaves], ts, flat.in_tree)
-    outs, out_ts = jvp_flat(flat, leaves, [_tangent_in(p, t) for p, t in zip(leaves, ts)])
+    avals = list(map(aval_of, leaves))
+    check_cotangents("jvp", avals, ts, flat.in_tree)
+    outs, out_ts = jvp_flat(flat, leaves, [_tangent_in(a, t) for a, t in zip(avals, ts)])
     result = tree.unflatten(flat.out_tree, outs), tree.unflatten(flat.out_tree, map(_tangent_out, out_ts))
     return (*result, flat.aux) if has_aux else result
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Derivative:
+    """What ``linearize`` and ``vjp`` know of a point, but for the arrays, which they carry as leaves of a Partial."""
+
+    lin: Linearized
+    in_avals: list[Aval]
+    out_avals: list[Aval]
+    in_tree: tree.PyTreeDef
+    out_tree: tree.PyTreeDef
+
+    def push_forward(self, residuals: list[Any], *tangents: Any) -> Any:
+        ts = tree.flatten_up_to(self.in_tree, (tangents, {}), "tangents")
+        check_cotangents("linearize", self.in_avals, ts, self.in_tree)
+        given = [_tangent_in(a, t) for a, t in zip(self.in_avals, ts)]
+        found = apply_linear(self.lin._replace(residuals=residuals), given)
+        return tree.unflatten(self.out_tree, map(_tangent_out, found))
+
+    def pull_back(self, residuals: list[Any], cotangent: Any) -> Any:
+        cts = tree.flatten_up_to(self.out_tree, cotangent, "the cotangent")
+        check_cotangents("vjp", self.out_avals, cts, self.out_tree)
+        given = [_tangent_in(a, ct) for a, ct in zip(self.out_avals, cts)]
+        found = _pull_back(self.lin._replace(residuals=residuals), given)
+        return tree.unflatten(self.in_tree, [_cotangent_out(a, ct) for a, ct in zip(self.in_avals, found)])[0]
+
+
+def _at_point(
+    fun: Callable[..., Any], primals: Sequence[Any], has_aux: bool
+) -> tuple[Any, _Derivative, list[Any], Any]:
+    """(output, derivative, its residuals, aux) of ``fun`` at ``primals``."""
+    flat, leaves = _flat(fun, primals, has_aux)
+    lin = linearize_flat(flat, leaves)
+    in_avals, out_avals = list(map(aval_of, leaves)), list(map(aval_of, lin.outs))
+    bare = lin._replace(outs=[], residuals=[])
+    derivative = _Derivative(bare, in_avals, out_avals, flat.in_tree, flat.out_tree)
+    return tree.unflatten(flat.out_tree, lin.outs), derivative, lin.residuals, flat.aux
 
 
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """The value of ``fun`` at ``primals``, and its derivative there as a function of tangents.
 
-    The function keeps what it needs of the evaluation, so that applying it many times costs only the linear part.
+    The function keeps what it needs of the evaluation, so that applying it many times costs only the linear part. It is
+    a tree of that, so jitted functions may return and take it.
     """
-    flat, leaves = _flat(fun, primals, has_aux)
-    lin = linearize_flat(flat, leaves)
-    out_tree, in_tree = flat.out_tree, flat.in_tree
-
-    def linear(*tangents: Any) -> Any:
-        ts = tree.flatten_up_to(in_tree, (tangents, {}), "tangents")
-        check_cotangents("linearize", [aval_of(p) for p in leaves], ts, in_tree)
-        found = apply_linear(lin, [_tangent_in(p, t) for p, t in zip(leaves, ts)])
-        return tree.unflatten(out_tree, map(_tangent_out, found))
-
-    outs = tree.unflatten(out_tree, lin.outs)
-    return (outs, linear, flat.aux) if has_aux else (outs, linear)
+    outs, derivative, residuals, aux = _at_point(fun, primals, has_aux)
+    linear = tree.Partial(derivative.push_forward, residuals)
+    return (outs, linear, aux) if has_aux else (outs, linear)
 
 
 def _pull_back(lin: Linearized, cts: Sequence[Any]) -> list[Any]:
@@ -110,9 +141,9 @@ def _pull_back(lin: Linearized, cts: Sequence[Any]) -> list[Any]:
     return [next(found) if nz else None for nz in lin.nonzero_in]
 
 
-def _cotangent_out(primal: Any, ct: Any) -> Any:
+def _cotangent_out(primal: Aval, ct: Any) -> Any:
     """A cotangent as users get it. It is weak where its primal is, as in JAX, whatever the rules made of it."""
-    aval = aval_of(primal).tangent()
+    aval = primal.tangent()
     if ct is None or isinstance(ct, Zero) or aval.dtype == dtypes.float0:
         return _tangent_out(Zero(aval) if ct is None else ct)
     return _tangent_out(convert_element_type(ct, aval.dtype, aval.weak_type))
@@ -123,7 +154,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 
     Returns:
         (output, vjp_fun), or with ``has_aux`` (output, vjp_fun, aux); ``vjp_fun(cotangent)`` returns a tuple with one
-        cotangent tree per argument.
+        cotangent tree per argument. It is a tree of the arrays that it needs, so jitted functions may return and take
+        it.
 
     Example:
         >>> import anejax as aj, anejax.numpy as jnp
@@ -131,19 +163,9 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         >>> back(2.0)
         (Array(2., dtype=float32, weak_type=True),)
     """
-    flat, leaves = _flat(fun, primals, has_aux)
-    lin = linearize_flat(flat, leaves)
-    out_tree, in_tree = flat.out_tree, flat.in_tree
-    out_avals = [aval_of(o) for o in lin.outs]
-
-    def pull_back(cotangent: Any) -> Any:
-        cts = tree.flatten_up_to(out_tree, cotangent, "the cotangent")
-        check_cotangents("vjp", out_avals, cts, out_tree)
-        found = _pull_back(lin, [_tangent_in(o, ct) for o, ct in zip(lin.outs, cts)])
-        return tree.unflatten(in_tree, [_cotangent_out(p, ct) for p, ct in zip(leaves, found)])[0]
-
-    outs = tree.unflatten(out_tree, lin.outs)
-    return (outs, pull_back, flat.aux) if has_aux else (outs, pull_back)
+    outs, derivative, residuals, aux = _at_point(fun, primals, has_aux)
+    vjp_fun = tree.Partial(derivative.pull_back, residuals)
+    return (outs, vjp_fun, aux) if has_aux else (outs, vjp_fun)
 
 
 def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], Any]:
@@ -208,7 +230,7 @@ def _value_and_grad(
         (value,) = lin.outs
         aval = aval_of(value)
         found = _pull_back(lin, [np.ones((), aval.dtype)])
-        cts = [_cotangent_out(p, ct) for p, ct in zip(leaves, found)]
+        cts = [_cotangent_out(aval_of(p), ct) for p, ct in zip(leaves, found)]
         grads = tree.unflatten(flat.in_tree, cts)[0]
         value = tree.unflatten(flat.out_tree, [value])
         return ((value, flat.aux) if has_aux else value), grads[0] if isinstance(argnums, int) else grads

@@ -27,3 +27,15 @@ def types(tree: Any, library: Any) -> list[tuple[str, tuple[int, ...], bool]]:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_derivatives_have_the_types_of_jax(case: Any) -> None:
     assert types(case(aj), aj) == types(case(jax), jax)
+
+
+@pytest.mark.parametrize("m", [jax, aj], ids=["jax", "anejax"])
+def test_derivatives_at_a_point_are_trees(m: Any) -> None:
+    """Jitted functions return them and take them; they carry the arrays that they need."""
+    back = m.jit(lambda x: m.vjp(lambda y: m.numpy.sin(y) * y, x)[1])(3.0)
+    push = m.jit(lambda x: m.linearize(lambda y: y**3, x)[1])(2.0)
+    assert float(m.jit(lambda f, ct: f(ct)[0])(back, 2.0)) == pytest.approx(2 * (0.14112 - 3 * 0.98999), rel=1e-4)
+    assert float(m.jit(lambda f, t: f(t))(push, 0.5)) == 6.0
+    assert m.tree.leaves(back) and m.tree.leaves(push)
+    _, back, aux = m.vjp(lambda x: (x * x, x + 1), 3.0, has_aux=True)
+    assert float(back(1.0)[0]) == 6.0 and float(aux) == 4.0

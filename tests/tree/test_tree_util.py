@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import operator
+import pickle
 
 import jax
 import pytest
@@ -134,9 +136,24 @@ def test_register_static():
     assert aj.tree.map(lambda x: x, Config(3)) == Config(3)
 
 
-def test_partial():
+def test_partial_as_jax():
     add = tree_util.Partial(operator.add, 2)
     assert aj.tree.map(lambda x: x * 10, add)(1) == 21
+    for m in (jax.tree_util, tree_util):
+        p = m.Partial(max, 1, key=abs)
+        assert isinstance(p, functools.partial) and repr(p).startswith("Partial(<built-in function max>, 1, key=")
+        assert m.tree_leaves(m.Partial(max, 1)) == [1] and pickle.loads(pickle.dumps(m.Partial(max, 1)))(4) == 4
+        for inner in (m.Partial(max, 1), functools.partial(max, 1)):  # whose arguments are not leaves
+            outer = m.Partial(inner, 2)
+            assert m.tree_leaves(outer) == [2] and outer(0) == 2
+            assert m.tree_structure(outer) == m.tree_structure(m.Partial(inner, 5))
+        with pytest.raises(TypeError):
+            m.Partial(3)
+
+
+def test_transpose_finds_the_inner_structure():
+    for m in (jax, aj):
+        assert m.tree.transpose(m.tree.structure([0, 0]), None, [{"a": 1}, {"a": 2}]) == {"a": [1, 2]}
 
 
 def test_treedefs():
