@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import functools
 import logging
+import re
 import string
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,15 +17,46 @@ from anejax import tree
 from anejax.absent import getattr_of
 from anejax.core.array import DeviceArray
 from anejax.core.primitive import Primitive, Refused
+from anejax.core.trace import aval_of
+from anejax.errors import DtypeError
 from anejax.ops.index import dynamic_index_in_dim
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Given:
+    """(args, kwargs) of an effect without the arrays: ``others`` are the leaves that are none, such as text."""
+
+    treedef: tree.PyTreeDef
+    others: dict[int, Any]
+
+    def filled(self, arrays: Sequence[Any]) -> Any:
+        """(args, kwargs) with these arrays."""
+        rest = iter(arrays)
+        leaves = [self.others[i] if i in self.others else next(rest) for i in range(self.treedef.num_leaves)]
+        return tree.unflatten(self.treedef, leaves)
+
+
+def _bind(prim: Primitive, args: Sequence[Any], kwargs: dict[str, Any], **params: Any) -> None:
+    leaves, treedef = tree.flatten((args, kwargs))
+    others = {i: leaf for i, leaf in enumerate(leaves) if not _is_array(leaf)}
+    arrays = [leaf for i, leaf in enumerate(leaves) if i not in others]
+    prim.bind(*arrays, given=_Given(treedef, others), **params)
+
+
+def _is_array(leaf: Any) -> bool:
+    try:
+        aval_of(leaf)
+    except DtypeError:
+        return False
+    return True
 
 
 def _effect(name: str, run: Callable[..., None]) -> Primitive:
     """A primitive without results: ``run(*args, **kwargs, its other parameters)`` sees NumPy arrays."""
     prim = Primitive(name, multiple_results=True, effect=True, higher_order=True)
 
-    def impl(*leaves: DeviceArray, treedef: Any, **params: Any) -> list[Any]:
-        args, kwargs = tree.unflatten(treedef, [np.asarray(a) for a in leaves])
+    def impl(*leaves: DeviceArray, given: _Given, **params: Any) -> list[Any]:
+        args, kwargs = given.filled([np.asarray(a) for a in leaves])
         run(args, kwargs, **params)
         return []
 
@@ -56,7 +89,8 @@ def print(fmt: str, *args: Any, ordered: bool = True, **kwargs: Any) -> None:
 
     Args:
         fmt: a ``str.format`` string.
-        args, kwargs: trees of arrays; under ``vmap`` there is a line per example, under ``grad`` primals are shown.
+        args, kwargs: trees of arrays, and of whatever else prints; under ``vmap`` there is a line per example, under
+            ``grad`` primals are shown.
         ordered: accepted for compatibility; lines always come in order.
 
     Example:
@@ -69,15 +103,44 @@ def print(fmt: str, *args: Any, ordered: bool = True, **kwargs: Any) -> None:
         x = 1.0
     """
     _check_format(fmt, args, kwargs)
-    leaves, treedef = tree.flatten((args, kwargs))
-    print_p.bind(*leaves, fmt=fmt, treedef=treedef)
+    _bind(print_p, args, kwargs, fmt=fmt)
+
+
+class _Reader(string.Formatter):
+    """Reads a format and what it names, without formatting anything."""
+
+    def __init__(self) -> None:
+        self.missing: list[str] = []
+        self.unused: list[str] = []
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Any) -> Any:
+        first = re.split(r"[.\[]", field_name)[0]
+        key: Any = int(first) if first.isdigit() else first
+        if key not in (range(len(args)) if isinstance(key, int) else kwargs):
+            self.missing.append(first)
+        return None, key
+
+    def check_unused_args(self, used_args: Any, args: Sequence[Any], kwargs: Any) -> None:
+        self.unused = [str(k) for k in (*range(len(args)), *kwargs) if k not in used_args]
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return value
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return ""
 
 
 def _check_format(fmt: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
-    used = {name for _, name, _, _ in string.Formatter().parse(fmt) if name}
-    unknown = {n.split(".")[0].split("[")[0] for n in used} - {*kwargs, *map(str, range(len(args)))}
-    if unknown:
-        raise ValueError(f"[debug.print] the format {fmt!r} names {', '.join(sorted(unknown))}, which were not given.")
+    reader = _Reader()
+    reader.vformat(fmt, args, kwargs)
+    if reader.missing:
+        names = ", ".join(sorted(set(reader.missing)))
+        raise ValueError(f"[debug.print] the format {fmt!r} names {names}, which were not given.")
+    if reader.unused:
+        raise ValueError(
+            f"[debug.print] the format {fmt!r} does not name {', '.join(reader.unused)}, which were given. Give a plain"
+            " string, not an f-string, with {} for each value."
+        )
 
 
 def callback(
@@ -102,8 +165,7 @@ def callback(
 def _callback(function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
     if not callable(function):
         raise TypeError(f"[debug.callback] expected a function, got {type(function).__name__}.")
-    leaves, treedef = tree.flatten((args, kwargs))
-    callback_p.bind(*leaves, callback=function, treedef=treedef)
+    _bind(callback_p, args, kwargs, callback=function)
 
 
 def log(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:

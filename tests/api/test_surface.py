@@ -286,6 +286,37 @@ def test_callbacks_and_logs(caplog):
         aj.debug.callback(3, 1.0)
 
 
+def test_prints_what_is_no_array_too(capsys):
+    def program(m):
+        show = m.debug.print
+        show("{} {x:.2f} {name} {nothing}", 1, x=m.numpy.float32(2), name="text", nothing=None)
+        m.jit(lambda a: show("{} {s}", a, s="inside"))(m.numpy.ones(2))
+        m.lax.scan(lambda c, a: (show("{} {}", "step", a, ordered=True), (c, a))[1], 0.0, m.numpy.arange(2.0))
+        show("{0} {0:{w}}", 1, w=5)
+        m.effects_barrier()
+        return capsys.readouterr().out
+
+    assert program(aj) == program(jax)
+    seen = []
+    aj.jit(lambda x: aj.debug.callback(lambda name, v: seen.append((name, v.tolist())), "name", x))(anp.ones(1))
+    assert seen == [("name", [1.0])]
+
+
+@pytest.mark.parametrize(
+    ("fmt", "args", "text"),
+    [
+        ("x", (3,), r"'x' does not name 0, which were given. Give a plain string, not an f-string"),
+        ("{}", (), "'{}' names 0, which were not given"),
+        ("{y.shape} {}", (1,), "names y, which were not given"),
+    ],
+)
+def test_formats_and_values_must_agree(fmt, args, text):
+    with pytest.raises((ValueError, IndexError, KeyError)):
+        jax.debug.print(fmt, *args)
+    with pytest.raises(ValueError, match=text):
+        aj.debug.print(fmt, *args)
+
+
 def test_log1mexp():
     x = np.array([1e-30, 1e-6, 0.5, np.log(2.0), 3.0, 50.0, 200.0], np.float32)
     wide = x.astype(np.float64)
