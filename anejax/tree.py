@@ -1,6 +1,13 @@
 """Pytrees, by optree with JAX's semantics: None is an empty tree, dictionaries are ordered by key.
 
-Everything that the rest of anejax asks of trees goes through this module.
+Everything that the rest of anejax asks of trees goes through this module. What differs from JAX: a dictionary that is built
+again has its keys in the order in which they were inserted, where JAX's are sorted; keys that cannot be compared are taken;
+deques and structseqs are nodes, not leaves; structures print as ``PyTreeSpec``.
+
+Example:
+    >>> from anejax import tree
+    >>> tree.leaves({"b": 1, "a": 2}), tree.map(lambda x: x * 10, {"b": 1, "a": 2})
+    ([2, 1], {'b': 10, 'a': 20})
 """
 
 from __future__ import annotations

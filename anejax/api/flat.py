@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from anejax import dtypes, tree
+from anejax.core.array import Array
 from anejax.core.aval import Aval, ShapeDtypeStruct
 from anejax.core.context import current_trace
 from anejax.core.trace import aval_of
@@ -71,7 +72,7 @@ def check_leaves(
     avals = []
     for i, leaf in enumerate(leaves):
         try:
-            avals.append(leaf.aval if hasattr(leaf, "aval") else abstract(leaf))
+            avals.append(leaf.aval if isinstance(leaf, Array) else abstract(leaf))
         except DtypeError:
             paths = argument_paths(fun, treedef) if fun is not None else tree.treedef_paths(treedef, "")
             raise DtypeError(

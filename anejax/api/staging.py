@@ -13,10 +13,10 @@ from anejax import tree
 from anejax.api.flat import FlatFunction, abstract, check_leaves, name_of
 from anejax.api.stages import Lowered, Staged, Traced, check_options
 from anejax.config import config
-from anejax.core.array import DeviceArray
+from anejax.core.array import Array, DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.context import base_trace, current_trace
-from anejax.core.trace import Tracer, concrete_array, executor, user_stacklevel
+from anejax.core.trace import Tracer, concrete_array, conversion_of, executor, user_stacklevel
 from anejax.transforms.calls import call_p
 from anejax.transforms.stage import stage
 from anejax.transforms.vmap import named_axes
@@ -95,6 +95,9 @@ class Jitted:
         key = (in_tree, avals, statics, config.jax_enable_x64, named_axes())
         staged = self._cache.get(key)
         if staged is None:
+            if not all(isinstance(a, Aval) for a in avals):  # arrays of jax have avals too, but jax's
+                args, kwargs = tree.map(_own, (args, kwargs))
+                return self._staged(args, kwargs, types_only)
             staged = self._trace(in_tree, avals, static_nums, static_names, args, kwargs)
             if not any(isinstance(c, Tracer) for c in staged.consts):
                 self._cache[key] = staged
@@ -164,6 +167,12 @@ class Jitted:
 
     def __repr__(self) -> str:
         return f"<jitted {name_of(self._fun)}>"
+
+
+def _own(leaf: Any) -> Any:
+    """An array of jax as one of ours, anything else as it is."""
+    foreign = hasattr(leaf, "aval") and not isinstance(leaf, Array)
+    return concrete_array(leaf) if foreign and conversion_of(leaf) is not None else leaf
 
 
 def _hashable(jitted: Jitted, value: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -172,13 +172,25 @@ def aval_of(x: Any) -> Aval:
         if isinstance(x, np.ma.MaskedArray):
             raise masked("array")
         return Aval(x.shape, dtypes.canonical(x.dtype))
-    convert = getattr(x, "__anejax_array__", None) or getattr(x, "__jax_array__", None)
+    convert = conversion_of(x)
     if convert is not None:
         return aval_of(convert())
     raise DtypeError(
         f"[array] expected an array or a number, got {type(x).__name__} {_brief(x)}."
         " Convert lists with anejax.numpy.asarray."
     )
+
+
+def conversion_of(x: Any) -> Callable[[], Any] | None:
+    """How an object of another library becomes an array: by its own method, or by NumPy where it is an array itself.
+
+    Arrays of jax and tensors of others have both ``__array__`` and ``__dlpack__``; what has ``__array__`` alone, such
+    as tables, is left to ``asarray``.
+    """
+    own = getattr(x, "__anejax_array__", None) or getattr(x, "__jax_array__", None)
+    if own is None and not isinstance(x, type) and hasattr(x, "__array__") and hasattr(x, "__dlpack__"):
+        return lambda: np.array(x)
+    return own
 
 
 def masked(op: str) -> MaskedArrayError:
@@ -203,7 +215,8 @@ def concrete_array(x: Any) -> DeviceArray:
     aval = aval_of(x)
     if isinstance(x, (np.ndarray, np.generic)):
         return from_numpy(np.asarray(x, aval.dtype), borrowed=True)
-    convert = getattr(x, "__anejax_array__", None) or x.__jax_array__
+    convert = conversion_of(x)
+    assert convert is not None, "aval_of would have refused it"
     return concrete_array(convert())
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.array import Array, DeviceArray, from_numpy, of_scalar
 from anejax.core.aval import checked_shape
-from anejax.core.trace import Tracer, aval_of
+from anejax.core.trace import Tracer, aval_of, conversion_of
 from anejax.errors import DtypeError, ShapeError, TracerIntegerConversionError
 from anejax.numpy.operands import (
     as_array,
@@ -95,7 +95,7 @@ def _from_data(x: Any, dtype: np.dtype | None) -> Array:
         return _from_list(x, dtype)
     if isinstance(x, (np.ndarray, np.generic)):
         return from_numpy(convert_numpy(x, dtype or dtypes.canonical(x.dtype)))
-    convert = getattr(x, "__anejax_array__", None) or getattr(x, "__jax_array__", None)
+    convert = conversion_of(x)
     if convert is not None:
         return _from_data(convert(), dtype)
     if x is None or isinstance(x, (str, bytes, dict, set)):
@@ -108,7 +108,7 @@ def _from_list(x: Sequence[Any], dtype: np.dtype | None) -> Array:
     _refuse_what_is_no_number(leaves, dtype)
     if dtype is None:
         dtype = _joint_dtype(leaves)
-    if any(isinstance(leaf, Array) or hasattr(leaf, "__jax_array__") for leaf in leaves):
+    if any(isinstance(leaf, Array) or _converts(leaf) for leaf in leaves):
         rows = [_from_data(row, dtype) for row in x]
         if len({r.shape for r in rows}) > 1:
             raise ShapeError(f"[array] expected rows of one shape, got {', '.join(str(r.aval) for r in rows)}.")
@@ -157,7 +157,11 @@ def _joint_dtype(leaves: list[Any]) -> np.dtype:
 
 
 def _known(leaf: Any) -> bool:
-    return is_scalar(leaf) or isinstance(leaf, (Array, np.ndarray, np.generic)) or hasattr(leaf, "__jax_array__")
+    return is_scalar(leaf) or isinstance(leaf, (Array, np.ndarray, np.generic)) or _converts(leaf)
+
+
+def _converts(leaf: Any) -> bool:
+    return not isinstance(leaf, (int, float, complex, np.ndarray, np.generic)) and conversion_of(leaf) is not None
 
 
 def copy(a: Any, order: str | None = None) -> Array:

@@ -20,7 +20,7 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.array import Array
-from anejax.core.trace import Tracer, aval_of
+from anejax.core.trace import Tracer, aval_of, conversion_of
 from anejax.errors import ConcretizationError, DtypeError, NonConcreteBooleanIndexError, TracerSliceError
 from anejax.numpy.creation import asarray
 from anejax.numpy.gathering import gather_axes
@@ -107,7 +107,7 @@ def _checked(e: Any) -> Any:
         return e
     if isinstance(e, (list, tuple)):  # inside a tuple it can only be an array
         e = asarray(e, None if e else np.int32)
-    if not isinstance(e, Array) and hasattr(e, "__jax_array__"):
+    if not isinstance(e, (Array, np.ndarray, np.generic, int)) and conversion_of(e) is not None:
         e = as_array("getitem", e)
     if not isinstance(e, (Array, np.ndarray, np.generic)):
         try:

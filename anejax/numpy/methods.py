@@ -12,7 +12,7 @@ from anejax import dtypes
 from anejax.api.devices import CPU, Device, device_put
 from anejax.api.sharding import sharding_of, shards_of
 from anejax.core.array import Array, DeviceArray
-from anejax.core.trace import Tracer
+from anejax.core.trace import Tracer, conversion_of
 from anejax.errors import ConcretizationError, DtypeError, RefusedError
 from anejax.numpy import at, bits, indexing, linear, selection, shaping, sorting, taking
 from anejax.numpy import elementwise as ew
@@ -25,11 +25,8 @@ from anejax.ops import elementwise
 
 def _takes(other: Any) -> bool:
     """Whether an operator works with ``other``: for lists and the like Python shall raise TypeError."""
-    return (
-        isinstance(other, (Array, np.ndarray, np.generic, bool, int, float, complex))
-        or hasattr(other, "__jax_array__")
-        or hasattr(other, "__anejax_array__")
-    )
+    known = isinstance(other, (Array, np.ndarray, np.generic, bool, int, float, complex))
+    return known or conversion_of(other) is not None
 
 
 def _not_taken(fn: Callable[..., Any], other: Any) -> Any:

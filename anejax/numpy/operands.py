@@ -14,7 +14,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.config import config
 from anejax.core.array import Array, from_numpy, of_scalar
-from anejax.core.trace import Tracer, aval_of, masked
+from anejax.core.trace import Tracer, aval_of, conversion_of, masked
 from anejax.errors import ConcretizationError, DeviceError, DtypeError, RefusedError, ShapeError
 from anejax.ops import elementwise, shape
 
@@ -33,7 +33,7 @@ def operand(op: str, x: Any) -> Any:
         if isinstance(x, (np.ndarray, np.generic)):
             dtypes.canonical(x.dtype)  # refuses strings and objects
         return x
-    convert = getattr(x, "__anejax_array__", None) or getattr(x, "__jax_array__", None)
+    convert = conversion_of(x)
     if convert is not None:
         return operand(op, convert())
     raise DtypeError(

@@ -7,6 +7,7 @@ import copy
 import operator
 import pickle
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -248,6 +249,40 @@ def test_what_is_no_array():
         aj.jit(np.from_dlpack)(anp.ones(2))
     with pytest.raises(DtypeError):
         anp.zeros_like(memoryview(b"abc"))
+
+
+FOREIGN = {
+    "functions": lambda m, j, x: [m.sin(j), m.dot(j, x), m.where(j > 1, j, x), m.concatenate([j, x]), m.stack([x, j])],
+    "lists": lambda m, j, x: [m.asarray([j, x]), m.array([j[0], 2.0])],
+    "operators": lambda m, j, x: [x + j, j + x, x @ j, x == j, j < x, j - x],
+    "indices": lambda m, j, x: [x[j.astype(int)], x.at[j.astype(int)[:2]].add(j[:2]), x.at[0].set(j[1])],
+    "numbers": lambda m, j, x: [m.zeros(j.astype(int)[2]), m.float16(j)],
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_arrays_of_jax_are_operands(case):
+    j = jnp.arange(3.0)
+    for a, b in zip(FOREIGN[case](anp, j, anp.arange(3.0)), FOREIGN[case](jnp, j, j), strict=True):
+        assert isinstance(a, aj.Array) and a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_arrays_of_jax_are_arguments():
+    j, square = jnp.arange(3.0), lambda x: (x["a"] * x["a"]).sum()
+    f = aj.jit(square)
+    for x in ({"a": j}, {"a": anp.arange(3.0)}, {"a": j}):
+        assert float(f(x)) == 5.0
+    assert f._cache_size() == 1 and type(f.trace({"a": j}).graph.in_avals[0]) is type(anp.ones(1).aval)
+    assert aj.grad(square)({"a": j})["a"].tolist() == [0.0, 2.0, 4.0]
+    assert aj.vmap(lambda x: x + 1)(jnp.ones(2, "bfloat16")).dtype == anp.bfloat16
+    assert aj.lax.scan(lambda c, x: (c + x, c), j[0], j)[1].tolist() == [0.0, 0.0, 1.0]
+    assert aj.jit(lambda x: [x + j, j])(anp.ones(3))[1].tolist() == [0.0, 1.0, 2.0]
+    assert isinstance(aj.device_put({"a": j})["a"], aj.Array)
+    assert aj.random.normal(jax.random.PRNGKey(0)).item() == aj.random.normal(aj.random.PRNGKey(0)).item()
+    assert isinstance(jnp.asarray(anp.ones(2, "bfloat16")), jax.Array) and jnp.from_dlpack(anp.arange(3.0)).shape == (
+        3,
+    )
 
 
 def test_on_tracers():
