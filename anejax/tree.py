@@ -1,8 +1,8 @@
 """Pytrees, by optree with JAX's semantics: None is an empty tree, dictionaries are ordered by key.
 
-Everything that the rest of anejax asks of trees goes through this module. What differs from JAX: a dictionary that is built
-again has its keys in the order in which they were inserted, where JAX's are sorted; keys that cannot be compared are taken;
-deques and structseqs are nodes, not leaves; structures print as ``PyTreeSpec``.
+Everything that the rest of anejax asks of trees goes through this module. What differs from JAX: a dictionary that is
+built again has its keys in the order in which they were inserted, where JAX's are sorted; keys that cannot be compared
+are taken; deques and structseqs are nodes, not leaves; structures print as ``PyTreeSpec``.
 
 Example:
     >>> from anejax import tree
