@@ -16,6 +16,7 @@ from anejax.config import config
 from anejax.core.aval import Aval
 from anejax.core.graph import Graph
 from anejax.core.trace import Tracer, aval_of, concrete_array
+from anejax.errors import ConcretizationError
 from anejax.ops import shape as shapes
 from anejax.ops.arithmetic import clamp, lt, ne
 from anejax.ops.elementwise import convert_element_type
@@ -189,7 +190,7 @@ def _scan(op: str, body: Body, init: Any, xs: Any, length: Any = None, reverse: 
     leaves, xs_tree = _arrays(op, "an array to scan over", xs)
     turns = _length(op, leaves, xs_tree, length)
     if config.jax_disable_jit:
-        return _scan_in_python(op, body.fun, init, leaves, xs_tree, turns, reverse)
+        return _scan_in_python(op, body.fun, tree.unflatten(carry_tree, carry), leaves, xs_tree, turns, reverse)
     slices = [a.update(shape=a.shape[1:]) for a in map(aval_of, leaves)]
     in_tree = _args_tree(tree.unflatten(carry_tree, carry), tree.unflatten(xs_tree, leaves))
 
@@ -301,11 +302,12 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
 
 
 def _while(op: str, condition: Body, body: Body, init: Any) -> Any:
-    if config.jax_disable_jit:
-        while condition.fun(init):
-            init = body.fun(init)
-        return init
     carry, carry_tree = _arrays(op, "the initial value", init)
+    if config.jax_disable_jit:
+        try:
+            return _while_in_python(condition.fun, body.fun, tree.unflatten(carry_tree, carry))
+        except ConcretizationError:  # the condition is mapped by vmap, say: only the primitive can go on
+            pass
     in_tree = _args_tree(init)
     staged_at = lambda carry: _stage(body, in_tree, [aval_of(x) for x in carry])  # noqa: E731
     carry, staged = _settled(op, body, carry, carry_tree, staged_at, lambda out_tree: out_tree)
@@ -314,6 +316,13 @@ def _while(op: str, condition: Body, body: Body, init: Any) -> Any:
         got = ", ".join(map(str, cond.out_avals)) or "nothing"
         raise TypeError(f"[{op}] {condition.name} must return a boolean scalar, got {got}.")
     return tree.unflatten(carry_tree, looping.while_loop(cond.graph, staged.graph, cond.consts, staged.consts, carry))
+
+
+def _while_in_python(condition: Any, body: Any, value: Any) -> Any:
+    """The loop as it is written, for ``disable_jit``."""
+    while condition(value):
+        value = body(value)
+    return value
 
 
 def fori_loop(
@@ -528,4 +537,4 @@ def _interleaved(even: Any, odd: Any, axis: int) -> Any:
     shape = aval_of(odd).shape
     both = shapes.reshape(pair, (*shape[:axis], 2 * short, *shape[axis + 1 :]))
     rest = shapes.slice_in_dim(even, short, aval_of(even).shape[axis], axis=axis)
-    return shapes.concatenate([both, rest], axis)
+    return convert_element_type(shapes.concatenate([both, rest], axis), aval_of(even).dtype)  # strong, as jax's are

@@ -26,10 +26,20 @@ _LOG = logging.getLogger("anejax")
 
 
 _JITTED: weakref.WeakSet[Jitted] = weakref.WeakSet()
+_FORMS: weakref.WeakKeyDictionary[Any, dict[Any, dict[Any, Staged]]] = weakref.WeakKeyDictionary()
+
+
+def _forms(fun: Any, options: Any) -> dict[Any, Staged]:
+    """The staged forms of ``fun``, shared by every ``jit`` of it with these options, as ``jit(f)(x)`` in a loop is."""
+    try:
+        return _FORMS.setdefault(fun, {}).setdefault(options, {})
+    except TypeError:  # not hashable, or nothing that can be referred to weakly
+        return {}
 
 
 def clear_caches() -> None:
     """Forgets every staged form of every jitted function, and the programs compiled from them."""
+    _FORMS.clear()
     for jitted in list(_JITTED):
         jitted.clear_cache()
     executor().clear()
@@ -41,13 +51,14 @@ class Jitted:
     def __init__(
         self, fun: Callable[..., Any], static: Callable[..., tuple[set[int], set[str]]], donate: Any = (),
         donate_names: Any = (), device: str | None = None, precision: str | None = None,
+        forms: dict[Any, Staged] | None = None,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, fun, updated=())
         self._fun = fun
         self._static = static
         self._donate, self._donate_names = donate, donate_names
         self._device, self._precision = device, precision
-        self._cache: dict[Any, Staged] = {}
+        self._cache: dict[Any, Staged] = {} if forms is None else forms
         _JITTED.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -250,12 +261,13 @@ def jit(
     check_options("jit", compiler_options)
     _check_precision(precision)
     platform = getattr(device, "platform", device)
-    static = static_resolver(fun, as_tuple(static_argnums), as_tuple(static_argnames))
-    donate, donate_names = _donation(fun, as_tuple(donate_argnums), as_tuple(donate_argnames))
-    both = (set(as_tuple(static_argnames)) & donate_names) | (set(as_tuple(static_argnums)) & donate)
+    statics = as_tuple(static_argnums), as_tuple(static_argnames)
+    donated = as_tuple(donate_argnums), as_tuple(donate_argnames)
+    static, (donate, donate_names) = static_resolver(fun, *statics), _donation(fun, *donated)
+    both = (set(statics[1]) & donate_names) | (set(statics[0]) & donate)
     if both:
         raise ValueError(f"[jit] {', '.join(map(repr, both))} of {name_of(fun)} is both static and donated.")
-    return Jitted(fun, static, donate, donate_names, platform, precision)
+    return Jitted(fun, static, donate, donate_names, platform, precision, _forms(fun, (statics, donated)))
 
 
 def _check_precision(precision: str | None) -> None:

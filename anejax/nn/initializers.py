@@ -45,7 +45,7 @@ def uniform(scale: Any = 0.01, dtype: Any = None) -> Initializer:
     """Uniform in [0, scale)."""
 
     def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
-        return random.uniform(key, shape, _dtype(dtype)) * np.asarray(scale, _dtype(dtype))
+        return random.uniform(key, shape, _dtype(dtype)) * jnp.asarray(scale, _dtype(dtype))
 
     return init
 
@@ -54,7 +54,7 @@ def normal(stddev: Any = 0.01, dtype: Any = None) -> Initializer:
     """Normal with mean 0."""
 
     def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
-        return random.normal(key, shape, _dtype(dtype)) * np.asarray(stddev, _dtype(dtype))
+        return random.normal(key, shape, _dtype(dtype)) * jnp.asarray(stddev, _dtype(dtype))
 
     return init
 
@@ -63,7 +63,7 @@ def truncated_normal(stddev: Any = 0.01, dtype: Any = None, lower: Any = -2.0, u
     """Normal with mean 0, cut at ``lower`` and ``upper`` (in units of ``stddev``)."""
 
     def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
-        return random.truncated_normal(key, lower, upper, shape, _dtype(dtype)) * np.asarray(stddev, _dtype(dtype))
+        return random.truncated_normal(key, lower, upper, shape, _dtype(dtype)) * jnp.asarray(stddev, _dtype(dtype))
 
     return init
 
@@ -109,13 +109,13 @@ def variance_scaling(
 
     def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
         kind, shape = _dtype(dtype), checked_shape(shape, "variance_scaling")
-        variance = np.asarray(scale / _MODES[mode](*_fans(shape, in_axis, out_axis, batch_axis)), kind)
+        variance = jnp.asarray(scale / _MODES[mode](*_fans(shape, in_axis, out_axis, batch_axis)), kind)
         if distribution == "uniform":
-            return random.uniform(key, shape, kind, -1) * np.sqrt(np.asarray(3, kind) * variance)
+            return random.uniform(key, shape, kind, -1) * jnp.sqrt(np.asarray(3, kind) * variance)
         if distribution == "normal":
-            return random.normal(key, shape, kind) * np.sqrt(variance)
+            return random.normal(key, shape, kind) * jnp.sqrt(variance)
         cut = np.asarray(0.87962566103423978, kind)  # the standard deviation of a normal cut at -2 and 2
-        return random.truncated_normal(key, -2, 2, shape, kind) * (np.sqrt(variance) / cut)
+        return random.truncated_normal(key, -2, 2, shape, kind) * (jnp.sqrt(variance) / cut)
 
     return init
 
@@ -147,7 +147,7 @@ def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> In
         q = q * jnp.sign(jnp.diag(r))  # evenly distributed among orthogonal matrices
         q = q.T if rows < columns else q
         rest = [n for i, n in enumerate(shape) if i != column_axis % len(shape)]
-        return np.asarray(scale, kind) * jnp.moveaxis(q.reshape(*rest, columns), -1, column_axis)
+        return jnp.asarray(scale, kind) * jnp.moveaxis(q.reshape(*rest, columns), -1, column_axis)
 
     return init
 

@@ -159,6 +159,24 @@ def test_disabled_jit_runs_python() -> None:
     np.testing.assert_array_equal(before, [0, 0, 1])
 
 
+def test_disabled_jit_runs_what_is_mapped() -> None:
+    def halvings(n: Any) -> Any:
+        return lax.while_loop(lambda c: c[0] > 1, lambda c: (c[0] // 2, c[1] + 1), (n, 0))[1]
+
+    with aj.disable_jit():
+        assert aj.vmap(halvings)(jnp.array([1, 9, 64])).tolist() == [0, 3, 6]
+
+
+def test_disabled_jit_makes_arrays_of_numbers() -> None:
+    with aj.disable_jit():
+        assert isinstance(lax.while_loop(lambda x: x < 0, lambda x: x, 1), aj.Array)
+        assert isinstance(lax.fori_loop(0, 3, lambda i, x: x, 1.5), aj.Array)
+
+
+def test_prefixes_are_strongly_typed() -> None:
+    assert not lax.associative_scan(jnp.add, jnp.full(3, 0.5)).weak_type
+
+
 def test_one_trace_and_one_compile_per_function() -> None:
     traced = []
 

@@ -98,6 +98,10 @@ def test_values_of_traced_code() -> None:
         aj.jit(lambda x: float(x))(1.0)
     with raises(errors.TracerIntegerConversionError, "static"):
         aj.jit(lambda n: jnp.zeros(n))(3)
+    with raises(errors.NonConcreteBooleanIndexError, "a mask must be concrete"):
+        aj.jit(lambda x: x[x > 0])(X)
+    assert issubclass(errors.NonConcreteBooleanIndexError, (IndexError)), "as in jax"
+    assert errors.ConcretizationTypeError is errors.ConcretizationError
     assert float(aj.grad(lambda x: x * 2 if x > 0 else x)(1.0)) == 2.0  # grad alone shows values
 
 
@@ -106,6 +110,7 @@ def test_leaked_tracers() -> None:
     aj.jit(lambda x: kept.append(x + 1))(1.0)
     aj.vmap(lambda x: (kept.append(x), x)[1])(X)
     aj.grad(lambda x: (kept.append(x), x)[1])(1.0)
+    assert issubclass(errors.UnexpectedTracerError, TypeError), "as in jax"
     for tracer in kept:
         with raises(errors.UnexpectedTracerError, r"used after its transformation had finished.*test_errors"):
             jnp.add(tracer, 1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import subprocess
 import sys
 import threading
+import weakref
 from typing import Any, NamedTuple
 
 import jax
@@ -283,6 +285,35 @@ def test_shape_dtype_structs_as_jax() -> None:
             len(m.ShapeDtypeStruct((), "float32"))
     a = aj.core.ShapedArray((2,), jnp.float32)
     assert a is jnp.ones(2).aval and a.str_short() == "float32[2]" and jnp.asarray(1.0).aval.strip_weak_type().size == 1
+
+
+def test_a_function_is_traced_once_however_often_it_is_jitted() -> None:
+    traced = []
+
+    def f(x: Any, n: int = 1) -> Any:
+        traced.append(n)
+        return x + n
+
+    assert [float(aj.jit(f)(2.0)) for _ in range(3)] == [3, 3, 3] and traced == [1]
+    assert [float(aj.jit(f, static_argnums=1)(2.0, n)) for n in (1, 3, 3)] == [3, 5, 5] and traced == [1, 1, 3]
+    x = jnp.ones(3)
+    aj.jit(f, donate_argnums=0)(x)
+    assert x.is_deleted() and traced == [1, 1, 3, 1]
+    aj.clear_caches()
+    aj.jit(f)(2.0)
+    assert len(traced) == 5
+
+
+def test_staged_forms_go_with_their_function() -> None:
+    def make() -> Any:
+        big = np.ones(3)
+        return weakref.ref(big), lambda x: x + jnp.asarray(big)
+
+    kept, f = make()
+    assert aj.jit(f)(1.0).tolist() == [2, 2, 2]
+    del f
+    gc.collect()
+    assert kept() is None
 
 
 def test_disable_jit_runs_python() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from jax import random as jax_random
 
-from anejax import random
+from anejax import jit, random
 from anejax.errors import ShapeError
 from anejax.nn import initializers
 from tests.random.reference import distance
@@ -52,6 +52,18 @@ def test_variance_scaling(mode, distribution):
     got = initializers.variance_scaling(1.7, mode, distribution)(random.PRNGKey(0), (30, 50))
     expected = reference.variance_scaling(1.7, mode, distribution)(jax_random.PRNGKey(0), (30, 50))
     assert distance(got, expected) <= 4
+
+
+@pytest.mark.parametrize("name", ["orthogonal", "normal", "uniform", "truncated_normal", "constant"])
+def test_a_scale_may_be_traced(name):
+    at = jit(lambda scale: getattr(initializers, name)(scale)(random.key(0), (4, 3)))
+    assert distance(at(1.5), getattr(reference, name)(1.5)(jax_random.key(0), (4, 3))) <= 8
+
+
+def test_a_scale_by_fans_may_be_traced():
+    at = jit(lambda scale: initializers.variance_scaling(scale, "fan_in", "normal")(random.key(0), (4, 3)))
+    expected = reference.variance_scaling(1.5, "fan_in", "normal")(jax_random.key(0), (4, 3))
+    assert distance(at(1.5), expected) <= 4
 
 
 def test_misuse_is_explained():
