@@ -157,7 +157,7 @@ def to_bool(x: Any) -> Any:
 
 
 add = binary_ufunc("add", _add, "x + y; or, for bools", promote, identity=0)
-subtract = binary_ufunc("subtract", arithmetic.sub, "x - y", _no_bool)
+subtract = binary_ufunc("subtract", arithmetic.sub, "x - y", _no_bool, associative=False)
 multiply = binary_ufunc("multiply", _multiply, "x * y; and, for bools", promote, identity=1)
 maximum = binary_ufunc("maximum", arithmetic.max, "The greater of x and y; NaN wins", promote)
 minimum = binary_ufunc("minimum", arithmetic.min, "The lesser of x and y; NaN wins", promote)
@@ -446,16 +446,17 @@ def _logaddexp_jvp(primals: Any, tangents: Any) -> Any:
     return out, add(*(multiply(t, share) for t, share in zip(tangents, shares)))
 
 
-def logaddexp(x1: Any, x2: Any, /) -> Array:
-    """``log(exp(x1) + exp(x2))`` without overflow, element by element."""
-    return _logaddexp(*broadcast("logaddexp", *promote_inexact("logaddexp", x1, x2)))
-
-
-def logaddexp2(x1: Any, x2: Any, /) -> Array:
-    """``log2(2**x1 + 2**x2)`` without overflow, element by element."""
-    x, y = promote_inexact("logaddexp2", x1, x2)
+def _logaddexp2(x: Any, y: Any) -> Any:
     ln2 = np.asarray(np.log(2.0), aval_of(x).dtype)
     return arithmetic.div(logaddexp(arithmetic.mul(x, ln2), arithmetic.mul(y, ln2)), ln2)
+
+
+logaddexp = binary_ufunc(
+    "logaddexp", _logaddexp, "``log(exp(x) + exp(y))`` without overflow", promote_inexact, identity=-np.inf
+)
+logaddexp2 = binary_ufunc(
+    "logaddexp2", _logaddexp2, "``log2(2**x + 2**y)`` without overflow", promote_inexact, identity=-np.inf
+)
 
 
 def sinc(x: Any, /) -> Array:

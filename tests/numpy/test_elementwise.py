@@ -302,7 +302,45 @@ def test_ufunc_methods():
         np.testing.assert_array_equal(getattr(anp, name).reduce(x, axis=1), getattr(np, name).reduce(x, axis=1))
         np.testing.assert_array_equal(getattr(anp, name).accumulate(x, axis=1), getattr(np, name).accumulate(x, axis=1))
     np.testing.assert_array_equal(anp.add.outer(x[0], x[1]), np.add.outer(x[0], x[1]))
+    for name in ("add", "subtract", "bitwise_xor"):  # subtract goes from the left
+        for axis in (0, 1):
+            for method in ("reduce", "accumulate"):
+                expected = getattr(getattr(np, name), method)(x, axis=axis)
+                np.testing.assert_array_equal(getattr(getattr(anp, name), method)(x, axis=axis), expected)
+        np.testing.assert_array_equal(
+            getattr(anp, name).reduce(x, axis=0, initial=7), getattr(np, name).reduce(x, axis=0, initial=7)
+        )
     check(lambda m, x: m.add(x, x, x) if m is anp else x + x + x, x)
+
+
+def test_ufuncs_reduce_what_is_chosen():
+    x = sample((3, 5), "int32")
+    for name, options in {"add": {}, "multiply": {"initial": 2}, "maximum": {"initial": -3}}.items():
+        for axis in (0, 1, None):
+            options |= {"where": x % 2 == 0, "axis": axis, "keepdims": True}
+            expected = getattr(np, name).reduce(x, **options)
+            np.testing.assert_array_equal(getattr(anp, name).reduce(x, **options), expected)
+    assert anp.logaddexp.reduce(anp.zeros((0, 2))).tolist() == [-np.inf, -np.inf]
+    check(lambda m, x: m.logaddexp.reduce(x, axis=1), np.float32(x))
+    check(lambda m, x: m.logaddexp2.accumulate(x, axis=1), np.float32(x))
+    with pytest.raises(ValueError, match="give initial as well"):
+        anp.maximum.reduce(x, where=x > 0)
+    with pytest.raises(ValueError, match="at least one element"):
+        anp.maximum.reduce(anp.zeros((0, 2)))
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "minimum", "maximum", "bitwise_xor", "logaddexp"])
+def test_ufuncs_at_places(name):
+    dtype = np.float32 if name == "logaddexp" else np.int32
+    x, places = sample((4, 3), "int32").astype(dtype), np.array([1, 3, 1, -3])
+    for indices, b in ((places, 3), (places, np.arange(12).reshape(4, 3).astype(dtype)), ((places, slice(0, 2)), 2)):
+        expected = x.copy()
+        getattr(np, name).at(expected, indices, b)
+        got = aj.jit(lambda x, i=indices, b=b: getattr(anp, name).at(x, i, b, inplace=False))(x)
+        np.testing.assert_allclose(got, expected, rtol=1e-6)
+        assert got.dtype == dtype
+    with pytest.raises(NotImplementedError, match="inplace=False"):
+        getattr(anp, name).at(x, places, 1)
 
 
 def test_x64():

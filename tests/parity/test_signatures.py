@@ -30,8 +30,6 @@ EXCEPTIONS = {
     "jax.numpy.ufunc": "made by frompyfunc only",
     "jax.numpy.isneginf": "results go nowhere but out: no argument out",
     "jax.numpy.isposinf": "results go nowhere but out: no argument out",
-    "jax.numpy.logaddexp": "a function, not a ufunc",
-    "jax.numpy.logaddexp2": "a function, not a ufunc",
     "jax.numpy.negative": "a function, not a ufunc",
     "jax.numpy.trunc": "its argument is positional, as that of the other rounding functions",
     "jax.numpy.array": "jax's own is wrapped",
