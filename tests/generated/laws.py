@@ -5,12 +5,14 @@ Values are held against SciPy in float64, where that has the function and is fin
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 import scipy.stats as st
 
 from tests.generated.draw import Call, Draw, is_array
+from tests.generated.libraries import OURS
 from tests.generated.spec import Build, spec
 from tests.generated.special import EVERYWHERE, PLUS, UNIT, of
 
@@ -67,8 +69,10 @@ def specs(name: str, functions: str, build: Build, ulps: float = 1, **fields: An
     """A spec for each function of a law, with ``ulps`` times the limit of its name."""
     for function in functions.split():
         limit, size = LIMITS[function]
-        oracle = fields.get("oracle") or getattr(getattr(st, name), function)
-        spec(f"scipy.stats.{name}.{function}", build, ulps=ulps * limit, size=size, **{**fields, "oracle": oracle})
+        oracle = getattr(getattr(st, name), function)
+        made_of = inspect.unwrap(getattr(getattr(OURS.scipy.stats, name), function))
+        fields |= {"oracle": oracle, "composed": made_of.__name__ != function}
+        spec(f"scipy.stats.{name}.{function}", build, ulps=ulps * limit, size=size, **fields)
 
 
 DENSITY, TAILS, QUANTILES = "logpdf pdf", "cdf logcdf sf logsf", "ppf isf"

@@ -26,6 +26,7 @@ class Spec:
         oracle: the function in float64, more exact than jax's, which decides where it is finite; of the same arguments.
         slope_ulps: greatest distance of derivatives, in eps times the greatest element: sums of the chain rule.
         slope_error: the relative error of jax's own float64 derivatives, where it is above that of rounding.
+        composed: made by one exp or log of a function that has a spec, too: in the long profile only.
         derivatives, mapped, staged: whether jvp and vjp, vmap, and jit are compared; False needs a reason beside it.
     """
 
@@ -36,6 +37,7 @@ class Spec:
     oracle: Callable[..., Any] | None = None
     slope_ulps: float = 16.0
     slope_error: float = 0.0
+    composed: bool = False
     derivatives: bool = True
     mapped: bool = True
     staged: bool = True

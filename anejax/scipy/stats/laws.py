@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 import anejax.numpy as jnp
 from anejax.numpy.operands import is_scalar
 from anejax.scipy.special.operands import reals
@@ -97,9 +99,12 @@ def _within(low: Any, high: Any, outside: tuple[float, float], x: Any, function:
 
 
 def _interior(low: Any, high: Any) -> Any:
-    """A finite point between ``low`` and ``high``."""
-    start = jnp.where(low == -math.inf, jnp.where(high == math.inf, 0, high) - 1, low)
-    return 0.5 * (start + jnp.where(high == math.inf, start + 2, high))
+    """A finite point between ``low`` and ``high``: a number between numbers."""
+    numbers = is_scalar(low) and is_scalar(high)
+    where = np.where if numbers else jnp.where
+    start = where(low == -math.inf, where(high == math.inf, 0, high) - 1, low)
+    middle = 0.5 * (start + where(high == math.inf, start + 2, high))
+    return float(middle) if numbers else middle
 
 
 def exp_of(function: F) -> F:
