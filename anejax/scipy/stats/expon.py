@@ -6,7 +6,8 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax.core.array import Array
-from anejax.scipy.stats.laws import complement, exp_of, log_complement, standard
+from anejax.nn.functions import log1mexp
+from anejax.scipy.stats.laws import complement, exp_of, standard
 
 
 @standard(0)
@@ -24,7 +25,7 @@ def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
 
 @standard(0)
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    return log_complement(x)
+    return log1mexp(x)
 
 
 @standard(0)

@@ -6,7 +6,8 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax.core.array import Array
-from anejax.scipy.stats.laws import complement, exp_of, log_complement, standard
+from anejax.nn.functions import log1mexp
+from anejax.scipy.stats.laws import complement, exp_of, standard
 
 _FAR = 40  # from where exp(-x) no longer counts beside x
 
@@ -35,7 +36,7 @@ def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
 @standard()
 def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
     far = x > _FAR
-    return jnp.where(far, -x, log_complement(jnp.exp(-jnp.where(far, _FAR, x))))
+    return jnp.where(far, -x, log1mexp(jnp.exp(-jnp.where(far, _FAR, x))))
 
 
 @standard()

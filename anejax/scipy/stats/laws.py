@@ -151,10 +151,3 @@ def probability(p: Any) -> Any:
 def complement(t: Any) -> Any:
     """1 - exp(-t) for t >= 0. Its derivatives have their digits, too, unlike those of expm1."""
     return jnp.where(t < math.log(2), -jnp.expm1(-t), 1 - jnp.exp(-t))
-
-
-def log_complement(t: Any) -> Any:
-    """log(1 - exp(-t)) for t >= 0, with its digits at both ends."""
-    small = t < math.log(2)
-    near = jnp.log(-jnp.expm1(-jnp.where(small, t, 1)))
-    return jnp.where(small, near, jnp.log1p(-jnp.exp(-jnp.where(small, 1, t))))

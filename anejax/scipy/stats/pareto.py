@@ -6,7 +6,8 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax.core.array import Array
-from anejax.scipy.stats.laws import complement, exp_of, log_complement, positive, standard
+from anejax.nn.functions import log1mexp
+from anejax.scipy.stats.laws import complement, exp_of, positive, standard
 
 
 @standard(1)
@@ -24,7 +25,7 @@ def cdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:
 
 @standard(1)
 def logcdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    return log_complement(positive(b) * jnp.log(x))
+    return log1mexp(positive(b) * jnp.log(x))
 
 
 @standard(1)

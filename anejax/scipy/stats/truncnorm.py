@@ -6,9 +6,10 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax.core.array import Array
+from anejax.nn.functions import log1mexp
 from anejax.scipy import special
 from anejax.scipy.stats import norm
-from anejax.scipy.stats.laws import exp_of, log_complement, standard, valid
+from anejax.scipy.stats.laws import exp_of, standard, valid
 
 
 def _log_mass(a: Any, b: Any) -> Any:
@@ -19,7 +20,7 @@ def _log_mass(a: Any, b: Any) -> Any:
     far = special.log_ndtr(jnp.where(tail, a, -2))
     near = special.log_ndtr(jnp.where(tail, b, -1))
     a, b = jnp.where(tail, -1, a), jnp.where(tail, 1, b)
-    return jnp.where(tail, near + log_complement(near - far), jnp.log1p(-special.ndtr(a) - special.ndtr(-b)))
+    return jnp.where(tail, near + log1mexp(near - far), jnp.log1p(-special.ndtr(a) - special.ndtr(-b)))
 
 
 def _log_share(a: Any, x: Any, b: Any) -> Any:
