@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,18 +16,20 @@ from anejax import dtypes
 from anejax.core.array import Array
 from anejax.errors import ShapeError
 from anejax.numpy.operands import as_array, as_int, is_scalar, one_axis, promote_inexact
-from anejax.scipy.signal.trends import detrend as remove_trend
-from anejax.scipy.signal.windows import window as named_window
+from anejax.scipy.signal.segments import (
+    Detrend,
+    Segments,
+    added_up,
+    checked_segments,
+    covered,
+    segments_of,
+    sum_of,
+    transforms,
+    trend_remover,
+    weights_of,
+)
 
-_EXTENSIONS: dict[str | None, dict[str, Any]] = {
-    "even": {"mode": "reflect"},
-    "odd": {"mode": "reflect", "reflect_type": "odd"},
-    "constant": {"mode": "edge"},
-    "zeros": {"mode": "constant"},
-}
 _SMALL_WEIGHT = 1e-10  # below it no window covers a sample, as in SciPy
-
-Detrend = str | bool | Callable[[Any], Any]
 
 
 def stft(
@@ -54,13 +55,15 @@ def stft(
     Returns:
         (frequencies [f], times of the segments' middles [t], complex transforms): f stands where ``axis`` was, t last.
     """
-    seg = _segments("stft", window, nperseg, noverlap, nfft, x, axis)
+    seg = segments_of("stft", window, nperseg, noverlap, nfft, x, axis)
     if 0 in (v := _signal("stft", x)).shape:
         return _empty(v.shape, v.dtype)
     i = one_axis("stft", axis, v.ndim)
-    whole = _covered("stft", jnp.moveaxis(v, i, -1), seg, boundary, padded)
+    whole = covered("stft", jnp.moveaxis(v, i, -1), seg, boundary, padded)
     onesided = _onesided(return_onesided, v)
-    out = _transforms(whole, seg, _trend("stft", detrend, axis), onesided) * _root(_scale("stft", seg, fs, "spectrum"))
+    out = transforms(whole, seg, trend_remover("stft", detrend, axis), onesided) * _root(
+        _scale("stft", seg, fs, "spectrum")
+    )
     shift = 0 if boundary is not None else seg.length / 2
     return _frequencies(seg, fs, onesided, out.dtype), _times(out, seg, fs, shift), _placed(out, i, v.dtype)
 
@@ -140,12 +143,12 @@ def istft(
     points = 2 * (bins - 1) if input_onesided else bins
     length = points if nperseg is None else as_int("istft", nperseg, "nperseg")
     odd = input_onesided and length == points + 1
-    seg = _checked("istft", window, length, noverlap, points + odd if nfft is None else nfft)
+    seg = checked_segments("istft", window, length, noverlap, points + odd if nfft is None else nfft)
     back = jnp.fft.irfft if input_onesided else jnp.fft.ifft
-    weight = _of_type(seg.window, dtypes.real_part(z.dtype))
-    pieces = back(z, seg.points)[..., :length] * (_total(seg.window) * weight)
+    weight = weights_of(seg.window, dtypes.real_part(z.dtype))
+    pieces = back(z, seg.points)[..., :length] * (sum_of(seg.window) * weight)
     weights = jnp.broadcast_to(weight * weight, (pieces.shape[-2], length))
-    out, cover = _added_up(pieces, seg.step), _added_up(weights, seg.step)
+    out, cover = added_up(pieces, seg.step), added_up(weights, seg.step)
     if boundary:
         half = length // 2
         out, cover = (v[..., half : v.shape[-1] - half] for v in (out, cover))
@@ -154,49 +157,7 @@ def istft(
     return times, jnp.moveaxis(out, -1, t - (f < t))
 
 
-# --- segments ---------------------------------------------------------------------------------------------------------
-
-
-class _Segments(NamedTuple):
-    """How a signal is cut: a window [length], every ``step`` samples, transformed as ``points`` points."""
-
-    window: Any  # float64 of NumPy where a name says it
-    length: int
-    step: int
-    points: int
-
-
-def _checked(op: str, window: Any, length: int, noverlap: Any, nfft: Any) -> _Segments:
-    if length < 1:
-        raise ValueError(f"[{op}] expected nperseg of 1 or more, got {length}.")
-    if isinstance(window, (str, tuple)):
-        weights: Any = named_window(op, window, length)
-    else:
-        weights = as_array(op, window)
-        if weights.shape != (length,):
-            raise ShapeError(f"[{op}] expected a window of {length} elements, got {weights.aval}.")
-    overlap = length // 2 if noverlap is None else as_int(op, noverlap, "noverlap")
-    points = length if nfft is None else as_int(op, nfft, "nfft")
-    if points < length:
-        raise ValueError(f"[{op}] expected nfft of at least nperseg, {length}, got {points}.")
-    if overlap >= length:
-        raise ValueError(f"[{op}] expected noverlap below nperseg, {length}, got {overlap}.")
-    return _Segments(weights, length, length - overlap, points)
-
-
-def _segments(op: str, window: Any, nperseg: Any, noverlap: Any, nfft: Any, x: Any, axis: int) -> _Segments:
-    """The segments of ``x`` along ``axis``; their length is the window's where that is an array."""
-    x = as_array(op, x)
-    total = x.shape[one_axis(op, axis, x.ndim)]
-    named = isinstance(window, (str, tuple))
-    count = total if named else as_array(op, window).size
-    length = count if nperseg is None else as_int(op, nperseg, "nperseg")
-    if length > total and named:
-        warnings.warn(f"[{op}] segments of {length} are longer than the signal, {total}, and become so.", stacklevel=3)
-        length = total
-    if length > total > 0:
-        raise ShapeError(f"[{op}] expected a window of at most {total} elements, got one of {length}.")
-    return _checked(op, window, max(length, 1) if total == 0 else length, noverlap, nfft)
+# --- what they share --------------------------------------------------------------------------------------------------
 
 
 def _signal(op: str, *xs: Any) -> Any:
@@ -211,42 +172,6 @@ def _empty(shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array, Array]:
     return jnp.zeros(shape, real), jnp.zeros(shape, real), jnp.zeros(shape, whole)
 
 
-def _of_type(window: Any, dtype: Any) -> Any:
-    if isinstance(window, np.ndarray):
-        return jnp.asarray(window, dtype)
-    kept = window if dtype in dtypes.COMPLEX or window.dtype not in dtypes.COMPLEX else window.real
-    return kept.astype(dtype)
-
-
-def _total(window: Any) -> Any:
-    """The sum of a window, exact where it is a named one."""
-    return float(window.sum()) if isinstance(window, np.ndarray) else jnp.sum(window)
-
-
-def _covered(op: str, x: Any, seg: _Segments, boundary: str | None, padded: bool) -> Any:
-    """``x`` with time last, made longer at its ends as asked."""
-    if boundary is not None:
-        if boundary not in _EXTENSIONS:
-            raise ValueError(f"[{op}] expected a boundary of {list(_EXTENSIONS)} or None, got {boundary!r}.")
-        half = seg.length // 2
-        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)], **_EXTENSIONS[boundary])
-    if padded:
-        missing = -(x.shape[-1] - seg.length) % seg.step % seg.length
-        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)])
-    return x
-
-
-def _trend(op: str, detrend: Detrend, axis: int) -> Callable[[Any], Any]:
-    """What removes the trend of segments [..., t, n]."""
-    if isinstance(detrend, str):
-        return lambda d: remove_trend(d, type=detrend)
-    if callable(detrend):
-        return lambda d: jnp.moveaxis(detrend(jnp.moveaxis(d, -1, axis)), axis, -1)
-    if detrend:
-        raise ValueError(f"[{op}] expected detrend to be 'constant', 'linear', False or a function, got {detrend!r}.")
-    return lambda d: d
-
-
 def _onesided(wanted: bool, *xs: Any) -> bool:
     whole = any(x.dtype in dtypes.COMPLEX for x in xs)
     if wanted and whole:
@@ -254,33 +179,11 @@ def _onesided(wanted: bool, *xs: Any) -> bool:
     return wanted and not whole
 
 
-def _transforms(x: Any, seg: _Segments, trend: Callable[[Any], Any], onesided: bool) -> Any:
-    """The transforms [..., t, f] of the windowed segments of ``x`` [..., time]."""
-    starts = np.arange(0, x.shape[-1] - seg.length + 1, seg.step)
-    pieces = trend(jnp.take(x, starts[:, None] + np.arange(seg.length), axis=-1))
-    transform = jnp.fft.rfft if onesided else jnp.fft.fft
-    return transform(pieces * _of_type(seg.window, x.dtype), seg.points)
-
-
-def _added_up(pieces: Any, step: int) -> Any:
-    """The signal [..., (t - 1) step + n] of segments [..., t, n] that begin ``step`` after each other, added up."""
-    *lead, count, length = pieces.shape
-    per = math.ceil(length / step)  # blocks of a segment: block i of segment t is block t + i of the signal
-    whole = [(0, 0)] * len(lead)
-    blocks = jnp.pad(pieces, [*whole, (0, 0), (0, per * step - length)]).reshape(*lead, count, per, step)
-    total = count + per - 1
-    late = [jnp.pad(blocks[..., i, :], [*whole, (i, per - 1 - i), (0, 0)]) for i in range(per)]
-    return sum(late[1:], late[0]).reshape(*lead, total * step)[..., : (count - 1) * step + length]
-
-
-# --- spectra ----------------------------------------------------------------------------------------------------------
-
-
-def _scale(op: str, seg: _Segments, fs: Any, scaling: str) -> Any:
+def _scale(op: str, seg: Segments, fs: Any, scaling: str) -> Any:
     if scaling == "density":
-        return 1.0 / (fs * _total(seg.window * seg.window))
+        return 1.0 / (fs * sum_of(seg.window * seg.window))
     if scaling == "spectrum":
-        return 1.0 / _total(seg.window) ** 2
+        return 1.0 / sum_of(seg.window) ** 2
     raise ValueError(f"[{op}] expected the scaling 'density' or 'spectrum', got {scaling!r}.")
 
 
@@ -288,12 +191,12 @@ def _root(x: Any) -> Any:
     return math.sqrt(x) if is_scalar(x) else jnp.sqrt(x)
 
 
-def _frequencies(seg: _Segments, fs: Any, onesided: bool, dtype: Any) -> Array:
+def _frequencies(seg: Segments, fs: Any, onesided: bool, dtype: Any) -> Array:
     of = jnp.fft.rfftfreq if onesided else jnp.fft.fftfreq
     return of(seg.points, 1 / fs, dtype=dtypes.real_part(dtype))
 
 
-def _times(out: Any, seg: _Segments, fs: Any, shift: float) -> Array:
+def _times(out: Any, seg: Segments, fs: Any, shift: float) -> Array:
     return jnp.asarray(np.arange(out.shape[-2]) * seg.step + shift, dtypes.real_part(out.dtype)) / fs
 
 
@@ -308,7 +211,7 @@ def _densities(
 ) -> tuple[Any, Any]:  # fmt: skip
     """(frequencies, the density of each segment, which is the last axis); real where ``y`` is None."""
     signals = [_signal(op, x)] if y is None else _signal(op, x, y)
-    seg = _segments(op, window, nperseg, noverlap, nfft, signals[0], axis)
+    seg = segments_of(op, window, nperseg, noverlap, nfft, signals[0], axis)
     if len({v.ndim for v in signals}) > 1:
         raise ShapeError(f"[{op}] expected two signals of one rank, got {', '.join(str(v.aval) for v in signals)}.")
     i = one_axis(op, axis, signals[0].ndim)
@@ -316,8 +219,8 @@ def _densities(
         return _of_nothing(signals, i, y is None)
     signals = _of_one_length([jnp.moveaxis(v, i, -1) for v in signals])
     onesided = _onesided(onesided, *signals)
-    trend = _trend(op, detrend, axis)
-    spectra = [_transforms(v, seg, trend, onesided) for v in signals]
+    trend = trend_remover(op, detrend, axis)
+    spectra = [transforms(v, seg, trend, onesided) for v in signals]
     first = spectra[0]
     out = jnp.square(first.real) + jnp.square(first.imag) if y is None else first.conj() * spectra[1]
     out = out * _scale(op, seg, fs, scaling)
