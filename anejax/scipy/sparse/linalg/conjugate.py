@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import anejax.numpy as jnp
 from anejax.api.control import while_loop
 from anejax.scipy.sparse.linalg.systems import System, norm, real_dot, size_of, solved
+
+
+class _State(NamedTuple):
+    x: Any
+    residual: Any
+    direction: Any
+    power: Any  # the residual times itself, preconditioned, or times the first one
+    going: Any  # the method has not broken down
+    turn: Any
 
 
 def cg(
@@ -34,27 +44,20 @@ def cg(
     """
     most = 10 * size_of(b) if maxiter is None else maxiter
 
-    class State(NamedTuple):
-        x: Any
-        residual: Any
-        direction: Any
-        power: Any  # of the residual, by the preconditioner
-        turn: Any
-
     def iterate(system: System) -> Any:
-        def step(s: State) -> State:
+        def step(s: _State) -> _State:
             image = system.matvec(s.direction)
             length = s.power / real_dot(s.direction, image)
             residual = s.residual - length * image
             better = system.precondition(residual)
             power = real_dot(residual, better)
             direction = better + power / s.power * s.direction
-            return State(s.x + length * s.direction, residual, direction, power, s.turn + 1)
+            return _State(s.x + length * s.direction, residual, direction, power, s.going, s.turn + 1)
 
         residual = system.b - system.matvec(system.start)
         better = system.precondition(residual)
-        begin = State(system.start, residual, better, real_dot(residual, better), 0)
-        return while_loop(lambda s: (norm(s.residual) > system.limit) & (s.turn < most), step, begin).x
+        begin = _State(system.start, residual, better, real_dot(residual, better), jnp.array(True), 0)
+        return _looped(system, most, step, begin)
 
     return solved("cg", iterate, A, b, x0, tol, atol, M, symmetric=True), None
 
@@ -70,18 +73,10 @@ def bicgstab(
     """
     most = 10 * size_of(b) if maxiter is None else maxiter
 
-    class State(NamedTuple):
-        x: Any
-        residual: Any
-        direction: Any
-        power: Any  # of the residual, by the first one
-        going: Any
-        turn: Any
-
     def iterate(system: System) -> Any:
         first = system.b - system.matvec(system.start)
 
-        def step(s: State) -> State:
+        def step(s: _State) -> _State:
             there = system.precondition(s.direction)
             image = system.matvec(there)
             length = s.power / jnp.vdot(first, image)
@@ -95,10 +90,14 @@ def bicgstab(
             growth = power / s.power * (length / damping)
             direction = residual + growth * (s.direction - damping * image)
             going = (power != 0) & (damping != 0)
-            return State(s.x + length * there + damping * back, residual, direction, power, going, s.turn + 1)
+            return _State(s.x + length * there + damping * back, residual, direction, power, going, s.turn + 1)
 
-        begin = State(system.start, first, first, jnp.vdot(first, first), jnp.array(True), 0)
-        unfinished = lambda s: (norm(s.residual) > system.limit) & (s.turn < most) & s.going  # noqa: E731
-        return while_loop(unfinished, step, begin).x
+        begin = _State(system.start, first, first, jnp.vdot(first, first), jnp.array(True), 0)
+        return _looped(system, most, step, begin)
 
     return solved("bicgstab", iterate, A, b, x0, tol, atol, M, symmetric=False), None
+
+
+def _looped(system: System, most: Any, step: Callable[[_State], _State], begin: _State) -> Any:
+    """The x after at most ``most`` steps."""
+    return while_loop(lambda s: (norm(s.residual) > system.limit) & (s.turn < most) & s.going, step, begin).x
