@@ -33,6 +33,8 @@ Dims = tuple[int, ...]
 
 def check_axis(op: str, axis: int, rank: int) -> int:
     """``axis`` in [0, rank), counting negative ones from the end."""
+    if not rank:
+        raise ShapeError(f"[{op}] expected an array with axes, got one of rank 0 and the axis {axis}.")
     if not -rank <= axis < rank:
         raise ShapeError(f"[{op}] expected an axis between {-rank} and {rank - 1}, got {axis}.")
     return axis % rank
