@@ -126,6 +126,13 @@ class Tracer(Array):
         assert found is not None
         return found.__dlpack__(**kwargs)
 
+    def is_deleted(self) -> bool:
+        self._value_for(ConcretizationError, "is_deleted", "What is traced has no memory to give up.")
+        return False
+
+    def delete(self) -> None:
+        self.is_deleted()
+
     def __deepcopy__(self, memo: Any) -> Tracer:
         return self
 
