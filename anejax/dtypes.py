@@ -93,7 +93,14 @@ def canonical(dtype: Any) -> np.dtype:
     """
     if dtype in (int, float, complex):  # Python's own types, as in jnp.asarray(x, float)
         dtype = np.dtype(dtype)
-    d = _known(dtype)
+    try:
+        d = _known(dtype)
+    except DtypeError:
+        raise
+    except TypeError:  # unhashable: an array, a list
+        raise DtypeError(
+            f"[dtype] expected a dtype, got {type(dtype).__name__}. That of an array is x.dtype."
+        ) from None
     return d if config.jax_enable_x64 else _NARROW.get(d, d)
 
 

@@ -56,6 +56,12 @@ def test_dtypes() -> None:
         jnp.asarray(2**40)
 
 
+def test_an_array_is_no_dtype() -> None:
+    for dtype in (jnp.ones(2), [1]):
+        with raises(errors.DtypeError, r"\[dtype\] expected a dtype, got \w+. That of an array is x.dtype."):
+            jnp.zeros(2, dtype)
+
+
 def test_grad_of_what_has_none() -> None:
     with raises(TypeError, r"\[grad\] expected f to return a scalar, got float32\[4,8\]"):
 
