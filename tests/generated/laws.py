@@ -19,6 +19,7 @@ from tests.generated.special import EVERYWHERE, PLUS, UNIT, of
 BEYOND = (*EVERYWHERE, 2.0, -0.3, 60.0)
 FAR = (-12.0, 12.0, (*EVERYWHERE, 40.0, -40.0))
 RIGHT = (0.05, 20.0, BEYOND)
+FINITE = (0.05, 20.0, tuple(x for x in BEYOND if x != np.inf))  # where jax and SciPy have NaN
 INSIDE = (0.05, 0.95, (*UNIT, *BEYOND))
 LEVEL = (0.0, 1.0, UNIT)
 SHAPE = (0.1, 30.0, ())
@@ -35,17 +36,21 @@ def law(*ranges: Any, loc: Any = (-2, 0), scale: Any = (0.25, 3), poles: Any = (
 
     def build(d: Draw, name: str) -> Call:
         call = of(*ranges, **fields)(d, name)
+        x, *shapes = call.args
         whole = fields.get("whole", ())
-        x = call.args[0]
         ints = not is_array(x) or x.dtype.kind == "i"
-        d.special |= (ints and 0 not in whole) or bool(np.isin(x, poles).any())
+        if ints:  # jax's weak type of whole numbers and a Python float depends on the law
+            shapes = [s if is_array(s) else np.asarray(s, np.float32) for s in shapes]
+        d.special |= (ints and 0 not in whole) or bool(np.isin(np.asarray(x, float), poles).any())
+        d.special |= any(not np.all(s) for i, s in enumerate(shapes, 1) if i not in whole)  # of whole numbers
         shape, dtype = getattr(x, "shape", ()), np.dtype("float32") if ints else x.dtype
         options = {}
         if loc:
             options["loc"] = (-1, d.array(d.partner(shape), "int32" if whole else dtype, *loc, special=False))
         if scale:
-            options["scale"] = (max(1, scale[0]), d.array(d.partner(shape), dtype, *scale, special=False))
-        return d.call(name, *call.args, **d.options(**options))
+            one = np.asarray(scale[1], np.float32) if ints else max(1, scale[0])
+            options["scale"] = (one, d.array(d.partner(shape), dtype, *scale, special=False))
+        return d.call(name, x, *shapes, **d.options(**options))
 
     return build
 
@@ -69,10 +74,10 @@ def specs(name: str, functions: str, build: Build, ulps: float = 1, **fields: An
     """A spec for each function of a law, with ``ulps`` times the limit of its name."""
     for function in functions.split():
         limit, size = LIMITS[function]
-        oracle = getattr(getattr(st, name), function)
+        oracle = fields.get("oracle", getattr(getattr(st, name), function))
         made_of = inspect.unwrap(getattr(getattr(OURS.scipy.stats, name), function))
-        fields |= {"oracle": oracle, "composed": made_of.__name__ != function}
-        spec(f"scipy.stats.{name}.{function}", build, ulps=ulps * limit, size=size, **fields)
+        more = {**fields, "oracle": oracle, "composed": made_of.__name__ != function}
+        spec(f"scipy.stats.{name}.{function}", build, ulps=ulps * limit, size=size, **more)
 
 
 DENSITY, TAILS, QUANTILES = "logpdf pdf", "cdf logcdf sf logsf", "ppf isf"
@@ -97,14 +102,19 @@ specs("expon", f"{DENSITY} {TAILS}", law(RIGHT))
 specs("expon", "ppf", law(LEVEL))
 specs("pareto", f"{DENSITY} {TAILS}", law((1.1, 20.0, BEYOND), SHAPE, scale=(0.25, 1)))
 specs("pareto", "ppf", law(LEVEL, SHAPE))
-specs("gamma", f"{DENSITY} {TAILS}", law(RIGHT, SHAPE))
-specs("chi2", f"{DENSITY} {TAILS}", law(RIGHT, SHAPE))
+specs("gamma", f"{DENSITY} {TAILS}", law(FINITE, SHAPE))
+specs("chi2", f"{DENSITY} {TAILS}", law(FINITE, SHAPE))
 specs("beta", f"{DENSITY} {TAILS}", law(INSIDE, SHAPE, SHAPE, loc=(-0.5, 0), scale=(1.5, 3)))
 specs("truncnorm", f"{DENSITY} {TAILS}", _truncated)
 
 specs("bernoulli", "logpmf pmf", law((-1, 3, ()), CHANCE, scale=None, whole=(0,)))
 specs("bernoulli", "cdf", law((-1, 3, EVERYWHERE), CHANCE, loc=None, scale=None))
-specs("bernoulli", "ppf", law(LEVEL, CHANCE, loc=None, scale=None))
+specs(
+    "bernoulli",
+    "ppf",
+    law(LEVEL, CHANCE, loc=None, scale=None),
+    oracle=lambda q, p: np.where(q == 0, 0, st.bernoulli.ppf(q, p)),
+)  # SciPy has -1 there
 specs("binom", "logpmf pmf", law(COUNT, (0, 40, ()), CHANCE, scale=None, whole=(0, 1)))
 specs("betabinom", "logpmf pmf", law(COUNT, (0, 40, ()), SHAPE, SHAPE, scale=None, whole=(0, 1)))
 specs("nbinom", "logpmf pmf", law(COUNT, SHAPE, CHANCE, scale=None, whole=(0,)))
