@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -21,10 +22,39 @@ from anejax.transforms.custom import CustomJVPCall, CustomVJPCall
 class _Custom:
     """What both decorators share: non-differentiable arguments are closed over, the others flattened."""
 
-    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
+    def __init__(
+        self, fun: Callable[..., Any], nondiff_argnums: int | Sequence[int] = (),
+        nondiff_argnames: str | Sequence[str] = (),
+    ) -> None:  # fmt: skip
         functools.update_wrapper(cast(Callable[..., Any], self), fun, updated=())
         self._fun = fun
-        self._nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        try:
+            self._signature = inspect.signature(fun)
+        except (ValueError, TypeError):  # some builtins
+            self._signature = inspect.Signature()
+        parameters = self._signature.parameters
+        self._has_defaults = any(p.default is not inspect.Parameter.empty for p in parameters.values())
+        nums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        names = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else tuple(nondiff_argnames)
+        unknown = [n for n in names if n not in parameters]
+        if unknown:
+            raise ValueError(
+                f"[{type(self).__name__}] {name_of(fun)} has no argument {unknown[0]!r} (nondiff_argnames)."
+            )
+        self._nondiff = (*nums, *map(list(parameters).index, names))
+
+    def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """All arguments by position, defaults included, since rules have one entry for each."""
+        if not kwargs and not self._has_defaults:
+            return args
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        if bound.kwargs:
+            raise TypeError(
+                f"[{type(self).__name__}] expected arguments that have a position, got {', '.join(bound.kwargs)} of"
+                f" {name_of(self._fun)} by keyword alone. Take the * out of its signature, or close over the value."
+            )
+        return bound.args
 
     def _split(self, args: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         nondiff = {n % len(args) for n in self._nondiff}
@@ -40,13 +70,7 @@ class _Custom:
         of_rest.__name__ = name_of(self._fun)
         return of_rest
 
-    def _prepare(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        if kwargs:
-            import inspect
-
-            bound = inspect.signature(self._fun).bind(*args, **kwargs)
-            bound.apply_defaults()
-            args = bound.args
+    def _prepare(self, args: Sequence[Any]) -> Any:
         fixed, rest = self._split(args)
         leaves, in_tree = tree.flatten((tuple(rest), {}))
         check_leaves(name_of(self._fun), "an argument", leaves, in_tree)
@@ -96,7 +120,8 @@ class custom_jvp(_Custom):
             raise AttributeError(
                 f"[custom_jvp] {name_of(self._fun)} has no rule yet: set one with @{name_of(self._fun)}.defjvp."
             )
-        fixed, leaves, in_tree, flat = self._prepare(args, kwargs)
+        args = self._positional(args, kwargs)
+        fixed, leaves, in_tree, flat = self._prepare(args)
         rule, name = self._jvp, name_of(self._fun)
         trees: list[Any] = []
 
@@ -137,7 +162,8 @@ class custom_vjp(_Custom):
             raise AttributeError(
                 f"[custom_vjp] {name} has no rules yet: set them with {name}.defvjp(forward, backward)."
             )
-        fixed, leaves, in_tree, flat = self._prepare(args, kwargs)
+        args = self._positional(args, kwargs)
+        fixed, leaves, in_tree, flat = self._prepare(args)
         forward, backward = self._rules
         nondiff = {n % len(args) for n in self._nondiff} if args else set()
         trees: dict[str, Any] = {}

@@ -22,7 +22,7 @@ ABSENT_PARAMETERS = {
     **dict.fromkeys(("accuracy", "out_dtype", "_dot_general"), "float functions and products have one accuracy"),
     **dict.fromkeys(("src", "donate", "may_alias", "is_ref"), "arrays do not change and do not move"),
     "allow_negative_indices": "negative indices count from the end, which costs nothing",
-    **dict.fromkeys(("nondiff_argnames", "static_argnames", "return_residual", "algorithm"), "not there yet"),
+    **dict.fromkeys(("static_argnames", "return_residual", "algorithm"), "not there yet"),
 }  # fmt: skip
 
 # functions whose parameters differ on purpose

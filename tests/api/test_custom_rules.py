@@ -1,0 +1,91 @@
+"""Functions with rules of the user's, called in all the ways in which Python passes arguments: both libraries agree."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import anejax as aj
+
+
+def reverse(lib: Any, **options: Any) -> Any:
+    """x ** n * scale, whose reverse rule is ten times the derivative."""
+
+    @functools.partial(lib.custom_vjp, **options)
+    def f(x: Any, n: int = 2, scale: float = 3.0) -> Any:
+        return x**n * scale
+
+    if options:
+        f.defvjp(
+            lambda x, n, scale: (f(x, n, scale), (x, scale)),
+            lambda n, kept, g: (10 * g * n * kept[0] ** (n - 1) * kept[1], None),
+        )
+    else:
+        f.defvjp(
+            lambda x, n, scale: (f(x, n, scale), (x, n, scale)),
+            lambda kept, g: (10 * g * kept[1] * kept[0] ** (kept[1] - 1) * kept[2], None, g),
+        )
+    return f
+
+
+def forward(lib: Any, **options: Any) -> Any:
+    """The same, with a rule for forward mode."""
+
+    @functools.partial(lib.custom_jvp, **options)
+    def f(x: Any, n: int = 2, scale: float = 3.0) -> Any:
+        return x**n * scale
+
+    def rule(n: Any, primals: Any, tangents: Any) -> Any:
+        x, scale = primals
+        return f(x, n, scale), 10 * n * x ** (n - 1) * scale * tangents[0]
+
+    if options:
+        f.defjvp(rule)
+    else:
+        f.defjvp(lambda p, t: rule(p[1], (p[0], p[2]), (t[0], t[2])))
+    return f
+
+
+CALLS = {
+    "defaults": lambda f, x: f(x),
+    "positions": lambda f, x: f(x, 3, 2.0),
+    "keywords": lambda f, x: f(x=x, scale=2.0),
+    "out of order": lambda f, x: f(scale=0.5, n=3, x=x),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"nondiff_argnums": (1,)}, {"nondiff_argnames": ("n",)}], ids=str)
+@pytest.mark.parametrize("make", [reverse, forward])
+@pytest.mark.parametrize("call", CALLS)
+def test_arguments_have_positions_defaults_included(make: Any, call: str, options: Any) -> None:
+    def values_and_slopes(lib: Any) -> Any:
+        f = make(lib, **options)
+        return lib.vmap(lib.value_and_grad(lambda x: CALLS[call](f, x)))(np.array([1.5, -0.5], np.float32))
+
+    np.testing.assert_allclose(values_and_slopes(aj), values_and_slopes(jax), rtol=1e-6)
+
+
+def test_arguments_without_a_position_are_named() -> None:
+    f = aj.custom_vjp(lambda x, *, scale=1.0: x * scale)
+    f.defvjp(lambda x: (x, None), lambda _, g: (g,))
+    with pytest.raises(TypeError, match="got scale of <lambda> by keyword alone"):
+        f(1.0, scale=2.0)
+    with pytest.raises(ValueError, match="has no argument 'm'"):
+        aj.custom_jvp(lambda x: x, nondiff_argnames="m")
+
+
+def test_a_method_may_have_rules() -> None:
+    class Scaled:
+        scale = 2.0
+
+        @functools.partial(aj.custom_vjp, nondiff_argnums=0)
+        def of(self, x: Any) -> Any:
+            return x * self.scale
+
+        of.defvjp(lambda self, x: (self.of(x), None), lambda self, _, g: (g * 100,))
+
+    assert float(aj.grad(Scaled().of)(1.0)) == 100
