@@ -15,7 +15,8 @@ def _matrix(v: View, name: str) -> tuple[Shape, int, int]:
         v.expect(len(shape) > 0 and shape[-1] == 2, f"real and imaginary parts along the last axis of {name}")
         shape = shape[:-1]
     v.expect(len(shape) >= 2, f"matrices for {name}")
-    return shape[:-2], shape[-2], shape[-1]
+    *lead, m, n = shape
+    return tuple(lead), m, n
 
 
 def _square(v: View, name: str) -> tuple[Shape, int]:

@@ -64,12 +64,19 @@ def einsum(
 
 
 def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> Any:
-    """numpy.einsum_path for operands of these shapes: the order of contractions, and a report."""
+    """The pairs of operands to contract, in order, as ``einsum``'s optimize takes them, and NumPy's report on them.
+
+    Example:
+        >>> import anejax.numpy as jnp
+        >>> jnp.einsum_path("ij,jk,kl->il", jnp.ones((2, 3)), jnp.ones((3, 2)), jnp.ones((2, 4)))[0]
+        [(0, 1), (0, 1)]
+    """
     labels, result, xs = _parsed(subscripts, operands)
     stand_ins = [np.broadcast_to(np.float32(0), aval_of(x).shape) for x in xs]
-    return np.einsum_path(
+    (_, *path), report = np.einsum_path(  # the first entry is NumPy's own mark
         f"{','.join(labels)}->{result}", *stand_ins, optimize=optimize if optimize != "auto" else "optimal"
     )
+    return path, report
 
 
 # --- subscripts ---------------------------------------------------------------------------------------------------

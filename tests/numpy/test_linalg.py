@@ -123,3 +123,16 @@ def test_vmap_and_jit():
     a, b = anp.asarray(B), anp.ones((2, 3))
     got = aj.jit(aj.vmap(anp.linalg.solve))(a, b)
     np.testing.assert_allclose(got, np.linalg.solve(B, np.ones((2, 3, 1)))[..., 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimize", ["auto", "greedy", False])
+def test_einsum_paths_are_those_of_jax(optimize):
+    for text, shapes in (
+        ("ij->i", [(2, 3)]),
+        ("ij,jk->ik", [(2, 3), (3, 4)]),
+        ("ij,jk,kl->il", [(2, 3), (3, 9), (9, 2)]),
+    ):
+        got, expected = ([m.ones(s) for s in shapes] for m in (anp, jnp))
+        path, report = anp.einsum_path(text, *got, optimize=optimize)
+        assert path == jnp.einsum_path(text, *expected, optimize=optimize)[0] and "contraction" in report
+        np.testing.assert_array_equal(anp.einsum(text, *got, optimize=path), jnp.einsum(text, *expected))
