@@ -76,7 +76,8 @@ def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> A
     (_, *path), report = np.einsum_path(  # the first entry is NumPy's own mark
         f"{','.join(labels)}->{result}", *stand_ins, optimize=optimize if optimize != "auto" else "optimal"
     )
-    return path, report
+    in_order = optimize is False and len(xs) > 2  # NumPy would take all operands at once; einsum goes from the left
+    return [(0, 1)] * (len(xs) - 1) if in_order else path, report
 
 
 # --- subscripts ---------------------------------------------------------------------------------------------------
