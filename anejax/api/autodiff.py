@@ -21,6 +21,7 @@ from anejax.api.flat import (
     name_of,
     select_args,
 )
+from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.primitive import Linear, Zero
 from anejax.core.trace import aval_of
@@ -51,7 +52,10 @@ def _tangent_in(primal: Aval, tangent: Any) -> Any:
 def _tangent_out(t: Any) -> Any:
     """A tangent as users see it: arrays, and float0 NumPy zeros for integers."""
     if isinstance(t, Zero):
-        return np.zeros(t.aval.shape, dtypes.float0) if t.aval.dtype == dtypes.float0 else instantiate(t)
+        if t.aval.dtype == dtypes.float0:
+            return np.zeros(t.aval.shape, dtypes.float0)
+        zero = instantiate(t)
+        return DeviceArray(t.aval, zero) if isinstance(zero, np.ndarray) else zero  # of rank 0
     return t
 
 

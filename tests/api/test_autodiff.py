@@ -16,12 +16,20 @@ CASES = {
     "a strong scalar": lambda j: j.grad(lambda x: x * 2.0)(j.numpy.float32(2)),
     "second order": lambda j: j.grad(j.grad(lambda x: x**3))(2.0),
     "under jit": lambda j: j.jit(j.grad(lambda x: x * x))(2.0),
+    "zero": lambda j: j.grad(j.numpy.floor)(1.5),
+    "strong zero": lambda j: j.grad(j.numpy.floor)(j.numpy.float32(1.5)),
+    "zero of what is not used": lambda j: j.grad(lambda x, y: x * 2.0, 1)(1.0, 2.0),
+    "zero forwards": lambda j: [j.jvp(j.numpy.floor, (1.5,), (1.0,))[1], j.linearize(j.numpy.floor, 1.5)[1](1.0)],
+    "zero backwards": lambda j: j.vjp(j.numpy.floor, 1.5)[1](1.0),
+    "zero under jit": lambda j: j.jit(j.grad(j.numpy.floor))(1.5),
     "times bfloat16": lambda j: j.grad(lambda x: x * x)(2.0) * j.numpy.ones(2, j.numpy.bfloat16),
 }
 
 
 def types(tree: Any, library: Any) -> list[tuple[str, tuple[int, ...], bool]]:
-    return [(x.dtype.name, x.shape, x.weak_type) for x in library.tree.leaves(tree)]
+    leaves = library.tree.leaves(tree)
+    assert all(isinstance(x, library.Array) for x in leaves)
+    return [(x.dtype.name, x.shape, x.weak_type) for x in leaves]
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
