@@ -12,11 +12,10 @@ def _matrix(v: View, name: str) -> tuple[Shape, int, int]:
     """(leading axes, m, n)."""
     shape = v.shape(name)
     if v.flag("complex"):
-        v.expect(len(shape) > 0 and shape[-1] == 2, f"real and imaginary parts along the last axis of {name}")
+        v.expect(shape[-1:] == (2,), f"real and imaginary parts along the last axis of {name}")
         shape = shape[:-1]
     v.expect(len(shape) >= 2, f"matrices for {name}")
-    *lead, m, n = shape
-    return tuple(lead), m, n
+    return shape[:-2], shape[-2], shape[-1]
 
 
 def _square(v: View, name: str) -> tuple[Shape, int]:

@@ -76,7 +76,7 @@ def specs(name: str, functions: str, build: Build, ulps: float = 1, **fields: An
         limit, size = LIMITS[function]
         oracle = fields.get("oracle", getattr(getattr(st, name), function))
         made_of = inspect.unwrap(getattr(getattr(OURS.scipy.stats, name), function))
-        more = {**fields, "oracle": oracle, "composed": made_of.__name__ != function}
+        more = {"composed": made_of.__name__ != function, **fields, "oracle": oracle}
         spec(f"scipy.stats.{name}.{function}", build, ulps=ulps * limit, size=size, **more)
 
 
@@ -103,7 +103,7 @@ specs("expon", "ppf", law(LEVEL))
 specs("pareto", f"{DENSITY} {TAILS}", law((1.1, 20.0, BEYOND), SHAPE, scale=(0.25, 1)))
 specs("pareto", "ppf", law(LEVEL, SHAPE))
 specs("gamma", f"{DENSITY} {TAILS}", law(FINITE, SHAPE))
-specs("chi2", f"{DENSITY} {TAILS}", law(FINITE, SHAPE))
+specs("chi2", f"{DENSITY} {TAILS}", law(FINITE, SHAPE), composed=True)  # of gamma
 specs("beta", f"{DENSITY} {TAILS}", law(INSIDE, SHAPE, SHAPE, loc=(-0.5, 0), scale=(1.5, 3)))
 specs("truncnorm", f"{DENSITY} {TAILS}", _truncated)
 

@@ -113,12 +113,14 @@ SAMPLED: dict[str, Any] = {"ulps": 128, "slope_error": 1e-3}
 COUNTED: dict[str, Any] = {"ulps": 0, "derivatives": False}
 RATHER_LARGE = (0.5, 9.0)
 
-spec("random.gamma loggamma chisquare", sampler((0.1, 30)), **SAMPLED)
-spec("random.beta f", sampler(RATHER_LARGE, RATHER_LARGE), **SAMPLED)
-spec("random.t", sampler(RATHER_LARGE), **SAMPLED)
-spec("random.dirichlet", _dirichlet, **SAMPLED)
-spec("random.generalized_normal", _generalized_normal, **SAMPLED)
-spec("random.ball", _ball, **SAMPLED)
+spec("random.gamma", sampler((0.1, 30)), **SAMPLED)
+OF_GAMMAS = {**SAMPLED, "composed": True}
+spec("random.loggamma chisquare", sampler((0.1, 30)), **OF_GAMMAS)
+spec("random.beta f", sampler(RATHER_LARGE, RATHER_LARGE), **OF_GAMMAS)
+spec("random.t", sampler(RATHER_LARGE), **OF_GAMMAS)
+spec("random.dirichlet", _dirichlet, **OF_GAMMAS)
+spec("random.generalized_normal", _generalized_normal, **OF_GAMMAS)
+spec("random.ball", _ball, **OF_GAMMAS)
 spec("random.wald", sampler((0.5, 3)), ulps=1024)  # the difference of numbers that are nearly equal
 spec("random.weibull_min", sampler((0.5, 3), (0.5, 3), dtypes=("float32",), shaped=False), ulps=64)
 spec("random.double_sided_maxwell", sampler((-1, 1), (0.5, 3), dtypes=("float32",), shaped=False), ulps=64)
@@ -127,5 +129,5 @@ spec("random.multivariate_normal", _multivariate_normal, ulps=64)
 spec("random.orthogonal", _orthogonal, ulps=64, derivatives=False)
 spec("random.poisson", _poisson, **COUNTED)
 spec("random.binomial", _binomial, **COUNTED)
-spec("random.multinomial", _multinomial, **COUNTED)
+spec("random.multinomial", _multinomial, composed=True, **COUNTED)  # of binomials
 spec("random.geometric", _geometric, **COUNTED)

@@ -26,7 +26,7 @@ class Spec:
         oracle: the function in float64, more exact than jax's, which decides where it is finite; of the same arguments.
         slope_ulps: greatest distance of derivatives, in eps times the greatest element: sums of the chain rule.
         slope_error: the relative error of jax's own float64 derivatives, where it is above that of rounding.
-        composed: made by one exp or log of a function that has a spec, too: in the long profile only.
+        composed: made by a step or two of a function that has a spec, too: in the long profile only.
         derivatives, mapped, staged: whether jvp and vjp, vmap, and jit are compared; False needs a reason beside it.
     """
 
