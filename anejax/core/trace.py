@@ -57,6 +57,11 @@ class Trace:
 
     parent: Trace | None = None
 
+    @property
+    def origin(self) -> Any:
+        """The trace that this one goes on for, whose tracers are its own (transforms/vmap.py); else itself."""
+        return self
+
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         """Applies ``prim`` to ``args`` (tracers of this trace, of those below, or concrete). Returns its results."""
         raise NotImplementedError

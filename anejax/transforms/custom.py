@@ -37,11 +37,11 @@ class CustomJVPCall:
             return [*outs, *map(instantiate, tangents)]
 
         def jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-            outs = batched_at_zero(both, [*dims, *dims], trace.size, trace.axis_name)(*primals, *tangents)
+            outs = batched_at_zero(both, [*dims, *dims], *trace.mapping)(*primals, *tangents)
             half = len(outs) // 2
             return outs[:half], [Zero(aval_of(t)) if aval_of(t).dtype.names else t for t in outs[half:]]  # float0
 
-        return CustomJVPCall(batched_at_zero(self.fun, dims, trace.size, trace.axis_name), jvp, self.name)
+        return CustomJVPCall(batched_at_zero(self.fun, dims, *trace.mapping), jvp, self.name)
 
     def stage(self, trace: StageTrace, args: Sequence[Any]) -> list[Any]:
         graph, consts = stage(self.fun, [aval_of(a) for a in args])
@@ -83,7 +83,7 @@ class CustomVJPCall:
                 count[0] = len(residuals)
                 return [*residuals, *outs]
 
-            found, where = batch_flat(both, args, dims, trace.size, trace.axis_name)
+            found, where = batch_flat(both, args, dims, *trace.mapping)
             residual_dims[:] = where[: count[0]]
             outs = [batch_to(o, d, trace.size) for o, d in zip(found[count[0] :], where[count[0] :])]
             return found[: count[0]], outs
@@ -92,11 +92,11 @@ class CustomVJPCall:
             n = len(residuals)
             run = batched_at_zero(
                 lambda *flat: [instantiate(ct) for ct in self.bwd(flat[:n], flat[n:])],
-                [*residual_dims, *(0 for _ in cts)], trace.size, trace.axis_name,
+                [*residual_dims, *(0 for _ in cts)], *trace.mapping,
             )  # fmt: skip
             return [unbatch_cotangent(ct, d) for ct, d in zip(run(*residuals, *cts), dims)]
 
-        fun = batched_at_zero(self.fun, dims, trace.size, trace.axis_name)
+        fun = batched_at_zero(self.fun, dims, *trace.mapping)
         return CustomVJPCall(fun, fwd, bwd, self.name)
 
     def stage(self, trace: StageTrace, args: Sequence[Any]) -> list[Any]:

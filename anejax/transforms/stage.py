@@ -35,7 +35,7 @@ class StageTrace(Trace):
 
     def __init__(self, parent: Trace) -> None:
         self.parent = parent
-        self._below = set(map(id, [parent, *parent.ancestors()]))
+        self._below = {id(t.origin) for t in (parent, *parent.ancestors())}
         self.inputs: list[Var] = []
         self.eqns: list[Eqn] = []
         self._captured: dict[int, tuple[Any, Var]] = {}
@@ -49,7 +49,7 @@ class StageTrace(Trace):
         """``x`` as an atom of this Graph: its own variable, a literal, or a captured value."""
         if isinstance(x, StageTracer) and x.trace is self:
             return x.var
-        if isinstance(x, Tracer) and id(x.trace) not in self._below:
+        if isinstance(x, Tracer) and id(x.trace.origin) not in self._below:
             raise leaked(x)
         held = self._captured.get(id(x))
         if held is not None:

@@ -57,16 +57,28 @@ class BatchTracer(Tracer):
 
 
 class BatchTrace(Trace):
-    """Runs batching rules under the trace below."""
+    """Runs batching rules under the trace below.
 
-    def __init__(self, parent: Trace, size: int, axis_name: Any = None) -> None:
+    Custom rules run later, under another trace: ``origin`` is the one of the ``vmap`` that both serve, whose tracers the
+    functions that such rules were given may hold.
+    """
+
+    origin: Any = None
+
+    def __init__(self, parent: Trace, size: int, axis_name: Any = None, origin: Any = None) -> None:
         self.parent: Trace = parent
         self.size = size
         self.axis_name = axis_name
+        self.origin = origin or self
+
+    @property
+    def mapping(self) -> tuple[int, Any, Any]:
+        """What a trace that goes on for this one is made with: size, axis name, origin."""
+        return self.size, self.axis_name, self.origin
 
     def split(self, x: Any) -> tuple[Any, int | None]:
         """(array, its mapped axis or None)."""
-        return (x.val, x.dim) if isinstance(x, BatchTracer) and x.trace is self else (x, None)
+        return (x.val, x.dim) if isinstance(x, BatchTracer) and x.trace.origin is self.origin else (x, None)
 
     def join(self, val: Any, dim: int | None) -> Any:
         return val if dim is None else BatchTracer(self, val, dim)
@@ -107,22 +119,27 @@ class BatchTrace(Trace):
 
 
 def batch_flat(
-    fun: Callable[..., list[Any]], args: Sequence[Any], dims: Sequence[int | None], size: int, axis_name: Any = None
+    fun: Callable[..., list[Any]],
+    args: Sequence[Any],
+    dims: Sequence[int | None],
+    size: int,
+    axis_name: Any = None,
+    origin: Any = None,
 ) -> tuple[list[Any], list[int | None]]:
     """Outputs of ``fun`` mapped over ``dims`` of ``args``, and where their mapped axes are."""
-    trace = BatchTrace(current_trace(), size, axis_name)
+    trace = BatchTrace(current_trace(), size, axis_name, origin)
     with tracing(trace):
         outs = fun(*(trace.join(a, d) for a, d in zip(args, dims, strict=True)))
     return trace.split_all(outs)
 
 
 def batched_at_zero(
-    fun: Callable[..., list[Any]], dims: Sequence[int | None], size: int, axis_name: Any = None
+    fun: Callable[..., list[Any]], dims: Sequence[int | None], size: int, axis_name: Any = None, origin: Any = None
 ) -> Callable[..., list[Any]]:
     """``fun`` mapped over ``dims``, with every output's mapped axis first."""
 
     def batched(*args: Any) -> list[Any]:
-        outs, out_dims = batch_flat(fun, args, dims, size, axis_name)
+        outs, out_dims = batch_flat(fun, args, dims, size, axis_name, origin)
         return [batch_to(o, d, size) for o, d in zip(outs, out_dims)]
 
     return batched

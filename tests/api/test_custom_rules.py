@@ -89,3 +89,25 @@ def test_a_method_may_have_rules() -> None:
         of.defvjp(lambda self, x: (self.of(x), None), lambda self, _, g: (g * 100,))
 
     assert float(aj.grad(Scaled().of)(1.0)) == 100
+
+
+@pytest.mark.parametrize("m", [jax, aj], ids=["jax", "anejax"])
+def test_functions_that_hold_what_vmap_maps(m: Any) -> None:
+    """Rules run later, under other traces: what a function without derivatives holds is mapped there, too."""
+    call = m.custom_vjp(lambda f, x: f(x), nondiff_argnums=(0,))
+    call.defvjp(lambda f, x: (f(x), x), lambda f, x, ct: (2 * ct * f(x),))
+    call_j = m.custom_jvp(lambda f, x: f(x), nondiff_argnums=(0,))
+    call_j.defjvp(lambda f, primals, tangents: (f(primals[0]), tangents[0] * f(primals[0])))
+    x, c = m.numpy.arange(3.0), m.numpy.array([2.0, 3.0, 5.0])
+    for through in (call, call_j):
+        one = lambda x, c, through=through: through(lambda u: u * c, x)  # noqa: E731
+        np.testing.assert_array_equal(m.vmap(one)(x, c), [0, 3, 10])
+        np.testing.assert_array_equal(m.jit(m.vmap(one))(x, c), [0, 3, 10])
+        factor = 2 if through is call else 1
+        np.testing.assert_array_equal(m.vmap(m.grad(one))(x, c), factor * np.array([0, 3, 10]))
+
+    sin = m.custom_vjp(m.numpy.sin)
+    sin.defvjp(lambda x: (m.numpy.sin(x), x), lambda x, ct: (call(lambda u: u * m.numpy.cos(x), ct),))
+    for mapped in (m.vmap(m.grad(sin)), m.jit(m.vmap(m.grad(sin)))):
+        np.testing.assert_allclose(mapped(x), np.cos(np.arange(3.0)), rtol=1e-6)
+    np.testing.assert_allclose(m.vmap(m.vmap(m.grad(sin)))(x.reshape(1, 3)), np.cos([[0.0, 1.0, 2.0]]), rtol=1e-6)
