@@ -49,13 +49,17 @@ def _erf_inv(x: Any) -> Any:
 
 
 def normal(key: Any, shape: Any = (), dtype: Any = None) -> Any:
-    """Standard normal floats.
+    """Standard normal floats; of a complex ``dtype``, real and imaginary part are independent, of variance 1/2 each.
 
     Example:
         >>> from anejax import random
         >>> random.normal(random.key(0), (2, 3)).shape
         (2, 3)
     """
+    if dtype is not None and dtypes.canonical(dtype) in dtypes.COMPLEX:
+        dtype = dtypes.canonical(dtype)
+        re, im = (normal(k, shape, dtypes.real_part(dtype)) for k in split(key))
+        return lax.complex(re, im) / _const(math.sqrt(2), dtype)
     words, dtype = words_of("normal", key), float_dtype("normal", dtype)
     lowest = float(np.nextafter(_const(-1, dtype), _const(0, dtype)))
     u = uniform(words, checked_shape(shape, "normal"), dtype, lowest, 1.0)

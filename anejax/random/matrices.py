@@ -58,9 +58,14 @@ def _root(cov: Any, method: str) -> Any:
 def orthogonal(key: Any, n: int, shape: Any = (), dtype: Any = None, m: int | None = None) -> Any:
     """Matrices [*shape, n, m] (m is n unless given) with orthonormal rows or columns, whichever are fewer, uniformly.
 
+    Unitary ones for a complex ``dtype``.
     The method is that of Mezzadri, "How to generate random matrices from the classical compact groups" (2007).
     """
-    words, dtype = words_of("orthogonal", key), float_dtype("orthogonal", dtype)
+    words = words_of("orthogonal", key)
+    if dtype is None or dtypes.canonical(dtype) not in dtypes.COMPLEX:
+        dtype = float_dtype("orthogonal", dtype)
+    else:
+        dtype = dtypes.canonical(dtype)
     m = n if m is None else m
     z = normal(words, (*checked_shape(shape, "orthogonal"), max(n, m), min(n, m)), dtype)
     wide = z if dtype.itemsize >= 4 else z.astype(dtypes.float32)

@@ -44,3 +44,17 @@ def test_errors():
         random.multivariate_normal(KEY, MEAN, COV, method="lu")
     with pytest.raises(ShapeError, match=r"expected mean \[..., n\] and cov .*got float32\[3\] and float32\[2,3\]"):
         random.multivariate_normal(KEY, MEAN, COV[:2])
+
+
+@pytest.mark.parametrize("n, m", [(3, 3), (2, 4), (4, 2)])
+def test_unitary_as_jax(n, m):
+    got = np.asarray(random.orthogonal(KEY, n, (3,), complex, m=m))
+    np.testing.assert_allclose(got, jax_random.orthogonal(THEIRS, n, (3,), complex, m=m), atol=2e-6)
+    tall = got if n >= m else got.swapaxes(-1, -2)
+    np.testing.assert_allclose(tall.conj().swapaxes(-1, -2) @ tall, [np.eye(min(n, m))] * 3, atol=2e-6)
+
+
+def test_complex_normal_as_jax():
+    got = np.asarray(random.normal(KEY, (1000,), complex))
+    np.testing.assert_allclose(got, jax_random.normal(THEIRS, (1000,), complex), rtol=4e-7)
+    assert got.dtype == np.complex64 and abs(np.mean(abs(got) ** 2) - 1) < 0.15  # five deviations
