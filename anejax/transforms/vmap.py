@@ -59,8 +59,8 @@ class BatchTracer(Tracer):
 class BatchTrace(Trace):
     """Runs batching rules under the trace below.
 
-    Custom rules run later, under another trace: ``origin`` is the one of the ``vmap`` that both serve, whose tracers the
-    functions that such rules were given may hold.
+    Custom rules run later, under another trace: ``origin`` is the one of the ``vmap`` that both serve, whose tracers
+    the functions that such rules were given may hold.
     """
 
     origin: Any = None
