@@ -30,9 +30,13 @@ _FORMS: weakref.WeakKeyDictionary[Any, dict[Any, dict[Any, Staged]]] = weakref.W
 
 
 def _forms(fun: Any, options: Any) -> dict[Any, Staged]:
-    """The staged forms of ``fun``, shared by every ``jit`` of it with these options, as ``jit(f)(x)`` in a loop is."""
+    """The staged forms of ``fun``, shared by every ``jit`` of it with these options, as ``jit(f)(x)`` in a loop is.
+
+    A form is divided between devices once, so the settings that this depends on are among the options.
+    """
+    division = config.chip, config.engine_partition, config.engine_fallback
     try:
-        return _FORMS.setdefault(fun, {}).setdefault(options, {})
+        return _FORMS.setdefault(fun, {}).setdefault((*options, division), {})
     except TypeError:  # not hashable, or nothing that can be referred to weakly
         return {}
 
