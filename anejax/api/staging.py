@@ -32,11 +32,13 @@ _FORMS: weakref.WeakKeyDictionary[Any, dict[Any, dict[Any, Staged]]] = weakref.W
 def _forms(fun: Any, options: Any) -> dict[Any, Staged]:
     """The staged forms of ``fun``, shared by every ``jit`` of it with these options, as ``jit(f)(x)`` in a loop is.
 
-    A form is divided between devices once, so the settings that this depends on are among the options.
+    Tracing is what strict promotion refuses, and a form is divided between devices once: these settings are among the
+    options.
     """
+    tracing = config.jax_numpy_dtype_promotion, config.jax_numpy_rank_promotion
     division = config.chip, config.engine_partition, config.engine_fallback
     try:
-        return _FORMS.setdefault(fun, {}).setdefault((*options, division), {})
+        return _FORMS.setdefault(fun, {}).setdefault((*options, tracing, division), {})
     except TypeError:  # not hashable, or nothing that can be referred to weakly
         return {}
 

@@ -304,6 +304,17 @@ def test_a_function_is_traced_once_however_often_it_is_jitted() -> None:
     assert len(traced) == 5
 
 
+def test_forms_are_shared_under_the_same_settings() -> None:
+    def mixed(x: Any) -> Any:
+        return x + jnp.ones((), jnp.float16)
+
+    x = jnp.ones(3)
+    assert aj.jit(mixed)(x).dtype == jnp.float32
+    with aj.numpy_dtype_promotion("strict"), pytest.raises(TypeError):
+        aj.jit(mixed)(x)
+    assert aj.jit(mixed)(x).dtype == jnp.float32
+
+
 def test_staged_forms_go_with_their_function() -> None:
     def make() -> Any:
         big = np.ones(3)
