@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,14 @@ def _cross(d: Draw, name: str) -> Call:
     return d.call(name, *operands(d, ((3,), (3,)), ((4, 3), (3,)), ((2, 3), (2, 3)), ((2,), (2,)), ((5, 2), (3,))))
 
 
+def _finite(xs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Factors of a convolution: whether padding times NaN counts depends on the dtype in jax."""
+    return [np.where(np.isfinite(x), x, np.ones((), x.dtype)) for x in xs]
+
+
 def _convolve(d: Draw, name: str) -> Call:
-    return d.call(
-        name,
-        *operands(d, ((7,), (3,)), ((3,), (7,)), ((3,), (3,)), ((7,), (1,)), ((0,), (3,))),
-        **d.options(mode=("full", "same", "valid")),
-    )
+    xs = operands(d, ((7,), (3,)), ((3,), (7,)), ((3,), (3,)), ((7,), (1,)), ((0,), (3,)))
+    return d.call(name, *_finite(xs), **d.options(mode=("full", "same", "valid")))
 
 
 def _diagonals(d: Draw, name: str) -> Call:
@@ -86,7 +89,8 @@ def _gradient(d: Draw, name: str) -> Call:
 
 
 def _poly(d: Draw, name: str) -> Call:
-    return d.call(name, *operands(d, ((3,), (3,)), ((4,), (2,)), ((1,), (3,))))
+    xs = operands(d, ((3,), (3,)), ((4,), (2,)), ((1,), (3,)))
+    return d.call(name, *(_finite(xs) if name == "np.polymul" else xs))
 
 
 spec("np.matmul", _matmul)

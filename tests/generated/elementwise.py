@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.generated.draw import ANY, BOOL, FLOATS, INTS, NUMBERS, Call, Draw
+import numpy as np
+
+from tests.generated.draw import ANY, BOOL, FLOATS, INTS, NUMBERS, Call, Draw, is_array
 from tests.generated.families import binary, pair, unary
 from tests.generated.spec import spec
 
@@ -28,7 +30,10 @@ spec("np.modf frexp", unary(FLOATS), **VALUE)
 
 def _divide(d: Draw, name: str) -> Call:
     x, y = pair(d, ANY)
-    return d.call(name, x, True if y is False else y)  # jax makes True / False and False / False one choice: 0 / 0 is 0
+    if {np.result_type(x), np.result_type(y)} == {np.dtype(bool)}:
+        # jax makes a choice of bool / bool at times: 0 / 0 is 0
+        y = np.ones_like(y) if is_array(y) else True
+    return d.call(name, x, y)
 
 
 def _power(d: Draw, name: str) -> Call:
