@@ -612,6 +612,8 @@ def solve_factored(lu: Any, permutation: Any, b: Any, trans: int = 0) -> Any:
 
     All have the same leading axes; ``b`` is [..., n, k].
     """
+    if 0 in aval_of(b).shape:
+        return b
     spread = lambda order: broadcast_in_dim(order, aval_of(b).shape, range(aval_of(b).ndim - 1))  # noqa: E731
     flip, axis = {"transpose_a": trans > 0, "conjugate_a": trans == 2}, aval_of(b).ndim - 2
     if not trans:

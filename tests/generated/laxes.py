@@ -33,7 +33,8 @@ def _clamp(d: Draw, name: str) -> Call:
 
 
 spec("lax.exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-     "logistic erf erfc erf_inv lgamma digamma floor ceil is_finite reciprocal", unary(FLOATS), **VALUE)  # fmt: skip
+     "logistic erf erfc erf_inv digamma floor ceil is_finite reciprocal", unary(FLOATS), **VALUE)  # fmt: skip
+spec("lax.lgamma", unary(FLOATS), size="one")  # it passes through 0
 spec("lax.neg sign square", unary(NUMBERS), **VALUE)
 spec("lax.abs", unary(SIGNED), **VALUE)
 spec("lax.population_count clz", unary(INTS), **VALUE)

@@ -20,9 +20,15 @@ def _median(d: Draw, name: str) -> Call:
     return call
 
 
+def _extremes(d: Draw, name: str) -> Call:
+    call = reduction(initial=(-5, 1, 9))(d, name)
+    call.special |= "initial" in call.kwargs and not call.args[0].size  # jax's derivative of no elements is 0 / 0
+    return call
+
+
 spec("np.sum prod", reduction(where=where_mask, initial=(0, 2, 1.5), dtype=RESULT))
 spec("np.nansum nanprod", reduction(where=where_mask, initial=(0, 2), dtype=("float32",)))
-spec("np.max min amax amin nanmax nanmin", reduction(initial=(-5, 1, 9)))
+spec("np.max min amax amin nanmax nanmin", _extremes)
 spec("np.all any", reduction(where=where_mask))
 spec("np.mean nanmean", reduction(where=where_mask, dtype=("float32", "float16")))
 spec("np.var std nanvar nanstd", reduction(NUMBERS, where=where_mask, ddof=(0, 1), dtype=("float32",)), ulps=8)
