@@ -28,7 +28,8 @@ spec(
 
 
 def _softmax(d: Draw, name: str) -> Call:
-    x = d.array(d.filled(1), d.dtype((*FLOATS, "int32", "int8")), -9, 9)  # jax subtracts the greatest unsigned one
+    dtype = d.dtype((*FLOATS, "int32", "int8"))  # jax subtracts the greatest unsigned one, and the differences overflow
+    x = d.array(d.filled(1), dtype, -9, 9, special=dtype.kind != "i")
     kwargs = {"axis": d.pick(-1, 0, *(((0, 1),) if x.ndim > 1 else ()))} if d.flag() else {}
     return d.call(
         name, x, **kwargs, **({"where": d.array(x.shape, "bool")} if d.chance(3) and not _wide_int(d, x) else {})
