@@ -128,11 +128,11 @@ def _np_schur(x: np.ndarray, vectors: bool) -> list[np.ndarray]:
 
     The vectors of a conjugate pair of a real matrix span its plane by their real and imaginary parts.
     """
-    w, v = np.linalg.eig(finite_only(np.nan_to_num(x)))
+    bad = ~np.isfinite(x).all((-2, -1), keepdims=True)
+    w, v = np.linalg.eig(np.where(bad, x.dtype.type(0), x))
     if x.dtype in PARTS and np.iscomplexobj(v):
         v = np.where((np.imag(w) < 0)[..., None, :], np.imag(v), np.real(v))
     q = np.linalg.qr(v)[0].astype(x.dtype)
-    bad = ~np.isfinite(x).all((-2, -1), keepdims=True)
     t = np.where(bad, np.nan, q.conj().swapaxes(-1, -2) @ x @ q)
     low = np.tril(np.ones(x.shape[-2:], bool), -2 if x.dtype in PARTS else -1)
     outs = [np.where(low & ~bad, 0, t), np.where(bad, np.nan, q)]
