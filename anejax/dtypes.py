@@ -71,9 +71,6 @@ def is_bool(dtype: np.dtype) -> bool:
     return dtype == bool_
 
 
-_EXPLICIT_NARROWING = "[dtype] {} was asked for and 64-bit types are off: it becomes {}."
-
-
 @functools.lru_cache(maxsize=256)
 def _known(dtype: Any) -> np.dtype:
     try:
