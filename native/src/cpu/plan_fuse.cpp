@@ -6,6 +6,8 @@
 #include <set>
 
 #include "cpu/plan.h"
+#include "cpu/plan_order.h"
+#include "mil/error.h"
 
 namespace anesdk::cpu {
 namespace {
@@ -109,16 +111,19 @@ class Shaper {
 
 class Fuser {
  public:
-  explicit Fuser(const Graph& graph) : graph_(graph), shaper_(graph) {}
+  explicit Fuser(const Graph& graph)
+      : graph_(graph), shaper_(graph), order_(static_cast<int32_t>(graph.nodes.size())) {}
 
   std::vector<Unit> run() {
     const auto count = static_cast<int32_t>(graph_.nodes.size());
     maker_.assign(graph_.tensors.size(), -1);
     unit_of_.resize(count);
     groups_.resize(count);
+    seen_.assign(count, 0);
     for (int32_t n = 0; n < count; ++n) {
       unit_of_[n] = n;
       groups_[n].nodes = {n};
+      order_.append(n);
       add_dependences(n);
       for (TensorId t : graph_.nodes[n].outputs) maker_[t] = n;
       if (fusible(graph_.nodes[n])) join_producers(n);
@@ -130,7 +135,7 @@ class Fuser {
  private:
   struct Group {
     std::vector<int32_t> nodes;  // ascending; empty when merged away
-    std::set<int32_t> needs;     // groups, by the representative they had: resolve with unit_of_
+    std::vector<int32_t> needs;  // nodes whose results it reads, ascending; some may be its own by now
   };
 
   const Graph& graph_;
@@ -138,36 +143,35 @@ class Fuser {
   std::vector<int32_t> maker_;    // by tensor: node, or -1
   std::vector<int32_t> unit_of_;  // by node: group
   std::vector<Group> groups_;
+  OrderedList order_;          // of groups: each stands behind all that it needs
+  std::vector<int32_t> seen_;  // by group: the search that last came by
+  int32_t search_ = 0;
 
   void add_dependences(int32_t n) {
+    std::vector<int32_t>& needs = groups_[n].needs;
     for (const View& v : graph_.nodes[n].inputs) {
-      if (maker_[v.base] >= 0) groups_[n].needs.insert(maker_[v.base]);
+      if (maker_[v.base] >= 0) needs.push_back(maker_[v.base]);
     }
+    std::sort(needs.begin(), needs.end());
+    needs.erase(std::unique(needs.begin(), needs.end()), needs.end());
   }
 
-  // Whether a group outside `set` lies on a path from one of its members to another.
-  bool makes_cycle(const std::vector<int32_t>& set) const {
-    const auto inside = [&](int32_t g) { return std::find(set.begin(), set.end(), g) != set.end(); };
-    int32_t first = INT32_MAX;
-    for (int32_t g : set) first = std::min(first, groups_[g].nodes.front());
-    std::vector<int32_t> stack;
-    std::set<int32_t> seen;
-    const auto push = [&](int32_t from) {
-      for (int32_t node : groups_[from].needs) {
+  // The groups that `later` needs, directly or through others, and that stand behind `earlier`; false if one of them
+  // needs `earlier`, so that the two can be no single group. What stands before `earlier` cannot need it: the search
+  // ends there.
+  bool between(int32_t earlier, int32_t later, std::vector<int32_t>* found) {
+    ++search_;
+    found->clear();
+    for (size_t next = 0, from = static_cast<size_t>(later);; from = static_cast<size_t>((*found)[next++])) {
+      for (const int32_t node : groups_[from].needs) {
         const int32_t g = unit_of_[node];
-        if (!inside(g) && groups_[g].nodes.back() > first && seen.insert(g).second) stack.push_back(g);
+        if (g == earlier && from != static_cast<size_t>(later)) return false;
+        if (seen_[g] == search_ || g == later || !order_.before(earlier, g)) continue;
+        seen_[g] = search_;
+        found->push_back(g);
       }
-    };
-    for (int32_t g : set) push(g);
-    while (!stack.empty()) {
-      const int32_t g = stack.back();
-      stack.pop_back();
-      for (int32_t node : groups_[g].needs) {
-        if (inside(unit_of_[node])) return true;
-      }
-      push(g);
+      if (next == found->size()) return true;
     }
-    return false;
   }
 
   bool try_merge(int32_t a, int32_t b) {
@@ -176,11 +180,25 @@ class Fuser {
     std::merge(groups_[a].nodes.begin(), groups_[a].nodes.end(), groups_[b].nodes.begin(), groups_[b].nodes.end(),
                std::back_inserter(nodes));
     Cluster shape;
-    if (!shaper_.shape(nodes, &shape) || makes_cycle({a, b})) return false;
+    if (!shaper_.shape(nodes, &shape)) return false;
+    const int32_t earlier = order_.before(a, b) ? a : b, later = earlier == a ? b : a;
+    std::vector<int32_t> needed;
+    if (!between(earlier, later, &needed)) return false;
+    // The new group takes the place of the earlier one, and all that the later one needs goes before it.
+    std::sort(needed.begin(), needed.end(), [this](int32_t x, int32_t y) { return order_.before(x, y); });
+    needed.push_back(later);
+    for (const int32_t g : needed) {
+      order_.remove(g);
+      order_.insert_before(g, earlier);
+    }
     const int32_t keep = std::min(a, b), gone = std::max(a, b);
+    order_.remove(gone);
     for (int32_t n : groups_[gone].nodes) unit_of_[n] = keep;
     groups_[keep].nodes = std::move(nodes);
-    groups_[keep].needs.merge(groups_[gone].needs);
+    std::vector<int32_t> needs;
+    std::set_union(groups_[a].needs.begin(), groups_[a].needs.end(), groups_[b].needs.begin(), groups_[b].needs.end(),
+                   std::back_inserter(needs));
+    groups_[keep].needs = std::move(needs);
     groups_[gone] = {};
     return true;
   }
@@ -248,6 +266,12 @@ class Fuser {
       for (int32_t user : users[next]) {
         if (--waiting[user] == 0) ready.insert(user);
       }
+    }
+    const auto groups = std::count_if(groups_.begin(), groups_.end(), [](const Group& g) { return !g.nodes.empty(); });
+    if (units.size() != static_cast<size_t>(groups)) {
+      throw mil::Error("[plan] expected an order of " + std::to_string(groups) + " groups of operations, " +
+                           std::to_string(groups - static_cast<int64_t>(units.size())) + " of them wait for each other",
+                       ANESDK_INTERNAL_ERROR);
     }
     return units;
   }
