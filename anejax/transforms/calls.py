@@ -132,9 +132,9 @@ def transpose_graph(graph: Graph, linear: tuple[bool, ...], nonzero_ct: tuple[bo
 
 
 @cached
-def split_once(graph: Graph, unknown: Flags, forced: Flags = ()) -> Split:
+def split_once(graph: Graph, unknown: Flags, forced: Flags, linear: bool) -> Split:
     """``split_graph``, once for each Graph and flags."""
-    return split_graph(graph, unknown, forced)
+    return split_graph(graph, unknown, forced, linear)
 
 
 # --- rules that both calls share -------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def _call_partial(
 ) -> list[Any]:
     """Two calls: one of all that is known, whose residuals the other, recorded one takes."""
     graph, name = params["graph"], params["name"]
-    split = split_once(graph, tuple(unknown))
+    split = split_once(graph, tuple(unknown), (), trace.linear)
     with tracing(trace.parent):
         known_args = [a for a, u in zip(args, unknown) if not u]
         known = call_p.bind(*split.consts, *known_args, graph=split.known, name=name, donated=())
@@ -232,7 +232,7 @@ def _remat_partial(
     graph = params["graph"]
     if params.get("policy") is not None:
         return _saving_partial(trace, unknown, args, params)
-    split = split_once(graph, tuple(unknown))
+    split = split_once(graph, tuple(unknown), (), trace.linear)
     count = split.unknown_out.count(False)
     with tracing(trace.parent):
         known_args = [a for a, u in zip(args, unknown) if not u]

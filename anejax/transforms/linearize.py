@@ -21,10 +21,16 @@ from anejax.transforms.transpose import backward
 
 
 class PartialTrace(Trace):
-    """Computes what is known under the trace below and records the rest."""
+    """Computes what is known under the trace below and records the rest.
 
-    def __init__(self, parent: Trace) -> None:
+    ``linear`` says that unknown values are tangents. What is recorded is then linear and will be transposed, so custom
+    functions are recorded as the equations of their bodies. Otherwise unknown values include values that will be
+    differentiated later (a loop's carry while invariant work is hoisted, for example), and custom rules are kept.
+    """
+
+    def __init__(self, parent: Trace, linear: bool = True) -> None:
         self.parent: Trace = parent
+        self.linear = linear
         self.recorder = StageTrace(parent)
 
     def ancestors(self) -> list[Trace]:
@@ -51,7 +57,7 @@ class PartialTrace(Trace):
 
     def _custom(self, args: Sequence[Any], known: Callable[[Trace], list[Any]], call: Any) -> list[Any]:
         if any(map(self.is_unknown, args)):
-            return call.fun(*args)  # already differentiated: only the function itself matters
+            return call.fun(*args) if self.linear else call.stage(self.recorder, args)
         with tracing(self.parent):
             return known(self.parent)
 
@@ -103,13 +109,14 @@ class Split(NamedTuple):
     num_residuals: int
 
 
-def split_graph(graph: Graph, unknown_in: Sequence[bool], forced: Sequence[bool] = ()) -> Split:
+def split_graph(graph: Graph, unknown_in: Sequence[bool], forced: Sequence[bool] = (), linear: bool = True) -> Split:
     """Partially evaluates ``graph``: everything that follows from its known inputs goes into one Graph.
 
-    Outputs that are ``forced`` count as unknown; where they are known, a residual carries them over.
+    Outputs that are ``forced`` count as unknown; where they are known, a residual carries them over. ``linear``: see
+    ``PartialTrace``.
     """
     outer = StageTrace(current_trace())
-    partial = PartialTrace(outer)
+    partial = PartialTrace(outer, linear)
     args = [(partial.recorder if u else outer).new_input(v.aval) for v, u in zip(graph.inputs, unknown_in)]
     with tracing(partial):
         outs = eval_graph(graph, args)

@@ -209,3 +209,22 @@ def test_the_oracle_agrees(name: str) -> None:
     ours, theirs = both(name)
     with aj.config.override("eager", "numpy"):
         same(aj.grad(ours)(W, H, XS), jax.grad(theirs)(W, H, XS))
+
+
+@pytest.mark.parametrize("wrap", ["jit", "checkpoint"])
+def test_linearized_while_of_a_wrapped_body(wrap: str) -> None:
+    """The body's call computes both what is known and what is not; the Graphs that come of it are well formed."""
+
+    def linearized(lib: Any, J: Any) -> Any:
+        def f(x: Any, w: Any) -> Any:
+            body = getattr(lib, wrap)(lambda c: (c[0] + 1, J.sin(c[1]) * c[2] + w, c[2] * 1.5))
+            return lib.lax.while_loop(lambda c: c[0] < 3, body, (0, x, J.float32(2)))[1]
+
+        return lambda x, w: lib.linearize(f, x, w)[1](x, w)
+
+    ours, theirs = linearized(aj, jnp), linearized(jax, jax.numpy)
+    with aj.enable_checks():
+        same(ours(H, H), theirs(H, H))
+        same(aj.jit(ours)(H, H), theirs(H, H))
+        same(aj.jvp(ours, (H, H), (H, H)), jax.jvp(theirs, (H, H), (H, H)))
+        same(aj.vmap(ours)(XS, XS), jax.vmap(theirs)(XS, XS))

@@ -122,7 +122,7 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
     if unknown[0]:
         return trace.recorder.process(cond_p, list(args), params)
     un = tuple(unknown[1:])
-    split = _split_branches(params["branches"], un)
+    split = _split_branches(params["branches"], un, trace.linear)
     known_in = where_not(un, args[1:])
     with tracing(trace.parent):
         outs = cond(split.known, args[0], known_in)
@@ -132,9 +132,9 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
     return merge(split.unknown_out, known, recorded)
 
 
-def _split_branches(branches: Branches, un: Flags) -> _SplitBranches:
-    flags = _out_flags([split_once(b, un).unknown_out for b in branches])
-    splits = [split_once(b, un, flags) for b in branches]
+def _split_branches(branches: Branches, un: Flags, linear: bool) -> _SplitBranches:
+    flags = _out_flags([split_once(b, un, (), linear).unknown_out for b in branches])
+    splits = [split_once(b, un, flags, linear) for b in branches]
     slots: list[Aval] = []
     placed = [_place(split, slots) for split in splits]
     known = [_known(split, places, slots) for split, places in zip(splits, placed)]

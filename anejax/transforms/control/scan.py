@@ -190,7 +190,7 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
         fixed = eval_graph(hoisted.known, [*hoisted.consts, *where_not(stay, consts)])
     consts = [*fixed, *where(stay, consts)]
     un_consts = (*(False for _ in fixed), *where(stay, un_consts))
-    plan = _plan(hoisted.unknown, un_consts, tuple(un_carry), tuple(un_xs))
+    plan = _plan(hoisted.unknown, un_consts, tuple(un_carry), tuple(un_xs), trace.linear)
     un_carry = plan.unknown_out[:k]
     known_consts = [*plan.consts, *where_not(un_consts, consts)]
     known_carry, known_xs = where_not(un_carry, carry), where_not(un_xs, xs)
@@ -210,8 +210,9 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
 
 
 def _hoist(body: Graph, un_consts: Flags) -> Split:
+    """What follows from consts alone is known. The rest is not linear yet: ``_plan`` splits it again."""
     rest = len(body.inputs) - len(un_consts)
-    return split_once(body, (*un_consts, *[True] * rest), (True,) * len(body.outputs))
+    return split_once(body, (*un_consts, *[True] * rest), (True,) * len(body.outputs), False)
 
 
 class _Plan(NamedTuple):
@@ -226,11 +227,11 @@ class _Plan(NamedTuple):
 
 
 @cached
-def _plan(body: Graph, un_consts: Flags, un_carry: Flags, un_xs: Flags) -> _Plan:
+def _plan(body: Graph, un_consts: Flags, un_carry: Flags, un_xs: Flags, linear: bool) -> _Plan:
     no_ys = [False] * (len(body.outputs) - len(un_carry))
 
     def step(flags: Flags) -> tuple[Sequence[bool], Split]:
-        split = split_once(body, (*un_consts, *flags, *un_xs), (*flags, *no_ys))
+        split = split_once(body, (*un_consts, *flags, *un_xs), (*flags, *no_ys), linear)
         return split.unknown_out[: len(flags)], split
 
     un_carry, split = settle(un_carry, step)

@@ -176,20 +176,20 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
     un_cond, un_body, un_carry = parts(unknown, params["num_cond_consts"], params["num_body_consts"])
 
     def step(flags: Flags) -> tuple[Sequence[bool], Split]:
-        split = split_once(body, (*un_body, *flags), flags)
+        split = split_once(body, (*un_body, *flags), flags, trace.linear)
         return split.unknown_out, split
 
-    un_carry, _ = settle(tuple(un_carry), step)
+    un_carry, split = settle(tuple(un_carry), step)
     read = {a for e in cond.eqns for a in e.inputs} | set(cond.outputs)
     if any(v in read for v, u in zip(cond.inputs, (*un_cond, *un_carry)) if u):
         return trace.recorder.process(while_p, list(args), params)
-    kept = remove_dead(body.replace(outputs=tuple(where_not(un_carry, body.outputs))))
+    known_body = remove_dead(split.known.replace(outputs=split.known.outputs[: un_carry.count(False)]))
     with tracing(trace.parent):
         known = while_loop(
             cond.replace(inputs=tuple(where_not((*un_cond, *un_carry), cond.inputs))),
-            kept.replace(inputs=tuple(where_not((*un_body, *un_carry), kept.inputs))),
+            known_body,
             where_not(un_cond, cond_consts),
-            where_not(un_body, body_consts),
+            [*split.consts, *where_not(un_body, body_consts)],
             where_not(un_carry, carry),
         )
     recorded = trace.recorder.process(while_p, list(args), params)
