@@ -18,6 +18,7 @@ from anejax.errors import RefusedError
 from anejax.ops.families import batch_to, instantiate
 from anejax.transforms.calls import INLINED, call_p
 from anejax.transforms.evaluate import as_function, eval_graph
+from anejax.transforms.parts import nonzero, where
 from anejax.transforms.stage import Flat, StageTrace, stage
 from anejax.transforms.vmap import BatchTrace, batch_flat, batched_at_zero, unbatch_cotangent
 
@@ -83,18 +84,13 @@ class CustomVJPCall:
                 count[0] = len(residuals)
                 return [*residuals, *outs]
 
-            found, where = batch_flat(both, args, dims, *trace.mapping)
-            residual_dims[:] = where[: count[0]]
-            outs = [batch_to(o, d, trace.size) for o, d in zip(found[count[0] :], where[count[0] :])]
+            found, found_dims = batch_flat(both, args, dims, *trace.mapping)
+            residual_dims[:] = found_dims[: count[0]]
+            outs = [batch_to(o, d, trace.size) for o, d in zip(found[count[0] :], found_dims[count[0] :])]
             return found[: count[0]], outs
 
         def bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-            n = len(residuals)
-            run = batched_at_zero(
-                lambda *flat: [instantiate(ct) for ct in self.bwd(flat[:n], flat[n:])],
-                [*residual_dims, *(0 for _ in cts)], *trace.mapping,
-            )  # fmt: skip
-            return [unbatch_cotangent(ct, d) for ct, d in zip(run(*residuals, *cts), dims)]
+            return _mapped_backward(self.bwd, residuals, residual_dims, cts, dims, trace.mapping)
 
         fun = batched_at_zero(self.fun, dims, *trace.mapping)
         return CustomVJPCall(fun, fwd, bwd, self.name)
@@ -111,6 +107,34 @@ class CustomVJPCall:
 
         params = {"graph": graph, "fwd": fwd, "bwd": bwd, "name": self.name}
         return trace.process(custom_vjp_call_p, [*consts, *args], params)
+
+
+def _mapped_backward(
+    bwd: Callable[..., list[Any]], residuals: Sequence[Any], residual_dims: Sequence[int | None], cts: Sequence[Any],
+    arg_dims: Sequence[int | None], mapping: tuple[int, Any, Any],
+) -> list[Any]:  # fmt: skip
+    """``bwd`` of every example: ``cts`` are mapped over axis 0, the cotangents returned as the arguments are.
+
+    Zeros stay symbolic on the way in and out: those of integers have no array that could be mapped or summed.
+    """
+    size, count, found = mapping[0], len(residuals), []
+
+    def flat(*values: Any) -> list[Any]:
+        given = iter(values[count:])
+        full = [Zero(ct.aval.update(shape=ct.aval.shape[1:])) if isinstance(ct, Zero) else next(given) for ct in cts]
+        found[:] = bwd(values[:count], full)
+        return where(nonzero(found), found)
+
+    there = where(nonzero(cts), cts)
+    outs = iter(batched_at_zero(flat, [*residual_dims, *(0 for _ in there)], *mapping)(*residuals, *there))
+    return [
+        Zero(_mapped_aval(ct.aval, size, d)) if isinstance(ct, Zero) else unbatch_cotangent(next(outs), d)
+        for ct, d in zip(found, arg_dims, strict=True)
+    ]
+
+
+def _mapped_aval(aval: Aval, size: int, dim: int | None) -> Aval:
+    return aval if dim is None else aval.update(shape=(*aval.shape[:dim], size, *aval.shape[dim:]))
 
 
 class _CustomPrimitive(Primitive):
@@ -163,16 +187,11 @@ def _linear_batch(
     size: int, args: Any, dims: Any, *, bwd: Any, num_residuals: int, out_avals: Any, **params: Any
 ) -> Any:
     """Only the cotangents' side is ever run, so the map is batched by batching ``bwd``."""
-    tangent_dims = list(dims[num_residuals:])
+    tangent_dims = iter(dims[num_residuals:])
+    arg_dims = [next(tangent_dims) if has else None for has in params["has_ct"]]
 
     def batched_bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-        run = batched_at_zero(
-            lambda *flat: [instantiate(c) for c in bwd(flat[:num_residuals], flat[num_residuals:])],
-            [*dims[:num_residuals], *(0 for _ in cts)], size,
-        )  # fmt: skip
-        found = run(*residuals, *cts)
-        where = iter(tangent_dims)
-        return [unbatch_cotangent(ct, next(where)) if has else ct for ct, has in zip(found, params["has_ct"])]
+        return _mapped_backward(bwd, residuals, dims[:num_residuals], cts, arg_dims, (size, None, None))
 
     avals = tuple(a.update(shape=(size, *a.shape)) for a in out_avals)
     outs = custom_linear_p.bind(*args, bwd=batched_bwd, num_residuals=num_residuals, out_avals=avals, **params)

@@ -111,3 +111,49 @@ def test_functions_that_hold_what_vmap_maps(m: Any) -> None:
     for mapped in (m.vmap(m.grad(sin)), m.jit(m.vmap(m.grad(sin)))):
         np.testing.assert_allclose(mapped(x), np.cos(np.arange(3.0)), rtol=1e-6)
     np.testing.assert_allclose(m.vmap(m.vmap(m.grad(sin)))(x.reshape(1, 3)), np.cos([[0.0, 1.0, 2.0]]), rtol=1e-6)
+
+
+def with_integers(m: Any, kind: str) -> Any:
+    """(x * k, an integer count, x ** 2) of a float and an integer or bool, whose rule triples the derivative."""
+    body = lambda x, k: (x * k, m.numpy.sum(k), x**2)  # noqa: E731
+    if kind == "custom_vjp":
+        f = m.custom_vjp(body)
+        f.defvjp(lambda x, k: (f(x, k), (x, k)), lambda kept, g: (3 * (g[0] * kept[1] + g[2] * 2 * kept[0]), None))
+        return f
+    f = m.custom_jvp(body)
+    float0 = lambda out: np.zeros(out.shape, jax.dtypes.float0)  # noqa: E731
+
+    def rule(primals: Any, tangents: Any) -> Any:
+        (x, k), t = primals, tangents[0]
+        out = f(x, k)
+        return out, (3 * t * k, float0(out[1]), 6 * x * t)
+
+    f.defjvp(rule)
+    return f
+
+
+COUNTS = {
+    "Python int": (2, None), "unmapped": (np.int32(2), None), "mask": (np.array([True, False, True]), None),
+    "mapped": (np.arange(4, dtype=np.int32), 0), "mapped masks": (np.arange(12).reshape(3, 4) % 3 == 1, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["custom_vjp", "custom_jvp"])
+@pytest.mark.parametrize("count", COUNTS)
+def test_integer_arguments_and_results_under_vmap(count: str, kind: str) -> None:
+    k, axis = COUNTS[count]
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+    def found(m: Any) -> list[Any]:
+        f = with_integers(m, kind)
+        total = lambda x, k: (lambda a, n, b: (a * b).sum() + n.sum())(*m.vmap(f, (0, axis))(x, k))  # noqa: E731
+        outer = lambda x: m.vmap(total, (0, None))(m.numpy.stack([x, 2 * x]), k).sum()  # noqa: E731
+        inner = lambda r, k: m.grad(lambda r: f(r, k)[0].sum() * f(r, k)[2].sum())(r)  # noqa: E731
+        return [
+            m.grad(total)(x, k), m.jit(m.grad(total))(x, k), m.grad(m.jit(total))(x, k), m.grad(outer)(x),
+            m.vmap(inner, (0, axis))(x, k), m.grad(lambda x: m.vmap(inner, (0, axis))(x, k).sum())(x),
+            m.grad(m.checkpoint(total))(x, k),
+        ]  # fmt: skip
+
+    for i, (ours, theirs) in enumerate(zip(found(aj), found(jax))):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, err_msg=str(i))
