@@ -1,24 +1,25 @@
 """Pytrees, by optree with JAX's semantics: None is an empty tree, dictionaries are ordered by key.
 
-Everything that the rest of anejax asks of trees goes through this module. What differs from JAX: a dictionary that is
-built again has its keys in the order in which they were inserted, where JAX's are sorted; keys that cannot be compared
-are taken; deques and structseqs are nodes, not leaves; structures print as ``PyTreeSpec``.
+Everything that the rest of anejax asks of trees goes through this module. It differs from JAX in this: keys that cannot
+be compared are taken; deques and structseqs are nodes, not leaves; structures print as ``PyTreeSpec``.
 
 Example:
     >>> from anejax import tree
     >>> tree.leaves({"b": 1, "a": 2}), tree.map(lambda x: x * 10, {"b": 1, "a": 2})
-    ([2, 1], {'b': 10, 'a': 20})
+    ([2, 1], {'a': 20, 'b': 10})
 """
 
 from __future__ import annotations
 
 import builtins
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, cast
 
 import optree
+from optree.utils import total_order_sorted
 
 from anejax.errors import TreeError
 
@@ -33,8 +34,24 @@ def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[li
 
 
 def unflatten(treedef: PyTreeDef, leaves: Iterable[Any]) -> Any:
-    """The tree of structure ``treedef`` with the given leaves."""
-    return optree.tree_unflatten(treedef, leaves)
+    """The tree of structure ``treedef`` with the given leaves; its dictionaries have their keys in order, as JAX's do.
+
+    Structures are equal whatever order the keys were inserted in. If the order came back, a function that was traced
+    for one dictionary would give its keys to all equal ones.
+    """
+    return treedef.traverse(leaves, _by_key)
+
+
+def _by_key(node: Any) -> Any:
+    kind = type(node)
+    if (kind is not dict and kind is not collections.defaultdict) or len(node) < 2:
+        return node
+    keys = list(node)
+    ordered = total_order_sorted(keys)
+    if ordered == keys:
+        return node
+    items = {k: node[k] for k in ordered}
+    return items if kind is dict else collections.defaultdict(node.default_factory, items)
 
 
 def leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:

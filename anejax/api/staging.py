@@ -78,7 +78,7 @@ class Jitted:
             outs = executor().run_graph(staged.graph, arrays, staged.donated, self.device)
         else:
             outs = call_p.bind(*staged.consts, *leaves, graph=staged.graph, name=staged.name, donated=staged.donated)
-        return staged.out_tree.unflatten(outs)
+        return tree.unflatten(staged.out_tree, outs)
 
     @property
     def device(self) -> str:

@@ -186,7 +186,7 @@ def partition(transforms: Mapping[Hashable, GradientTransformation], param_label
         >>> opt = optim.partition(parts, {"w": "slow", "b": "still"})
         >>> grads = {"w": jnp.ones(1), "b": jnp.ones(1)}
         >>> opt.update(grads, opt.init(grads))[0]
-        {'w': Array([-0.5], dtype=float32), 'b': Array([0.], dtype=float32)}
+        {'b': Array([0.], dtype=float32), 'w': Array([-0.5], dtype=float32)}
 
     Raises:
         TreeError: a label has no transformation.

@@ -29,6 +29,7 @@ trees = st.recursive(
         | st.dictionaries(key, t, max_size=3)
         | st.builds(Point, t, t)
         | st.dictionaries(key, t, max_size=2).map(collections.OrderedDict)
+        | st.dictionaries(key, t, max_size=3).map(lambda d: collections.defaultdict(int, d))
     ),
     max_leaves=8,
 )
@@ -41,6 +42,8 @@ def test_flatten_as_jax(t):
     assert leaves == expected
     assert treedef.num_leaves == expected_def.num_leaves
     assert aj.tree.unflatten(treedef, leaves) == t
+    assert repr(aj.tree.unflatten(treedef, leaves)) == repr(jax.tree.unflatten(expected_def, expected))
+    assert repr(aj.tree.map(lambda x: x + 1, t)) == repr(jax.tree.map(lambda x: x + 1, t))
     assert aj.tree.leaves(t) == expected
     assert aj.tree.all(t) == jax.tree.all(t)
     assert aj.tree.reduce(operator.add, t, 0) == jax.tree.reduce(operator.add, t, 0)
@@ -165,3 +168,42 @@ def test_treedefs():
     assert tree_util.flatten_one_level({"a": [1, 2], "b": 3})[0] == [[1, 2], 3]
     with pytest.raises(TreeError, match="leaf"):
         tree_util.flatten_one_level(3)
+
+
+def key_orders(m, calls):
+    """The key orders that traced functions see and return when they are called with ``calls``, in this order."""
+    seen = []
+
+    def watch(d):
+        seen.append([list(d), list(d["in"])])
+        return dict(reversed(d.items()))
+
+    branch = lambda d: m.lax.cond(True, watch, lambda d: d, d)  # noqa: E731
+    step = lambda c, _: (watch(c), None)  # noqa: E731
+    going = lambda d: d["z"] > 9  # noqa: E731
+    transformed = [
+        m.jit(watch),
+        branch,
+        m.jit(branch),
+        lambda d: m.lax.scan(step, d, None, length=1)[0],
+        lambda d: m.lax.while_loop(going, watch, d),
+        m.grad(lambda d: m.tree.reduce(operator.add, watch(d))),
+        lambda d: m.vjp(m.jit(watch), d)[1](m.tree.map(float, d))[0],
+        lambda d: m.jvp(watch, (d,), (d,))[1],
+        lambda d: m.linearize(watch, d)[1](d),
+        lambda d: m.vmap(watch, axis_size=2, in_axes=None)(d),
+        m.checkpoint(watch),
+        lambda d: m.eval_shape(watch, d),
+    ]
+    for d in calls:
+        results = [f(d) for f in transformed]
+        seen += [[list(out), list(out["in"])] for out in results]
+    return seen
+
+
+def test_keys_are_in_order_whatever_was_traced_first():
+    za = {"z": 1.0, "in": {"y": 2.0, "b": 3.0}, "a": 4.0}
+    az = {"a": 4.0, "in": {"b": 3.0, "y": 2.0}, "z": 1.0}
+    for calls in ([za, az], [az, za]):
+        for m in (jax, aj):
+            assert {str(order) for order in key_orders(m, calls)} == {"[['a', 'in', 'z'], ['b', 'y']]"}
