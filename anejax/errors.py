@@ -60,13 +60,13 @@ class DeviceError(AnejaxError, RuntimeError):
     """A device, or the native library, refused or failed.
 
     ``reason`` is for programs to read: the name of the native library's status (native/include/anesdk.h) in lower case,
-    such as "engine_missing", "compile_refused" or "timeout"; empty where Python raised the error by itself. A run that
-    fails has written no output and no input, donated ones included.
+    such as "engine_missing", "compile_refused" or "timeout"; empty where Python raised the error by itself.
+    ``changed`` says whether a run had begun to write when it failed: then the arguments donated to it are deleted.
     """
 
-    def __init__(self, message: str, reason: str = "") -> None:
+    def __init__(self, message: str, reason: str = "", changed: bool = False) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason, self.changed = reason, changed
 
 
 class EngineFallbackWarning(UserWarning):

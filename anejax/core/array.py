@@ -7,8 +7,10 @@ Operators and methods are not here: ``anejax.numpy`` installs them on ``Array`` 
 from __future__ import annotations
 
 import itertools
+import operator
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -131,21 +133,28 @@ class DeviceArray(Array):
         """The elements as a read-only NumPy view. Raises DeletedArrayError after donation or ``delete()``."""
         v = self._value
         if v is None:
-            if self._storage is None:
-                raise DeletedArrayError(
-                    f"[Array] {self.aval} was deleted: it was donated to a jitted call or delete() was called."
-                    " Use the value that the call returned instead."
-                )
-            v = self._storage.view(self.aval.shape, self.aval.dtype)
+            storage = self._storage  # read once: another thread may delete the array at any time
+            if storage is None:
+                raise self._deleted()
+            v = storage.view(self.aval.shape, self.aval.dtype)
             v.flags.writeable = False
             self._value = v
+            if self._storage is None:
+                self._value = None
         return v
+
+    def _deleted(self) -> DeletedArrayError:
+        return DeletedArrayError(
+            f"[Array] {self.aval} was deleted: it was donated to a jitted call or delete() was called."
+            " Use the value that the call returned instead."
+        )
 
     @property
     def pointer(self) -> int:
         """The address of the first element."""
-        if self._storage is not None:
-            return self._storage.pointer
+        storage = self._storage
+        if storage is not None:
+            return storage.pointer
         if not self._address or self._value is None:  # NumPy takes a microsecond to say it
             self._address = self.value.__array_interface__["data"][0]
         return self._address
@@ -162,8 +171,23 @@ class DeviceArray(Array):
         return self._contents
 
     def retyped(self, aval: Aval) -> DeviceArray:
-        """The same elements with another weak type."""
-        return DeviceArray(aval, self.value, borrowed=self._contents == 0)
+        """Another array over the same memory, under ``aval``, which may differ in the weak type. It lives on when this
+        one is deleted."""
+        value, storage = self._value, self._storage
+        if value is None and storage is None:
+            raise self._deleted()
+        other = DeviceArray(aval, value, storage)
+        other._contents = self._contents
+        return other
+
+    def kept(self) -> DeviceArray:
+        """Another array with the same elements, for after the call: memory that is borrowed is copied, because its
+        owner may write to it."""
+        return DeviceArray(self.aval, self.value.copy()) if self._contents == 0 else self.retyped(self.aval)
+
+    def is_borrowed(self) -> bool:
+        """Whether the memory belongs to the caller, who may write to it after the call."""
+        return self._contents == 0
 
     def is_deleted(self) -> bool:
         """Whether the memory was given up, by donation or ``delete()``."""
@@ -221,6 +245,33 @@ class DeviceArray(Array):
 
     def __deepcopy__(self, memo: Any) -> DeviceArray:
         return DeviceArray(self.aval, self.value.copy())
+
+
+MEMORY = operator.attrgetter("_storage", "_value")  # whoever holds this of an array may read its memory for so long
+_set_storage: Any = DeviceArray.__dict__["_storage"].__set__
+_set_value: Any = DeviceArray.__dict__["_value"].__set__
+
+
+def take_over(arrays: Sequence[DeviceArray]) -> list[DeviceArray]:
+    """New arrays that have the memory of ``arrays``, which are deleted. Raises DeletedArrayError.
+
+    Nobody who finds an array deleted afterwards can read its memory any more, and whoever holds ``MEMORY`` of it is
+    counted by ``has_views`` and ``owns_storage_alone`` of the new array.
+    """
+    taken = [a.retyped(a.aval) for a in arrays]
+    _set_all(arrays, itertools.repeat(None), itertools.repeat(None))
+    return taken
+
+
+def give_back(arrays: Sequence[DeviceArray], taken: Sequence[DeviceArray]) -> None:
+    """Undoes ``take_over``."""
+    _set_all(arrays, [t._storage for t in taken], [t._value for t in taken])
+
+
+def _set_all(arrays: Sequence[DeviceArray], storages: Any, values: Any) -> None:
+    """Sets the memory of all ``arrays`` in one call of C, within which Python neither runs signal handlers nor other
+    threads: they see either all arrays as they were, or all changed."""
+    deque(itertools.chain(map(_set_storage, arrays, storages), map(_set_value, arrays, values)), 0)
 
 
 def from_numpy(value: np.ndarray, weak_type: bool = False, borrowed: bool = False) -> DeviceArray:

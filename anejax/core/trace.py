@@ -285,13 +285,18 @@ class EvalTrace(Trace):
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         arrays = [concrete_array(a) for a in args]
         if prim.higher_order:
-            return [concrete_array(out) for out in prim.rule("impl")(*arrays, **params)]
+            given = {id(a) for a in arrays if a.is_borrowed()}
+            outs = [concrete_array(out) for out in prim.rule("impl")(*arrays, **params)]
+            return [out.kept() if given and id(out) in given else out for out in outs]
         if prim.native_eager and config.eager != "numpy":
             return executor().run_primitive(prim, arrays, params)
         avals = prim.out_avals([a.aval for a in arrays], params)
         with np.errstate(all="ignore"):
             out = prim.rule("impl")(*[a.value for a in arrays], **params)
         values = out if prim.multiple_results else [out]
+        borrowed = [a.value for a in arrays if a.is_borrowed()]
+        if borrowed:  # implementations may return views of their operands, and the caller may write to these
+            values = [v.copy() if _shares(v, borrowed) else v for v in values]
         results = [self._wrap(v, aval) for v, aval in zip(values, avals, strict=True)]
         check_numbers(prim.name, results)
         return results
@@ -309,6 +314,10 @@ class EvalTrace(Trace):
 
     def process_custom_vjp(self, call: Any, args: Sequence[Any]) -> list[Any]:
         return call.fun(*args)
+
+
+def _shares(value: Any, others: Sequence[np.ndarray]) -> bool:
+    return isinstance(value, np.ndarray) and any(np.may_share_memory(value, other) for other in others)
 
 
 def check_numbers(name: str, results: Sequence[DeviceArray]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from anejax.config import config
-from anejax.core.array import DeviceArray, new_contents
+from anejax.core.array import MEMORY, DeviceArray, give_back, new_contents, take_over
 from anejax.core.graph import Eqn, Graph, Var
 from anejax.core.primitive import Primitive
 from anejax.core.trace import Executor, check_numbers, register_executor
@@ -45,27 +45,48 @@ class Executable:
         self._donated = [i for i, d in enumerate(donated) if d]
         in_order = [("run", i) for i in range(len(parts.program.outputs))]  # nothing is forwarded, printed or deleted
         self._direct = self._routes == in_order and not self._effects and not self._donated
+        routes = self._routes + [r for e in self._effects for r in e.routes]
+        self._forwarded = {i for kind, i in routes if kind == "input"}
         self.text = ""
         if parts.program.outputs:
-            routes = self._routes + [r for e in self._effects for r in e.routes]
-            forwarded = {i for kind, i in routes if kind == "input"}
-            places = [p for p, i in enumerate(self._inputs) if i in self._donated and i not in forwarded]
+            places = [p for p, i in enumerate(self._inputs) if i in self._donated and i not in self._forwarded]
             self.text, self._program = _compiled(parts.program, places, device, compiler)
             _debug("mil", self.text)
             _debug("plan", self.describe("plan"))
 
     def __call__(self, args: Sequence[DeviceArray]) -> list[DeviceArray]:
-        made = self._run(args) if self._program is not None else []
+        if self._donated:
+            return self._call_donated(args)
         if self._direct:
-            return list(map(DeviceArray, self._avals, itertools.repeat(None), made))
+            return list(map(DeviceArray, self._avals, itertools.repeat(None), self._run(args)))
+        args = self._with_forwarded(args)
+        return self._results(args, self._run(args))
+
+    def _call_donated(self, args: Sequence[DeviceArray]) -> list[DeviceArray]:
+        """Donated arguments are deleted before the run begins, so that no exception leaves one whose memory holds
+        something else. A run that fails and says that it changed nothing gives them back."""
+        given = list({id(args[i]): args[i] for i in self._donated}.values())
+        taken = take_over(given)
+        moved = dict(zip(map(id, given), taken))
+        args = self._with_forwarded([moved.get(id(a), a) for a in args])
+        try:
+            made = self._run(args)
+        except DeviceError as err:
+            if not err.changed:
+                give_back(given, taken)
+            raise
+        return self._results(args, made)
+
+    def _with_forwarded(self, args: Sequence[DeviceArray]) -> list[DeviceArray]:
+        """``args``, those that come out again as arrays of the results': what others delete or write does not reach
+        them."""
+        return [a.kept() if i in self._forwarded else a for i, a in enumerate(args)]
+
+    def _results(self, args: Sequence[DeviceArray], made: list[Any]) -> list[DeviceArray]:
         for effect in self._effects:
             seen = [self._take(route, args, made, aval) for route, aval in zip(effect.routes, effect.avals)]
             effect.eqn.primitive.impl(*seen, **effect.eqn.params)
-        outs = [self._take(route, args, made, aval) for route, aval in zip(self._routes, self._avals)]
-        for i in self._donated:
-            if not any(o is args[i] for o in outs):
-                args[i].delete()
-        return outs
+        return [self._take(route, args, made, aval) for route, aval in zip(self._routes, self._avals)]
 
     def _take(self, route: Route, args: Sequence[DeviceArray], made: list[Any], aval: Any) -> DeviceArray:
         kind, what = route
@@ -76,8 +97,13 @@ class Executable:
 
     def _run(self, args: Sequence[DeviceArray]) -> list[library.Buffer]:
         program = self._program
-        assert program is not None
+        if program is None:
+            return []
         arrays = [args[i] for i in self._inputs]
+        if self._donated:  # these are new arrays that only this call knows
+            held = [MEMORY(a) for i, a in zip(self._inputs, arrays) if i not in self._donated]
+        else:
+            held = list(map(MEMORY, arrays))
         pointers = list(map(POINTER, arrays))
         holds = [a.contents for a in arrays] if isinstance(program, Pipeline) else []
         if self._donated:
@@ -92,6 +118,7 @@ class Executable:
                 buffer.contents = contents
         else:
             program.run(pointers, addresses)
+        del held  # until here: other threads may delete and donate the arguments meanwhile
         return outputs
 
     def describe(self, what: str) -> str:

@@ -91,7 +91,13 @@ def test_closed_over_tracers() -> None:
 def test_outputs_that_are_inputs_constants_or_duplicates() -> None:
     x = jnp.ones(3)
     a, b, c, d, e = aj.jit(lambda x: (x, 2.0, x + 1, x + 1, np.arange(2)))(x)
-    assert a is x and float(b) == 2.0 and c.tolist() == d.tolist() == [2, 2, 2] and e.tolist() == [0, 1]
+    assert (
+        a is not x
+        and a.pointer == x.pointer
+        and float(b) == 2.0
+        and c.tolist() == d.tolist() == [2, 2, 2]
+        and e.tolist() == [0, 1]
+    )
     assert aj.jit(lambda: ())() == ()
 
 
