@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from contextlib import ContextDecorator
 from typing import Any
 
 from anejax.errors import SettingError
@@ -205,8 +204,16 @@ class Config:
         self._values |= {name: first for name, (first, _) in (_FIXED | _WITHOUT_EFFECT).items()}
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._overridden = Counter[str]()  # in how many blocks, of all threads
+        self._overridden = defaultdict[str, set[int]](set)  # name -> the threads that are in a block
         self.__dict__.update(self._values)  # every jitted call reads several: these are found without __getattr__
+
+    def after_fork(self) -> None:
+        """A forked child has one thread: those that held the lock or were in a block do not exist there."""
+        self._lock = threading.Lock()
+        names = [name for name, threads in self._overridden.items() if threads]
+        self._overridden.clear()
+        for name in names:
+            self._settle(name)
 
     def checked(self, name: str, value: Any) -> Any:
         """``value`` if the setting ``name`` can have it; else raises SettingError."""
@@ -221,7 +228,7 @@ class Config:
         name, value = _checked(name, value)
         with self._lock:
             self._values[name] = value
-            if not self._overridden[name]:
+            if name in self.__dict__:
                 self.__dict__[name] = value
 
     def __getattr__(self, name: str) -> Any:
@@ -237,27 +244,19 @@ class Config:
         except KeyError:
             raise SettingError(f"[config] there is no setting {name!r}; there are {', '.join(_SETTINGS)}.") from None
 
-    @contextmanager
-    def override(self, name: str, value: Any) -> Iterator[None]:
-        """Sets ``name`` for this thread, within a ``with`` block."""
-        local = self._local.__dict__
-        missing = object()
-        previous = local.get(name, missing)
-        local[name] = value
+    def override(self, name: str, value: Any) -> Override:
+        """Sets ``name`` for this thread, within a ``with`` block or, as a decorator, within each call."""
+        return Override(self, name, value)
+
+    def _settle(self, name: str) -> None:
+        """Notes whether this thread overrides ``name``; while a thread does, all threads read it by __getattr__."""
         with self._lock:
-            self._overridden[name] += 1
-            self.__dict__.pop(name, None)
-        try:
-            yield
-        finally:
-            if previous is missing:
-                del local[name]
+            threads = self._overridden[name]
+            (threads.add if name in self._local.__dict__ else threads.discard)(threading.get_ident())
+            if threads:
+                self.__dict__.pop(name, None)
             else:
-                local[name] = previous
-            with self._lock:
-                self._overridden[name] -= 1
-                if not self._overridden[name]:
-                    self.__dict__[name] = self._values[name]
+                self.__dict__[name] = self._values[name]
 
     def read(self, name: str) -> Any:
         """The value of the setting ``name``."""
@@ -270,7 +269,46 @@ class Config:
         )
 
 
+_NOT_SET = object()
+
+
+class Override(ContextDecorator):
+    """A block within which this thread sees another value of a setting.
+
+    It is no generator with a decorator of contextlib, because an exception of a signal handler (Ctrl-C) in contextlib's
+    own code would leave the generator suspended, and the setting changed, for as long as the traceback lives.
+    """
+
+    def __init__(self, settings: Config, name: str, value: Any) -> None:
+        self._settings, self._name, self._value = settings, name, value
+        self._previous: list[Any] = []
+
+    def _recreate_cm(self) -> Override:
+        return Override(self._settings, self._name, self._value)
+
+    def __enter__(self) -> None:
+        name, local = self._name, self._settings._local.__dict__
+        self._previous.append(local.get(name, _NOT_SET))
+        try:
+            local[name] = self._value
+            self._settings._settle(name)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *exc: object) -> None:
+        # signal handlers run in calls: the setting is restored before the first one
+        name, local, previous = self._name, self._settings._local.__dict__, self._previous[-1]
+        if previous is not _NOT_SET:
+            local[name] = previous
+        elif name in local:
+            del local[name]
+        self._previous.pop()
+        self._settings._settle(name)
+
+
 config = Config()
+os.register_at_fork(after_in_child=config.after_fork)
 
 
 def enable_x64(new_val: bool = True) -> Any:

@@ -90,15 +90,13 @@ def transfer_guard(new_val: str = "allow") -> Iterator[None]:
 transfer_guard_host_to_device = transfer_guard_device_to_host = transfer_guard_device_to_device = transfer_guard
 
 
-@contextmanager
-def default_device(new_val: Any = None) -> Iterator[None]:
+def default_device(new_val: Any = None) -> AbstractContextManager[None]:
     """Inside, ``new_val`` (a Device, "cpu" or "ane") is where jitted functions run that name no other.
 
     Raises DeviceError for a device that is not known.
     """
     executor().check_device(new_val)
-    with config.override("device", getattr(new_val, "platform", new_val) or config.device):
-        yield
+    return config.override("device", getattr(new_val, "platform", new_val) or config.device)
 
 
 @contextmanager

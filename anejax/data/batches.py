@@ -132,8 +132,8 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
             put("error", err)
 
     thread = threading.Thread(target=work, name="anejax-prefetch", daemon=True)
-    thread.start()
     try:
+        thread.start()
         while True:
             kind, value = ready.get()
             if kind == "end":
@@ -143,4 +143,5 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
             yield value
     finally:
         closed.set()
-        thread.join()
+        if thread.ident is not None:
+            thread.join()

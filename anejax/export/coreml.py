@@ -178,8 +178,8 @@ def _import(module: str) -> ModuleType:
     """A module of coremltools, which complains on import where Core ML itself is missing."""
     logger = logging.getLogger("coremltools")
     level = logger.level
-    logger.setLevel(logging.ERROR)
     try:
+        logger.setLevel(logging.ERROR)
         return importlib.import_module(module)
     except ImportError as error:
         message = "expected coremltools to be installed: pip install 'anejax[coreml]'"

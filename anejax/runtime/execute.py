@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import operator
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -212,6 +213,10 @@ class NativeExecutor(Executor):
         self._primitives: dict[Any, Graph] = {}
         self._lock = threading.RLock()
 
+    def after_fork(self) -> None:
+        """A thread that was compiling when the process forked does not exist in the child, and never releases."""
+        self._lock = threading.RLock()
+
     def clear(self) -> None:
         """Forgets every program; those in use live on until their run ends."""
         with self._lock:
@@ -270,6 +275,7 @@ def _debug(stage: str, text: Any) -> None:
 
 EXECUTOR = NativeExecutor()
 register_executor(EXECUTOR)
+os.register_at_fork(after_in_child=EXECUTOR.after_fork)
 
 
 def compile_count() -> int:

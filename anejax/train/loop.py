@@ -190,8 +190,10 @@ def _interrupts() -> Iterator[threading.Event]:
         stopped.set()
         signal.signal(number, previous[number])
 
-    previous: dict[int, Any] = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        for number in previous:
+            signal.signal(number, stop)
         yield stopped
     finally:
         for number, handler in previous.items():

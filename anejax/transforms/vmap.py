@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from anejax.core.context import current_trace, tracing
@@ -20,14 +19,20 @@ class _Mapped(threading.local):
 _mapped = _Mapped()
 
 
-@contextmanager
-def _mapping(name: Any) -> Iterator[None]:
+class _mapping:
     """The batching rules of primitives that hold Graphs run in here."""
-    previous, _mapped.name = _mapped.name, name
-    try:
-        yield
-    finally:
-        _mapped.name = previous
+
+    __slots__ = ("name", "previous")
+
+    def __init__(self, name: Any) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        self.previous = _mapped.name
+        _mapped.name = self.name
+
+    def __exit__(self, *exc: object) -> None:
+        _mapped.name = self.previous
 
 
 def mapped_name() -> Any:

@@ -1,5 +1,6 @@
 """Settings: process-wide values, and overrides of one thread that others do not see."""
 
+import sys
 import threading
 
 import jax
@@ -102,3 +103,82 @@ def test_variables_of_jax_count_where_there_are_no_others(monkeypatch):
     monkeypatch.setenv("DEVICE", "ane")
     config = Config()
     assert config.jax_enable_x64 is True and config.jax_debug_nans is False and config.device == "cpu"
+
+
+def _interrupted_at(event: int, run) -> bool:
+    """Calls ``run`` and raises KeyboardInterrupt at the given call that config.py makes or gets. Whether it got so far.
+
+    Python handles signals when a call has begun or a C function has returned. The one place left out is the call of
+    ``__exit__`` itself, which no context manager written in Python can protect.
+    """
+    left = [event]
+
+    def profile(frame, kind, arg):
+        ours = frame.f_code.co_filename == sys.modules[Config.__module__].__file__
+        if not ours or kind in ("return", "c_call") or (kind == "call" and frame.f_code.co_name == "__exit__"):
+            return
+        left[0] -= 1
+        if left[0] < 0:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(profile)
+    try:
+        run()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
+def test_an_interrupt_leaves_no_setting_changed():
+    config = Config()
+
+    def run():
+        with config.override("device", "one"):
+            assert config.device == "one"
+            with config.override("device", "two"):
+                assert config.device == "two"
+            assert config.device == "one"
+
+    for event in range(1000):
+        more = _interrupted_at(event, run)
+        assert config.device == "cpu" and "device" not in config._local.__dict__, event
+        if not more:
+            break
+    assert event > 8
+    with config.override("device", "again"):
+        pass
+    assert config.__dict__["device"] == "cpu"  # the fast way, whatever was interrupted before
+
+
+def test_an_override_is_a_decorator_that_calls_itself():
+    config = Config()
+
+    @config.override("device", "here")
+    def depth(n):
+        assert config.device == "here"
+        return depth(n - 1) if n else 0
+
+    assert depth(3) == 0 and config.device == "cpu"
+
+
+def test_a_forked_child_has_no_blocks_of_threads_that_it_has_not():
+    config, inside, go_on = Config(), threading.Event(), threading.Event()
+
+    def other():
+        with config.override("device", "other"):
+            inside.set()
+            go_on.wait(60)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert inside.wait(60)
+    with config.override("debug", "here"), config._lock:
+        config.after_fork()  # the child's own call, made here
+        assert config.__dict__["device"] == "cpu" and "debug" not in config.__dict__
+        config.update("device", "ane")
+    assert config.device == "ane" and config.__dict__["debug"] == ""
+    go_on.set()
+    thread.join()
