@@ -123,10 +123,11 @@ def _powers_of_two(n: Any, dtype: np.dtype) -> list[Any]:
 
 
 def spacing(x: Any, /) -> Array:
-    """The distance from ``x`` to the next float away from 0."""
+    """The distance from ``x`` to the next float away from 0; of float16 to the next greater float, as in NumPy."""
     (x,) = promote_inexact("spacing", x)
     dtype = aval_of(x).dtype
-    towards = copysign(np.asarray(np.inf, dtype), x)
+    towards = np.asarray(np.inf, dtype)
+    towards = towards if dtype == dtypes.float16 else copysign(towards, x)
     return arithmetic.sub(ew.nextafter(x, towards), x)
 
 

@@ -158,8 +158,9 @@ def _paired_axes(x: Any, y: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int,
 
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """The sum of products along one axis, the others broadcasting."""
+    """The sum of products along one axis, the first operand conjugated, the others broadcasting."""
     x, y = _pair("vecdot", x1, x2)
+    x = ew.conj(x)
     x, y = moveaxis(x, axis, -1), moveaxis(y, axis, -1)
     if x.shape[-1] != y.shape[-1]:
         raise ShapeError(f"[vecdot] axes have different lengths: {x.aval} and {y.aval}.")
@@ -179,8 +180,8 @@ def matvec(x1: Any, x2: Any, /) -> Array:
 
 
 def vecmat(x1: Any, x2: Any, /) -> Array:
-    """Vectors [..., n] times matrices [..., n, m]."""
-    x = as_array("vecmat", x1)
+    """Conjugated vectors [..., n] times matrices [..., n, m]."""
+    x = ew.conj(as_array("vecmat", x1))
     out = matmul(shape.expand_dims(x, (x.ndim - 1,)), x2)
     return shape.squeeze(out, (out.ndim - 2,))
 

@@ -97,7 +97,7 @@ def _axis(x: Any, axis: int, low: int, high: int, mode: str, options: dict[str, 
         return take_static(x, np.pad(np.arange(n), (low, high), mode), axis)  # type: ignore[call-overload]
     if mode == "linear_ramp":
         ends = _pairs("end_values", options.get("end_values", 0), x.ndim)[axis]
-        return _join(_ramp(x, axis, low, ends[0], 0), x, _ramp(x, axis, high, ends[1], n - 1), axis)
+        return _join(shape.rev(_ramp(x, axis, low, ends[0], 0), (axis,)), x, _ramp(x, axis, high, ends[1], n - 1), axis)
     lengths = options.get("stat_length")
     lengths = (n, n) if lengths is None else _pairs("stat_length", lengths, x.ndim)[axis].tolist()
     before = shape.slice_in_dim(x, 0, min(lengths[0], n), axis=axis)
@@ -124,13 +124,12 @@ def _statistic(part: Any, axis: int, width: int, mode: str) -> Any:
 
 
 def _ramp(x: Any, axis: int, width: int, end: Any, edge: int) -> Any:
-    """From the edge (which is left out) to ``end``; on the low side in reverse."""
+    """``width`` elements from the element at ``edge``, which is left out, to ``end``."""
     start = shape.slice_in_dim(x, edge, edge + 1, axis=axis)
     if width == 0:
         return shape.slice_in_dim(start, 0, 0, axis=axis)
     line = linspace(shape.squeeze(start, (axis,)), asarray(end, x.dtype), width + 1, dtype=x.dtype, axis=axis)
-    line = shape.slice_in_dim(line, 1, width + 1, axis=axis)
-    return shape.rev(line, (axis,)) if edge == 0 else line
+    return shape.slice_in_dim(line, 1, width + 1, axis=axis)
 
 
 def _odd(x: Any, axis: int, low: int, high: int, mode: str) -> Any:

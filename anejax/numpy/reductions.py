@@ -193,6 +193,8 @@ def mean(
     refuse("mean", out=out)
     x = as_array("mean", a)
     result = dtypes.canonical(dtype) if dtype is not None else inexact(x.dtype)
+    if result == dtypes.bool_:
+        raise DtypeError(f"[mean] expected a dtype of numbers, got bool for {x.aval}.")
     compute = _compute_dtype(result)
     total = sum(x, axis, compute, keepdims=keepdims, where=where)
     return strong(astype(ew.true_divide(total, _count(x, axis, keepdims, where, compute)), result))
@@ -209,10 +211,12 @@ def var(
             raise ValueError("[var] ddof and correction cannot both be given.")
         ddof = correction
     x = as_array("var", a)
-    result = dtypes.canonical(dtype) if dtype is not None else inexact(x.dtype)
-    if result not in dtypes.INEXACT or (x.dtype in dtypes.COMPLEX and result not in dtypes.COMPLEX):
+    result = dtypes.canonical(dtype) if dtype is not None else dtypes.real_part(inexact(x.dtype))
+    if result not in dtypes.INEXACT or (
+        dtype is not None and x.dtype in dtypes.COMPLEX and result not in dtypes.COMPLEX
+    ):
         raise DtypeError(f"[var] expected a float dtype (complex for complex arrays), got {result.name} for {x.aval}.")
-    compute = _compute_dtype(inexact(x.dtype) if result == inexact(x.dtype) else result)
+    compute = _compute_dtype(inexact(x.dtype) if dtype is None else result)
     x = astype(x, compute)
     centre = (
         _mean(x, axis, dtype=compute, keepdims=True, where=where)
@@ -223,7 +227,7 @@ def var(
     total = sum(squares, axis, keepdims=keepdims, where=where)
     part = dtypes.real_part(compute)
     count = ew.subtract(_count(x, axis, keepdims, where, part), np.asarray(ddof, part))
-    return strong(astype(_divide_positive(total, count), dtypes.real_part(result)))
+    return strong(astype(_divide_positive(total, count), result))
 
 
 _mean = mean
@@ -395,10 +399,11 @@ def _cumulative(name: str, fn: Any, what: str, fill: float | None) -> Callable[.
         i = one_axis(name, 0 if axis is None else axis, x.ndim)
         if fill is not None:
             x = _without_nan(name, x, fill)[0]
+        wide = dtypes.canonical(dtypes.int64)
+        if dtype is not None and dtypes.canonical(dtype) == dtypes.bool_:  # counted, since -1 and 1 would cancel
+            return ew.to_bool(fn(astype(strong(ew.to_bool(x)), wide), i))
         result = dtypes.canonical(dtype) if dtype is not None else x.dtype
-        if result == dtypes.bool_:
-            result = dtypes.canonical(dtypes.int64)
-        return fn(strong(astype(x, result)), i)
+        return fn(strong(astype(x, wide if result == dtypes.bool_ else result)), i)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"The running {what} along ``axis``, or of the flattened array when None."
@@ -411,14 +416,13 @@ nancumsum = _cumulative("nancumsum", reduce.cumsum, "sum, NaN counting as 0,", 0
 nancumprod = _cumulative("nancumprod", reduce.cumprod, "product, NaN counting as 1,", 1)
 
 
-def _cumulative_api(name: str, plain: Any, identity: int, widens: bool) -> Callable[..., Array]:
+def _cumulative_api(name: str, plain: Any, identity: int) -> Callable[..., Array]:
     def function(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
         x = as_array(name, x)
         if axis is None and x.ndim != 1:
             raise ValueError(f"[{name}] expected an axis for an array of rank {x.ndim}.")
         i = one_axis(name, 0 if axis is None else axis, x.ndim)
-        if dtype is None and widens and x.dtype in dtypes.INTS:
-            dtype = dtypes.canonical(dtypes.uint64 if x.dtype in dtypes.UNSIGNED else dtypes.int64)
+        dtype = _accumulator(name, x.dtype, dtype, True)
         out = plain(x, i, dtype)
         if not include_initial:
             return out
@@ -426,12 +430,15 @@ def _cumulative_api(name: str, plain: Any, identity: int, widens: bool) -> Calla
         return shape.pad(out, np.asarray(identity, out.dtype), config)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"``{plain.__name__}`` along ``axis``, starting with {identity} when ``include_initial``."
+    function.__doc__ = f"""``{plain.__name__}`` along ``axis``, starting with {identity} when ``include_initial``.
+
+    Integers below 32 bits (64 with x64) are widened, as the Array API standard asks.
+    """
     return function
 
 
-cumulative_sum = _cumulative_api("cumulative_sum", cumsum, 0, True)
-cumulative_prod = _cumulative_api("cumulative_prod", cumprod, 1, False)
+cumulative_sum = _cumulative_api("cumulative_sum", cumsum, 0)
+cumulative_prod = _cumulative_api("cumulative_prod", cumprod, 1)
 
 
 # --- comparisons of whole arrays ----------------------------------------------------------------------------------

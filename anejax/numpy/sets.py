@@ -12,7 +12,7 @@ from anejax.core.trace import aval_of
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.creation import full, zeros
-from anejax.numpy.operands import as_array, as_int, astype, counted, finish, is_scalar, one_axis, promote
+from anejax.numpy.operands import as_array, as_int, astype, axes_of, counted, finish, is_scalar, one_axis, promote
 from anejax.numpy.shaping import concatenate, moveaxis, ravel
 from anejax.numpy.sorting import lexsort, searchsorted, sort
 from anejax.numpy.taking import nonzero, put_along_axis, take
@@ -242,10 +242,13 @@ def _chosen_or_least(ordered: Any, mask: Any, size: int | None, fill_value: Any)
 
 
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Array:
-    """``filt`` without the zeros in front ("f") and at the back ("b"); the values must be concrete."""
+    """``filt`` without the zeros in front ("f") and at the back ("b") of ``axis`` (an axis or several, all when None).
+
+    The values must be concrete.
+    """
     x = as_array("trim_zeros", filt)
     host = np.asarray(x) != 0
-    for i in range(x.ndim):
+    for i in axes_of("trim_zeros", axis, x.ndim):
         line = np.flatnonzero(host.any(axis=tuple(j for j in range(x.ndim) if j != i)))
         start, stop = (int(line[0]), int(line[-1]) + 1) if line.size else (x.shape[i], x.shape[i])
         start, stop = start if "f" in trim.lower() else 0, stop if "b" in trim.lower() else x.shape[i]

@@ -14,12 +14,13 @@ from anejax.errors import DtypeError, ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy import linear
 from anejax.numpy import reductions as red
-from anejax.numpy.creation import asarray, ones
+from anejax.numpy.creation import asarray, full, ones, zeros
 from anejax.numpy.operands import as_array, astype, axes_of, finish, inexact, is_scalar, one_axis, promote_inexact
 from anejax.numpy.shaping import atleast_2d, concatenate
 from anejax.numpy.sorting import argsort, searchsorted
 from anejax.numpy.taking import take
 from anejax.ops import arithmetic, shape
+from anejax.ops import complex as complexes
 from anejax.ops.conv import conv_general_dilated
 
 # --- convolution --------------------------------------------------------------------------------------------------
@@ -183,12 +184,19 @@ def cov(
     x = as_array("cov", x)
     if x.ndim > 2:
         raise ShapeError(f"[cov] expected rank 2 or less, got {x.aval}.")
-    x = _variables(x, rowvar)
+    x2 = atleast_2d(x)
+    x2 = shape.transpose(x2, (1, 0)) if not rowvar and x.ndim == 2 else x2
+    if x2.shape[0] == 0:
+        return zeros((0, 0), x.dtype if dtype is None else dtype)
+    x = x2
     if y is not None:
-        other = _variables(as_array("cov", promote_inexact("cov", y)[0]), rowvar)
+        other = atleast_2d(promote_inexact("cov", y)[0])
+        other = shape.transpose(other, (1, 0)) if not rowvar and other.shape[0] != 1 else other
         x = concatenate([x, other], 0)
     if dtype is not None:
         x = as_array("cov", astype(x, dtypes.canonical(dtype)))
+    if x.shape[1] == 0:  # the mean of nothing
+        return full((x.shape[0],) * (2 if x.shape[0] > 1 else 0), np.nan, x.dtype)
     weights = None
     if fweights is not None:
         weights = as_array("cov", fweights)
@@ -209,19 +217,20 @@ def cov(
     return shape.squeeze(out, [i for i, n in enumerate(out.shape) if n == 1])
 
 
-def _variables(x: Any, rowvar: bool) -> Any:
-    x2 = atleast_2d(x)
-    return shape.transpose(x2, (1, 0)) if not rowvar and x2.shape[0] != 1 else x2
-
-
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Array:
     """The correlation matrix of variables; see ``cov``."""
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return ew.true_divide(c, c)
-    scale = ew.sqrt(linear.diag(c))
+    scale = ew.sqrt(ew.real(linear.diag(c)))
     out = ew.true_divide(ew.true_divide(c, shape.expand_dims(scale, (1,))), scale)
-    return ew.minimum(ew.maximum(out, -1.0), 1.0)
+    if c.dtype in dtypes.COMPLEX:
+        return complexes.complex(*(_limited(part(out)) for part in (complexes.real, complexes.imag)))
+    return _limited(out)
+
+
+def _limited(x: Any) -> Any:
+    return ew.minimum(ew.maximum(x, -1.0), 1.0)
 
 
 # --- windows ------------------------------------------------------------------------------------------------------

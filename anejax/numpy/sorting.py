@@ -91,8 +91,8 @@ def lexsort(keys: Any, axis: int = -1) -> Array:
 
 
 def sort_complex(a: Any) -> Array:
-    """The elements as complex numbers in ascending order along the first axis: by real, then by imaginary part."""
-    x = sort(a, axis=0)
+    """The elements as complex numbers in ascending order along the last axis: by real, then by imaginary part."""
+    x = sort(a)
     return strong(astype(x, dtypes.complex_of(x.dtype)))
 
 
@@ -156,7 +156,8 @@ def _bisect(x: Any, values: Any, below: Any, kind: np.dtype) -> Any:
 
 
 def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Array:
-    """The number of the bin of each ``x``: i where ``bins[i-1] <= x < bins[i]``; bins may descend."""
+    """The number of the bin of each ``x``: i where ``bins[i-1] <= x < bins[i]``, of descending bins where
+    ``bins[i-1] > x >= bins[i]``; with ``right`` the other edge of each bin belongs to it."""
     edges = as_array("digitize", bins)
     if edges.ndim != 1:
         raise ShapeError(f"[digitize] expected rank-1 bins, got {edges.aval}.")
@@ -165,9 +166,9 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     if n == 0:
         return zeros(aval_of(x).shape, dtypes.int32)
     up = searchsorted(edges, x, side)
-    down = ew.subtract(np.asarray(n, up.dtype), searchsorted(shape.rev(edges, (0,)), x, "right" if right else "left"))
-    ascending = arithmetic.ge(edges[n - 1], edges[0])
-    return ew._select("digitize", ascending, up, down)
+    down = ew.subtract(np.asarray(n, up.dtype), searchsorted(shape.rev(edges, (0,)), x, side))
+    descending = arithmetic.lt(edges[n - 1], edges[0])  # False where the last bin is NaN, which sorts last
+    return ew._select("digitize", descending, down, up)
 
 
 # --- counting -----------------------------------------------------------------------------------------------------

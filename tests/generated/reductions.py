@@ -26,6 +26,13 @@ def _extremes(d: Draw, name: str) -> Call:
     return call
 
 
+def _cumulative_product(d: Draw, name: str) -> Call:
+    call = along(include_initial=(True, False), dtype=("float32",))(d, name)
+    if call.args[0].dtype.kind in "iu":  # jax does not widen them, against the Array API standard
+        call.kwargs["dtype"] = "float32"
+    return call
+
+
 spec("np.sum prod", reduction(where=where_mask, initial=(0, 2, 1.5), dtype=RESULT))
 spec("np.nansum nanprod", reduction(where=where_mask, initial=(0, 2), dtype=("float32",)))
 spec("np.max min amax amin nanmax nanmin", _extremes)
@@ -36,7 +43,8 @@ spec("np.ptp", reduction(NUMBERS, empty=False))
 spec("np.count_nonzero", reduction())
 spec("np.argmax argmin nanargmax nanargmin", along(keepdims=(True,)))
 spec("np.cumsum cumprod nancumsum nancumprod", along(dtype=("float32", "int32")))
-spec("np.cumulative_sum cumulative_prod", along(include_initial=(True, False), dtype=("float32",)))
+spec("np.cumulative_sum", along(include_initial=(True, False), dtype=("float32",)))
+spec("np.cumulative_prod", _cumulative_product)
 spec("np.diff", along(none=False, n=(0, 1, 2, 9), prepend=(1,), append=(2.5,)))
 spec("np.median nanmedian", _median)
 QUANTILE = ("linear", "lower", "higher", "nearest", "midpoint")

@@ -34,9 +34,9 @@ def block_diag(*arrs: Any) -> Array:
 
 
 def toeplitz(c: Any, r: Any = None) -> Array:
-    """The matrix [..., m, n] that is constant along diagonals, with first column ``c`` [..., m] and first row ``r``."""
+    """The matrix [..., m, n] constant along diagonals: first column ``c`` [..., m], first row ``r`` (conj(c))."""
     column = jnp.atleast_1d(jnp.asarray(c))
-    row = column if r is None else jnp.atleast_1d(jnp.asarray(r))
+    row = jnp.conj(column) if r is None else jnp.atleast_1d(jnp.asarray(r))
     column, row = _alike(column, row)
     m, n = column.shape[-1], row.shape[-1]
     if m == 0 or n == 0:
