@@ -175,6 +175,10 @@ def _unsigned(x: np.ndarray) -> np.ndarray:
     return x.view(f"u{x.dtype.itemsize}")
 
 
+def _signed(x: np.ndarray) -> np.ndarray:
+    return x.view(f"i{x.dtype.itemsize}")
+
+
 _left = _shift(
     lambda x, n, ok: (
         np.where(ok, _unsigned(x) << n.astype(_unsigned(x).dtype), 0).astype(_unsigned(x).dtype).view(x.dtype)
@@ -185,7 +189,9 @@ _right_logical = _shift(
         np.where(ok, _unsigned(x) >> n.astype(_unsigned(x).dtype), 0).astype(_unsigned(x).dtype).view(x.dtype)
     )
 )
-_right_arithmetic = _shift(lambda x, n, ok: x >> np.where(ok, n, x.dtype.itemsize * 8 - 1).astype(x.dtype))
+_right_arithmetic = _shift(
+    lambda x, n, ok: (_signed(x) >> np.where(ok, n, x.dtype.itemsize * 8 - 1).astype(_signed(x).dtype)).view(x.dtype)
+)
 
 rem_p = binary("rem", domain=REAL_NUMBER, impl=lambda x, y: _int_rem(x, y) if x.dtype in INT else np.fmod(x, y),
                jvp=(lambda g, o, x, y: g, _rem_y))  # fmt: skip
@@ -441,19 +447,7 @@ and_, or_ = _face2(and_p, "and of bits", "bitwise_and"), _face2(or_p, "or of bit
 xor = _face2(xor_p, "exclusive or of bits", "bitwise_xor")
 shift_left = _face2(shift_left_p, "x << y; 0 when y reaches the width")
 shift_right_logical = _face2(shift_right_logical_p, "x >> y filling with zeros")
-
-
-def shift_right_arithmetic(x: Any, y: Any) -> Any:
-    """Elementwise x >> y filling with the highest bit. Operands have one dtype, and one shape or rank 0."""
-    x, y = _operands("shift_right_arithmetic", x, y)
-    dtype = aval_of(x).dtype
-    if dtype not in dtypes.UNSIGNED:
-        return shift_right_arithmetic_p.bind(x, y)
-    ones = np.asarray(np.iinfo(dtype).max, dtype)
-    empty = xor(shift_right_logical(ones, y), ones)  # what the logical shift leaves open is filled with the highest bit
-    highest = shift_right_logical(x, np.asarray(dtype.itemsize * 8 - 1, dtype))
-    return or_(shift_right_logical(x, y), and_(empty, mul(highest, ones)))
-
+shift_right_arithmetic = _face2(shift_right_arithmetic_p, "x >> y filling with the highest bit")
 
 eq, ne = _face2(eq_p, "x == y, as bool"), _face2(ne_p, "x != y, as bool")
 lt, le = _face2(lt_p, "x < y, as bool"), _face2(le_p, "x <= y, as bool")

@@ -306,7 +306,7 @@ def _scatter(name: str, combine: Any, *, domain: Any, jvp: Any, transpose: Any) 
 
     def impl(x: np.ndarray, indices: np.ndarray, updates: np.ndarray, *, dimension_numbers: ScatterDimensionNumbers,
              mode: str, unique_indices: bool) -> np.ndarray:  # fmt: skip
-        out = np.array(wide(x))
+        out = np.array(wide(x), order="C")  # its flat view is written to
         if out.size and updates.size:
             sizes = _scatter_sizes(x.shape, updates.shape, dimension_numbers)
             numbers = _gather_numbers(dimension_numbers)

@@ -174,7 +174,7 @@ def _broadcast_impl(x: np.ndarray, *, shape: Dims, broadcast_dimensions: Dims) -
     middle = [1] * len(shape)
     for i, d in enumerate(broadcast_dimensions):
         middle[d] = x.shape[i]
-    return np.ascontiguousarray(np.broadcast_to(x.reshape(middle), shape))
+    return np.broadcast_to(x.reshape(middle), shape).copy()
 
 
 def _broadcast_transpose(ct: Any, x: Any, *, shape: Dims, broadcast_dimensions: Dims) -> Any:

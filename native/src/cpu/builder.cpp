@@ -354,14 +354,15 @@ View Builder::pad(const View& x, const View& value, const std::vector<int64_t>& 
 
 namespace {
 
-// One stride for axes [begin, end), or false. The merged axis replaces them.
+// One stride for axes [begin, end), or false. The merged axis replaces them. Any stride will do for an empty view.
 bool merge(View* view, size_t begin, size_t end) {
+  const bool empty = elements_of(view->shape) == 0;
   View group{view->base, view->dtype, 0, {}, {}};
   group.shape.assign(view->shape.begin() + begin, view->shape.begin() + end);
   group.strides.assign(view->strides.begin() + begin, view->strides.begin() + end);
   const int64_t size = elements_of(group.shape);
   const std::vector<Extent> extents = collapse(group);
-  if (extents.size() > 1 && size != 0) return false;
+  if (extents.size() > 1 && !empty) return false;
   const int64_t stride = extents.empty() ? 0 : extents[0].stride;
   view->shape.erase(view->shape.begin() + begin, view->shape.begin() + end);
   view->strides.erase(view->strides.begin() + begin, view->strides.begin() + end);
