@@ -15,12 +15,7 @@ using anesdk::cpu::OrderedList;
 using anesdk::test::Floats;
 using anesdk::test::op;
 using anesdk::test::Program;
-
-std::string program(const std::string& inputs, const std::string& body, const std::string& outputs) {
-  return "program(1.3)\n[buildInfo = dict<string, string>({{\"coremlc-version\", \"3520.5.1\"}})]\n{\n    func "
-         "main<ios18>(" +
-         inputs + ") {\n" + body + "    } -> (" + outputs + ");\n}\n";
-}
+using anesdk::test::program;
 
 // Whether the list compares all items as `items` has them.
 void check_order(const OrderedList& list, const std::vector<int32_t>& items) {

@@ -13,12 +13,7 @@ namespace {
 using anesdk::test::Floats;
 using anesdk::test::op;
 using anesdk::test::Program;
-
-std::string program(const std::string& inputs, const std::string& body, const std::string& outputs) {
-  return "program(1.3)\n[buildInfo = dict<string, string>({{\"coremlc-version\", \"3520.5.1\"}})]\n{\n    func "
-         "main<ios18>(" +
-         inputs + ") {\n" + body + "    } -> (" + outputs + ");\n}\n";
-}
+using anesdk::test::program;
 
 Floats ramp(size_t n, float scale = 0.01f) {
   Floats out(n);

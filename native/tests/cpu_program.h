@@ -17,6 +17,13 @@ inline std::string op(const std::string& type, const std::string& name, const st
   return type + " " + name + " = " + call + "[name = string(\"" + name + "\")];\n";
 }
 
+// A program of one function.
+inline std::string program(const std::string& inputs, const std::string& body, const std::string& outputs) {
+  return "program(1.3)\n[buildInfo = dict<string, string>({{\"coremlc-version\", \"3520.5.1\"}})]\n{\n    func "
+         "main<ios18>(" +
+         inputs + ") {\n" + body + "    } -> (" + outputs + ");\n}\n";
+}
+
 // What a port is given: all of a vector, or one number.
 struct Memory {
   Memory(Floats* floats) : data(floats->data()), bytes(floats->size() * sizeof(float)) {}     // NOLINT: implicit

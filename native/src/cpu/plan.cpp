@@ -53,7 +53,9 @@ std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::
     plan->graph = std::move(rewritten);
     units = make_units(plan->graph);
   }
+  check_units(plan->graph, units);
   plan->memory = plan_memory(plan->graph, units, donate);
+  check_memory(plan->graph, units, donate, plan->memory);
   for (const Unit& unit : units) {
     plan->steps.push_back(make_step(*plan, unit));
     plan->workspace_bytes = std::max(plan->workspace_bytes, plan->steps.back()->workspace_bytes());

@@ -49,8 +49,17 @@ struct Donation {
 // Whether a node that is no elementwise one may write output `o` where it reads the whole of input `i`.
 bool may_take(const Graph& graph, const Node& node, size_t o, size_t i);
 
+// Whether the unit that makes `output` may write it over `input` while it reads that.
+bool may_overwrite(const Graph& graph, const Unit& unit, TensorId output, TensorId input);
+
 // plan_arena.cpp
 Memory plan_memory(const Graph& graph, const std::vector<Unit>& units, const std::vector<Donation>& donate);
+
+// Throw an internal error unless each node is planned once, after all that it reads, and the output of each unit stays
+// in memory until its last reader is done (plan_check.cpp).
+void check_units(const Graph& graph, const std::vector<Unit>& units);
+void check_memory(const Graph& graph, const std::vector<Unit>& units, const std::vector<Donation>& donate,
+                  const Memory& memory);
 
 struct Plan {
   Graph graph;

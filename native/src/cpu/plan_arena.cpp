@@ -72,41 +72,6 @@ class MemoryPlanner {
     }
   }
 
-  // Whether the unit that makes `output` may write it over `input` while it reads that.
-  bool may_overwrite(const Unit& unit, TensorId output, TensorId input) const {
-    const Tensor &out = graph_.tensors[output], &in = graph_.tensors[input];
-    if (out.nbytes() != in.nbytes()) return false;
-    if (unit.fused()) return may_overwrite_fused(unit, output, input);
-    const Node& node = graph_.nodes[unit.node];
-    size_t found = node.inputs.size();
-    for (size_t k = 0; k < node.inputs.size(); ++k) {
-      if (node.inputs[k].base != input) continue;
-      if (found < node.inputs.size()) return false;  // read in two ways
-      found = k;
-    }
-    const auto at = std::find(node.outputs.begin(), node.outputs.end(), output) - node.outputs.begin();
-    return found < node.inputs.size() && may_take(graph_, node, static_cast<size_t>(at), found);
-  }
-
-  // Every read of the input is of the very element that is being written.
-  bool may_overwrite_fused(const Unit& unit, TensorId output, TensorId input) const {
-    const Tensor &out = graph_.tensors[output], &in = graph_.tensors[input];
-    if (out.elements != in.elements || mil::size_of(out.dtype) != mil::size_of(in.dtype)) return false;
-    const Member* maker = nullptr;
-    for (const Member& m : unit.cluster.members) {
-      if (graph_.nodes[m.node].outputs[0] == output) maker = &m;
-    }
-    if (maker == nullptr || maker->sink) return false;
-    for (const Member& m : unit.cluster.members) {
-      for (const View& v : graph_.nodes[m.node].inputs) {
-        if (v.base != input) continue;
-        const bool identity = v.dense() && v.offset == 0 && v.elements() == in.elements;
-        if (!identity || m.level != maker->result()) return false;
-      }
-    }
-    return true;
-  }
-
   void donate() {
     slot_.resize(graph_.tensors.size());
     for (size_t t = 0; t < slot_.size(); ++t) slot_[t] = static_cast<TensorId>(t);
@@ -122,7 +87,7 @@ class MemoryPlanner {
           if (donation.output >= 0 && static_cast<size_t>(donation.output) != o) continue;
           if (graph_.inputs[i] != graph_.outputs[o]) continue;
           const int last = lives_[in].last;
-          const bool here = last == made && may_overwrite(units_[made], out, in);
+          const bool here = last == made && may_overwrite(graph_, units_[made], out, in);
           if (in_place ? !here : last >= made) continue;
           memory_.output_alias[o] = static_cast<int64_t>(i);
           memory_.alias.push_back({out, in});
@@ -149,7 +114,7 @@ class MemoryPlanner {
         for (TensorId out : node.outputs) {
           if (graph_.tensors[out].storage != Storage::TEMPORARY || !memory_.stored[out]) continue;
           for (auto it = dying.begin(); it != dying.end(); ++it) {
-            if (!may_overwrite(units_[u], out, *it)) continue;
+            if (!may_overwrite(graph_, units_[u], out, *it)) continue;
             memory_.alias.push_back({out, *it});
             slot_[out] = slot_[*it];
             dying.erase(it);
@@ -221,6 +186,23 @@ bool whole(const Graph& graph, const View& v) {
   return v.dense() && v.offset == 0 && v.elements() == graph.tensors[v.base].elements;
 }
 
+// Every read of the input is of the very element that is being written.
+bool may_overwrite_fused(const Graph& graph, const Unit& unit, TensorId output, TensorId input) {
+  const Tensor &out = graph.tensors[output], &in = graph.tensors[input];
+  if (out.elements != in.elements || mil::size_of(out.dtype) != mil::size_of(in.dtype)) return false;
+  const Member* maker = nullptr;
+  for (const Member& m : unit.cluster.members) {
+    if (graph.nodes[m.node].outputs[0] == output) maker = &m;
+  }
+  if (maker == nullptr || maker->sink) return false;
+  for (const Member& m : unit.cluster.members) {
+    for (const View& v : graph.nodes[m.node].inputs) {
+      if (v.base == input && (!whole(graph, v) || m.level != maker->result())) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 bool may_take(const Graph& graph, const Node& node, size_t o, size_t i) {
@@ -237,6 +219,20 @@ bool may_take(const Graph& graph, const Node& node, size_t o, size_t i) {
     default:
       return false;
   }
+}
+
+bool may_overwrite(const Graph& graph, const Unit& unit, TensorId output, TensorId input) {
+  if (graph.tensors[output].nbytes() != graph.tensors[input].nbytes()) return false;
+  if (unit.fused()) return may_overwrite_fused(graph, unit, output, input);
+  const Node& node = graph.nodes[unit.node];
+  size_t found = node.inputs.size();
+  for (size_t k = 0; k < node.inputs.size(); ++k) {
+    if (node.inputs[k].base != input) continue;
+    if (found < node.inputs.size()) return false;  // read in two ways
+    found = k;
+  }
+  const auto at = std::find(node.outputs.begin(), node.outputs.end(), output) - node.outputs.begin();
+  return found < node.inputs.size() && may_take(graph, node, static_cast<size_t>(at), found);
 }
 
 Memory plan_memory(const Graph& graph, const std::vector<Unit>& units, const std::vector<Donation>& donate) {
