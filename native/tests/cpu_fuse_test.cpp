@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "check.h"
+#include "cpu/plan.h"
 #include "cpu/plan_order.h"
 #include "cpu_program.h"
+#include "mil/error.h"
 
 namespace {
 
@@ -86,4 +88,27 @@ TEST(cpu_two_values_and_their_products_cross) {
     const double wa = w[2 * i] * a[0] + w[2 * i + 1] * a[1], wb = w[2 * i] * b[0] + w[2 * i + 1] * b[1];
     CHECK(std::fabs(o[i] - (wb * a[i] + b[i] * wa)) < 1e-5);
   }
+}
+
+// What each group reads decides, so two groups that wait for each other have no order, and that is an error.
+TEST(cpu_schedule_refuses_groups_that_wait_for_each_other) {
+  using namespace anesdk::cpu;
+  Graph graph;
+  graph.tensors.resize(4);
+  for (int32_t n = 0; n < 4; ++n) {  // a chain of four nodes
+    Node node;
+    if (n > 0) node.inputs = {dense_view(n - 1, DType::FP32, {})};
+    node.outputs = {n};
+    graph.nodes.push_back(node);
+  }
+  CHECK(schedule(graph, {{0, 1}, {2, 3}}) == (std::vector<int32_t>{0, 1}));
+  CHECK(schedule(graph, {{2, 3}, {0, 1}}) == (std::vector<int32_t>{1, 0}));
+  std::string words;
+  try {
+    schedule(graph, {{0, 2}, {1, 3}});
+  } catch (const anesdk::mil::Error& e) {
+    CHECK_EQ(e.status(), ANESDK_INTERNAL_ERROR);
+    words = e.what();
+  }
+  CHECK_EQ(words, "[plan] expected an order of 2 groups of operations, 2 of them wait for each other");
 }

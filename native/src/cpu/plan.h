@@ -26,6 +26,9 @@ struct Unit {
 // The units in an order that respects every dependence (plan_fuse.cpp).
 std::vector<Unit> make_units(const Graph& graph);
 
+// The order in which groups of nodes run (plan_schedule.cpp); throws an internal error when groups wait for each other.
+std::vector<int32_t> schedule(const Graph& graph, const std::vector<std::vector<int32_t>>& groups);
+
 // Rewrites the graph so that cheap large temporaries are made again where they are read (plan_recompute.cpp). False
 // when there is nothing to gain.
 bool recompute(const Graph& graph, const std::vector<Unit>& units, Graph* out);

@@ -7,7 +7,6 @@
 
 #include "cpu/plan.h"
 #include "cpu/plan_order.h"
-#include "mil/error.h"
 
 namespace anesdk::cpu {
 namespace {
@@ -16,8 +15,7 @@ constexpr size_t kMaxMembers = 96;
 constexpr size_t kMaxStreams = 40;       // tensors that one pass reads or writes
 constexpr int64_t kMaxSingleRow = 4096;  // a whole tensor reduced and used again inside one cluster
 constexpr int64_t kWorthSharing = 4096;  // elements of an input that two clusters would each read
-
-constexpr int64_t kSmallGrowth = 4096;  // bytes that count as none
+constexpr size_t kSharers = 16;          // readers of one tensor before a reader that it is held against
 
 bool fusible(const Node& node) {
   if (node.kind == NodeKind::REDUCE) return node.site == nullptr;
@@ -222,117 +220,36 @@ class Fuser {
       if (!fusible(graph_.nodes[n]) || graph_.nodes[n].repeated) continue;
       for (const View& v : graph_.nodes[n].inputs) {
         if (graph_.tensors[v.base].elements >= kWorthSharing && v.elements() == graph_.tensors[v.base].elements) {
-          readers[v.base].push_back(n);
+          std::vector<int32_t>& nodes = readers[v.base];
+          if (nodes.empty() || nodes.back() != n) nodes.push_back(n);
         }
       }
     }
     for (const auto& [tensor, nodes] : readers) {
-      for (size_t i = 1; i < nodes.size(); ++i) {
-        for (size_t j = 0; j < i; ++j) {
-          const int32_t a = unit_of_[nodes[j]], b = unit_of_[nodes[i]];
-          if (a != b && try_merge(a, b)) break;
-        }
-      }
+      for (size_t i = 1; i < nodes.size(); ++i) share_with(nodes[i], nodes, i > kSharers ? i - kSharers : 0, i);
     }
   }
 
-  // Kahn's order. A group that leaves no more temporaries alive than it found runs as soon as it can (an optimizer
-  // update right behind its gradient); otherwise the one with the earliest node goes first. What could write an operand
-  // in place waits for the other readers of that operand.
+  // Joins the group of node n with that of the first of nodes [begin, end) with which it can be one.
+  void share_with(int32_t n, const std::vector<int32_t>& nodes, size_t begin, size_t end) {
+    std::vector<int32_t> refused;
+    for (size_t i = begin; i < end; ++i) {
+      const int32_t a = unit_of_[nodes[i]], b = unit_of_[n];
+      if (a == b || std::find(refused.begin(), refused.end(), a) != refused.end()) continue;
+      if (try_merge(a, b)) return;
+      refused.push_back(a);
+    }
+  }
+
   std::vector<Unit> ordered() const {
-    const size_t count = groups_.size();
-    std::vector<int> waiting(count, 0);
-    std::vector<std::set<int32_t>> users(count);
-    std::set<int32_t> ready;
-    std::map<TensorId, std::set<int32_t>> readers = readers_by_tensor();
-    for (size_t g = 0; g < count; ++g) {
-      if (groups_[g].nodes.empty()) continue;
-      std::set<int32_t> needs;
-      for (int32_t node : groups_[g].needs) {
-        if (unit_of_[node] != static_cast<int32_t>(g)) needs.insert(unit_of_[node]);
-      }
-      waiting[g] = static_cast<int>(needs.size());
-      for (int32_t need : needs) users[need].insert(static_cast<int32_t>(g));
-      if (needs.empty()) ready.insert(static_cast<int32_t>(g));
+    std::vector<std::vector<int32_t>> groups;
+    for (const Group& group : groups_) {
+      if (!group.nodes.empty()) groups.push_back(group.nodes);
     }
     std::vector<Unit> units;
-    while (!ready.empty()) {
-      const int32_t next = choose(ready, readers);
-      ready.erase(next);
-      units.push_back(unit(groups_[next].nodes));
-      for (int32_t n : groups_[next].nodes) {
-        for (const View& v : graph_.nodes[n].inputs) readers[v.base].erase(next);
-      }
-      for (int32_t user : users[next]) {
-        if (--waiting[user] == 0) ready.insert(user);
-      }
-    }
-    const auto groups = std::count_if(groups_.begin(), groups_.end(), [](const Group& g) { return !g.nodes.empty(); });
-    if (units.size() != static_cast<size_t>(groups)) {
-      throw mil::Error("[plan] expected an order of " + std::to_string(groups) + " groups of operations, " +
-                           std::to_string(groups - static_cast<int64_t>(units.size())) + " of them wait for each other",
-                       ANESDK_INTERNAL_ERROR);
-    }
+    for (const int32_t g : schedule(graph_, groups)) units.push_back(unit(groups[g]));
     return units;
   }
-
-  int32_t choose(const std::set<int32_t>& ready, const std::map<TensorId, std::set<int32_t>>& readers) const {
-    int32_t best = -1;
-    int best_rank = INT32_MAX;
-    for (int32_t g : ready) {
-      const int rank = 2 * patience(g, readers) + (growth(g, readers) <= kSmallGrowth ? 0 : 1);
-      if (rank < best_rank) best = g, best_rank = rank;
-      if (rank == 0) break;
-    }
-    return best;
-  }
-
-  // 0 unless the group could write an operand that others still read; then what writing elsewhere would cost: 1,
-  // another buffer; 2, a copy of the operand as well.
-  int patience(int32_t g, const std::map<TensorId, std::set<int32_t>>& readers) const {
-    const Node& node = graph_.nodes[groups_[g].nodes.front()];
-    if (fusible(node)) return 0;
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      if (readers.at(node.inputs[i].base).size() < 2) continue;
-      for (size_t o = 0; o < node.outputs.size(); ++o) {
-        if (may_take(graph_, node, o, i)) return node.kind == NodeKind::KERNEL ? 1 : 2;
-      }
-    }
-    return 0;
-  }
-
-  std::map<TensorId, std::set<int32_t>> readers_by_tensor() const {
-    std::map<TensorId, std::set<int32_t>> readers;
-    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
-      for (const View& v : graph_.nodes[n].inputs) readers[v.base].insert(unit_of_[n]);
-    }
-    return readers;
-  }
-
-  // Bytes of temporaries that live on after group g, less those that die in it.
-  int64_t growth(int32_t g, const std::map<TensorId, std::set<int32_t>>& readers) const {
-    int64_t bytes = 0;
-    std::set<TensorId> freed;
-    for (int32_t n : groups_[g].nodes) {
-      for (TensorId t : graph_.nodes[n].outputs) {
-        const auto users = readers.find(t);
-        const bool outside = users != readers.end() && (users->second.size() > 1 || !users->second.contains(g));
-        if (outside && !users->second.empty() && graph_.tensors[t].storage == Storage::TEMPORARY) {
-          bytes += static_cast<int64_t>(graph_.tensors[t].nbytes());
-        }
-      }
-      for (const View& v : graph_.nodes[n].inputs) {
-        const Tensor& tensor = graph_.tensors[v.base];
-        if (tensor.storage != Storage::TEMPORARY || unit_of_maker(v.base) == g) continue;
-        if (readers.at(v.base).size() == 1 && freed.insert(v.base).second) {
-          bytes -= static_cast<int64_t>(tensor.nbytes());
-        }
-      }
-    }
-    return bytes;
-  }
-
-  int32_t unit_of_maker(TensorId t) const { return maker_[t] < 0 ? -1 : unit_of_[maker_[t]]; }
 
   Unit unit(const std::vector<int32_t>& nodes) const {
     Unit out;
