@@ -33,11 +33,13 @@ GROUPS: tuple[Group, ...] = (
         {
             "": """pmap shard_map smap NamedSharding P Shard make_mesh set_mesh reshard distributed
                 auto_pcast make_array_from_callback make_array_from_process_local_data
-                make_array_from_single_device_arrays remove_size_one_mesh_axis_from_type""",
+                make_array_from_single_device_arrays remove_size_one_mesh_axis_from_type
+                get_abstract_mesh get_mesh use_abstract_mesh""",
             "sharding": """AbstractDevice AbstractMesh AxisType ManualAxisType Mesh NamedSharding PartitionSpec
-                auto_axes explicit_axes get_abstract_mesh get_mesh reshard set_mesh use_abstract_mesh""",
-            "lax": """with_sharding_constraint sharding_constraint_p pcast psend precv ragged_all_to_all
-                ragged_all_to_all_p""",
+                UnreducedKind auto_axes explicit_axes get_abstract_mesh get_mesh no_collectives reshard set_mesh
+                use_abstract_mesh""",
+            "lax": """with_sharding_constraint sharding_constraint_p pcast psend precv psum_scatter_start
+                ragged_all_to_all ragged_all_to_all_p""",
             "debug": "inspect_array_sharding visualize_array_sharding visualize_sharding",
         },
     ),
@@ -71,7 +73,7 @@ GROUPS: tuple[Group, ...] = (
         {
             "": """ffi interpreters lib jax2tf_associative_scan_reductions api_util version make_user_context
                 allow_f16_reductions softmax_custom_jvp experimental cloud_tpu_init collect_profile
-                example_libraries extend tools test_util""",
+                example_libraries extend tools test_util CompilerEffortLevel Inline""",
             "stages": "CompilerOptions",
             "lax": """AccuracyMode Tolerance DotAlgorithm DotAlgorithmPreset RandomAlgorithm rng_bit_generator
                 rng_bit_generator_p rng_uniform rng_uniform_p shape_as_value after_all after_all_p create_token
@@ -83,8 +85,9 @@ GROUPS: tuple[Group, ...] = (
         "set ANEJAX_DEBUG=plan, or time the call",
         {
             "": "array_garbage_collection_guard thread_guard monitoring memory",
-            "profiler": """ProfileData ProfileEvent ProfileOptions ProfilePlane device_memory_profile
-                register_subprocess save_device_memory_profile start_server start_trace stop_server stop_trace trace""",
+            "profiler": """ProfileData ProfileEvent ProfileLine ProfileOptions ProfilePlane ProfileSession
+                device_memory_profile export_profile_data register_subprocess save_device_memory_profile
+                start_server start_trace stop_server stop_trace trace""",
         },
     ),
     Group(
@@ -119,7 +122,7 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "keys are arrays of their own class",
         "use isinstance(key, anejax.random.KeyArray)",
-        {"dtypes": "extended prng_key", "random": "key_dtype"},
+        {"dtypes": "extended prng_key", "random": "key_dtype Key"},
     ),
     Group(
         "indexing says it all",
@@ -129,7 +132,18 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "it is no primitive here",
         "use the function of that name, which binds other primitives",
-        {"lax": "*_p", "lax.linalg": "*_p", "random": "*_p", "custom_derivatives": "*_p"},
+        {"lax": "*_p", "lax.linalg": "*_p", "random": "*_p", "custom_derivatives": "*_p", "ad_checkpoint": "*_p"},
+    ),
+    Group(
+        "a name is marked by a primitive, which needs no rule for forward mode",
+        "use checkpoint_name",
+        {"ad_checkpoint": "checkpoint_name_fwd"},
+    ),
+    Group(
+        "jax has it from version 0.12 on",
+        "use min and max, lax.top_k, numpy.log2, (1 + x) * (1 - x), numpy.polyval, or -ndtri(x / 2) / sqrt(2)",
+        {"numpy": "minmax top_k", "lax": "log2 one_minus_square polynomial", "scipy.special": "erfcinv"},
+        planned=True,
     ),
     Group(
         "no one formula keeps the digits of a hypergeometric function for all parameters",

@@ -1,4 +1,4 @@
-"""Writes names.json from the installed jax, and docs/parity.md from the verdicts: ``python -m tests.parity``."""
+"""Writes names-VERSION.json of the installed jax, and docs/parity.md from the verdicts: ``python -m tests.parity``."""
 
 import json
 
@@ -6,5 +6,5 @@ import jax
 
 from tests.parity import table
 
-table.STORED.write_text(json.dumps(table.names_of_jax(), indent=0) + "\n")
-table.PAGE.write_text(table.markdown(jax.__version__))
+table.stored(jax.__version__).write_text(json.dumps(table.names_of_jax(), indent=0) + "\n")
+table.PAGE.write_text(table.markdown())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import tomllib
 import warnings
 from collections import Counter
 
@@ -17,7 +20,17 @@ from tests.parity import table
 def test_the_stored_names_are_those_of_jax() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        assert table.names() == table.names_of_jax(), "run python -m tests.parity"
+        assert json.loads(table.stored(jax.__version__).read_text()) == table.names_of_jax(), (
+            "run python -m tests.parity"
+        )
+
+
+def test_the_versions_are_those_that_the_project_pins() -> None:
+    dev = tomllib.loads((table.HERE.parents[1] / "pyproject.toml").read_text())["dependency-groups"]["dev"]
+    pins = [re.match(r"jax\[cpu\]==([\d.]+)", d) for d in dev]
+    assert [p[1] for p in pins if p] == table.versions(), (
+        "run python -m tests.parity, and remove the old version's file"
+    )
 
 
 def test_every_name_has_a_verdict() -> None:
@@ -61,4 +74,4 @@ def test_little_is_planned() -> None:
 
 
 def test_the_page_is_current() -> None:
-    assert table.PAGE.read_text() == table.markdown(jax.__version__), "run python -m tests.parity"
+    assert table.PAGE.read_text() == table.markdown(), "run python -m tests.parity"
