@@ -48,9 +48,8 @@ EXCEPTIONS = {
     "jax.numpy.set_printoptions": "NumPy's parameters by name",
     "jax.lax.random_gamma_grad": "takes a and x; jax's own is wrapped",
     "jax.lax.nextafter": "operands are x and y, as in every other binary function",
-    "jax.nn.initializers.Initializer": "a type for annotations",
     **dict.fromkeys(
-        ("jax.stages.ArgInfo", "jax.stages.Compiled", "jax.stages.Lowered", "jax.stages.Traced", "jax.stages.Wrapped"),
+        ("jax.stages.ArgInfo", "jax.stages.Compiled", "jax.stages.Lowered", "jax.stages.Traced"),
         "made by jitted functions only",
     ),
     "jax.random.key": "dtype is that of the seed; it has one",
@@ -61,10 +60,13 @@ POSITIONAL = (P.POSITIONAL_ONLY, P.POSITIONAL_OR_KEYWORD)
 
 
 def parameters(function: Any) -> list[P] | None:
+    """The parameters, or None where Python knows none: a class made in C has ``*args, **kwargs`` since Python 3.13."""
     try:
-        return list(inspect.signature(function).parameters.values())
+        found = list(inspect.signature(function).parameters.values())
     except (ValueError, TypeError):
         return None
+    unknown = inspect.isclass(function) and [p.kind for p in found] == [P.VAR_POSITIONAL, P.VAR_KEYWORD]
+    return None if unknown else found
 
 
 def differences(theirs: list[P], ours: list[P], full: str) -> Iterator[str]:
