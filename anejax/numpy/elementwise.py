@@ -359,6 +359,8 @@ def float_power(x: Any, y: Any, /) -> Array:
 def reciprocal(x: Any, /) -> Array:
     """``1 / x`` as floats, element by element."""
     (x,) = promote_inexact("reciprocal", x)
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        return _rewrap(arithmetic.integer_pow(x, -1), aval_of(x).weak_type)
     return _rewrap(arithmetic.div(np.ones((), aval_of(x).dtype), x), aval_of(x).weak_type)
 
 
@@ -420,14 +422,23 @@ def _by_constant(name: str, op: Callable[..., Any], c: float) -> Callable[[Any],
 
 def log2(x: Any, /) -> Array:
     """Logarithm to base 2, element by element."""
-    (x,) = promote_inexact("log2", x)
-    return arithmetic.div(elementwise.log(x), np.asarray(np.log(2.0), aval_of(x).dtype))
+    return _logarithm("log2", x, np.log(2.0))
+
+
+def _logarithm(op: str, x: Any, base: float) -> Any:
+    """``log(x) / base``, part by part: 0 / base and inf / base as complex numbers would mix infinities with zeros."""
+    (x,) = promote_inexact(op, x)
+    out = elementwise.log(x)
+    dtype = aval_of(x).dtype
+    base_of = np.asarray(base, dtypes.real_part(dtype))
+    if dtype not in dtypes.COMPLEX:
+        return arithmetic.div(out, base_of)
+    return complexes.complex(*(arithmetic.div(part(out), base_of) for part in (complexes.real, complexes.imag)))
 
 
 def log10(x: Any, /) -> Array:
     """Logarithm to base 10, element by element."""
-    (x,) = promote_inexact("log10", x)
-    return arithmetic.div(elementwise.log(x), np.asarray(np.log(10.0), aval_of(x).dtype))
+    return _logarithm("log10", x, np.log(10.0))
 
 
 @custom_jvp

@@ -13,6 +13,7 @@ from anejax.core.aval import Aval
 from anejax.core.primitive import REGISTRY, Primitive, Zero
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
+from anejax.ops import complex_values
 from anejax.ops.families import (
     ANY,
     BOOL_INT,
@@ -94,6 +95,13 @@ def _int_div(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(y == 0, all_ones, quotient).astype(x.dtype)
 
 
+def _div(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.dtype in dtypes.COMPLEX:
+        wide = np.complex128  # the quotient by a subnormal number would overflow on the way
+        return complex_values.divide(x.astype(wide), y.astype(wide)).astype(x.dtype)
+    return _int_div(x, y) if x.dtype in INT else np.divide(x, y)
+
+
 def _int_rem(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     unsafe = (y == 0) | ((y == -1) if x.dtype.kind == "i" else False)
     safe = np.where(unsafe, x.dtype.type(1), y)
@@ -112,7 +120,8 @@ neg_p = unary(
     jvp=lambda g, y, x: neg(g),
     linear=lambda ct, x: [neg(ct)],
 )
-square_p = unary("square", domain=NUMBER, impl=np.square,
+square_p = unary("square", domain=NUMBER,
+                 impl=lambda x: complex_values.square(x) if x.dtype in dtypes.COMPLEX else np.square(x),
                  jvp=lambda g, y, x: mul(g, mul(x, np.asarray(2, aval_of(x).dtype))), mil="square")  # fmt: skip
 
 
@@ -127,7 +136,7 @@ sub_p = binary("sub", domain=NUMBER, impl=np.subtract, jvp=(lambda g, o, x, y: g
 mul_p = binary("mul", domain=NUMBER, impl=np.multiply,
                jvp=(lambda g, o, x, y: mul(g, y), lambda g, o, x, y: mul(g, x)),
                mil=_numbers("mul"), linear=_mul_transpose)  # fmt: skip
-div_p = binary("div", domain=NUMBER, impl=lambda x, y: _int_div(x, y) if x.dtype in INT else np.divide(x, y),
+div_p = binary("div", domain=NUMBER, impl=_div,
                jvp=(lambda g, o, x, y: div(g, y), lambda g, o, x, y: mul(neg(g), div(o, y))),
                mil={"float": "real_div"}, linear=_div_transpose)  # fmt: skip
 
@@ -248,11 +257,12 @@ def _integer_pow(x: np.ndarray, *, y: int) -> np.ndarray:
     if x.dtype in _WIDER:
         return _integer_pow(x.astype(_WIDER[x.dtype]), y=y).astype(x.dtype)
     if y < 0:
-        return (1 / _integer_pow(x, y=-y)).astype(x.dtype)
-    result = np.ones_like(x)
+        power = _integer_pow(x, y=-y)
+        return complex_values.reciprocal(power) if x.dtype in dtypes.COMPLEX else (1 / power).astype(x.dtype)
+    result = np.ones_like(x) if y == 0 else None  # 1 times an infinite complex number has a part NaN
     while y:
         if y & 1:
-            result = result * x
+            result = x if result is None else result * x
         y >>= 1
         if y:
             x = x * x
@@ -272,7 +282,15 @@ integer_pow_p = unary("integer_pow", domain=NUMBER, impl=_integer_pow, jvp=_inte
 
 floor_p = unary("floor", domain=FLOAT, impl=in_float32(np.floor), jvp=None, mil="floor")
 ceil_p = unary("ceil", domain=FLOAT, impl=in_float32(np.ceil), jvp=None, mil="ceil")
-sign_p = unary("sign", domain=NUMBER, impl=lambda x: np.where(x == 0, x, np.sign(x)), jvp=None, mil="sign")  # keeps -0
+
+
+def _sign(x: np.ndarray) -> np.ndarray:
+    """0 keeps its sign."""
+    size = complex_values.unit if x.dtype in dtypes.COMPLEX else np.sign
+    return np.where(x == 0, x, size(x))
+
+
+sign_p = unary("sign", domain=NUMBER, impl=_sign, jvp=None, mil="sign")
 
 
 def _abs_jvp(g: Any, out: Any, x: Any) -> Any:

@@ -12,6 +12,7 @@ from anejax.core.aval import Aval
 from anejax.core.primitive import Zero
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
+from anejax.ops import complex_values
 from anejax.ops.arithmetic import add, div, face, floor, in_float32, integer_pow, lt, mul, neg, select_n, square, sub
 from anejax.ops.families import (
     BOOL_INT,
@@ -61,13 +62,11 @@ def _one_like(x: Any) -> Any:
 
 
 def _log1p(x: np.ndarray) -> np.ndarray:
-    """NumPy's own loses the digits of complex numbers near 0."""
-    if x.dtype not in dtypes.COMPLEX:
-        return np.log1p(x)
-    a, b = np.real(x), np.imag(x)
-    near = np.abs(a) + np.abs(b) < 0.5
-    size = np.where(near, 0.5 * np.log1p(np.where(near, a * (2 + a) + b * b, 0)), np.log(np.abs(1 + x)))
-    return size + 1j * np.arctan2(b, 1 + a)
+    return complex_values.log1p(x) if x.dtype in dtypes.COMPLEX else np.log1p(x)
+
+
+def _expm1(x: np.ndarray) -> np.ndarray:
+    return complex_values.expm1(x) if x.dtype in dtypes.COMPLEX else np.expm1(x)
 
 
 # --- exponentials and logarithms --------------------------------------------------------------------------------------
@@ -79,7 +78,7 @@ log_p = unary("log", domain=INEXACT, impl=in_float32(np.log), jvp=lambda g, y, x
               mil=ElementwiseMil("log", ("x",), {"epsilon": 0.0}))  # fmt: skip
 log1p_p = unary("log1p", domain=INEXACT, impl=in_float32(_log1p),
                 jvp=lambda g, y, x: div(g, add(x, _one_like(x))))  # fmt: skip
-expm1_p = unary("expm1", domain=INEXACT, impl=in_float32(np.expm1),
+expm1_p = unary("expm1", domain=INEXACT, impl=in_float32(_expm1),
                 jvp=lambda g, y, x: mul(g, add(y, _one_like(y))))  # fmt: skip
 
 # --- roots ------------------------------------------------------------------------------------------------------------

@@ -30,9 +30,24 @@ from anejax.passes.complex.pairs import (
 )
 
 
-def _times(x: Any, by: Any) -> Any:
-    """``x * by`` that is ``x`` where ``x`` is 0, even when ``by`` is infinite."""
-    return where(ar.eq(x, constant(x, 0)), x, ar.mul(x, by))
+def _infinite(x: Any) -> Any:
+    return ar.eq(ar.abs(x), constant(x, np.inf))
+
+
+def _product(x: Any, y: Any) -> Any:
+    """``x * y`` that is 0 where either is, even when the other is infinite or NaN."""
+    zero, one, inf = (constant(x, v) for v in (0, 1, np.inf))
+
+    def calm(v: Any) -> Any:
+        return where(ar.lt(ar.abs(v), inf), v, where(ar.lt(v, zero), ar.neg(one), one))
+
+    is_zero = ar.or_(ar.eq(x, zero), ar.eq(y, zero))
+    return ar.mul(where(is_zero, calm(x), x), where(is_zero, calm(y), y))
+
+
+def _turn(z: Pair) -> Any:
+    """The angle for a cosine: 0 where both parts are not finite, since an infinite modulus has no angle there."""
+    return where(ar.and_(_infinite(z.re), el.bitwise_not(ar.is_finite(z.im))), constant(z.im, 0), z.im)
 
 
 def _plus(z: Pair, real: float) -> Pair:
@@ -46,8 +61,13 @@ def _negative(x: Any) -> Any:
 
 
 def exp(z: Pair) -> Pair:
-    e = el.exp(z.re)
-    return Pair(ar.mul(e, el.cos(z.im)), _times(el.sin(z.im), e))
+    """In two factors exp(x / 2), since exp(x) may overflow where its product with a small sine does not."""
+    zero, none = constant(z.re, 0), constant(z.re, -np.inf)
+    h = el.exp(ar.mul(z.re, constant(z.re, 0.5)))
+    turn = _turn(z)
+    s = el.sin(where(ar.eq(z.re, none), turn, z.im))
+    factor = where(ar.eq(s, zero), constant(h, 1), h)  # 0 stays 0 beside infinity and NaN
+    return Pair(ar.mul(ar.mul(el.cos(turn), h), h), ar.mul(ar.mul(s, factor), factor))
 
 
 def exp2(z: Pair) -> Pair:
@@ -55,21 +75,25 @@ def exp2(z: Pair) -> Pair:
 
 
 def expm1(z: Pair) -> Pair:
-    """The real part is expm1(x) cos y - 2 sin(y/2)**2."""
-    half = el.sin(ar.mul(z.im, constant(z.im, 0.5)))
+    """The real part is expm1(x) cos y - 2 sin(y/2)**2, and that of exp where 1 is beyond its digits."""
+    power, turn = exp(z), _turn(z)
+    half = el.sin(ar.mul(turn, constant(turn, 0.5)))
     less = ar.mul(constant(half, 2), ar.mul(half, half))
-    return Pair(ar.sub(ar.mul(el.expm1(z.re), el.cos(z.im)), less), _times(el.sin(z.im), el.exp(z.re)))
+    near = ar.sub(ar.mul(el.expm1(z.re), el.cos(turn)), less)
+    return Pair(where(ar.gt(z.re, constant(z.re, 60)), power.re, near), power.im)
 
 
 def _log_size(z: Pair) -> Any:
-    """log |z|, near |z| = 1 from |z|**2 - 1 = (m - 1)(m + 1) + n**2 with the greater part m."""
+    """log |z| = log m + log1p((n / m)**2) / 2 with the greater part m, near |z| = 1 from (m - 1)(m + 1) + n**2."""
     x, y = ar.abs(z.re), ar.abs(z.im)
     m, n = ar.max(x, y), ar.min(x, y)
-    one, half = constant(m, 1), constant(m, 0.5)
+    zero, one, half = (constant(m, v) for v in (0, 1, 0.5))
     near = ar.and_(ar.gt(m, half), ar.lt(m, constant(m, 1.5)))
     excess = ar.add(ar.mul(ar.sub(m, one), ar.add(m, one)), ar.mul(n, n))
-    close = ar.mul(half, el.log1p(where(near, excess, constant(m, 0))))
-    return where(near, close, el.log(size(z)))
+    ratio = where(ar.eq(m, zero), zero, ar.div(n, m))
+    tail = ar.mul(half, el.log1p(where(near, excess, ar.mul(ratio, ratio))))
+    long = where(near, tail, ar.add(el.log(where(near, one, m)), tail))
+    return where(ar.or_(_infinite(x), _infinite(y)), constant(m, np.inf), long)
 
 
 def log(z: Pair) -> Pair:
@@ -87,11 +111,23 @@ def log1p(z: Pair) -> Pair:
 
 
 def sqrt(z: Pair) -> Pair:
-    """The root with a real part that is not negative, from s = sqrt((|x| + |z|) / 2)."""
+    """The root with a real part that is not negative, from s = sqrt((|x| + |z|) / 2).
+
+    That of z / 16 where |z| may overflow, of a multiple where it is subnormal.
+    """
     half, zero, inf = (constant(z.re, v) for v in (0.5, 0, np.inf))
-    s = el.sqrt(ar.add(ar.mul(half, ar.abs(z.re)), ar.mul(half, size(z))))
+    limits, top = np.finfo(half.dtype), ar.max(ar.abs(z.re), ar.abs(z.im))
+    root = 2.0**limits.nmant
+    large, little = ar.gt(top, constant(top, limits.max / 4)), ar.lt(top, constant(top, limits.tiny * root))
+
+    def factor(of_large: float, of_little: float) -> Any:
+        return where(large, constant(top, of_large), where(little, constant(top, of_little), constant(top, 1)))
+
+    w, up = scaled(z, factor(0.0625, root * root)), factor(4, 1 / root)
+    s = el.sqrt(ar.add(ar.mul(half, ar.abs(w.re)), ar.mul(half, size(w))))
     is_zero, unbounded = ar.eq(s, zero), ar.eq(ar.abs(z.im), inf)
-    other = where(is_zero, ar.abs(z.im), ar.div(ar.mul(half, ar.abs(z.im)), s))
+    other = where(is_zero, ar.abs(w.im), ar.div(ar.mul(half, ar.abs(w.im)), s))
+    s, other = ar.mul(s, up), ar.mul(other, up)
     left = ar.lt(z.re, zero)
     upper = where(left, s, other)
     return Pair(
@@ -115,20 +151,34 @@ def pow(z: Pair, w: Pair) -> Pair:
     return Pair(where(power_zero, one, out.re), where(power_zero, zero, out.im))
 
 
+def _hyperbolic(z: Pair) -> tuple[Any, Any, Any]:
+    """(cosh x, sinh x, a factor): beyond 40 both are exp(|x| / 2) / 2 and the factor is exp(|x| / 2), else 1."""
+    x, half = ar.abs(z.re), constant(z.re, 0.5)
+    far = ar.gt(x, constant(x, 40))
+    e = el.exp(ar.mul(half, x))
+    large = ar.mul(half, e)
+    signed = where(ar.lt(z.re, constant(x, 0)), ar.neg(large), large)
+    return where(far, large, el.cosh(z.re)), where(far, signed, el.sinh(z.re)), where(far, e, constant(x, 1))
+
+
 def sinh(z: Pair) -> Pair:
-    return Pair(ar.mul(el.sinh(z.re), el.cos(z.im)), _times(el.sin(z.im), el.cosh(z.re)))
+    c, s, factor = _hyperbolic(z)
+    return Pair(_product(_product(s, el.cos(_turn(z))), factor), _product(_product(c, el.sin(z.im)), factor))
 
 
 def cosh(z: Pair) -> Pair:
-    return Pair(ar.mul(el.cosh(z.re), el.cos(z.im)), _times(el.sin(z.im), el.sinh(z.re)))
+    c, s, factor = _hyperbolic(z)
+    return Pair(_product(_product(c, el.cos(_turn(z))), factor), _product(_product(s, el.sin(z.im)), factor))
 
 
 def tanh(z: Pair) -> Pair:
-    """(h (1 + t**2) + i t / cosh(x)**2) / (1 + (h t)**2) with h = tanh x and t = tan y."""
-    one = constant(z.re, 1)
-    h, t, c = el.tanh(z.re), el.tan(z.im), ar.div(one, el.cosh(z.re))
+    """(h (1 + t**2) + i t / cosh(x)**2) / (1 + (h t)**2) with h = tanh x and t = tan y; a part of 0 stays 0."""
+    one, zero = constant(z.re, 1), constant(z.re, 0)
+    h, t, c = el.tanh(z.re), el.tan(_turn(z)), ar.div(one, el.cosh(z.re))
     below = ar.add(one, ar.mul(ar.mul(h, t), ar.mul(h, t)))
-    return Pair(ar.div(ar.mul(h, ar.add(one, ar.mul(t, t))), below), ar.div(ar.mul(t, ar.mul(c, c)), below))
+    re = ar.div(ar.mul(h, ar.add(one, ar.mul(t, t))), below)
+    im = ar.div(ar.mul(t, ar.mul(c, c)), below)
+    return Pair(where(ar.eq(z.re, zero), z.re, re), where(ar.eq(t, zero), t, im))
 
 
 def sin(z: Pair) -> Pair:
@@ -152,19 +202,49 @@ def _around_one(z: Pair) -> tuple[Pair, Pair]:
     return sqrt(_plus(neg(z), 1)), sqrt(_plus(z, 1))
 
 
+def _far(z: Pair) -> Any:
+    """Whether 1 is beyond the digits of z**2: there asin(z) is that of the angle, and log(2 |z|)."""
+    limit = constant(z.re, 2 / np.sqrt(np.finfo(constant(z.re, 0).dtype).eps))
+    return ar.or_(ar.gt(ar.abs(z.re), limit), ar.gt(ar.abs(z.im), limit))
+
+
+def _log_twice(z: Pair, side: Any) -> Any:
+    """log(2 |z|) with the sign of ``side``."""
+    long = ar.add(_log_size(z), constant(z.re, math.log(2)))
+    return where(_negative(side), ar.neg(long), long)
+
+
+def _within(far: Any, z: Pair) -> Pair:
+    """``z``, and 0 where another formula is taken."""
+    zero = constant(z.re, 0)
+    return Pair(where(far, zero, z.re), where(far, zero, z.im))
+
+
 def asin(z: Pair) -> Pair:
-    less, more = _around_one(z)
-    return Pair(ar.atan2(z.re, mul(less, more).re), el.asinh(mul(conj(less), more).im))
+    far = _far(z)
+    less, more = _around_one(_within(far, z))
+    near = Pair(ar.atan2(z.re, mul(less, more).re), el.asinh(mul(conj(less), more).im))
+    re = where(far, ar.atan2(z.re, ar.abs(z.im)), near.re)
+    return Pair(where(ar.eq(z.re, constant(z.re, 0)), z.re, re), where(far, _log_twice(z, z.im), near.im))
 
 
 def acos(z: Pair) -> Pair:
-    less, more = _around_one(z)
-    return Pair(ar.mul(constant(z.re, 2), ar.atan2(less.re, more.re)), el.asinh(mul(conj(more), less).im))
+    far = _far(z)
+    less, more = _around_one(_within(far, z))
+    near = ar.mul(constant(z.re, 2), ar.atan2(less.re, more.re))
+    re = where(far, ar.atan2(ar.abs(z.im), z.re), near)
+    re = where(ar.eq(z.re, constant(z.re, 0)), constant(z.re, math.pi / 2), re)
+    return Pair(re, where(far, ar.neg(_log_twice(z, z.im)), el.asinh(mul(conj(more), less).im)))
 
 
 def acosh(z: Pair) -> Pair:
-    less, more = sqrt(_plus(z, -1)), sqrt(_plus(z, 1))
-    return Pair(el.asinh(mul(conj(less), more).re), ar.mul(constant(z.re, 2), ar.atan2(less.im, more.re)))
+    far = _far(z)
+    w = _within(far, z)
+    less, more = sqrt(_plus(w, -1)), sqrt(_plus(w, 1))
+    im = where(far, ar.atan2(z.im, z.re), ar.mul(constant(z.re, 2), ar.atan2(less.im, more.re)))
+    right = where(_negative(z.im), constant(z.re, -math.pi / 2), constant(z.re, math.pi / 2))
+    im = where(ar.eq(z.re, constant(z.re, 0)), right, im)
+    return Pair(where(far, _log_twice(z, ar.abs(z.re)), el.asinh(mul(conj(less), more).re)), im)
 
 
 def asinh(z: Pair) -> Pair:
@@ -172,15 +252,36 @@ def asinh(z: Pair) -> Pair:
 
 
 def atanh(z: Pair) -> Pair:
-    """log1p(4x / ((1 - x)**2 + y**2)) / 4, odd in x; and half the angle of (1 - x)(1 + x) - y**2 + 2iy."""
-    one, quarter, half = (constant(z.re, v) for v in (1, 0.25, 0.5))
-    x, left = ar.abs(z.re), _negative(z.re)
+    """log1p(4x / ((1 - x)**2 + y**2)) / 4, odd in x; and half the angle of (1 - x)(1 + x) - y**2 + 2iy.
+
+    Far out x / |z|**2 and a right angle.
+    """
+    zero, one, quarter, half, nan = (constant(z.re, v) for v in (0, 1, 0.25, 0.5, np.nan))
+    limit = constant(z.re, 1 / np.finfo(one.dtype).eps)
+    far = ar.or_(ar.gt(ar.abs(z.re), limit), ar.gt(ar.abs(z.im), limit))
+    w, left = _within(far, z), _negative(z.re)
+    x = ar.abs(w.re)
     distance = ar.sub(one, x)
-    y2 = ar.mul(z.im, z.im)
+    y2 = ar.mul(w.im, w.im)
     ratio = ar.div(ar.mul(constant(x, 4), x), ar.add(ar.mul(distance, distance), y2))
     re = ar.mul(quarter, el.log1p(ratio))
-    angle = ar.atan2(ar.add(z.im, z.im), ar.sub(ar.mul(distance, ar.add(one, x)), y2))
-    return Pair(where(left, ar.neg(re), re), ar.mul(half, angle))
+    pole = ar.and_(ar.eq(distance, zero), ar.lt(ar.abs(w.im), constant(x, np.finfo(one.dtype).eps)))
+    re = where(pole, ar.mul(half, ar.sub(constant(x, math.log(2)), el.log(ar.abs(w.im)))), re)
+    angle = ar.atan2(ar.add(w.im, w.im), ar.sub(ar.mul(distance, ar.add(one, x)), y2))
+    re = where(far, _inverse_part(z), re)
+    right = where(_negative(z.im), constant(x, -math.pi / 2), constant(x, math.pi / 2))
+    right = where(ar.or_(ar.ne(z.im, z.im), ar.and_(ar.ne(z.re, z.re), el.bitwise_not(_infinite(z.im)))), nan, right)
+    re = where(left, ar.neg(re), re)
+    return Pair(where(ar.eq(z.re, zero), z.re, re), where(far, right, ar.mul(half, angle)))
+
+
+def _inverse_part(z: Pair) -> Any:
+    """|x| / |z|**2 of large numbers, without overflow."""
+    x, y = ar.abs(z.re), ar.abs(z.im)
+    m = ar.max(x, y)
+    u, v = ar.div(x, m), ar.div(y, m)
+    inverse = ar.div(ar.div(u, ar.add(ar.mul(u, u), ar.mul(v, v))), m)
+    return where(ar.or_(_infinite(x), _infinite(y)), constant(x, 0), inverse)
 
 
 def atan(z: Pair) -> Pair:

@@ -93,12 +93,18 @@ def mul(z: Pair, w: Pair) -> Pair:
 
 
 def square(z: Pair) -> Pair:
-    product = ar.mul(z.re, z.im)
-    return Pair(ar.mul(ar.sub(z.re, z.im), ar.add(z.re, z.im)), ar.add(product, product))
+    """(|x| - |y|)(|x| + |y|) + 2ixy: the difference of squares keeps its digits, and overflows only where it must."""
+    x, y, zero = ar.abs(z.re), ar.abs(z.im), constant(z.re, 0)
+    less, product = ar.sub(x, y), ar.mul(z.re, z.im)
+    return Pair(where(ar.eq(less, zero), zero, ar.mul(less, ar.add(x, y))), ar.add(product, product))
 
 
 def div(z: Pair, w: Pair) -> Pair:
-    """Smith's division (1962, "Algorithm 116"): scaled by the greater part of the divisor, so nothing overflows."""
+    """Smith's division (1962, "Algorithm 116"): scaled by the greater part of the divisor; huge operands by 1/4."""
+    given, by = (z, w), constant(w.re, np.finfo(aval_of(w.re).dtype).max / 4)
+    huge = ar.gt(ar.max(*(ar.max(ar.abs(v.re), ar.abs(v.im)) for v in given)), by)
+    down = where(huge, constant(w.re, 0.25), constant(w.re, 1))
+    z, w = scaled(z, down), scaled(w, down)
     real_first = ar.ge(ar.abs(w.re), ar.abs(w.im))
     greater, less = where(real_first, w.re, w.im), where(real_first, w.im, w.re)
     zero = constant(greater, 0)
@@ -106,11 +112,47 @@ def div(z: Pair, w: Pair) -> Pair:
     scale = ar.add(greater, ar.mul(less, ratio))
     re = where(real_first, ar.add(z.re, ar.mul(z.im, ratio)), ar.add(ar.mul(z.re, ratio), z.im))
     im = where(real_first, ar.sub(z.im, ar.mul(z.re, ratio)), ar.sub(ar.mul(z.im, ratio), z.re))
-    return Pair(ar.div(re, scale), ar.div(im, scale))
+    return _with_infinities(Pair(ar.div(re, scale), ar.div(im, scale)), *given)
+
+
+def _with_infinities(q: Pair, z: Pair, w: Pair) -> Pair:
+    """The quotient where Smith's loses an infinite operand or a divisor of 0 to NaN (C99, G.5.1, example 2)."""
+    zero, one, inf = (constant(q.re, v) for v in (0, 1, np.inf))
+    lost = ar.and_(ar.ne(q.re, q.re), ar.ne(q.im, q.im))
+    unbounded = lambda v: ar.or_(*(ar.eq(ar.abs(p), inf) for p in (v.re, v.im)))  # noqa: E731
+    bounded = lambda v: ar.and_(*(ar.lt(ar.abs(p), inf) for p in (v.re, v.im)))  # noqa: E731
+
+    def box(p: Any) -> Any:
+        """Infinite parts as 1, others as 0, with their signs."""
+        return ar.mul(where(ar.eq(ar.abs(p), inf), one, zero), where(ar.lt(p, zero), ar.neg(one), one))
+
+    over, under = ar.and_(unbounded(z), bounded(w)), ar.and_(unbounded(w), bounded(z))
+    a, b = (where(over, box(p), p) for p in (z.re, z.im))
+    c, d = (where(under, box(p), p) for p in (w.re, w.im))
+    factor = where(over, inf, zero)
+    re = ar.mul(factor, ar.add(ar.mul(a, c), ar.mul(b, d)))
+    im = ar.mul(factor, ar.sub(ar.mul(b, c), ar.mul(a, d)))
+    found = ar.and_(lost, ar.or_(over, under))
+    by_zero = ar.and_(ar.eq(w.re, zero), ar.eq(w.im, zero))
+    pole = ar.div(one, where(by_zero, w.re, one))
+    return Pair(
+        where(by_zero, ar.mul(pole, z.re), where(found, re, q.re)),
+        where(by_zero, ar.mul(pole, z.im), where(found, im, q.im)),
+    )
 
 
 def one_over(z: Pair) -> Pair:
-    return div(Pair(constant(z.re, 1), constant(z.re, 0)), z)
+    """1 / z: Smith's division without the terms of an imaginary part of 0, whose sign would be lost."""
+    inf, zero, one = (constant(z.re, v) for v in (np.inf, 0, 1))
+    real_first = ar.ge(ar.abs(z.re), ar.abs(z.im))
+    greater, less = where(real_first, z.re, z.im), where(real_first, z.im, z.re)
+    ratio = where(ar.eq(greater, zero), zero, ar.div(less, greater))
+    scale = ar.add(greater, ar.mul(less, ratio))
+    large, small = ar.div(one, scale), ar.div(ratio, scale)
+    out = Pair(where(real_first, large, small), ar.neg(where(real_first, small, large)))
+    gone = ar.or_(ar.eq(ar.abs(z.re), inf), ar.eq(ar.abs(z.im), inf))
+    nothing = lambda p: where(ar.lt(p, zero), ar.neg(zero), zero)  # noqa: E731
+    return Pair(where(gone, nothing(z.re), out.re), where(gone, ar.neg(nothing(z.im)), out.im))
 
 
 def size(z: Pair) -> Any:
@@ -125,9 +167,20 @@ def size(z: Pair) -> Any:
 
 
 def sign(z: Pair) -> Pair:
-    length = size(z)
-    zero = ar.eq(length, constant(length, 0))
-    return scaled(z, ar.div(constant(length, 1), where(zero, constant(length, 1), length)))
+    """z / |z|, of z divided by its greater part, so that nothing over- or underflows; of one infinite part its sign."""
+    x, y = ar.abs(z.re), ar.abs(z.im)
+    top, one, inf = ar.max(x, y), constant(z.re, 1), constant(z.re, np.inf)
+    top = where(ar.eq(top, constant(top, 0)), one, top)
+    alone = ar.ne(ar.eq(x, inf), ar.eq(y, inf))
+
+    def part(p: Any) -> Any:
+        zero = constant(p, 0)
+        direction = where(ar.eq(ar.abs(p), inf), where(ar.lt(p, zero), ar.neg(one), one), zero)
+        return where(alone, direction, ar.div(p, top))
+
+    w = Pair(part(z.re), part(z.im))
+    length = size(w)
+    return scaled(w, ar.div(one, where(ar.eq(length, constant(length, 0)), one, length)))
 
 
 def integer_pow(z: Pair, y: int) -> Pair:
