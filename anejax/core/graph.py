@@ -158,7 +158,7 @@ def remove_dead(graph: Graph) -> Graph:
 def expanded(graph: Graph, names: Container[str]) -> Graph:
     """``graph`` with the equations of the Graphs that primitives of these ``names`` hold, in place of them.
 
-    A primitive that holds no Graph, such as ``checkpoint_name``, is an identity.
+    A primitive that holds no Graph, such as ``checkpoint_name``, is its first operand.
     """
     if not any(e.primitive.name in names for e in graph.eqns):
         return graph

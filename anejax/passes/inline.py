@@ -7,7 +7,7 @@ from anejax.core.graph import Graph, expanded
 INLINED = frozenset(
     {
         "jit", "checkpoint", "checkpoint_name", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call",
-        "custom_linear_solve",
+        "custom_linear_solve", "chosen_examples",
     }
 )  # fmt: skip
 

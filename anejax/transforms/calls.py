@@ -81,11 +81,14 @@ def batch_graph(
 
     With ``forced`` (a flag per output) mapped axes come first, and forced outputs have one in any case.
     """
-    return _batch_graph(graph, size, dims, forced, mapped_name())
+    return named_batch_graph(graph, size, dims, forced, mapped_name())
 
 
 @cached
-def _batch_graph(graph: Graph, size: int, dims: Any, forced: tuple[bool, ...] | None, axis_name: Any) -> Transformed:
+def named_batch_graph(
+    graph: Graph, size: int, dims: tuple[int | None, ...], forced: tuple[bool, ...] | None, axis_name: Any
+) -> Transformed:
+    """``batch_graph`` outside of the rule of the ``vmap`` that maps the axis of this name."""
     out_dims: list[int | None] = []
 
     def run(*flat: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from anejax.errors import RefusedError
 from anejax.ops.families import batch_to, instantiate
 from anejax.transforms.calls import INLINED, call_p
 from anejax.transforms.evaluate import as_function, eval_graph
-from anejax.transforms.parts import nonzero, where
+from anejax.transforms.parts import merge, nonzero, parts, where, where_not
 from anejax.transforms.stage import Flat, StageTrace, stage
 from anejax.transforms.vmap import BatchTrace, batch_flat, batched_at_zero, unbatch_cotangent
 
@@ -26,21 +26,25 @@ BY_TRACE = Refused("each trace handles the call itself (transforms/custom.py)")
 
 
 class CustomJVPCall:
-    """``fun(*args) -> outs`` with ``jvp(primals, tangents) -> (outs, tangents)``, all flat."""
+    """``fun(*args) -> outs`` with ``jvp(primals, tangents) -> (outs, tangents)``, all flat, with symbolic zeros."""
 
     def __init__(self, fun: Flat, jvp: Callable[..., tuple[list[Any], list[Any]]], name: str) -> None:
         self.fun, self.jvp, self.name = fun, jvp, name
 
     def batched(self, trace: BatchTrace, dims: Sequence[int | None]) -> CustomJVPCall:
-        def both(*flat: Any) -> list[Any]:
-            half = len(dims)
-            outs, tangents = self.jvp(flat[:half], flat[half:])
-            return [*outs, *map(instantiate, tangents)]
-
         def jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-            outs = batched_at_zero(both, [*dims, *dims], *trace.mapping)(*primals, *tangents)
-            half = len(outs) // 2
-            return outs[:half], [Zero(aval_of(t)) if aval_of(t).dtype.names else t for t in outs[half:]]  # float0
+            found: list[Any] = []
+
+            def both(*flat: Any) -> list[Any]:
+                values, given = flat[: len(dims)], iter(flat[len(dims) :])
+                full = [_zero_for(v) if isinstance(t, Zero) else next(given) for v, t in zip(values, tangents)]
+                outs, found[:] = self.jvp(values, full)
+                return [*outs, *where(nonzero(found), found)]
+
+            flags = nonzero(tangents)
+            mapped = batched_at_zero(both, [*dims, *where(flags, dims)], *trace.mapping)
+            outs, there = parts(mapped(*primals, *where(flags, tangents)), len(found))
+            return outs, merge(nonzero(found), map(_zero_for, where_not(nonzero(found), outs)), there)
 
         return CustomJVPCall(batched_at_zero(self.fun, dims, *trace.mapping), jvp, self.name)
 
@@ -54,6 +58,10 @@ class CustomJVPCall:
         return trace.process(custom_jvp_call_p, [*consts, *args], {"graph": graph, "jvp": jvp, "name": self.name})
 
 
+def _zero_for(x: Any) -> Zero:
+    return Zero(aval_of(x).tangent())
+
+
 class CustomVJPCall:
     """``fun(*args) -> outs`` with ``fwd(*args) -> (residuals, outs)`` and ``bwd(residuals, cts) -> cts``, all flat."""
 
@@ -65,8 +73,8 @@ class CustomVJPCall:
         residuals, outs = self.fwd(*primals)
         avals = tuple(aval_of(o).tangent() for o in outs)
         floats = [a for a in avals if a.dtype.names is None]
-        linear = [t for t in tangents if aval_of(t).dtype.names is None]
         has_ct = tuple(aval_of(p).tangent().dtype.names is None for p in primals)
+        linear = list(map(instantiate, where(has_ct, tangents)))
         found = iter(custom_linear_p.bind(
             *residuals, *linear, bwd=self.bwd, num_residuals=len(residuals), has_ct=has_ct, out_avals=avals,
             name=self.name,

@@ -9,7 +9,6 @@ from anejax.core.array import DeviceArray
 from anejax.core.context import current_trace, tracing
 from anejax.core.primitive import Primitive, Zero
 from anejax.core.trace import Trace, Tracer, aval_of, concrete_array
-from anejax.ops.families import instantiate
 
 
 class JVPTracer(Tracer):
@@ -69,7 +68,7 @@ class JVPTrace(Trace):
         with tracing(self.parent):
             if all(isinstance(t, Zero) for t in tangents):
                 return undifferentiated(primals)
-            outs, tangents = call.jvp(primals, [instantiate(t) for t in tangents])
+            outs, tangents = call.jvp(primals, tangents)
         return [self.join(o, t) for o, t in zip(outs, tangents, strict=True)]
 
 

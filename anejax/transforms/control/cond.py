@@ -19,10 +19,10 @@ from anejax.core.graph import Atom, Graph, Var
 from anejax.core.primitive import Linear, Primitive, Zero
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
-from anejax.ops.arithmetic import clamp, eq, select_n
+from anejax.ops.arithmetic import clamp, eq
 from anejax.ops.families import batch_to, instantiate, zeros
-from anejax.ops.shape import broadcast_in_dim
 from anejax.transforms.calls import Transformed, batch_graph, cached, jvp_graph, split_once
+from anejax.transforms.control.chosen import of_chosen, run_where_chosen
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.linearize import PartialTrace, Split, backward_mixed
 from anejax.transforms.parts import Flags, check_types, merge, nonzero, parts, where, where_not
@@ -89,22 +89,13 @@ def _batch(size: int, args: Sequence[Any], dims: Sequence[int | None], *, branch
 
 def _batch_index(size: int, args: Sequence[Any], dims: Sequence[int | None], branches: Branches) -> tuple[list, list]:
     """Examples choose differently: all branches run, and each example takes its own."""
-    everything = (True,) * len(branches[0].outputs)
-    outs = []
-    for b in branches:
-        new = batch_graph(b, size, tuple(dims[1:]), everything)
-        outs.append(eval_graph(new.graph, [*new.consts, *args[1:]]))
     index = clamp(np.int32(0), batch_to(args[0], dims[0], size), np.int32(len(branches) - 1))
-    return [_select(index, cases) for cases in zip(*outs)], [0] * len(everything)
-
-
-def _select(index: Any, cases: Sequence[Any]) -> Any:
-    """Example by example the case that ``index`` (one per example) names."""
-    out = cases[0]
-    for i, case in enumerate(cases[1:], 1):
-        chosen = broadcast_in_dim(eq(index, np.int32(i)), aval_of(case).shape, (0,))
-        out = select_n(chosen, out, case)
-    return out
+    outs: list[Any] = []
+    for i, branch in enumerate(branches):
+        chosen = eq(index, np.int32(i))
+        found = run_where_chosen(branch, chosen, args[1:], dims[1:], size)
+        outs = [of_chosen(chosen, x, other) for x, other in zip(found, outs)] if outs else found
+    return outs, [0] * len(outs)
 
 
 # --- partial evaluation ----------------------------------------------------------------------------------------------
