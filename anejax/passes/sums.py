@@ -20,6 +20,7 @@ from anejax import dtypes
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var, map_subgraphs, remove_dead
 from anejax.core.primitive import Primitive
 from anejax.ops.arithmetic import add_p
+from anejax.ops.elementwise import convert_element_type_p
 from anejax.ops.families import broadcast_in_dim_p
 from anejax.ops.index import ScatterDimensionNumbers, scatter_add_p
 from anejax.ops.linear import Dims, dot_general_p, free_dims
@@ -248,14 +249,33 @@ def _upright(loop: _Loop, x: Any, contracting: Dims, batch: Dims) -> tuple[Var, 
 
 
 def _convert(loop: _Loop, eqn: Eqn) -> _Sum | None:
-    """A product that is made wider is summed in the wide type: the narrow one might not hold the sum."""
-    product, dtype = loop.once(eqn.inputs[0]), eqn.params["dtype"]
-    if product is None or product.primitive is not dot_general_p or dtype not in dtypes.FLOATS:
+    """What is made wider is summed in the wide type: the narrow one might not hold the sum."""
+    (x,), dtype = eqn.inputs, eqn.params["dtype"]
+    given = x.aval.dtype
+    if given not in dtypes.FLOATS or dtype not in dtypes.FLOATS or dtype.itemsize < given.itemsize:
         return None
-    given = product.outputs[0].aval.dtype
-    if given not in dtypes.FLOATS or dtype.itemsize < given.itemsize or not all(map(loop.varies, product.inputs)):
-        return None
-    return _dot_general(loop, product.replace(params={**product.params, "preferred_element_type": dtype}))
+    return _widened(loop, x, eqn.params)
+
+
+def _widened(loop: _Loop, atom: Any, params: dict[str, Any]) -> _Sum:
+    """The sum of ``atom`` over all turns in a wider type. What is stacked is narrow still."""
+    convert = lambda w, x: w.bind(convert_element_type_p, (x,), params)  # noqa: E731
+    eqn = loop.once(atom)
+    name = eqn.primitive.name if eqn is not None else None
+    found = None
+    if eqn is not None and name == "dot_general" and all(map(loop.varies, eqn.inputs)):
+        wide = {**eqn.params, "preferred_element_type": params["dtype"]}
+        found = _dot_general(loop, eqn.replace(params=wide))
+    elif eqn is not None and name in PLACES:
+        found = PLACES[name](loop, eqn, convert)
+    elif eqn is not None and (name in MOVES or (name == "pad" and _is_zero(eqn.inputs[1]))):
+        first, *zero = eqn.inputs
+        inner = _widened(loop, first, params)
+        found = _Sum(
+            inner.reads,
+            lambda w: w.bind(eqn.primitive, (inner.write(w), *(convert(w, z) for z in zero)), eqn.params),
+        )
+    return found or _Sum((atom,), lambda w: w.bind(reduce_sum_p, (convert(w, w[atom]),), {"axes": (0,)}))
 
 
 def _reduce_sum(loop: _Loop, eqn: Eqn) -> _Sum | None:
@@ -295,7 +315,11 @@ def _pad(loop: _Loop, eqn: Eqn) -> _Sum | None:
     return _linear(loop, eqn) if _is_zero(eqn.inputs[1]) else None
 
 
-def _scatter_add(loop: _Loop, eqn: Eqn) -> _Sum | None:
+def _as_it_is(w: _Writer, x: Atom) -> Atom:
+    return x
+
+
+def _scatter_add(loop: _Loop, eqn: Eqn, convert: Callable[[_Writer, Atom], Atom] = _as_it_is) -> _Sum | None:
     """To zeros: all turns are added to the same ones, by indices and updates with time as their first axis."""
     zeros, (_, indices, updates) = loop.zeros(eqn.inputs[0]), eqn.inputs
     if zeros is None or not (loop.varies(indices) and loop.varies(updates)):
@@ -307,10 +331,12 @@ def _scatter_add(loop: _Loop, eqn: Eqn) -> _Sum | None:
     )
     params = {**eqn.params, "dimension_numbers": numbers, "unique_indices": False}
     reads = tuple(a for a in (indices, updates) if isinstance(a, Var))
-    return _Sum(reads, lambda w: w.bind(scatter_add_p, (w.again(zeros), w[indices], w[updates]), params))
+    return _Sum(
+        reads, lambda w: w.bind(scatter_add_p, (convert(w, w.again(zeros)), w[indices], convert(w, w[updates])), params)
+    )
 
 
-def _dynamic_update_slice(loop: _Loop, eqn: Eqn) -> _Sum | None:
+def _dynamic_update_slice(loop: _Loop, eqn: Eqn, convert: Callable[[_Writer, Atom], Atom] = _as_it_is) -> _Sum | None:
     """Of zeros: a scatter of one window for each turn."""
     zeros, (x, update, *starts) = loop.zeros(eqn.inputs[0]), eqn.inputs
     if zeros is None or not loop.varies(update) or len({a.aval.dtype for a in starts}) != 1:
@@ -326,7 +352,7 @@ def _dynamic_update_slice(loop: _Loop, eqn: Eqn) -> _Sum | None:
 
     def write(w: _Writer) -> Atom:
         indices = w.bind(concatenate_p, [column(w, s) for s in starts], {"dimension": 1})
-        return w.bind(scatter_add_p, (w.again(zeros), indices, w[update]), params)
+        return w.bind(scatter_add_p, (convert(w, w.again(zeros)), indices, convert(w, w[update])), params)
 
     return _Sum(tuple(a for a in (update, *starts) if isinstance(a, Var) and loop.varies(a)), write)
 
@@ -335,15 +361,17 @@ def _up(axes: Iterable[int]) -> tuple[int, ...]:
     return tuple(a + 1 for a in axes)
 
 
+PLACES = {"dynamic_update_slice": _dynamic_update_slice, "scatter_add": _scatter_add}
+MOVES = frozenset({"broadcast_in_dim", "neg", "reshape", "rev", "slice", "transpose"})
+
 RULES: dict[str, Callable[[_Loop, Eqn], _Sum | None]] = {
     "dot_general": _dot_general,
-    "dynamic_update_slice": _dynamic_update_slice,
     "convert_element_type": _convert,
     "reduce_sum": _reduce_sum,
     "add": _add,
     "mul": _linear,
     "div": _div,
     "pad": _pad,
-    "scatter_add": _scatter_add,
-    **dict.fromkeys(("broadcast_in_dim", "neg", "reshape", "rev", "slice", "transpose"), _linear),
+    **PLACES,
+    **dict.fromkeys(MOVES, _linear),
 }

@@ -234,6 +234,31 @@ def test_gradient_of_a_table_read_inside_the_loop():
     close(aj.jit(aj.vmap(aj.grad(build(aj))))(rows), jax.jit(jax.vmap(jax.grad(build(jax))))(rows), 6)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_narrow_gradients_move_too(dtype):
+    """Those of a table and of a weight: summed in float32, from what the loop stacks in 16 bits."""
+    table, w, tokens = (
+        normal(50, 6).astype(dtype),
+        (0.1 * normal(6, 6)).astype(dtype),
+        np.arange(40, dtype=np.int32) % 3,
+    )
+
+    def build(lib: Any, narrow: bool) -> Callable[..., Any]:
+        def loss(table: Any, w: Any) -> Any:
+            body = lambda h, i: (lib.numpy.sin(w @ h + table[i]), h)  # noqa: E731
+            ys = lib.lax.scan(body, lib.numpy.zeros(6, table.dtype), tokens)[1]
+            return (ys.astype("float32") ** 2).sum()
+
+        return lambda table, w: loss(*(x if narrow else x.astype("float32") for x in (table, w)))
+
+    assert carried(aj.grad(build(aj, True), (0, 1)), table, w) == [1, 1]
+    exact = jax.grad(build(jax, False), (0, 1))(table, w)
+    for got, expected in zip(aj.jit(aj.grad(build(aj, True), (0, 1)))(table, w), exact):
+        expected = np.asarray(expected, np.float32)
+        assert got.dtype == dtype
+        np.testing.assert_allclose(np.asarray(got, np.float32), expected, rtol=0, atol=0.05 * np.abs(expected).max())
+
+
 def test_windows_added_at_places_out_of_range():
     """They are moved in; what computes the places stays in the loop."""
     rows, starts = normal(6, 2, 3), np.array([0, 3, 9, -4, 4, 1], np.int32)

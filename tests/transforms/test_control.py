@@ -228,3 +228,42 @@ def test_linearized_while_of_a_wrapped_body(wrap: str) -> None:
         same(aj.jit(ours)(H, H), theirs(H, H))
         same(aj.jvp(ours, (H, H), (H, H)), jax.jvp(theirs, (H, H), (H, H)))
         same(aj.vmap(ours)(XS, XS), jax.vmap(theirs)(XS, XS))
+
+
+NARROW = pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+
+
+@NARROW
+@pytest.mark.parametrize("jit", [False, True])
+def test_gradients_of_16_bit_consts_are_summed_wide(dtype: str, jit: bool) -> None:
+    """5000 ones: a carry of the narrow type would stop at 256 or 2048, as jax's does. Each total is rounded once."""
+    n = 5000
+    ones, total = jnp.ones(n, dtype), lambda x: x.astype(jnp.float32)
+
+    def const(w: Any) -> Any:
+        return lax.scan(lambda c, x: (c + total(w[0] * x), None), 0.0, ones)[0]
+
+    def carry(w: Any) -> Any:
+        return lax.scan(lambda c, x: ((c[0] + total(c[1][0] * x), c[1]), None), (0.0, w), ones)[0][0]
+
+    def turns(w: Any) -> Any:
+        return lax.fori_loop(0, n, lambda i, c: (c[0] + total(c[1][0]), c[1]), (0.0, w))[0]
+
+    def product(w: Any) -> Any:
+        return lax.scan(lambda c, x: (c + total(w @ x), None), 0.0, jnp.ones((n, 3), dtype))[0]
+
+    def rows(w: Any) -> Any:
+        return lax.scan(lambda c, i: (c + total(w[i]), None), 0.0, jnp.zeros(n, jnp.int32))[0]
+
+    def mapped(w: Any) -> Any:
+        return aj.vmap(lambda y: const(w * y))(jnp.ones(1, dtype)).sum()
+
+    def nested(w: Any) -> Any:
+        step = lambda c, x: (c + lax.scan(lambda c, y: (c + total(w[0] * y), None), 0.0, x)[0], None)  # noqa: E731
+        return lax.scan(step, 0.0, ones.reshape(5, -1))[0]
+
+    w, expected = jnp.ones(3, dtype), np.asarray(5000).astype(jnp.dtype(dtype))
+    for f in (const, carry, turns, product, rows, mapped, nested):
+        gradient = aj.jit(aj.grad(f))(w) if jit else aj.grad(f)(w)
+        assert gradient.dtype == dtype and gradient[0] == expected, f.__name__
+        assert aj.jvp(f, (w,), (w,))[1].dtype == np.float32

@@ -14,15 +14,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from anejax import dtypes
 from anejax.config import config
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.context import tracing
 from anejax.core.graph import Atom, Graph, Literal, has_effects
 from anejax.core.primitive import Linear, Primitive, Zero
-from anejax.core.trace import executor
+from anejax.core.trace import aval_of, executor
 from anejax.errors import ShapeError
 from anejax.ops.families import add_any, batch_to, instantiate, move_axis, zeros
+from anejax.ops.shape import as_dtype
 from anejax.transforms.calls import Transformed, batch_graph, cached, jvp_graph, split_once
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.linearize import PartialTrace, Split, backward_mixed
@@ -46,10 +48,28 @@ scan_p = Primitive("scan", multiple_results=True, higher_order=True)
 def scan(
     body: Graph, consts: Sequence[Any], carry: Sequence[Any], xs: Sequence[Any], length: int, reverse: bool
 ) -> list[Any]:
-    """The final carry, then the stacked ys of ``body``."""
-    return scan_p.bind(
+    """The final carry, then the stacked ys of ``body``.
+
+    What the body returns as it came is a const of the loop, not a carry: the derivative of a carry is rounded to its
+    type in every turn, that of a const is summed in a wide type.
+    """
+    changes = [a is not v for v, a in zip(body.inputs[len(consts) :], body.outputs[: len(carry)])]
+    same = where_not(changes, carry)
+    if same:
+        body = _without_constant_carry(body, len(consts), tuple(changes)).graph
+        consts, carry = [*consts, *same], where(changes, carry)
+    outs = scan_p.bind(
         *consts, *carry, *xs, body=body, num_consts=len(consts), num_carry=len(carry), length=length, reverse=reverse
     )
+    return [*merge(changes, same, outs[: len(carry)]), *outs[len(carry) :]]
+
+
+@cached
+def _without_constant_carry(body: Graph, num_consts: int, changes: Flags) -> Transformed:
+    consts, carry, xs = parts(body.inputs, num_consts, len(changes))
+    new, ys = parts(body.outputs, len(changes))
+    inputs = (*consts, *where_not(changes, carry), *where(changes, carry), *xs)
+    return Transformed(body.replace(inputs=inputs, outputs=(*where(changes, new), *ys)), [], None)
 
 
 def stacked(aval: Aval, length: int) -> Aval:
@@ -260,7 +280,7 @@ def _transpose(
     ct_carry, ct_ys = parts(cts, num_carry)
     nz_ys = nonzero(ct_ys)
     new = _transposed(body, (*lin_consts, *[True] * num_carry, *lin_xs), num_consts, num_carry, nz_ys)
-    sums = [zeros(a.aval.tangent()) for a in where(lin_consts, consts)]
+    sums = [zeros(_wide(a.aval.tangent())) for a in where(lin_consts, consts)]
     outs = scan(
         new.graph,
         [*new.consts, *where_not(lin_consts, consts)],
@@ -270,12 +290,22 @@ def _transpose(
         reverse=not reverse,
     )
     of_consts, of_carry, of_xs = parts(outs, len(sums), num_carry)
+    of_consts = [as_dtype(ct, a.aval.dtype) for ct, a in zip(of_consts, where(lin_consts, consts))]
     nothing = [None] * len(args)
     return [
         *merge(lin_consts, nothing, of_consts),
         *(ct if lin else None for ct, lin in zip(of_carry, lin_carry)),  # zeros given for a tangent are not linear
         *merge(lin_xs, nothing, of_xs),
     ]
+
+
+def _wide(aval: Aval) -> Aval:
+    """The type in which a sum over the turns of a loop is carried: one of 16 bits would stop growing at 256 or 2048."""
+    return aval.update(dtype=dtypes.float32) if aval.dtype in (dtypes.float16, dtypes.bfloat16) else aval
+
+
+def _add_wide(total: Any, ct: Any) -> Any:
+    return total if isinstance(ct, Zero) else add_any(total, as_dtype(ct, aval_of(total).dtype))
 
 
 @cached
@@ -293,11 +323,11 @@ def _transposed(body: Graph, linear: Flags, num_consts: int, num_carry: int, nz_
         ys = merge(nz_ys, [Zero(a.tangent()) for a in where_not(nz_ys, a_ys)], ct_ys)
         found = where(linear, backward_mixed(body, args, [*ct_carry, *ys]))
         of_consts, of_rest = parts(found, len(sums))
-        return [instantiate(x) for x in (*map(add_any, sums, of_consts), *of_rest)]
+        return [instantiate(x) for x in (*map(_add_wide, sums, of_consts), *of_rest)]
 
     tangents = lambda avals: [a.tangent() for a in avals]  # noqa: E731
     new, captured = stage(run, [
-        *where_not(lin_consts, a_consts), *tangents(where(lin_consts, a_consts)), *tangents(a_carry),
+        *where_not(lin_consts, a_consts), *map(_wide, tangents(where(lin_consts, a_consts))), *tangents(a_carry),
         *tangents(where(nz_ys, a_ys)), *where_not(lin_xs, a_xs),
     ])  # fmt: skip
     return Transformed(new, captured, None)
