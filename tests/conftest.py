@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
+import sys
 
 os.environ.setdefault("ANEJAX_CHECK", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -14,6 +17,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+MEMORY = Path("/proc/self/statm")  # sizes in pages, the second is what is resident
+GROWTH = 400 * 2**20  # bytes that jax's compiled programs may add before they are dropped
 EXAMPLES = Path(__file__).parent.parent / "build" / "hypothesis"  # failing examples of the long profile, run first
 
 
@@ -62,3 +67,33 @@ def _settings_are_left_alone() -> Iterator[None]:
     left = dict(config._local.__dict__)
     config._local.__dict__.clear()
     assert not left, f"the test left {left} set"
+
+
+class _Memory:
+    floor = 0  # bytes after the caches were last cleared
+
+
+@pytest.fixture(autouse=True)
+def _memory_is_given_back() -> Iterator[None]:
+    """Drops the programs that jax has compiled once they take much memory: a process of tests stays below 1.5 GB.
+
+    jax keeps every program that it compiles for an operation or a function: over a whole run that is several GB.
+    Clearing the caches after each module would not bound a module with many programs, and modules that share programs
+    would compile them again.
+    """
+    yield
+    if not MEMORY.exists():
+        return
+    size = _resident()
+    _Memory.floor = min(_Memory.floor or size, size)
+    if size > _Memory.floor + GROWTH and "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc, which otherwise keeps most of what was freed
+        if trim is not None:
+            trim(0)
+        _Memory.floor = _resident()
+
+
+def _resident() -> int:
+    return int(MEMORY.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
