@@ -218,11 +218,12 @@ class NativeExecutor(Executor):
         self._lock = threading.RLock()
 
     def clear(self) -> None:
-        """Forgets every program; those in use live on until their run ends."""
+        """Forgets every program, and gives idle memory back; programs in use live on until their run ends."""
         with self._lock:
             self.compiler.clear()
             self._graphs.clear()
             self._primitives.clear()
+        library.idle_memory(release=True)
 
     def check_device(self, device: Any) -> None:
         """Raises DeviceError for a device that is not known."""

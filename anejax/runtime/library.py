@@ -56,6 +56,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "anesdk_load_blas": (Status, [Text]),
     "anesdk_buffers_create": (Status, [U64, POINTER(U64), POINTER(Handle), POINTER(Handle)]),
     "anesdk_buffers_release": (Status, [U64, POINTER(Handle)]),
+    "anesdk_idle_memory": (Status, [ctypes.c_int32, POINTER(U64)]),
     "anesdk_verify": (Status, [Text, U64, Text]),
     "anesdk_program_compile": (Status, [Text, Text, U64, Text, POINTER(Handle)]),
     "anesdk_program_release": (Status, [POINTER(Handle)]),
@@ -206,6 +207,15 @@ def release_dead() -> None:
     if n:
         lib = load()
         check(lib, lib.anesdk_buffers_release(n, words(Handle * n, handles)), "release")
+
+
+def idle_memory(release: bool = False) -> int:
+    """The bytes that the library keeps for reuse; with ``release`` it gives them back to the system first."""
+    if release:
+        release_dead()
+    out = U64()
+    check(load(), load().anesdk_idle_memory(release, ctypes.byref(out)), "idle_memory")
+    return out.value
 
 
 def create_buffers(sizes: Sequence[int]) -> tuple[list[Buffer], list[int]]:

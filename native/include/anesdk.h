@@ -103,6 +103,10 @@ ANESDK_API int32_t anesdk_load_blas(const char* path);
 ANESDK_API int32_t anesdk_buffers_create(uint64_t count, const uint64_t* sizes, anesdk_buffer** handles, void** data);
 ANESDK_API int32_t anesdk_buffers_release(uint64_t count, anesdk_buffer** handles);
 
+/* Memory that the library keeps for reuse, buffers and scratch memory of programs, is freed when it was idle for some
+ * seconds. With `release` all of it is freed now. bytes, which may be NULL: how much there is afterwards. */
+ANESDK_API int32_t anesdk_idle_memory(int32_t release, uint64_t* bytes);
+
 /* Parse and verify only. target: "cpu", "coreml" or "ane". */
 ANESDK_API int32_t anesdk_verify(const char* text, uint64_t length, const char* target);
 

@@ -104,13 +104,14 @@ void before_fork() {
   lock_pool();
 }
 
-void after_fork() {
-  unlock_pool();
+void after_fork(bool in_child) {
+  unlock_pool(in_child);
   blocks().unlock();
   programs().unlock();
 }
 
-[[maybe_unused]] const int fork_handlers = pthread_atfork(before_fork, after_fork, after_fork);
+[[maybe_unused]] const int fork_handlers =
+    pthread_atfork(before_fork, [] { after_fork(false); }, [] { after_fork(true); });
 
 std::shared_ptr<const Executable> program_of(const anesdk_program* handle) {
   auto program = programs().find(handle);
@@ -313,6 +314,14 @@ int32_t anesdk_buffers_release(uint64_t count, anesdk_buffer** handles) {
       deallocate(block->data, block->bytes);
       handles[i] = nullptr;
     }
+  });
+}
+
+int32_t anesdk_idle_memory(int32_t release, uint64_t* bytes) {
+  return guarded([&] {
+    if (release) release_idle_memory();
+    const IdleBytes idle = idle_bytes();
+    if (bytes) *bytes = idle.buffers + idle.scratch;
   });
 }
 

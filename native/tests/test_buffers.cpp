@@ -6,6 +6,7 @@
 
 #include "buffers.h"
 #include "check.h"
+#include "cpu/thread_pool.h"
 
 namespace {
 
@@ -38,8 +39,72 @@ TEST(the_pool_has_a_cap) {
   std::vector<void*> blocks;
   for (int i = 0; i < 10; ++i) blocks.push_back(allocate(kBytes));
   for (void* block : blocks) deallocate(block, kBytes);
-  CHECK(pooled_bytes() <= size_t{1} << 30);
-  CHECK(pooled_bytes() >= kBytes);
+  CHECK(idle_bytes().buffers <= size_t{1} << 30);
+  CHECK(idle_bytes().buffers >= kBytes);
+}
+
+TEST(the_cap_is_for_what_was_used_longest_ago) {
+  constexpr size_t kBytes = size_t{400} << 20;
+  for (void* block : {allocate(kBytes), allocate(kBytes)}) deallocate(block, kBytes);
+  void* newest = allocate(size_t{300} << 20);
+  deallocate(newest, size_t{300} << 20);  // passes the cap: one of the others goes
+  CHECK(allocate(size_t{300} << 20) == newest);
+  deallocate(newest, size_t{300} << 20);
+  release_idle_memory();
+}
+
+TEST(idle_memory_goes_back) {
+  release_idle_memory();
+  CHECK_EQ(idle_bytes().buffers + idle_bytes().scratch, 0u);
+  const size_t kBytes = size_t{3} << 20;
+  deallocate(allocate(kBytes), kBytes);
+  {
+    const Scratch scratch(kBytes);
+  }
+  age_idle_memory();
+  CHECK_EQ(idle_bytes().buffers, kBytes);
+  CHECK_EQ(idle_bytes().scratch, kBytes);
+  {
+    const Scratch scratch(kBytes);
+  }  // used again: stays
+  age_idle_memory();
+  CHECK_EQ(idle_bytes().buffers, 0u);
+  CHECK_EQ(idle_bytes().scratch, kBytes);
+  age_idle_memory();
+  CHECK_EQ(idle_bytes().scratch, 0u);
+}
+
+TEST(programs_of_many_sizes_share_scratch) {
+  release_idle_memory();
+  const std::byte* largest = nullptr;
+  for (size_t mib = 8; mib <= 64; ++mib) largest = Scratch(mib << 20).data();  // each a little larger than the last
+  CHECK_EQ(idle_bytes().scratch, size_t{64} << 20);
+  for (const size_t mib : {40, 16, 33, 64}) CHECK(Scratch(mib << 20).data() == largest);
+  CHECK(Scratch(size_t{12} << 20).data() != largest);  // it would keep more than four times what it needs
+  for (int turn = 0; turn < 3; ++turn) {
+    const Scratch small(size_t{2} << 20);
+    CHECK(Scratch(size_t{50} << 20).data() == largest);
+  }
+  release_idle_memory();
+}
+
+TEST(scratch_of_runs_at_the_same_time_is_apart) {
+  for (const size_t bytes : {size_t{0}, size_t{1}, size_t{100}, size_t{70001}, size_t{5000011}}) {
+    const Scratch a(bytes), b(bytes);
+    CHECK(a.bytes() >= bytes);
+    CHECK(a.data() != b.data());
+    CHECK_EQ(reinterpret_cast<uintptr_t>(a.data()) % 64, 0u);
+    if (bytes > 0) std::memset(a.data(), 1, bytes), std::memset(b.data(), 2, bytes);
+    CHECK(bytes == 0 || a.data()[bytes - 1] == std::byte{1});
+  }
+}
+
+TEST(a_thread_gives_its_large_scratch_back) {
+  cpu::ThreadPool::scratch(size_t{6} << 20);
+  release_idle_memory();
+  cpu::ThreadPool::release_scratch();
+  CHECK_EQ(idle_bytes().scratch, size_t{6} << 20);
+  release_idle_memory();
 }
 
 TEST(impossible_sizes) {

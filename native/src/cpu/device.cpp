@@ -1,93 +1,37 @@
 // The CPU device: executables behind the C table of devices. "cpu-fp16" is the same with the engine's numerics.
 #include "device.h"
 
-#include <cstdlib>
-#include <mutex>
-#include <new>
-
+#include "buffers.h"
 #include "cpu/frame.h"
 #include "cpu/numerics.h"
 #include "mil/error.h"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 namespace anesdk::cpu {
 namespace {
-
-// Memory of one run, and the frame in it.
-class Arena {
- public:
-  explicit Arena(const Plan& plan) : memory_(allocate(Frame::bytes(plan))), frame_(plan, memory_.get()) {}
-  const Frame& frame() const { return frame_; }
-
- private:
-  struct Free {
-    void operator()(std::byte* memory) const { std::free(memory); }
-  };
-
-  static std::byte* allocate(size_t bytes) {
-    constexpr size_t kHuge = size_t{2} << 20;
-    const size_t alignment = bytes >= 2 * kHuge ? kHuge : 64;
-    bytes = (bytes + alignment - 1) / alignment * alignment;
-    auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, bytes));
-    if (memory == nullptr) throw std::bad_alloc();
-#if defined(__linux__)
-    if (alignment == kHuge) madvise(memory, bytes, MADV_HUGEPAGE);  // a hint: failing costs only speed
-#endif
-    return memory;
-  }
-
-  std::unique_ptr<std::byte, Free> memory_;
-  Frame frame_;
-};
 
 class Executable {
  public:
   Executable(std::shared_ptr<const Plan> plan, std::unique_ptr<Numerics> numerics)
-      : numerics_(std::move(numerics)), plan_(std::move(plan)), text_(plan_text(*plan_)), stats_(plan_stats(*plan_)) {}
+      : numerics_(std::move(numerics)), plan_(std::move(plan)) {}
 
   const Plan& plan() const { return *plan_; }
-  const std::string& text() const { return text_; }
-  const std::string& stats() const { return stats_; }
   const Numerics* numerics() const { return numerics_.get(); }  // null: those of the CPU
 
   void run(const void* const* inputs, void* const* outputs) const {
-    std::unique_ptr<Arena> arena = take();
-    const Frame& frame = arena->frame();
+    const Scratch memory(Frame::bytes(*plan_));
+    const Frame frame(*plan_, memory.data());
     for (size_t i = 0; i < plan_->graph.inputs.size(); ++i) {
       frame.input(i, static_cast<const std::byte*>(inputs[i]));
     }
     for (size_t o = 0; o < plan_->graph.outputs.size(); ++o) frame.output(o, static_cast<std::byte*>(outputs[o]));
     frame.run(ThreadPool::instance());
-    give(std::move(arena));
+    ThreadPool::release_scratch();
     if (numerics_ != nullptr) numerics_->count_run();
   }
 
  private:
-  std::unique_ptr<Arena> take() const {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!idle_.empty()) {
-        std::unique_ptr<Arena> arena = std::move(idle_.back());
-        idle_.pop_back();
-        return arena;
-      }
-    }
-    return std::make_unique<Arena>(*plan_);
-  }
-
-  void give(std::unique_ptr<Arena> arena) const {
-    const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(arena));
-  }
-
   std::unique_ptr<Numerics> numerics_;
   std::shared_ptr<const Plan> plan_;
-  std::string text_, stats_;  // describe("plan"), describe("stats")
-  mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Arena>> idle_;
 };
 
 const Executable& executable(const void* exe) { return *static_cast<const Executable*>(exe); }
@@ -130,8 +74,8 @@ int32_t port(const void* exe, int32_t is_output, uint64_t index, anesdk_port* ou
 
 int32_t describe(const void* exe, const char* what, char* out, uint64_t capacity, uint64_t* needed) {
   const std::string_view wanted(what);
-  if (wanted == "plan") return write_text(executable(exe).text(), out, capacity, needed);
-  if (wanted == "stats") return write_text(executable(exe).stats(), out, capacity, needed);
+  if (wanted == "plan") return write_text(plan_text(executable(exe).plan()), out, capacity, needed);
+  if (wanted == "stats") return write_text(plan_stats(executable(exe).plan()), out, capacity, needed);
   const Numerics* numerics = executable(exe).numerics();
   if (wanted == "numerics" && numerics != nullptr) return write_text(numerics->json(), out, capacity, needed);
   return ANESDK_INVALID_ARGUMENT;

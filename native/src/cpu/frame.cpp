@@ -13,15 +13,11 @@ Frame::Frame(const Plan& plan, std::byte* memory)
       outputs_(plan.graph.output_tensors.data()),
       workspace_(memory + align64(plan.memory.arena_bytes)),
       tensors_(reinterpret_cast<std::byte**>(workspace_ + align64(plan.workspace_bytes) + 64)) {
-  for (size_t t = 0; t < plan.graph.tensors.size(); ++t) {
-    const Tensor& tensor = plan.graph.tensors[t];
-    tensors_[t] = workspace_;
-    if (tensor.storage == Storage::CONSTANT) {
-      tensors_[t] = const_cast<std::byte*>(tensor.constant->data.data());
-    } else if (plan.memory.offset[t] >= 0) {
-      tensors_[t] = memory + plan.memory.offset[t];
-    }
-  }
+  // What is not in the arena is given later, or read by nobody.
+  const std::vector<int64_t>& offset = plan.memory.offset;
+  for (size_t t = 0; t < offset.size(); ++t) tensors_[t] = offset[t] >= 0 ? memory + offset[t] : workspace_;
+  for (const TensorId t : plan.constants)
+    tensors_[t] = const_cast<std::byte*>(plan.graph.tensors[t].constant->data.data());
 }
 
 void Frame::run(ThreadPool& pool) const {

@@ -60,6 +60,9 @@ std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::
     plan->steps.push_back(make_step(*plan, unit));
     plan->workspace_bytes = std::max(plan->workspace_bytes, plan->steps.back()->workspace_bytes());
   }
+  for (size_t t = 0; t < plan->graph.tensors.size(); ++t) {
+    if (plan->graph.tensors[t].storage == Storage::CONSTANT) plan->constants.push_back(static_cast<TensorId>(t));
+  }
   count_passes(plan.get(), units);
   return plan;
 }

@@ -68,6 +68,7 @@ struct Plan {
   Graph graph;
   std::vector<std::unique_ptr<Step>> steps;
   Memory memory;
+  std::vector<TensorId> constants;
   size_t workspace_bytes = 0;
   int64_t fused_ops = 0, passes = 0;
 };

@@ -16,6 +16,8 @@
 #include <thread>
 #include <vector>
 
+#include "buffers.h"
+
 namespace anesdk::cpu {
 namespace {
 
@@ -130,6 +132,7 @@ struct ThreadPool::State {
     while (!stop.load(std::memory_order_relaxed)) {
       if (enter()) {
         loop.work();
+        release_scratch();
         gate.fetch_sub(1, std::memory_order_release);
       }
       const auto changed = [&] { return round.load(std::memory_order_acquire) != seen; };
@@ -212,25 +215,21 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, RangeFn fn) {
   state_->run(n, grain, fn);
 }
 
+namespace {
+thread_local Scratch own_scratch;
+}
+
 void* ThreadPool::scratch(size_t bytes) {
-  struct Block {
-    void* data = nullptr;
-    size_t size = 0;
-    ~Block() { std::free(data); }
-  };
-  thread_local Block block;
-  if (bytes > block.size) {
-    constexpr size_t kStep = 64 * 1024;
-    if (bytes > SIZE_MAX - kStep) throw std::bad_alloc();
-    std::free(block.data);
-    block.size = (bytes + kStep - 1) / kStep * kStep;
-    block.data = std::aligned_alloc(64, block.size);
-    if (!block.data) {
-      block.size = 0;
-      throw std::bad_alloc();
-    }
+  if (bytes > own_scratch.bytes()) {
+    own_scratch = Scratch();  // it may be what the pool would grow
+    own_scratch = Scratch(std::max<size_t>(bytes, 64 * 1024));
   }
-  return block.data;
+  return own_scratch.data();
+}
+
+void ThreadPool::release_scratch() {
+  constexpr size_t kKept = size_t{1} << 20;  // blocks of this size are not worth the lock
+  if (own_scratch.bytes() > kKept) own_scratch = Scratch();
 }
 
 void set_num_threads(int count) {

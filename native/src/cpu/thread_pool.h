@@ -41,6 +41,10 @@ class ThreadPool {
   // Contents are arbitrary. Throws std::bad_alloc.
   static void* scratch(size_t bytes);
 
+  // Gives a large block of the calling thread back to the memory that all programs share. Workers do so after a loop,
+  // whoever runs a program at its end.
+  static void release_scratch();
+
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
