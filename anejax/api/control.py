@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 from anejax import dtypes, tree
 from anejax.api.batching import vmap
 from anejax.api.flat import FlatFunction, check_leaves, name_of
+from anejax.api.memory import cost_of, memory_of
 from anejax.config import config
 from anejax.core.aval import Aval
 from anejax.core.graph import Graph
@@ -53,23 +53,17 @@ class Body(NamedTuple):
         return name_of(self.owner)
 
 
-_staged: weakref.WeakKeyDictionary[Any, dict[Any, Staged]] = weakref.WeakKeyDictionary()
-
-
 def _stage(body: Body, in_tree: Any, avals: Sequence[Aval]) -> Staged:
     """``body``, of positional arguments, staged. The same function at the same types is staged once, as under jit."""
     key = (body.role, in_tree, tuple(avals), config.jax_enable_x64, named_axes())
-    try:
-        known = _staged.setdefault(body.owner, {})
-    except TypeError:  # not hashable, or nothing that can be referred to weakly
-        known = {}
+    known = memory_of(body.owner).table("control")
     found = known.get(key)
     if found is None:
         flat = FlatFunction(body.fun, in_tree)
         graph, consts = stage(flat, avals)
         found = Staged(graph, consts, flat.out_tree)
         if not any(isinstance(c, Tracer) for c in consts):
-            known[key] = found
+            known.put(key, found, cost_of(graph, consts))
     return found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from anejax import dtypes, tree
 from anejax.api.flat import FlatFunction, aval_of_tangent, check_leaves, name_of
+from anejax.api.memory import Remembers
 from anejax.core.context import current_trace
 from anejax.core.primitive import Zero
 from anejax.core.trace import aval_of
@@ -19,7 +20,7 @@ from anejax.ops.families import instantiate
 from anejax.transforms.custom import CustomJVPCall, CustomVJPCall
 
 
-class _Custom:
+class _Custom(Remembers):
     """What both decorators share: non-differentiable arguments are closed over, the others flattened."""
 
     def __init__(
@@ -61,11 +62,12 @@ class _Custom:
         return [args[n] for n in sorted(nondiff)], [a for i, a in enumerate(args) if i not in nondiff]
 
     def _function_of_rest(self, args: Sequence[Any]) -> Callable[..., Any]:
-        nondiff = {n % len(args) for n in self._nondiff}
+        count, nondiff = len(args), {n % len(args) for n in self._nondiff}
+        fixed = {i: args[i] for i in nondiff}  # alone: the others may be tracers, which keep all of their trace
 
         def of_rest(*rest: Any) -> Any:
             given = iter(rest)
-            return self._fun(*(a if i in nondiff else next(given) for i, a in enumerate(args)))
+            return self._fun(*(fixed[i] if i in fixed else next(given) for i in range(count)))
 
         of_rest.__name__ = name_of(self._fun)
         return of_rest

@@ -11,11 +11,13 @@ from typing import Any
 
 from anejax import tree
 from anejax.api.flat import FlatFunction, abstract, check_leaves, name_of
+from anejax.api.memory import Memory, Remembers, cost_of, forget_all, memory_of
 from anejax.api.stages import Lowered, Staged, Traced, check_options
 from anejax.config import config
 from anejax.core.array import Array, DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.context import base_trace, current_trace
+from anejax.core.recent import Recent
 from anejax.core.trace import Tracer, concrete_array, conversion_of, executor, user_stacklevel
 from anejax.transforms.calls import call_p
 from anejax.transforms.stage import stage
@@ -26,10 +28,9 @@ _LOG = logging.getLogger("anejax")
 
 
 _JITTED: weakref.WeakSet[Jitted] = weakref.WeakSet()
-_FORMS: weakref.WeakKeyDictionary[Any, dict[Any, dict[Any, Staged]]] = weakref.WeakKeyDictionary()
 
 
-def _forms(fun: Any, options: Any) -> dict[Any, Staged]:
+def _forms(fun: Any, options: Any) -> Recent[Any, Staged]:
     """The staged forms of ``fun``, shared by every ``jit`` of it with these options, as ``jit(f)(x)`` in a loop is.
 
     Tracing is what strict promotion refuses, and a form is divided between devices once: these settings are among the
@@ -37,34 +38,31 @@ def _forms(fun: Any, options: Any) -> dict[Any, Staged]:
     """
     tracing = config.jax_numpy_dtype_promotion, config.jax_numpy_rank_promotion
     division = config.chip, config.engine_partition, config.engine_fallback
-    try:
-        return _FORMS.setdefault(fun, {}).setdefault((*options, tracing, division), {})
-    except TypeError:  # not hashable, or nothing that can be referred to weakly
-        return {}
+    return memory_of(fun).table(("jit", *options, tracing, division))
 
 
 def clear_caches() -> None:
     """Forgets every staged form of every jitted function, and the programs compiled from them."""
-    _FORMS.clear()
+    forget_all()
     for jitted in list(_JITTED):
         jitted.clear_cache()
     executor().clear()
 
 
-class Jitted:
+class Jitted(Remembers):
     """What ``jit`` returns: a function that is staged once per structure and types of its arguments."""
 
     def __init__(
         self, fun: Callable[..., Any], static: Callable[..., tuple[set[int], set[str]]], donate: Any = (),
         donate_names: Any = (), device: str | None = None, precision: str | None = None,
-        forms: dict[Any, Staged] | None = None,
+        forms: Recent[Any, Staged] | None = None,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, fun, updated=())
         self._fun = fun
         self._static = static
         self._donate, self._donate_names = donate, donate_names
         self._device, self._precision = device, precision
-        self._cache: dict[Any, Staged] = {} if forms is None else forms
+        self._cache: Recent[Any, Staged] = Memory().table(None) if forms is None else forms
         _JITTED.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -117,7 +115,7 @@ class Jitted:
                 return self._staged(args, kwargs, types_only)
             staged = self._trace(in_tree, avals, static_nums, static_names, args, kwargs)
             if not any(isinstance(c, Tracer) for c in staged.consts):
-                self._cache[key] = staged
+                self._cache.put(key, staged, cost_of(staged.graph, staged.consts))
         return staged, leaves
 
     def _trace(self, in_tree: Any, avals: Sequence[Aval], nums: Any, names: Any, args: Any, kwargs: Any) -> Staged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Container, Iterator
 from typing import Any
 
@@ -71,6 +72,11 @@ class Graph:
     inputs: tuple[Var, ...]
     eqns: tuple[Eqn, ...]
     outputs: tuple[Atom, ...]
+
+    @functools.cached_property
+    def derived(self) -> dict[Any, Any]:
+        """What was made of this Graph and is freed with it: its transformed forms, and the programs that run it."""
+        return {}
 
     @property
     def in_avals(self) -> list[Aval]:

@@ -8,6 +8,7 @@ import operator
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -15,8 +16,9 @@ import numpy as np
 
 from anejax.config import config
 from anejax.core.array import MEMORY, DeviceArray, give_back, new_contents, take_over
-from anejax.core.graph import Eqn, Graph, Var
+from anejax.core.graph import Eqn, Graph, Var, subgraphs
 from anejax.core.primitive import Primitive
+from anejax.core.recent import Recent
 from anejax.core.trace import Executor, check_numbers, register_executor
 from anejax.errors import DeviceError
 from anejax.lower.to_mil import lower
@@ -27,6 +29,8 @@ from anejax.runtime.pipeline import Pipeline
 from anejax.runtime.prepare import Route, prepare
 
 DEVICES = ("cpu", "ane")
+PROGRAMS_BYTES = 256 << 20  # of compiled programs that are kept, in use or not
+BYTES_OF_A_CHARACTER = 8  # of MIL text: about what a compiled program keeps, the text included
 POINTER = operator.attrgetter("pointer")
 
 
@@ -183,7 +187,7 @@ class Compiler:
     """Compiles MIL text, once per text: equal code shares one program, whatever its data."""
 
     def __init__(self) -> None:
-        self._programs: dict[Any, library.NativeProgram] = {}
+        self._programs: Recent[Any, library.NativeProgram] = Recent(1024, PROGRAMS_BYTES)
         self.count = 0
 
     def compile(
@@ -194,9 +198,7 @@ class Compiler:
         if found is None:
             self.count += 1
             found = library.NativeProgram(device, text, donated, shared)
-            if len(self._programs) >= 1024:
-                self._programs.pop(next(iter(self._programs)))
-            self._programs[key] = found
+            self._programs.put(key, found, BYTES_OF_A_CHARACTER * len(text))
         return found
 
     def clear(self) -> None:
@@ -209,8 +211,8 @@ class NativeExecutor(Executor):
 
     def __init__(self) -> None:
         self.compiler = Compiler()
-        self._graphs: dict[Any, Executable] = {}
-        self._primitives: dict[Any, Graph] = {}
+        self._graphs: weakref.WeakSet[Graph] = weakref.WeakSet()  # those that have executables
+        self._primitives: Recent[Any, Graph] = Recent(2048)
         self._lock = threading.RLock()
 
     def after_fork(self) -> None:
@@ -221,6 +223,8 @@ class NativeExecutor(Executor):
         """Forgets every program, and gives idle memory back; programs in use live on until their run ends."""
         with self._lock:
             self.compiler.clear()
+            for graph in list(self._graphs):
+                graph.derived.clear()
             self._graphs.clear()
             self._primitives.clear()
         library.idle_memory(release=True)
@@ -232,22 +236,21 @@ class NativeExecutor(Executor):
             raise DeviceError(f"[device] expected {' or '.join(map(repr, DEVICES))}, got {device!r}.")
 
     def compile_graph(self, graph: Graph, donated: tuple[bool, ...] = (), device: str = "cpu") -> Executable:
-        key = (graph, donated, device)
-        found = self._graphs.get(key)
+        key = (donated, device)
+        found = graph.derived.get(key)
         if found is None:
             with self._lock:
-                found = self._graphs.get(key)
+                found = graph.derived.get(key)
                 if found is None:
                     found = Executable(graph, donated, device, self.compiler)
-                    if len(self._graphs) >= 4096:
-                        self._graphs.pop(next(iter(self._graphs)))
-                    self._graphs[key] = found
+                    graph.derived[key] = found
+                    self._graphs.add(graph)
         return found
 
     def run_graph(
         self, graph: Graph, args: list[DeviceArray], donated: tuple[bool, ...], device: str = "cpu"
     ) -> list[DeviceArray]:
-        found = self._graphs.get((graph, donated, device)) or self.compile_graph(graph, donated, device)
+        found = graph.derived.get((donated, device)) or self.compile_graph(graph, donated, device)
         outs = found(args)
         check_numbers("jit", outs)
         return outs
@@ -258,14 +261,14 @@ class NativeExecutor(Executor):
 
     def run_primitive(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:
         key = (prim, tuple(a.aval for a in args), tuple(sorted(params.items())))
-        graph = self._primitives.get(key)
+        inner = next(subgraphs(params), None) if prim.higher_order else None
+        known = self._primitives if inner is None else inner.derived.setdefault("primitives", Recent(16))
+        graph = known.get(key)
         if graph is None:
             inputs = tuple(Var(a.aval) for a in args)
             outputs = tuple(Var(a) for a in prim.out_avals([a.aval for a in args], params))
             graph = Graph(inputs, (Eqn(prim, inputs, outputs, params),), outputs)
-            if len(self._primitives) >= 4096:
-                self._primitives.pop(next(iter(self._primitives)))
-            self._primitives[key] = graph
+            known.put(key, graph)
         return self.run_graph(graph, args, ())
 
 

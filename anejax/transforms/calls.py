@@ -11,6 +11,7 @@ from anejax.core.aval import Aval
 from anejax.core.context import tracing
 from anejax.core.graph import Graph, expanded, remove_dead
 from anejax.core.primitive import Linear, Primitive, Refused, Zero
+from anejax.core.recent import Recent
 from anejax.core.trace import Tracer, executor
 from anejax.ops.families import batch_to, instantiate
 from anejax.ops.misc import optimization_barrier_p
@@ -27,18 +28,18 @@ INLINED = Refused("passes/inline replaces it by its equations before lowering")
 
 
 def cached(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Remembers results by identity of the Graph, but for those that captured tracers, which die with their trace."""
-    table: dict[Any, Any] = {}
+    """Keeps results with the Graph, except those that captured tracers, which die with their trace."""
 
     @functools.wraps(function)
     def wrapper(graph: Graph, *key: Any) -> Any:
-        found = table.get((graph, *key))
+        table = graph.derived.get(function)
+        if table is None:
+            table = graph.derived.setdefault(function, Recent(64))
+        found = table.get(key)
         if found is None:
             found = function(graph, *key)
             if not any(isinstance(c, Tracer) for c in found.consts):
-                if len(table) >= 512:
-                    table.pop(next(iter(table)))
-                table[(graph, *key)] = found
+                table.put(key, found)
         return found
 
     return wrapper
