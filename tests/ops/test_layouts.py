@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
@@ -27,6 +28,28 @@ def test_a_contraction_over_nothing_is_zero_however_the_axes_lie(dtype: str) -> 
             out = aj.jit(lambda x, y, n=numbers: dot.bind(x, y, dimension_numbers=n, preferred_element_type=None))(x, y)
             assert out.shape[0] == 3 and out.size == 3 * 3 * 2 * 2 * 3
             np.testing.assert_array_equal(np.asarray(out), 0, err_msg=f"{x_axes} {y_axes}")
+
+
+BESIDE: dict[str, dict[str, object]] = {
+    "reduce_sum": {}, "reduce_max": {}, "argmax": {"index_dtype": np.dtype(np.int32)}, "cumsum": {"reverse": False},
+    "sort": {"num_keys": 1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32"])
+@pytest.mark.parametrize("name", BESIDE)
+def test_axes_of_length_0_beside_a_reduced_one(name: str, dtype: str) -> None:
+    primitive = REGISTRY[name]
+    for shape, axis in itertools.product(itertools.product((0, 2, 31), repeat=3), range(3)):
+        if 0 not in shape or (name == "argmax" and not shape[axis]):
+            continue
+        place = {"axes": (axis,)} if name.startswith("reduce") else {"dimension" if name == "sort" else "axis": axis}
+        x = np.ones(shape, dtype)
+        run = functools.partial(primitive.bind, **BESIDE[name], **place)
+        out, expected = aj.jit(run)(x), primitive.impl(x, **BESIDE[name], **place)
+        if name == "sort":
+            (out,), (expected,) = out, expected
+        np.testing.assert_array_equal(np.asarray(out), expected)
 
 
 @pytest.mark.parametrize("name", ["scatter", "scatter_add", "scatter_mul", "scatter_min", "scatter_max"])

@@ -27,6 +27,7 @@ class ReduceStep : public Step {
   }
 
   void run(const RunContext& context) const override {
+    if (node_.outer * node_.inner == 0) return;
     if (node_.length == 0) {
       return tile::fill_identity(node_.reduce, node_.compute, context.at(node_.outputs[0]), node_.outer * node_.inner);
     }
