@@ -10,7 +10,11 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
 MACOS := build/macos
 
-.PHONY: demo test test-all test-native engine-check test-wheel macos ci-long check build golden notebooks format clean
+# of fuzz-programs
+COUNT ?= 10000
+SEED ?= $(shell date +%Y%m%d)0000
+
+.PHONY: demo test test-all test-native fuzz-programs engine-check test-wheel macos ci-long check build golden notebooks format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -21,8 +25,9 @@ test: check test-native $(LIBRARY)  ## what CI runs
 test-all: check test-native $(LIBRARY)  ## the long hypothesis profile too (ANEJAX_SHARD, ANEJAX_HYPOTHESIS_SECONDS)
 	HYPOTHESIS_PROFILE=long $(PYTEST)
 
-ci-long: test-all  ## the slow rest: sanitizer builds of the C++ tests, the wheels
+ci-long: test-all  ## the slow rest: sanitizer builds of the C++ tests, random programs, the wheels
 	$(MAKE) test-native NATIVE_BUILD=build/asan NATIVE_FLAGS="-DANESDK_SANITIZE=address,undefined"
+	$(MAKE) fuzz-programs
 	$(MAKE) test-native NATIVE_BUILD=build/tsan NATIVE_FLAGS="-DANESDK_SANITIZE=thread"
 	$(MAKE) test-wheel
 	$(MAKE) macos
@@ -47,6 +52,12 @@ test-native: $(VENV)/.base  ## the C++ tests; in the library's own build folder 
 	$(BIN)/cmake --build $(NATIVE_BUILD)
 	ANEJAX_BLAS=$$($(BIN)/python -c "from anejax.runtime.library import blas_path; print(blas_path() or '')") \
 		$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure
+
+fuzz-programs: $(LIBRARY) $(VENV)/.dev  ## COUNT random programs, from SEED on, against NumPy under sanitizers (a minute or two)
+	$(CMAKE) -B build/asan -DANESDK_TESTS=ON -DANESDK_SANITIZE=address,undefined
+	$(BIN)/cmake --build build/asan
+	ANEJAX_LIBRARY=$(abspath build/asan)/libanesdk.so LD_PRELOAD=$$(c++ -print-file-name=libasan.so) \
+		ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m tests.fuzz --count $(COUNT) --seed $(SEED)
 
 engine-check: $(LIBRARY)  ## the engine device against a stand-in for Espresso, then the doctor's checks; the last line counts
 	$(CMAKE) -B $(NATIVE_BUILD) -DANESDK_TESTS=ON $(NATIVE_FLAGS)
