@@ -55,7 +55,7 @@ class Primitive:
         self.effect = effect  # has a meaning beyond its results: never removed, merged or reordered
         self.higher_order = higher_order  # its parameters hold Graphs; ``impl`` takes and returns DeviceArrays
         self.elementwise = False  # each element of the result comes from the same place of the operands
-        self.native_eager = False  # its NumPy form is slow: eager calls run a one-operation native program
+        self.native_eager = False  # NumPy is slow, or of another LAPACK: eager calls run a one-operation program
         unfilled = Refused("not filled in")
         self.abstract: Any = unfilled
         self.impl: Any = unfilled

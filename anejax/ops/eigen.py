@@ -111,6 +111,7 @@ eig_p.fill(
     transpose=NOT_LINEAR,
     batch=over_leading_axes(eig_p),
     mil=lambda ctx, x, enable_eigvec_derivs, **params: by_lapack("eig", "x")(ctx, x, **params),
+    native_eager=True,  # one LAPACK for eager and compiled calls, so that the phases of vectors agree
 )
 
 # --- schur ------------------------------------------------------------------------------------------------------------

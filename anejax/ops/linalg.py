@@ -363,6 +363,7 @@ qr_p.fill(
     transpose=NOT_LINEAR,
     batch=over_leading_axes(qr_p),
     mil=by_lapack("qr", "x"),
+    native_eager=True,  # one LAPACK for eager and compiled calls, so that the signs of vectors agree
 )
 
 
@@ -408,6 +409,7 @@ eigh_p.fill(
     transpose=NOT_LINEAR,
     batch=over_leading_axes(eigh_p),
     mil=by_lapack("eigh", "x"),
+    native_eager=True,  # one LAPACK for eager and compiled calls, so that the signs of vectors agree
 )
 
 
@@ -489,6 +491,7 @@ svd_p.fill(
     transpose=NOT_LINEAR,
     batch=over_leading_axes(svd_p),
     mil=by_lapack("svd", "x"),
+    native_eager=True,  # one LAPACK for eager and compiled calls, so that the signs of vectors agree
 )
 
 # --- faces ------------------------------------------------------------------------------------------------------------

@@ -74,6 +74,18 @@ def _to_triangle(block: Any) -> Any:
     return jnp.array([[first.conj(), second.conj()], [-second, first]])
 
 
+def _triangular(x: Any) -> tuple[Any, Any]:
+    """The complex Schur form of ``x``, from the real one where ``x`` is real.
+
+    Real eigenvalues stay real there, so the side of a branch cut that a negative one lies on is not left to rounding.
+    """
+    t, z = eigen.schur(x)
+    if x.dtype in dtypes.COMPLEX:
+        return t, z
+    t, z = rsf2csf(t, z)
+    return jnp.where(t.imag == 0, t.real.astype(t.dtype), t), z  # +0, the upper side
+
+
 def sqrtm(A: Any, blocksize: int = 1) -> Array:
     """The principal square roots, complex, of square matrices [..., n, n]: by the complex Schur form, column by column.
 
@@ -88,7 +100,7 @@ def sqrtm(A: Any, blocksize: int = 1) -> Array:
     """
     if blocksize > 1:
         raise RefusedError("[sqrtm] blocks are not supported. Leave blocksize at 1.")
-    t, z = eigen.schur(_complex(matrices("sqrtm", A, True)))
+    t, z = _triangular(matrices("sqrtm", A, True))
     return z @ jnp.vectorize(_triangular_root, signature="(n,n)->(n,n)")(t) @ mH(z)
 
 
@@ -120,7 +132,7 @@ def funm(A: Any, func: Callable[[Any], Any], disp: bool = True) -> Any:
     x = matrices("funm", A, True)
     if x.ndim != 2:
         raise ShapeError(f"[funm] expected one square matrix [n, n], got {x.aval}. Use vmap for many.")
-    t, z = eigen.schur(_complex(x))
+    t, z = _triangular(x)
     values, least = _parlett(t, jnp.asarray(func(jnp.diagonal(t))).astype(t.dtype))
     out = z @ values @ mH(z)
     if disp:
