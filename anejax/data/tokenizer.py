@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anejax.errors import AnejaxError
-from anejax.paths import atomic_file
+from anejax.paths import atomic_file, read_file
 
 BOS, EOS = 1, 2
 _BYTES = 3  # the token of byte 0
@@ -25,7 +25,8 @@ _BYTE = re.compile(rb"<0x([0-9A-Fa-f]{2})>")
 _LONGEST = 1 << 16  # bytes in one token
 _WORST = -1e10  # pairs are merged for scores above this one only
 _CACHED_WORDS = 1 << 20
-_LARGEST = 1 << 28  # bytes of a file
+_MOST_BYTES = 1 << 25  # of a file
+_MOST_TOKENS = 1 << 20  # of a file: four times those of the largest vocabularies in use
 
 
 class TokenizerError(AnejaxError, ValueError):
@@ -80,8 +81,8 @@ class Tokenizer:
         Bytes that are not UTF-8 come as Python's surrogate escapes. Raises TokenizerError on other surrogates.
         """
         out = [BOS] if bos else []
-        for word in self._words.findall(f" {text}" if text else ""):
-            out += self._word(word)
+        for word in self._words.finditer(f" {text}" if text else ""):
+            out += self._word(word.group())
         return out
 
     def decode(self, tokens: Iterable[int]) -> str:
@@ -186,10 +187,11 @@ def read(path: Path | str, size: int | None = None) -> Tokenizer:
 
     Raises TokenizerError when it is not such a file, or has another number of tokens; OSError.
     """
-    with open(path, "rb") as file:
-        data = file.read(_LARGEST)
+    data = read_file(path, _MOST_BYTES)
     tokens, scores, at = [], [], 4
     while at < len(data):
+        if len(tokens) == _MOST_TOKENS:
+            raise TokenizerError(f"[tokenizer] {path}: expected at most {_MOST_TOKENS:,} tokens, got more.")
         if at + 8 > len(data):
             raise TokenizerError(f"[tokenizer] {path} is cut off in token {len(tokens)}.")
         score, length = struct.unpack_from("<fi", data, at)

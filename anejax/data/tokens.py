@@ -6,6 +6,8 @@ A stream is little-endian uint16 and nothing else: for each text BOS, then its t
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from anejax.data.batches import BatchError
 from anejax.data.fetch import digest_of
 from anejax.data.tokenizer import Tokenizer
 from anejax.errors import AnejaxError
-from anejax.paths import atomic_file, cache_dir
+from anejax.paths import atomic_file, cache_dir, open_file
 
 _SEPARATOR = "<|endoftext|>"  # between the texts of one file
 _CHUNK = 1 << 22
@@ -43,18 +45,20 @@ def load(path: Path | str, tokenizer: Tokenizer, progress: Callable[[str], None]
     stream = cache_dir() / "tokens" / f"{name}.bin"
     if not stream.exists():
         progress(f"encoding {path}")
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as text, atomic_file(stream) as file:
-            for story in _stories(text):
+        content = io.TextIOWrapper(open_file(path), "utf-8", "surrogateescape", newline="")
+        with content, atomic_file(stream) as file:
+            for story in _stories(content):
                 file.write(np.array(tokenizer.encode(story), "<u2").tobytes())
     return read(stream, len(tokenizer))
 
 
 def read(path: Path | str, vocabulary: int) -> np.ndarray:
     """The stream in a file, mapped into memory. Raises TokenError when a token is not below ``vocabulary``."""
-    size = Path(path).stat().st_size
-    if size % 2:
-        raise TokenError(f"[tokens] {path}: expected uint16 tokens, so an even number of bytes, got {size}.")
-    tokens = np.memmap(path, "<u2", "r") if size else np.zeros(0, "<u2")
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size % 2:
+            raise TokenError(f"[tokens] {path}: expected uint16 tokens, so an even number of bytes, got {size}.")
+        tokens = np.memmap(file, "<u2", "r", shape=(size // 2,)) if size else np.zeros(0, "<u2")
     for start in range(0, len(tokens), _CHUNK):
         chunk = tokens[start : start + _CHUNK]
         if chunk.max() >= vocabulary:
@@ -76,11 +80,18 @@ def fingerprint(tokens: np.ndarray) -> str:
 
 def _stories(file: TextIO) -> Iterator[str]:
     """The texts of a file, of which it holds only one and a piece in memory."""
-    rest = ""
+    parts: list[str] = []  # of the text that has begun; joined once, since texts may be as long as the file
+    tail = ""  # what may be the first half of a separator
     while chunk := file.read(_CHUNK):
-        *whole, rest = (rest + chunk).split(_SEPARATOR)
-        yield from (story for one in whole if (story := one.strip()))
-    if story := rest.strip():
+        *whole, rest = (tail + chunk).split(_SEPARATOR)
+        for one in whole:
+            if story := "".join([*parts, one]).strip():
+                yield story
+            parts = []
+        kept = max(0, len(rest) - len(_SEPARATOR) + 1)
+        parts.append(rest[:kept])
+        tail = rest[kept:]
+    if story := "".join([*parts, tail]).strip():
         yield story
 
 

@@ -21,6 +21,7 @@ from anejax.engine.units import bytes_text, time_text
 from anejax.errors import DeviceError
 from anejax.mil.text import to_text
 from anejax.partition import Plan, Segment, partition
+from anejax.paths import atomic_file
 from anejax.runtime.prepare import prepare
 
 BY_COST = "the engine has it, and what it runs with is predicted to be faster there"
@@ -95,7 +96,8 @@ class Explanation:
         suffix = Path(path).suffix.lower()
         if suffix not in forms:
             raise ValueError(f"[explain] expected a path that ends in {' or '.join(forms)}, got {str(path)!r}.")
-        Path(path).write_text(forms[suffix](), encoding="utf-8")
+        with atomic_file(Path(path), "w") as file:
+            file.write(forms[suffix]())
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-import math
 import platform
 import re
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from anejax.errors import MilError, fail
-from anejax.paths import atomic_file, cache_dir
+from anejax.paths import atomic_file, cache_dir, read_file
 
 SCHEMA = 1
 MAX_BYTES = 65536  # of a file
@@ -77,8 +76,7 @@ def read() -> Profile:
     """The profile of this machine. Raises MilError when there is none or it is not sound, and says what to do."""
     path = path_of(this_machine())
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_file(path, MAX_BYTES)
     except FileNotFoundError:
         fail(
             "chip",
@@ -86,7 +84,7 @@ def read() -> Profile:
             MilError,
         )
     except OSError as err:
-        fail("chip", f"{path} cannot be read: {err.strerror}", MilError)
+        fail("chip", f"{path} cannot be read: {err.strerror or err}", MilError)
     return parse(data, str(path))
 
 
@@ -125,7 +123,7 @@ def _text(value: Any, name: str, where: str) -> str:
 def _number(low: float, high: float) -> Callable[[Any, str, str], float]:
     def reads(value: Any, name: str, where: str) -> float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or not low <= value <= high:
+        if not number or not low <= value <= high:  # false for NaN, and asks nothing of an integer's size
             _unsound(where, f"another {name} than a number from {low:g} to {high:g}")
         return float(value)
 

@@ -11,6 +11,7 @@ A vocabulary with a minus sign says that the classifier is not the embedding.
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import numpy as np
 import anejax.numpy as jnp
 from anejax.errors import AnejaxError, ShapeError
 from anejax.models.llama import Config
-from anejax.paths import atomic_file
+from anejax.paths import atomic_file, open_file
 
 _HEADER = 7 * 4
 _LATER_VERSIONS = b"24ka"  # 0x616b3432, which versions 1 and 2 begin with
+_SHALLOW = 16  # layers that a network of any size may have
+_LEAST_LAYER = 1 << 14  # bytes of a layer in deeper ones, so that the work is bounded by the file's size
 _ONCE = ("embedding", "norm", "cos", "sin", "classifier")
 
 
@@ -35,13 +38,18 @@ def read(path: Path | str) -> tuple[Config, Any]:
 
     Raises Llama2cError when the header makes no sense or the file is not as long as it says; OSError.
     """
-    path = Path(path)
-    config = _config(path)
-    shapes = _shapes(config)
-    expected = _HEADER + 4 * sum(map(math.prod, shapes.values()))
-    if (size := path.stat().st_size) != expected:
-        raise Llama2cError(f"[llama2c] {path}: expected {expected} bytes for {config}, got {size}.")
-    flat = np.memmap(path, "<f4", "r", _HEADER)
+    with open_file(path) as file:
+        config = _config(path, file.read(_HEADER))
+        shapes, size = _shapes(config), os.fstat(file.fileno()).st_size
+        count = sum(map(math.prod, shapes.values()))
+        if size != _HEADER + 4 * count:
+            raise Llama2cError(f"[llama2c] {path}: expected {_HEADER + 4 * count} bytes for {config}, got {size}.")
+        if config.layers > _SHALLOW and config.layers * _LEAST_LAYER > size:
+            raise Llama2cError(
+                f"[llama2c] {path}: expected {_LEAST_LAYER:,} bytes or more for each of {config.layers} layers, got a"
+                f" file of {size:,} bytes: so many small layers would take minutes to compile."
+            )
+        flat = np.memmap(file, "<f4", "r", _HEADER, (count,))
     arrays, start = {}, 0
     for name, shape in shapes.items():
         arrays[name] = flat[start : start + math.prod(shape)].reshape(shape)
@@ -68,9 +76,7 @@ def write(path: Path | str, config: Config, params: Any) -> None:
                 file.write(np.ascontiguousarray(array, "<f4"))
 
 
-def _config(path: Path) -> Config:
-    with open(path, "rb") as file:
-        header = file.read(_HEADER)
+def _config(path: Path | str, header: bytes) -> Config:
     if header.startswith(_LATER_VERSIONS):
         raise Llama2cError(f"[llama2c] {path} is of a later version; export it again as version 0.")
     if len(header) < _HEADER:

@@ -48,6 +48,8 @@ def test_chips_of_machines() -> None:
         {"floor_us": None}, {"peak_tflops": 0.0}, {"machine": ""}, {"machine": "\x1b[31m"}, {"base": "x" * 300},
         {"product_points": [[1.0]]}, {"product_points": [[2e9, 1.0], [1e9, 1.0]]}, {"product_points": {}},
         {"product_points": [[float(i), 1.0] for i in range(1, 100)]}, {"date": ["2026"]},
+        {"floor_us": 10**400}, {"peak_tflops": 10**400}, {"product_points": [[10**400, 1.0]]}, {"schema": 10**400},
+        {"floor_us": -(10**400)}, {"machine": 10**400},
     ],
 )  # fmt: skip
 def test_unsound_profiles(change: dict[str, Any]) -> None:
@@ -57,7 +59,18 @@ def test_unsound_profiles(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"[]", b"{", b"\xff", b"[" * 60000, b" " * 70000, b'{"schema": NaN}', b'{"schema": 1}']
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"\xff",
+        b"[" * 60000,
+        b" " * 70000,
+        b'{"schema": NaN}',
+        b'{"schema": 1}',
+        b'{"schema": ' + b"9" * 5000 + b"}",
+    ],
 )
 def test_other_files(data: bytes) -> None:
     with pytest.raises(MilError, match="run `anejax doctor`"):
@@ -73,3 +86,10 @@ def test_a_base_is_a_chip_of_the_table(base: str) -> None:
 def test_save_refuses_what_read_would() -> None:
     with pytest.raises(MilError, match="the number Infinity"):
         profile.save(Profile("a", "M1", "b", "c", "d", float("inf")))
+
+
+def test_a_profile_is_a_regular_file(cache: Path) -> None:
+    (cache / "profiles").mkdir()
+    (cache / "profiles" / "apple-m4-pro.json").symlink_to("/dev/zero")
+    with pytest.raises(MilError, match="expected a regular file, got a device"):
+        profile.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random as python_random
 import struct
 from pathlib import Path
@@ -85,6 +86,23 @@ def test_other_files_are_refused(tmp_path, data, message):
     (tmp_path / "a.bin").write_bytes(data)
     with pytest.raises(llama2c.Llama2cError, match=message):
         llama2c.read(tmp_path / "a.bin")
+
+
+def sized(path: Path, config: Config) -> Path:
+    """A file as long as ``config`` asks for, of zeros."""
+    sizes = [config.features, config.hidden, config.layers, config.heads, config.kv_heads, config.vocabulary]
+    header = struct.pack("<7i", *sizes, config.length)
+    count = sum(map(math.prod, llama2c._shapes(config).values()))
+    path.write_bytes(header + bytes(4 * count))
+    return path
+
+
+def test_a_small_file_is_not_a_deep_network(tmp_path):
+    """Each layer is compiled, so a file of 100 KB with 1,000 layers would take minutes."""
+    with pytest.raises(llama2c.Llama2cError, match=r"16,384 bytes or more for each of 1000 layers"):
+        llama2c.read(sized(tmp_path / "a.bin", Config(2, 1, 1000, 1, 1, 259, 2)))
+    for config in (Config(2, 1, 16, 1, 1, 259, 2), Config(32, 64, 20, 2, 2, 259, 2)):
+        assert llama2c.read(sized(tmp_path / "a.bin", config))[0] == config
 
 
 def test_damage_gives_an_error_or_other_weights(tmp_path):
