@@ -10,18 +10,52 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import ContextDecorator
-from typing import Any
+from typing import Any, NamedTuple
 
 from anejax.errors import SettingError
 
 
-def _flag(text: str) -> bool:
-    return text.strip().lower() not in ("", "0", "false", "no", "off")
+class Kind(NamedTuple):
+    """The values that a setting can have."""
+
+    expected: str  # as messages name them
+    takes: Callable[[Any], bool]
+    read: Callable[[str], Any] = str  # of a variable's text; ValueError if it spells none
 
 
-# name -> (environment variable, reader, default, what it does)
-_SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
+_FLAGS: dict[str, bool] = dict.fromkeys(("1", "true", "yes", "on", "y", "t"), True)
+_FLAGS |= dict.fromkeys(("", "0", "false", "no", "off", "n", "f"), False)
+
+
+def _read_flag(text: str) -> bool:
+    try:
+        return _FLAGS[text.strip().lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+def _one_of(*values: str) -> Kind:
+    return Kind(f"one of {', '.join(filter(None, values))}", lambda v: isinstance(v, str) and v in values)
+
+
+def _words(*values: str) -> Kind:
+    takes = lambda v: isinstance(v, str) and {w.strip() for w in v.split(",")} <= {"", *values}  # noqa: E731
+    return Kind(f"words of {', '.join(values)}, with commas between", takes)
+
+
+def _number(least: float, most: float) -> Kind:
+    takes = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and least <= v <= most  # noqa: E731
+    return Kind(f"a number from {least:,} to {most:,}", takes, float)
+
+
+_flag = Kind("True or False", lambda v: isinstance(v, bool | int) and v in (0, 1), _read_flag)
+_text = Kind("text", lambda v: isinstance(v, str))
+_seconds = _number(0, 1_000_000)
+
+# name -> (environment variable, kind of its values, default, what it does)
+_SETTINGS: dict[str, tuple[str, Kind, Any, str]] = {
     "jax_enable_x64": (
         "ANEJAX_ENABLE_X64",
         _flag,
@@ -38,13 +72,13 @@ _SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
     "jax_debug_infs": ("ANEJAX_DEBUG_INFS", _flag, False, "an operation that makes an infinity raises"),
     "jax_numpy_dtype_promotion": (
         "ANEJAX_DTYPE_PROMOTION",
-        str,
+        _one_of("standard", "strict"),
         "standard",
         "strict: operands of different dtypes raise",
     ),
     "jax_numpy_rank_promotion": (
         "ANEJAX_RANK_PROMOTION",
-        str,
+        _one_of("allow", "warn", "raise"),
         "allow",
         "warn, raise: operands of different ranks do so, but for scalars",
     ),
@@ -57,68 +91,69 @@ _SETTINGS: dict[str, tuple[str, Any, Any, str]] = {
     "check": ("ANEJAX_CHECK", _flag, False, "every Graph is type-checked after every pass"),
     "debug": (
         "ANEJAX_DEBUG",
-        str,
+        _words("graph", "mil", "plan"),
         "",
         "comma-separated: graph, mil, plan (printed to stderr when compiled)",
     ),
-    "eager": ("ANEJAX_EAGER", str, "", "numpy: eager operations never use the native library"),
-    "device": ("ANEJAX_DEVICE", str, "cpu", "the default device of jit: cpu, ane"),
+    "eager": ("ANEJAX_EAGER", _one_of("", "numpy"), "", "numpy: eager operations never use the native library"),
+    "device": ("ANEJAX_DEVICE", _one_of("cpu", "ane"), "cpu", "the default device of jit: cpu, ane"),
     "precision": (
         "ANEJAX_PRECISION",
-        str,
+        _one_of("float32", "fp16"),
         "float32",
         "fp16: jitted functions on the CPU device compute what the engine could have with its numerics",
     ),
     "chip": (
         "ANEJAX_CHIP",
-        str,
+        _text,
         "",
         "the chip whose engine programs are divided for (M1 ... M5 Pro); empty: this machine's",
     ),
     "engine_partition": (
         "ANEJAX_ENGINE_PARTITION",
-        str,
+        _one_of("cost", "all"),
         "cost",
         "cost: the engine has what is predicted to be faster there; all: whatever it can have",
     ),
     "engine_verify": (
         "ANEJAX_ENGINE_VERIFY",
-        str,
+        _one_of("first", "off"),
         "first",
         "first: what each engine program gives at first is held against the CPU device; off",
     ),
     "engine_fallback": (
         "ANEJAX_ENGINE_FALLBACK",
-        str,
+        _one_of("warn", "error"),
         "warn",
         "warn: what the engine fails at runs on the CPU device, with a warning; error: it raises",
     ),
     "engine_backoff": (
         "ANEJAX_ENGINE_BACKOFF",
-        float,
+        _seconds,
         15.0,
         "seconds that the Neural Engine's compiler is left alone after it failed",
     ),
     "engine_compile_limit": (
         "ANEJAX_ENGINE_COMPILE_LIMIT",
-        float,
+        _seconds,
         300.0,
         "seconds after which a compile for the Neural Engine is an error",
     ),
     "engine_run_limit": (
         "ANEJAX_ENGINE_RUN_LIMIT",
-        float,
+        _seconds,
         60.0,
         "seconds after which a run on the Neural Engine is an error",
     ),
 }
 
-# the values of a setting that has few
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "jax_numpy_dtype_promotion": ("standard", "strict"),
-    "jax_numpy_rank_promotion": ("allow", "warn", "raise"),
-    "device": ("cpu", "ane"),
-    "precision": ("float32", "fp16"),
+# variables that other parts read, whose text is checked here as well -> (kind, what it is for)
+_VARIABLES: dict[str, tuple[Kind, str]] = {
+    "ANEJAX_NUM_THREADS": (
+        Kind("an integer from 1 to 256", lambda v: 1 <= v <= 256, int),
+        "threads of the CPU device; all cores by default",
+    ),
+    "ANEJAX_CPU_LEVEL": (_one_of("v1", "v3", "v4"), "the instruction set of the CPU device's kernels, for tests"),
 }
 
 # jax's name of a setting -> ours
@@ -168,10 +203,29 @@ _WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
 
 
 def _from_environment(name: str) -> Any:
-    """The value of a setting when the package is imported: of ANEJAX_..., else of jax's variable of the same name."""
-    env, read, default, _ = _SETTINGS[name]
-    given = os.environ.get(env, os.environ.get(name.upper()) if name.startswith("jax_") else None)
-    return default if given is None else read(given)
+    """The value of a setting when the package is imported: of ANEJAX_..., else of jax's variable of the same name.
+
+    Raises SettingError, as ``update`` does.
+    """
+    env, kind, default, _ = _SETTINGS[name]
+    names = (env, name.upper()) if name.startswith("jax_") else (env,)
+    given = next((n for n in names if n in os.environ), None)
+    return default if given is None else _spelled(given, kind, default)
+
+
+def _spelled(variable: str, kind: Kind, default: Any = None) -> Any:
+    """The value that an environment variable spells; ``default`` if it is empty."""
+    text = os.environ.get(variable, "")
+    if not text:
+        return default
+    try:
+        value = kind.read(text)
+        fine = kind.takes(value)
+    except ValueError:
+        fine = False
+    if not fine:
+        raise SettingError(f"[config] expected {variable} to be {kind.expected}, got {text!r}.")
+    return value
 
 
 def _checked(name: str, value: Any) -> tuple[str, Any]:
@@ -182,8 +236,8 @@ def _checked(name: str, value: Any) -> tuple[str, Any]:
     if ours in _FIXED and value != _FIXED[ours][0]:
         only, why = _FIXED[ours]
         raise SettingError(f"[config] expected {ours} to be {only!r}, got {value!r}: {why}.")
-    if ours in _CHOICES and value not in _CHOICES[ours]:
-        raise SettingError(f"[config] expected {name} to be one of {', '.join(_CHOICES[ours])}, got {value!r}.")
+    if ours in _SETTINGS and not (kind := _SETTINGS[ours][1]).takes(value):
+        raise SettingError(f"[config] expected {name} to be {kind.expected}, got {value!r}.")
     if ours not in _SETTINGS and ours not in _FIXED and ours not in _WITHOUT_EFFECT:
         raise SettingError(f"[config] expected one of {', '.join(_SETTINGS)}, got {name!r}.")
     return ours, value
@@ -200,6 +254,8 @@ class Config:
     """
 
     def __init__(self) -> None:
+        for variable, (kind, _) in _VARIABLES.items():
+            _spelled(variable, kind)
         self._values = {name: _from_environment(name) for name in _SETTINGS}
         self._values |= {name: first for name, (first, _) in (_FIXED | _WITHOUT_EFFECT).items()}
         self._local = threading.local()

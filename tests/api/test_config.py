@@ -7,7 +7,7 @@ import jax
 import pytest
 
 import anejax as aj
-from anejax.config import Config
+from anejax.config import _SETTINGS, _VARIABLES, Config
 from anejax.errors import SettingError
 
 
@@ -182,3 +182,55 @@ def test_a_forked_child_has_no_blocks_of_threads_that_it_has_not():
     assert config.device == "ane" and config.__dict__["debug"] == ""
     go_on.set()
     thread.join()
+
+
+# (variable, what it cannot be, what can)
+OF_THE_ENVIRONMENT = [
+    ("ANEJAX_ENABLE_X64", "foo", "yes"), ("ANEJAX_DISABLE_JIT", "2", "0"), ("ANEJAX_CHECK", "tru", "True"),
+    ("ANEJAX_DEBUG_NANS", "-1", "off"), ("ANEJAX_DEBUG_INFS", "none", "no"), ("ANEJAX_LOG_COMPILES", "1.0", "on"),
+    ("ANEJAX_DTYPE_PROMOTION", "foo", "strict"), ("ANEJAX_RANK_PROMOTION", "ALLOW", "warn"),
+    ("ANEJAX_DEBUG", "graph,mill", "graph, plan"), ("ANEJAX_EAGER", "native", "numpy"),
+    ("ANEJAX_DEVICE", "gpu", "ane"), ("ANEJAX_PRECISION", "fp8", "fp16"), ("ANEJAX_ENGINE_PARTITION", "some", "all"),
+    ("ANEJAX_ENGINE_VERIFY", "last", "off"), ("ANEJAX_ENGINE_FALLBACK", "never", "error"),
+    ("ANEJAX_ENGINE_BACKOFF", "abc", "0.5"), ("ANEJAX_ENGINE_COMPILE_LIMIT", "nan", "1e3"),
+    ("ANEJAX_ENGINE_RUN_LIMIT", "-1", "7"), ("ANEJAX_NUM_THREADS", "abc", "2"), ("ANEJAX_CPU_LEVEL", "v2", "v1"),
+    ("JAX_ENABLE_X64", "maybe", "true"), ("JAX_NUMPY_DTYPE_PROMOTION", "lax", "standard"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("variable", "wrong", "right"), OF_THE_ENVIRONMENT)
+def test_variables_are_checked_as_values_are(monkeypatch, variable, wrong, right):
+    for name in {v for v, *_ in OF_THE_ENVIRONMENT}:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, wrong)
+    with pytest.raises(SettingError, match=rf"\[config\] expected {variable} to be .*, got '{wrong}'"):
+        Config()
+    for fine in (right, ""):
+        monkeypatch.setenv(variable, fine)
+        Config()
+
+
+@pytest.mark.parametrize("count", ["0", "257", "1.5", "-1", "9" * 5000, " 2x"])
+def test_numbers_of_threads_that_there_are_not(monkeypatch, count):
+    monkeypatch.setenv("ANEJAX_NUM_THREADS", count)
+    with pytest.raises(SettingError, match="ANEJAX_NUM_THREADS to be an integer from 1 to 256"):
+        Config()
+
+
+def test_every_setting_has_its_variable_among_those_that_are_tested():
+    tested = {variable for variable, *_ in OF_THE_ENVIRONMENT}
+    assert {env for env, *_ in _SETTINGS.values()} | set(_VARIABLES) <= tested | {"ANEJAX_CHIP"}  # any text; see chips
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("jax_enable_x64", "true"), ("jax_enable_x64", None), ("jax_debug_nans", 2), ("engine_backoff", "1"),
+     ("engine_backoff", float("nan")), ("engine_run_limit", 10**400), ("engine_run_limit", True), ("debug", "grph"),
+     ("chip", 4), ("engine_verify", ["off"])],
+)  # fmt: skip
+def test_values_of_other_kinds(name, value):
+    config = Config()
+    before = config.read(name)
+    with pytest.raises(SettingError, match=rf"\[config\] expected {name} to be "):
+        config.update(name, value)
+    assert config.read(name) == before
