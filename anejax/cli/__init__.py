@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 
 from anejax.cli.options import UsageError
 from anejax.errors import AnejaxError
+from anejax.terminal import printable
 
 # name -> (module with configure(parser) and run(args) -> exit code, summary)
 COMMANDS = {
@@ -36,16 +38,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         args = _parser(arguments).parse_args(arguments)
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()  # a full disk is to be heard of here
+        return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has gone
+        _forget_output()
         return 2
     except Exception as err:
+        if _is_of_output(err):
+            _forget_output()
         if "--debug" in arguments:
             traceback.print_exc()
         else:
-            print(_message(err), file=sys.stderr)
+            print(printable(_message(err)), file=sys.stderr)
         return 2 if isinstance(err, (AnejaxError, OSError, MemoryError)) else 1
 
 
@@ -59,12 +66,25 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _is_of_output(err: Exception) -> bool:
+    """Whether the system refused what we printed; all other files are named by their errors."""
+    return isinstance(err, OSError) and err.filename is None and err.errno is not None
+
+
+def _forget_output() -> None:
+    """Sends what is left in the buffer of standard output to nowhere, so that the interpreter's end does not fail."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):  # it is no file of the system
+        return
+
+
 def _message(err: Exception) -> str:
     if isinstance(err, UsageError | AnejaxError):
         return f"anejax: {err}"
     if isinstance(err, OSError):
-        where = f"{err.filename}: " if err.filename else ""
-        return f"anejax: {where}{err.strerror or err}."
+        where = "standard output" if _is_of_output(err) else err.filename
+        return f"anejax: {where}: {err.strerror or err}."
     if isinstance(err, MemoryError):
         return "anejax: out of memory."
     return (

@@ -16,6 +16,7 @@ from anejax.mil.rules import NOTE, REFUSED, WRONG, Finding
 from anejax.mil.verify import diagnose
 
 _COLOURS = {REFUSED: "red", WRONG: "yellow", NOTE: "blue"}
+_MOST_TOLD = 50  # findings of one rule; a file may break it a million times
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +50,16 @@ def _row(finding: Finding) -> dict[str, object]:
 
 
 def _show(console: Console, findings: list[Finding], chip: str) -> None:
+    told, left = Counter[str](), Counter[str]()
     for finding in findings:
-        _tell(console, finding)
+        name = finding.rule.name
+        if told[name] < _MOST_TOLD:
+            told[name] += 1
+            _tell(console, finding)
+        else:
+            left[name] += 1
+    for name, count in left.items():
+        console.print(Text(f"{name}: {count:,} more findings, which --json lists"))
     counts = Counter(f.rule.severity for f in findings)
     said = ", ".join(f"{counts[severity]} {severity}" for severity in _COLOURS if counts[severity])
     console.print(f"{chip}: {said or 'nothing found'}", highlight=False)

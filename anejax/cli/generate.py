@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import dataclasses
 import itertools
 import sys
 import time
@@ -14,6 +15,7 @@ from anejax.data import tokenizer
 from anejax.models import llama2c
 from anejax.models.generate import generate
 from anejax.models.llama import Llama
+from anejax.terminal import printable
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     steps = min(args.steps, config.length)
     if len(prompt) > steps:
         raise UsageError(f"[generate] expected a prompt of at most {steps} tokens, got {len(prompt)}.")
+    config = dataclasses.replace(config, length=steps)  # the cache is as long as what is asked for
     sampling = {"temperature": args.temperature, "top_p": args.top_p, "seed": args.seed}
     text = codecs.getincrementaldecoder("utf-8")(errors="replace")
     previous, begun, count = prompt[0], 0.0, 0
@@ -56,4 +59,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(text: str) -> None:
-    print(text, end="", flush=True)
+    """Prints what a model says, in which nothing acts on the terminal."""
+    print(printable(text), end="", flush=True)

@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from anejax.terminal import printable
 from anejax.train.journal import Journal
 
 _PERCENT = {"accuracy"}
@@ -63,8 +64,8 @@ class Report:
         self.say(f"test {_facts(dict(sorted(row.items())), 'test_')} after {seconds / 60:.1f} minutes of training")
 
     def say(self, text: str) -> None:
-        """Prints a line above the bar."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        """Prints a line above the bar; nothing in it acts on the terminal."""
+        self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def _facts(values: Mapping[str, float], prefix: str) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from tests.mil.published import square
 from tests.mil.test_mil_diagnose import BROKEN
 
 HERE = "tests.cli.subjects"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -161,3 +165,23 @@ def test_explain_of_a_function(run: Any, mil: Any, tmp_path: Path) -> None:
     assert code == 2 and "[--html] expected a path that ends in .html or .svg" in err
     code, _, err = run("explain", mil(to_text(square(64))))
     assert code == 2 and "expected a function, got a program" in err
+
+
+def test_a_rule_that_is_broken_very_often_is_told_fifty_times(run: Any, mil: Any) -> None:
+    inputs = ", ".join(f"tensor<fp64, [1, 4]> a{i}" for i in range(200))
+    body = 'tensor<fp64, [1, 4]> y = add(x = a0, y = a1)[name = string("y")];'
+    path = mil(f"program(1.3)\n{{\n func main<ios18>({inputs}) {{\n {body}\n }} -> (y);\n}}\n")
+    code, out, _ = run("check", path)
+    told = Counter(line for line in out.splitlines() if line.startswith("    rule: "))
+    assert code == 1 and max(told.values()) == 50 and "more findings, which --json lists" in out
+    code, out, _ = run("check", path, "--json")
+    assert code == 1 and len(json.loads(out)) > 200
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_that_cannot_be_written_is_named() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "anejax", "fetch"], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+    assert done.returncode == 2 and done.stderr == "anejax: standard output: No space left on device.\n"

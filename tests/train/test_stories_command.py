@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from anejax import cli, random
+from anejax.data import tokenizer
 from anejax.models import llama2c
-from anejax.models.llama import SIZES, Llama
+from anejax.models.llama import SIZES, Config, Llama
 from anejax.train import checkpoint, loop
 from tests.data.test_tokenizer import make
 
@@ -165,3 +166,25 @@ def test_values_that_generate_does_not_take(capsys, arguments: list) -> None:
     with pytest.raises(SystemExit):
         run("generate", "--checkpoint", "a", "--tokenizer", "b", *arguments)
     assert "expected a number of 0 or more" in capsys.readouterr().err
+
+
+def test_what_a_network_says_does_not_act_on_the_terminal(capsys, monkeypatch) -> None:
+    """Tokens are bytes of anyone's choice: this one clears the screen and sets the window's title."""
+    evil = b"\x1b[2J\x1b]0;title\x07\xc2\x9b1m\r\x7fend\tof\nline"
+    make(evil).write("evil.bin")
+    words = tokenizer.read("evil.bin")
+    config = Config(8, 8, 1, 2, 1, len(words), 8)
+    llama2c.write("evil.model", config, Llama(config).init(random.key(0), np.zeros((1, 1), np.int32))[0])
+    number = words.tokens.index(evil)
+    monkeypatch.setattr("anejax.cli.generate.generate", lambda *args, **options: iter([number, number]))
+    assert run("generate", "--checkpoint", "evil.model", "--tokenizer", "evil.bin", "--steps", 2) == 0
+    out = capsys.readouterr().out
+    assert out == "␛[2J␛]0;title␇\ufffd1m␍␡end\tof\nline" * 2 + "\n"
+
+
+def test_a_cache_is_as_long_as_the_text_that_is_asked_for(monkeypatch) -> None:
+    config, lengths = Config(8, 8, 1, 2, 1, 276, 4000), []
+    llama2c.write("long.model", config, Llama(config).init(random.key(0), np.zeros((1, 1), np.int32))[0])
+    monkeypatch.setattr("anejax.cli.generate.generate", lambda model, *a, **k: iter(lengths.append(model.config) or []))
+    assert run("generate", "--checkpoint", "long.model", "--tokenizer", "t.bin", "--steps", 7) == 0
+    assert lengths[0].length == 7
