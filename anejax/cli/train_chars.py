@@ -42,7 +42,7 @@ def _choose(args: argparse.Namespace) -> recipes.CharsRecipe:
 def _make(recipe: recipes.CharsRecipe, args: argparse.Namespace, progress: Progress) -> tuple[Task, Any]:
     if Path(recipe.text) == files.path_of(_DEFAULT):
         files.ensure(_DEFAULT, progress)
-    return recipes.make(recipe)
+    return recipes.make(recipe, resumed=args.resume is not None)
 
 
 def _finish(run: Run, report: Report) -> None:

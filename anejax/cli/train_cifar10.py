@@ -37,7 +37,7 @@ def _choose(args: argparse.Namespace) -> recipes.Cifar10Recipe:
 
 
 def _make(recipe: recipes.Cifar10Recipe, args: argparse.Namespace, progress: Progress) -> tuple[Task, Any]:
-    return recipes.make(recipe, data.load(args.data, progress))
+    return recipes.make(recipe, data.load(args.data, progress), resumed=args.resume is not None)
 
 
 _TRAINING = training.Training(

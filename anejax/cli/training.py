@@ -22,7 +22,8 @@ from anejax import tree
 from anejax.cli import options
 from anejax.cli.options import UsageError
 from anejax.data.fetch import Progress as FetchProgress
-from anejax.paths import locked
+from anejax.paths import locked, sweep
+from anejax.terminal import printable
 from anejax.train import checkpoint, plot
 from anejax.train.journal import Log
 from anejax.train.loop import Run, Task, fit, resume
@@ -76,13 +77,16 @@ def run(training: Training, args: argparse.Namespace) -> int:
     console = Console()
     options.use_device(args.device)
     if args.resume:
-        index = checkpoint.newest(_checkpoints(args.resume), console.print)
+        say = lambda text: console.print(printable(text), highlight=False, markup=False, soft_wrap=True)  # noqa: E731
+        index = checkpoint.newest(_checkpoints(args.resume), say)
         directory, recipe = args.resume, _resumed_recipe(training, args, index)
     else:
         index, recipe = None, training.choose(args)
         directory = args.out or _fresh_directory(training, recipe)
         _refuse_used(directory)
     with locked(directory / ".lock", lambda: _refuse_busy(directory)):
+        sweep(directory)
+        checkpoint.sweep(_checkpoints(directory))
         with fetching(console) as progress:
             task, state = training.make(recipe, args, progress)
         if index is None:
@@ -177,7 +181,7 @@ def fetching(console: Console) -> Iterator[FetchProgress]:
 
         def progress(what: str, done: int, total: int) -> None:
             if what not in shown:
-                console.print(what, highlight=False, markup=False)
+                console.print(printable(what), highlight=False, markup=False)
                 shown[what] = bars.add_task(what, total=total)
             bars.update(shown[what], completed=done)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import anejax as aj
 from anejax import optim, random
 from anejax.data import chars, tokens
 from anejax.models.chars import CharLSTM, write
+from anejax.records import Between
 from anejax.train import language
 from anejax.train.loop import Run, Task
-from anejax.train.recipe import Recipe
+from anejax.train.recipe import Name, Positive, Recipe, Seed, Size, initial
 
 _EVAL_BATCH = 50
 _SAMPLE = 400
@@ -26,30 +27,29 @@ class CharsRecipe(Recipe):
     predicted. ``stream`` is a fingerprint of the text, made when a run begins.
     """
 
-    text: str
-    hidden: int = 256
-    layers: int = 1
-    steps: int = 1000
-    eval_every: int = 200
-    batch: int = 32
-    length: int = 100
-    lr: float = 4e-3
-    seed: int = 0
-    clip: float = 1.0
-    eval_chars: int = 20_000
-    stream: str = ""
-
-    def __post_init__(self) -> None:
-        if min(self.hidden, self.layers, self.steps, self.eval_every, self.batch, self.length, self.eval_chars) < 1:
-            raise ValueError("sizes, steps and lengths must be 1 or more")
+    text: Name
+    hidden: Annotated[int, Between(1, 16_384)] = 256
+    layers: Annotated[int, Between(1, 256)] = 1
+    steps: Size = 1000
+    eval_every: Size = 200
+    batch: Size = 32
+    length: Size = 100
+    lr: Positive = 4e-3
+    seed: Seed = 0
+    clip: Positive = 1.0
+    eval_chars: Size = 20_000
+    stream: Name = ""
 
     @property
     def epochs(self) -> int:
         return -(-self.steps // self.eval_every)
 
 
-def make(recipe: CharsRecipe) -> tuple[Task, language.TrainState]:
-    """The task of ``recipe``, and the state in which it starts. Raises TextError when the text has changed since."""
+def make(recipe: CharsRecipe, resumed: bool = False) -> tuple[Task, language.TrainState]:
+    """The task of ``recipe``, and the state in which it starts; a resumed run takes only its types.
+
+    Raises TextError when the text has changed since the run began.
+    """
     alphabet, stream = chars.load(recipe.text)
     found = tokens.fingerprint(stream)
     if recipe.stream not in ("", found):
@@ -68,8 +68,12 @@ def make(recipe: CharsRecipe) -> tuple[Task, language.TrainState]:
         eval_step=language.eval_step(model),
         unit="characters",
     )
-    params, _ = model.init(random.key(recipe.seed), aj.ShapeDtypeStruct((1, 1), "int32"))
-    return task, language.TrainState(params, optimizer.init(params))
+
+    def state() -> language.TrainState:
+        params, _ = model.init(random.key(recipe.seed), aj.ShapeDtypeStruct((1, 1), "int32"))
+        return language.TrainState(params, optimizer.init(params))
+
+    return task, initial(state, resumed)
 
 
 def sample(run: Run) -> str:

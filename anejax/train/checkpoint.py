@@ -1,33 +1,60 @@
 """Checkpoints: the arrays of a tree as safetensors, everything else as a small JSON file beside them.
 
-The JSON file is written last and holds the digest of the other, so a checkpoint is there as a whole or
-not at all. The last two are kept: should the newest be damaged, the one before it is taken.
+The JSON file, the index, is written last and holds the digest of the other and one of itself, so a checkpoint is there
+as a whole or not at all, and no byte of it can change unseen. The last two are kept: should the newest be damaged, the
+one before it is taken. Indexes of version 1 have no digest of themselves; they are read, with every field in its range.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from anejax import tree
+from anejax import paths, tree
 from anejax.errors import AnejaxError
-from anejax.paths import atomic_file, atomic_path
+from anejax.paths import atomic_file, atomic_path, open_file, read_file
+from anejax.records import Between, Count, decode
 
 _FORMAT = "anejax checkpoint"
-_VERSION = 1
+_VERSION = 2
 _KEEP = 2
+_MOST_INDEX = 1 << 26  # bytes: the curve of ten million steps
+_LEFTOVERS = (".step-*.part", ".tmp??????")  # of killed writers, before those had scratch directories
+_Sha256 = Annotated[str, Between(64, 64)]
 
 
 class CheckpointError(AnejaxError):
     """A checkpoint cannot be written, is not there, is damaged, or is of something else."""
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What an index says of the file of arrays."""
+
+    bytes: Count
+    sha256: _Sha256
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The content of an index."""
+
+    format: str
+    version: Annotated[int, Between(1, _VERSION)]
+    step: Annotated[int, Between(0, 10**15)]
+    tensors: _Facts
+    record: dict[str, Any]
+    sha256: _Sha256
 
 
 def save(directory: Path, step: int, state: Any, record: dict[str, Any]) -> None:
@@ -39,12 +66,12 @@ def save(directory: Path, step: int, state: Any, record: dict[str, Any]) -> None
             safetensors.numpy.save_file(arrays, part)
         facts = {"bytes": tensors.stat().st_size, "sha256": _digest(tensors)}
         head = {"format": _FORMAT, "version": _VERSION, "step": step, "tensors": facts}
-        with atomic_file(index, "w") as file:
-            json.dump({**head, "record": record}, file, indent=1)
+        with atomic_file(index) as file:
+            file.write(_encode({**head, "record": record}))
     except (OSError, safetensors.SafetensorError) as err:
-        reason = getattr(err, "strerror", None) or err
+        where, reason = getattr(err, "filename", None) or tensors, getattr(err, "strerror", None) or err
         raise CheckpointError(
-            f"[checkpoint] cannot write {tensors}: {reason}. The last good checkpoint is untouched."
+            f"[checkpoint] cannot write {where}: {reason}. The last good checkpoint is untouched."
         ) from err
     _forget_others(directory, index)
 
@@ -72,15 +99,36 @@ def newest(directory: Path, warn: Callable[[str], None]) -> Path:
     raise CheckpointError("\n".join(problems))
 
 
+def sweep(directory: Path) -> None:
+    """Removes what killed writers left in ``directory``; nobody else may write checkpoints there meanwhile."""
+    paths.sweep(directory)
+    for path in itertools.chain(*map(directory.glob, _LEFTOVERS)):
+        if path.is_file():
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 def record(index: Path) -> dict[str, Any]:
     """What was stored beside the arrays."""
-    return _read_index(index)["record"]
+    return _read_index(index).record
+
+
+def read(index: Path) -> tuple[int, dict[str, Any]]:
+    """The step of a checkpoint, and what was stored beside the arrays."""
+    found = _read_index(index)
+    return found.step, found.record
 
 
 def load(index: Path, like: Any) -> Any:
     """The tree of NumPy arrays in the checkpoint, which must have the leaves, shapes and dtypes of ``like``."""
     _check(index)
-    arrays = safetensors.numpy.load_file(index.with_suffix(".safetensors"))
+    tensors = index.with_suffix(".safetensors")
+    try:
+        arrays = safetensors.numpy.load_file(tensors)
+    except MemoryError:
+        raise
+    except Exception as err:  # whatever safetensors and NumPy say of a header
+        raise CheckpointError(f"[checkpoint] {tensors} is no file of arrays: {type(err).__name__}: {err}.") from err
     leaves, treedef = tree.flatten(like)
     names = _names(like)
     _compare(index, dict(zip(names, leaves)), arrays)
@@ -108,41 +156,49 @@ def _compare(index: Path, expected: dict[str, Any], got: dict[str, np.ndarray]) 
 
 def _check(index: Path) -> None:
     """Raises CheckpointError unless both files are whole."""
-    facts = _read_index(index)["tensors"]
+    facts = _read_index(index).tensors
     tensors = index.with_suffix(".safetensors")
     try:
         size = tensors.stat().st_size
-        if size != facts["bytes"]:
-            raise CheckpointError(f"[checkpoint] {tensors} is damaged: expected {facts['bytes']} bytes, got {size}.")
-        if _digest(tensors) != facts["sha256"]:
+        if size != facts.bytes:
+            raise CheckpointError(f"[checkpoint] {tensors} is damaged: expected {facts.bytes} bytes, got {size}.")
+        if _digest(tensors) != facts.sha256:
             raise CheckpointError(
                 f"[checkpoint] {tensors} is damaged: its sha256 differs from the one in {index.name}."
             )
     except OSError as err:
-        raise CheckpointError(f"[checkpoint] cannot read {tensors}: {err.strerror}.") from err
+        raise CheckpointError(f"[checkpoint] cannot read {tensors}: {err.strerror or err}.") from err
 
 
-def _read_index(index: Path) -> dict[str, Any]:
+def _read_index(index: Path) -> _Index:
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
+        data = read_file(index, _MOST_INDEX)
+        content = json.loads(data)
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise ValueError("it is no index of a checkpoint")
+        if "sha256" in content and _encode(content) != data:
+            raise ValueError("its content differs from its digest")
+        if content.get("version") == 1:  # before indexes had a digest
+            content.setdefault("sha256", "-" * 64)
+        found = decode(_Index, content)
+        if index.name != _files(index.parent, found.step)[1].name:
+            raise ValueError(f"it is of step {found.step}")
+        return found
     except OSError as err:
-        raise CheckpointError(f"[checkpoint] cannot read {index}: {err.strerror}.") from err
+        raise CheckpointError(f"[checkpoint] cannot read {index}: {err.strerror or err}.") from err
     except (ValueError, RecursionError) as err:
-        raise CheckpointError(f"[checkpoint] {index} is damaged: {err}.") from err
-    if not _well_formed(content):
-        raise CheckpointError(f"[checkpoint] {index} is damaged, or not a checkpoint of version {_VERSION}.")
-    return content
+        reason = "it is nested too deeply" if isinstance(err, RecursionError) else err
+        raise CheckpointError(f"[checkpoint] {index} is damaged: {reason}.") from err
 
 
-def _well_formed(content: Any) -> bool:
-    return (
-        isinstance(content, dict)
-        and content.get("format") == _FORMAT
-        and content.get("version") == _VERSION
-        and isinstance(content.get("record"), dict)
-        and isinstance(content.get("tensors"), dict)
-        and content["tensors"].keys() >= {"bytes", "sha256"}
-    )
+def _encode(content: dict[str, Any]) -> bytes:
+    """The one text of an index, in which a digest of everything else comes last."""
+    rest = {name: value for name, value in content.items() if name != "sha256"}
+    return json.dumps({**rest, "sha256": _digest_of(rest)}, indent=1).encode()
+
+
+def _digest_of(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _files(directory: Path, step: int) -> tuple[Path, Path]:
@@ -180,5 +236,5 @@ def _type(leaf: Any) -> str:
 
 
 def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from anejax import optim
 from anejax.data import cifar10
 from anejax.data.batches import TestBatches, TrainBatches
 from anejax.models import cifar
+from anejax.records import Between
 from anejax.train import classify
 from anejax.train.loop import Task
-from anejax.train.recipe import Recipe
+from anejax.train.recipe import Name, Positive, Recipe, RecipeError, Seed, Size, initial
 
 NETWORKS = {"demo": cifar.demo, "full": cifar.full}
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -27,22 +29,23 @@ class Cifar10Recipe(Recipe):
     The learning rate rises linearly over the first fifth of the steps and falls as a cosine.
     """
 
-    network: str
-    epochs: int
-    batch: int
-    lr: float
-    seed: int = 0
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    smoothing: float = 0.1
-    precision: str = "float32"  # of the computing; parameters are float32
-    subset: int = 0  # the first images of each part only; 0 for all
+    network: Name
+    epochs: Size
+    batch: Size
+    lr: Positive
+    seed: Seed = 0
+    momentum: Annotated[float, Between(0, 1)] = 0.9
+    weight_decay: Positive = 5e-4
+    smoothing: Annotated[float, Between(0, 1)] = 0.1
+    precision: Name = "float32"  # of the computing; parameters are float32
+    subset: Annotated[int, Between(0, (1 << 32) - 1)] = 0  # the first images of each part only; 0 for all
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.network not in NETWORKS:
-            raise ValueError(f"there is no network {self.network!r}")
+            raise RecipeError(f"[train] expected a network of {', '.join(NETWORKS)}, got {self.network!r}.")
         if self.precision not in PRECISIONS:
-            raise ValueError(f"there is no precision {self.precision!r}")
+            raise RecipeError(f"[train] expected a precision of {', '.join(PRECISIONS)}, got {self.precision!r}.")
 
 
 PRESETS = {
@@ -51,21 +54,19 @@ PRESETS = {
 }
 
 
-def make(recipe: Cifar10Recipe, data: cifar10.Cifar10) -> tuple[Task, classify.TrainState]:
-    """The task of ``recipe`` on ``data``, and the state in which it starts."""
+def make(recipe: Cifar10Recipe, data: cifar10.Cifar10, resumed: bool = False) -> tuple[Task, classify.TrainState]:
+    """The task of ``recipe`` on ``data``, and the state in which it starts; a resumed run takes only its types."""
     train, test = (_first(split, recipe.subset) for split in data)
     train_batches = TrainBatches(*train, recipe.batch, cifar10.MEAN, cifar10.STD, recipe.seed)
     test_batches = TestBatches(*test, min(_TEST_BATCH, len(test.labels)), cifar10.MEAN, cifar10.STD)
     model = NETWORKS[recipe.network]()
     optimizer = _optimizer(recipe, len(train_batches) * recipe.epochs)
-    example = np.zeros((recipe.batch, 3, 32, 32), np.float32)
-    state = classify.init_state(model, optimizer, example, recipe.seed)
+    scaled: Callable[[Any], Any] = lambda state: state  # noqa: E731
     if recipe.precision == "float32":
         train_step = classify.train_step(model, optimizer, recipe.smoothing)
     else:
         policy = f"compute={recipe.precision}"
         train_step, scaled = classify.mixed_train_step(model, optimizer, recipe.smoothing, policy)
-        state = scaled(state)
     task = Task(
         name=f"CIFAR-10, {recipe.network} network",
         config=recipe.to_json(),
@@ -75,7 +76,12 @@ def make(recipe: Cifar10Recipe, data: cifar10.Cifar10) -> tuple[Task, classify.T
         train_step=train_step,
         eval_step=classify.eval_step(model),
     )
-    return task, state
+
+    def state() -> classify.TrainState:
+        example = np.zeros((recipe.batch, 3, 32, 32), np.float32)
+        return scaled(classify.init_state(model, optimizer, example, recipe.seed))
+
+    return task, initial(state, resumed)
 
 
 def _optimizer(recipe: Cifar10Recipe, steps: int) -> Any:

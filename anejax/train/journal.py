@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from anejax.paths import atomic_file
+from anejax.paths import append, atomic_file
+from anejax.records import Between, Count, Finite, decode
 
 _CURVE_STEPS = 10  # the training curve has one point per so many steps
+_ROW = {"epoch", "step", "seconds"}  # in the row of each epoch
 
 
 @dataclass
@@ -20,16 +22,16 @@ class Journal:
     All sums are of Python floats in a fixed order, so a resumed run prints what an unbroken one would.
     """
 
-    epoch: int = 0  # epochs behind us
-    batch: int = 0  # batches of this epoch behind us
-    step: int = 0
-    seconds: float = 0.0  # of training in this epoch
-    sums: dict[str, float] = field(default_factory=dict)  # of this epoch
-    recent: dict[str, float] = field(default_factory=dict)  # sums since the curve's last point
-    recent_steps: int = 0  # in those sums
-    skipped: int = 0  # steps of this epoch that changed nothing, since gradients overflowed
-    skipped_in_a_row: int = 0  # up to now
-    curve: list[dict[str, float]] = field(default_factory=list)
+    epoch: Count = 0  # epochs behind us
+    batch: Count = 0  # batches of this epoch behind us
+    step: Count = 0
+    seconds: Annotated[float, Between(0, 1e12)] = 0.0  # of training in this epoch
+    sums: dict[str, Finite] = field(default_factory=dict)  # of this epoch
+    recent: dict[str, Finite] = field(default_factory=dict)  # sums since the curve's last point
+    recent_steps: Annotated[int, Between(0, _CURVE_STEPS)] = 0  # in those sums
+    skipped: Count = 0  # steps of this epoch that changed nothing, since gradients overflowed
+    skipped_in_a_row: Count = 0  # up to now
+    curve: list[dict[str, Finite]] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
 
     def add_step(self, metrics: Mapping[str, float], seconds: float) -> None:
@@ -75,14 +77,25 @@ class Journal:
 
     @classmethod
     def from_json(cls, values: Any) -> Journal:
-        """The inverse of ``to_json``. Raises ValueError when a field is missing or of another kind."""
-        if not isinstance(values, dict):
-            raise ValueError("expected a journal")
-        default = cls()
-        for item in fields(cls):
-            if not isinstance(values.get(item.name), type(getattr(default, item.name))):
-                raise ValueError(f"field {item.name!r} is missing or wrong")
-        return cls(**{item.name: values[item.name] for item in fields(cls)})
+        """The inverse of ``to_json``. Raises ValueError when a field is missing or wrong, or does not fit another."""
+        journal = decode(cls, values)
+        if journal.epoch != len(journal.epochs):
+            raise ValueError(f"field 'epochs' is wrong: expected {journal.epoch} rows, got {len(journal.epochs)}")
+        if not journal.skipped <= journal.batch <= journal.step:
+            raise ValueError("fields 'skipped', 'batch' and 'step' are wrong: expected each to be at most the next")
+        for name, rows, needed in (("curve", journal.curve, {"step"}), ("epochs", journal.epochs, _ROW)):
+            if any(not needed <= row.keys() for row in rows):
+                raise ValueError(f"field {name!r} is wrong: expected {', '.join(sorted(needed))} in each row")
+        return journal
+
+    def check_position(self, epochs: int, batches: int) -> None:
+        """Raises ValueError unless a run of so many ``epochs`` of ``batches`` each can stand here."""
+        if self.epoch > epochs or self.batch > batches or (self.batch and self.epoch == epochs):
+            raise ValueError(
+                f"it is at epoch {self.epoch}, batch {self.batch} of a run of {epochs} epochs of {batches} batches"
+            )
+        if self.step != self.epoch * batches + self.batch:
+            raise ValueError(f"it is at step {self.step}, but at epoch {self.epoch}, batch {self.batch} of {batches}")
 
 
 class Log:
@@ -96,8 +109,7 @@ class Log:
             file.writelines(_line("epoch", row) for row in journal.epochs)
 
     def write(self, event: str, values: Mapping[str, Any]) -> None:
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(_line(event, values))
+        append(self.path, _line(event, values))
 
 
 def _line(event: str, values: Mapping[str, Any]) -> str:

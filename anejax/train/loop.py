@@ -94,9 +94,13 @@ class Run:
 def resume(task: Task, directory: Path, index: Path, like: Any) -> Run:
     """The run that the checkpoint ``index`` is of; ``like`` is a state of its task, of any values."""
     state = checkpoint.load(index, like)
+    step, record = checkpoint.read(index)
     try:
-        journal = Journal.from_json(checkpoint.record(index)["journal"])
-    except (KeyError, ValueError) as err:
+        journal = Journal.from_json(record.get("journal"))
+        journal.check_position(task.epochs, len(task.train))
+        if journal.step != step:
+            raise ValueError(f"its journal is at step {journal.step}")
+    except ValueError as err:
         raise checkpoint.CheckpointError(f"[checkpoint] {index} is damaged: {err}.") from err
     return Run(task, directory, state, journal, (journal.epoch, journal.batch))
 

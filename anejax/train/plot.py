@@ -51,4 +51,5 @@ def _metrics(journal: Journal) -> list[str]:
 
 
 def _points(rows: list[dict[str, float]], name: str) -> tuple[list[float], list[float]]:
+    rows = [row for row in rows if name in row]
     return [row["step"] for row in rows], [row[name] for row in rows]

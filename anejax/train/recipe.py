@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
-from typing import Any, Self
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any, Self, TypeVar
 
-_KINDS = {"str": str, "int": int, "bool": bool, "float": (int, float)}
+import anejax as aj
+from anejax.errors import AnejaxError
+from anejax.records import Between, check, decode
+
+T = TypeVar("T")
+# ranges of fields; a recipe may come with a checkpoint from anyone
+Size = Annotated[int, Between(1, (1 << 32) - 1)]
+Seed = Annotated[int, Between(0, (1 << 32) - 1)]
+Positive = Annotated[float, Between(0.0, sys.float_info.max)]
+Name = Annotated[str, Between(0, 4096)]  # also of a file
+
+
+class RecipeError(AnejaxError, ValueError):
+    """A recipe has a value that its field cannot have."""
 
 
 class Recipe:
-    """Base of frozen dataclasses whose fields are strings, bools and numbers.
+    """Base of frozen dataclasses whose fields are strings, bools and numbers in ranges (``records``).
 
-    Equal recipes give equal runs on one machine. A subclass may refuse values in ``__post_init__`` by a ValueError.
+    Equal recipes give equal runs on one machine. A subclass may refuse further values in ``__post_init__``.
     """
+
+    def __post_init__(self) -> None:
+        try:
+            check(self)
+        except ValueError as err:
+            raise RecipeError(f"[train] {err}.") from None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
         return asdict(self)  # type: ignore[call-overload]
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
+    def from_json(cls, values: Any) -> Self:
         """The inverse of ``to_json``. Raises ValueError when a field is missing, wrong or unknown."""
-        items = fields(cls)  # type: ignore[arg-type]
-        for item in items:
-            if not isinstance(values.get(item.name), _KINDS[str(item.type)]):
-                raise ValueError(f"field {item.name!r} of the recipe is missing or wrong")
-        if unknown := sorted(set(values) - {item.name for item in items}):
-            raise ValueError(f"field {unknown[0]!r} is not of this recipe")
-        return cls(**values)
+        return decode(cls, values)
+
+
+def initial(make: Callable[[], T], resumed: bool) -> T:
+    """The state in which a run starts; of a resumed run its types alone, since its checkpoint has the values.
+
+    So sizes in a recipe from elsewhere take no memory before the checkpoint was held against them.
+    """
+    return aj.eval_shape(make) if resumed else make()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from anejax.data.fetch import Progress
 from anejax.errors import AnejaxError
 from anejax.models import llama2c
 from anejax.models.llama import SIZES, Config, Llama
+from anejax.records import Between
 from anejax.train import language
 from anejax.train.loop import Task
-from anejax.train.recipe import Recipe
+from anejax.train.recipe import Name, Positive, Recipe, RecipeError, Seed, Size, initial
 
 _TEXT = "TinyStories-train.txt"
 _EVAL_BATCH = 8
@@ -36,29 +37,28 @@ class StoriesRecipe(Recipe):
     ``valid`` the last twentieth of the data is held out. ``streams`` has fingerprints of both, made when a run begins.
     """
 
-    size: str
-    data: str
-    valid: str
-    tokenizer: str
-    start: str = ""  # a llama2.c checkpoint to begin with
-    steps: int = 2000
-    eval_every: int = 200
-    batch: int = 16
-    length: int = 256
-    lr: float = 5e-4
-    seed: int = 0
-    warmup: float = 0.1  # of the steps
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    eval_tokens: int = 32_768
+    size: Name
+    data: Name
+    valid: Name
+    tokenizer: Name
+    start: Name = ""  # a llama2.c checkpoint to begin with
+    steps: Size = 2000
+    eval_every: Size = 200
+    batch: Size = 16
+    length: Size = 256
+    lr: Positive = 5e-4
+    seed: Seed = 0
+    warmup: Annotated[float, Between(0, 1)] = 0.1  # of the steps
+    weight_decay: Positive = 0.1
+    clip: Positive = 1.0
+    eval_tokens: Size = 32_768
     remat: bool = False
-    streams: str = ""
+    streams: Name = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.size not in SIZES:
-            raise ValueError(f"there is no size {self.size!r}")
-        if min(self.steps, self.eval_every, self.batch, self.length, self.eval_tokens) < 1:
-            raise ValueError("steps, batch and lengths must be 1 or more")
+            raise RecipeError(f"[train] expected a size of {', '.join(SIZES)}, got {self.size!r}.")
 
     @property
     def epochs(self) -> int:
@@ -98,8 +98,12 @@ def make(recipe: StoriesRecipe, progress: Progress, resumed: bool = False) -> tu
         eval_step=language.eval_step(model),
         unit="tokens",
     )
-    params = _params(model, "" if resumed else recipe.start, recipe.seed)
-    return task, language.TrainState(params, optimizer.init(params))
+
+    def state() -> language.TrainState:
+        params = _params(model, "" if resumed else recipe.start, recipe.seed)
+        return language.TrainState(params, optimizer.init(params))
+
+    return task, initial(state, resumed)
 
 
 def config_of(task: Task) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,41 @@ def test_files_that_are_no_texts(tmp_path: Path, content: bytes, message: str) -
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(TextError, match=message):
         load(tmp_path / "x")
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 5, 1 << 20])
+def test_texts_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    monkeypatch.setattr("anejax.data.chars._PIECE", piece)
+    content = "zß\r\n😀é\r\ra\n\r\n\ufeffz😀"
+    (tmp_path / "x").write_bytes(content.encode())
+    alphabet, numbers = load(tmp_path / "x")
+    assert alphabet.decode(numbers.tolist()) == content.replace("\r\n", "\n").replace("\r", "\n")
+    assert alphabet.characters == "".join(sorted(set(alphabet.decode(numbers.tolist()))))
+    for cut in (content.encode()[:-1], content.encode() + b"\xff"):
+        (tmp_path / "x").write_bytes(cut)
+        at = len(cut) - (3 if cut[-1] != 0xFF else 1)
+        with pytest.raises(TextError, match=f"UTF-8: .* at byte {at}"):
+            load(tmp_path / "x")
+
+
+def test_a_text_may_have_as_many_characters_as_uint16_has_numbers(tmp_path: Path) -> None:
+    points = [p for p in range(0x10000 + 0x800 + 2) if not 0xD800 <= p < 0xE000 and p != 13]
+    for count in (65_536, 65_537):
+        (tmp_path / "x").write_text("".join(map(chr, points[:count])), encoding="utf-8", newline="")
+        if count == 65_536:
+            assert np.array_equal(load(tmp_path / "x")[1], np.arange(count))
+        else:
+            with pytest.raises(TextError, match="2 to 65,536 different characters, got 65537"):
+                load(tmp_path / "x")
+
+
+def test_reading_a_text_takes_a_few_times_its_size(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(range(32, 127)) * 80_000)
+    tracemalloc.start()
+    load(tmp_path / "x")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 7_600_000 + 50_000_000  # the table of all characters, and a piece
 
 
 def test_the_network_goes_on_where_it_stopped() -> None:
@@ -137,3 +173,65 @@ def test_a_text_that_is_too_short(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "windows of 100 tokens or more" in capsys.readouterr().err
     assert run("--text", tmp_path / "nothing.txt", "--out", tmp_path / "o") == 2
     assert "nothing.txt: No such file" in capsys.readouterr().err
+
+
+def _changed(directory: Path, **fields: object) -> None:
+    """Changes the recipe in the newest checkpoint of a run, with a digest that fits."""
+    index = checkpoint.newest(directory / "checkpoints", print)
+    content = json.loads(index.read_text())
+    content["record"]["config"].update(fields)
+    index.write_bytes(checkpoint._encode(content))
+    for other in set(index.parent.glob("*.json")) - {index}:
+        other.unlink()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"layers": 10**6}, "'layers' is wrong: expected an integer from 1 to 256, got 1,000,000"),
+        ({"hidden": 10**9}, "'hidden' is wrong"),
+        (
+            {"hidden": 16_384, "layers": 32},
+            "It is a checkpoint of another model",
+        ),  # no memory is taken for 300 GB of it
+        ({"text": "/dev/zero"}, "expected a regular file, got a device"),
+        ({"text": "a\0b"}, "expected a path"),
+        ({"text": "\x1b[2J"}, "\u241b[2J: No such file"),
+        ({"steps": 10**400}, "'steps' is wrong"),
+        ({"steps": 4}, "of a run of 1 epochs"),
+        ({"seed": 1.5}, "'seed' is wrong"),
+        ({"lr": None}, "'lr' is wrong"),
+    ],
+)
+def test_a_received_run_with_odd_values_is_refused(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fields: dict, message: str
+) -> None:
+    assert run("--text", text, *RUN, "--out", tmp_path / "run") == 0
+    _changed(tmp_path / "run", **fields)
+    assert run("--resume", tmp_path / "run") == 2
+    err = capsys.readouterr().err
+    assert message in err and "defect" not in err
+
+
+def test_a_received_run_cannot_empty_other_files(text: Path, tmp_path: Path, capsys) -> None:
+    assert run("--text", text, *RUN, "--out", tmp_path / "run") == 0
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for name in ("log.jsonl", ".lock"):
+        (tmp_path / "run" / name).unlink()
+        (tmp_path / "run" / name).symlink_to(precious)
+        assert run("--resume", tmp_path / "run") == (2 if name == ".lock" else 0)
+        assert precious.read_text() == "mine"
+    assert ".lock: expected a regular file, got a link" in capsys.readouterr().err
+
+
+def test_a_start_sweeps_what_killed_runs_left(text: Path, tmp_path: Path) -> None:
+    assert run("--text", text, *RUN, "--out", tmp_path / "run") == 0
+    left = [tmp_path / "run" / ".abc.anejax-part", tmp_path / "run" / "checkpoints" / ".abc.anejax-part"]
+    for path in left:
+        path.mkdir()
+        (path / ".tmpNCuy9F").write_text("half of a checkpoint")
+    older = tmp_path / "run" / "checkpoints" / ".step-000000004.json.99.part"
+    older.touch()
+    assert run("--resume", tmp_path / "run") == 0
+    assert not any(path.exists() for path in [*left, older])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,10 +15,16 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from anejax import tree
 from anejax.train import checkpoint
 from anejax.train.checkpoint import CheckpointError
+from anejax.train.journal import Journal
+from anejax.train.loop import resume
+from tests.files.test_paths import ODD
+from tests.train import toy
 
 
 class State(NamedTuple):
@@ -88,6 +96,181 @@ def test_damage_is_seen_and_the_one_before_is_taken(tmp_path: Path, kind: str) -
     assert checkpoint.newest(tmp_path, quiet) == index
 
 
+def small(directory: Path) -> Path:
+    """The index of a small checkpoint, as a run of 3 epochs of 8 batches would write it."""
+    journal = Journal()
+    for _ in range(8):
+        journal.add_step({"loss": 1 / 3}, 0.5)
+    journal.end_epoch({"loss": 0.25}, 32, "images")
+    journal.add_step({"loss": 0.5}, 0.5)
+    record = {"config": {"seed": 3, "lr": 0.1, "name": "toy"}, "journal": journal.to_json()}
+    checkpoint.save(directory, journal.step, state(), record)
+    return checkpoint.newest(directory, quiet)
+
+
+def test_every_flipped_bit_of_an_index_is_seen(tmp_path: Path) -> None:
+    journal = Journal()
+    journal.add_step({"loss": 1 / 3}, 0.5)
+    checkpoint.save(tmp_path, 1, state(), {"config": {"lr": 0.1, "name": "toy"}, "journal": journal.to_json()})
+    index = checkpoint.newest(tmp_path, quiet)
+    good = index.read_bytes()
+    for at in range(8 * len(good)):
+        bad = bytearray(good)
+        bad[at // 8] ^= 1 << at % 8
+        index.write_bytes(bad)
+        with pytest.raises(CheckpointError, match=r"step-000000001\.json is damaged"):
+            checkpoint.record(index)
+    index.write_bytes(good)
+    checkpoint.record(index)
+
+
+def test_every_flipped_bit_of_the_arrays_is_seen(tmp_path: Path) -> None:
+    one = {"w": np.arange(2, dtype=np.float32)}
+    checkpoint.save(tmp_path, 1, one, {})
+    index = tmp_path / "step-000000001.json"
+    tensors = index.with_suffix(".safetensors")
+    good = tensors.read_bytes()
+    for at in range(8 * len(good)):
+        bad = bytearray(good)
+        bad[at // 8] ^= 1 << at % 8
+        tensors.write_bytes(bad)
+        with pytest.raises(CheckpointError, match="damaged"):
+            checkpoint.load(index, one)
+
+
+def resealed(index: Path, change: Any) -> None:
+    """Changes an index, with digests that fit: an index by someone else, not a damaged one."""
+    content = json.loads(index.read_text())
+    change(content)
+    index.write_bytes(checkpoint._encode(content))
+
+
+def old(content: dict) -> bytes:
+    """The index that version 1 wrote."""
+    rest = {k: v for k, v in content.items() if k != "sha256"} | {"version": 1}
+    return json.dumps(rest, indent=1).encode()
+
+
+def test_an_index_without_a_digest_of_itself_is_read_by_the_rules_of_version_1(tmp_path: Path) -> None:
+    index = small(tmp_path)
+    content = json.loads(index.read_text())
+    index.write_bytes(old(content))
+    assert checkpoint.newest(tmp_path, quiet) == index and checkpoint.record(index) == content["record"]
+    assert checkpoint.load(index, state()).count == 3
+    for change in ({"step": 8}, {"step": -1}, {"more": 1}, {"tensors": {"bytes": 1}}, {"version": 0}):
+        index.write_bytes(json.dumps(json.loads(old(content)) | change).encode())
+        with pytest.raises(CheckpointError, match="is damaged"):
+            checkpoint.record(index)
+    index.write_bytes(old(content).replace(b'"version": 1', b'"version": 2'))
+    with pytest.raises(CheckpointError, match="'sha256' is missing"):
+        checkpoint.record(index)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [b"", b"short", (1 << 40).to_bytes(8, "little") + b"{}", (2).to_bytes(8, "little") + b"[]",
+     b'\x3c\0\0\0\0\0\0\0{"w":{"dtype":"F8_E5M2","shape":[1],"data_offsets":[0,1]}}   \0',
+     b'\x42\0\0\0\0\0\0\0{"w":{"dtype":"F32","shape":[99999999999],"data_offsets":[0,4]}}  1234'],
+)  # fmt: skip
+def test_arrays_that_fit_their_digest_and_are_none_are_an_error_of_the_checkpoint(tmp_path: Path, arrays) -> None:
+    index = small(tmp_path)
+    index.with_suffix(".safetensors").write_bytes(arrays)
+    facts = {"bytes": len(arrays), "sha256": hashlib.sha256(arrays).hexdigest()}
+    resealed(index, lambda content: content.update(tensors=facts))
+    with pytest.raises(CheckpointError, match=r"step-000000009|another model"):
+        checkpoint.load(index, state())
+
+
+@pytest.mark.parametrize("where", ["index", "arrays"])
+@pytest.mark.parametrize("kind", ["a pipe", "a directory", "a device"])
+def test_files_of_a_checkpoint_are_regular(tmp_path: Path, where: str, kind: str) -> None:
+    index = small(tmp_path)
+    path = index if where == "index" else index.with_suffix(".safetensors")
+    if where == "arrays":
+        resealed(index, lambda content: content["tensors"].update(bytes=0))
+    path.unlink()
+    ODD[kind](path)
+    with pytest.raises(CheckpointError, match=f"got {kind}|expected 0 bytes"):
+        checkpoint.load(index, state())
+
+
+def test_an_index_is_of_a_bounded_size(tmp_path: Path) -> None:
+    index = small(tmp_path)
+    with open(index, "r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(CheckpointError, match="at most 67,108,864 bytes"):
+        checkpoint.record(index)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epoch": 10**9}, "expected 1000000000 rows, got 1"),
+        ({"epoch": 10**9, "epochs": []}, "expected 1000000000 rows"),
+        ({"batch": 9, "step": 17}, "epoch 1, batch 9 of a run of 3 epochs of 8"),
+        ({"step": 10}, "at step 10, but at epoch 1, batch 1"),
+        ({"step": -1}, "'step' is wrong"),
+        ({"step": 10**400}, "one of about 401 digits"),
+        ({"batch": 1.0}, "expected an integer"),
+        ({"seconds": "1"}, "expected a number"),
+        ({"seconds": float("nan")}, "'seconds' is wrong"),
+        ({"sums": {"loss": float("inf")}}, "'sums.loss' is wrong"),
+        ({"sums": {"loss": [1]}}, "'sums.loss' is wrong"),
+        ({"curve": [{"loss": 1}]}, "expected step in each row"),
+        ({"epochs": [{"epoch": 1}]}, "expected epoch, seconds, step in each row"),
+        ({"epochs": [{"epoch": 1, "step": 8, "seconds": 10**400}]}, "'epochs.seconds' is wrong"),
+        ({"recent_steps": 11}, "'recent_steps' is wrong"),
+        ({"skipped": 2}, "'skipped', 'batch' and 'step'"),
+        ({"other": 1}, "'other' is unknown"),
+    ],
+)
+def test_a_journal_that_cannot_be_of_the_run_is_an_error_of_the_checkpoint(tmp_path: Path, change, message) -> None:
+    checkpoint.save(tmp_path, 9, toy.start(), json.loads(small(tmp_path).read_text())["record"])
+    index = tmp_path / "step-000000009.json"
+    assert resume(toy.task(), tmp_path, index, toy.start()).journal.step == 9
+    resealed(index, lambda content: content["record"]["journal"].update(change))
+    with pytest.raises(CheckpointError, match=message):
+        resume(toy.task(), tmp_path, index, toy.start())
+
+
+def test_the_position_of_a_journal_is_that_of_its_index(tmp_path: Path) -> None:
+    record = json.loads(small(tmp_path).read_text())["record"]
+    checkpoint.save(tmp_path, 10, toy.start(), record)
+    with pytest.raises(CheckpointError, match="its journal is at step 9"):
+        resume(toy.task(), tmp_path, tmp_path / "step-000000010.json", toy.start())
+    small(tmp_path).rename(tmp_path / "step-000000011.json")
+    with pytest.raises(CheckpointError, match="it is of step 9"):
+        checkpoint.record(tmp_path / "step-000000011.json")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_an_index_holds_is_read_or_an_error_of_the_checkpoint(tmp_path: Path, data: st.DataObject) -> None:
+    """Values of any kind in any place, with digests that fit, and in the form of version 1."""
+    content = json.loads(small(tmp_path).read_text())
+    index = tmp_path / "step-000000009.json"
+    place, keys = content, []
+    while isinstance(place, dict | list) and place and (not keys or data.draw(st.booleans())):
+        keys.append(data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place)))))
+        parent, place = place, place[keys[-1]]
+    numbers = st.integers() | st.sampled_from([10**400, -1, 2**63]) | st.floats()
+    scalars = st.none() | st.booleans() | numbers | st.text(max_size=5)
+    parent[keys[-1]] = data.draw(scalars | st.lists(scalars, max_size=3) | st.dictionaries(st.text(), scalars))
+    index.write_bytes(old(content) if data.draw(st.booleans()) else checkpoint._encode(content))
+    with contextlib.suppress(CheckpointError):
+        resume(toy.task(), tmp_path, index, toy.start())
+
+
+def test_what_earlier_versions_left_when_they_were_killed_is_swept(tmp_path: Path) -> None:
+    index = small(tmp_path)
+    for name in (".step-000000009.json.123.part", ".step-000000010.safetensors.9.part", ".tmpNCuy9F"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "mine").touch()
+    checkpoint.sweep(tmp_path)
+    kept = ["mine", index.name, index.with_suffix(".safetensors").name]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(kept)
+
+
 def test_a_damaged_later_one_does_not_push_out_good_ones(tmp_path: Path) -> None:
     for step in (1, 9):
         checkpoint.save(tmp_path, step, state(), {})
@@ -129,18 +312,19 @@ def test_another_model_is_refused_by_the_path_of_the_leaf(tmp_path: Path, change
         checkpoint.load(tmp_path / "step-000000001.json", change(state()))
 
 
-@pytest.mark.parametrize("failing", ["save_file", "json"])
+@pytest.mark.parametrize("failing", ["arrays", "index"])
 def test_a_full_disk_leaves_the_last_good_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     checkpoint.save(tmp_path, 1, state(1), {})
 
     def full(*args: Any, **options: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    if failing == "save_file":
+    if failing == "arrays":
         monkeypatch.setattr(safetensors.numpy, "save_file", full)
     else:
-        monkeypatch.setattr(json, "dump", full)
-    with pytest.raises(CheckpointError, match=r"No space left on device.*last good checkpoint is untouched"):
+        monkeypatch.setattr(checkpoint, "_encode", full)
+    named = "step-000000002.safetensors" if failing == "arrays" else "step-000000002.json"
+    with pytest.raises(CheckpointError, match=rf"{named}: No space left on device.*good checkpoint is untouched"):
         checkpoint.save(tmp_path, 2, state(2), {})
     monkeypatch.undo()
     assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob(".*"))

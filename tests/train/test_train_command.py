@@ -41,7 +41,7 @@ def tensors(directory: Path) -> bytes:
 def test_a_run_writes_all_it_should(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(data, *RUN, "--out", tmp_path / "run", "--log", tmp_path / "log.jsonl") == 0
     out = capsys.readouterr().out
-    assert "epoch 1/2  train loss" in out and "epoch 2/2" in out and "test accuracy" in out
+    assert "epoch 1/2  train accuracy" in out and "epoch 2/2" in out and "test accuracy" in out
     assert (tmp_path / "run" / "curves.png").exists()
     events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [event["event"] for event in events] == ["start", "epoch", "epoch", "end"]
@@ -175,7 +175,7 @@ def test_no_data_says_how_to_get_it(
 def test_a_defect_is_reported_without_a_traceback_unless_asked(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(*args: object) -> None:
+    def broken(*args: object, resumed: bool) -> None:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("anejax.train.cifar10.make", broken)
