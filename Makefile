@@ -14,7 +14,7 @@ MACOS := build/macos
 COUNT ?= 10000
 SEED ?= $(shell date +%Y%m%d)0000
 
-.PHONY: demo test test-all test-native fuzz-programs engine-check test-wheel macos ci-long check build golden notebooks format clean
+.PHONY: demo test test-all test-native test-matrix fuzz-programs engine-check test-wheel macos ci-long check build golden notebooks format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -31,6 +31,9 @@ ci-long: test-all  ## the slow rest: sanitizer builds of the C++ tests, random p
 	$(MAKE) test-native NATIVE_BUILD=build/tsan NATIVE_FLAGS="-DANESDK_SANITIZE=thread"
 	$(MAKE) test-wheel
 	$(MAKE) macos
+
+test-matrix: $(LIBRARY)  ## the tests on each installed Python, OpenBLAS kernel and number of threads (ARGS for pytest)
+	$(BIN)/python -m tests.matrix $(ARGS)
 
 test-wheel: $(VENV)/.base  ## a wheel, installed alone into a fresh environment, finds its library
 	rm -rf build/wheel && mkdir -p build/wheel
