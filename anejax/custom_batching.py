@@ -19,7 +19,8 @@ class custom_vmap:
     """A function whose ``vmap`` is a rule of yours, ``(axis_size, in_batched, *args) -> (output, out_batched)``.
 
     Mapped arguments reach the rule with the mapped axis first; ``in_batched`` and ``out_batched`` are trees of bools
-    like the arguments and the output. Derivatives are those of the function itself; the rule does not hold for them.
+    like the arguments and the output. Derivatives are those of the function itself. ``vmap`` of forward mode
+    differentiates the rule; in reverse mode the rule does not hold.
 
     Example:
         >>> import anejax as aj, anejax.numpy as jnp

@@ -209,13 +209,21 @@ def logsumexp(
         a = jnp.where(where, a, -jnp.inf)
     if b is not None:
         b = _float(b)
-        a = jnp.where(b != 0, a, -jnp.inf)
-    top = jnp.max(a, axis=axis, keepdims=True, initial=-jnp.inf)
+    counted = a if b is None else jnp.where(b != 0, a, -jnp.inf)
+    top = jnp.max(counted, axis=axis, keepdims=True, initial=-jnp.inf)
     top = lax.stop_gradient(jnp.where(jnp.isfinite(top), top, jnp.zeros_like(top)))
-    terms = jnp.exp(a - top)
+    shifted = a - top
+    if b is not None:  # a term times 0 is 0 and has a derivative in b; it must not be infinite
+        shifted = jnp.where(b != 0, shifted, jnp.minimum(shifted, np.log(float(dtypes.finfo(a.dtype).max)) - 1))
+    terms = jnp.exp(shifted)
     total = jnp.sum(terms if b is None else b * terms, axis=axis, keepdims=keepdims)
     sign = jnp.sign(total) if return_sign or b is not None else None
-    out = jnp.log(jnp.abs(total) if return_sign else total) + (top if keepdims else jnp.squeeze(top, axis))
+    size = jnp.abs(total) if return_sign else total
+    if b is None:  # of nothing but -inf: -inf, whose derivatives are 0 instead of 0 / 0
+        out = jnp.where(size == 0, -jnp.inf, jnp.log(jnp.where(size == 0, 1, size)))
+    else:
+        out = jnp.log(size)
+    out = out + (top if keepdims else jnp.squeeze(top, axis))
     return (out, sign) if return_sign else out
 
 

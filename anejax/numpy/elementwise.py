@@ -473,15 +473,18 @@ logaddexp2 = binary_ufunc(
 def sinc(x: Any, /) -> Array:
     """``sin(pi x) / (pi x)``, 1 at 0, element by element."""
     (x,) = promote_inexact("sinc", x)
-    zero = np.zeros((), aval_of(x).dtype)
-    at_zero = arithmetic.eq(x, zero)
-    pi_x = arithmetic.mul(np.asarray(np.pi, aval_of(x).dtype), x)
-    safe = _select("sinc", at_zero, np.ones((), aval_of(x).dtype), pi_x)
-    # near 0: 1 - (pi x)^2 / 6, whose derivatives at 0 are those of sinc up to the third
-    near = arithmetic.sub(
-        np.ones((), aval_of(x).dtype), arithmetic.mul(np.asarray(1 / 6, aval_of(x).dtype), arithmetic.square(pi_x))
-    )
-    out = _select("sinc", at_zero, near, arithmetic.div(elementwise.sin(safe), safe))
+    dtype = aval_of(x).dtype
+    one = np.ones((), dtype)
+    pi_x = arithmetic.mul(np.asarray(np.pi, dtype), x)
+    close = arithmetic.lt(arithmetic.abs(pi_x), np.ones((), dtypes.real_part(dtype)))
+    safe = _select("sinc", close, one, pi_x)
+    # near 0 the series in (pi x)^2: the quotient has no digits left in derivatives of high order
+    squared = arithmetic.square(_select("sinc", close, pi_x, np.zeros((), dtype)))
+    near: Any = one
+    for k in range(10, 0, -1):
+        step = arithmetic.mul(squared, np.asarray(1 / (2 * k * (2 * k + 1)), dtype))
+        near = arithmetic.sub(one, arithmetic.mul(step, near))
+    out = _select("sinc", close, near, arithmetic.div(elementwise.sin(safe), safe))
     return _rewrap(out, aval_of(x).weak_type)
 
 

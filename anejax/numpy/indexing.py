@@ -224,14 +224,15 @@ def _position(dropped: list[int], indexed: list[int]) -> int:
 def wrapped(a: Any, n: int) -> Any:
     """An integer array with negative positions counted from the end, as int32 (int64 stays)."""
     if isinstance(a, np.ndarray):
-        a = a.astype(np.int64 if a.dtype.itemsize == 8 else np.int32)
+        if a.dtype.kind == "u":  # before the conversion, in which great ones would wrap
+            return np.minimum(a, np.asarray(n, np.uint64)).astype(np.int32)
         fits = np.clip(np.where(a < 0, a + n, a), -1, n)  # outside stays outside
         return fits.astype(np.int32)
     kind = dtypes.int64 if a.dtype == dtypes.int64 else dtypes.int32
-    unsigned = a.dtype in dtypes.UNSIGNED
+    if a.dtype in dtypes.UNSIGNED:
+        greatest = np.iinfo(a.dtype).max
+        return astype(arithmetic.min(a, np.asarray(n, a.dtype)) if n <= greatest else a, kind)
     a = astype(a, kind)
-    if unsigned:
-        return a
     added = arithmetic.add(a, np.asarray(n, kind))
     return arithmetic.select_n(arithmetic.lt(a, np.zeros((), kind)), a, added)
 

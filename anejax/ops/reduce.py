@@ -13,7 +13,7 @@ from anejax.core.primitive import Primitive, Zero
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
 from anejax.ops.arithmetic import abs, add, div, eq, gt, lt, max, mul, select_n, sub
-from anejax.ops.elementwise import convert_element_type, exp, log1p
+from anejax.ops.elementwise import convert_element_type, exp, log
 from anejax.ops.families import (
     BOOL_INT,
     INTEGER_OUTPUT,
@@ -22,6 +22,7 @@ from anejax.ops.families import (
     ORDERED,
     REAL_NUMBER,
     check_domain,
+    full_like,
     linear_jvp,
     primitive,
     zero_jvp,
@@ -269,10 +270,14 @@ def _combine_extremum(better: Any) -> Any:
 
 
 def _combine_logsumexp(a: Any, b: Any) -> Any:
+    """Smooth at ties: whatever derivative the maximum has there, it cancels."""
     top = max(a[0], b[0])
-    safe = select_n(eq(top, np.asarray(-np.inf, aval_of(top).dtype)), top, zeros(aval_of(top)))
-    total = add(safe, log1p(exp(sub(zeros(aval_of(top)), abs(sub(a[0], b[0]))))))
-    total = select_n(eq(a[0], b[0]), total, add(a[0], np.asarray(np.log(2.0), aval_of(top).dtype)))
+    none = np.asarray(-np.inf, aval_of(top).dtype)
+    safe = select_n(eq(abs(top), np.asarray(np.inf, aval_of(top).dtype)), top, zeros(aval_of(top)))
+    both = add(exp(sub(a[0], safe)), exp(sub(b[0], safe)))
+    empty = eq(both, zeros(aval_of(both)))
+    total = add(safe, log(select_n(empty, both, full_like(both, 1))))
+    total = select_n(empty, total, full_like(total, none))
     base = select_n(eq(total, np.asarray(-np.inf, aval_of(top).dtype)), total, zeros(aval_of(top)))
     return total, add(mul(a[1], exp(sub(a[0], base))), mul(b[1], exp(sub(b[0], base))))
 

@@ -112,9 +112,10 @@ def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:
 
 
 def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None) -> Any:
-    """Rayleigh floats of the given scale."""
+    """Rayleigh floats of the given scale, all finite: a uniform 0 stands for the middle of its step."""
     words, shape, dtype, scale = setup("rayleigh", key, shape, dtype, scale)
-    return scale * jnp.sqrt(jnp.log(uniform(words, shape, dtype)) * _const(-2, dtype))
+    u = jnp.maximum(uniform(words, shape, dtype), _const(float(dtypes.finfo(dtype).eps) / 2, dtype))
+    return scale * jnp.sqrt(jnp.log(u) * _const(-2, dtype))
 
 
 def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None) -> Any:

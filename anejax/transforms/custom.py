@@ -16,8 +16,9 @@ from anejax.core.primitive import Primitive, Refused, Zero
 from anejax.core.trace import aval_of
 from anejax.errors import RefusedError
 from anejax.ops.families import batch_to, instantiate
-from anejax.transforms.calls import INLINED, call_p
+from anejax.transforms.calls import INLINED, call_p, jvp_graph
 from anejax.transforms.evaluate import as_function, eval_graph
+from anejax.transforms.jvp import jvp_flat
 from anejax.transforms.parts import merge, nonzero, parts, where, where_not
 from anejax.transforms.stage import Flat, StageTrace, stage
 from anejax.transforms.vmap import BatchTrace, batch_flat, batched_at_zero, unbatch_cotangent
@@ -221,15 +222,52 @@ custom_vmap_call_p = Primitive("custom_vmap_call", multiple_results=True, higher
 
 
 def _vmap_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, graph: Graph, rule: Any, name: str) -> Any:
-    """Derivatives are those of the function: it becomes a plain call."""
-    return call_p.rule("jvp")(primals, tangents, graph=graph, name=name, donated=())
+    """Derivatives are those of the function; mapped, those of the rule."""
+    flags = nonzero(tangents)
+    new = jvp_graph(graph, flags)
+    skipped = len(new.consts)
+
+    def mapped(size: int, values: list[Any], dims: list[int | None]) -> tuple[list[Any], list[int | None]]:
+        args, in_dims = parts(values[skipped:], len(primals)), parts(dims[skipped:], len(primals))
+        return _rule_jvp(rule, size, flags, new.outs, args, in_dims)
+
+    flat = [*new.consts, *primals, *where(flags, tangents)]
+    found = custom_vmap_call_p.bind(*flat, graph=new.graph, rule=mapped, name=name)
+    outs, there = parts(found, len(graph.outputs))
+    zeros = [Zero(v.aval.tangent()) for v in graph.outputs]
+    return outs, merge(new.outs, where_not(new.outs, zeros), there)
+
+
+def _rule_jvp(
+    rule: Any, size: int, flags: Sequence[bool], wanted: Sequence[bool], args: list[list[Any]],
+    dims: list[list[int | None]],
+) -> tuple[list[Any], list[int | None]]:  # fmt: skip
+    """The outputs of a user's rule and their ``wanted`` tangents; a value is mapped where its tangent is."""
+    primals, tangents, in_dims = [], [], []
+    given = iter(zip(args[1], dims[1], strict=True))
+    for x, d, has_tangent in zip(args[0], dims[0], flags, strict=True):
+        t, dt = next(given) if has_tangent else (Zero(aval_of(x).tangent()), d)
+        if has_tangent and d != dt:
+            x, t, d = batch_to(x, d, size), batch_to(t, dt, size), 0
+        primals.append(x)
+        tangents.append(t)
+        in_dims.append(d)
+    out_dims: list[int | None] = []
+
+    def run(*values: Any) -> list[Any]:
+        outs, out_dims[:] = rule(size, list(values), in_dims)
+        return outs
+
+    outs, found = jvp_flat(run, primals, tangents)
+    return [*outs, *map(instantiate, where(wanted, found))], [*out_dims, *where(wanted, out_dims)]
 
 
 custom_vmap_call_p.fill(
     abstract=lambda *avals, graph, **params: graph.out_avals,
     impl=lambda *args, graph, **params: eval_graph(graph, args),
     jvp=_vmap_jvp,
-    transpose=Refused("its jvp is a plain call, which is transposed"),
+    transpose=Refused("what is linear in it is recorded as a plain call, which is transposed"),
     batch=lambda size, args, dims, *, rule, **params: rule(size, list(args), list(dims)),
     mil=INLINED,
+    partial=call_p.partial,  # the function itself, as a plain call, so reverse mode under vmap does not see the rule
 )

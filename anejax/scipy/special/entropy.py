@@ -42,7 +42,19 @@ xlog1py.__doc__ = "x log(1 + y), and 0 where x is 0."
 def entr(x: Any) -> Array:
     """-x log(x); 0 at 0, -inf below."""
     (x,) = floats("entr", x)
-    return jnp.where(x < 0, -np.inf, -xlogy(x, x))
+    return jnp.where(x < 0, -np.inf, -_x_log_x(jnp.where(x < 0, 1, x)))
+
+
+@custom_jvp
+def _x_log_x(x: Any) -> Any:
+    return xlogy(x, x)
+
+
+@_x_log_x.defjvp
+def _x_log_x_jvp(primals: Any, tangents: Any) -> Any:
+    """Infinite at 0, where the rules of a product have 0 / 0."""
+    (x,), (dx,) = primals, tangents
+    return _x_log_x(x), dx * (jnp.log(x) + 1)
 
 
 def rel_entr(p: Any, q: Any) -> Array:

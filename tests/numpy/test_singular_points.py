@@ -1,0 +1,120 @@
+"""Derivatives at removable singularities, at ties and at the ends of domains, against closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import anejax as aj
+import anejax.numpy as anp
+from anejax import lax
+from anejax.custom_batching import custom_vmap
+from anejax.scipy import special
+
+INF = np.inf
+
+
+def derivatives(function, x, count):
+    out = []
+    for _ in range(count):
+        function = aj.grad(function)
+        out.append(float(function(x)))
+    return out
+
+
+def test_all_derivatives_of_sinc_at_0():
+    """sinc(x) = sum of (-1)^k (pi x)^(2k) / (2k + 1)!"""
+    expected = [0 if n % 2 else (-1) ** (n // 2) * math.pi**n / (n + 1) for n in range(1, 7)]
+    np.testing.assert_allclose(derivatives(anp.sinc, 0.0, 6), expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(derivatives(anp.sinc, 1e-3, 4)[3], math.pi**4 / 5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-4, 0.2, 1 / math.pi, 0.32, 1.0, -0.25, -3.3])
+def test_sinc_near_the_border_of_its_series(x):
+    np.testing.assert_allclose(float(anp.sinc(x)), np.sinc(x), rtol=3e-7, atol=1e-7)
+    slope = (math.cos(math.pi * x) - np.sinc(x)) / x if abs(x) > 0.1 else -(math.pi**2) / 3 * x
+    np.testing.assert_allclose(derivatives(anp.sinc, x, 1)[0], slope, rtol=1e-5, atol=1e-6)
+
+
+def test_entropy_is_infinitely_steep_at_0():
+    assert derivatives(special.entr, 0.0, 2) == [INF, -INF]
+    np.testing.assert_allclose(derivatives(special.entr, 0.5, 2), [-math.log(0.5) - 1, -2], rtol=1e-5)
+
+
+def softmax_hessian(x):
+    p = np.exp(x - np.max(x))
+    p /= p.sum()
+    return np.diag(p) - np.outer(p, p)
+
+
+@pytest.mark.parametrize("x", [[1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 2.0, 2.0, 1.0], [-INF, 0.0, 0.0]], ids=str)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_second_derivatives_of_sums_of_exponentials_at_ties(x, compiled):
+    run = aj.jit if compiled else lambda f: f
+    values = np.array(x, np.float32)
+    total = lambda v: lax.cumlogsumexp(v)[-1]  # noqa: E731
+    np.testing.assert_allclose(run(aj.hessian(total))(values), softmax_hessian(values), atol=1e-6)
+    np.testing.assert_allclose(run(aj.hessian(special.logsumexp))(values), softmax_hessian(values), atol=1e-6)
+
+
+def test_logaddexp_at_a_tie():
+    hessian = aj.hessian(lambda v: anp.logaddexp(v[0], v[1]))(np.ones(2, np.float32))
+    np.testing.assert_allclose(hessian, [[0.25, -0.25], [-0.25, 0.25]], atol=1e-6)
+
+
+def test_logsumexp_has_derivatives_in_weights_of_0_and_of_nothing():
+    a = np.array([1.0, 2.0], np.float32)
+    weights = np.array([0.0, 1.0], np.float32)
+    np.testing.assert_allclose(aj.grad(lambda b: special.logsumexp(a, b=b))(weights), [math.exp(-1), 1], rtol=1e-6)
+    assert float(special.logsumexp(np.array([3.0, 500.0], np.float32), b=weights[::-1].copy())) == 3
+    nothing = np.full(2, -INF, np.float32)
+    assert float(special.logsumexp(nothing)) == -INF
+    np.testing.assert_array_equal(aj.grad(special.logsumexp)(nothing), [0, 0])
+    np.testing.assert_array_equal(aj.grad(lambda v: special.logsumexp(v, where=np.zeros(2, bool)))(a), [0, 0])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32"])
+def test_great_unsigned_indices_are_beyond_the_end(compiled, dtype):
+    """They are clamped when read and dropped when written, as every integer beyond the end is; jax wraps them."""
+    run = aj.jit if compiled else lambda f: f
+    x, top = np.arange(5, dtype=np.float32), np.iinfo(dtype).max
+    i = np.array([top, top // 2 + 2, 4, 0], dtype)
+    for index in (i, anp.asarray(i)):
+        np.testing.assert_array_equal(run(lambda x, i: x[i])(anp.asarray(x), index), [4, 4, 4, 0])
+        np.testing.assert_array_equal(run(lambda x, i: x.at[i].add(1))(anp.asarray(x), index), [1, 1, 2, 3, 5])
+        filled = run(lambda x, i: anp.take(x, i))(x, index)
+        np.testing.assert_array_equal(filled, [np.nan, np.nan, 4, 0])
+    np.testing.assert_array_equal(run(lambda x: x.at[i].add(1))(anp.asarray(x)), [1, 1, 2, 3, 5])
+
+
+def test_forward_mode_under_vmap_differentiates_the_rule_of_custom_vmap():
+    @custom_vmap
+    def cubic(x, y):
+        return x * x * y
+
+    @cubic.def_vmap
+    def rule(axis_size, in_batched, x, y):
+        return 100 * x * x * y, True
+
+    slope = lambda x, t: aj.jvp(lambda x: cubic(x, 2.0), (x,), (t,))  # noqa: E731
+    x = np.array([1.0, 2.0], np.float32)
+    for run in (lambda f: f, aj.jit):
+        value, tangent = run(aj.vmap(slope))(x, np.ones(2, np.float32))
+        np.testing.assert_array_equal(value, 200 * x * x)
+        np.testing.assert_array_equal(tangent, 400 * x)
+        value, tangent = run(aj.vmap(slope, (None, 0)))(np.float32(3), x)  # only the tangent is mapped
+        np.testing.assert_array_equal(np.broadcast_to(value, (2,)), [1800, 1800])
+        np.testing.assert_array_equal(tangent, 1200 * x)
+        assert float(run(aj.grad(cubic))(3.0, 2.0)) == 12
+        assert [float(v) for v in slope(3.0, 1.0)] == [18, 12]
+    assert float(aj.hessian(cubic)(3.0, 2.0)) == 4
+    np.testing.assert_array_equal(aj.vmap(aj.grad(cubic), (0, None))(x, 2.0), 4 * x)
+
+
+def test_rayleigh_numbers_are_finite():
+    """Of a key whose bits begin with a uniform 0 in float16."""
+    drawn = aj.random.rayleigh(aj.random.key(0), np.float16(1), (20_000,), dtype=np.float16)
+    assert np.isfinite(np.asarray(drawn)).all()
