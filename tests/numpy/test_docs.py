@@ -13,16 +13,17 @@ import anejax.lax
 import anejax.numpy
 import anejax.tree
 import anejax.tree_util
+from tests.test_docs import has_examples
 
 MODULES = [f"anejax.numpy.{m.name}" for m in pkgutil.iter_modules(anejax.numpy.__path__)]
 MODULES += ["anejax.lax", "anejax.tree", "anejax.tree_util"]
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [m for m in MODULES if has_examples(m)])
 def test_examples(name):
     module = importlib.import_module(name)
     result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert result.failed == 0
+    assert result.failed == 0 and result.attempted > 0
 
 
 @pytest.mark.parametrize("namespace", [anejax.numpy, anejax.numpy.linalg, anejax.lax, anejax.tree_util, anejax.tree])

@@ -11,7 +11,7 @@ import numpy as np
 import anejax as aj
 from anejax import dtypes
 from tests.op_samples import Case, Row
-from tests.ops.checks import ALL_ROWS, allowed, arguments, bind, close, describe, exact, wide
+from tests.ops.checks import MAPPED_ROWS, allowed, arguments, bind, close, describe, exact, wide
 
 SIZE = 2
 
@@ -38,7 +38,7 @@ def mapped(row: Row, case: Case, axes: Sequence[int | None], dtype: Any) -> tupl
     return whole, [first, second]
 
 
-@ALL_ROWS
+@MAPPED_ROWS
 def test_vmap_is_the_stack_of_calls(row: Row) -> None:
     dtype = dtypes.float64 if dtypes.float64 in row.dtypes else row.dtypes[0]
     with wide():
@@ -61,7 +61,7 @@ def test_vmap_is_the_stack_of_calls(row: Row) -> None:
                         exact(what, out, stacked)
 
 
-@ALL_ROWS
+@MAPPED_ROWS
 def test_a_mapped_axis_of_no_length(row: Row) -> None:
     """Sizes 0 and 1 of the mapped axis itself."""
     case = row.cases[0]
