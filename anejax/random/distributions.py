@@ -13,6 +13,7 @@ from anejax.core.aval import checked_shape
 from anejax.core.trace import aval_of
 from anejax.random.keys import split, words_of
 from anejax.random.samplers import float_dtype, int_dtype, rademacher, sample_shape, uniform
+from anejax.scipy.special.normal import ndtri
 
 
 def setup(op: str, key: Any, shape: Any, dtype: Any, *parameters: Any) -> tuple[Any, ...]:
@@ -73,9 +74,42 @@ def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype:
     from_, to = (lax.erf(v / root2) for v in (low, high))
     out = root2 * _erf_inv(uniform(words, shape, dtype, from_, to))
     infinity = _const(np.inf, dtype)
+    if not _central(lower, upper):
+        tail = (low > _FAR) | (high < -_FAR)
+        out = jnp.where(tail, _in_tail(words, shape, low, high, tail), out)
     return jnp.clip(
         out, jnp.nextafter(lax.stop_gradient(low), infinity), jnp.nextafter(lax.stop_gradient(high), -infinity)
     )
+
+
+_FAR = 3.0  # beyond so many deviations erf is so near 1 that few of its values are left
+
+
+def _central(lower: Any, upper: Any) -> bool:
+    """Whether the bounds are known numbers that leave more than a tail; then the formula for tails is not needed."""
+    return all(isinstance(v, (int, float)) for v in (lower, upper)) and lower <= _FAR and upper >= -_FAR
+
+
+def _in_tail(words: Any, shape: tuple[int, ...], low: Any, high: Any, tail: Any) -> Any:
+    """Numbers between bounds in one tail, from its probabilities, which keep their digits there.
+
+    Where these underflow too, from the tail exp(-x**2 / 2) alone: the quotient of the two is 1 within 1 / low**2.
+    """
+    dtype = aval_of(low).dtype
+    wide = dtypes.float32 if dtype.itemsize == 2 else dtype
+    low, high = (lax.convert_element_type(v, wide) for v in (low, high))
+    left = high < 0
+    near = jnp.where(tail, jnp.where(left, -high, low), _const(_FAR, wide))
+    far = jnp.where(tail, jnp.where(left, -low, high), _const(np.inf, wide))
+    u, half = uniform(words, shape, wide), _const(0.5, wide)
+    root2 = _const(math.sqrt(2), wide)
+    most, least = (half * lax.erfc(v / root2) for v in (near, far))
+    beyond = near > math.sqrt(-2 * math.log(float(dtypes.finfo(wide).tiny))) - 1
+    probability = jnp.where(beyond, half, most - u * (most - least))
+    gap = jnp.where(far < np.inf, (far - near) * (far + near), _const(np.inf, wide))
+    steep = jnp.sqrt(near * near - 2 * jnp.log1p(u * jnp.expm1(-half * gap)))
+    size = jnp.where(beyond, steep, -ndtri(probability))
+    return lax.convert_element_type(jnp.where(left, -size, size), dtype)
 
 
 def exponential(key: Any, shape: Any = (), dtype: Any = None) -> Any:

@@ -189,7 +189,18 @@ def dirichlet(key: Any, alpha: Any, shape: Any = None, dtype: Any = None) -> Any
         raise ShapeError(f"[dirichlet] expected alpha with an axis of concentrations, got {aval_of(alpha)}.")
     batch = dims[:-1] if shape is None else sample_shape("dirichlet", shape, jnp.zeros(dims[:-1]))
     alpha = lax.convert_element_type(alpha, dtype)
-    return nn.softmax(loggamma(words, alpha, (*batch, dims[-1]), dtype), -1)
+    return nn.softmax(loggamma(words, _not_too_small(alpha, dtype), (*batch, dims[-1]), dtype), -1)
+
+
+def _not_too_small(alpha: Any, dtype: np.dtype) -> Any:
+    """Concentrations that are all so small that logarithms of gamma numbers overflow, in the same ratios but greater.
+
+    There one element has all of the sum, with a probability of its share of ``alpha``, which the ratios decide.
+    """
+    info = dtypes.finfo(dtype)
+    room = 1 if dtype == dtypes.float16 else 256
+    small = jnp.max(alpha, axis=-1, keepdims=True) < float(info.tiny) * room
+    return jnp.where(small, alpha * np.asarray(2.0**info.nmant * room, dtype), alpha)
 
 
 def chisquare(key: Any, df: Any, shape: Any = None, dtype: Any = None) -> Any:

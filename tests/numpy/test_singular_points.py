@@ -112,9 +112,3 @@ def test_forward_mode_under_vmap_differentiates_the_rule_of_custom_vmap():
         assert [float(v) for v in slope(3.0, 1.0)] == [18, 12]
     assert float(aj.hessian(cubic)(3.0, 2.0)) == 4
     np.testing.assert_array_equal(aj.vmap(aj.grad(cubic), (0, None))(x, 2.0), 4 * x)
-
-
-def test_rayleigh_numbers_are_finite():
-    """Of a key whose bits begin with a uniform 0 in float16."""
-    drawn = aj.random.rayleigh(aj.random.key(0), np.float16(1), (20_000,), dtype=np.float16)
-    assert np.isfinite(np.asarray(drawn)).all()
