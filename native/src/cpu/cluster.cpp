@@ -543,6 +543,7 @@ class Compiler {
   // An output in an input's memory is written only after the last instruction that reads that input.
   void defer_hazards() {
     for (const auto& [output, input] : aliases_) {
+      if (!written_.contains(output)) continue;
       int defined = -1, last_read = -1;
       for (int i = 0; i < static_cast<int>(program_.body.size()); ++i) {
         const Instr& instr = program_.body[i];

@@ -151,10 +151,11 @@ class MemoryPlanner {
     std::vector<Block> order;
     for (const auto& [id, b] : blocks) order.push_back(b);
     std::stable_sort(order.begin(), order.end(), [](const Block& a, const Block& b) { return a.bytes > b.bytes; });
-    std::vector<Block> placed;
+    std::vector<Block> placed;  // by offset
     for (Block& b : order) {
       b.offset = best_gap(placed, b);
-      placed.push_back(b);
+      const auto behind = [](size_t offset, const Block& other) { return offset < other.offset; };
+      placed.insert(std::upper_bound(placed.begin(), placed.end(), b.offset, behind), b);
       memory_.arena_bytes = std::max(memory_.arena_bytes, b.offset + b.bytes);
     }
     std::map<TensorId, size_t> offsets;
@@ -167,15 +168,12 @@ class MemoryPlanner {
   }
 
   static size_t best_gap(const std::vector<Block>& placed, const Block& b) {
-    std::vector<std::pair<size_t, size_t>> taken;  // [begin, end) of those alive with b
-    for (const Block& p : placed) {
-      if (p.first <= b.last && b.first <= p.last) taken.push_back({p.offset, p.offset + p.bytes});
-    }
-    std::sort(taken.begin(), taken.end());
     size_t at = 0, best = SIZE_MAX, best_size = SIZE_MAX;
-    for (const auto& [begin, end] : taken) {
-      if (begin > at && begin - at >= b.bytes && begin - at < best_size) best = at, best_size = begin - at;
-      at = std::max(at, end);
+    for (const Block& p : placed) {
+      if (p.first > b.last || b.first > p.last) continue;
+      const size_t gap = p.offset > at ? p.offset - at : 0;
+      if (gap >= b.bytes && gap > 0 && gap < best_size) best = at, best_size = gap;
+      at = std::max(at, p.offset + p.bytes);
     }
     return best != SIZE_MAX ? best : at;
   }
