@@ -1,5 +1,6 @@
 #include "cpu/control.h"
 
+#include "mil/error.h"
 #include "mil/opset.h"
 
 namespace anesdk::cpu {
@@ -66,7 +67,13 @@ Control cond(const mil::Function& f, const mil::Op& op, Plans& plans) {
     if (common[o] >= 0) agreed.push_back({static_cast<uint64_t>(common[o]), static_cast<int64_t>(o)});
     control.alias.push_back(common[o] >= 0 ? common[o] + 1 : -1);  // input 0 is the index
   }
-  for (const std::string& name : control.names) control.plans.push_back(plans.get(name, agreed));
+  for (const std::string& name : control.names) {
+    control.plans.push_back(plans.get(name, agreed));
+    if (control.plans.back()->memory.output_alias != common) {
+      throw mil::Error("[cond] " + name + " writes its results elsewhere than all branches agreed",
+                       ANESDK_INTERNAL_ERROR);
+    }
+  }
   return control;
 }
 
