@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import anejax as aj
+import anejax.numpy as jnp
 
 
 def reverse(lib: Any, **options: Any) -> Any:
@@ -157,3 +158,25 @@ def test_integer_arguments_and_results_under_vmap(count: str, kind: str) -> None
 
     for i, (ours, theirs) in enumerate(zip(found(aj), found(jax))):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, err_msg=str(i))
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 0), (1, 1)], ids=str)
+def test_a_vmap_rule_holds_under_vmap_of_jvp(axes: Any) -> None:
+    """The rule triples the result, so that its use shows; an integer argument and result go along."""
+    f = aj.custom_batching.custom_vmap(lambda x, d: (jnp.sin(x) * d["w"], d["n"]))
+
+    @f.def_vmap
+    def rule(size: int, mapped: Any, x: Any, d: Any) -> Any:
+        return (3 * jnp.sin(x) * d["w"], d["n"]), (mapped[0] or mapped[1]["w"], mapped[1]["n"])
+
+    def mapped(m: Any, f: Any) -> list[Any]:
+        once = lambda x, t: m.jvp(f, (x, x), (t, t))[1]  # noqa: E731
+        twice = lambda x, t: m.jvp(lambda x: once(x, t), (x,), (t,))[1]  # noqa: E731
+        grid = np.arange(4.0, dtype=np.float32).reshape(2, 2)
+        x, t = (np.float32(0.7) if a is None else grid[0] if None in axes else grid for a in axes)
+        return [transform(g, axes)(x, t) for g in (once, twice) for transform in (m.vmap, jitted(m))]
+
+    jitted = lambda m: lambda g, axes: m.jit(m.vmap(g, axes))  # noqa: E731
+    ours = mapped(aj, lambda x, w: f(x, {"w": w, "n": 2})[0])
+    for got, expected in zip(ours, mapped(jax, lambda x, w: 3 * jax.numpy.sin(x) * w)):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
