@@ -99,8 +99,11 @@ def jit_of_a_method(w: Any) -> list[Any]:
 
 @case
 def jit_that_refers_to_itself(w: Any) -> list[Any]:
+    def look(v: Any) -> None:
+        assert callable(f)
+
     def f(x: Any) -> Any:
-        aj.debug.callback(lambda v: repr(f) and None, x)
+        aj.debug.callback(look, x)
         return x * w
 
     aj.jit(f)(X)

@@ -130,6 +130,12 @@ class GemmStep : public Step {
                    out_.distance);
   }
 
+  // How often a product is cut depends on its shape alone: BLAS sums small and large matrices in different orders, so
+  // the bits of a result must not depend on the number of threads. A piece packs the other operand again, which 768
+  // rows hide; two pieces are cut in any case.
+  static constexpr int64_t kWhole = 4;  // a batch of so many keeps threads busy by itself
+  static int64_t pieces_of(int64_t rows) { return std::clamp<int64_t>(rows / 768, 2, 16); }
+
   template <class T>
   void run_blas(const RunContext& context) const {
     const T* x = reinterpret_cast<const T*>(context.at(x_view_));
@@ -144,11 +150,7 @@ class GemmStep : public Step {
     }
     constexpr double kSmall = 2e5;  // multiply-adds that one thread does before another could have woken
     const double work = static_cast<double>(m_) * static_cast<double>(n_) * static_cast<double>(k_);
-    const int64_t threads = context.pool.num_threads();
-    int64_t pieces = 1;
-    if (batch_ < threads && work * static_cast<double>(batch_) > 2 * kSmall) {
-      pieces = std::min<int64_t>(threads, std::max<int64_t>(1, static_cast<int64_t>(work / kSmall)));
-    }
+    const int64_t pieces = batch_ < kWhole && work > 2 * kSmall ? pieces_of(std::max(m_, n_)) : 1;
     const auto body = [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) {
         const Offsets o = at(t / pieces);

@@ -170,9 +170,9 @@ class RowConv final : public ConvRunner<T> {
 template <typename T>
 class SumConv final : public ConvRunner<T> {
  public:
-  SumConv(const ConvShape& shape, int64_t threads)
-      : plan_(plan_sum(shape, packed_columns<T>(shape.outputs), kSumDepth, threads)),
-        slots_(std::min(threads, num_pieces())) {}
+  explicit SumConv(const ConvShape& shape)
+      : plan_(plan_sum(shape, packed_columns<T>(shape.outputs), kSumDepth, max_slots(shape))),
+        slots_(std::min(max_slots(shape), num_pieces())) {}
 
   int64_t workspace_elements() const override { return slots_ * c_elements(); }
 
@@ -192,6 +192,12 @@ class SumConv final : public ConvRunner<T> {
   }
 
  private:
+  // By the shape alone, so that the bits of a result do not depend on the number of threads. Adding up a slot takes
+  // about as long as forty terms of a sum.
+  static int64_t max_slots(const ConvShape& shape) {
+    return std::clamp<int64_t>(shape.features * shape.kernel_size() / 2048, 2, 8);
+  }
+
   int64_t num_pieces() const { return ceil_div(plan_.shape.features, plan_.feature_block) * plan_.chunks; }
   int64_t c_elements() const { return aligned(plan_.piece_rows() * plan_.columns); }
 
@@ -425,7 +431,7 @@ std::unique_ptr<const ConvRunner<T>> make_conv_runner(const ConvShape& shape) {
   const bool long_sum = s.kernel_size() > s.positions() && !s.dilates_lhs() && s.features > 0;
   if (narrow && long_sum) return std::make_unique<NarrowSumConv<T>>(s);
   if (narrow) return std::make_unique<NarrowRowConv<T>>(s, threads);
-  if (long_sum) return std::make_unique<SumConv<T>>(s, threads);
+  if (long_sum) return std::make_unique<SumConv<T>>(s);
   return std::make_unique<RowConv<T>>(s, threads);
 }
 
