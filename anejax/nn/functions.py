@@ -300,6 +300,8 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
     rank = x.ndim + 1
     if not -rank <= axis < rank:
         raise ShapeError(f"[one_hot] expected an axis of the {rank} of the result, got {axis}.")
+    if x.dtype in dtypes.INTS and x.dtype.itemsize < 4:  # there may be more classes than it counts
+        x = x.astype(np.int32)
     shape = [num_classes if i == axis % rank else 1 for i in range(rank)]
     classes = lax.broadcasted_iota(x.dtype, shape, axis % rank)
     return (jnp.expand_dims(x, axis) == classes).astype(dtype)

@@ -50,7 +50,8 @@ def _resolved(op: str, indices: Any, n: int, mode: str | None) -> tuple[Any, str
     if mode == "clip":
         return indices, "clip"
     if mode == "wrap":
-        return ew.remainder(indices, n), "clip"
+        narrow = aval_of(indices).dtype.itemsize < 4  # n may be beyond its range
+        return ew.remainder(astype(indices, dtypes.int32) if narrow else indices, n), "clip"
     if mode == "promise_in_bounds":
         return wrapped(indices, n), "promise_in_bounds"
     if mode == "raise":

@@ -645,8 +645,8 @@ def _starts(op: str, shape: Dims, start_indices: Any) -> list[Any]:
 
 def _start(op: str, start: Any, n: int) -> Any:
     if type(start) is int or isinstance(start, np.integer):
-        wide_int = np.int32 if -(2**31) <= start < 2**31 else np.int64
-        return np.asarray(start + n if start < 0 else start, dtypes.canonical(wide_int))
+        place = sorted((-1, int(start) + (n if start < 0 else 0), n))[1]  # all starts beyond an end are clamped alike
+        return np.asarray(place, np.int32 if n < 2**31 else dtypes.canonical(np.int64))
     aval = aval_of(start)
     if aval.shape or aval.dtype not in INT:
         raise DtypeError(f"[{op}] expected rank-0 integer start indices, got {aval}.")

@@ -9,7 +9,7 @@ import pytest
 
 import anejax as aj
 import anejax.numpy as anp
-from anejax import lax
+from anejax import lax, nn
 from anejax.custom_batching import custom_vmap
 from anejax.scipy import special
 
@@ -88,6 +88,32 @@ def test_great_unsigned_indices_are_beyond_the_end(compiled, dtype):
         filled = run(lambda x, i: anp.take(x, i))(x, index)
         np.testing.assert_array_equal(filled, [np.nan, np.nan, 4, 0])
     np.testing.assert_array_equal(run(lambda x: x.at[i].add(1))(anp.asarray(x)), [1, 1, 2, 3, 5])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int8", "int16", "int32"])
+def test_indices_of_every_integer_type(compiled, dtype):
+    """Types that cannot hold the axis' length, and values that int32 cannot hold."""
+    run = aj.jit if compiled else lambda f: f
+    x, top = np.arange(300, dtype=np.float32), int(np.iinfo(dtype).max)
+    i = np.array([top, 5, 100], dtype)
+    inside = [top < 300, True, True]
+    start = min(top, 298)
+    slices = run(lambda x, s: lax.dynamic_slice_in_dim(x, s, 2))
+    np.testing.assert_array_equal(slices(x, i[0]), x[start : start + 2])
+    np.testing.assert_array_equal(slices(x, anp.asarray(i[0])), x[start : start + 2])
+    moved = run(lambda x, s: lax.dynamic_update_slice(x, np.float32([-1, -1]), (s,)))(x, anp.asarray(i[0]))
+    assert int(moved.argmin()) == start
+    np.testing.assert_array_equal(
+        run(lambda x, i: anp.take(x, i, mode="clip"))(x, i), np.minimum(i.astype(np.int64), 299)
+    )
+    np.testing.assert_array_equal(run(lambda x, i: anp.take(x, i, mode="wrap"))(x, i), i.astype(np.int64) % 300)
+    np.testing.assert_array_equal(
+        run(lambda x, i: anp.take_along_axis(x, i, 0))(x, i),
+        np.where(inside, np.minimum(i.astype(np.int64), 299), np.nan),
+    )
+    np.testing.assert_array_equal(run(lambda i: nn.one_hot(i, 300))(i).sum(-1), inside)
+    np.testing.assert_array_equal(run(anp.searchsorted)(np.array([1, 5, top], dtype), i), [2, 1, 2])
 
 
 def test_forward_mode_under_vmap_differentiates_the_rule_of_custom_vmap():
