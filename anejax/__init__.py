@@ -95,6 +95,7 @@ from anejax.dtypes import float0 as float0
 from anejax.engine.explain import Explanation as Explanation
 from anejax.engine.explain import explain as explain
 from anejax.runtime import execute as execute  # registers the executor
+from anejax.runtime import exiting as exiting  # waits for other threads when the process ends
 
 __version__ = "0.1.0"
 

@@ -15,6 +15,7 @@ import builtins
 import collections
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, cast
 
@@ -25,6 +26,29 @@ from anejax.errors import TreeError
 
 _NAMESPACE = "anejax"
 PyTreeDef = optree.PyTreeSpec
+
+
+class _Closed:
+    """Stands for optree in this module when it is closed to all threads except one."""
+
+    def __init__(self, module: Any) -> None:
+        self._module, self._thread, self._never = module, threading.get_ident(), threading.Lock()
+        self._never.acquire()
+
+    def __getattr__(self, name: str) -> Any:
+        if threading.get_ident() != self._thread:
+            self._never.acquire()
+        return getattr(self._module, name)
+
+
+WAITING = _Closed.__getattr__.__code__  # the innermost frame of a thread that was not let in
+
+
+def close_to_other_threads() -> None:
+    """From now on, other threads that ask for a tree function of this module wait until the process is gone."""
+    global optree
+    if not isinstance(optree, _Closed):
+        optree = cast(Any, _Closed(optree))
 
 
 def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], PyTreeDef]:
