@@ -9,7 +9,9 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <vector>
 
+#include "cpu/blas_seat.h"
 #include "cpu/kernels/gemm_tiles.h"
 #include "cpu/lapack.h"
 #include "cpu/simd.h"
@@ -75,7 +77,8 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T
   if (plain && rows_times_vector<T>(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, c, ldc)) return;
   const auto call = library_gemm<T>.load(std::memory_order_acquire);
   const bool fits = std::max({m, n, k, lda, ldb, ldc}) <= std::numeric_limits<int>::max();
-  if (!call || !fits || m == 0 || n == 0 || k == 0) {
+  const BlasSeat seat;
+  if (!call || !fits || m == 0 || n == 0 || k == 0 || !seat.granted()) {
     return builtin_gemm<T>(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   }
   // A library's gemm packs its operands, which costs more than multiplying by a vector.
@@ -116,6 +119,17 @@ void adopt_lapack(void* library, const std::string& prefix, const std::string& l
   library_lapack<T>.store(table, std::memory_order_release);
 }
 
+// A product large enough to use the library's work buffer, which it makes and keeps.
+void warm(CblasGemm<float> sgemm) {
+  constexpr int n = 128;
+  const BlasSeat seat;
+  if (!seat.granted()) return;
+  std::vector<float> values(3 * n * n, 1.0f);
+  float* a = values.data();
+  sgemm(kRowMajor, kNoTrans, kNoTrans, n, n, n, 1.0f, a, n, a + n * n, n, 0.0f, a + 2 * n * n, n);
+  BlasSeat::warmed();
+}
+
 // Takes over the functions of an opened library; false when it lacks them.
 bool adopt(void* library, Blas& table) {
   for (const std::string prefix : {"scipy_", ""}) {
@@ -135,6 +149,7 @@ bool adopt(void* library, Blas& table) {
     adopt_lapack<double>(library, prefix, "d");
     adopt_lapack<std::complex<float>>(library, prefix, "c");
     adopt_lapack<std::complex<double>>(library, prefix, "z");
+    warm(sgemm);
     table.name = !prefix.empty() ? "scipy-openblas" : openblas_threads ? "openblas" : "accelerate";
     return true;
   }

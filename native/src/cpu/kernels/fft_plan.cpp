@@ -1,7 +1,10 @@
 // The tables of fft.h, computed in double precision.
+#include <pthread.h>
+
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <new>
 #include <numbers>
 
 #include "cpu/kernels/fft.h"
@@ -124,6 +127,17 @@ std::shared_ptr<const FftPlan<T>> make_plan(int64_t n, bool prefer_long) {
   return plan;
 }
 
+std::recursive_mutex& plans_mutex() {
+  static auto* mutex = new std::recursive_mutex;
+  return *mutex;
+}
+
+// Another thread may hold the mutex when a process forks. The child makes it anew: a recursive mutex belongs to the
+// number of a thread, which the child does not have.
+[[maybe_unused]] const int fork_handlers =
+    pthread_atfork([] { plans_mutex().lock(); }, [] { plans_mutex().unlock(); },
+                   [] { ::new (static_cast<void*>(&plans_mutex())) std::recursive_mutex; });
+
 }  // namespace
 
 template <typename T>
@@ -132,9 +146,8 @@ std::shared_ptr<const FftPlan<T>> fft_plan(int64_t n, bool prefer_long) {
     throw mil::Error("[aj_fft] expected signals of 1 to " + std::to_string(kFftLongest) + " points, got " +
                      std::to_string(n) + ".");
   }
-  static std::recursive_mutex mutex;
   static std::map<std::pair<int64_t, bool>, std::weak_ptr<const FftPlan<T>>> known;
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(plans_mutex());
   auto& kept = known[{n, prefer_long}];
   auto plan = kept.lock();
   if (!plan) {

@@ -10,6 +10,7 @@
 
 #include "cpu/kernels/registry.h"
 #include "cpu/kernels/shapes.h"
+#include "cpu/blas_seat.h"
 #include "cpu/lapack.h"
 #include "mil/opset.h"
 
@@ -56,6 +57,8 @@ class MatrixKernel : public Kernel {
     const int64_t grain = ceil_div(int64_t{1} << 15, std::max<int64_t>(work_, 1));
     pool.parallel_for(batch_, grain, [&](int64_t begin, int64_t end) {
       void* memory = ThreadPool::scratch(scratch_bytes_);
+      const BlasSeat seat;
+      seat.require();
       for (int64_t i = begin; i < end; ++i) one(inputs, outputs, i, Scratch(memory));
     });
   }
