@@ -1,8 +1,9 @@
 """The end of the process, while daemon threads of the user still call jitted functions.
 
 When the interpreter ends, Python ends each daemon thread where it next asks for the GIL, by unwinding its stack
-(https://docs.python.org/3/c-api/init.html#c.PyEval_RestoreThread). optree calls Python functions from C++, and C++ aborts the whole process when such unwinding passes it. So before the interpreter ends, threads are kept out of
-optree, and those that are on their way through it are waited for.
+(https://docs.python.org/3/c-api/init.html#c.PyEval_RestoreThread). optree calls Python functions from C++, and C++
+aborts the whole process when such unwinding passes it. So before the interpreter ends, threads are kept out of optree,
+and those that are on their way through it are waited for.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from anejax import dtypes
 from anejax.config import config
 from anejax.errors import DeviceError
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 ENGINE_LIMITS = ("backoff", "compile_limit", "run_limit")  # settings of the engine: config.engine_<name>, in seconds
 MAX_RANK = 32
 NAME = "libanesdk.dylib" if sys.platform == "darwin" else "libanesdk.so"
@@ -45,6 +45,12 @@ class Port(ctypes.Structure):
     )
 
 
+class Host(ctypes.Structure):
+    """anesdk_host: Python's lock, and its signals."""
+
+    _fields_ = (("release", ctypes.c_void_p), ("acquire", ctypes.c_void_p), ("check", ctypes.c_void_p))
+
+
 # function -> (result, arguments), in the order of the header
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "anesdk_abi_version": (ctypes.c_int32, []),
@@ -59,6 +65,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "anesdk_idle_memory": (Status, [ctypes.c_int32, POINTER(U64)]),
     "anesdk_verify": (Status, [Text, U64, Text]),
     "anesdk_program_compile": (Status, [Text, Text, U64, Text, POINTER(Handle)]),
+    "anesdk_program_compile_hosted": (Status, [POINTER(Host), Text, Text, U64, Text, POINTER(Handle)]),
     "anesdk_program_release": (Status, [POINTER(Handle)]),
     "anesdk_program_num_ports": (Status, [Handle, POINTER(U64), POINTER(U64)]),
     "anesdk_program_port": (Status, [Handle, ctypes.c_int32, U64, POINTER(Port)]),
@@ -67,7 +74,16 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
         Status,
         [Handle, POINTER(Handle), POINTER(U64), U64, POINTER(Handle), POINTER(U64), U64, POINTER(U64), POINTER(U64)],
     ),
-}
+    "anesdk_program_run_hosted": (
+        Status,
+        [POINTER(Host), Handle, POINTER(Handle), POINTER(U64), U64, POINTER(Handle), POINTER(U64), U64, POINTER(U64),
+         POINTER(U64)],
+    ),
+}  # fmt: skip
+
+_HOST_CALLS = ("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_CheckSignals")
+HOST = ctypes.pointer(Host(*(ctypes.cast(getattr(ctypes.pythonapi, f), ctypes.c_void_p).value for f in _HOST_CALLS)))
+MIDWAY = ("interrupted", "broken_off")  # statuses of runs that had begun to write
 
 # anesdk_dtype codes
 DTYPES: dict[int, np.dtype] = dict(
@@ -108,6 +124,10 @@ def load() -> ctypes.CDLL:
     except OSError as err:
         raise DeviceError(f"[runtime] {path} cannot be opened: {err}.") from None
     for name, (result, arguments) in SIGNATURES.items():
+        if name.endswith("_hosted"):
+            # They give up the GIL themselves, run signal handlers meanwhile, and what these raise, ctypes raises.
+            setattr(lib, name, ctypes.PYFUNCTYPE(result, *arguments)((name, lib)))
+            continue
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
     version = lib.anesdk_abi_version()
@@ -134,7 +154,8 @@ def fail(lib: ctypes.CDLL, status: int, what: str) -> NoReturn:
     """Raises DeviceError with the library's own words."""
     words = lib.anesdk_last_error().decode(errors="replace")
     name = lib.anesdk_status_name(status).decode()
-    raise DeviceError(f"[{what}] {name}: {words}", name.removeprefix("ANESDK_").lower())
+    reason = name.removeprefix("ANESDK_").lower()
+    raise DeviceError(f"[{what}] {name}: {words}", reason, reason in MIDWAY)
 
 
 def check(lib: ctypes.CDLL, status: int, what: str) -> None:
@@ -281,8 +302,8 @@ class NativeProgram:
         options += [f"share={','.join(f'{i}:{o}' for i, o in shared)}"] if shared else []
         if device == "ane":
             options += [f"{name}={round(1000 * getattr(config, f'engine_{name}'))}" for name in ENGINE_LIMITS]
-        status = lib.anesdk_program_compile(
-            device.encode(), data, len(data), ";".join(options).encode(), ctypes.byref(self._handle)
+        status = lib.anesdk_program_compile_hosted(
+            HOST, device.encode(), data, len(data), ";".join(options).encode(), ctypes.byref(self._handle)
         )
         check(lib, status, f"compile for {device}")
         ins, outs = U64(), U64()
@@ -308,14 +329,15 @@ class NativeProgram:
         holds: Sequence[int] | None = None,
         makes: Sequence[int] | None = None,
     ) -> None:
-        """Runs on the memory at the given addresses; their sizes are those of the ports. Releases the GIL.
+        """Runs on the memory at the given addresses; their sizes are those of the ports. Releases the GIL. In the main
+        thread signal handlers run about every 50 ms, between two steps; what they raise ends the run.
 
         Args:
             holds: what the inputs hold, as numbers of core.array; the engine copies no input whose contents it has.
             makes: numbers for what the outputs will hold, which nothing else has had.
         """
-        status = self._lib.anesdk_program_run(
-            self._handle, self._in_pointers(inputs), self._in_bytes, len(inputs),
+        status = self._lib.anesdk_program_run_hosted(
+            HOST, self._handle, self._in_pointers(inputs), self._in_bytes, len(inputs),
             self._out_pointers(outputs), self._out_bytes, len(outputs), _words_of(holds), _words_of(makes),
         )  # fmt: skip
         if status != 0:

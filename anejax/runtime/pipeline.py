@@ -91,9 +91,14 @@ class Pipeline:
         held = {v: new_contents() for v in (*self._between, *self._kept)}
         held.update(zip(self._inputs, holds))
         held.update(zip(self._outputs, makes))
-        for step in self.steps:
+        for i, step in enumerate(self.steps):
             ins, outs = step.graph.inputs, step.outputs
-            step.run([where[v] for v in ins], [where[v] for v in outs], [held[v] for v in ins], [held[v] for v in outs])
+            places = [where[v] for v in ins], [where[v] for v in outs]
+            try:
+                step.run(*places, [held[v] for v in ins], [held[v] for v in outs])
+            except DeviceError as err:
+                err.changed |= any(done.in_place() for done in self.steps[:i])
+                raise
         del between  # held until here
 
     def describe(self, what: str) -> str:
@@ -166,6 +171,8 @@ class Step:
         try:
             self._run_on_engine(inputs, outputs, holds, makes)
         except DeviceError as err:
+            if err.changed:
+                raise
             self._fall_back(err)
             self._program.run(inputs, outputs)
 

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define ANESDK_ABI_VERSION 3
+#define ANESDK_ABI_VERSION 4
 #define ANESDK_MAX_RANK 32
 
 /* status codes: name, value, meaning */
@@ -42,7 +42,9 @@ extern "C" {
   X(ANESDK_COMPILE_FAILED, -12, "the engine's compiler failed; it may succeed another time")      \
   X(ANESDK_ENGINE_FULL, -13, "the engine has no room for the program")                            \
   X(ANESDK_TIMEOUT, -14, "the engine did not answer in time")                                     \
-  X(ANESDK_WRONG_RESULT, -15, "the engine reported success and gave no result, or a wrong one")
+  X(ANESDK_WRONG_RESULT, -15, "the engine reported success and gave no result, or a wrong one")   \
+  X(ANESDK_INTERRUPTED, -16, "the host ended the call; a run's outputs may be half written")      \
+  X(ANESDK_BROKEN_OFF, -17, "a run failed midway; its outputs and donated inputs may be half written")
 
 enum anesdk_status {
 #define ANESDK_STATUS_ENUM(name, value, text) name = value,
@@ -107,6 +109,17 @@ ANESDK_API int32_t anesdk_buffers_release(uint64_t count, anesdk_buffer** handle
  * seconds. With `release` all of it is freed now. bytes, which may be NULL: how much there is afterwards. */
 ANESDK_API int32_t anesdk_idle_memory(int32_t release, uint64_t* bytes);
 
+/* A host whose threads hold a lock while they call, as Python's threads hold the GIL, and which handles signals during
+ * long calls. The functions with a host call on their own thread: released = release() before they begin;
+ * acquire(released) before they return; and in between, about every 50 ms and on the main thread of the process alone,
+ * acquire, check and release. check() != 0 ends the call with ANESDK_INTERRUPTED. A single step, such as one matrix
+ * product, is not interrupted, and neither is the engine. check may call the library again. */
+typedef struct anesdk_host {
+  void* (*release)(void);
+  void (*acquire)(void* released);
+  int32_t (*check)(void);
+} anesdk_host;
+
 /* Parse and verify only. target: "cpu", "coreml" or "ane". */
 ANESDK_API int32_t anesdk_verify(const char* text, uint64_t length, const char* target);
 
@@ -122,6 +135,8 @@ ANESDK_API int32_t anesdk_verify(const char* text, uint64_t length, const char* 
  */
 ANESDK_API int32_t anesdk_program_compile(const char* device, const char* text, uint64_t length, const char* options,
                                           anesdk_program** out);
+ANESDK_API int32_t anesdk_program_compile_hosted(const anesdk_host* host, const char* device, const char* text,
+                                                 uint64_t length, const char* options, anesdk_program** out);
 ANESDK_API int32_t anesdk_program_release(anesdk_program** handle);
 ANESDK_API int32_t anesdk_program_num_ports(const anesdk_program* program, uint64_t* inputs, uint64_t* outputs);
 ANESDK_API int32_t anesdk_program_port(const anesdk_program* program, int32_t is_output, uint64_t index,
@@ -142,8 +157,11 @@ ANESDK_API int32_t anesdk_program_port(const anesdk_program* program, int32_t is
 ANESDK_API int32_t anesdk_program_describe(const anesdk_program* program, const char* what, char* out,
                                            uint64_t capacity, uint64_t* needed);
 /* One synchronous run; thread-safe on one program. Byte counts must equal the ports' nbytes. An output whose port has
- * an alias must get that input's pointer; no other output may overlap an input. A loop whose condition stays true never
- * returns, and signals do not end it: Python's Ctrl-C is seen when the call is over, so such a process must be killed.
+ * an alias must get that input's pointer; no other output may overlap an input. A loop whose condition stays true ends
+ * only by its host.
+ *
+ * A failed run has written to nothing, unless its status is ANESDK_INTERRUPTED or ANESDK_BROKEN_OFF, or no input was
+ * donated: then outputs may hold anything.
  *
  * input_contents and output_contents, both optional, name what each input holds and what each output will: a number
  * that stands for these contents, and for no others as long as the process lives; 0 says nothing. The engine does not
@@ -152,6 +170,11 @@ ANESDK_API int32_t anesdk_program_run(const anesdk_program* program, const void*
                                       const uint64_t* input_nbytes, uint64_t num_inputs, void* const* outputs,
                                       const uint64_t* output_nbytes, uint64_t num_outputs,
                                       const uint64_t* input_contents, const uint64_t* output_contents);
+ANESDK_API int32_t anesdk_program_run_hosted(const anesdk_host* host, const anesdk_program* program,
+                                             const void* const* inputs, const uint64_t* input_nbytes,
+                                             uint64_t num_inputs, void* const* outputs, const uint64_t* output_nbytes,
+                                             uint64_t num_outputs, const uint64_t* input_contents,
+                                             const uint64_t* output_contents);
 
 #ifdef __cplusplus
 }

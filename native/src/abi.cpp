@@ -13,6 +13,7 @@
 #include "buffers.h"
 #include "device.h"
 #include "handles.h"
+#include "hosted_call.h"
 #include "mil/parser.h"
 #include "mil/verify.h"
 
@@ -151,6 +152,24 @@ std::shared_ptr<const Executable> compile(const anesdk_device_vtable* device, co
   program->inputs = ports_of(*program, false, inputs);
   program->outputs = ports_of(*program, true, outputs);
   return program;
+}
+
+// ---- hosts
+
+// Calls body(), which throws nothing, while the host's lock is given up. Neither this function nor its callers have
+// anything to destroy when the host takes its lock back: Python ends daemon threads in there, by pthread_exit.
+template <class Body>
+int32_t hosted(const anesdk_host* host, Body body) {
+  if (!host || !host->release || !host->acquire || !host->check)
+    return fail(ANESDK_INVALID_ARGUMENT, "[host] the host or one of its functions is null");
+  void* released = host->release();
+  int32_t status;
+  {
+    const HostedCall call(host, &released);
+    status = body();
+  }
+  host->acquire(released);
+  return status;
 }
 
 // ---- run
@@ -344,6 +363,11 @@ int32_t anesdk_program_compile(const char* device, const char* text, uint64_t le
   });
 }
 
+int32_t anesdk_program_compile_hosted(const anesdk_host* host, const char* device, const char* text, uint64_t length,
+                                      const char* options, anesdk_program** out) {
+  return hosted(host, [&] { return anesdk_program_compile(device, text, length, options, out); });
+}
+
 int32_t anesdk_program_release(anesdk_program** handle) {
   return guarded([&] {
     require(handle, "[program_release] handle is null");
@@ -393,6 +417,16 @@ int32_t anesdk_program_run(const anesdk_program* program, const void* const* inp
     check_buffers(*live, inputs, input_nbytes, outputs, output_nbytes);
     const anesdk_arguments given{inputs, outputs, input_contents, output_contents};
     call_device([&](char* error, size_t size) { return live->device->run(live->exe, &given, error, size); });
+  });
+}
+
+int32_t anesdk_program_run_hosted(const anesdk_host* host, const anesdk_program* program, const void* const* inputs,
+                                  const uint64_t* input_nbytes, uint64_t num_inputs, void* const* outputs,
+                                  const uint64_t* output_nbytes, uint64_t num_outputs, const uint64_t* input_contents,
+                                  const uint64_t* output_contents) {
+  return hosted(host, [&] {
+    return anesdk_program_run(program, inputs, input_nbytes, num_inputs, outputs, output_nbytes, num_outputs,
+                              input_contents, output_contents);
   });
 }
 

@@ -16,7 +16,12 @@ HEADER = (Path(__file__).parents[2] / "native" / "include" / "anesdk.h").read_te
 PLAIN = re.sub(r"/\*.*?\*/", "", HEADER, flags=re.S)
 PROTOTYPE = re.compile(r"ANESDK_API\s+([^;(]*?)(anesdk_\w+)\(([^)]*)\);", re.S)
 
-POINTERS = {"uint64_t": library.U64, "int32_t": ctypes.c_int32, "anesdk_port": library.Port}
+POINTERS = {
+    "uint64_t": library.U64,
+    "int32_t": ctypes.c_int32,
+    "anesdk_port": library.Port,
+    "anesdk_host": library.Host,
+}
 
 
 def ctype(declaration: str) -> object:
@@ -56,3 +61,11 @@ def test_failures_are_errors() -> None:
         library.set_num_threads(0)
     (buffer,), _ = library.create_buffers([0])
     assert buffer.view((0, 3), library.DTYPES[11]).shape == (0, 3)
+
+
+def test_a_host_without_functions_is_refused() -> None:
+    lib, nothing = library.load(), [None, None, None, 0, None, None, 0, None, None]
+    for host in (None, library.Host()):
+        assert lib.anesdk_program_run_hosted(host, *nothing) == -1
+        assert lib.anesdk_program_compile_hosted(host, b"cpu", b"", 0, b"", None) == -1
+    assert b"[host]" in lib.anesdk_last_error()

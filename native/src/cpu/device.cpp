@@ -12,7 +12,9 @@ namespace {
 class Executable {
  public:
   Executable(std::shared_ptr<const Plan> plan, std::unique_ptr<Numerics> numerics)
-      : numerics_(std::move(numerics)), plan_(std::move(plan)) {}
+      : numerics_(std::move(numerics)), plan_(std::move(plan)) {
+    for (const int64_t alias : plan_->memory.output_alias) overwrites_inputs_ |= alias >= 0;
+  }
 
   const Plan& plan() const { return *plan_; }
   const Numerics* numerics() const { return numerics_.get(); }  // null: those of the CPU
@@ -24,14 +26,33 @@ class Executable {
       frame.input(i, static_cast<const std::byte*>(inputs[i]));
     }
     for (size_t o = 0; o < plan_->graph.outputs.size(); ++o) frame.output(o, static_cast<std::byte*>(outputs[o]));
-    frame.run(ThreadPool::instance());
+    try {
+      frame.run(ThreadPool::instance());
+    } catch (...) {
+      if (overwrites_inputs_) break_off();
+      throw;
+    }
     ThreadPool::release_scratch();
     if (numerics_ != nullptr) numerics_->count_run();
   }
 
  private:
+  // Throws what is being caught with the status that tells the caller that donated inputs may be half overwritten.
+  [[noreturn]] static void break_off() {
+    try {
+      throw;
+    } catch (const mil::Error& e) {
+      throw mil::Error(e.what(), e.status() == ANESDK_INTERRUPTED ? ANESDK_INTERRUPTED : ANESDK_BROKEN_OFF);
+    } catch (const std::bad_alloc&) {
+      throw mil::Error("[run] an allocation failed midway", ANESDK_BROKEN_OFF);
+    } catch (const std::exception& e) {
+      throw mil::Error(e.what(), ANESDK_BROKEN_OFF);
+    }
+  }
+
   std::unique_ptr<Numerics> numerics_;
   std::shared_ptr<const Plan> plan_;
+  bool overwrites_inputs_ = false;
 };
 
 const Executable& executable(const void* exe) { return *static_cast<const Executable*>(exe); }

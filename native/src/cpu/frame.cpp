@@ -1,5 +1,7 @@
 #include "cpu/frame.h"
 
+#include "hosted_call.h"
+
 namespace anesdk::cpu {
 
 size_t Frame::bytes(const Plan& plan) {
@@ -22,7 +24,16 @@ Frame::Frame(const Plan& plan, std::byte* memory)
 
 void Frame::run(ThreadPool& pool) const {
   const RunContext context{tensors_, workspace_, pool};
-  for (const auto& step : plan_->steps) step->run(context);
+  HostedCall* call = HostedCall::current();
+  if (call == nullptr) {
+    for (const auto& step : plan_->steps) step->run(context);
+    return;
+  }
+  call->spent(64);  // a loop's body may have no steps
+  for (size_t i = 0; i < plan_->steps.size(); ++i) {
+    plan_->steps[i]->run(context);
+    call->spent(plan_->step_bytes[i]);
+  }
 }
 
 }  // namespace anesdk::cpu

@@ -5,6 +5,7 @@
 #include "cpu/importer.h"
 #include "cpu/kernel_step.h"
 #include "cpu/plan.h"
+#include "hosted_call.h"
 #include "mil/error.h"
 
 namespace anesdk::cpu {
@@ -20,7 +21,10 @@ Importer::Importer(const mil::Function& function, Plans& plans, Graph* graph)
 
 void Importer::run() {
   bind_inputs();
-  for (const mil::Op& op : f.ops) import_op(op);
+  for (const mil::Op& op : f.ops) {
+    import_op(op);
+    spent_a_little();
+  }
   bind_outputs();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cpu/steps.h"
+#include "hosted_call.h"
 #include "mil/error.h"
 
 namespace anesdk::cpu {
@@ -35,6 +36,20 @@ std::unique_ptr<Step> make_step(const Plan& plan, const Unit& unit) {
   throw mil::Error("[plan] an elementwise node outside a cluster", ANESDK_INTERNAL_ERROR);
 }
 
+int64_t bytes_of(const Graph& graph, const Node& node) {
+  size_t bytes = 0;
+  for (const View& v : node.inputs) bytes += static_cast<size_t>(v.elements()) * mil::size_of(v.dtype);
+  for (const TensorId id : node.outputs) bytes += graph.tensors[id].nbytes();
+  return static_cast<int64_t>(bytes);
+}
+
+int64_t bytes_of(const Graph& graph, const Unit& unit) {
+  int64_t bytes = 256;
+  if (!unit.fused()) return bytes + bytes_of(graph, graph.nodes[unit.node]);
+  for (const Member& member : unit.cluster.members) bytes += bytes_of(graph, graph.nodes[member.node]);
+  return bytes;
+}
+
 void count_passes(Plan* plan, const std::vector<Unit>& units) {
   for (const Unit& unit : units) {
     if (!unit.fused()) continue;
@@ -58,6 +73,8 @@ std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::
   check_memory(plan->graph, units, donate, plan->memory);
   for (const Unit& unit : units) {
     plan->steps.push_back(make_step(*plan, unit));
+    plan->step_bytes.push_back(bytes_of(plan->graph, unit));
+    spent_a_little();
     plan->workspace_bytes = std::max(plan->workspace_bytes, plan->steps.back()->workspace_bytes());
   }
   for (size_t t = 0; t < plan->graph.tensors.size(); ++t) {

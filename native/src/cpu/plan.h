@@ -69,6 +69,7 @@ struct Plan {
   std::vector<std::unique_ptr<Step>> steps;
   Memory memory;
   std::vector<TensorId> constants;
+  std::vector<int64_t> step_bytes;  // by step: what it reads and writes, and something for itself
   size_t workspace_bytes = 0;
   int64_t fused_ops = 0, passes = 0;
 };

@@ -4,6 +4,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "hosted_call.h"
 #include "mil/lexer.h"
 #include "mil/literal.h"
 #include "mil/opset.h"
@@ -351,6 +352,7 @@ void Parser::statement(Function& f) {
             ANESDK_VERIFY_ERROR);
   operands(f, op);
   attributes(f, op);
+  spent_a_little();
   for (size_t i = 0; i < results.size(); ++i) op.results.push_back(define(f, std::move(results[i]), names[i]));
   f.ops.push_back(std::move(op));
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "hosted_call.h"
 #include "mil/infer.h"
 #include "mil/literal.h"
 
@@ -151,7 +152,10 @@ class FunctionVerifier {
     if (f_.outputs.empty()) fail("must return something", ANESDK_VERIFY_ERROR);
     check_total_size();
     for (const Value& value : f_.values) target_ == Target::CPU ? check_cpu_value(value) : check_engine_value(value);
-    for (const Op& op : f_.ops) OpVerifier(program_, f_, op, target_).run();
+    for (const Op& op : f_.ops) {
+      OpVerifier(program_, f_, op, target_).run();
+      spent_a_little();
+    }
     for (const ValueId id : f_.outputs)
       if (f_.values[id].type.dtype == DType::STRING) fail("cannot return a string", ANESDK_VERIFY_ERROR);
     if (target_ != Target::CPU) check_signature();
