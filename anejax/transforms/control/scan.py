@@ -21,7 +21,7 @@ from anejax.core.aval import Aval
 from anejax.core.context import tracing
 from anejax.core.graph import Atom, Graph, Literal, has_effects
 from anejax.core.primitive import Linear, Primitive, Zero
-from anejax.core.trace import aval_of, executor
+from anejax.core.trace import Tracer, aval_of, concrete_array, executor
 from anejax.errors import ShapeError
 from anejax.ops.families import add_any, batch_to, instantiate, move_axis, zeros
 from anejax.ops.shape import as_dtype
@@ -61,6 +61,7 @@ def scan(
     outs = scan_p.bind(
         *consts, *carry, *xs, body=body, num_consts=len(consts), num_carry=len(carry), length=length, reverse=reverse
     )
+    same = [x if isinstance(x, Tracer) else concrete_array(x).kept() for x in same]  # callers may write to NumPy arrays
     return [*merge(changes, same, outs[: len(carry)]), *outs[len(carry) :]]
 
 
