@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -323,3 +325,30 @@ def test_forms_are_shared_by_jits_of_one_function_only() -> None:
     np.testing.assert_allclose(aj.jit(wrapped)(X), X * 3)
     np.testing.assert_allclose(aj.jit(f)(X), X * 2)
     assert len(traces) == 1
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_memory_stays_flat_over_many_calls() -> None:
+    """Each call closes over a new megabyte, so what a cache keeps would add up to hundreds of them."""
+
+    def call(value: int) -> None:
+        w = jnp.full((512, 512), value, jnp.float32)
+        aj.jit(lambda x: aj.nn.relu(x * w).sum() + aj.nn.logsumexp(x * w) + lax.stop_gradient(w).sum())(1.0)
+        aj.grad(lambda x: lax.fori_loop(0, 2, lambda i, c: c * w[0, 0], x))(1.0)
+        lax.map(lambda y: y * w.sum(), X)
+        with pytest.raises(Stop):
+            aj.jit(lambda x: stop(x * w))(1.0)
+
+    def stop(x: Any) -> Any:
+        raise Stop(x)
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    for i in range(50):
+        call(i)
+    before = resident()
+    for i in range(400):
+        call(i)
+    assert resident() - before < 150 << 20
