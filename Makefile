@@ -25,8 +25,8 @@ test: check test-native $(LIBRARY)  ## what CI runs
 test-all: check test-native $(LIBRARY)  ## the long hypothesis profile too (ANEJAX_SHARD, ANEJAX_HYPOTHESIS_SECONDS)
 	HYPOTHESIS_PROFILE=long $(PYTEST)
 
-ci-long: test-all  ## the slow rest: sanitizer builds of the C++ tests, random programs, the wheels
-	$(MAKE) test-native NATIVE_BUILD=build/asan NATIVE_FLAGS="-DANESDK_SANITIZE=address,undefined"
+ci-long: test-all  ## the slow rest: the C++ tests with sanitizers and checked containers, random programs, the wheels
+	$(MAKE) test-native NATIVE_BUILD=build/asan NATIVE_FLAGS="-DANESDK_SANITIZE=address,undefined -DANESDK_CHECKED=ON"
 	$(MAKE) fuzz-programs
 	$(MAKE) test-native NATIVE_BUILD=build/tsan NATIVE_FLAGS="-DANESDK_SANITIZE=thread"
 	$(MAKE) test-wheel
@@ -57,7 +57,7 @@ test-native: $(VENV)/.base  ## the C++ tests; in the library's own build folder 
 		$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure
 
 fuzz-programs: $(LIBRARY) $(VENV)/.dev  ## COUNT random programs, from SEED on, against NumPy under sanitizers (a minute or two)
-	$(CMAKE) -B build/asan -DANESDK_TESTS=ON -DANESDK_SANITIZE=address,undefined
+	$(CMAKE) -B build/asan -DANESDK_TESTS=ON -DANESDK_SANITIZE=address,undefined -DANESDK_CHECKED=ON
 	$(BIN)/cmake --build build/asan
 	ANEJAX_LIBRARY=$(abspath build/asan)/libanesdk.so LD_PRELOAD=$$(c++ -print-file-name=libasan.so) \
 		ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m tests.fuzz --count $(COUNT) --seed $(SEED)
