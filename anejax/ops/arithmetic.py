@@ -259,10 +259,10 @@ def _integer_pow(x: np.ndarray, *, y: int) -> np.ndarray:
     if y < 0:
         power = _integer_pow(x, y=-y)
         return complex_values.reciprocal(power) if x.dtype in dtypes.COMPLEX else (1 / power).astype(x.dtype)
-    result = np.ones_like(x) if y == 0 else None  # 1 times an infinite complex number has a part NaN
+    result, empty = np.ones_like(x), True
     while y:
-        if y & 1:
-            result = x if result is None else result * x
+        if y & 1:  # 1 times an infinite complex number would have a part NaN
+            result, empty = x if empty else result * x, False
         y >>= 1
         if y:
             x = x * x
