@@ -26,13 +26,14 @@ from anejax.passes.legalize import elementwise as elementwise
 from anejax.passes.legalize import factors as factors
 from anejax.passes.legalize import linear as linear
 from anejax.passes.legalize import movement as movement
+from anejax.passes.legalize import scaling as scaling
 from anejax.passes.legalize import sums as sums
 from anejax.passes.legalize import windows as windows
 from anejax.passes.legalize.axes import with_axes
 from anejax.passes.legalize.rules import RULES
 from anejax.passes.simplify import simplify
 from anejax.transforms.evaluate import eval_graph
-from anejax.transforms.stage import StageTrace
+from anejax.transforms.stage import StageTrace, StageTracer
 
 ENGINE_FLOAT = dtypes.float16  # the engine computes in fp16 (research: ane-facts 4.5, e5rt 6 "Dtypes at ports")
 
@@ -45,12 +46,18 @@ class LegalizeTrace(StageTrace):
         self.target = target
         self.family = family
         self.made: dict[Var, Eqn] = {}
-        self.notes: dict[Var, Any] = {}
+        self.notes: dict[tuple[Var, type], Any] = {}
+        self.memory: dict[Any, Any] = {}
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        found = scaling.rewritten(prim, args, params) if self.target == "ane" else NotImplemented
+        return self.unscaled(prim, args, params) if found is NotImplemented else [found]
+
+    def unscaled(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        """What the other rules make of an equation, or the equation as it is."""
         if self.target == "ane" and prim.name in ("mul", "div"):  # before constants are narrowed
-            for wide in (sums.scaled, factors.in_two):
-                found = wide(prim, *args)
+            for rule in (sums.averaged, linear.scaled, factors.in_two):
+                found = rule(prim, *args)
                 if found is not NotImplemented:
                     return [found]
         if self.target != "cpu":
@@ -70,6 +77,10 @@ class LegalizeTrace(StageTrace):
     def keep(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         """Stages the equation."""
         return super().process(prim, args, params)
+
+    def traced(self, var: Var) -> StageTracer:
+        """``var``, a value of the Graph that is being made, as rules take it."""
+        return StageTracer(self, var)
 
     def record(self, prim: Primitive, inputs: tuple[Atom, ...], avals: Sequence[Aval], params: Any) -> list[Any]:
         outs = super().record(prim, inputs, avals, params)

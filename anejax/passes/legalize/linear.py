@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from anejax.core.graph import Var
+from anejax.core.primitive import Primitive
 from anejax.core.trace import aval_of
 from anejax.mil.hazards import CONTRACTION
 from anejax.mil.limits import COREML_MAX_RANK, LIMITS
@@ -12,10 +14,12 @@ from anejax.mil.opset import OPSET
 from anejax.ops import shape as S
 from anejax.ops.linear import dot_general, free_dims, matmul_flags
 from anejax.ops.reduce import reduce_sum
-from anejax.passes.legalize.rules import families, rule
+from anejax.passes.legalize.constants import scalar, times
+from anejax.passes.legalize.rules import as_it_is, families, maker, rule, traced
 
 Dims = tuple[int, ...]
 
+LEAST_FACTOR = 2.0**-6  # a smaller one would bring operands below float16's normal numbers
 SHORTEST = 64  # of a part, lest an axis of a prime length fall to pieces
 
 
@@ -51,6 +55,33 @@ def _dot_general(x: Any, y: Any, *, dimension_numbers: Any, preferred_element_ty
     if pn > 1:
         out = S.transpose(S.reshape(out, (lead * pm, pn, m // pm, n // pn)), (0, 2, 1, 3))
     return S.reshape(out, batch + rows + columns)
+
+
+def scaled(prim: Primitive, x: Any, y: Any) -> Any:
+    """A product of matrices times a constant below 1, as attention computes its scores: the smaller operand is
+    multiplied by the constant first, so that the product ends where the result would, and not at 32768.
+    NotImplemented for anything else."""
+    if prim.name == "mul" and scalar(x) is not None:
+        x, y = y, x
+    factor = scalar(y)
+    if factor and prim.name == "div":
+        factor = 1 / factor
+    if not factor or not LEAST_FACTOR <= abs(factor) < 1:
+        return NotImplemented
+    return _product_times(x, factor)
+
+
+def _product_times(x: Any, factor: float) -> Any:
+    made = maker(x)
+    if made is None or made.primitive.name not in ("dot_general", "reshape", "transpose"):
+        return NotImplemented
+    args = [traced(v) if isinstance(v, Var) else v for v in made.inputs]
+    if made.primitive.name == "dot_general":
+        small = min((0, 1), key=lambda i: aval_of(args[i]).size)
+        args[small] = times(args[small], factor)
+    else:
+        args[0] = _product_times(args[0], factor)
+    return NotImplemented if args[0] is NotImplemented else as_it_is(made.primitive, *args, **made.params)
 
 
 def _matrices(x: Any, batch: Dims, free: Dims, inner: Dims, parts: int, inner_parts: int) -> tuple[Any, int]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from anejax.core.context import current_trace
 from anejax.core.graph import Eqn, Var
 from anejax.core.primitive import Primitive, Refused
 from anejax.core.trace import Tracer
 from anejax.mil.limits import FAMILIES
+
+T = TypeVar("T")
 
 Rule = Callable[..., Any]
 
@@ -51,21 +53,39 @@ def as_it_is(prim: Primitive, *args: Any, **params: Any) -> Any:
     return _current().keep(prim, args, params)[0]
 
 
+def unscaled(prim: Primitive, *args: Any, **params: Any) -> Any:
+    """The equation as all rules but those of scaling.py make it."""
+    return _current().unscaled(prim, args, params)[0]
+
+
 def maker(x: Any) -> Eqn | None:
     """The equation that made ``x`` in the Graph that is being legalized; None for its inputs and for constants."""
     return _current().made.get(x if isinstance(x, Var) else getattr(x, "var", None))
 
 
+def traced(var: Var) -> Any:
+    """A value of the Graph that is being made, as an operand."""
+    return _current().traced(var)
+
+
 def note(x: Any, what: Any) -> Any:
-    """``x``, of which rules to come may ask ``noted`` what it is."""
+    """``x``, of which later rules may ask ``noted`` for what is of the type of ``what``."""
     if isinstance(x, Tracer):
-        _current().notes[x.var] = what
+        _current().notes[x.var, type(what)] = what
     return x
 
 
-def noted(x: Any) -> Any:
-    """What was noted of ``x``, or None."""
-    return _current().notes.get(getattr(x, "var", None))
+def noted(x: Any, kind: type[T]) -> T | None:
+    """What was noted of ``x`` and is a ``kind``, or None."""
+    return _current().notes.get((getattr(x, "var", None), kind))
+
+
+def remembered(key: Any, make: Callable[[], T]) -> T:
+    """What ``make`` made when the rules first asked for ``key`` in the Graph that is being legalized."""
+    memory = _current().memory
+    if key not in memory:
+        memory[key] = make()
+    return memory[key]
 
 
 def _current() -> Any:

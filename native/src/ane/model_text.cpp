@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint64_t kMaxWeightBytes = 1'600'000'000;  // 1.5 GB was seen to compile, 3.4 GB to fail
 constexpr int64_t kMaxInlineElements = 64;           // longer lists go to the weight file, as the known emitters do
+constexpr size_t kMaxInlineRank = 1;                 // no list of a matrix's elements was seen to compile
 constexpr size_t kAlignment = 64;                    // of descriptors and payloads
 constexpr uint32_t kVersion = 2;
 constexpr uint32_t kMagic = 0xDEADBEEF;
@@ -76,7 +77,8 @@ ModelText model_text(const mil::Program& program) {
       throw mil::Error(
           "[ane] " + value.name + " is a BLOBFILE, which the engine device does not read: make it an input",
           ANESDK_UNSUPPORTED);
-    if (value.type.elements() <= kMaxInlineElements || blob_code(value.type.dtype) == 0) return "";
+    const bool short_list = value.type.elements() <= kMaxInlineElements && value.type.shape.size() <= kMaxInlineRank;
+    if (short_list || blob_code(value.type.dtype) == 0) return "";
     return "(BLOBFILE(path = string(\"@model_path/weights.bin\"), offset = uint64(" +
            std::to_string(weights.add(value)) + ")))";
   });
