@@ -8,9 +8,9 @@
 #include <memory>
 #include <string>
 
+#include "cpu/blas_seat.h"
 #include "cpu/kernels/registry.h"
 #include "cpu/kernels/shapes.h"
-#include "cpu/blas_seat.h"
 #include "cpu/lapack.h"
 #include "mil/opset.h"
 
