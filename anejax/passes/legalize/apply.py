@@ -54,7 +54,7 @@ class LegalizeTrace(StageTrace):
         return self.unscaled(prim, args, params) if found is NotImplemented else [found]
 
     def unscaled(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-        """What the other rules make of an equation, or the equation as it is."""
+        """Applies all rules except those of scaling.py; stages the equation as it is if no rule covers it."""
         if self.target == "ane" and prim.name in ("mul", "div"):  # before constants are narrowed
             for rule in (sums.averaged, linear.scaled, factors.in_two):
                 found = rule(prim, *args)

@@ -54,7 +54,7 @@ def as_it_is(prim: Primitive, *args: Any, **params: Any) -> Any:
 
 
 def unscaled(prim: Primitive, *args: Any, **params: Any) -> Any:
-    """The equation as all rules but those of scaling.py make it."""
+    """Binds an equation that the rules of scaling.py leave alone."""
     return _current().unscaled(prim, args, params)[0]
 
 
@@ -69,19 +69,19 @@ def traced(var: Var) -> Any:
 
 
 def note(x: Any, what: Any) -> Any:
-    """``x``, of which later rules may ask ``noted`` for what is of the type of ``what``."""
+    """Leaves a note on ``x``, one of each type, which later rules read with ``noted``; returns ``x``."""
     if isinstance(x, Tracer):
         _current().notes[x.var, type(what)] = what
     return x
 
 
 def noted(x: Any, kind: type[T]) -> T | None:
-    """What was noted of ``x`` and is a ``kind``, or None."""
+    """The note of type ``kind`` that a rule left on ``x``, or None."""
     return _current().notes.get((getattr(x, "var", None), kind))
 
 
 def remembered(key: Any, make: Callable[[], T]) -> T:
-    """What ``make`` made when the rules first asked for ``key`` in the Graph that is being legalized."""
+    """The result of ``make()``, which is called once for each ``key`` in the Graph that is being legalized."""
     memory = _current().memory
     if key not in memory:
         memory[key] = make()

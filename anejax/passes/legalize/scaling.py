@@ -44,7 +44,7 @@ class Scale:
     """A positive number for each row of a value, as an array of the value's rank, of length 1 along the row.
 
     Attributes:
-        key: what tells that two arrays are the same scale in different shapes.
+        key: an object that identifies the scale when its array changes shape.
         value: the array.
         under: the key of a larger scale and the ratio of this one to it, if this one was made from it.
     """
@@ -364,7 +364,7 @@ def _under(x: Any, mine: Scaled, powers: Powers, shape: Dims) -> Any:
     """``x`` divided by ``powers``."""
     inverse = tuple((s, -e) for s, e in powers)
     product = noted(x, _Product)
-    if product is not None and not mine.powers:  # which may be too large before it is divided
+    if product is not None and not mine.powers:  # divide one operand, since the product may be too large
         return A.mul(_value(Scaled(product.x, inverse), shape), product.y)
     return _value(replace(mine, powers=_powers(mine.powers, inverse)), shape)
 
@@ -484,7 +484,7 @@ def _gradient_of_shares(x: Any, y: Any) -> Any:
 
 def _less_mean(x: Any, mean: Any, axes: Dims) -> Any:
     """``x`` less its mean. The mean is rounded to float16, by more than all of the row differs from it if that is
-    large and of little spread; what is left is the mean of the difference, which is taken off as well."""
+    large and of little spread. So the mean of the difference is subtracted as well."""
     rest = as_it_is(A.sub_p, x, mean)
     shape = aval_of(x).shape
     left = S.reshape(sums.added(rest, axes, 1 / math.prod(shape[a] for a in axes)), _ones_at(shape, axes))

@@ -77,8 +77,8 @@ def repeated(x: Any, shape: tuple[int, ...], broadcast_dimensions: tuple[int, ..
 
 
 def averaged(prim: Primitive, x: Any, y: Any) -> Any:
-    """A "mul" or "div" of a sum and a scalar that makes it less: a mean, mostly. The factor is taken part by part
-    on the way, so that nothing overflows. NotImplemented for anything else.
+    """A "mul" or "div" of a sum and a scalar that makes it less: a mean, mostly. The factor goes into
+    the sum part by part, so that no part overflows. Returns NotImplemented for any other operands.
 
     Asked before constants become float16, which many a count is too large for.
     """
