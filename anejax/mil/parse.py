@@ -18,6 +18,7 @@ from anejax.errors import MilError, ParseError
 from anejax.mil.program import (
     FLOAT_DTYPES,
     NUMPY_DTYPES,
+    Array,
     BlobRef,
     ConstData,
     Function,
@@ -26,6 +27,7 @@ from anejax.mil.program import (
     Program,
     Type,
     Value,
+    as_doubles,
 )
 
 MAX_TEXT = 2**28  # characters
@@ -34,7 +36,9 @@ MAX_DIGITS = 64  # of one number
 TOKEN = re.compile(
     r"""\s*(?:
       (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-    | (?P<number>-?(?:0[xX][0-9a-fA-F]*\.?[0-9a-fA-F]*[pP][+-]?[0-9]+ | [0-9]+(?:\.[0-9]+)? | inf)
+    | (?P<number>-?(?:0[xX][0-9a-fA-F]*\.?[0-9a-fA-F]*(?:[pP][+-]?[0-9]+)?
+                    | [0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?
+                    | inf)
                  (?![\w.]))
     | (?P<string>"(?:[^"\\\x00-\x1f]|\\.)*")
     | (?P<mark>->|[(){}\[\]<>,;=])
@@ -45,6 +49,7 @@ TOKEN = re.compile(
 SPACES = " \t\n\r\f\v"
 UNESCAPED = {"\\\\": "\\", '\\"': '"', "\\n": "\n", "\\t": "\t"}
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+LITERAL_WORDS = frozenset([*NUMPY_DTYPES, "string", "tensor", "true", "false"])  # that an inline literal starts with
 INTEGER = re.compile(r"-?[0-9]+")
 HEX_FLOAT = re.compile(r"-?0[xX]")
 
@@ -198,9 +203,7 @@ class _Parser:
         name = self.name("an operation")
         self.mark("(")
         operands = self.named(")", self.operand)
-        self.mark("[")
-        attributes = self.named("]", self.attribute)
-        attributes.pop("name", None)
+        attributes = self.attributes()
         self.mark(";")
         if name == "const":
             self.constant(results, operands, attributes)
@@ -246,13 +249,21 @@ class _Parser:
         self.mark("(")
         return tuple(self.listed(")", self.value))
 
-    def attribute(self) -> Value:
-        return self.literal()
+    def attributes(self) -> dict[str, Value]:
+        """The constants in the brackets after a statement but its name; texts by hand leave the brackets out."""
+        if not self.at("["):
+            return {}
+        self.mark("[")
+        at = self.start
+        attributes = self.named("]", self.literal)
+        name = attributes.pop("name", None)
+        if name is not None and not isinstance(name.const, str):
+            self.fail(f"expected the name of a statement to be a string, got {name.type}", at)
+        return attributes
 
     def value(self) -> Value:
-        """An SSA name or an inline literal, told apart by what follows a dtype's name."""
-        is_type = self.kind == "name" and (self.token in NUMPY_DTYPES or self.token in ("string", "tensor"))
-        return self.literal() if is_type and self.token not in self.scope else self.reference()
+        """An SSA name or an inline literal: a word that no value is called by is a dtype, true or false."""
+        return self.literal() if self.token in LITERAL_WORDS and self.token not in self.scope else self.reference()
 
     def reference(self) -> Value:
         at = self.start
@@ -287,6 +298,8 @@ class _Parser:
         return self.integer(self.start, self.take("number", "a size"), 0, 2**63)
 
     def literal(self) -> Value:
+        if self.at("true") or self.at("false"):
+            return Value(self.fresh(), Type("bool"), self.array(Type("bool"), [self.boolean()]))
         type = self.type()
         self.mark("(")
         data = self.blob() if self.at("BLOBFILE") else self.data(type)
@@ -336,7 +349,10 @@ class _Parser:
             items = [element()]
         if len(items) != type.size:
             self.fail(f"expected {type.size} elements for {type}, got {len(items)}", at)
-        array = np.array(items, NUMPY_DTYPES[type.dtype]).reshape(type.shape)
+        return self.array(type, items)
+
+    def array(self, type: Type, items: list[bool | int | float]) -> Array:
+        array = _rounded(items, type.dtype).reshape(type.shape)
         array.flags.writeable = False
         return array
 
@@ -372,12 +388,25 @@ class _Parser:
         if self.at("inf") or self.at("nan") or self.at("-inf"):
             self.advance()
             return float(token)
-        self.take("number", "a C hex float")
+        self.take("number", "a number")
+        read = float.fromhex if HEX_FLOAT.match(token) else float
         try:
-            value = float.fromhex(token) if HEX_FLOAT.match(token) and len(token) <= MAX_DIGITS else np.inf
+            value = read(token) if len(token) <= MAX_DIGITS else np.inf
         except (OverflowError, ValueError):
             value = np.inf
-        with np.errstate(all="ignore"):
-            if not np.isfinite(np.float64(value).astype(NUMPY_DTYPES[dtype]).astype(np.float64)):
-                self.fail(f"expected a C hex float that {dtype} holds, got {token[:MAX_DIGITS]!r}", at)
+        if not np.isfinite(as_doubles(_rounded([value], dtype))).all():
+            self.fail(f"expected a number that {dtype} holds, got {token[:MAX_DIGITS]!r}", at)
         return value
+
+
+def _rounded(values: list[bool | int | float], dtype: str) -> Array:
+    """`values` as an array, each rounded once, to nearest even."""
+    with np.errstate(all="ignore"):
+        if dtype != "bf16":
+            return np.array(values, NUMPY_DTYPES[dtype])
+        # ml_dtypes rounds to float32 first. That rounding must not hide on which side of a tie a value is: to odd.
+        doubles = np.array(values, np.float64)
+        singles = doubles.astype(np.float32)
+        inside = np.where(np.abs(singles) > np.abs(doubles), np.nextafter(singles, np.float32(0)), singles)
+        odd = inside.view(np.uint32) | (singles != doubles) & np.isfinite(doubles)
+        return odd.astype(np.uint32).view(np.float32).astype(NUMPY_DTYPES[dtype])

@@ -123,6 +123,26 @@ TEST(reads_operands) {
   }
 }
 
+TEST(statements_without_brackets_or_name) {
+  for (const char* rest : {"", "[]"}) {
+    const std::string op = std::string("fp32 o = aj_neg(x = x)") + rest;
+    const Program program = parse("program(1.3) { func main<ios18>(fp32 x) { " + op + "; } -> (o); }");
+    CHECK_EQ(program.functions[0].ops.size(), 1u);
+  }
+}
+
+TEST(bare_truth_values) {
+  const std::string matmul = "fp32[2,2] o = matmul(transpose_x = true, transpose_y = false, x = x, y = x)";
+  const Program program = parse(one_op("fp32[2,2] x", matmul));
+  const Function& f = program.functions[0];
+  CHECK_EQ(f.boolean(f.ops[0], "transpose_x"), true);
+  CHECK_EQ(f.boolean(f.ops[0], "transpose_y"), false);
+  CHECK_EQ(parse("program(1.3) { func main<ios18>() { bool c = const()[val = true]; } -> (c); }").functions.size(), 1u);
+  const Program named = parse(one_op("fp32 true", "fp32 o = aj_neg(x = true)"));
+  CHECK_EQ(named.functions[0].ops[0].operands[0].values[0], named.functions[0].inputs[0]);
+  check_fails(one_op("fp32 x", "fp32 o = aj_neg(x = maybe)"), "maybe is not defined");
+}
+
 TEST(several_functions) {
   const std::string f = "func f<ios18>(fp32 x) { fp32 o = aj_neg(x = x)[name = string(\"o\")]; } -> (o);";
   std::string g = f;
@@ -147,6 +167,14 @@ TEST(numbers) {
   CHECK(std::signbit(real_const("fp32", "-0x0p+0")));
   CHECK(std::isinf(real_const("fp32", "-inf")));
   CHECK(std::isnan(real_const("bf16", "nan")));
+  CHECK_EQ(real_const("fp16", "1.0"), 1.0);
+  CHECK_EQ(real_const("fp16", "65519.996"), 65504.0);
+  CHECK_EQ(real_const("fp16", "1e-05"), std::ldexp(168.0, -24));
+  CHECK_EQ(real_const("fp32", "-3"), -3.0);
+  CHECK_EQ(real_const("fp64", "1E+2"), 100.0);
+  CHECK_EQ(real_const("fp64", "4.9e-324"), std::ldexp(1.0, -1074));
+  CHECK_EQ(real_const("bf16", "1.0039062500001"), 1 + std::ldexp(1.0, -7));  // above a tie by less than float32 tells
+  CHECK(std::signbit(real_const("fp32", "-0.0")));
   CHECK_EQ(integer_const("int8", "-128"), -128);
   CHECK_EQ(integer_const("int64", "-9223372036854775808"), INT64_MIN);
   CHECK_EQ(static_cast<uint64_t>(integer_const("uint64", "18446744073709551615")), UINT64_MAX);
@@ -158,7 +186,13 @@ TEST(bad_numbers) {
   check_fails(with_const("fp16", "0x1.ffep+15"), "out of the range");  // rounds up to infinity
   check_fails(with_const("fp64", "0x1p+1024"), "out of the range");
   check_fails(with_const("fp32", "0x1p+99999999999"), "hex float");
-  check_fails(with_const("fp32", "1.5"), "hex float");
+  for (const char* text : {"1.", "1.5.2", "1e", "1e+", "1e+-5", "1.e5", "1.5p+1", "1.5f", "1e5e5"})
+    check_fails(with_const("fp32", text), "decimal number");
+  check_fails(with_const("fp32", ".5"), "unexpected character '.'");
+  check_fails(with_const("fp16", "65520.0"), "out of the range of fp16");  // rounds up to infinity
+  check_fails(with_const("fp64", "1e309"), "out of the range of fp64");
+  check_fails(with_const("fp64", "0." + std::string(63, '1')), "at most 64 characters");
+  check_fails(with_const("int32", "1.0"), "decimal integer");
   check_fails(with_const("fp32", "-nan"), "hex float");
   check_fails(with_const("fp32", "0x"), "hex float");
   check_fails(with_const("fp32", "0x1p+-1"), "hex float");
@@ -200,8 +234,9 @@ TEST(malformed_texts) {
   check_fails(one_op("fp32 x", "fp32 o = aj_neg(x = o)"), "o is not defined");
   check_fails(one_op("fp32 x", "fp32 o = aj_neg(x = x, x = x)"), "x is given twice");
   check_fails(one_op("fp32 x", "fp32 o = aj_nothing(x = x)"), "[aj_nothing] is not an operation", ANESDK_VERIFY_ERROR);
-  check_fails("program(1.3) { func main<ios18>(fp32 x) { fp32 o = aj_neg(x = x); } -> (o); }", "expected '['");
-  check_fails("program(1.3) { func main<ios18>(fp32 x) { fp32 o = aj_neg(x = x)[]; } -> (o); }", "name = string");
+  check_fails("program(1.3) { func main<ios18>(fp32 x) { fp32 o = aj_neg(x = x)] } -> (o); }", "expected '['");
+  check_fails("program(1.3) { func main<ios18>(fp32 x) { fp32 o = aj_neg(x = x)[name = true]; } -> (o); }",
+              "must be a string");
 }
 
 TEST(hostile_sizes) {

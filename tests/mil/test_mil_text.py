@@ -185,9 +185,12 @@ def body(statement: str) -> str:
         (body(f"tensor<fp32, [{', '.join('1' * 33)}]> y = abs(x = x)[];"), r"4:1: \[type\] expected rank at most 32"),
         (
             body("fp16 y = const()[val = fp16(0x1p+16)];"),
-            r"4:29: expected a C hex float that fp16 holds, got '0x1p\+16'",
+            r"4:29: expected a number that fp16 holds, got '0x1p\+16'",
         ),
-        (body("fp32 y = const()[val = fp32(1.5)];"), r"4:29: expected a C hex float that fp32 holds, got '1\.5'"),
+        (body("fp16 y = const()[val = fp16(65520.0)];"), r"4:29: expected a number that fp16 holds, got '65520\.0'"),
+        (body("fp32 y = const()[val = fp32(1.)];"), r"4:29: expected a token of MIL, got '1'"),
+        (body("int32 y = const()[val = int32(1.0)];"), r"4:31: expected an integer from"),
+        (body("fp32 y = abs(x = x)[name = true];"), r"4:21: expected the name of a statement to be a string, got bool"),
         (body("int8 y = const()[val = int8(128)];"), r"4:29: expected an integer from -128 to 127, got '128'"),
         (body("int8 y = const()[val = int8(0x1p+0)];"), r"4:29: expected an integer"),
         (body("bool y = const()[val = bool(1)];"), r"4:29: expected true or false, got '1'"),
@@ -196,7 +199,7 @@ def body(statement: str) -> str:
         (body("tensor<int8, [999999999]> y = const()[val = tensor<int8, [999999999]>([1])];"), r"elements"),
         (body("fp32 y = const()[];"), r"4:6: expected const\(\) with one result"),
         (body('string y = const()[val = string("\\q")];'), r"4:33: expected one of the escapes"),
-        (body("fp32 y = const()[val = fp32(BLOBFILE(path = fp32(BLOBFILE(path = "), r"expected a C hex float"),
+        (body("fp32 y = const()[val = fp32(BLOBFILE(path = fp32(BLOBFILE(path = "), r"expected a number"),
         (body("fp32 y = const()[val = fp32(BLOBFILE(offset = uint64(1)))];"), r"expected BLOBFILE"),
         (
             "program(1.3) { func f<a>() {} -> (); func f<a>() {} -> (); }",

@@ -89,9 +89,11 @@ size_t Lexer::ident_length(size_t from) const {
 // Everything that may belong to a number; parse_number decides whether it is one.
 size_t Lexer::number_length() const {
   size_t end = at_ + (text_[at_] == '-');
+  const bool hex = text_.substr(end, 2) == "0x" || text_.substr(end, 2) == "0X";
+  const std::string_view exponent = hex ? "pP" : "eE";
   for (; end < text_.size(); ++end) {
     const char c = text_[end];
-    const bool exponent_sign = (c == '+' || c == '-') && (text_[end - 1] == 'p' || text_[end - 1] == 'P');
+    const bool exponent_sign = (c == '+' || c == '-') && exponent.find(text_[end - 1]) != std::string_view::npos;
     if (!is_letter(c) && !is_digit(c) && c != '.' && !exponent_sign) break;
   }
   return end - at_;

@@ -1,14 +1,22 @@
 #include "mil/literal.h"
 
+#include <locale.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <optional>
 
 namespace anesdk::mil {
 namespace {
+
+constexpr size_t kMaxDigits = 64;  // of one number, as in anejax/mil/parse.py
 
 struct FloatFormat {
   int exponent_bits;
@@ -60,7 +68,7 @@ int hex_digit(char c) {
   return -1;
 }
 
-// 0x<hex>[.<hex>][p[+-]<decimal>], without a sign. strtod follows the locale and from_chars<double> is young on macOS.
+// 0x<hex>[.<hex>][p[+-]<decimal>], without a sign.
 std::optional<double> parse_hex_float(std::string_view text) {
   if (text.size() < 3 || text[0] != '0' || (text[1] != 'x' && text[1] != 'X')) return std::nullopt;
   uint64_t significand = 0;
@@ -97,6 +105,37 @@ std::optional<double> parse_hex_float(std::string_view text) {
   return std::ldexp(static_cast<double>(significand | (sticky ? 1 : 0)), static_cast<int>(scale));
 }
 
+size_t digits_at(std::string_view text, size_t from) {
+  const size_t end = text.find_first_not_of("0123456789", from);
+  return (end == std::string_view::npos ? text.size() : end) - std::min(from, text.size());
+}
+
+bool is_decimal_float(std::string_view text) {
+  size_t at = digits_at(text, 0);
+  if (at == 0) return false;
+  if (at < text.size() && text[at] == '.') {
+    const size_t fraction = digits_at(text, at + 1);
+    if (fraction == 0) return false;
+    at += 1 + fraction;
+  }
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    at += 1;
+    at += at < text.size() && (text[at] == '+' || text[at] == '-');
+    const size_t exponent = digits_at(text, at);
+    if (exponent == 0) return false;
+    at += exponent;
+  }
+  return at == text.size();
+}
+
+// <decimal>[.<decimal>][e[+-]<decimal>], without a sign. strtod follows the process's locale, which may write a comma
+// for the point, and from_chars<double> is young on macOS.
+std::optional<double> parse_decimal_float(std::string_view text) {
+  if (!is_decimal_float(text)) return std::nullopt;
+  static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", nullptr);
+  return strtod_l(std::string(text).c_str(), nullptr, c_locale);
+}
+
 std::string encode_float(std::string_view text, DType dtype, std::byte* out) {
   const FloatFormat format = format_of(dtype);
   const bool negative = text.starts_with('-');
@@ -107,8 +146,10 @@ std::string encode_float(std::string_view text, DType dtype, std::byte* out) {
   } else if (text == "nan") {
     bits = format.infinity() | (uint64_t{1} << (format.mantissa_bits - 1));
   } else {
-    const std::optional<double> value = parse_hex_float(magnitude);
-    if (!value) return "expected a C hex float such as 0x1.8p+1, inf, -inf or nan";
+    if (text.size() > kMaxDigits) return "expected a number of at most " + std::to_string(kMaxDigits) + " characters";
+    const std::optional<double> hex = parse_hex_float(magnitude);
+    const std::optional<double> value = hex ? hex : parse_decimal_float(magnitude);
+    if (!value) return "expected a decimal number or a C hex float, such as 1.5 or 0x1.8p+0, inf, -inf or nan";
     if (std::isinf(*value) || (bits = pack(*value, format)) >= format.infinity())
       return "the number is out of the range of " + std::string(name_of(dtype));
   }

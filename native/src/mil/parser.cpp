@@ -46,7 +46,8 @@ class Parser {
   Shape shape(DType dtype);
   void skip_dict_type();
   void skip_dict();
-  Literal literal() { return literal_of(type()); }
+  Literal literal();
+  Literal bare_bool();
   Literal literal_of(Type type);
   void payload(const Type& type, Constant& constant);
   void elements(const Type& type, Constant& constant);
@@ -63,6 +64,7 @@ class Parser {
   void attributes(Function& f, Op& op);
   void add_operand(Function& f, Op& op, const Token& name);
   ValueId value(Function& f);
+  static ValueId inline_value(Function& f, Literal literal);
   ValueId find(const Token& name) const;
   ValueId define(Function& f, Value value, const Token& where);
 
@@ -166,6 +168,15 @@ void Parser::number(DType dtype, std::byte* out) {
   const std::string error = encode_number(token_.text, dtype, out);
   if (!error.empty()) fail(error + ", got '" + excerpt(token_.text) + "'");
   advance();
+}
+
+Literal Parser::literal() { return at("true") || at("false") ? bare_bool() : literal_of(type()); }
+
+Literal Parser::bare_bool() {
+  auto constant = std::make_shared<Constant>();
+  constant->data.resize(size_of(DType::BOOL));
+  number(DType::BOOL, constant->data.data());
+  return {{DType::BOOL, {}}, std::move(constant)};
 }
 
 Literal Parser::literal_of(Type type) {
@@ -388,8 +399,9 @@ void Parser::operands(Function& f, Op& op) {
   list("(", ")", [&] { add_operand(f, op, take(TokenKind::IDENT, "an operand name")); });
 }
 
-// Besides the name, MIL's constexpr operations keep their operands here.
+// Besides the name, MIL's constexpr operations keep their operands here. Texts by hand leave the brackets out.
 void Parser::attributes(Function& f, Op& op) {
+  if (accept(";")) return;
   bool named = false;
   list("[", "]", [&] {
     const Token key = take(TokenKind::IDENT, "an attribute name");
@@ -400,7 +412,6 @@ void Parser::attributes(Function& f, Op& op) {
     if (literal().type != Type{DType::STRING, {}})
       fail_at(key.line, key.column, "the name of a statement must be a string");
   });
-  if (!named) fail_expected("[name = string(...)] before the end of the statement");
   expect(";");
 }
 
@@ -421,12 +432,17 @@ void Parser::add_operand(Function& f, Op& op, const Token& name) {
 }
 
 // A defined name, or an inline literal. The names of types are no keywords: `fp16` may be a value, `fp16(` is a
-// literal.
+// literal; `true` and `false` may be values too.
 ValueId Parser::value(Function& f) {
+  const bool bare = (at("true") || at("false")) && !names_.contains(token_.text);
+  if (bare) return inline_value(f, bare_bool());
   const Token name = take(TokenKind::IDENT, "a name or a literal");
   if (!at("(") && !at("<")) return find(name);
-  Literal inline_value = literal_of(type_from(name));
-  f.values.push_back({"", std::move(inline_value.type), std::move(inline_value.constant)});
+  return inline_value(f, literal_of(type_from(name)));
+}
+
+ValueId Parser::inline_value(Function& f, Literal literal) {
+  f.values.push_back({"", std::move(literal.type), std::move(literal.constant)});
   return static_cast<ValueId>(f.values.size() - 1);
 }
 
