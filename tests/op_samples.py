@@ -505,7 +505,7 @@ def _scatters(name: str, apart: bool = False, low: float = -2, unique: Any = (Fa
 
 _scatters("scatter", grad=(0, 2), dtypes=FLOATS + SOME_INTS + BOOL)
 _scatters("scatter_add", grad=(0, 2), sums=True, dtypes=FLOATS + SOME_INTS)
-_scatters("scatter_mul", low=0.5, grad=(0,), ulp=8, dtypes=FLOATS + (dtypes.int32,))
+_scatters("scatter_mul", low=0.5, grad=(0, 2), ulp=8, dtypes=FLOATS + (dtypes.int32,))
 _scatters("scatter_min", apart=True, grad=(0, 2), dtypes=FLOATS + SOME_INTS)
 _scatters("scatter_max", apart=True, grad=(0, 2), dtypes=FLOATS + SOME_INTS)
 

@@ -74,10 +74,11 @@ from anejax.ops.fft import fft, FftType
 from anejax.ops.index import (
     dynamic_index_in_dim, dynamic_slice, dynamic_slice_in_dim, dynamic_update_index_in_dim, dynamic_update_slice,
     dynamic_update_slice_in_dim, gather, GatherDimensionNumbers, GatherScatterMode, scatter, scatter_add, scatter_max,
-    scatter_min, scatter_mul, scatter_sub, ScatterDimensionNumbers,
+    scatter_min, scatter_sub, ScatterDimensionNumbers,
 )
 from anejax.ops.linear import dot, dot_general
 from anejax.ops.misc import barrier
+from anejax.ops.products import scatter_mul
 from anejax.ops.reduce import (
     argmax, argmin, cumlogsumexp, cummax, cummin, cumprod, cumsum, reduce_and, reduce_max, reduce_min, reduce_or,
     reduce_prod, reduce_sum, reduce_xor,

@@ -25,6 +25,7 @@ from anejax.numpy.indexing import Index, read, read_index, slice_axes
 from anejax.numpy.operands import as_array, astype, finish, is_scalar, operand, result_dtype
 from anejax.ops import arithmetic, elementwise, shape
 from anejax.ops import index as gathers
+from anejax.ops.products import scatter_mul
 
 _MODES = {"clip": "clip", "fill": "fill", "drop": "fill", "promise_in_bounds": "promise_in_bounds", "wrap": None}
 
@@ -184,7 +185,7 @@ _COMBINE: dict[str, Callable[[Any, Any], Any]] = {
 _SCATTER: dict[str, Any] = {
     "set": gathers.scatter,
     "add": gathers.scatter_add,
-    "multiply": gathers.scatter_mul,
+    "multiply": scatter_mul,
     "min": gathers.scatter_min,
     "max": gathers.scatter_max,
 }

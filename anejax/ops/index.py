@@ -12,7 +12,7 @@ from anejax import dtypes
 from anejax.core.aval import Aval, checked_shape
 from anejax.core.primitive import Primitive, Zero
 from anejax.core.trace import aval_of
-from anejax.errors import DtypeError, RefusedError, ShapeError
+from anejax.errors import DtypeError, ShapeError
 from anejax.ops.arithmetic import add, div, eq, lt, max, mul, neg, select_n
 from anejax.ops.elementwise import convert_element_type
 from anejax.ops.families import (
@@ -21,10 +21,8 @@ from anejax.ops.families import (
     NOT_LINEAR,
     NUMBER,
     ORDERED,
-    add_any,
     batch_to,
     check_domain,
-    full_like,
     instantiate,
     is_linear,
     is_python_scalar,
@@ -274,7 +272,7 @@ def _scatter_sizes(x: Dims, updates: Dims, dn: ScatterDimensionNumbers) -> Dims:
     return tuple(sizes)
 
 
-def _read_updates(values: Any, indices: Any, updates: Aval, *, dimension_numbers: ScatterDimensionNumbers, mode: str,
+def read_updates(values: Any, indices: Any, updates: Aval, *, dimension_numbers: ScatterDimensionNumbers, mode: str,
                   unique_indices: bool) -> Any:  # fmt: skip
     """``values``, of the operand's shape, where the updates go; 0 for dropped ones."""
     sizes = _scatter_sizes(aval_of(values).shape, updates.shape, dimension_numbers)
@@ -285,7 +283,7 @@ def _read_updates(values: Any, indices: Any, updates: Aval, *, dimension_numbers
     )  # fmt: skip
 
 
-def _scatter(name: str, combine: Any, *, domain: Any, jvp: Any, transpose: Any) -> Primitive:
+def scatter_primitive(name: str, combine: Any, *, domain: Any, jvp: Any, transpose: Any) -> Primitive:
     prim = primitive(name)
 
     def abstract(x: Aval, indices: Aval, updates: Aval, *, dimension_numbers: ScatterDimensionNumbers, mode: str,
@@ -357,7 +355,7 @@ def _scatter_bilinear(prim: Primitive) -> Any:
 
 
 def _scatter_add_transpose(ct: Any, x: Any, indices: Any, updates: Any, **params: Any) -> Any:
-    read = _read_updates(ct, indices, updates.aval, **params) if is_linear(updates) else None
+    read = read_updates(ct, indices, updates.aval, **params) if is_linear(updates) else None
     return [ct if is_linear(x) else None, None, read]
 
 
@@ -368,38 +366,14 @@ def _scatter_transpose(ct: Any, x: Any, indices: Any, updates: Any, **params: An
     if is_linear(x):
         out[0] = scatter_p.bind(ct, indices, zeros(aval.strong()), **params)
     if is_linear(updates):
-        read = _read_updates(ct, indices, aval, **params)
+        read = read_updates(ct, indices, aval, **params)
         if not params["unique_indices"]:
             names = reshape(broadcasted_iota(np.int32, (aval.size,), 0), aval.shape)
             nobody = broadcast_in_dim(np.asarray(-1, np.int32), aval_of(ct).shape, ())
-            last = _read_updates(scatter_p.bind(nobody, indices, names, **params), indices, aval, **params)
+            last = read_updates(scatter_p.bind(nobody, indices, names, **params), indices, aval, **params)
             read = select_n(eq(last, names), zeros(aval_of(read).strong()), read)
         out[2] = read
     return out
-
-
-def _scatter_mul_jvp(prim: Primitive) -> Any:
-    def jvp(primals: Any, tangents: Any, **params: Any) -> Any:
-        (x, indices, updates), (dx, _, du) = primals, tangents
-        out = prim.bind(*primals, **params)
-        total: Any = Zero(aval_of(out).tangent())
-        if not isinstance(dx, Zero):
-            total = prim.bind(dx, indices, updates, **params)
-        if not isinstance(du, Zero):
-            if not params["unique_indices"]:
-                raise RefusedError(
-                    "[scatter_mul] the derivative with respect to the updates needs unique_indices=True: an element"
-                    " multiplied by several updates would need the products of all the others."
-                )
-            changes = scatter_add_p.bind(full_like(x, 0), indices, du, **params)
-            total = add_any(total, mul(x, changes))
-        return out, total
-
-    return jvp
-
-
-def _scatter_mul_transpose(ct: Any, x: Any, indices: Any, updates: Any, **params: Any) -> Any:
-    return [scatter_mul_p.bind(ct, indices, updates, **params), None, None]
 
 
 def _scatter_extremum_jvp(prim: Primitive) -> Any:
@@ -412,7 +386,7 @@ def _scatter_extremum_jvp(prim: Primitive) -> Any:
         if isinstance(dx, Zero) and isinstance(du, Zero):
             return out, Zero(target)
         stayed = convert_element_type(eq(x, out), target.dtype)
-        read = _read_updates(out, indices, aval_of(updates), **params)
+        read = read_updates(out, indices, aval_of(updates), **params)
         won = convert_element_type(eq(updates, read), target.dtype)
         count = scatter_add_p.bind(stayed, indices, won, **params)
         total = scatter_add_p.bind(mul(instantiate(dx), stayed), indices, mul(instantiate(du), won), **params)
@@ -421,13 +395,15 @@ def _scatter_extremum_jvp(prim: Primitive) -> Any:
     return jvp
 
 
-scatter_p = _scatter("scatter", _store, domain=ANY, jvp=_scatter_bilinear, transpose=_scatter_transpose)
-scatter_add_p = _scatter("scatter_add", np.add.at, domain=NUMBER, jvp=_scatter_bilinear,
+scatter_p = scatter_primitive("scatter", _store, domain=ANY, jvp=_scatter_bilinear, transpose=_scatter_transpose)
+scatter_add_p = scatter_primitive("scatter_add", np.add.at, domain=NUMBER, jvp=_scatter_bilinear,
                          transpose=_scatter_add_transpose)  # fmt: skip
-scatter_mul_p = _scatter("scatter_mul", np.multiply.at, domain=NUMBER, jvp=_scatter_mul_jvp,
-                         transpose=_scatter_mul_transpose)  # fmt: skip
-scatter_min_p = _scatter("scatter_min", np.minimum.at, domain=ORDERED, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR)
-scatter_max_p = _scatter("scatter_max", np.maximum.at, domain=ORDERED, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR)
+scatter_min_p = scatter_primitive(
+    "scatter_min", np.minimum.at, domain=ORDERED, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR
+)
+scatter_max_p = scatter_primitive(
+    "scatter_max", np.maximum.at, domain=ORDERED, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR
+)
 
 # --- dynamic slices ---------------------------------------------------------------------------------------------------
 
@@ -593,7 +569,7 @@ def _tuples(kind: Any, numbers: Any) -> Any:
     return kind(*(tuple(map(int, axes)) for axes in numbers))
 
 
-def _scatter_face(prim: Primitive, what: str) -> Any:
+def scatter_face(prim: Primitive, what: str) -> Any:
     def function(
         operand: Any,
         scatter_indices: Any,
@@ -617,10 +593,10 @@ def _scatter_face(prim: Primitive, what: str) -> Any:
     return function
 
 
-scatter = _scatter_face(scatter_p, "replaced by")
-scatter_add, scatter_mul = _scatter_face(scatter_add_p, "plus"), _scatter_face(scatter_mul_p, "times")
-scatter_min = _scatter_face(scatter_min_p, "replaced by their minimum with")
-scatter_max = _scatter_face(scatter_max_p, "replaced by their maximum with")
+scatter = scatter_face(scatter_p, "replaced by")
+scatter_add = scatter_face(scatter_add_p, "plus")
+scatter_min = scatter_face(scatter_min_p, "replaced by their minimum with")
+scatter_max = scatter_face(scatter_max_p, "replaced by their maximum with")
 
 
 def scatter_sub(operand: Any, scatter_indices: Any, updates: Any, dimension_numbers: Any, **options: Any) -> Any:

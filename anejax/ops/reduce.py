@@ -133,7 +133,7 @@ def _reduced_last(x: Any, axes: Dims) -> Any:
     return reshape(moved, (*(aval.shape[i] for i in rest), count))
 
 
-def _shifted(x: Any, by: int, axis: int, fill: Any) -> Any:
+def shifted(x: Any, by: int, axis: int, fill: Any) -> Any:
     """``x`` moved ``by`` places up ``axis``, with ``fill`` in front and the end cut."""
     config = [(0, 0, 0)] * aval_of(x).ndim
     config[axis] = (by, -by, 0)
@@ -142,7 +142,7 @@ def _shifted(x: Any, by: int, axis: int, fill: Any) -> Any:
 
 def _exclusive_products(x: Any, axis: int, reverse: bool) -> Any:
     x = rev(x, (axis,)) if reverse else x
-    out = x if aval_of(x).shape[axis] == 0 else cumprod(_shifted(x, 1, axis, 1), axis)
+    out = x if aval_of(x).shape[axis] == 0 else cumprod(shifted(x, 1, axis, 1), axis)
     return rev(out, (axis,)) if reverse else out
 
 
@@ -239,7 +239,7 @@ def _cumulative(name: str, impl: Any, *, domain: Any, identity: Any, combine: An
         p, dp = flip(x), flip(t)
         by = 1
         while by < aval_of(x).shape[axis]:
-            before = (_shifted(p, by, axis, identity(aval_of(x).dtype)), _shifted(dp, by, axis, 0))
+            before = (shifted(p, by, axis, identity(aval_of(x).dtype)), shifted(dp, by, axis, 0))
             p, dp = combine(before, (p, dp))
             by *= 2
         return out, flip(dp)

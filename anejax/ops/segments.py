@@ -10,7 +10,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, RefusedError, ShapeError
-from anejax.ops import index
+from anejax.ops import index, products
 from anejax.ops.shape import broadcast_to, reshape
 
 
@@ -64,6 +64,6 @@ def _segment(name: str, scatter: Callable[..., Any], identity: Callable[[np.dtyp
 
 
 segment_sum = _segment("segment_sum", index.scatter_add, lambda dtype: np.zeros((), dtype), "The sum")
-segment_prod = _segment("segment_prod", index.scatter_mul, lambda dtype: np.ones((), dtype), "The product")
+segment_prod = _segment("segment_prod", products.scatter_mul, lambda dtype: np.ones((), dtype), "The product")
 segment_max = _segment("segment_max", index.scatter_max, _least, "The greatest")
 segment_min = _segment("segment_min", index.scatter_min, _greatest, "The least")
