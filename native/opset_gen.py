@@ -55,6 +55,7 @@ class Generator:
             str(arg.rank),
             str(arg.optional).lower(),
             str(engine_const).lower(),
+            str(self.table.engine_wants(op, arg)).lower(),
             str(arg.empty).lower(),
         )
         return f"{{{', '.join(fields)}}}"

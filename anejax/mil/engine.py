@@ -9,7 +9,7 @@ import numpy as np
 
 from anejax.errors import VerifyError, fail
 from anejax.mil import limits
-from anejax.mil.opset import Engine
+from anejax.mil.opset import Engine, engine_wants
 from anejax.mil.program import Value, as_doubles
 from anejax.mil.rules import CATALOG, MIL, SWEEP, Rule
 from anejax.mil.shapes import broadcast_shapes
@@ -28,10 +28,6 @@ def check_not_scalar(op: str, value: Value) -> None:
     """Whether a value has axes; constants may be without."""
     if not value.type.shape:
         fail(op, f"expected rank 1 or more on the engine, got {value}", VerifyError)
-
-
-# The engine's compiler has been seen to want every operand but these.
-MAY_BE_ABSENT = frozenset({"bias", "output_shape", "split_sizes"})
 
 
 def _since(v: View, family: str) -> None:
@@ -53,8 +49,7 @@ def _constants(v: View, family: str) -> None:
 
 def _written(v: View, family: str) -> None:
     for arg in v.schema.args:
-        written = v.has(arg.name) or not arg.optional or arg.name in MAY_BE_ABSENT
-        v.expect(written, f"{arg.name} to be written out for the engine")
+        v.expect(v.has(arg.name) or not engine_wants(v.schema, arg), f"{arg.name} to be written out for the engine")
 
 
 def _demands(v: View) -> Engine:

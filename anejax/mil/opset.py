@@ -97,6 +97,15 @@ class OpSchema:
         return next((t for t in self.types if t.name == name), None)
 
 
+# The engine's compiler has been seen to want every operand but these.
+MAY_BE_ABSENT = frozenset({"bias", "output_shape", "split_sizes"})
+
+
+def engine_wants(schema: OpSchema, arg: Arg) -> bool:
+    """Whether the engine wants the operand `arg` written out, though MIL has a default for it."""
+    return schema.engine is not None and arg.optional and arg.name not in MAY_BE_ABSENT
+
+
 # ---- helper constructors -------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ For target cpu they accept the same texts. For coreml and ane this one asks more
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anejax.errors import DeviceError, MilError
-from anejax.mil.opset import TARGETS
+from anejax.mil.opset import MAY_BE_ABSENT, OPSET, TARGETS
 from anejax.mil.parse import parse
 from anejax.mil.program import Program
 from anejax.mil.text import to_text
@@ -69,6 +70,30 @@ def test_samples(text: str) -> None:
 @given(programs())
 def test_random_programs(made: Program) -> None:
     compare(to_text(made))
+
+
+def without_an_operand() -> list[tuple[str, str, str]]:
+    """Operation, operand, and a program for the engine that leaves the operand out."""
+    found: list[tuple[str, str, str]] = []
+    for sample in SAMPLES:
+        made = program(sample, "fp16")
+        if here(to_text(made), "ane") is None:
+            (op,) = (op for op in made.main.ops if op.name == sample.op)
+            for arg in OPSET[op.name].args:
+                if arg.optional and arg.name in op.operands:
+                    rest = replace(op, operands={k: v for k, v in op.operands.items() if k != arg.name})
+                    main = replace(made.main, ops=tuple(rest if o is op else o for o in made.main.ops))
+                    found.append((op.name, arg.name, to_text(Program((main,)))))
+    return found
+
+
+@pytest.mark.parametrize(("op", "operand", "text"), without_an_operand(), ids=lambda v: v if len(v) < 40 else "")
+def test_operands_that_the_engine_wants_written(op: str, operand: str, text: str) -> None:
+    """MIL has defaults for them; the engine's compiler has been seen to want them all the same."""
+    ours, native = here(text, "ane"), there(text, "ane")
+    assert (ours is None) == (native is None), f"here {ours}; native {native}\n{text}"
+    assert (ours is None) == (operand in MAY_BE_ABSENT), ours
+    compare(text)
 
 
 @settings(EXAMPLES, max_examples=300)

@@ -33,6 +33,7 @@ struct ArgSchema {
   int8_t rank;      // -1: any
   bool optional;
   bool engine_const;  // the Neural Engine takes constants only
+  bool engine_wants;  // the Neural Engine takes no default for it
   bool empty;         // a list that may have no items
 
   bool listed() const { return kind == ArgKind::VARIADIC || kind == ArgKind::FUNCTIONS; }  // written (a, b, ...)

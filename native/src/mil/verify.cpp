@@ -43,6 +43,8 @@ class OpVerifier {
         check_operand(arg, *operand);
       else if (!arg.optional)
         view_.fail("the operand " + std::string(arg.name) + " is missing");
+      else if (target_ == Target::ANE && arg.engine_wants)
+        unsupported("needs the operand " + std::string(arg.name) + " written out on the engine");
     check_no_other_operands();
     check_result_dtypes();
     check_result_shapes();
