@@ -211,6 +211,19 @@ TEST(engine_makes_room_where_the_limit_is_lower_than_known) {
     }
 }
 
+// A pool of 15 distinct programs: the sixteenth is refused once, and the number is kept to from then on.
+TEST(engine_learns_how_many_programs_fit) {
+  Bench bench;
+  const Fault fault("programs:15");
+  std::vector<std::unique_ptr<ane::EngineProgram>> programs;
+  for (int n = 1; n <= 18; ++n) programs.push_back(compile(bench.get(), chain(n)));
+  CHECK_SAYS(programs[0]->stats(), "\"room\": 15, \"loaded\": false");
+  CHECK_EQ(count_of("cached"), 1u);  // the sixteenth, again
+  for (const auto& program : programs) CHECK_EQ(run(*program, random_inputs(program->inputs())).size(), 1u);
+  for (const auto& program : programs) CHECK_SAYS(program->stats(), "\"compiles\": 1");
+  CHECK_EQ(count_of("compile"), 18u);
+}
+
 TEST(engine_says_that_it_is_full) {
   Bench bench;
   const Fault limit("limit:0");
@@ -456,6 +469,43 @@ TEST(engine_takes_back_no_stale_program) {
     if (entry.path().extension() == ".bundle") std::ofstream(entry.path() / "stale");
   CHECK_EQ(run(*compile(bench.get(), chain(3)), random_inputs({{"x", {mil::DType::FP16, {2, 8}}}})).size(), 1u);
   CHECK_EQ(count_of("compile"), 1u);  // refused once, compiled anew at once
+}
+
+// The system's store of compiled programs is emptied within a day, and the bundle on disk refers to nothing then.
+TEST(engine_compiles_again_where_the_store_was_emptied) {
+  Bench bench;
+  const auto inputs = random_inputs({{"x", {mil::DType::FP16, {2, 8}}}});
+  const Bits expected = run(*compile(bench.get(), chain(3)), inputs)[0];
+  for (int day = 0; day < 2; ++day) {
+    bench.engine.reset();
+    reset_stand_in();
+    const Fault fault("store:forgets");
+    const auto program = compile(bench.get(), chain(3));
+    CHECK(run(*program, inputs)[0] == expected);
+    CHECK_EQ(count_of("cached"), 1u);
+    CHECK_EQ(count_of("compile"), 1u);
+    CHECK_SAYS(program->stats(), "\"loads\": 1, \"compiles\": 1");
+  }
+}
+
+TEST(engine_says_that_no_program_is_taken_back) {
+  Bench bench;
+  const auto other = compile(bench.get(), chain(1));
+  compile(bench.get(), chain(2));
+  const std::string function(stand_in().operation_create.name);
+  {
+    const Fault fault(function + ":13");
+    CHECK_SAYS(bench.compile_error(chain(2)), function + " answered 13, must re-compile");
+  }
+  CHECK_SAYS(other->stats(), "\"loaded\": false");  // it gave way
+  CHECK_EQ(count_of("compile"), 3u);                // of chain(2) once more, not for each attempt
+  bench.check_works();
+}
+
+TEST(engine_tells_what_a_failed_load_wrote) {
+  Bench bench;
+  const Fault limit("limit:0");
+  CHECK_SAYS(bench.compile_error(chain(2)), "it wrote: ANE model load has failed for on-device compiled macho.");
 }
 
 TEST(engine_refuses_a_folder_that_cannot_be_written) {

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from anejax.cli import main
-from anejax.engine.doctor import FAILED, PASSED, SKIPPED, Check, profile_of, worker
+from anejax.engine.doctor import FAILED, PASSED, SKIPPED, Check, bundles, profile_of, worker
 from anejax.engine.doctor.arithmetic import ARITHMETIC
 from anejax.engine.doctor.bench import Engine, difference, tolerance
 from anejax.engine.doctor.checks import without_names
@@ -95,6 +95,26 @@ def test_faults_of_the_engine(stand_in: None, fault: str, said: str, monkeypatch
     monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", fault)
     check = first_check()
     assert check.state == FAILED and said in check.detail, check
+
+
+def test_a_store_that_was_emptied(stand_in: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checks of programs from disk pass either way, and say whether they were compiled anew."""
+
+    def checks() -> list[str]:
+        """Both checks, asked by a new process, whose engine has this test's cache folder."""
+        script = f"from {bundles.__name__} import *; print(*map(check_bundle, (SECOND_PROCESS, LATER)), sep=chr(10))"
+        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.splitlines()
+
+    second, later = checks()
+    assert second.startswith("passed") and "taken back from disk, and right" in second
+    assert later.startswith("passed") and "ask the doctor again" in later
+    assert "taken back from disk 0.0 hours" in checks()[1]
+    assert first_check().state == PASSED
+    monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "store:forgets")
+    assert all(line.startswith("passed") and "compiled anew" in line for line in checks())
+    assert first_check().state == PASSED, "the smallest program itself is compiled anew"
+    monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "limit:0")
+    assert all(line.startswith("failed") and "Must re-compile the E5 bundle" in line for line in checks())
 
 
 def test_missing_symbols(monkeypatch: pytest.MonkeyPatch) -> None:

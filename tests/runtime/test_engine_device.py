@@ -229,6 +229,17 @@ for ask in (lambda: aj.devices("ane"), lambda: aj.jit(lambda x: f(x) * 2, device
 """
 
 
+SELF_TEST = "from anejax.runtime.engine import why_missing, why_not_resident; print(why_missing(), why_not_resident())"
+
+
+def test_the_engine_is_there_on_its_second_day(espresso: None) -> None:
+    """The self tests' programs are on disk, and the store that they refer to has been emptied."""
+    for fault in ("", "store:forgets", "store:forgets"):
+        environment = {**os.environ, "ANEJAX_ESPRESSO_FAULT": fault}
+        done = subprocess.run([sys.executable, "-c", SELF_TEST], env=environment, capture_output=True, text=True)
+        assert done.stdout == "None None\n", done.stdout + done.stderr
+
+
 def test_without_an_engine_all_runs_on_the_cpu() -> None:
     """In float32, and with one warning."""
     environment = {**os.environ, "ANEJAX_ESPRESSO": "/no/such/Espresso"}

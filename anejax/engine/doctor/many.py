@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from anejax.engine.doctor.bench import execute, smallest
+from anejax.engine.doctor.bench import execute, smallest, stats
 from anejax.engine.doctor.checks import Check, of
 from anejax.errors import DeviceError
 from anejax.runtime.library import NativeProgram
@@ -41,28 +41,30 @@ def check_many(mode: str, count: int = COUNT) -> Check:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         return of("probe", name, False, f"the process ended with {done.returncode}: {last}", decides=DECIDES)
     found = json.loads(done.stdout.splitlines()[-1])
-    said = f"{found['right']} runs were right, then: {found['error']}" if found["error"] else "all are right"
-    return of("probe", name, not found["error"], said, decides=DECIDES, answer=found["right"])
+    fit = f"; {found['room']} programs are kept in the engine at a time"
+    said = f"{found['right']} runs were right, then: {found['error']}" if found["error"] else f"all are right{fit}"
+    return of("probe", name, not found["error"], said, decides=DECIDES, answer=found["right"], room=found["room"])
 
 
 def run(count: int, keep: bool) -> dict[str, object]:
-    """How many runs were right, and the first error; "" when there was none."""
+    """How many runs were right, how many programs fit into the engine, and the first error; "" when there was none."""
     held: list[tuple[NativeProgram, float]] = []
-    right = 0
+    right = room = 0
     try:
         for i in range(count):
             salt = float(i + 1) / 2
             compiled = NativeProgram("ane", smallest(salt))
             _check(compiled, salt)
             right += 1
+            room = stats(compiled)["room"]
             if keep:
                 held.append((compiled, salt))
         for compiled, salt in held:
             _check(compiled, salt)
             right += 1
     except DeviceError as err:
-        return {"right": right, "error": str(err)}
-    return {"right": right, "error": ""}
+        return {"right": right, "room": room, "error": str(err)}
+    return {"right": right, "room": room, "error": ""}
 
 
 def _check(compiled: NativeProgram, salt: float) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from anejax.engine.doctor import many
+from anejax.engine.doctor import bundles, many
 from anejax.engine.doctor.arithmetic import ARITHMETIC
 from anejax.engine.doctor.bench import Engine, difference, execute, smallest, stats, tolerance
 from anejax.engine.doctor.checks import FAILED, SKIPPED, Check, of
@@ -58,6 +58,7 @@ def questions(plan: Plan) -> list[Question]:
     found = [Question("primitive", n, partial(_primitive, n, plan)) for n in names()]
     found += [_of_engine("probe", p.name, partial(_probe, p, plan)) for p in (*LAYOUT, *ARITHMETIC)]
     found += [_of_engine("timing", n, partial(_timing, n, plan)) for n in TIMINGS]
+    found += [_of_engine("probe", n, partial(_bundle, n)) for n in (bundles.SECOND_PROCESS, bundles.LATER)]
     return found + [_of_engine("probe", many.name_of(mode), partial(_many, mode, plan)) for mode in many.MODES]
 
 
@@ -79,6 +80,10 @@ def _timing(name: str, plan: Plan, engine: Engine) -> Check:
     if name in SLOW and not plan.full:
         return Check("timing", name, SKIPPED, LENGTHY)
     return check_timing(name, engine, plan.quick)
+
+
+def _bundle(name: str, engine: Engine) -> Check:
+    return bundles.check_bundle(name)
 
 
 def _many(mode: str, plan: Plan, engine: Engine) -> Check:

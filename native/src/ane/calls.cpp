@@ -19,6 +19,7 @@ constexpr std::array kStatusWords = {
     "invalid type of a parameter",
     "invalid data type",
 };
+constexpr int32_t kForgotten = 13;
 constexpr off_t kMessageBytes = 2000;
 
 int open_unnamed() {
@@ -39,12 +40,15 @@ std::string read_tail(int file, off_t limit) {
   std::string text(static_cast<size_t>(size - start), '\0');
   const ssize_t got = ::pread(file, text.data(), text.size(), start);
   text.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  text.erase(text.find_last_not_of(" \n") + 1);
   return text;
 }
 
 }  // namespace
 
 const char* status_words(int32_t status) {
+  if (status == kForgotten)
+    return "must re-compile: the system has no room for the program, or no longer has what it was compiled to";
   return status >= 0 && static_cast<size_t>(status) < kStatusWords.size() ? kStatusWords[static_cast<size_t>(status)]
                                                                           : "a status of unknown meaning";
 }

@@ -1,8 +1,8 @@
 #include "ane/engine.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
-#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -31,9 +31,12 @@ void check_written(const std::byte* data, const Port& port) {
                      ANESDK_WRONG_RESULT);
 }
 
-// What the system says of a program that finds no room, or of a compiled one that it does not take back.
+// The system says the same of a program that finds no room and of a compiled one that it no longer has: "ANE model load
+// has failed for on-device compiled macho. Must re-compile the E5 bundle".
 bool must_compile_again(const mil::Error& error) {
-  return std::string_view(error.what()).find("must re-compile") != std::string_view::npos;
+  std::string words = error.what();
+  for (char& c : words) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return words.find("must re-compile") != std::string::npos;
 }
 
 // An output that a dead engine would give: nothing but zeros, or nothing but NaN.
@@ -138,14 +141,16 @@ std::string EngineProgram::plan() const {
 }
 
 std::string EngineProgram::stats() const {
+  const size_t room = engine_.room_;
   const std::lock_guard lock(state_->mutex);
   const State& s = *state_;
   return "{\"device\": \"ane\", \"ops\": " + std::to_string(s.ops) + ", \"placement\": \"" + s.placement +
-         "\", \"loaded\": " + (s.loaded ? "true" : "false") + ", \"loads\": " + std::to_string(s.loads) +
-         ", \"compiles\": " + std::to_string(s.compiles) + ", \"load_ms\": " + std::to_string(s.load_ms) +
-         ", \"runs\": " + std::to_string(s.runs) + ", \"failures\": " + std::to_string(s.failures) +
-         ", \"copied\": " + std::to_string(s.copied) + ", \"copied_bytes\": " + std::to_string(s.copied_bytes) +
-         ", \"kept\": " + std::to_string(s.kept) + ", \"kept_bytes\": " + std::to_string(s.kept_bytes) + "}";
+         "\", \"room\": " + std::to_string(room) + ", \"loaded\": " + (s.loaded ? "true" : "false") +
+         ", \"loads\": " + std::to_string(s.loads) + ", \"compiles\": " + std::to_string(s.compiles) +
+         ", \"load_ms\": " + std::to_string(s.load_ms) + ", \"runs\": " + std::to_string(s.runs) +
+         ", \"failures\": " + std::to_string(s.failures) + ", \"copied\": " + std::to_string(s.copied) +
+         ", \"copied_bytes\": " + std::to_string(s.copied_bytes) + ", \"kept\": " + std::to_string(s.kept) +
+         ", \"kept_bytes\": " + std::to_string(s.kept_bytes) + "}";
 }
 
 // Never for the engine of a process, whose end takes everything with it.
@@ -202,24 +207,36 @@ void Engine::load(const Shared& state) {
   }
 }
 
-// Programs give way until the new one fits.
+// A bundle on disk only refers to a store of the system, which the system empties after some hours: where a bundle of
+// an earlier load cannot be compiled from or loaded, the program is compiled anew, once. Where a fresh one is refused
+// for want of room, programs give way until it fits, and from then on the engine is given no more programs than that.
 void Engine::load_now(const Shared& state) {
   const auto start = steady_clock::now();
   make_room();
-  for (;;) {
+  const ProgramFolder folder(settings_.programs, state->text, settings_.environment, settings_.max_bytes);
+  bool full = false;
+  for (bool fresh = false;;) {
+    const bool cached = folder.compiled();
     try {
       Holder objects;
-      const Handle library = compile_now(*state, objects);
+      const Handle library = compile_now(*state, folder, objects);
+      fresh |= !cached;
       state->loaded = std::make_unique<Loaded>(symbols_, std::move(objects), library, state->inputs, state->outputs);
       break;
     } catch (const mil::Error& error) {
-      const bool full = must_compile_again(error) || error.status() == ANESDK_OUT_OF_MEMORY;
-      if (full && unload_oldest()) continue;
-      if (must_compile_again(error)) throw mil::Error(error.what(), ANESDK_ENGINE_FULL);
+      if (cached && !fresh) {
+        folder.discard();
+        continue;
+      }
+      const bool refused = must_compile_again(error);
+      full |= refused;
+      if ((refused || error.status() == ANESDK_OUT_OF_MEMORY) && unload_oldest()) continue;
+      if (refused) throw mil::Error(error.what(), ANESDK_ENGINE_FULL);
       throw;
     }
   }
   loaded_.push_back(state);
+  if (full) room_ = std::min<size_t>(room_, loaded_.size());
   ++state->loads;
   state->load_ms = std::chrono::duration<double, std::milli>(steady_clock::now() - start).count();
 }
@@ -242,30 +259,26 @@ bool Engine::unload_oldest() {
 }
 
 void Engine::make_room() {
-  while (loaded_.size() >= settings_.max_loaded)
+  while (loaded_.size() >= room_)
     if (!unload_oldest())
       throw mil::Error("[ane] all " + std::to_string(loaded_.size()) + " programs that fit into the engine are running",
                        ANESDK_ENGINE_FULL);
 }
 
-// What an earlier compile left is tried first; should the system not take it, the program is compiled anew.
-Handle Engine::compile_now(State& state, Holder& objects) {
-  const ProgramFolder folder(settings_.programs, state.text, settings_.environment, settings_.max_bytes);
-  for (bool force = !folder.compiled();; force = true) {
-    try {
-      const Handle library = compile_library(symbols_, folder.model(), folder.bundles(), force);
-      objects.hold(library, symbols_.library_release);
-      state.compiles += force;
-      check_placement(state, folder);
-      if (force) folder.mark_compiled();
-      return library;
-    } catch (const mil::Error&) {
-      folder.discard();
-      if (force) {
-        next_compile_ = (steady_clock::now() + state.limits.backoff).time_since_epoch().count();
-        throw;
-      }
-    }
+// Takes what an earlier compile left in the folder, if there is something.
+Handle Engine::compile_now(State& state, const ProgramFolder& folder, Holder& objects) {
+  const bool force = !folder.compiled();
+  try {
+    const Handle library = compile_library(symbols_, folder.model(), folder.bundles(), force);
+    objects.hold(library, symbols_.library_release);
+    state.compiles += force;
+    check_placement(state, folder);
+    if (force) folder.mark_compiled();
+    return library;
+  } catch (const mil::Error&) {
+    folder.discard();
+    if (force) next_compile_ = (steady_clock::now() + state.limits.backoff).time_since_epoch().count();
+    throw;
   }
 }
 

@@ -24,7 +24,7 @@ struct Settings {
   std::filesystem::path programs;  // where compiled programs are kept
   std::string environment;         // what they depend on besides their text
   uint64_t max_bytes = uint64_t{4} << 30;
-  size_t max_loaded = 100;  // processes failed from 119 to 129 programs on
+  size_t max_loaded = 100;  // at first; processes failed from 119 to 129 programs on, and some from 16 on
 };
 
 // What an output takes over of an input of its type.
@@ -67,7 +67,8 @@ class EngineProgram {
 
 class Engine {
  public:
-  Engine(const Symbols& symbols, Settings settings) : symbols_(symbols), settings_(std::move(settings)) {}
+  Engine(const Symbols& symbols, Settings settings)
+      : symbols_(symbols), settings_(std::move(settings)), room_(settings_.max_loaded) {}
   ~Engine();
 
   // `program` is verified for "ane" and alive during the call only. Throws mil::Error.
@@ -93,11 +94,13 @@ class Engine {
   void unload_now(State& state);
   bool unload_oldest();  // of those that nobody runs; false when there is none
   void make_room();
-  Handle compile_now(State& state, Holder& objects);  // the library, which `objects` holds
+  // The library, which `objects` holds.
+  Handle compile_now(State& state, const ProgramFolder& folder, Holder& objects);
   void check_placement(State& state, const ProgramFolder& folder);
 
   const Symbols symbols_;
   const Settings settings_;
+  std::atomic<size_t> room_;  // how many programs the system was seen to hold, at most settings_.max_loaded
   std::list<Shared> loaded_;  // the one used longest ago first; of the worker
   std::atomic<std::chrono::steady_clock::rep> next_compile_{0};
   std::mutex refused_mutex_, witness_mutex_;

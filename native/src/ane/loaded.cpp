@@ -29,6 +29,18 @@ bool is_final(const std::string& words) {
          words.find("Not implemented") != std::string::npos;
 }
 
+// Returns what `body` returns. An error that `body` throws gets the lines that Espresso wrote to standard error.
+template <class Body>
+Handle with_reasons(Body body, const char* without = "") {
+  StderrCapture capture;
+  try {
+    return body();
+  } catch (const mil::Error& error) {
+    const std::string said = capture.take();
+    throw mil::Error(error.what() + (said.empty() ? without : "; it wrote: " + said), error.status());
+  }
+}
+
 }  // namespace
 
 Handle compile_library(const Symbols& symbols, const std::string& model, const std::string& bundles, bool force) {
@@ -40,30 +52,23 @@ Handle compile_library(const Symbols& symbols, const std::string& model, const s
   symbols.options_set_devices(options, kEngineOnly);
   symbols.options_set_force(options, force ? 1 : 0);
   symbols.options_set_segmenter(options, kSegmenter);
-  Handle library = nullptr;
-  StderrCapture capture;
-  try {
+  const auto compile = [&] {
+    Handle library = nullptr;
     symbols.compile(compiler, model.c_str(), options, &library);
     if (!library) throw mil::Error(std::string("[ane] ") + symbols.compile.name + " returned nothing");
+    return library;
+  };
+  try {
+    return with_reasons(compile, "; it gave no reason");
   } catch (const mil::Error& error) {
-    const std::string said = capture.take();
-    const std::string words =
-        std::string(error.what()) + (said.empty() ? "; it gave no reason" : "; it wrote: " + said);
-    throw mil::Error(words, is_final(words) ? ANESDK_COMPILE_REFUSED : ANESDK_COMPILE_FAILED);
+    throw mil::Error(error.what(), is_final(error.what()) ? ANESDK_COMPILE_REFUSED : ANESDK_COMPILE_FAILED);
   }
-  return library;
 }
 
 Loaded::Loaded(const Symbols& symbols, Holder objects, Handle library, const std::vector<Port>& inputs,
                const std::vector<Port>& outputs)
     : symbols_(symbols), objects_(std::move(objects)) {
-  Handle function = nullptr;
-  symbols.library_retain_function(library, kFunction, &function);
-  objects_.hold(function, symbols.function_release);
-  const Handle options = objects_.hold(create(symbols.op_options_create, function), symbols.op_options_release);
-  symbols.op_options_set_name(options, kFunction);
-  symbols.op_options_set_allocate(options, 1);
-  operation_ = objects_.hold(create(symbols.operation_create, options), symbols.operation_release);
+  operation_ = with_reasons([&] { return create_operation(library); });
   std::vector<Handle> ports;
   for (const Port& port : inputs) {
     ports.push_back(retain(symbols.operation_retain_input, port));
@@ -76,6 +81,16 @@ Loaded::Loaded(const Symbols& symbols, Holder objects, Handle library, const std
     symbols.port_bind(ports[i], buffers_[inputs_[i]].handle);
   }
   stream_ = objects_.hold(create(symbols.stream_create), symbols.stream_release);
+}
+
+Handle Loaded::create_operation(Handle library) {
+  Handle function = nullptr;
+  symbols_.library_retain_function(library, kFunction, &function);
+  objects_.hold(function, symbols_.function_release);
+  const Handle options = objects_.hold(create(symbols_.op_options_create, function), symbols_.op_options_release);
+  symbols_.op_options_set_name(options, kFunction);
+  symbols_.op_options_set_allocate(options, 1);
+  return objects_.hold(create(symbols_.operation_create, options), symbols_.operation_release);
 }
 
 Handle Loaded::retain(const RetainPort& retain, const Port& port) {

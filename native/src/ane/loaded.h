@@ -42,6 +42,7 @@ class Loaded {
 
  private:
   using RetainPort = Function<int32_t(Handle, const char*, Handle*)>;
+  Handle create_operation(Handle library);
   Handle retain(const RetainPort& retain, const Port& port);
   size_t bind(Handle handle, const Port& port);  // to a new buffer: its index
   void check_layout(Handle handle, const Port& port) const;

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 
 #include "program.h"
 #include "runtime.h"
@@ -40,12 +41,15 @@ struct Options : Of<Kind::OPTIONS> {
 };
 struct Library : Of<Kind::LIBRARY> {
   std::shared_ptr<const Model> model;
+  bool cached = false;  // of a bundle that an earlier compile left
 };
 struct Function : Of<Kind::FUNCTION> {
   std::shared_ptr<const Model> model;
+  bool cached = false;
 };
 struct OpOptions : Of<Kind::OP_OPTIONS> {
   std::shared_ptr<const Model> model;
+  bool cached = false;
   std::string name;
   bool allocate = false;
 };
@@ -102,8 +106,9 @@ std::unique_ptr<Library> compile(const Compiler& compiler, const std::string& pa
   const fs::path bundle = fs::path(compiler.cache) / (std::to_string(std::hash<std::string>()(text)) + ".bundle");
   try {
     auto model = std::make_shared<Model>(read_model(text, fs::path(path).parent_path().string()));
+    model->text = text;
     const bool cached = options.force == 0 && fs::exists(bundle) && read_file(bundle / "model.mil") == text;
-    if (cached && fs::exists(bundle / "stale")) throw Refusal("the bundle must re-compile");
+    if (cached && fs::exists(bundle / "stale")) throw Refusal("Must re-compile the E5 bundle.");
     if (!cached) {
       check_model(*model);
       fs::remove_all(bundle);
@@ -112,11 +117,30 @@ std::unique_ptr<Library> compile(const Compiler& compiler, const std::string& pa
     note(cached ? "cached" : "compile");
     auto library = std::make_unique<Library>();
     library->model = std::move(model);
+    library->cached = cached;
     return library;
   } catch (const Refusal& refusal) {
     std::fprintf(stderr, "E5RT: %s\n", refusal.what());
     throw Answer{INVALID_ARGUMENT, ""};
   }
+}
+
+// What the system says of a bundle whose store it has emptied, and of a program that finds no room.
+[[noreturn]] void forgotten() {
+  std::fprintf(stderr,
+               "ANE model load has failed for on-device compiled macho. Must re-compile the E5 bundle. @ GetANEFModel "
+               "(13)\n");
+  throw Answer{FORGOTTEN, ""};
+}
+
+// Operations are limited in number, and, in a pool that processes share, distinct programs.
+void check_room(const std::string& text) {
+  std::string limit = std::to_string(kMaxPrograms), distinct = limit;
+  fault("limit", &limit);
+  fault("programs", &distinct);
+  std::set<std::string> texts = {text};
+  each(Kind::OPERATION, [&](Object& object) { texts.insert(static_cast<Operation&>(object).model->text); });
+  if (count(Kind::OPERATION) >= std::stoul(limit) || texts.size() > std::stoul(distinct)) forgotten();
 }
 
 // ---- ports
@@ -347,6 +371,7 @@ E5RT(e5rt_program_library_retain_program_function, H library, const char* name, 
     if (std::string(name) != "main") broken(INVALID_ARGUMENT, "there is only main");
     auto function = std::make_unique<Function>();
     function->model = from.model;
+    function->cached = from.cached;
     function->needs = {&from};
     create<Function>(out, std::move(function));
   });
@@ -363,6 +388,7 @@ E5RT(e5rt_precompiled_compute_op_create_options_create_with_program_function, H*
     Function& from = get<Function>(function);
     auto options = std::make_unique<OpOptions>();
     options->model = from.model;
+    options->cached = from.cached;
     options->needs = {&from};
     create<OpOptions>(out, std::move(options));
   });
@@ -383,9 +409,8 @@ E5RT(e5rt_execution_stream_operation_create_precompiled_compute_operation_with_o
   return call(__func__, [&] {
     OpOptions& from = get<OpOptions>(options);
     if (from.name.empty() || !from.allocate) broken(INVALID_OPERATION, "the operation has no name or no memory");
-    std::string limit = std::to_string(kMaxPrograms);
-    fault("limit", &limit);
-    if (count(Kind::OPERATION) >= std::stoul(limit)) throw E5RTError("the program cannot be loaded: must re-compile");
+    if (from.cached && fault("store", "forgets")) forgotten();
+    check_room(from.model->text);
     auto operation = std::make_unique<Operation>();
     operation->model = from.model;
     operation->service = service;

@@ -48,6 +48,7 @@ struct Statement {
 };
 
 struct Model {
+  std::string text;
   std::vector<Result> inputs;
   std::map<std::string, Tensor> constants;
   std::vector<Statement> statements;

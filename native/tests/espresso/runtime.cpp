@@ -124,6 +124,11 @@ size_t count(Kind kind) {
   return static_cast<size_t>(std::count_if(live.begin(), live.end(), [&](const Object* o) { return o->kind == kind; }));
 }
 
+void each(Kind kind, const std::function<void(Object&)>& visit) {
+  for (Object* object : record().live)
+    if (object->kind == kind) visit(*object);
+}
+
 void give(void** out, std::unique_ptr<Object> object) { *out = keep(std::move(object)); }
 
 void note(const char* event) { ++record().events[event]; }

@@ -28,7 +28,7 @@ struct Answer {
   int32_t status;
   std::string broken;  // "" for an answer that no rule of the caller's was broken for
 };
-enum Status : int32_t { INVALID_ARGUMENT = 1, INVALID_OPERATION = 2, ALLOCATION = 3, INVALID_TYPE = 5 };
+enum Status : int32_t { INVALID_ARGUMENT = 1, INVALID_OPERATION = 2, ALLOCATION = 3, INVALID_TYPE = 5, FORGOTTEN = 13 };
 [[noreturn]] void broken(int32_t status, const std::string& rule);
 
 // Runs one function: notes the thread, injects the fault that ANEJAX_ESPRESSO_FAULT names, turns Answer into a status.
@@ -38,7 +38,8 @@ int32_t call(const char* function, const std::function<void()>& body);
 // "e5rt_e5_compiler_compile:stderr", "execute:untouched", "execute:zeros", "execute:nan", "execute:lost" (the service
 // is restarted), "execute:scribble" (inputs are overwritten once they are read), "execute:tiles" (half of each output
 // is written before the other half's inputs are read), "share:stale" (a shared buffer is read as it first was),
-// "share:refused", "place:bnns", "strides:padded", "shape:other", "limit:<programs>".
+// "share:refused", "place:bnns", "strides:padded", "shape:other", "limit:<operations>", "programs:<distinct ones>",
+// "store:forgets" (a bundle that an earlier compile left is compiled from, but cannot be loaded).
 bool fault(const std::string& what, std::string* argument = nullptr);
 bool fault(const std::string& what, const char* argument);
 
@@ -48,6 +49,7 @@ void check_out(const void* out);               // neither null nor an object
 void check_text(const char* text);
 void release(void** handle, Kind kind);  // nulls it; an object that others need is not released
 size_t count(Kind kind);
+void each(Kind kind, const std::function<void(Object&)>& visit);
 
 template <class T>
 T& get(void* handle) {
