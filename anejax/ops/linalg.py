@@ -34,6 +34,7 @@ from anejax.ops.matrix import (
     conjugate,
     diagonal,
     eye_like,
+    from_lower,
     mH,
     mm,
     mT,
@@ -129,7 +130,7 @@ def _cholesky_jvp(primals: Any, tangents: Any, *, symmetrize_input: bool) -> Any
     factor = cholesky_p.bind(x, symmetrize_input=symmetrize_input)
     if isinstance(dx, Zero):
         return factor, Zero(aval_of(factor).tangent())
-    dx = symmetrize(dx) if symmetrize_input else dx
+    dx = symmetrize(dx) if symmetrize_input else from_lower(dx)  # the upper triangle is not read
     right = triangular_solve(factor, dx, lower=True, transpose_a=True, conjugate_a=True)
     both = triangular_solve(factor, right, left_side=True, lower=True)
     halved = div(tril(both), add(eye_like(both), 1.0))
@@ -501,7 +502,8 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
     """The lower triangular L with L L^H = ``x``, of symmetric (Hermitian) positive definite matrices [..., n, n].
 
     Args:
-        symmetrize_input: whether (x + x^H) / 2 is factorized; else only the lower triangle of ``x`` is read.
+        symmetrize_input: whether (x + x^H) / 2 is factorized; else only the lower triangle of ``x`` is read, and the
+            gradient is lower triangular.
 
     Returns:
         [..., n, n], NaN where a matrix is not positive definite.

@@ -85,3 +85,9 @@ def along_columns(s: Any, shape: tuple[int, ...]) -> Any:
 def symmetrize(x: Any) -> Any:
     """The symmetric (Hermitian) part of square matrices."""
     return mul(add(x, mH(x)), 0.5)
+
+
+def from_lower(x: Any) -> Any:
+    """The symmetric (Hermitian) matrices that have the lower triangles of ``x``, of the diagonal the real part."""
+    low = tril(x, -1)
+    return select_n(eq(*places(x)), add(low, mH(low)), as_dtype(real_of(x), aval_of(x).dtype))

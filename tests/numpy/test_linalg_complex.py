@@ -107,7 +107,10 @@ def test_derivatives(name: str) -> None:
         return
     cts = tuple(draw(np.asarray(o)) for o in outs)
     back = jax.jit(lambda a, c: jax.vjp(theirs, *a)[1](c))(its, tuple(map(jnp.asarray, cts)))
-    close(aj.vjp(ours, *mine)[1](tuple(map(anp.asarray, cts))), back, 1e-3)
+    got = aj.vjp(ours, *mine)[1](tuple(map(anp.asarray, cts)))
+    if name in ("cholesky of a triangle", "cho_solve"):  # jax before 0.12 spreads it over both triangles
+        got, back = (tuple(g + g.conj().mT if i == 0 else g for i, g in enumerate(gs)) for gs in (got, back))
+    close(got, back, 1e-3)
 
 
 @pytest.mark.parametrize("x", [A, R, H], ids=["complex", "real", "hermitian"])
