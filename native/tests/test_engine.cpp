@@ -1,5 +1,6 @@
 // The engine device against the stand-in Espresso: programs agree with the CPU device, and every fault that can be
 // injected ends as a clear error after which the engine works on.
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -389,6 +390,65 @@ TEST(engine_tells_what_the_compiler_wrote) {
   CHECK_SAYS(bench.compile_error(chain(1)), "matmul not supported on any backend");  // remembered, not asked again
   CHECK_EQ(count_of("compile"), 0u);
   bench.check_works();
+}
+
+TEST(engine_tells_the_last_error) {
+  Bench bench;
+  {
+    const Fault fault("e5rt_io_port_bind_buffer_object:2");
+    CHECK_SAYS(bench.compile_error(chain(1)), "its last error: E5RT status 2");
+  }
+  ane::Symbols symbols = stand_in();
+  symbols.port_bind.last_error = nullptr;  // a system without it
+  bench.engine.reset();
+  reset_stand_in();
+  bench.engine = std::make_unique<ane::Engine>(symbols, bench.settings);
+  const Fault fault("e5rt_io_port_bind_buffer_object:2");
+  CHECK(bench.compile_error(chain(1)).ends_with("no longer has"));
+}
+
+// Whoever looks after the process finds its last words.
+TEST(engine_leaves_what_was_written_before_an_abort) {
+  Bench bench;
+  std::string words;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::setenv("TMPDIR", bench.folder.path().c_str(), 1);
+    const Fault fault("e5rt_e5_compiler_compile:abort");
+    bench.compile_error(chain(1));
+    ::_exit(0);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  CHECK(WIFSIGNALED(status));
+  for (const auto& entry : std::filesystem::directory_iterator(bench.folder.path()))
+    if (entry.path().filename().string().starts_with("anejax-stderr-" + std::to_string(child) + "-"))
+      words = read_file(entry.path().string());
+  CHECK_SAYS(words, "terminating due to uncaught exception");
+}
+
+// As on a Mac, where other threads than the first have 512 KiB.
+TEST(engine_has_a_stack_of_8_mebibytes) {
+#ifdef __GLIBC__
+  pthread_attr_t before, small, found;
+  CHECK_EQ(::pthread_getattr_default_np(&before), 0);
+  ::pthread_attr_init(&small);
+  ::pthread_attr_setstacksize(&small, size_t{512} << 10);
+  CHECK_EQ(::pthread_setattr_default_np(&small), 0);
+  size_t bytes = 0;
+  {
+    ane::Worker worker;
+    worker.call("looking", std::chrono::seconds(20), [&] {
+      ::pthread_getattr_np(::pthread_self(), &found);
+      ::pthread_attr_getstacksize(&found, &bytes);
+      ::pthread_attr_destroy(&found);
+    });
+  }
+  CHECK_EQ(bytes, size_t{8} << 20);
+  ::pthread_setattr_default_np(&before);
+  ::pthread_attr_destroy(&small);
+  ::pthread_attr_destroy(&before);
+#endif
 }
 
 TEST(engine_waits_after_a_failed_compile) {

@@ -89,6 +89,8 @@ def first_check() -> Check:
         ("e5rt_execution_stream_create:throw", "threw E5RTError"),
         ("execute:untouched", "64 of 64 elements of output"),
         ("place:bnns", "placed on bnns"),
+        ("e5rt_e5_compiler_compile:abort", "SIGABRT"),
+        ("e5rt_e5_compiler_compile:abort", "it had written: libc++abi: terminating due to uncaught exception"),
     ],
 )
 def test_faults_of_the_engine(stand_in: None, fault: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,10 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import IO, Any
 
 from anejax.engine.doctor.bench import Engine
@@ -42,7 +44,7 @@ def watched(plan: Plan) -> Iterator[Check]:
             process.wait()
         if at == len(asked):
             return
-        yield _died(asked, at, process.returncode)
+        yield _died(asked, at, process)
         with_engine &= at != MEETING
         start = at + 1
     yield from (q.skipped(f"{DEATHS} processes died before") for q in asked[start:])
@@ -72,14 +74,26 @@ def _words(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
     process.kill()
 
 
-def _died(asked: list[Question], at: int, returncode: int) -> Check:
+def _died(asked: list[Question], at: int, process: subprocess.Popen[bytes]) -> Check:
+    returncode = process.returncode
     group, name = ("engine", "smallest program") if at == MEETING else (asked[at].group, asked[at].name)
     how = (
         f"signal {signal.Signals(-returncode).name} (after {SILENCE:.0f} s of silence: SIGKILL)"
         if returncode < 0
         else f"status {returncode}"
     )
-    return Check(group, name, FAILED, f"the process that asked ended with {how} (SIGKILL: it was silent too long)")
+    words = _last_words(process.pid)
+    said = f"the process that asked ended with {how} (SIGKILL: it was silent too long)"
+    return Check(group, name, FAILED, f"{said}; it had written: {words}" if words else said)
+
+
+def _last_words(pid: int) -> str:
+    """The lines that Espresso wrote before the process died: calls.h says which file they are in."""
+    words = []
+    for left in Path(tempfile.gettempdir()).glob(f"anejax-stderr-{pid}-*"):
+        words.append(left.read_text(errors="replace").strip()[-2000:])
+        left.unlink()
+    return " / ".join(filter(None, words))
 
 
 def answer(out: IO[str], plan: Plan, start: int, with_engine: bool) -> None:

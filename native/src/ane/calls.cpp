@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace anesdk::ane {
 namespace {
@@ -20,23 +22,29 @@ constexpr std::array kStatusWords = {
     "invalid data type",
 };
 constexpr int32_t kForgotten = 13;
-constexpr off_t kMessageBytes = 2000;
+constexpr size_t kMessageBytes = 2000;
+constexpr const char* kLastError = "; its last error: ";
 
-int open_unnamed() {
+std::string pattern_of_path() {
   const char* folder = std::getenv("TMPDIR");
-  std::string path = std::string(folder && *folder ? folder : "/tmp") + "/anejax-stderr-XXXXXX";
+  return std::string(folder && *folder ? folder : "/tmp") + "/anejax-stderr-" + std::to_string(::getpid()) + "-XXXXXX";
+}
+
+int open_new(std::string& path) {
   const int file = ::mkstemp(path.data());
-  if (file >= 0) {
-    ::unlink(path.c_str());
-    ::fcntl(file, F_SETFD, FD_CLOEXEC);
-  }
+  if (file >= 0) ::fcntl(file, F_SETFD, FD_CLOEXEC);
   return file;
 }
 
-std::string read_tail(int file, off_t limit) {
+std::string words_of(LastError last_error) {
+  const char* words = last_error ? last_error() : nullptr;
+  return words && *words ? kLastError + std::string(words, ::strnlen(words, kMessageBytes)) : "";
+}
+
+std::string read_tail(int file, size_t limit) {
   const off_t size = ::lseek(file, 0, SEEK_END);
   if (size <= 0) return "";
-  const off_t start = size > limit ? size - limit : 0;
+  const off_t start = std::max<off_t>(size - static_cast<off_t>(limit), 0);
   std::string text(static_cast<size_t>(size - start), '\0');
   const ssize_t got = ::pread(file, text.data(), text.size(), start);
   text.resize(got > 0 ? static_cast<size_t>(got) : 0);
@@ -53,14 +61,15 @@ const char* status_words(int32_t status) {
                                                                           : "a status of unknown meaning";
 }
 
-void fail_status(const char* function, int32_t status) {
+void fail_status(const char* function, int32_t status, LastError last_error) {
   const std::string what = "[ane] " + std::string(function) + " answered " + std::to_string(status) + ", ";
-  throw mil::Error(what + status_words(status), status == 3 ? ANESDK_OUT_OF_MEMORY : ANESDK_RUNTIME_ERROR);
+  throw mil::Error(what + status_words(status) + words_of(last_error),
+                   status == 3 ? ANESDK_OUT_OF_MEMORY : ANESDK_RUNTIME_ERROR);
 }
 
-void fail_threw(const char* function, const char* what) {
+void fail_threw(const char* function, const char* what, LastError last_error) {
   const std::string words = what ? std::string(what).substr(0, kMessageBytes) : "an exception of unknown type";
-  throw mil::Error("[ane] " + std::string(function) + " threw " + words, ANESDK_RUNTIME_ERROR);
+  throw mil::Error("[ane] " + std::string(function) + " threw " + words + words_of(last_error), ANESDK_RUNTIME_ERROR);
 }
 
 Holder::~Holder() {
@@ -76,7 +85,7 @@ Handle Holder::hold(Handle handle, const Release& release) {
 }
 
 // Without room for a file the engine still compiles; only its reasons are not told.
-StderrCapture::StderrCapture() : file_(open_unnamed()) {
+StderrCapture::StderrCapture() : path_(pattern_of_path()), file_(open_new(path_)) {
   if (file_ < 0) return;
   std::fflush(stderr);
   saved_ = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
@@ -88,7 +97,9 @@ StderrCapture::StderrCapture() : file_(open_unnamed()) {
 
 StderrCapture::~StderrCapture() {
   give_back();
-  if (file_ >= 0) ::close(file_);
+  if (file_ < 0) return;
+  ::unlink(path_.c_str());
+  ::close(file_);
 }
 
 void StderrCapture::restore() noexcept {

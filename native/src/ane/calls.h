@@ -16,8 +16,19 @@ using Handle = void*;  // opaque, of any kind
 // What a status of the interface means.
 const char* status_words(int32_t status);
 
-[[noreturn]] void fail_status(const char* function, int32_t status);
-[[noreturn]] void fail_threw(const char* function, const char* what);  // what: null for an exception of unknown type
+// Tells what went wrong last, as a text of the interface; null or "" where it has none.
+using LastError = const char* (*)();
+
+// The errors end with the text of `last_error`, which may be null.
+[[noreturn]] void fail_status(const char* function, int32_t status, LastError last_error);
+// what: null for an exception of unknown type
+[[noreturn]] void fail_threw(const char* function, const char* what, LastError last_error);
+
+// Objective-C's pools of objects that are given back later. A thread without one keeps them for ever.
+struct AutoreleasePools {
+  void* (*push)() = nullptr;
+  void (*pop)(void*) = nullptr;
+};
 
 template <class Signature>
 class Function;
@@ -27,6 +38,7 @@ class Function<int32_t(Args...)> {
  public:
   const char* name = "";
   int32_t (*address)(Args...) = nullptr;
+  LastError last_error = nullptr;
 
   explicit operator bool() const { return address != nullptr; }
 
@@ -37,11 +49,11 @@ class Function<int32_t(Args...)> {
     try {
       status = address(std::forward<Given>(given)...);
     } catch (const std::exception& e) {
-      fail_threw(name, e.what());
+      fail_threw(name, e.what(), last_error);
     } catch (...) {
-      fail_threw(name, nullptr);
+      fail_threw(name, nullptr, last_error);
     }
-    if (status != 0) fail_status(name, status);
+    if (status != 0) fail_status(name, status, last_error);
   }
 };
 
@@ -72,7 +84,8 @@ class Holder {
 };
 
 // Catches what is written to the process's standard error, where the engine's compiler tells why it refused. Other
-// threads' lines are caught with it: what is not wanted for a message is written out again by give_back().
+// threads' lines are caught with it: what is not wanted for a message is written out again by give_back(). The lines go
+// to a file anejax-stderr-<process>-* in the folder for temporary files, which stays there only if the process dies.
 class StderrCapture {
  public:
   StderrCapture();
@@ -87,6 +100,7 @@ class StderrCapture {
   void restore() noexcept;
 
   int saved_ = -1;  // the original descriptor 2, or -1 when not capturing
+  std::string path_;
   int file_ = -1;
 };
 

@@ -68,7 +68,7 @@ class EngineProgram {
 class Engine {
  public:
   Engine(const Symbols& symbols, Settings settings)
-      : symbols_(symbols), settings_(std::move(settings)), room_(settings_.max_loaded) {}
+      : symbols_(symbols), settings_(std::move(settings)), room_(settings_.max_loaded), worker_(symbols_.pools) {}
   ~Engine();
 
   // `program` is verified for "ane" and alive during the call only. Throws mil::Error.

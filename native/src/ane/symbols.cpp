@@ -32,7 +32,12 @@ Symbols load_symbols(const std::string& path) {
   }
   Symbols symbols;
   std::string missing;
-#define ANESDK_E5RT_FIND(member, symbol, ...) find(library, symbol, symbols.member.address);
+  find(library, "e5rt_get_last_error_message", symbols.last_error);
+  find(library, "objc_autoreleasePoolPush", symbols.pools.push);  // of a library that Espresso is linked with
+  find(library, "objc_autoreleasePoolPop", symbols.pools.pop);
+#define ANESDK_E5RT_FIND(member, symbol, ...)    \
+  find(library, symbol, symbols.member.address); \
+  symbols.member.last_error = symbols.last_error;
 #define ANESDK_E5RT_MISSING(member, symbol, ...) \
   if (!symbols.member) missing += (missing.empty() ? "" : ", ") + std::string(symbol);
   ANESDK_E5RT_REQUIRED(ANESDK_E5RT_FIND)

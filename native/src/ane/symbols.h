@@ -59,6 +59,9 @@ struct Symbols {
   ANESDK_E5RT_OPTIONAL(ANESDK_E5RT_MEMBER)
 #undef ANESDK_E5RT_MEMBER
 
+  LastError last_error = nullptr;  // where the system has it
+  AutoreleasePools pools;
+
   bool can_describe_ports() const { return port_retain_desc && desc_get_shape && desc_get_strides; }
 };
 

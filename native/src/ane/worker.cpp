@@ -19,7 +19,26 @@ struct Worker::Job {
   enum { WAITING, RUNNING, DONE } state = WAITING;
 };
 
-Worker::Worker() : process_(::getpid()), thread_([this] { loop(); }) {}
+namespace {
+
+// Secondary threads of macOS have 512 KiB, the main thread, which Espresso is usually called from, has 8 MiB.
+constexpr size_t kStackBytes = size_t{8} << 20;
+
+}  // namespace
+
+Worker::Worker(const AutoreleasePools& pools) : process_(::getpid()), pools_(pools) {
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, kStackBytes);
+  const int error = ::pthread_create(&thread_, &attributes, start, this);
+  ::pthread_attr_destroy(&attributes);
+  if (error) throw mil::Error("[ane] a thread for the engine cannot be started", ANESDK_OUT_OF_MEMORY);
+}
+
+void* Worker::start(void* worker) {
+  static_cast<Worker*>(worker)->loop();
+  return nullptr;
+}
 
 Worker::~Worker() {
   {
@@ -27,7 +46,7 @@ Worker::~Worker() {
     stopping_ = true;
   }
   wake_.notify_all();
-  thread_.join();
+  ::pthread_join(thread_, nullptr);
 }
 
 bool Worker::in_own_process() const { return ::getpid() == process_; }
@@ -75,6 +94,17 @@ void Worker::call(const char* what, std::chrono::milliseconds limit, std::functi
   if (job->error) std::rethrow_exception(std::exchange(job->error, nullptr));
 }
 
+// What the body owned is gone before the caller goes on, and before the pool is.
+void Worker::run(Job& job) {
+  void* const pool = pools_.push && pools_.pop ? pools_.push() : nullptr;
+  try {
+    std::exchange(job.body, nullptr)();
+  } catch (...) {
+    job.error = std::current_exception();
+  }
+  if (pool) pools_.pop(pool);
+}
+
 void Worker::loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -86,11 +116,7 @@ void Worker::loop() {
     job->state = Job::RUNNING;
     done_.notify_all();
     lock.unlock();
-    try {
-      std::exchange(job->body, nullptr)();  // what it owned is gone before the caller goes on
-    } catch (...) {
-      job->error = std::current_exception();
-    }
+    run(*job);
     lock.lock();
     job->state = Job::DONE;
     stuck_ = false;

@@ -1,6 +1,7 @@
 // The one thread that calls Espresso. Callers wait for their job, but not forever.
 #pragma once
 
+#include <pthread.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -10,14 +11,15 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
+
+#include "ane/calls.h"
 
 namespace anesdk::ane {
 
 class Worker {
  public:
-  Worker();
-  ~Worker();  // waits for the job under way
+  explicit Worker(const AutoreleasePools& pools = {});  // one around each job
+  ~Worker();                                            // waits for the job under way
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
@@ -33,7 +35,9 @@ class Worker {
  private:
   struct Job;
   [[noreturn]] static void fail_stuck();
+  static void* start(void* worker);
   void loop();
+  void run(Job& job);
 
   pid_t process_;
   std::mutex mutex_;
@@ -41,7 +45,8 @@ class Worker {
   std::deque<std::shared_ptr<Job>> queue_;
   bool stuck_ = false;  // the job under way passed its limit
   bool stopping_ = false;
-  std::thread thread_;
+  AutoreleasePools pools_;
+  pthread_t thread_;
 };
 
 }  // namespace anesdk::ane

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <utility>
 
 namespace standin {
 namespace {
@@ -20,6 +21,8 @@ struct Record {
   std::map<std::string, uint64_t> events;
   std::string broken;
   std::thread::id thread;
+  std::string last_error;
+  void* pool = nullptr;  // the one that is open, of the calling thread
 };
 
 Record& record() {
@@ -32,6 +35,10 @@ void inject(const std::string& function) {
   if (!fault(function, &kind)) return;
   if (kind == "throw") throw E5RTError("E5RTError: injected into " + function);
   if (kind == "throw_int") throw 7;
+  if (kind == "abort") {
+    std::fprintf(stderr, "libc++abi: terminating due to uncaught exception\n");
+    std::abort();
+  }
   if (kind == "hang") {
     std::this_thread::sleep_for(kHang);
     return;
@@ -73,10 +80,13 @@ int32_t call(const char* function, const std::function<void()>& body) {
   try {
     if (all.thread == std::thread::id()) all.thread = std::this_thread::get_id();
     if (all.thread != std::this_thread::get_id()) broken(INVALID_OPERATION, "called from a second thread");
+    if (!all.pool) broken(INVALID_OPERATION, "called outside of an autorelease pool");
     inject(function);
     body();
     return 0;
   } catch (const Answer& answer) {
+    all.last_error =
+        "E5RT status " + std::to_string(answer.status) + (answer.broken.empty() ? "" : ": " + answer.broken);
     if (!answer.broken.empty()) all.broken += std::string(function) + ": " + answer.broken + "\n";
     return answer.status;
   }
@@ -137,6 +147,20 @@ void note(const char* event) { ++record().events[event]; }
 
 #define STANDIN_API extern "C" __attribute__((visibility("default")))
 
+STANDIN_API const char* e5rt_get_last_error_message(void) { return standin::record().last_error.c_str(); }
+
+STANDIN_API void* objc_autoreleasePoolPush(void) {
+  standin::Record& all = standin::record();
+  if (all.pool) std::abort();  // never one inside another here
+  return all.pool = new char;
+}
+
+STANDIN_API void objc_autoreleasePoolPop(void* pool) {
+  standin::Record& all = standin::record();
+  if (pool != all.pool) std::abort();
+  delete static_cast<char*>(std::exchange(all.pool, nullptr));
+}
+
 STANDIN_API uint64_t standin_live(void) {
   const std::lock_guard lock(standin::record().mutex);
   return standin::record().live.size();
@@ -161,5 +185,6 @@ STANDIN_API void standin_reset(void) {
   all.live.clear();
   all.events.clear();
   all.broken.clear();
+  all.last_error.clear();
   all.thread = {};
 }

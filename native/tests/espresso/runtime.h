@@ -35,6 +35,7 @@ enum Status : int32_t { INVALID_ARGUMENT = 1, INVALID_OPERATION = 2, ALLOCATION 
 int32_t call(const char* function, const std::function<void()>& body);
 
 // ANEJAX_ESPRESSO_FAULT: "<function>:<status>", "<function>:throw", "<function>:throw_int", "<function>:hang",
+// "<function>:abort" (the process ends, after a line on standard error),
 // "e5rt_e5_compiler_compile:stderr", "execute:untouched", "execute:zeros", "execute:nan", "execute:lost" (the service
 // is restarted), "execute:scribble" (inputs are overwritten once they are read), "execute:tiles" (half of each output
 // is written before the other half's inputs are read), "share:stale" (a shared buffer is read as it first was),
