@@ -13,6 +13,9 @@ MACOS := build/macos
 # of fuzz-programs
 COUNT ?= 10000
 SEED ?= $(shell date +%Y%m%d)0000
+# The address sanitizer looks for libstdc++'s throw when a process starts, and Python itself does not load libstdc++:
+# without it here the first C++ exception of any library ends the process.
+ASAN_PRELOAD = $(foreach library,libasan.so libstdc++.so,$(shell c++ -print-file-name=$(library)))
 
 .PHONY: demo test test-all test-native test-matrix fuzz-programs engine-check test-wheel macos ci-long check build golden notebooks format clean
 
@@ -59,7 +62,7 @@ test-native: $(VENV)/.base  ## the C++ tests; in the library's own build folder 
 fuzz-programs: $(LIBRARY) $(VENV)/.dev  ## COUNT random programs, from SEED on, against NumPy under sanitizers (a minute or two)
 	$(CMAKE) -B build/asan -DANESDK_TESTS=ON -DANESDK_SANITIZE=address,undefined -DANESDK_CHECKED=ON
 	$(BIN)/cmake --build build/asan
-	ANEJAX_LIBRARY=$(abspath build/asan)/libanesdk.so LD_PRELOAD=$$(c++ -print-file-name=libasan.so) \
+	ANEJAX_LIBRARY=$(abspath build/asan)/libanesdk.so LD_PRELOAD="$(ASAN_PRELOAD)" \
 		ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m tests.fuzz --count $(COUNT) --seed $(SEED)
 
 engine-check: $(LIBRARY)  ## the engine device against a stand-in for Espresso, then the doctor's checks; the last line counts
