@@ -77,6 +77,10 @@ class EngineFallbackWarning(UserWarning):
     """A part of a function that was for the engine runs on the CPU device, and why."""
 
 
+class NumericsWarning(UserWarning):
+    """Finite inputs of a function gave infinity or NaN with the engine's float16, and would not have in float32."""
+
+
 class UnboundAxisError(AnejaxError, NameError):
     """A collective names an axis that no ``vmap`` around it maps."""
 

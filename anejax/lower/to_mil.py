@@ -102,6 +102,7 @@ class Lowering:
         return self._env[atom] if atom in self._env else self._tiled(atom)
 
     def equation(self, eqn: Eqn) -> None:
+        self._builder.source = eqn.source
         if self._target != "cpu" and eqn.primitive.name in LAYOUT:
             self._implicit(eqn)
             return

@@ -118,6 +118,7 @@ class Op:
     results: tuple[Value, ...]
     attributes: Mapping[str, Value] = field(default_factory=dict[str, Value])
     line: int = 0  # where it stood in the text it was parsed from
+    source: str | None = None  # the user's line that the equation came from, where it was lowered from a Graph
 
     def values(self) -> Iterator[Value]:
         """Every value that the operation reads, operands in alphabetical order."""
@@ -175,6 +176,7 @@ class Builder:
         self._names: dict[str, int] = {}
         self._consts: dict[tuple[Type, str, bytes | str], Value] = {}
         self._family: list[Builder] = [self]
+        self.source: str | None = None  # of the operations that are added from now on
 
     def function(self, name: str) -> Builder:
         """A builder of another function of the same program."""
@@ -232,7 +234,7 @@ class Builder:
         bound = {k: self._operand(schema.arg(k) if schema else None, k, v, dtypes) for k, v in given.items()}
         hint = hint or name.removeprefix("aj_")
         results = [Value(self._unique(hint), t) for t in types]
-        self._ops.append(Op(name, bound, tuple(results)))
+        self._ops.append(Op(name, bound, tuple(results), source=self.source))
         return results[0] if isinstance(out, Type) else results
 
     def returns(self, *values: Value) -> None:

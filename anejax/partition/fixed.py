@@ -21,13 +21,13 @@ ANGLE = "an angle made of inputs, which float16 would round: float32 on the CPU 
 
 def in_float32(graph: Graph) -> list[str | None]:
     """For each equation why it is one for float32, or None."""
-    numbers = _numbers(graph)
+    numbers = numbers_of(graph)
     unscaled = _unscaled(graph, numbers)
     number = [NUMBER if numbers.issuperset(e.outputs) else None for e in graph.eqns]
     return [n or u or c for n, u, c in zip(number, unscaled, _counted(graph))]
 
 
-def _numbers(graph: Graph) -> set[Var]:
+def numbers_of(graph: Graph) -> set[Var]:
     """The floats without axes that follow, elementwise, from inputs without axes."""
     is_number = lambda v: v.aval.shape == () and dtypes.is_float(v.aval.dtype)  # noqa: E731
     found = {v for v in graph.inputs if is_number(v)}

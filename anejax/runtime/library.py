@@ -24,6 +24,7 @@ from anejax.errors import DeviceError
 ABI_VERSION = 4
 ENGINE_LIMITS = ("backoff", "compile_limit", "run_limit")  # settings of the engine: config.engine_<name>, in seconds
 MAX_RANK = 32
+OVERFLOWED, NOT_FINITE = 1, 2  # flags of NativeProgram.numerics
 NAME = "libanesdk.dylib" if sys.platform == "darwin" else "libanesdk.so"
 
 Status = ctypes.c_int32
@@ -70,6 +71,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "anesdk_program_num_ports": (Status, [Handle, POINTER(U64), POINTER(U64)]),
     "anesdk_program_port": (Status, [Handle, ctypes.c_int32, U64, POINTER(Port)]),
     "anesdk_program_describe": (Status, [Handle, Text, Text, U64, POINTER(U64)]),
+    "anesdk_program_numerics": (Status, [Handle, POINTER(U64)]),
     "anesdk_program_run": (
         Status,
         [Handle, POINTER(Handle), POINTER(U64), U64, POINTER(Handle), POINTER(U64), U64, POINTER(U64), POINTER(U64)],
@@ -347,6 +349,12 @@ class NativeProgram:
         """The outputs at the given addresses, as they are, without a copy."""
         flat = (np.asarray(Borrowed(a, p.nbytes)) for a, p in zip(addresses, self.outputs, strict=True))
         return [x.view(DTYPES[p.dtype]).reshape(p.shape[: p.rank]) for x, p in zip(flat, self.outputs)]
+
+    def numerics(self) -> int:
+        """Flags of what the runs so far made on cpu-fp16: OVERFLOWED, NOT_FINITE, or both; 0 on other devices."""
+        flags = U64()
+        check(self._lib, self._lib.anesdk_program_numerics(self._handle, ctypes.byref(flags)), "numerics")
+        return flags.value
 
     def describe(self, what: str) -> str:
         """ "plan" (text) or "stats" (JSON)."""

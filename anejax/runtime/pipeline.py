@@ -13,20 +13,22 @@ from anejax.errors import AnejaxError, DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
 from anejax.partition import Loop, Plan, Segment
+from anejax.partition.scaled import following
 from anejax.passes.pipeline import optimize
 from anejax.runtime import library
 from anejax.runtime.engine import fall_back, why_not_resident
-from anejax.runtime.verify import PATIENCE, difference, overflows
+from anejax.runtime.overflow import Lookout, Watcher, rows_of, since
+from anejax.runtime.verify import PATIENCE, difference, loses, overflows
 from anejax.transforms.parts import parts
 
 Pairs = Sequence[tuple[int, int]]  # an input and an output
 
 
 class Compile(Protocol):
-    """Makes programs, each once."""
+    """Makes programs, each once, unless the caller wants one of its ``own``."""
 
     def __call__(
-        self, device: str, text: str, donated: Sequence[int] = (), shared: Pairs = ()
+        self, device: str, text: str, donated: Sequence[int] = (), shared: Pairs = (), own: bool = False
     ) -> library.NativeProgram: ...
 
 
@@ -40,9 +42,19 @@ class Pipeline:
     ``within`` is what the plan is a part of.
     """
 
-    def __init__(self, plan: Plan, donated: Sequence[int], engine: str, compile: Compile, within: str = "") -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        donated: Sequence[int],
+        engine: str,
+        compile: Compile,
+        within: str = "",
+        lookout: Lookout | None = None,
+    ) -> None:
         self.plan = plan
+        self._speaks, self._lookout = lookout is None, lookout or Lookout()
         graph = plan.graph
+        scaled = following(graph, graph.inputs if self._lookout.scaled else ())
         self._inputs = {v: i for i, v in enumerate(graph.inputs)}
         self._outputs = {v: i for i, v in enumerate(graph.outputs) if isinstance(v, Var)}  # all are, and distinct
         last_reader = {v: i for i, s in enumerate(plan.segments) for v in s.graph.inputs}
@@ -52,11 +64,12 @@ class Pipeline:
         for i, segment in enumerate(plan.segments):
             name, ins, outs = f"{within}segment {i}", segment.graph.inputs, segment.outputs
             if segment.loop is not None:
-                self.steps.append(LoopStep(segment, segment.loop, name, engine, compile))
+                self.steps.append(LoopStep(segment, segment.loop, name, engine, compile, self._inside(segment, scaled)))
                 continue
             spent = [p for p, v in enumerate(ins) if v in given and last_reader[v] == i]
             shared = [(p, outs.index(state[v])) for p, v in enumerate(ins) if state.get(v) in outs]
-            self.steps.append(Step(segment, name, spent, shared, engine, compile))
+            watcher = Watcher(segment, name, self._lookout, scaled)
+            self.steps.append(Step(segment, name, spent, shared, engine, compile, watcher))
         self.output_nbytes = [a.aval.nbytes for a in graph.outputs]
         self.aliases = [-1] * len(graph.outputs)
         self._kept: dict[Var, Var] = {}  # between programs: a value, and the donated input whose memory it takes
@@ -69,6 +82,9 @@ class Pipeline:
         made = dict.fromkeys(v for step in self.steps for v in step.outputs)
         self._between = [v for v in made if v not in self._outputs and v not in self._kept]
         self._between_nbytes = [v.aval.nbytes for v in self._between]
+
+    def _inside(self, segment: Segment, scaled: set[Var]) -> Lookout:
+        return self._lookout.inside(any(v in scaled for v in segment.graph.inputs))
 
     @property
     def leaves(self) -> Iterator[Step]:
@@ -100,6 +116,8 @@ class Pipeline:
                 err.changed |= any(done.in_place() for done in self.steps[:i])
                 raise
         del between  # held until here
+        if self._speaks:
+            self._lookout.say()
 
     def describe(self, what: str) -> str:
         """The steps' own descriptions: "plan" as text, "stats" and "numerics" (of steps on cpu-fp16) as JSON."""
@@ -130,8 +148,16 @@ class Step:
     """
 
     def __init__(
-        self, segment: Segment, name: str, donated: Sequence[int], shared: Pairs, engine: str, compile: Compile
+        self,
+        segment: Segment,
+        name: str,
+        donated: Sequence[int],
+        shared: Pairs,
+        engine: str,
+        compile: Compile,
+        watcher: Watcher,
     ) -> None:
+        self._watcher = watcher
         self.graph, self.outputs, self.name, self._compile = segment.graph, segment.outputs, name, compile
         self.device, self._verified, self._undecided = "cpu", False, 0
         self._shared = shared if engine == "ane" and shared and why_not_resident() is None else ()
@@ -140,15 +166,18 @@ class Step:
             return
         try:
             self.text = to_text(segment.program)
-            self._program = compile(engine, self.text, shared=self._shared)
+            self._program = compile(engine, self.text, shared=self._shared, own=engine == "cpu-fp16")
             self.device = engine
         except AnejaxError as err:
             self._fall_back(err)
 
     def _compile_for_cpu(self, donated: Sequence[int] = ()) -> None:
         """Segments run on the CPU device as they are; those of the engine with float32 inside."""
-        self.device, self.text = "cpu", to_text(lower(optimize(self.graph)))
+        self.device, self.text = "cpu", self._text_for_cpu()
         self._program = self._compile("cpu", self.text, donated)
+
+    def _text_for_cpu(self) -> str:
+        return to_text(lower(optimize(self.graph)))
 
     def _fall_back(self, err: Exception) -> None:
         fall_back(f"{self.name} was for the engine, which failed: {err}",
@@ -175,6 +204,13 @@ class Step:
                 raise
             self._fall_back(err)
             self._program.run(inputs, outputs)
+            return
+        if self.device == "cpu-fp16":
+            self._watcher.after_run(self._program, lambda: self._loses(inputs, outputs))
+
+    def _loses(self, inputs: Sequence[int], outputs: Sequence[int]) -> bool:
+        """Whether float32 inside gives other results."""
+        return loses(self._compile("cpu", self._text_for_cpu()), inputs, outputs)
 
     def _run_on_engine(self, inputs: Sequence[int], outputs: Sequence[int], holds: Any, makes: Any) -> None:
         if self._verified:
@@ -202,9 +238,12 @@ class Step:
         if self.device != "ane" or config.engine_verify == "off":
             return
         reference = self._compile("cpu-fp16", self.text)
-        before = overflows(reference)
+        before = rows_of(reference)
         found = difference(reference, inputs, outputs)
-        if found is not None and self._undecided < PATIENCE and overflows(reference) > before:
+        rows = since(rows_of(reference), before)
+        if overflows(rows):
+            self._watcher.look(rows, lambda: self._loses(inputs, outputs))
+        if found is not None and self._undecided < PATIENCE and overflows(rows):
             self._undecided += 1
             return
         if found is not None:
@@ -222,7 +261,9 @@ class LoopStep:
     the operands and end in the results. consts keep their contents from chunk to chunk, so the engine copies them once.
     """
 
-    def __init__(self, segment: Segment, loop: Loop, name: str, engine: str, compile: Compile) -> None:
+    def __init__(
+        self, segment: Segment, loop: Loop, name: str, engine: str, compile: Compile, lookout: Lookout
+    ) -> None:
         self.graph, self.outputs, self.name, self.device = segment.graph, segment.outputs, name, engine
         (self._eqn,) = segment.graph.eqns
         length, reverse = loop.length, self._eqn.params["reverse"]
@@ -231,7 +272,7 @@ class LoopStep:
         self._chunks: list[tuple[Pipeline, int]] = []  # and the first row of each
         done = 0
         for plan, turns, chunks in loop.chunks:
-            pipeline = Pipeline(plan, (), engine, compile, f"{name}, {turns} of {length} turns, ")
+            pipeline = Pipeline(plan, (), engine, compile, f"{name}, {turns} of {length} turns, ", lookout)
             self._pipelines.append(pipeline)
             for first in range(done, done + chunks * turns, turns):
                 self._chunks.append((pipeline, length - first - turns if reverse else first))

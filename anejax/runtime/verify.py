@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from anejax.runtime import library
+from anejax.runtime.overflow import Row
 
 # Of the Euclidean norm of the CPU device's results. What is right is off by a few percent at most, since activations
 # come from tables (research: ane-facts 5.5); what is wrong, by stale, zero, shifted or unread data, by 1 or so.
@@ -32,11 +32,21 @@ def difference(reference: library.NativeProgram, inputs: Sequence[int], outputs:
     return None
 
 
-def overflows(reference: library.NativeProgram) -> int:
-    """How often ``reference``, a program of cpu-fp16, has overflowed or made a NaN so far. Such numbers decide nothing:
-    a sum of infinities may be 0 or infinite (research: ane-facts 5.5), and what follows from it anything."""
-    operations = json.loads(reference.describe("numerics"))["operations"]
-    return sum(o["overflowed"] + o["nan"] for o in operations)
+def overflows(rows: Iterable[Row]) -> bool:
+    """Whether the counts of a program of cpu-fp16 have an overflow or a NaN. Such numbers decide nothing: a sum of
+    infinities may be 0 or infinite (research: ane-facts 5.5), and what follows from it anything."""
+    return any(r["overflowed"] or r["nan"] for r in rows)
+
+
+def loses(reference: library.NativeProgram, inputs: Sequence[int], outputs: Sequence[int]) -> bool:
+    """Whether ``outputs``, made of ``inputs``, are not what ``reference`` makes in float32: off, or not finite."""
+    expected, addresses = library.create_buffers(reference.output_nbytes)
+    reference.run(inputs, addresses)
+    pairs = zip(reference.read_outputs([b.pointer for b in expected]), reference.read_outputs(outputs))
+    for want, got in ((w.astype(np.float32), g.astype(np.float32)) for w, g in pairs):
+        if (np.isfinite(want) & ~np.isfinite(got)).any() or _wrong(want, got) is not None:
+            return True
+    return False
 
 
 def _wrong(want: np.ndarray, got: np.ndarray) -> str | None:

@@ -39,6 +39,7 @@ class StageTrace(Trace):
         self.inputs: list[Var] = []
         self.eqns: list[Eqn] = []
         self._captured: dict[int, tuple[Any, Var]] = {}
+        self.source: str | None = None  # of the equations that are recorded; None: the line that runs now
 
     def new_input(self, aval: Aval) -> StageTracer:
         var = Var(aval)
@@ -68,12 +69,16 @@ class StageTrace(Trace):
 
     def record(self, prim: Primitive, inputs: tuple[Atom, ...], avals: Sequence[Aval], params: Any) -> list[Any]:
         outputs = tuple(Var(a) for a in avals)
-        source = user_line()
+        source = self.source or user_line()
         self.eqns.append(Eqn(prim, inputs, outputs, params, source))
         tracers = [StageTracer(self, v) for v in outputs]
         for t in tracers:
             t.source = source
         return tracers
+
+    def keep_line(self, eqn: Eqn) -> None:
+        """What is recorded from now on comes from the user's line that ``eqn`` comes from."""
+        self.source = eqn.source
 
     def process_custom_jvp(self, call: Any, args: Sequence[Any]) -> list[Any]:
         return call.stage(self, args)

@@ -151,11 +151,19 @@ ANESDK_API int32_t anesdk_program_port(const anesdk_program* program, int32_t is
  *   - underflowed: elements that rounding moved and left below 2^-14, the smallest normal number, in magnitude
  *   - zeroed: those of them that became 0
  *   - nan: NaN made of other numbers, which the engine turns into 0; of an input: NaN received, then infinite
+ *   - nan_of_finite: those of them whose operands were all finite, of elementwise operations
  *   - sum_error: reduce_sum, reduce_mean and reduce_sum_square only: the greatest error of a sum that is rounded to
  *     fp16 after each addition, as a part of the sum of the magnitudes
  */
 ANESDK_API int32_t anesdk_program_describe(const anesdk_program* program, const char* what, char* out,
                                            uint64_t capacity, uint64_t* needed);
+/* Whether the runs so far of a program on cpu-fp16 went beyond float16, as flags: a sum of the numbers below. 0 for the
+ * programs of other devices, which count nothing. "numerics" of anesdk_program_describe says where.
+ *   ANESDK_OVERFLOWED  a result that float32 has, of finite operands, became infinite
+ *   ANESDK_NOT_FINITE  finite operands made infinity or NaN, as the same operands do in float32 */
+#define ANESDK_OVERFLOWED 1
+#define ANESDK_NOT_FINITE 2
+ANESDK_API int32_t anesdk_program_numerics(const anesdk_program* program, uint64_t* flags);
 /* One synchronous run; thread-safe on one program. Byte counts must equal the ports' nbytes. An output whose port has
  * an alias must get that input's pointer; no other output may overlap an input. A loop whose condition stays true ends
  * only by its host.

@@ -405,6 +405,14 @@ int32_t anesdk_program_describe(const anesdk_program* program, const char* what,
   });
 }
 
+int32_t anesdk_program_numerics(const anesdk_program* program, uint64_t* flags) {
+  return guarded([&] {
+    const auto live = program_of(program);
+    require(flags, "[numerics] flags is null");
+    *flags = live->device->numerics ? live->device->numerics(live->exe) : 0;
+  });
+}
+
 int32_t anesdk_program_run(const anesdk_program* program, const void* const* inputs, const uint64_t* input_nbytes,
                            uint64_t num_inputs, void* const* outputs, const uint64_t* output_nbytes,
                            uint64_t num_outputs, const uint64_t* input_contents, const uint64_t* output_contents) {

@@ -37,6 +37,8 @@ typedef struct anesdk_device_vtable {
   int32_t (*describe)(const void* exe, const char* what, char* out, uint64_t capacity, uint64_t* needed);
   // Thread-safe on one exe. An output with an alias has the pointer of its input.
   int32_t (*run)(const void* exe, const anesdk_arguments* arguments, char* error, size_t error_size);
+  // As anesdk_program_numerics; null for devices that count nothing.
+  uint64_t (*numerics)(const void* exe);
 } anesdk_device_vtable;
 
 const anesdk_device_vtable* anesdk_cpu_device(void);       // native/src/cpu/device.cpp

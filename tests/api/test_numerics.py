@@ -11,6 +11,7 @@ import anejax as aj
 import anejax.numpy as jnp
 from anejax import optim
 from anejax.api.numerics import OperationNumerics
+from anejax.errors import NumericsWarning
 
 RNG = np.random.default_rng(0)
 
@@ -117,7 +118,8 @@ def test_report_names_causes_before_what_they_cause() -> None:
     x, w = np.full((32, 32), 64, np.float32), np.full((32, 32), 32, np.float32)
     x[0] = 3  # exp(-9) has no normal number in float16
     with aj.config.override("precision", "fp16"):
-        out = explode(x, w)
+        with pytest.warns(NumericsWarning, match="matmul at .*explode"):
+            out = explode(x, w)
         report = aj.numerics_report(explode)
     assert np.isfinite(out).all()  # inf - inf is 0 there
     product, difference, *_ = report.troubled

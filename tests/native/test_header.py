@@ -45,6 +45,8 @@ def test_every_function_is_mirrored() -> None:
 def test_constants() -> None:
     assert int(re.search(r"ANESDK_ABI_VERSION (\d+)", HEADER)[1]) == library.ABI_VERSION  # type: ignore[index]
     assert int(re.search(r"ANESDK_MAX_RANK (\d+)", HEADER)[1]) == library.MAX_RANK  # type: ignore[index]
+    for name in ("OVERFLOWED", "NOT_FINITE"):
+        assert int(re.search(rf"ANESDK_{name} (\d+)", HEADER)[1]) == getattr(library, name)  # type: ignore[index]
     rows = re.findall(r"X\(\w+, (\d+), \"(\w+)\", (\d+)\)", HEADER)
     for code, name, size in rows:
         if name != "string":

@@ -122,7 +122,7 @@ def legalize(graph: Graph, target: str, chip: str | None = None) -> Graph:
     trace = LegalizeTrace(target, chip_of(chip).family if chip else None)
     with tracing(trace):
         args = [_enter(trace.new_input(_port(a, target)), a) for a in graph.in_avals]
-        outs = [_leave(o, target) for o in eval_graph(graph, args)]
+        outs = [_leave(o, target) for o in eval_graph(graph, args, trace.keep_line)]
     new, consts = trace.finish(outs)
     assert not consts, "legalization rules make constants by equations"
     return with_axes(simplify(new)) if target == "ane" else new

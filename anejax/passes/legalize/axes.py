@@ -29,7 +29,7 @@ def with_axes(graph: Graph) -> Graph:
         return graph
     trace = _AxesTrace(base_trace())
     with tracing(trace):
-        outs = eval_graph(graph, [trace.new_input(a) for a in graph.in_avals])
+        outs = eval_graph(graph, [trace.new_input(a) for a in graph.in_avals], trace.keep_line)
     return trace.finish(outs)[0]
 
 

@@ -90,7 +90,7 @@ int32_t run(const void* exe, const anesdk_arguments* given, char*, size_t) {
   return ANESDK_OK;
 }
 
-constexpr anesdk_device_vtable kTable = {"ane", "ane", compile, release, num_ports, port, describe, run};
+constexpr anesdk_device_vtable kTable = {"ane", "ane", compile, release, num_ports, port, describe, run, nullptr};
 
 }  // namespace
 }  // namespace anesdk::ane

@@ -107,9 +107,11 @@ int32_t run(const void* exe, const anesdk_arguments* given, char*, size_t) {
   return ANESDK_OK;
 }
 
-constexpr anesdk_device_vtable kTable = {"cpu", "cpu", compile, release, num_ports, port, describe, run};
-constexpr anesdk_device_vtable kEngineTable = {"cpu-fp16", "ane", compile_for_engine, release,
-                                               num_ports,  port,  describe,           run};
+uint64_t numerics(const void* exe) { return executable(exe).numerics()->flags(); }
+
+constexpr anesdk_device_vtable kTable = {"cpu", "cpu", compile, release, num_ports, port, describe, run, nullptr};
+constexpr anesdk_device_vtable kEngineTable = {
+    "cpu-fp16", "ane", compile_for_engine, release, num_ports, port, describe, run, numerics};
 
 }  // namespace
 }  // namespace anesdk::cpu

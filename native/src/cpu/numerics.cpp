@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "anesdk.h"
 #include "cpu/simd.h"
 
 namespace anesdk::cpu {
@@ -24,12 +25,19 @@ void round_half(const float* src, float* dst, int64_t count) {
 float settle_one(Site* site, float value, bool from_finite, float* largest) {
   if (std::isnan(value)) {
     count(&site->nan, 1);
+    if (from_finite) {
+      count(&site->nan_of_finite, 1);
+      site->flags->fetch_or(ANESDK_NOT_FINITE, std::memory_order_relaxed);
+    }
     return site->input ? INFINITY : 0.0f;
   }
   const bool finite = std::isfinite(value);
   if (finite) *largest = std::max(*largest, std::fabs(value));
   if (std::fabs(value) < site->limit) return value;
-  if (finite || from_finite) count(&site->overflowed, 1);
+  if (finite || from_finite) {
+    count(&site->overflowed, 1);
+    site->flags->fetch_or(finite ? ANESDK_OVERFLOWED : ANESDK_NOT_FINITE, std::memory_order_relaxed);
+  }
   return std::copysign(INFINITY, value);
 }
 
@@ -85,6 +93,7 @@ Site* Numerics::add(std::string name, std::string operation, int64_t elements) {
   site.name = std::move(name);
   site.operation = std::move(operation);
   site.elements = elements;
+  site.flags = &flags_;
   return &site;
 }
 
@@ -96,7 +105,7 @@ std::string Numerics::json() const {
     out += "{\"name\": \"" + site.name + "\", \"operation\": \"" + site.operation + "\"" +
            field("elements", site.elements) + ", \"largest\": " + text_of(site.largest) +
            field("overflowed", site.overflowed) + field("underflowed", site.underflowed) +
-           field("zeroed", site.zeroed) + field("nan", site.nan) +
+           field("zeroed", site.zeroed) + field("nan", site.nan) + field("nan_of_finite", site.nan_of_finite) +
            (site.narrow ? ", \"sum_error\": " + text_of(site.sum_error) : "") + "}";
   }
   return out + "]}";

@@ -26,8 +26,10 @@ struct Site {
   bool input = false;           // NaN comes in here, as it does nowhere else, and becomes infinity
   bool narrow = false;          // a sum that is kept in float16
   std::atomic<int64_t> overflowed = 0, underflowed = 0, zeroed = 0, nan = 0;
-  std::atomic<float> largest = 0;    // finite magnitude before rounding
-  std::atomic<float> sum_error = 0;  // narrow: the largest error, as a part of the sum of magnitudes
+  std::atomic<int64_t> nan_of_finite = 0;  // those of nan whose operands were all finite
+  std::atomic<uint64_t>* flags = nullptr;  // of the program: anesdk_program_numerics
+  std::atomic<float> largest = 0;          // finite magnitude before rounding
+  std::atomic<float> sum_error = 0;        // narrow: the largest error, as a part of the sum of magnitudes
 };
 
 void raise(std::atomic<float>* most, float value);  // most = max(most, value)
@@ -42,18 +44,20 @@ struct Operand {
 
 // dst[i] = src[i] as the engine would have it: rounded to float16, infinite from the limit on, 0 where the result is
 // NaN. dst may be src or an operand that is read element by element. An infinite src counts as overflow when there are
-// operands and all are finite.
+// operands and all are finite. Only a chunk that holds such elements raises the program's flags.
 void settle(Site* site, const float* src, float* dst, int64_t count, std::span<const Operand> operands);
 
 // The sites of a program; adding is for one thread, counting for all.
 class Numerics {
  public:
   Site* add(std::string name, std::string operation, int64_t elements);
+  uint64_t flags() const { return flags_.load(std::memory_order_relaxed); }
   void count_run() { runs_.fetch_add(1, std::memory_order_relaxed); }
   std::string json() const;  // describe("numerics")
 
  private:
   std::deque<Site> sites_;
+  std::atomic<uint64_t> flags_ = 0;
   std::atomic<int64_t> runs_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "anesdk.h"
 #include "cpu/numerics.h"
 #include "cpu/simd.h"
 #include "cpu/steps.h"
@@ -93,6 +94,7 @@ class NarrowSumStep : public Step {
     if (!std::isfinite(magnitudes) || magnitudes == 0) return;
     if (std::isinf(sums.narrow[i])) {
       node_.site->overflowed.fetch_add(1, std::memory_order_relaxed);
+      node_.site->flags->fetch_or(ANESDK_OVERFLOWED, std::memory_order_relaxed);
     } else {
       raise(&node_.site->sum_error, std::fabs(sums.narrow[i] - sums.wide[i]) / magnitudes);
     }

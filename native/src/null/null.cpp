@@ -58,6 +58,6 @@ int32_t run(const void*, const anesdk_arguments*, char* error, size_t error_size
 
 extern "C" const anesdk_device_vtable* anesdk_null_device(void) {
   using namespace anesdk;
-  static const anesdk_device_vtable vtable = {"null", "cpu", compile, release, num_ports, port, describe, run};
+  static const anesdk_device_vtable vtable = {"null", "cpu", compile, release, num_ports, port, describe, run, nullptr};
   return &vtable;
 }

@@ -1,0 +1,151 @@
+"""Saying that a function went beyond float16: one NumericsWarning for a program, about the operation that was first.
+
+The CPU device with the engine's numerics counts what overflows in each operation ("numerics" in anesdk.h). Its flags
+are read after each run; the counts only when the flags say so, and less and less often while nothing is to be said.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from anejax.core.graph import Var
+from anejax.core.trace import user_stacklevel
+from anejax.errors import NumericsWarning
+from anejax.mil.limits import MAX_FINITE, SATURATION
+from anejax.mil.program import Program
+from anejax.partition import Segment
+from anejax.runtime.library import OVERFLOWED, NativeProgram
+
+PRODUCTS = ("matmul", "conv", "conv_transpose")
+Row = dict[str, Any]  # of one operation: what anesdk.h says of "numerics"
+
+
+def rows_of(program: NativeProgram) -> list[Row]:
+    """The counts of a program on cpu-fp16: of each input, and each operation that rounds, in order."""
+    return json.loads(program.describe("numerics"))["operations"]
+
+
+def since(rows: Sequence[Row], before: Sequence[Row]) -> list[Row]:
+    """``rows`` less what they were ``before``."""
+    counts = ("overflowed", "nan", "nan_of_finite")
+    return [r | {c: r[c] - b[c] for c in counts} for r, b in zip(rows, before, strict=True)]
+
+
+def limit_of(operation: str) -> float:
+    """The magnitude from which on results of ``operation`` are infinite on the engine."""
+    return SATURATION if operation in PRODUCTS else MAX_FINITE
+
+
+def remedy(operation: str, largest: float) -> str:
+    """What to do about an ``operation`` that overflows, whose largest result in float32 is known."""
+    limit = limit_of(operation)
+    shrink = f"2^-{max(1, math.floor(math.log2(max(largest, limit) / limit)) + 1)}"
+    if operation in PRODUCTS:
+        return f"scale an operand by {shrink} or 1/sqrt(terms), the result back"
+    return f"scale what goes in by {shrink}, or clip it"
+
+
+class Lookout:
+    """What the programs of one function have to say: once. ``scaled``: whether all inputs follow from a loss scale."""
+
+    def __init__(self) -> None:
+        self.scaled = False
+        self._found: list[str] = []  # the first is said, at the end of its run
+        self._said: list[bool] = []
+
+    def inside(self, scaled: bool) -> Lookout:
+        """That of a part of the function, which says nothing by itself."""
+        part = Lookout()
+        part.scaled, part._found, part._said = scaled, self._found, self._said
+        return part
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing was found yet."""
+        return not self._found
+
+    def tell(self, found: str) -> None:
+        self._found.append(found)
+
+    def say(self) -> None:
+        """Warns of what was found, if it was not said before."""
+        if self._found and not self._said:
+            self._said.append(True)
+            warnings.warn(self._found[0], NumericsWarning, stacklevel=user_stacklevel())
+
+
+class Watcher:
+    """Looks at the counts of one engine segment, of which the inputs ``scaled`` follow from a loss scale."""
+
+    def __init__(self, segment: Segment, name: str, lookout: Lookout, scaled: set[Var]) -> None:
+        self._segment, self._name, self._lookout = segment, name, lookout
+        self._scaled = [lookout.scaled or v in scaled for v in segment.graph.inputs]
+        self._runs, self._next = 0, 1
+
+    def after_run(self, program: NativeProgram, differs: Callable[[], bool]) -> None:
+        """Looks at the flags of ``program`` on cpu-fp16, and at its counts if there are flags. ``differs`` says
+        whether the results are not those of float32."""
+        if not self._lookout.is_open:
+            return
+        flags = program.numerics()
+        if not flags:
+            return
+        self._runs += 1
+        if self._runs < self._next:
+            return
+        self._next = 2 * self._runs  # counts only grow, so what is not seen now is seen later
+        self.look(rows_of(program), differs, certain=bool(flags & OVERFLOWED))
+
+    def look(self, rows: Sequence[Row], differs: Callable[[], bool], certain: bool = True) -> None:
+        """Tells of the first operation of ``rows`` that overflowed of finite operands, unless a loss scale mends it."""
+        mended = self._mended(self._segment.program) if self._segment.program is not None else set[str]()
+        rows = [r for r in rows if r["operation"] != "input" and r["name"] not in mended]
+        beyond = next(filter(_is_beyond, rows), None) if certain else None
+        if beyond is not None:
+            self._tell(beyond)
+            return
+        made = next((r for r in rows if r["overflowed"] or r["nan_of_finite"]), None)
+        if made is not None and differs():
+            self._tell(made)
+
+    def _mended(self, program: Program) -> set[str]:
+        """The names of the values that follow from a loss scale."""
+        found = {v.name for v, scaled in zip(program.main.inputs, self._scaled, strict=True) if scaled}
+        for op in program.main.ops:
+            if any(v.name in found for v in op.values()):
+                found.update(v.name for v in op.results)
+        return found
+
+    def _tell(self, row: Row) -> None:
+        self._lookout.tell(" ".join(self._words(row)))
+
+    def _words(self, row: Row) -> Iterator[str]:
+        operation, source = row["operation"], source_of(self._segment.program, row["name"])
+        where = f" at {source}" if source else ""
+        largest, limit = float(row["largest"]), limit_of(operation)
+        if row["overflowed"] and largest >= limit:
+            yield (f"[jit] {operation}{where} went beyond the engine's float16: {row['overflowed']} results became"
+                   f" infinite, since they end at {limit:g} and the largest in float32 is {largest:.3g}.")  # fmt: skip
+            yield f"To mend it, {remedy(operation, largest)}."
+        else:
+            kind = "infinite" if row["overflowed"] else "NaN"
+            count = row["overflowed"] or row["nan_of_finite"]
+            yield f"[jit] {operation}{where} made {count} results {kind} of finite float16 numbers, unlike in float32."
+            yield "To mend it, keep its operands away from 0, which numbers below 2^-24 become."
+        yield (f"It is the first such operation, in {self._name}; this is said once for a program."
+               ' numerics_report of jit(f, precision="fp16") lists all.')  # fmt: skip
+
+
+def _is_beyond(row: Row) -> bool:
+    """Whether float32 has a finite result where float16 has none; a narrow sum may be beyond only on its way."""
+    return row["overflowed"] > 0 and ("sum_error" in row or float(row["largest"]) >= limit_of(row["operation"]))
+
+
+def source_of(program: Program | None, name: str) -> str | None:
+    """The user's line that the operation comes from which makes ``name``."""
+    ops = program.main.ops if program is not None else ()
+    return next((op.source for op in ops for v in op.results if v.name == name), None)
