@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var, remove_dead
+from anejax.ops.families import broadcast_in_dim_p
 
 OPAQUE = frozenset({"optimization_barrier"})  # neither merged nor looked through
 
@@ -57,8 +58,9 @@ def _identity(eqn: Eqn) -> Any:
 
 def _rewrite(eqn: Eqn, made_by: dict[Var, Eqn]) -> tuple[Eqn, Atom | None]:
     """(a simpler equation, None), or (the equation, the atom that equals its one output)."""
-    if eqn.primitive.elementwise and all(isinstance(a, Literal) for a in eqn.inputs):
-        return eqn, _fold(eqn)
+    repeated = [_repeated(a, made_by) for a in eqn.inputs]
+    if eqn.primitive.elementwise and None not in repeated:
+        return _folded(eqn, [a for a in repeated if a is not None])
     rule = RULES.get(eqn.primitive.name)
     result = rule(eqn, made_by) if rule is not None else None
     if result is None:
@@ -75,12 +77,24 @@ def _same_type(atom: Atom, eqn: Eqn) -> bool:
     return atom.aval.same_type(eqn.outputs[0].aval)
 
 
-def _fold(eqn: Eqn) -> Literal:
-    """An elementwise equation of literals is a literal: what the eager evaluation would give."""
+def _repeated(atom: Atom, made_by: dict[Var, Eqn]) -> Literal | None:
+    """The literal that every element of ``atom`` equals, if the Graph shows it."""
+    made = _source(atom, "broadcast_in_dim", made_by)
+    found = atom if made is None else made.inputs[0]
+    return found if isinstance(found, Literal) else None
+
+
+def _folded(eqn: Eqn, operands: list[Literal]) -> tuple[Eqn, Atom | None]:
+    """An elementwise equation of literals is the literal that the eager evaluation would give; of literals that are
+    broadcast, that literal broadcast."""
     aval = eqn.outputs[0].aval
     with np.errstate(all="ignore"):
-        value = eqn.primitive.impl(*(a.value for a in eqn.inputs if isinstance(a, Literal)), **eqn.params)
-    return Literal(np.asarray(value, aval.dtype), aval)
+        value = np.asarray(eqn.primitive.impl(*(a.value for a in operands), **eqn.params), aval.dtype)
+    literal = Literal(value, aval.update(shape=()))
+    if not aval.shape:
+        return eqn, literal
+    params = {"shape": aval.shape, "broadcast_dimensions": ()}
+    return eqn.replace(primitive=broadcast_in_dim_p, inputs=(literal,), params=params), None
 
 
 # --- rules: (equation, who made what) -> a simpler equation, an equal atom, or None -----------------------------

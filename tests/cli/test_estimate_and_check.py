@@ -63,15 +63,15 @@ def test_estimate_of_a_function(run: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "gflops"),
     [
-        (("stories", "--size", "260K", "--length", "32", "--step", "forward"), 0.0175),
-        (("stories", "--size", "260K", "--length", "32"), 0.0525),
+        (("stories", "--size", "260K", "--length", "32", "--step", "forward"), 0.0180),
+        (("stories", "--size", "260K", "--length", "32"), 0.0530),
         (("cifar10", "--preset", "demo", "--batch", "2", "--step", "forward"), 0.060167),
-        (("cifar10", "--preset", "demo", "--batch", "2"), 0.176963),
+        (("cifar10", "--preset", "demo", "--batch", "2"), 0.178200),
     ],
 )
 def test_estimates_of_networks(run: Any, arguments: tuple[str, ...], gflops: float) -> None:
     """The image network has 30,083,584 FLOP an image; three times as many with gradients, less one of the images, and
-    sums that are products with ones."""
+    sums that are products with ones: the means of norms among them."""
     code, out, _ = run("estimate", *arguments, "--json")
     found = json.loads(out)
     assert code == 0 and found["us"] > 100

@@ -47,8 +47,13 @@ def test_is_within_4_ulp_of_jax(name, dtype):
         got = getattr(random, name)(random.PRNGKey(seed), *parameters, shape=(COUNT,), dtype=dtype)
         expected = getattr(jax_random, name)(jax_random.PRNGKey(seed), *parameters, shape=(COUNT,), dtype=dtype)
         assert got.dtype == expected.dtype
+        assert np.isfinite(np.asarray(got, np.float64)).all()
+        finite = np.isfinite(np.asarray(expected, np.float64))  # jax's rayleigh is infinite where a uniform number is 0
         limit = FAR_IN_JAX.get((dtype, name), 4)
-        assert distance(got, expected, 1.0 if name in DIFFERENCES else 0.0) <= limit
+        assert (
+            distance(np.asarray(got)[finite], np.asarray(expected)[finite], 1.0 if name in DIFFERENCES else 0.0)
+            <= limit
+        )
 
 
 EXACT = {
