@@ -121,7 +121,7 @@ class NumericsReport:
 def numerics_report(function: Any) -> NumericsReport:
     """What float16 has done so far to the numbers of ``function``, which ``jit(..., precision="fp16")`` made.
 
-    Counts are of the compiled programs since they were compiled; functions that lower to the same program share it.
+    Counts begin when the function's programs are compiled, and are of this function alone.
 
     Raises:
         TypeError: ``function`` is not jitted. ValueError: it runs with other numerics.
