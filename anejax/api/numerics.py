@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from anejax.api.staging import Jitted
-from anejax.mil.limits import MAX_FINITE, SATURATION
+from anejax.runtime.overflow import remedy
 
-PRODUCTS = ("matmul", "conv", "conv_transpose")
 WIDTH = 140  # of the table as text
 WORTH_SAYING = 0.01  # the part of elements that underflow, and of a sum that is off, from which advice is given
 
@@ -57,20 +55,14 @@ class OperationNumerics:
         return "; ".join(self._advice())
 
     def _advice(self) -> Iterator[str]:
-        if self.overflowed and self.operation in PRODUCTS:
-            yield f"scale an operand by {self._shrink(SATURATION)} or 1/sqrt(terms), the result back"
-        elif self.overflowed:
-            yield f"scale what goes in by {self._shrink(MAX_FINITE)}, or clip it"
+        if self.overflowed:
+            yield remedy(self.operation, self.largest)
         if self.nan:
             yield "NaN comes in" if self.operation == "input" else "look at what overflows before it"
         if self.sum_error >= WORTH_SAYING:
             yield "sum in parts, or by a product with ones"
         if self.underflowed >= WORTH_SAYING * self.count:
             yield "scale the loss (anejax.amp)" if self.operation != "exp" else "harmless in a softmax"
-
-    def _shrink(self, limit: float) -> str:
-        """A power of two that brings the largest number below ``limit``."""
-        return f"2^-{max(1, math.floor(math.log2(max(self.largest, limit) / limit)) + 1)}"
 
 
 @dataclass(frozen=True)
