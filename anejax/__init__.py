@@ -7,6 +7,7 @@ from anejax import custom_derivatives as custom_derivatives
 from anejax import debug as debug
 from anejax import dlpack as dlpack
 from anejax import errors as errors
+from anejax import export as export
 from anejax import flatten_util as flatten_util
 from anejax import image as image
 from anejax import lax as lax

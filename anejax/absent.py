@@ -69,7 +69,7 @@ GROUPS: tuple[Group, ...] = (
     ),
     Group(
         "it belongs to XLA and to the formats around it",
-        "read a program with jit(f).lower(...).as_text() and serialize it with anejax.export.coreml",
+        "read a program with jit(f).lower(...).as_text() and write it with anejax.export.coreml",
         {
             "": """ffi interpreters lib jax2tf_associative_scan_reductions api_util version make_user_context
                 allow_f16_reductions softmax_custom_jvp experimental cloud_tpu_init collect_profile

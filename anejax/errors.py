@@ -121,6 +121,10 @@ class MissingDependencyError(AnejaxError, ImportError):
     """An optional package is not installed; the message says how to get it."""
 
 
+class ExportError(AnejaxError, ValueError):
+    """A function cannot become a package as it was asked for."""
+
+
 class ParseError(MilError):
     """MIL text does not follow the grammar; the message starts with `line:column`."""
 

@@ -167,6 +167,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A new folder that is renamed to ``path`` when the block ends well and vanishes when it fails.
+
+    Raises FileError if there is something at ``path`` already; errors of the system name ``path``.
+    """
+    if path.is_symlink() or path.exists():
+        raise FileError(f"[file] {path}: expected a new path, but it is there already; remove it or choose another.")
+    with scratch(path.parent) as directory:
+        part = directory / path.name
+        with _naming(path, directory):
+            part.mkdir()
+            yield part
+            for found in part.rglob("*"):
+                _sync(found)
+            os.rename(part, path)
+
+
+@contextlib.contextmanager
 def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """``atomic_path``, opened for writing."""
     with atomic_path(path) as part, open(part, mode, encoding=None if "b" in mode else "utf-8") as file:

@@ -1,1 +1,82 @@
-"""Programs for other hosts than this library's own devices."""
+"""Functions as packages for Apple's frameworks: `coreml` writes an .mlpackage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anejax.errors import ExportError, fail
+from anejax.export.coreml_program import entry
+from anejax.export.function import Function as Function
+from anejax.export.function import Image as Image
+from anejax.export.mlpackage import Metadata as Metadata
+from anejax.export.mlpackage import checked_path, save
+from anejax.export.mlpackage import save_mlpackage as save_mlpackage
+from anejax.nn.layer import Layer
+
+
+def coreml(
+    f: Callable[..., Any] | Layer | Mapping[str, Function], *args: Any, path: str | Path, params: Any = None,
+    state: Any = None, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
+    images: Mapping[str, Image] | None = None, weights: str | None = None,
+    descriptions: Mapping[str, str] | None = None, metadata: Metadata | None = None,
+) -> Path:  # fmt: skip
+    """Writes ``f`` as the Core ML package ``path`` (.mlpackage), for iOS 18 or macOS 15 and later.
+
+    ``params`` become constants in the package's weight file, and so do arrays that ``f`` has captured. Ports are
+    float32, float16 or int32, of rank 1 or more: others are cast at the border. ``Function`` says how ``f`` is called
+    and what its ports are called. A package of several functions is made of a dictionary of ``Function``; functions
+    share equal weights, and the first one is the default.
+
+    Args:
+        f: a function, jitted or not, or a ``nn.Layer``; or a dictionary of Functions, without further arguments.
+        args: the inputs, as arrays or ShapeDtypeStructs.
+        path: where to write; nothing may be there.
+        params: a tree of arrays; for a layer (params, state), as its ``init`` returns them.
+        state: a tree of floats that the package keeps between calls, as float16, the one dtype of Core ML's states; it
+            starts as zeros, whatever is given here, until an app writes it.
+        inputs, outputs: names of the ports.
+        images: inputs, by name, that are pictures.
+        weights: None keeps the dtypes of constants; "float16" halves the file.
+        descriptions: a sentence for each port, by name.
+        metadata: what the package says of itself.
+
+    Returns:
+        The path.
+
+    Raises:
+        ExportError: arguments, names or a path that will not do.
+        DtypeError: a port of a dtype that Core ML lacks.
+        RefusedError: an operation that Core ML lacks (docs/legalization.md).
+        MissingDependencyError: coremltools is not installed.
+
+    Example:
+        >>> import tempfile, anejax as aj, anejax.numpy as jnp
+        >>> model = aj.nn.Linear(2)
+        >>> params = model.init(aj.random.key(0), jnp.ones((1, 3)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     aj.export.coreml(model, jnp.ones((1, 3)), path=f"{folder}/linear.mlpackage", params=params).name
+        'linear.mlpackage'
+    """
+    path = checked_path(path, ".mlpackage")
+    if isinstance(f, Mapping):
+        functions = _several(f, args, (params, state, inputs, outputs, images))
+    else:
+        functions = {"main": Function(f, *args, params=params, state=state, inputs=inputs, outputs=outputs,
+                                      images=images)}  # fmt: skip
+    entries = {name: entry(function, weights, descriptions or {}) for name, function in functions.items()}
+    save(entries, metadata or Metadata(), path)
+    return path
+
+
+def _several(functions: Mapping[str, Any], args: Sequence[Any], others: Sequence[Any]) -> Mapping[str, Function]:
+    if args or any(o is not None for o in others):
+        fail("export", "expected no other arguments beside a dictionary of Functions: they belong to each", ExportError)
+    for name, function in functions.items():
+        if not isinstance(function, Function) or not str(name).isidentifier():
+            fail("export", f"expected Functions by names that are identifiers, got {name!r}: "
+                 f"{type(function).__name__}", ExportError)  # fmt: skip
+    if not functions:
+        fail("export", "expected at least one Function, got none", ExportError)
+    return functions

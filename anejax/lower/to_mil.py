@@ -7,7 +7,7 @@ here. That is legalization, per target, on Graphs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,13 @@ from anejax.mil.opset import OPSET
 from anejax.mil.program import MIL_DTYPES, Builder, Program, Type, Value
 
 LAYOUT = ("broadcast_in_dim", "iota")  # but for the CPU, written as the operands of others, not by themselves
+
+
+class Constant(NamedTuple):
+    """The array that an input of a Graph is, and what to call it."""
+
+    name: str
+    value: np.ndarray[Any, Any]
 
 
 def mil_type(aval: Aval) -> Type:
@@ -96,6 +103,11 @@ class Lowering:
             self._env[v] = self._builder.input(f"{prefix}{i}", mil_type(v.aval))
             self._inputs.append(self._env[v])
 
+    def know(self, variables: Sequence[Var], constants: Sequence[Constant]) -> None:
+        """Makes constants of inputs."""
+        for v, constant in zip(variables, constants, strict=True):
+            self._env[v] = self._builder.const(constant.value, MIL_DTYPES[v.aval.dtype], name=constant.name)
+
     def read(self, atom: Atom) -> Value:
         if isinstance(atom, Literal):
             return self._builder.const(atom.value, MIL_DTYPES[atom.aval.dtype])
@@ -167,31 +179,38 @@ class Lowering:
         return values
 
     def made(self, outputs: Sequence[Value]) -> Iterator[Value]:
-        """The outputs, those that no operation makes, or that are there twice, times 1 (or plus 0): the engine looks
-        each one up among the operations' results."""
+        """The outputs, those that no operation makes, or that are there twice, made by one: Core ML's identity, or for
+        the engine, which looks each one up among the operations' results and has no identity, times 1 (or plus 0)."""
         passed = {*self._inputs}
         for value in outputs:
             if value in passed or value.const is not None:
-                name, unit = ("mul", 1.0) if value.const is None else ("add", 0.0)  # not constant factors of 0
-                value = self._builder.op(name, {"x": value, "y": unit}, out=value.type)
+                value = self._again(value)
             passed.add(value)
             yield value
 
+    def _again(self, value: Value) -> Value:
+        if self._target == "coreml":
+            return self._builder.op("identity", {"x": value}, out=value.type)
+        name, unit = ("mul", 1.0) if value.const is None else ("add", 0.0)  # not constant factors of 0
+        return self._builder.op(name, {"x": value, "y": unit}, out=value.type)
 
-def lower(graph: Graph, target: str = "cpu") -> Program:
+
+def lower(graph: Graph, target: str = "cpu", constants: Sequence[Constant] = ()) -> Program:
     """The mil.Program of ``graph``: inputs a0, a1, ... and outputs in the Graph's order.
 
-    The outputs must be distinct variables made by equations; the runtime resolves all others (runtime/execute.py).
+    The first inputs may be ``constants``, which stand in the program then. For the CPU device the outputs must be
+    distinct variables made by equations; the runtime resolves all others (runtime/execute.py).
     """
     builder = Builder("main")
-    _lower_function(builder, graph, target)
+    _lower_function(builder, graph, target, constants)
     return builder.program()
 
 
-def _lower_function(builder: Builder, graph: Graph, target: str) -> None:
+def _lower_function(builder: Builder, graph: Graph, target: str, constants: Sequence[Constant] = ()) -> None:
     lowering = Lowering(builder, target)
-    lowering.define(graph.inputs, "a")
+    lowering.know(graph.inputs[: len(constants)], constants)
+    lowering.define(graph.inputs[len(constants) :], "a")
     for eqn in graph.eqns:
         lowering.equation(eqn)
     outputs = [lowering.read(a) for a in graph.outputs]
-    builder.returns(*(lowering.made(outputs) if target == "ane" else outputs))
+    builder.returns(*(outputs if target == "cpu" else lowering.made(outputs)))

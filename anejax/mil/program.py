@@ -12,7 +12,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast, overload
 
 import ml_dtypes
@@ -330,6 +330,31 @@ def _dtype_for(arg: Arg | None, value: Any, dtypes: Mapping[str, str]) -> str | 
     first, *others = arg.dtypes
     array = np.asarray(value)
     return MIL_DTYPES.get(_narrow(array).dtype, first) if others and array.size else first
+
+
+def renamed(function: Function, names: Mapping[Value, str]) -> Function:
+    """``function`` with the values ``names`` called so; others that had these names get new ones."""
+    taken = {*names.values(), *(v.name for op in function.ops for v in (*op.values(), *op.results))}
+    twins: dict[Value, Value] = {}
+
+    def twin(value: Value) -> Value:
+        if value not in twins:
+            name = names.get(value) or value.name
+            if value not in names and name in names.values():
+                name = next(n for i in itertools.count(1) if (n := f"{name}_{i}") not in taken)
+                taken.add(name)
+            twins[value] = replace(value, name=name)
+        return twins[value]
+
+    def operand(given: Operand) -> Operand:
+        return tuple(map(twin, given)) if isinstance(given, tuple) else twin(given)
+
+    inputs = tuple(map(twin, function.inputs))
+    ops = tuple(
+        replace(op, operands={k: operand(v) for k, v in op.operands.items()}, results=tuple(map(twin, op.results)))
+        for op in function.ops
+    )
+    return replace(function, inputs=inputs, ops=ops, outputs=tuple(map(twin, function.outputs)))
 
 
 # ---- comparing -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ A BLOBFILE's offset is that of the descriptor d, the first being at 64.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterable
 
@@ -26,26 +27,32 @@ DTYPE_CODES = {"fp16": 1, "fp32": 2, "uint8": 3, "int8": 4}
 
 
 class WeightWriter:
-    """Collects arrays; `add` tells where each one's descriptor will be, `contents` is the file."""
+    """Collects arrays, equal ones once: `add` tells where the descriptor will be, `contents` is the file."""
 
     def __init__(self, path: str = "@model_path/weights.bin") -> None:
         self.path = path
         self._chunks: list[bytes] = []
         self._end = HEADER.size
         self._count = 0
+        self._known: dict[tuple[str, bytes], BlobRef] = {}
 
     def add(self, array: Array) -> BlobRef:
+        """Where the array is; equal bytes of one dtype are stored once."""
         dtype = MIL_DTYPES.get(array.dtype, "")
         if dtype not in DTYPE_CODES:
             fail("weights", f"expected {' or '.join(DTYPE_CODES)}, got {array.dtype}", MilError)
         payload = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        key = (dtype, hashlib.sha256(payload).digest())
+        if key in self._known:
+            return self._known[key]
         offset = self._end
         descriptor = DESCRIPTOR.pack(MAGIC, DTYPE_CODES[dtype], len(payload), offset + DESCRIPTOR.size)
         padding = bytes(-len(payload) % ALIGNMENT)
         self._chunks.append(descriptor + payload + padding)
         self._end += len(self._chunks[-1])
         self._count += 1
-        return BlobRef(self.path, offset)
+        self._known[key] = BlobRef(self.path, offset)
+        return self._known[key]
 
     def contents(self) -> bytes:
         return HEADER.pack(self._count, VERSION) + b"".join(self._chunks)

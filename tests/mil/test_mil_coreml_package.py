@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anejax.errors import MilError, MissingDependencyError, VerifyError
-from anejax.export.coreml import SPECIFICATION_VERSION, save_mlpackage, to_spec
+from anejax.errors import ExportError, MilError, MissingDependencyError, VerifyError
+from anejax.export.mlpackage import SPECIFICATION_VERSION, save_mlpackage, to_spec
 from anejax.mil.program import BlobRef, Builder, Program, Type
 from anejax.mil.weights import WeightWriter, read_weight
 from tests.mil.witness import witness
@@ -115,7 +115,7 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
         f.returns(f.op("exp", {"x": x}, out=x.type))
     with pytest.raises(MilError, match=r"^\[coreml\] expected one function, main, got 2"):
         to_spec(b.program())
-    with pytest.raises(MilError, match=r"^\[coreml\] expected a path that ends in .mlpackage, got m.mlmodel"):
+    with pytest.raises(ExportError, match=r"^\[export\] expected a path that ends in .mlpackage, got .m.mlmodel"):
         save_mlpackage(small_layer(), tmp_path / "m.mlmodel")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from anejax.export.coreml import SPECIFICATION_VERSION, serialize, to_spec
+from anejax.export.mlpackage import SPECIFICATION_VERSION, Entry, Metadata, serialize, to_spec
 from anejax.mil.program import Program, Type
 
 
@@ -38,6 +38,11 @@ def _coremltools() -> tuple[Any, Any]:
     return load, types
 
 
+def loader() -> Any:
+    """coremltools' loader of protobuf programs."""
+    return _coremltools()[0]
+
+
 def load(program: Program, verified: bool = True) -> Any:
     """`program` as coremltools understands it; it refuses declared types that differ from its own.
 
@@ -46,7 +51,7 @@ def load(program: Program, verified: bool = True) -> Any:
     loader, _ = _coremltools()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        spec = to_spec(program) if verified else serialize(program)
+        spec = to_spec(program) if verified else serialize({"main": Entry(program)}, Metadata())
         return loader.load(spec, specification_version=SPECIFICATION_VERSION)
 
 

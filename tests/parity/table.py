@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import jax.scipy.stats
 
 import anejax
-import anejax.export  # not imported by the package itself
 from anejax.absent import GROUPS, Group, group_of
 
 KINDS = ("yes", "planned", "refused")

@@ -1,0 +1,70 @@
+"""A function as a program for Core ML: the types of its ports, its operations, its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.aval import Aval
+from anejax.core.graph import Graph
+from anejax.errors import DtypeError, ExportError, fail
+from anejax.export.compress import check_scheme, compressed
+from anejax.export.function import Function, refuse_dtype, trace
+from anejax.export.mlpackage import Entry
+from anejax.lower.to_mil import lower
+from anejax.mil.program import Program, renamed
+from anejax.mil.verify import verify
+from anejax.passes.pipeline import optimize
+
+PORTS = (dtypes.float32, dtypes.float16, dtypes.int32)
+AS_INT32 = (dtypes.bool_, dtypes.int8, dtypes.uint8, dtypes.int16, dtypes.uint16)
+
+
+def entry(function: Function, weights: str | None, descriptions: Mapping[str, str]) -> Entry:
+    """The function ready to be saved. Raises what ``coreml`` does."""
+    check_scheme(weights)
+    exported = trace(function, _port, _state)
+    graph = optimize(exported.graph, "coreml")
+    _check_dtypes(graph)
+    program = lower(graph, "coreml", exported.constants)
+    main = program.main
+    names = [p.name for p in (*exported.states, *exported.inputs)]
+    updates = [f"{p.name}_new" for p in exported.states]
+    called = dict(zip(main.inputs, names))
+    called |= dict(zip(main.outputs, [*updates, *(p.name for p in exported.outputs)]))
+    unknown = {*descriptions} - {*called.values()}
+    if unknown:
+        fail("export", f"expected descriptions of {', '.join(called.values())}, got {sorted(unknown)}", ExportError)
+    main = compressed(renamed(main, called), weights)
+    program = Program((main, *(f for f in program.functions if f.name != "main")), program.version)
+    verify(program, "coreml")
+    states = {p.name: update for p, update in zip(exported.states, updates)}
+    images = {p.name: p.image.layout for p in exported.inputs if p.image is not None}
+    return Entry(program, descriptions, states, images)
+
+
+def _check_dtypes(graph: Graph) -> None:
+    """Raises DtypeError for a value of a dtype that MIL does not have, with the line that makes it."""
+    for eqn in graph.eqns:
+        for out in eqn.outputs:
+            if out.aval.dtype not in (*PORTS, *AS_INT32):
+                where = f" at {eqn.source}" if eqn.source else ""
+                fail("export", f"Core ML has no {out.aval.dtype}, which {eqn.primitive.name}{where} makes: "
+                     f"{out.aval}", DtypeError)  # fmt: skip
+
+
+def _port(path: str, aval: Aval) -> Aval:
+    """What Core ML has a port for: float32, float16 or int32, of rank 1 or more."""
+    dtype = np.dtype(np.int32) if aval.dtype in AS_INT32 else aval.dtype
+    if dtype not in PORTS:
+        refuse_dtype(path, aval, [d.name for d in (*PORTS, *AS_INT32)])
+    return Aval(aval.shape or (1,), dtype)
+
+
+def _state(path: str, aval: Aval) -> Aval:
+    """What Core ML keeps between calls: float16."""
+    if aval.dtype not in (dtypes.float32, dtypes.float16):
+        refuse_dtype(path, aval, ["float32", "float16"])
+    return Aval(aval.shape or (1,), dtypes.float16)

@@ -1,0 +1,159 @@
+"""Core ML: programs as Core ML's protobuf spec, or as an .mlpackage.
+
+A program must verify for target `coreml`. coremltools, an optional dependency, brings the protobuf classes and the
+package format.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from anejax.errors import ExportError, MissingDependencyError, fail
+from anejax.export.milproto import Serializer
+from anejax.mil.program import Program, Value
+from anejax.mil.verify import verify
+from anejax.mil.weights import WeightWriter
+from anejax.paths import atomic_folder
+
+SPECIFICATION_VERSION = 9  # iOS 18, macOS 15
+WEIGHTS_FILE = "weight.bin"
+WEIGHTS_PATH = f"@model_path/weights/{WEIGHTS_FILE}"
+PORT_NAMES = {"fp16": "FLOAT16", "fp32": "FLOAT32", "int32": "INT32"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A function of a package: its program's `main`, and what the package says of it.
+
+    `descriptions` gives ports, by name, a sentence each; `states` names the output that each state becomes; `images`
+    the colour space of inputs that are pictures.
+    """
+
+    program: Program
+    descriptions: Mapping[str, str] = field(default_factory=dict[str, str])
+    states: Mapping[str, str] = field(default_factory=dict[str, str])
+    images: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a package says of itself; `more` is anything else, by name."""
+
+    author: str = ""
+    license: str = ""
+    version: str = ""
+    description: str = ""
+    more: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def to_spec(
+    program: Program, descriptions: Mapping[str, str] | None = None, weights: WeightWriter | None = None
+) -> Any:
+    """The Model protobuf of `program`.
+
+    `descriptions` gives inputs and outputs, by name, a sentence each. Large constants go to `weights`
+    when it is given and takes their dtype, and stand in the spec otherwise.
+    """
+    verify(program, "coreml")
+    return serialize({"main": Entry(program, descriptions or {})}, Metadata(), weights)
+
+
+def serialize(entries: Mapping[str, Entry], metadata: Metadata, weights: WeightWriter | None = None) -> Any:
+    """The Model protobuf of functions that are known to verify; the first one is the default."""
+    spec = _proto("Model_pb2").Model(specificationVersion=SPECIFICATION_VERSION)
+    spec.mlProgram.version = 1
+    serializer = Serializer(_proto("MIL_pb2"), weights)
+    for name, entry in entries.items():
+        one = len(entries) == 1
+        _describe_function(spec.description if one else spec.description.functions.add(name=name), entry)
+        serializer.function(entry.program, entry.states, spec.mlProgram.functions["main" if one else name])
+    if len(entries) > 1:
+        spec.description.defaultFunctionName = next(iter(entries))
+    _say(spec.description.metadata, metadata)
+    return spec
+
+
+def save_mlpackage(program: Program, path: str | Path, descriptions: Mapping[str, str] | None = None) -> None:
+    """Write `program` as the Core ML package `path`, which ends in .mlpackage and does not exist yet."""
+    checked_path(path, ".mlpackage")
+    verify(program, "coreml")
+    save({"main": Entry(program, descriptions or {})}, Metadata(), path)
+
+
+def save(entries: Mapping[str, Entry], metadata: Metadata, path: str | Path) -> None:
+    """Write functions that are known to verify as the Core ML package `path`: all of it, or nothing."""
+    path = checked_path(path, ".mlpackage")
+    weights = WeightWriter(WEIGHTS_PATH)
+    spec = serialize(entries, metadata, weights)
+    with atomic_folder(path) as folder, tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / WEIGHTS_FILE).write_bytes(weights.contents())
+        model = coremltools("coremltools.models").MLModel(spec, weights_dir=directory, skip_model_load=True)
+        model.save(str(folder))
+
+
+def checked_path(path: str | Path, suffix: str) -> Path:
+    """`path`, where a package that ends in `suffix` may be written. Raises ExportError."""
+    path = Path(path)
+    if path.suffix != suffix:
+        fail("export", f"expected a path that ends in {suffix}, got {path.name!r}", ExportError)
+    if path.is_symlink() or path.exists():
+        fail("export", f"expected a new path, but {path} is there already; remove it or choose another", ExportError)
+    return path
+
+
+def _describe_function(description: Any, entry: Entry) -> None:
+    """`description` is a ModelDescription or a FunctionDescription: both have the ports of one function."""
+    main = entry.program.main
+    updated = {*entry.states.values()}
+    for value in main.inputs:
+        features = description.state if value.name in entry.states else description.input
+        _describe_port(features.add(), value, entry)
+    for value in main.outputs:
+        if value.name not in updated:
+            _describe_port(description.output.add(), value, entry)
+
+
+def _describe_port(feature: Any, value: Value, entry: Entry) -> None:
+    feature.name = value.name
+    feature.shortDescription = entry.descriptions.get(value.name, "")
+    if value.name in entry.images:
+        image, spaces = feature.type.imageType, _proto("FeatureTypes_pb2").ImageFeatureType.ColorSpace
+        image.height, image.width = value.type.shape[-2:]
+        image.colorSpace = spaces.Value(entry.images[value.name])
+        return
+    state = value.name in entry.states
+    array = feature.type.stateType.arrayType if state else feature.type.multiArrayType
+    array.dataType = type(array).ArrayDataType.Value(PORT_NAMES[value.type.dtype])
+    array.shape.extend(value.type.shape)
+
+
+def _say(message: Any, metadata: Metadata) -> None:
+    message.author, message.license = metadata.author, metadata.license
+    message.versionString, message.shortDescription = metadata.version, metadata.description
+    for name, text in metadata.more.items():
+        message.userDefined[name] = text
+
+
+def _proto(name: str) -> ModuleType:
+    return coremltools(f"coremltools.proto.{name}")
+
+
+def coremltools(module: str) -> ModuleType:
+    """A module of coremltools, which complains on import where Core ML itself is missing."""
+    logger = logging.getLogger("coremltools")
+    level = logger.level
+    try:
+        logger.setLevel(logging.ERROR)
+        return importlib.import_module(module)
+    except ImportError as error:
+        message = "expected coremltools to be installed: pip install 'anejax[coreml]'"
+        raise MissingDependencyError(f"[coreml] {message} ({error})") from error
+    finally:
+        logger.setLevel(level)

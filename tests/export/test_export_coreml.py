@@ -1,0 +1,196 @@
+"""`export.coreml`: what is written is read, typed and computed by coremltools as the function computes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anejax as aj
+import anejax.numpy as jnp
+from anejax.errors import DtypeError, ExportError
+from anejax.models import cifar
+from tests.export.evaluate import WEIGHTS, Package
+
+RNG = np.random.default_rng(0)
+EPS = float(np.finfo(np.float32).eps)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def ports(package: Package) -> tuple[list[str], list[str], list[str]]:
+    """The names of inputs, outputs and states."""
+    said = package.spec.description
+    return [i.name for i in said.input], [o.name for o in said.output], [s.name for s in said.state]
+
+
+def close(got: Any, want: Any, eps: float = 4) -> None:
+    want = np.asarray(want, np.float64)
+    assert np.abs(np.asarray(got, np.float64) - want).max() <= eps * EPS * max(1, np.abs(want).max())
+
+
+def test_cnn_of_the_demo(tmp_path: Path) -> None:
+    model = cifar.demo()
+    x = normal(2, 3, 32, 32)
+    params = model.init(aj.random.key(0), x)
+    package = Package(aj.export.coreml(model, x, path=tmp_path / "cnn.mlpackage", params=params, outputs="logits"))
+    assert ports(package) == (["x"], ["logits"], [])
+    want, _ = model.apply(*params, x)
+    close(package({"x": x})["logits"], want)
+    weights = sum(np.asarray(w).nbytes for w in aj.tree.leaves(params))
+    size = (tmp_path / "cnn.mlpackage" / WEIGHTS / "weight.bin").stat().st_size
+    assert 0.95 * weights < size < 1.05 * weights
+
+
+def test_names_come_from_arguments_and_results(tmp_path: Path) -> None:
+    def f(image: Any, options: Any, *rest: Any) -> Any:
+        return {"sum": image + options["bias"], "parts": (rest[0] * 2, rest[1] - 1)}
+
+    x = normal(3, 5)
+    args = (x, {"bias": normal(5)}, normal(2), normal(1))
+    package = Package(aj.export.coreml(aj.jit(f), *args, path=tmp_path / "f.mlpackage"))
+    inputs = ["image", "options_bias", "rest_0", "rest_1"]
+    assert ports(package) == (inputs, ["parts_0", "parts_1", "sum"], [])
+    got = package(dict(zip(inputs, aj.tree.leaves(args))))
+    close(got["sum"], x + args[1]["bias"], 0)
+
+
+def test_names_may_be_given_and_stay_distinct(tmp_path: Path) -> None:
+    same = Package(aj.export.coreml(lambda x: {"x": x + 1, "add": x}, normal(3), path=tmp_path / "a.mlpackage"))
+    assert ports(same) == (["x"], ["add", "x_1"], [])
+    given = Package(
+        aj.export.coreml(lambda x: (x, x), normal(3), path=tmp_path / "b.mlpackage", inputs=["in"], outputs=["a", "b"])
+    )
+    x = normal(3)
+    got = given({"in": x})  # returned inputs, twice
+    close(got["a"], x, 0)
+    close(got["b"], x, 0)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int16", "uint16", "float16"])
+def test_ports_are_cast_at_the_border(tmp_path: Path, dtype: str) -> None:
+    function = (lambda x: ~x) if dtype == "bool" else lambda x: x * 1
+    spec = aj.ShapeDtypeStruct((3,), dtype)
+    package = Package(aj.export.coreml(function, spec, path=tmp_path / "f.mlpackage"))
+    border = np.float16 if dtype == "float16" else np.int32
+    got = package({"x": np.array([0, 1, 1], border)})["output"]
+    assert got.dtype == border
+    np.testing.assert_array_equal(got, [1, 0, 0] if dtype == "bool" else [0, 1, 1])
+
+
+def test_scalars_have_ports_of_one_element(tmp_path: Path) -> None:
+    package = Package(aj.export.coreml(lambda x, y: x * y, np.float32(0), normal(4), path=tmp_path / "f.mlpackage"))
+    y = normal(4)
+    close(package({"x": np.array([3], np.float32), "y": y})["output"], 3 * y, 0)
+
+
+def test_equal_weights_are_stored_once(tmp_path: Path) -> None:
+    w = jnp.asarray(normal(100, 7))
+    functions = {
+        "forward": aj.export.Function(lambda p, x: x @ p, normal(2, 100), params=w),
+        "both": aj.export.Function(lambda p, x: (x @ p, x @ (p * 1)), normal(5, 100), params=w),
+    }
+    package = Package(aj.export.coreml(functions, path=tmp_path / "f.mlpackage"))
+    assert (tmp_path / "f.mlpackage" / WEIGHTS / "weight.bin").stat().st_size < 1.1 * w.nbytes
+    for name, rows in (("forward", 2), ("both", 5)):
+        x = normal(rows, 100)
+        got = package({"x": x}, name)
+        close(next(iter(got.values())), x.astype(np.float64) @ np.asarray(w, np.float64), 16)
+
+
+def test_half_of_the_weights(tmp_path: Path) -> None:
+    w = normal(100, 7)
+    path = aj.export.coreml(lambda p, x: x @ p, normal(2, 100), path=tmp_path / "f.mlpackage", params=w,
+                            weights="float16")  # fmt: skip
+    assert (path / WEIGHTS / "weight.bin").stat().st_size < 0.6 * w.nbytes
+    x = normal(2, 100)
+    close(Package(path)({"x": x})["output"], x.astype(np.float64) @ w.astype(np.float16).astype(np.float64), 16)
+
+
+def test_pictures(tmp_path: Path) -> None:
+    image = aj.export.Image(scale=1 / 255, bias=(-0.5, 0.0, 0.25), layout="BGR")
+    path = aj.export.coreml(lambda photo: photo.sum((2, 3)), aj.ShapeDtypeStruct((1, 3, 5, 7), "float32"),
+                            path=tmp_path / "f.mlpackage", images={"photo": image})  # fmt: skip
+    package = Package(path)
+    kind = package.spec.description.input[0].type.imageType
+    assert (kind.height, kind.width, kind.colorSpace) == (5, 7, kind.ColorSpace.Value("BGR"))
+    pixels = RNG.integers(0, 256, (1, 3, 5, 7)).astype(np.float32)
+    want = (pixels / 255 + np.array([-0.5, 0.0, 0.25]).reshape(1, 3, 1, 1)).sum((2, 3))
+    close(package({"photo": pixels})["output"], want)
+
+
+def test_metadata_and_descriptions(tmp_path: Path) -> None:
+    said = aj.export.Metadata("A. Author", "MIT", "1.2", "Doubles.", {"source": "a test"})
+    path = aj.export.coreml(lambda x: 2 * x, normal(3), path=tmp_path / "f.mlpackage", metadata=said,
+                            descriptions={"x": "a number", "output": "twice as much"})  # fmt: skip
+    description = Package(path).spec.description
+    meta = description.metadata
+    assert (meta.author, meta.license, meta.versionString, meta.shortDescription) == (
+        "A. Author",
+        "MIT",
+        "1.2",
+        "Doubles.",
+    )
+    assert dict(meta.userDefined)["source"] == "a test"
+    assert (description.input[0].shortDescription, description.output[0].shortDescription) == (
+        "a number",
+        "twice as much",
+    )
+
+
+def test_state(tmp_path: Path) -> None:
+    def running(params: Any, state: Any, x: Any) -> Any:
+        mean = 0.5 * state["mean"] + 0.5 * x.mean(0)
+        return (x - mean) * params, {"mean": mean}
+
+    path = aj.export.coreml(running, normal(4, 3), path=tmp_path / "f.mlpackage", params=normal(3),
+                            state={"mean": jnp.zeros(3)})  # fmt: skip
+    package = Package(path)
+    assert ports(package) == (["x"], ["output"], ["state_mean"])
+    x = np.ones((4, 3), np.float32)
+    for _ in range(3):
+        package({"x": x})
+    np.testing.assert_array_equal(package.states["state_mean"], np.full(3, 0.875, np.float16))
+
+
+X = normal(3)
+WRONG: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], type[Exception], str]] = {
+    "suffix": (lambda x: x, (X,), {"path": "f.mlmodel"}, ExportError, "ends in .mlpackage, got 'f.mlmodel'"),
+    "nothing": (lambda x: None, (X,), {}, ExportError, "to return arrays, got None"),
+    "scalar": (lambda x, n: x * n, (X, 3), {}, ExportError, "n: expected an array or a ShapeDtypeStruct, got int 3"),
+    "dtype": (lambda x: x, (aj.ShapeDtypeStruct((3,), "uint32"),), {}, DtypeError, "x: expected one of .*, got uint32"),
+    "dtype inside": (lambda x: (x.astype("bfloat16") + 1).astype(x.dtype), (X,), {}, DtypeError,
+                     "Core ML has no bfloat16, which convert"),
+    "weights": (lambda x: x, (X,), {"weights": "int3"}, ExportError, "expected weights to be None or"),
+    "names": (lambda x: x, (X,), {"outputs": ["a", "b"]}, ExportError, r"expected 1 names for the outputs"),
+    "name": (lambda x: x, (X,), {"inputs": ["1 x"]}, ExportError, "names of letters, digits and _"),
+    "twice": (lambda x: x, (X,), {"inputs": ["a"], "outputs": ["a"]}, ExportError, "that no other port has"),
+    "state": (lambda s, x: x, (X,), {"state": X}, ExportError, r"to return \(result, new state\)"),
+    "state type": (lambda s, x: (x, s[:2]), (X,), {"state": X}, ExportError, "to return s as float32"),
+    "state dtype": (lambda s, x: (x, s), (X,), {"state": np.arange(3, dtype=np.int32)}, DtypeError, "s: expected one"),
+    "image": (lambda x: x, (X,), {"images": {"x": aj.export.Image()}}, ExportError, "for a picture"),
+    "layer": (aj.nn.Linear(2), (X,), {}, ExportError, r"expected params=\(params, state\) for a layer"),
+    "no function": (3, (X,), {}, ExportError, "expected a function or a layer, got int"),
+    "description": (lambda x: x, (X,), {"descriptions": {"y": ""}}, ExportError, "expected descriptions of x, output"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_bad_input_writes_nothing(tmp_path: Path, name: str) -> None:
+    function, args, options, error, message = WRONG[name]
+    path = tmp_path / options.pop("path", "f.mlpackage") if "path" in options else tmp_path / "f.mlpackage"
+    with pytest.raises(error, match=message):
+        aj.export.coreml(function, *args, path=path, **options)
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_is_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "f.mlpackage"
+    path.mkdir()
+    with pytest.raises(ExportError, match="is there already"):
+        aj.export.coreml(lambda x: x, X, path=path)
+    assert not any(path.iterdir())
