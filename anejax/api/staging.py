@@ -96,7 +96,10 @@ class Jitted(Remembers):
                        {k: v for k, v in kwargs.items() if k not in static_names})  # fmt: skip
         else:
             statics, dynamic = (), (args, kwargs)
-        leaves, in_tree = tree.flatten(dynamic)
+        if dynamic[1] or not ONLY_ARRAYS.issuperset(map(type, dynamic[0])):
+            leaves, in_tree = tree.flatten(dynamic)
+        else:
+            leaves, in_tree = list(dynamic[0]), _tree_of_leaves(len(dynamic[0]))
         try:
             avals = tuple([x.aval for x in leaves])
         except AttributeError:
@@ -182,6 +185,12 @@ class Jitted(Remembers):
 
     def __repr__(self) -> str:
         return f"<jitted {name_of(self._fun)}>"
+
+
+@functools.cache
+def _tree_of_leaves(count: int) -> Any:
+    """The structure of so many positional arguments that are arrays; optree takes a microsecond to say it."""
+    return tree.structure(((0,) * count, {}))
 
 
 def _own(leaf: Any) -> Any:

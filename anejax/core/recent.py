@@ -5,7 +5,6 @@ The caches of traced functions, of results of transformations and of compiled pr
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
@@ -30,8 +29,10 @@ class Recent(Generic[K, V]):
         found = self._table.get(key)
         if found is None:
             return None
-        with contextlib.suppress(KeyError):  # another thread has just made room
+        try:  # contextlib.suppress costs a tenth of a jitted call
             self._table.move_to_end(key)
+        except KeyError:  # another thread has just made room
+            return found[0]
         return found[0]
 
     def put(self, key: K, value: V, cost: int = 0) -> None:

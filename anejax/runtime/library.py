@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +21,7 @@ from anejax import dtypes
 from anejax.config import config
 from anejax.errors import DeviceError
 
-ABI_VERSION = 4
+ABI_VERSION = 5
 ENGINE_LIMITS = ("backoff", "compile_limit", "run_limit")  # settings of the engine: config.engine_<name>, in seconds
 MAX_RANK = 32
 OVERFLOWED, NOT_FINITE = 1, 2  # flags of NativeProgram.numerics
@@ -76,11 +76,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
         Status,
         [Handle, POINTER(Handle), POINTER(U64), U64, POINTER(Handle), POINTER(U64), U64, POINTER(U64), POINTER(U64)],
     ),
-    "anesdk_program_run_hosted": (
-        Status,
-        [POINTER(Host), Handle, POINTER(Handle), POINTER(U64), U64, POINTER(Handle), POINTER(U64), U64, POINTER(U64),
-         POINTER(U64)],
-    ),
+    "anesdk_program_run_hosted": (Status, [Text, U64]),
 }  # fmt: skip
 
 _HOST_CALLS = ("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_CheckSignals")
@@ -274,16 +270,6 @@ def words(array: Any, values: Sequence[int]) -> Any:
     return array.from_buffer_copy(struct.pack(f"{len(values)}Q", *values))
 
 
-def _packer(count: int) -> Callable[[Sequence[int]], Any]:
-    """``words`` for arrays of so many pointers."""
-    array, pack = (Handle * count).from_buffer_copy, struct.Struct(f"{count}Q").pack
-    return lambda values: array(pack(*values))
-
-
-def _words_of(values: Sequence[int] | None) -> Any:
-    return None if values is None else words(U64 * len(values), values)
-
-
 def _integers(array: Any) -> list[int]:
     return memoryview(array).cast("B").cast("Q").tolist() if len(array) else []
 
@@ -314,9 +300,15 @@ class NativeProgram:
         self.outputs = [self._port(True, i) for i in range(outs.value)]
         self.aliases = [p.alias for p in self.outputs]
         self.output_nbytes = [p.nbytes for p in self.outputs]
-        self._in_pointers, self._out_pointers = _packer(len(self.inputs)), _packer(len(self.outputs))
-        self._in_bytes = (U64 * len(self.inputs))(*(p.nbytes for p in self.inputs))
-        self._out_bytes = (U64 * len(self.outputs))(*self.output_nbytes)
+        self._run, self._pack = lib.anesdk_program_run_hosted, struct.Struct(f"{ins.value + outs.value}Q").pack
+        self._call, self._call_with_contents = self._beginning_of_calls(0), self._beginning_of_calls(1)
+
+    def _beginning_of_calls(self, contents: int) -> bytes:
+        """The words of a run (anesdk.h) that are the same each time."""
+        ports = [p.nbytes for p in (*self.inputs, *self.outputs)]
+        host = ctypes.cast(HOST, ctypes.c_void_p).value
+        head = host, self._handle.value, len(self.inputs), len(self.outputs), contents
+        return struct.pack(f"{len(head) + len(ports)}Q", *head, *ports)
 
     def _port(self, is_output: bool, index: int) -> Port:
         port = Port()
@@ -338,10 +330,11 @@ class NativeProgram:
             holds: what the inputs hold, as numbers of core.array; the engine copies no input whose contents it has.
             makes: numbers for what the outputs will hold, which nothing else has had.
         """
-        status = self._lib.anesdk_program_run_hosted(
-            HOST, self._handle, self._in_pointers(inputs), self._in_bytes, len(inputs),
-            self._out_pointers(outputs), self._out_bytes, len(outputs), _words_of(holds), _words_of(makes),
-        )  # fmt: skip
+        if holds is None or makes is None:
+            call = self._call + self._pack(*inputs, *outputs)
+        else:
+            call = self._call_with_contents + self._pack(*inputs, *outputs) + self._pack(*holds, *makes)
+        status = self._run(call, len(call))
         if status != 0:
             fail(self._lib, status, "run")
 

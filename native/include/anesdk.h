@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define ANESDK_ABI_VERSION 4
+#define ANESDK_ABI_VERSION 5
 #define ANESDK_MAX_RANK 32
 
 /* status codes: name, value, meaning */
@@ -178,11 +178,11 @@ ANESDK_API int32_t anesdk_program_run(const anesdk_program* program, const void*
                                       const uint64_t* input_nbytes, uint64_t num_inputs, void* const* outputs,
                                       const uint64_t* output_nbytes, uint64_t num_outputs,
                                       const uint64_t* input_contents, const uint64_t* output_contents);
-ANESDK_API int32_t anesdk_program_run_hosted(const anesdk_host* host, const anesdk_program* program,
-                                             const void* const* inputs, const uint64_t* input_nbytes,
-                                             uint64_t num_inputs, void* const* outputs, const uint64_t* output_nbytes,
-                                             uint64_t num_outputs, const uint64_t* input_contents,
-                                             const uint64_t* output_contents);
+/* anesdk_program_run for a host, with its arguments in one piece of memory of nbytes bytes, aligned to 8, because each
+ * argument of a call costs some callers time. The memory has 64-bit words: the host, the program, num_inputs,
+ * num_outputs, 1 if contents follow or 0; then input_nbytes, output_nbytes, inputs, outputs; then input_contents and
+ * output_contents, if they follow. */
+ANESDK_API int32_t anesdk_program_run_hosted(const char* call, uint64_t nbytes);
 
 #ifdef __cplusplus
 }

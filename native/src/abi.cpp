@@ -428,13 +428,24 @@ int32_t anesdk_program_run(const anesdk_program* program, const void* const* inp
   });
 }
 
-int32_t anesdk_program_run_hosted(const anesdk_host* host, const anesdk_program* program, const void* const* inputs,
-                                  const uint64_t* input_nbytes, uint64_t num_inputs, void* const* outputs,
-                                  const uint64_t* output_nbytes, uint64_t num_outputs, const uint64_t* input_contents,
-                                  const uint64_t* output_contents) {
-  return hosted(host, [&] {
-    return anesdk_program_run(program, inputs, input_nbytes, num_inputs, outputs, output_nbytes, num_outputs,
-                              input_contents, output_contents);
+int32_t anesdk_program_run_hosted(const char* call, uint64_t nbytes) {
+  constexpr uint64_t head = 5;
+  const auto* words = reinterpret_cast<const uint64_t*>(call);
+  const uint64_t count = nbytes / sizeof(uint64_t);
+  if (!call || nbytes % sizeof(uint64_t) || reinterpret_cast<uintptr_t>(call) % alignof(uint64_t) || count < head)
+    return fail(ANESDK_INVALID_ARGUMENT, "[run] the call is null, not aligned to 8 bytes, or too short");
+  const uint64_t inputs = words[2], outputs = words[3], contents = words[4];
+  if (inputs > count || outputs > count || contents > 1 || head + (2 + contents) * (inputs + outputs) != count)
+    return fail(ANESDK_INVALID_ARGUMENT, "[run] the call has not as many words as its numbers of ports say");
+  const uint64_t* input_nbytes = words + head;
+  const uint64_t* output_nbytes = input_nbytes + inputs;
+  const auto* input = reinterpret_cast<const void* const*>(output_nbytes + outputs);
+  const auto* output = reinterpret_cast<void* const*>(output_nbytes + outputs + inputs);
+  const uint64_t* input_contents = contents ? output_nbytes + 2 * outputs + inputs : nullptr;
+  const uint64_t* output_contents = contents ? input_contents + inputs : nullptr;
+  return hosted(reinterpret_cast<const anesdk_host*>(words[0]), [&] {
+    return anesdk_program_run(reinterpret_cast<const anesdk_program*>(words[1]), input, input_nbytes, inputs, output,
+                              output_nbytes, outputs, input_contents, output_contents);
   });
 }
 

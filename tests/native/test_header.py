@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import struct
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,25 @@ def test_failures_are_errors() -> None:
 
 
 def test_a_host_without_functions_is_refused() -> None:
-    lib, nothing = library.load(), [None, None, None, 0, None, None, 0, None, None]
-    for host in (None, library.Host()):
-        assert lib.anesdk_program_run_hosted(host, *nothing) == -1
-        assert lib.anesdk_program_compile_hosted(host, b"cpu", b"", 0, b"", None) == -1
-    assert b"[host]" in lib.anesdk_last_error()
+    lib, host = library.load(), library.Host()
+    for address in (0, ctypes.addressof(host)):
+        call = struct.pack("5Q", address, 0, 0, 0, 0)
+        assert lib.anesdk_program_run_hosted(call, len(call)) == -1
+        assert b"[host]" in lib.anesdk_last_error()
+    assert lib.anesdk_program_compile_hosted(None, b"cpu", b"", 0, b"", None) == -1
+    assert lib.anesdk_program_compile_hosted(host, b"cpu", b"", 0, b"", None) == -1
+
+
+@pytest.mark.parametrize(
+    "words", [(), (0, 0, 0, 0), (1, 0, 0), (0, 1, 0), (2**63, 2**63, 0), (2**64 - 1, 1, 0), (0, 0, 2), (1, 1, 1, 0, 0)]
+)
+def test_calls_of_wrong_lengths_are_refused(words: tuple[int, ...]) -> None:
+    lib = library.load()
+    call = struct.pack(f"{2 + len(words)}Q", 0, 0, *words)
+    for nbytes in (len(call), len(call) - 1, 0):
+        assert lib.anesdk_program_run_hosted(call, nbytes) == -1
+        assert lib.anesdk_last_error().startswith(b"[run] the call")
+    assert lib.anesdk_program_run_hosted(None, 40) == -1
+    assert (
+        lib.anesdk_program_run_hosted(ctypes.c_char_p(ctypes.addressof(ctypes.create_string_buffer(64)) + 1), 40) == -1
+    )
