@@ -12,9 +12,9 @@ import numpy as np
 from anejax import dtypes, tree
 from anejax.api.flat import FlatFunction, aval_of_tangent, check_leaves, name_of
 from anejax.api.memory import Remembers
-from anejax.core.context import current_trace
+from anejax.core.context import current_mark, current_trace, marked
 from anejax.core.primitive import Zero
-from anejax.core.trace import aval_of
+from anejax.core.trace import aval_of, is_internal
 from anejax.errors import ShapeError, TreeError
 from anejax.ops.families import instantiate
 from anejax.transforms.custom import CustomJVPCall, CustomVJPCall
@@ -129,7 +129,8 @@ class custom_jvp(_Custom):
 
         def flat_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
             p, t = (tree.unflatten(in_tree, list(map(_shown, x)))[0] for x in (primals, tangents))
-            result = rule(*fixed, p, t)
+            with _lines_of(rule):
+                result = rule(*fixed, p, t)
             if not (isinstance(result, (tuple, list)) and len(result) == 2):
                 raise TypeError(f"[custom_jvp] the rule of {name} must return (output, output tangent).")
             outs, out_tree = tree.flatten(result[0])
@@ -174,7 +175,8 @@ class custom_vjp(_Custom):
             rest = iter(tree.unflatten(in_tree, values)[0])
             given = iter(fixed)
             count = len(fixed) + in_tree.children()[0].num_children
-            result = forward(*(next(given) if i in nondiff else next(rest) for i in range(count)))
+            with _lines_of(forward):
+                result = forward(*(next(given) if i in nondiff else next(rest) for i in range(count)))
             if not (isinstance(result, tuple) and len(result) == 2):
                 raise TypeError(f"[custom_vjp] the forward rule of {name} must return (output, residuals).")
             outs, trees["out"] = tree.flatten(result[0])
@@ -184,11 +186,19 @@ class custom_vjp(_Custom):
 
         def bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
             ct = tree.unflatten(trees["out"], list(map(_shown, cts)))
-            found = backward(*fixed, tree.unflatten(trees["residuals"], residuals), ct)
+            with _lines_of(backward):
+                found = backward(*fixed, tree.unflatten(trees["residuals"], residuals), ct)
             return _cotangents(name, found, in_tree, trees["ins"])
 
         outs = current_trace().process_custom_vjp(CustomVJPCall(flat, fwd, bwd, name), leaves)
         return tree.unflatten(flat.out_tree if flat.out_tree is not None else trees["out"], outs)
+
+
+def _lines_of(rule: Callable[..., Any]) -> Any:
+    """Inside, equations have the lines of a user's ``rule`` that make them; those of a rule of anejax the line of the
+    call that the rule is for."""
+    code, mark = getattr(rule, "__code__", None), current_mark()
+    return marked(mark if code is None or is_internal(code.co_filename) else mark._replace(line=None))
 
 
 def _cotangents(name: str, found: Any, in_tree: Any, avals: Sequence[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from anejax import tree
 from anejax.api.flat import check_leaves
 from anejax.core.aval import Aval, ShapeDtypeStruct
 from anejax.core.graph import ClosedGraph, Graph
+from anejax.core.printer import print_graph
 from anejax.core.trace import Tracer, concrete_array, executor
 from anejax.errors import ConcretizationError
 
@@ -136,16 +137,20 @@ class Lowered(Stage):
         super().__init__(staged, device)
         self.graph = ClosedGraph(staged.graph, tuple(staged.consts))
 
-    def as_text(self, dialect: str = "mil") -> str:
-        """The MIL text of the program, or the Graph with ``dialect="graph"``."""
+    def as_text(self, dialect: str = "mil", *, debug_info: bool = False) -> str:
+        """The MIL text of the program, or the Graph with ``dialect="graph"``.
+
+        With ``debug_info`` operations are named by the layers that they belong to (``named_scope``), and each equation
+        has its mark behind it: layers, part of the derivative, line.
+        """
         if dialect == "graph":
-            return str(self.graph)
+            return print_graph(self.graph.graph, len(self.graph.consts), marks=debug_info)
         if dialect != "mil":
             raise ValueError(
                 f"[lower] expected dialect 'mil' or 'graph', got {dialect!r}; StableHLO and HLO are XLA's, which takes"
                 " no part here."
             )
-        return executor().lower_text(self._staged.graph, self._staged.donated, self._device)
+        return executor().lower_text(self._staged.graph, self._staged.donated, self._device, debug_info)
 
     def compile(self, compiler_options: None = None) -> Compiled:
         """Compiles. Returns a callable that takes arguments of the same types."""

@@ -1,17 +1,24 @@
-"""The current trace, per thread. Every bind asks here who interprets it."""
+"""What is current, per thread: the trace, which every bind asks to interpret it, and the mark of what is bound."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any
+
+from anejax.marks import FORWARD, NOWHERE, TANGENT, Mark, joined
 
 
 class _State(threading.local):
     trace: Any = None
+    mark: Mark = NOWHERE  # of what is bound now; without a line: the line that runs
+    derived: Any = None  # the primitive whose derivative rule runs, or _BOUND once it was bound itself
 
 
 _state = _State()
 _base: Any = None
+_BOUND = object()
 
 
 def set_base(trace: Any) -> None:
@@ -43,3 +50,113 @@ class tracing:
 
     def __exit__(self, *exc: object) -> None:
         _state.trace = self.previous
+
+
+# --- marks ------------------------------------------------------------------------------------------------------------
+
+
+def current_mark() -> Mark:
+    return _state.mark
+
+
+def set_mark(mark: Mark) -> None:
+    """What is bound from now on has this mark; whoever sets one sets the one before again."""
+    _state.mark = mark
+
+
+class marked:
+    """``with marked(mark):`` what is bound has this mark."""
+
+    __slots__ = ("mark", "previous")
+
+    def __init__(self, mark: Mark) -> None:
+        self.mark = mark
+
+    def __enter__(self) -> None:
+        self.previous = _state.mark, _state.derived
+        _state.mark, _state.derived = self.mark, None
+
+    def __exit__(self, *exc: object) -> None:
+        _state.mark, _state.derived = self.previous
+
+
+class scope:
+    """``with scope(name):`` the paths of what is bound go through ``name``."""
+
+    __slots__ = ("name", "previous")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        self.previous = _state.mark
+        path, part, line = _state.mark
+        _state.mark = Mark(joined(path, self.name), part, line)
+
+    def __exit__(self, *exc: object) -> None:
+        _state.mark = self.previous
+
+
+class recording(tracing):
+    """``tracing`` of a trace that makes a Graph, whose marks count from the equation that will hold the Graph."""
+
+    __slots__ = ("mark",)
+
+    def __enter__(self) -> Any:
+        self.mark = _state.mark, _state.derived
+        _state.mark, _state.derived = NOWHERE, None
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, where: TracebackType | None
+    ) -> None:
+        _state.mark, _state.derived = self.mark
+        super().__exit__(kind, value, where)
+
+
+class deriving(tracing):
+    """``tracing`` while the derivative rule of ``primitive`` runs: all but the primitive itself is the tangent's."""
+
+    __slots__ = ("derived",)
+
+    def __init__(self, trace: Any, primitive: Any) -> None:
+        self.trace, self.derived = trace, primitive
+
+    def __enter__(self) -> Any:
+        self.previous = _state.trace
+        _state.trace = self.trace
+        self.derived, _state.derived = _state.derived, self.derived
+        return self.trace
+
+    def __exit__(self, *exc: object) -> None:
+        _state.trace, _state.derived = self.previous, self.derived
+
+
+class applying:
+    """``with applying(primitive):`` equations stand for it: where its derivative rule bound it, they are its result."""
+
+    __slots__ = ("derived", "primitive")
+
+    def __init__(self, primitive: Any) -> None:
+        self.primitive = primitive
+
+    def __enter__(self) -> None:
+        self.derived = _state.derived
+        if self.derived is self.primitive:
+            _state.derived = None
+
+    def __exit__(self, *exc: object) -> None:
+        _state.derived = _BOUND if self.derived is self.primitive else self.derived
+
+
+def mark_of(primitive: Any, line: Callable[[], str | None]) -> Mark:
+    """The mark of an equation that is recorded now; ``line`` tells the user's line that runs."""
+    mark, derived = _state.mark, _state.derived
+    if derived is None:
+        return mark if mark[2] is not None else Mark(mark[0], mark[1], line())
+    if derived is primitive:
+        _state.derived = _BOUND
+        part = mark[1]
+    else:
+        part = TANGENT if mark[1] == FORWARD else mark[1]
+    return Mark(mark[0], part, mark[2] or line())

@@ -12,6 +12,7 @@ import numpy as np
 from anejax.core.aval import Aval
 from anejax.core.primitive import Primitive
 from anejax.core.printer import print_graph
+from anejax.marks import NOWHERE, Mark
 
 
 class Var:
@@ -53,13 +54,18 @@ Atom = Var | Literal
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Eqn:
-    """``outputs = primitive[params] inputs``; ``source`` is the user's line that made it."""
+    """``outputs = primitive[params] inputs``; ``mark`` says where it comes from."""
 
     primitive: Primitive
     inputs: tuple[Atom, ...]
     outputs: tuple[Var, ...]
     params: dict[str, Any]
-    source: str | None = None
+    mark: Mark = NOWHERE
+
+    @property
+    def source(self) -> str | None:
+        """The user's line that it comes from."""
+        return self.mark.line
 
     def replace(self, **changes: Any) -> Eqn:
         return dataclasses.replace(self, **changes)
@@ -170,7 +176,7 @@ def expanded(graph: Graph, names: Container[str]) -> Graph:
         return graph
     eqns: list[Eqn] = []
     env: dict[Var, Atom] = {}
-    _expand(graph, names, env, eqns)
+    _expand(graph, names, env, eqns, NOWHERE)
     return graph.replace(eqns=tuple(eqns), outputs=tuple(_look_up(env, a) for a in graph.outputs))
 
 
@@ -178,18 +184,19 @@ def _look_up(env: dict[Var, Atom], atom: Atom) -> Atom:
     return atom if isinstance(atom, Literal) else env.get(atom, atom)
 
 
-def _expand(graph: Graph, names: Container[str], env: dict[Var, Atom], out: list[Eqn]) -> None:
+def _expand(graph: Graph, names: Container[str], env: dict[Var, Atom], out: list[Eqn], outer: Mark) -> None:
     for eqn in graph.eqns:
+        mark = eqn.mark.within(outer)
         inputs = tuple(_look_up(env, a) for a in eqn.inputs)
         if eqn.primitive.name not in names:
             outputs = tuple(Var(v.aval) for v in eqn.outputs)  # a Graph may be called twice
             env.update(zip(eqn.outputs, outputs))
-            out.append(eqn.replace(inputs=inputs, outputs=outputs))
+            out.append(eqn.replace(inputs=inputs, outputs=outputs, mark=mark))
             continue
         inner: Graph | None = eqn.params.get("graph")
         if inner is None:
             env.update(zip(eqn.outputs, inputs))
             continue
         inner_env = dict(zip(inner.inputs, inputs))
-        _expand(inner, names, inner_env, out)
+        _expand(inner, names, inner_env, out, mark)
         env.update((v, _look_up(inner_env, a)) for v, a in zip(eqn.outputs, inner.outputs))

@@ -8,9 +8,12 @@ from typing import Any
 _INDENT = "    "
 
 
-def print_graph(graph: Any, num_consts: int = 0) -> str:
-    """``{ lambda consts ; inputs. let equations in (outputs) }``, as JAX prints a jaxpr."""
-    return "\n".join(_lines(graph, num_consts, _Names()))
+def print_graph(graph: Any, num_consts: int = 0, marks: bool = False) -> str:
+    """``{ lambda consts ; inputs. let equations in (outputs) }``, as JAX prints a jaxpr.
+
+    With ``marks`` each equation has behind it where it comes from.
+    """
+    return "\n".join(_lines(graph, num_consts, _Names(), marks))
 
 
 class _Names:
@@ -38,16 +41,16 @@ def _number(value: Any) -> str:
     return repr(item) if isinstance(item, (bool, int, float, complex)) else str(item)
 
 
-def _lines(graph: Any, num_consts: int, names: _Names) -> list[str]:
+def _lines(graph: Any, num_consts: int, names: _Names, marks: bool) -> list[str]:
     consts = [names.typed(v) for v in graph.inputs[:num_consts]]
     inputs = [names.typed(v) for v in graph.inputs[num_consts:]]
     head = "{ lambda " + "".join(c + " " for c in consts) + "; " + " ".join(inputs) + ". let"
-    body = [line for eqn in graph.eqns for line in eqn_lines(eqn, names)]
+    body = [line for eqn in graph.eqns for line in eqn_lines(eqn, names, marks)]
     outs = ", ".join(names.atom(a) for a in graph.outputs) + ("," if len(graph.outputs) == 1 else "")
     return [head, *(_INDENT + line for line in body), f"  in ({outs}) }}"]
 
 
-def eqn_lines(eqn: Any, names: _Names | None = None) -> list[str]:
+def eqn_lines(eqn: Any, names: _Names | None = None, marks: bool = False) -> list[str]:
     """One equation, with Graphs among its parameters printed below it."""
     names = names or _Names()
     inputs = " ".join(names.atom(a) for a in eqn.inputs)
@@ -61,9 +64,10 @@ def eqn_lines(eqn: Any, names: _Names | None = None) -> list[str]:
             params.append(f"{key}={_param(value)}")
         for graph in graphs:
             nested += [f"{_INDENT}{key}={line}" if i == 0 else _INDENT * 2 + line
-                       for i, line in enumerate(_lines(graph, 0, _Names()))]  # fmt: skip
+                       for i, line in enumerate(_lines(graph, 0, _Names(), marks))]  # fmt: skip
     bracket = f"[{' '.join(params)}]" if params else ""
-    return [f"{outputs} = {eqn.primitive.name}{bracket} {inputs}".rstrip(), *nested]
+    mark = f"  # {eqn.mark}" if marks else ""
+    return [f"{outputs} = {eqn.primitive.name}{bracket} {inputs}".rstrip() + mark, *nested]
 
 
 def _param(value: Any) -> str:

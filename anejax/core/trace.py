@@ -6,6 +6,7 @@ trace it stands on (``parent``) and runs its rules under it.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -31,14 +32,22 @@ from anejax.errors import (
 )
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_USERS = tuple(_PACKAGE + room + os.sep for room in ("models", "train"))  # rooms that use anejax as users do
+
+
+@functools.cache
+def is_internal(filename: str) -> bool:
+    """Whether a source file is anejax's own, its models and training loops aside."""
+    return filename.startswith(_PACKAGE) and not filename.startswith(_USERS)
 
 
 def user_line() -> str | None:
     """``file:line (function)`` of the innermost frame outside anejax."""
     frame = sys._getframe(1)
+    internal = is_internal
     while frame is not None:
         code = frame.f_code
-        if not code.co_filename.startswith(_PACKAGE):
+        if not internal(code.co_filename):
             return f"{code.co_filename}:{frame.f_lineno} ({code.co_name})"
         frame = frame.f_back
     return None
@@ -88,10 +97,10 @@ class Tracer(Array):
 
     __slots__ = ("__weakref__", "aval", "source", "trace")
 
-    def __init__(self, trace: Trace, aval: Aval) -> None:
+    def __init__(self, trace: Trace, aval: Aval, source: str | None = None) -> None:
         self.trace = trace
         self.aval = aval
-        self.source: str | None = None
+        self.source = source
 
     def concrete(self) -> DeviceArray | None:
         """The value where there is one (tracers of ``jvp`` and ``grad`` outside ``jit``), else None."""
@@ -255,7 +264,7 @@ class Executor:
     def compile_graph(self, graph: Any, donated: tuple[bool, ...] = (), device: str = "cpu") -> Any:
         raise NotImplementedError
 
-    def lower_text(self, graph: Any, donated: tuple[bool, ...] = (), device: str = "cpu") -> str:
+    def lower_text(self, graph: Any, donated: tuple[bool, ...] = (), device: str = "cpu", marks: bool = False) -> str:
         raise NotImplementedError
 
     def clear(self) -> None:

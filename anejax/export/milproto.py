@@ -69,7 +69,7 @@ class Serializer:
         operands = {name: self.operand(operand) for name, operand in op.operands.items()}
         for value in op.results:
             self.name(value)
-        message = self.operation(op.name, self.names[op.results[0]], operands)
+        message = self.operation(op.name, op.mark.identifier(self.names[op.results[0]]), operands)
         for value in op.results:
             self.named_type(message.outputs.add(), value)
 

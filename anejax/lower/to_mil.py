@@ -14,6 +14,7 @@ import numpy as np
 from anejax.core.aval import Aval
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 from anejax.core.primitive import Primitive
+from anejax.marks import NOWHERE, Mark
 from anejax.mil.opset import OPSET
 from anejax.mil.program import MIL_DTYPES, Builder, Program, Type, Value
 
@@ -46,7 +47,7 @@ class Context:
     def function(self, hint: str, graph: Graph) -> str:
         """Lowers ``graph`` into a function of its own, of the same program, and returns the function's name."""
         builder = self._builder.function_like(hint)
-        _lower_function(builder, graph, self._target)
+        _lower_function(builder, graph, self._target, self._builder.mark)
         return builder.name
 
     def takes(self, op: str, operands: Mapping[str, Any], out: bool = False) -> bool:
@@ -92,8 +93,8 @@ class Context:
 class Lowering:
     """Lowers equations into one function of a builder."""
 
-    def __init__(self, builder: Builder, target: str) -> None:
-        self._builder, self._target = builder, target
+    def __init__(self, builder: Builder, target: str, outer: Mark) -> None:
+        self._builder, self._target, self._outer = builder, target, outer
         self._env: dict[Var, Value] = {}
         self._inputs: list[Value] = []
         self._narrow: dict[Var, Value] = {}
@@ -114,7 +115,7 @@ class Lowering:
         return self._env[atom] if atom in self._env else self._tiled(atom)
 
     def equation(self, eqn: Eqn) -> None:
-        self._builder.source = eqn.source
+        self._builder.mark = eqn.mark.within(self._outer)
         if self._target != "cpu" and eqn.primitive.name in LAYOUT:
             self._implicit(eqn)
             return
@@ -202,12 +203,15 @@ def lower(graph: Graph, target: str = "cpu", constants: Sequence[Constant] = ())
     distinct variables made by equations; the runtime resolves all others (runtime/execute.py).
     """
     builder = Builder("main")
-    _lower_function(builder, graph, target, constants)
+    _lower_function(builder, graph, target, NOWHERE, constants)
     return builder.program()
 
 
-def _lower_function(builder: Builder, graph: Graph, target: str, constants: Sequence[Constant] = ()) -> None:
-    lowering = Lowering(builder, target)
+def _lower_function(
+    builder: Builder, graph: Graph, target: str, outer: Mark, constants: Sequence[Constant] = ()
+) -> None:
+    """``outer`` is the mark of the equation that holds ``graph``."""
+    lowering = Lowering(builder, target, outer)
     lowering.know(graph.inputs[: len(constants)], constants)
     lowering.define(graph.inputs[len(constants) :], "a")
     for eqn in graph.eqns:

@@ -19,6 +19,7 @@ import ml_dtypes
 import numpy as np
 
 from anejax.errors import MilError, fail
+from anejax.marks import NOWHERE, Mark
 from anejax.mil.opset import LISTS, OPSET, Arg, OpSchema
 
 NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
@@ -118,7 +119,7 @@ class Op:
     results: tuple[Value, ...]
     attributes: Mapping[str, Value] = field(default_factory=dict[str, Value])
     line: int = 0  # where it stood in the text it was parsed from
-    source: str | None = None  # the user's line that the equation came from, where it was lowered from a Graph
+    mark: Mark = NOWHERE  # of the equation that it came from, where it was lowered from a Graph
 
     def values(self) -> Iterator[Value]:
         """Every value that the operation reads, operands in alphabetical order."""
@@ -176,7 +177,7 @@ class Builder:
         self._names: dict[str, int] = {}
         self._consts: dict[tuple[Type, str, bytes | str], Value] = {}
         self._family: list[Builder] = [self]
-        self.source: str | None = None  # of the operations that are added from now on
+        self.mark = NOWHERE  # of the operations that are added from now on
 
     def function(self, name: str) -> Builder:
         """A builder of another function of the same program."""
@@ -234,7 +235,7 @@ class Builder:
         bound = {k: self._operand(schema.arg(k) if schema else None, k, v, dtypes) for k, v in given.items()}
         hint = hint or name.removeprefix("aj_")
         results = [Value(self._unique(hint), t) for t in types]
-        self._ops.append(Op(name, bound, tuple(results), source=self.source))
+        self._ops.append(Op(name, bound, tuple(results), mark=self.mark))
         return results[0] if isinstance(out, Type) else results
 
     def returns(self, *values: Value) -> None:

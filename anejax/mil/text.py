@@ -16,9 +16,13 @@ BUILD_INFO = '{{"coremlc-component-MIL", "3520.4.1"}, {"coremlc-version", "3520.
 ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
 
 
-def to_text(program: Program) -> str:
-    """The MIL text of `program`; parsing it gives an equal program."""
-    functions = "\n".join(map(_function, program.functions))
+def to_text(program: Program, marks: bool = False) -> str:
+    """The MIL text of `program`; parsing it gives an equal program.
+
+    With `marks` the operations' names say which layers they belong to. What is compiled goes without, so that equal
+    programs have one text wherever they come from.
+    """
+    functions = "\n".join(_function(f, marks) for f in program.functions)
     header = f"program({program.version})\n[buildInfo = dict<string, string>({BUILD_INFO})]"
     return f"{header}\n{{\n{functions}\n}}\n"
 
@@ -57,14 +61,14 @@ def _elements(type: Type, data: Array) -> Iterator[str]:
     return (str(x).lower() for x in data.ravel().tolist())
 
 
-def _function(function: Function) -> str:
+def _function(function: Function, marks: bool) -> str:
     inputs = ", ".join(map(str, function.inputs))
     outputs = ", ".join(v.name for v in function.outputs)
-    body = "".join(f"        {line}\n" for line in _lines(function))
+    body = "".join(f"        {line}\n" for line in _lines(function, marks))
     return f"    func {function.name}<{function.opset}>({inputs}) {{\n{body}    }} -> ({outputs});"
 
 
-def _lines(function: Function) -> Iterator[str]:
+def _lines(function: Function, marks: bool) -> Iterator[str]:
     printed: set[Value] = set()
 
     def consts(values: Iterable[Value]) -> Iterator[str]:
@@ -75,14 +79,15 @@ def _lines(function: Function) -> Iterator[str]:
 
     for op in function.ops:
         yield from consts(op.values())
-        yield _statement(op)
+        yield _statement(op, marks)
     yield from consts(function.outputs)
 
 
-def _statement(op: Op) -> str:
+def _statement(op: Op, marks: bool) -> str:
     results = ", ".join(map(str, op.results))
     operands = ", ".join(f"{name} = {_operand(op.operands[name])}" for name in sorted(op.operands))
     name = op.results[0].name if op.results else op.name
+    name = op.mark.identifier(name) if marks else name
     brackets = {"name": quoted(name), **{k: literal(v) for k, v in op.attributes.items()}}
     attributes = ", ".join(f"{k} = {brackets[k]}" for k in sorted(brackets))
     return f"{results} = {op.name}({operands})[{attributes}];"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import anejax as aj
 import anejax.numpy as jnp
@@ -26,10 +26,15 @@ class CharLSTM(nn.Layer):
     vocabulary: int
     hidden: int
     layers: int = 1
+    scope: ClassVar[str] = ""
 
     def _parts(self, stateful: bool) -> list[nn.Layer]:
         lstm = nn.LSTM(self.hidden, stateful=stateful)
-        return [nn.Embedding(self.vocabulary, self.hidden), *[lstm] * self.layers, nn.Linear(self.vocabulary)]
+        return [
+            nn.Scope("embedding", nn.Embedding(self.vocabulary, self.hidden)),
+            *(nn.Scope(f"lstm/{i}", lstm) for i in range(self.layers)),
+            nn.Scope("classifier", nn.Linear(self.vocabulary)),
+        ]
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
         return nn.Sequential(*self._parts(False)).init(key, x)[0], ()
@@ -41,7 +46,7 @@ class CharLSTM(nn.Layer):
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         network = nn.Sequential(*self._parts(bool(state)))
-        y, after = network.apply(params, state or ((),) * len(network.layers), x)
+        y, after = nn.apply_as("", network, params, state or ((),) * len(network.layers), x)
         return y, after if state else ()
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import anejax.numpy as jnp
-from anejax import ShapeDtypeStruct, nn, random, tree
+from anejax import ShapeDtypeStruct, named_scope, nn, random, tree
 from anejax.errors import ShapeError
 
 _INIT = nn.initializers.normal(0.02)
@@ -53,8 +53,12 @@ def attention(c: Config) -> nn.MultiHeadAttention:
 
 def block(c: Config) -> nn.Layer:
     """Attention, then an MLP, each of the normalised stream and added to it."""
-    parts = attention(c), nn.SwiGLU(c.hidden, _INIT)
-    return nn.Sequential(*(nn.Residual(nn.Sequential(nn.RMSNorm(eps=1e-5), part)) for part in parts))
+    parts = {"attention": attention(c), "mlp": nn.SwiGLU(c.hidden, _INIT)}
+    return nn.Sequential(*(nn.Scope(name, _residual(part)) for name, part in parts.items()))
+
+
+def _residual(part: nn.Layer) -> nn.Layer:
+    return nn.Residual(nn.Sequential(nn.Scope("norm", nn.RMSNorm(eps=1e-5)), nn.Scope("", part)))
 
 
 def _states(cache: Any = ()) -> Any:
@@ -78,6 +82,7 @@ class Llama(nn.Layer):
 
     config: Config
     remat: bool = False
+    scope: ClassVar[str] = ""
 
     def _parts(self) -> dict[str, nn.Layer]:
         c = self.config
@@ -106,8 +111,10 @@ class Llama(nn.Layer):
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         parts = self._parts()
-        y, _ = parts["embedding"].apply(params["embedding"], (), x)
-        y, cache = parts["blocks"].apply(params["blocks"], state or [_states()] * self.config.layers, y)
-        y, _ = parts["norm"].apply(params["norm"], (), y)
-        w = jnp.transpose(params["embedding"]["w"]) if self.config.shared else params["classifier"]["w"]
-        return jnp.matmul(y, w), cache if state else ()
+        part = lambda name, state, x: nn.apply_as(name, parts[name], params[name], state, x)  # noqa: E731
+        y, _ = part("embedding", (), x)
+        y, cache = part("blocks", state or [_states()] * self.config.layers, y)
+        y, _ = part("norm", (), y)
+        with named_scope("classifier"):
+            w = jnp.transpose(params["embedding"]["w"]) if self.config.shared else params["classifier"]["w"]
+            return jnp.matmul(y, w), cache if state else ()

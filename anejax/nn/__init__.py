@@ -53,7 +53,9 @@ from anejax.nn.layer import Lambda as Lambda
 from anejax.nn.layer import Layer as Layer
 from anejax.nn.layer import Remat as Remat
 from anejax.nn.layer import Residual as Residual
+from anejax.nn.layer import Scope as Scope
 from anejax.nn.layer import Sequential as Sequential
+from anejax.nn.layer import apply_as as apply_as
 from anejax.nn.layer import count_parameters as count_parameters
 from anejax.nn.linear import Conv1D as Conv1D
 from anejax.nn.linear import Conv2D as Conv2D

@@ -10,6 +10,7 @@ import numpy as np
 
 import anejax.numpy as jnp
 from anejax import dtypes, lax, random
+from anejax.api.scopes import named_scope
 from anejax.errors import ShapeError
 from anejax.nn import initializers
 from anejax.nn.functions import dot_product_attention, silu
@@ -109,7 +110,8 @@ class MultiHeadAttention(Layer):
         check_rank(self, x, 3, "sequences [N, T, features]")
         check_features(self, x, -1, q.shape[0])
         size = q.shape[1] // self.heads
-        queries, keys, values = (jnp.matmul(x, w).reshape((*x.shape[:2], -1, size)) for w in (q, k, v))
+        projected = (named_matmul(name, x, w) for name, w in (("q", q), ("k", k), ("v", v)))
+        queries, keys, values = (h.reshape((*x.shape[:2], -1, size)) for h in projected)
         positions = jnp.arange(x.shape[1]) + (state["position"] if state else 0)
         if self.rotary_base is not None:
             queries, keys = (rotary(h, positions, self.rotary_base) for h in (queries, keys))
@@ -119,7 +121,13 @@ class MultiHeadAttention(Layer):
             y = dot_product_attention(queries, state["k"], state["v"], mask=mask)
         else:
             y = dot_product_attention(queries, keys, values, is_causal=self.causal)
-        return jnp.matmul(y.reshape((*x.shape[:2], -1)), o), state
+        return named_matmul("o", y.reshape((*x.shape[:2], -1)), o), state
+
+
+def named_matmul(name: str, x: Any, w: Any) -> Any:
+    """``x @ w``, marked with the name of the weight."""
+    with named_scope(name):
+        return jnp.matmul(x, w)
 
 
 def _extended(cache: dict[str, Any], keys: Any, values: Any) -> dict[str, Any]:
@@ -144,4 +152,5 @@ class SwiGLU(Layer):
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         gate, up, down = take(self, params, "gate", "up", "down")
         check_features(self, x, -1, gate.shape[0])
-        return jnp.matmul(silu(jnp.matmul(x, gate)) * jnp.matmul(x, up), down), state
+        hidden = silu(named_matmul("gate", x, gate)) * named_matmul("up", x, up)
+        return named_matmul("down", hidden, down), state

@@ -7,19 +7,43 @@ pytrees, ``()`` where there are none, so that every transformation works on them
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from anejax import random, tree
 from anejax.api.checkpointing import checkpoint
+from anejax.api.scopes import named_scope
 from anejax.api.staging import eval_shape
 from anejax.core.aval import ShapeDtypeStruct
 from anejax.errors import DtypeError, ShapeError, TreeError
 
 
+class _Running(threading.local):
+    """What ``apply`` runs, per thread: whose it is, and what its owner says that the next layer is called."""
+
+    layer: Layer | None = None
+    next_name: str | None = None
+
+
+_running = _Running()
+
+
 class Layer:
-    """Base of all layers; this one does nothing."""
+    """Base of all layers; this one does nothing.
+
+    What ``apply`` of a layer traces is marked with where the layer is (``named_scope``): the field of the layer that
+    applies it, ``blocks/3`` where that is a list; its class where no field holds it.
+    """
+
+    scope: ClassVar[str | None] = None  # what an outermost one is called in marks; None: as its class
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "apply" in cls.__dict__:
+            cls.apply = _marking(cls.apply)
 
     @property
     def name(self) -> str:
@@ -37,6 +61,51 @@ class Layer:
     def out_shape(self, params: Any, state: Any, x: Any) -> Any:
         """The shape and dtype of the output for an input like ``x``; nothing is computed."""
         return eval_shape(lambda p, s, v: self.apply(p, s, v)[0], params, state, x)
+
+
+def _marking(apply: Callable[..., Any]) -> Any:
+    """``apply`` under the name of its layer."""
+
+    @functools.wraps(apply)
+    def marking(self: Layer, *args: Any, **kwargs: Any) -> Any:
+        owner = _running.layer
+        if owner is self:  # by super().apply
+            return apply(self, *args, **kwargs)
+        name = _name_in(owner, self)
+        _running.layer, _running.next_name = self, None
+        try:
+            with named_scope(name):
+                return apply(self, *args, **kwargs)
+        finally:
+            _running.layer = owner
+
+    return marking
+
+
+def _name_in(owner: Layer | None, layer: Layer) -> str:
+    if isinstance(layer, Scope):
+        return layer.label
+    if _running.next_name is not None:
+        return _running.next_name
+    if owner is None:
+        return type(layer).__name__ if layer.scope is None else layer.scope
+    for field, value in vars(owner).items():
+        if value is layer:
+            return field
+        for key, item in value.items() if isinstance(value, dict) else enumerate(_listed(value)):
+            if item is layer:
+                return f"{field}/{key}"
+    return type(layer).__name__
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (tuple, list)) else ()
+
+
+def apply_as(name: str, layer: Layer, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """``layer.apply(...)``, marked with ``name``; with "" by nothing but what is inside."""
+    _running.next_name = name
+    return layer.apply(*args, **kwargs)
 
 
 def spec(layer: Layer, x: Any) -> ShapeDtypeStruct:
@@ -95,6 +164,7 @@ class Sequential(Layer):
     """
 
     layers: tuple[Layer, ...]
+    scope: ClassVar[str] = ""
 
     def __init__(self, *layers: Layer) -> None:
         for i, layer in enumerate(layers):
@@ -124,8 +194,8 @@ class Sequential(Layer):
                 got = f"{len(value)} of them" if isinstance(value, (tuple, list)) else f"a {type(value).__name__}"
                 raise TreeError(f"[Sequential] expected {what} of {count} layers, got {got}. Pass what init returned.")
         states = []
-        for layer, p, s, layer_key in zip(self.layers, params, state, _keys(key, count)):
-            x, s = layer.apply(p, s, x, key=layer_key, train=train)
+        for i, (layer, p, s, layer_key) in enumerate(zip(self.layers, params, state, _keys(key, count))):
+            x, s = apply_as(str(i), layer, p, s, x, key=layer_key, train=train)
             states.append(s)
         return x, tuple(states)
 
@@ -136,6 +206,7 @@ class Residual(Layer):
 
     main: Layer
     shortcut: Layer | None = None
+    scope: ClassVar[str] = ""
 
     @property
     def _parts(self) -> dict[str, Layer]:
@@ -150,8 +221,8 @@ class Residual(Layer):
         parts = self._parts
         ps, ss = take(self, params, *parts), take(self, state, *parts)
         outs = [
-            layer.apply(p, s, x, key=k, train=train)
-            for layer, p, s, k in zip(parts.values(), ps, ss, _keys(key, len(parts)))
+            apply_as(name if self.shortcut else "", layer, p, s, x, key=k, train=train)
+            for (name, layer), p, s, k in zip(parts.items(), ps, ss, _keys(key, len(parts)))
         ]
         ys = [y for y, _ in outs] + ([x] if self.shortcut is None else [])
         if ys[0].shape != ys[1].shape:
@@ -177,12 +248,37 @@ class Remat(Layer):
     """``main``, whose inner values gradients compute again instead of keeping them: less memory for more work."""
 
     main: Layer
+    scope: ClassVar[str] = ""
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
         return self.main.init(key, x)
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
-        return checkpoint(lambda *args: self.main.apply(*args, key=key, train=train))(params, state, x)
+        return checkpoint(lambda *args: apply_as("", self.main, *args, key=key, train=train))(params, state, x)
+
+
+@dataclass(frozen=True)
+class Scope(Layer):
+    """``main``, called ``label`` in marks, wherever it is; with "" it adds nothing to them.
+
+    Example:
+        >>> import anejax as aj
+        >>> from anejax import nn, random
+        >>> layer = nn.Sequential(nn.Scope("hidden", nn.Linear(16)), nn.ReLU())
+        >>> params, state = layer.init(random.key(0), aj.ShapeDtypeStruct((1, 8), "float32"))
+        >>> graph = aj.make_jaxpr(lambda p, x: layer.apply(p, state, x)[0])(params, aj.numpy.ones((1, 8)))
+        >>> graph.eqns[0].mark.path
+        'hidden'
+    """
+
+    label: str
+    main: Layer
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        return self.main.init(key, x)
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        return apply_as("", self.main, params, state, x, key=key, train=train)
 
 
 def count_parameters(params: Any) -> int:

@@ -17,6 +17,7 @@ from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.context import base_trace, tracing
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
+from anejax.marks import NOWHERE, Mark
 from anejax.ops.arithmetic import ne
 from anejax.ops.elementwise import convert_element_type
 from anejax.ops.families import broadcast_in_dim_p
@@ -47,21 +48,21 @@ def enter(x: Any, aval: Aval) -> Any:
     return ne(x, np.zeros((), BORDER)) if aval.dtype == dtypes.bool_ else convert_element_type(x, aval.dtype)
 
 
-def leaving(var: Var) -> tuple[tuple[Eqn, ...], Var]:
+def leaving(var: Var, mark: Mark = NOWHERE) -> tuple[tuple[Eqn, ...], Var]:
     """(equations, the variable in the form in which it crosses)."""
-    return _applied(lambda x: leave(x, border_aval(var.aval).shape), var)
+    return _applied(lambda x: leave(x, border_aval(var.aval).shape), var, mark)
 
 
-def entering(crossed: Var, aval: Aval) -> tuple[tuple[Eqn, ...], Var]:
+def entering(crossed: Var, aval: Aval, mark: Mark = NOWHERE) -> tuple[tuple[Eqn, ...], Var]:
     """(equations, the value of ``aval`` that crossed as ``crossed``)."""
-    return _applied(lambda x: enter(x, aval), crossed)
+    return _applied(lambda x: enter(x, aval), crossed, mark)
 
 
-def _applied(function: Callable[[Any], Any], var: Var) -> tuple[tuple[Eqn, ...], Var]:
+def _applied(function: Callable[[Any], Any], var: Var, mark: Mark) -> tuple[tuple[Eqn, ...], Var]:
     with tracing(base_trace()):
         graph, _ = stage(lambda x: [function(x)], [var.aval])
     (x,), (out,) = graph.inputs, graph.outputs
-    eqns = tuple(e.replace(inputs=tuple(var if a is x else a for a in e.inputs)) for e in graph.eqns)
+    eqns = tuple(e.replace(inputs=tuple(var if a is x else a for a in e.inputs), mark=mark) for e in graph.eqns)
     return eqns, var if out is x or not isinstance(out, Var) else out
 
 
@@ -118,9 +119,9 @@ class _Casts:
         return not made_here and not crosses_as_it_is(atom.aval)
 
     def add(self, eqn: Eqn, side: int, origin: int) -> None:
-        eqn = eqn.replace(inputs=tuple(self.read(a, side) for a in eqn.inputs))
+        eqn = eqn.replace(inputs=tuple(self.read(a, side, eqn.mark) for a in eqn.inputs))
         self.rows.append((eqn, side, origin))
-        self.leave(eqn.outputs, side)
+        self.leave(eqn.outputs, side, eqn.mark)
 
     def add_loop(self, eqn: Eqn, form: Eqn, side: int, origin: int) -> None:
         given = _ports(eqn, form, side)[0]
@@ -130,20 +131,20 @@ class _Casts:
                 self.crossed[v] = port
         outputs = tuple(self.crossed.get(v, v) for v in eqn.outputs)
         self.rows.append((form.replace(inputs=inputs, outputs=outputs), side, origin))
-        self.leave((v for v in eqn.outputs if v not in self.crossed), CPU)
+        self.leave((v for v in eqn.outputs if v not in self.crossed), CPU, eqn.mark)
 
-    def leave(self, made: Iterable[Var], side: int) -> None:
+    def leave(self, made: Iterable[Var], side: int, mark: Mark = NOWHERE) -> None:
         for var in made:
             if var in self.abroad:
-                eqns, self.crossed[var] = leaving(var)
+                eqns, self.crossed[var] = leaving(var, mark)
                 self.rows += ((eqn, side, None) for eqn in eqns)
 
-    def read(self, atom: Atom, side: int) -> Atom:
+    def read(self, atom: Atom, side: int, mark: Mark = NOWHERE) -> Atom:
         """``atom`` as one side reads it."""
         if not self.is_foreign(atom, side):
             return atom
         if (atom, side) not in self.entered:
-            eqns, self.entered[atom, side] = entering(self.crossed[atom], atom.aval)
+            eqns, self.entered[atom, side] = entering(self.crossed[atom], atom.aval, mark)
             self.rows += ((eqn, side, None) for eqn in eqns)
         return self.entered[atom, side]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 from anejax.lower.to_mil import lower
+from anejax.marks import NOWHERE, Mark
 from anejax.mil.cost import Cost, in_sequence, predict
 from anejax.mil.limits import MAX_PROGRAM_INPUTS, MAX_PROGRAM_OPS
 from anejax.mil.program import Program
@@ -263,12 +264,13 @@ def _with_own_outputs(graph: Graph) -> Graph:
     """Outputs that are inputs, or come twice, are multiplied by one: the engine's compiler crashes on returned inputs
     (research: e5rt 5), and ports have one name each."""
     seen: set[Atom] = set(graph.inputs)
+    marks: dict[Atom, Mark] = {v: e.mark for e in graph.eqns for v in e.outputs}
     eqns, outputs = list(graph.eqns), list(graph.outputs)
     for i, atom in enumerate(outputs):
         if atom in seen:
             outputs[i] = copy = Var(atom.aval)
             one = Literal(np.ones((), atom.aval.dtype), atom.aval.update(shape=()))
-            eqns.append(Eqn(mul_p, (atom, one), (copy,), {}))
+            eqns.append(Eqn(mul_p, (atom, one), (copy,), {}, marks.get(atom, NOWHERE)))
         seen.add(atom)
     return graph.replace(eqns=tuple(eqns), outputs=tuple(outputs))
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.aval import Aval
-from anejax.core.context import base_trace, current_trace, tracing
+from anejax.core.context import base_trace, tracing
 from anejax.core.graph import Eqn, Graph, Literal, Var
 from anejax.core.trace import aval_of
 from anejax.ops.arithmetic import add
@@ -86,7 +86,7 @@ def crossing_form(eqn: Eqn) -> Eqn:
             for atom, f, s, a in zip(eqn.inputs, fixed, stays, avals)
             for x in [None if f else next(given)]
         ]
-        outs = eval_graph(body, values, current_trace().keep_line)
+        outs = eval_graph(body, values)
         carry = [o if s else leave(o, border_aval(aval_of(o)).shape) for o, s in zip(outs, stays[num_consts:])]
         return [*carry[:num_carry], *(leave(o, aval_of(o).shape) for o in outs[num_carry:])]
 
@@ -112,7 +112,7 @@ def chunk(eqn: Eqn, turns: int) -> Graph:
         consts, first, xs = parts(args, num_consts, num_carry)
         if turns == 1:
             turn = [*consts, *first, *(reshape(x, aval_of(x).shape[1:]) for x in xs)]
-            outs = eval_graph(body, turn, current_trace().keep_line)
+            outs = eval_graph(body, turn)
             return [*outs[:num_carry], *(reshape(y, (1, *aval_of(y).shape)) for y in outs[num_carry:])]
         begin = [expand(np.zeros((), a.dtype), a.shape) if s else c for a, s, c in zip(carry, is_sum, first)]
         outs = scan(body, consts, begin, xs, turns, eqn.params["reverse"])

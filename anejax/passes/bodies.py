@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from anejax.core.graph import Atom, Eqn, Graph, Var, map_subgraphs, remove_dead, subgraphs
+from anejax.marks import NOWHERE, Mark
 from anejax.ops.misc import copy_p
 from anejax.transforms.control.scan import scan_p
 from anejax.transforms.parts import parts, where
@@ -23,12 +24,13 @@ def with_own_outputs(graph: Graph) -> Graph:
 
     { lambda ; x. let in (x,) }     ->     { lambda ; x. let y = copy x in (y,) }
     """
-    own = {v for e in graph.eqns for v in e.outputs}
+    marks: dict[Atom, Mark] = {v: e.mark for e in graph.eqns for v in e.outputs}
+    own = set(marks)
     eqns, outputs = list(graph.eqns), []
     for atom in graph.outputs:
         if not isinstance(atom, Var) or atom not in own:
             var = Var(atom.aval)
-            eqns.append(Eqn(copy_p, (atom,), (var,), {}))
+            eqns.append(Eqn(copy_p, (atom,), (var,), {}, marks.get(atom, NOWHERE)))
             atom = var
         own.discard(atom)
         outputs.append(atom)

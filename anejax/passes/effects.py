@@ -58,7 +58,12 @@ def _scan(eqn: Eqn) -> list[Eqn]:
             outputs=(*eqn.outputs, *results),
             params={**params, "body": body.replace(outputs=(*body.outputs, *seen))},
         ),
-        Eqn(replay_scan_p, results, (), {"body": turns, "length": params["length"], "reverse": params["reverse"]}),
+        eqn.replace(
+            primitive=replay_scan_p,
+            inputs=results,
+            outputs=(),
+            params={"body": turns, "length": params["length"], "reverse": params["reverse"]},
+        ),
     ]
 
 
@@ -70,7 +75,9 @@ def _cond(eqn: Eqn) -> list[Eqn]:
     replays = tuple(Graph(tuple(seen), tuple(effects), ()) for _, effects, _ in parted)
     return [
         eqn.replace(outputs=(*eqn.outputs, *results), params={"branches": branches}),
-        Eqn(replay_cond_p, (eqn.inputs[0], *results), (), {"branches": replays}),
+        eqn.replace(
+            primitive=replay_cond_p, inputs=(eqn.inputs[0], *results), outputs=(), params={"branches": replays}
+        ),
     ]
 
 

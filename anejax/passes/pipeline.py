@@ -13,6 +13,7 @@ from anejax.passes.inline import inline
 from anejax.passes.legalize import legalize
 from anejax.passes.simplify import simplify
 from anejax.passes.sums import move_sums
+from anejax.passes.updates import mark_updates
 
 
 def optimize(graph: Graph, target: str = "cpu") -> Graph:
@@ -23,7 +24,7 @@ def optimize(graph: Graph, target: str = "cpu") -> Graph:
     """
     bodies = partial(optimize_bodies, optimize=partial(optimize, target=target))
     legal = partial(legalize, target=target)
-    for apply in (inline, simplify, prune_loops, move_sums, split_complex, legal, simplify, bodies):
+    for apply in (inline, mark_updates, simplify, prune_loops, move_sums, split_complex, legal, simplify, bodies):
         graph = apply(graph)
         if config.check:
             check_graph(graph, f"after {getattr(apply, '__name__', 'legalize or bodies')}")

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from anejax import dtypes
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var, map_subgraphs, remove_dead
 from anejax.core.primitive import Primitive
+from anejax.marks import Mark
 from anejax.ops.arithmetic import add_p
 from anejax.ops.elementwise import convert_element_type_p
 from anejax.ops.families import broadcast_in_dim_p
@@ -107,7 +108,7 @@ class _Loop:
     def __init__(self, eqn: Eqn) -> None:
         body: Graph = eqn.params["body"]
         counts = eqn.params["num_consts"], eqn.params["num_carry"]
-        self.length = eqn.params["length"]
+        self.mark, self.length = eqn.mark, eqn.params["length"]
         self.made_by = {v: e for e in body.eqns for v in e.outputs}
         self.uses = Counter(a for atoms in (*(e.inputs for e in body.eqns), body.outputs) for a in atoms)
         in_consts, in_carry, in_xs = parts(body.inputs, *counts)
@@ -174,7 +175,9 @@ class _Loop:
             return None
         eqn = self.once(atom)
         found = RULES.get(eqn.primitive.name, _no_rule)(self, eqn) if eqn is not None else None
-        return found or _Sum((atom,), lambda w: w.bind(reduce_sum_p, (w[atom],), {"axes": (0,)}))
+        if eqn is not None and found is not None:
+            return _Sum(found.reads, lambda w: w.write(eqn.mark, found))
+        return _Sum((atom,), lambda w: w.bind(reduce_sum_p, (w[atom],), {"axes": (0,)}))
 
 
 class _Writer:
@@ -182,6 +185,7 @@ class _Writer:
 
     def __init__(self, loop: _Loop) -> None:
         self._loop = loop
+        self._mark = loop.mark
         self.eqns: list[Eqn] = []
 
     def __getitem__(self, atom: Atom) -> Atom:
@@ -192,8 +196,15 @@ class _Writer:
     def bind(self, primitive: Primitive, inputs: Iterable[Atom], params: dict[str, Any]) -> Var:
         inputs = tuple(inputs)
         (aval,) = primitive.out_avals([a.aval for a in inputs], params)
-        self.eqns.append(Eqn(primitive, inputs, (Var(aval),), params))
+        self.eqns.append(Eqn(primitive, inputs, (Var(aval),), params, self._mark))
         return self.eqns[-1].outputs[0]
+
+    def write(self, mark: Mark, total: _Sum) -> Atom:
+        """A sum of what an equation of the body with this ``mark`` makes."""
+        outer, self._mark = self._mark, mark.within(self._loop.mark)
+        written = total.write(self)
+        self._mark = outer
+        return written
 
     def again(self, eqn: Eqn) -> Var:
         """What an equation of literals makes."""

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +22,7 @@ from anejax.core.recent import Recent
 from anejax.core.trace import Executor, check_numbers, register_executor
 from anejax.errors import DeviceError
 from anejax.lower.to_mil import lower
+from anejax.mil.program import Program
 from anejax.mil.text import to_text
 from anejax.partition import partition
 from anejax.runtime import engine, library
@@ -45,7 +46,12 @@ class Executable:
         self._avals = graph.out_avals  # complex numbers leave the passes as pairs in the same memory
         parts = prepare(graph)
         _debug("graph", parts.graph)
-        self._inputs, self._routes, self._effects = parts.inputs, parts.routes, parts.effects
+        self._graph, self._inputs, self._routes, self._effects = (
+            parts.program,
+            parts.inputs,
+            parts.routes,
+            parts.effects,
+        )
         self._program: library.NativeProgram | Pipeline | None = None
         self._donated = [i for i, d in enumerate(donated) if d]
         in_order = [("run", i) for i in range(len(parts.program.outputs))]  # nothing is forwarded, printed or deleted
@@ -129,6 +135,19 @@ class Executable:
     def describe(self, what: str) -> str:
         """The native plan ("plan") or its counts ("stats")."""
         return self._program.describe(what) if self._program is not None else "no program: nothing to compute"
+
+    def marked_text(self) -> str:
+        """``text`` whose operations are named by their layers."""
+        return "\n".join(
+            f"{f'// {title}' + chr(10) if title else ''}{to_text(p, True)}" for title, p in self.programs()
+        )
+
+    def programs(self) -> Iterator[tuple[str, Program]]:
+        """What is compiled, with marks: one program without a title, or those of segments with a title each."""
+        if isinstance(self._program, Pipeline):
+            yield from ((f"{s.name}: {s.device}", s.lowered()) for s in self._program.leaves)
+        elif self._program is not None:
+            yield "", lower(self._graph)
 
     def stats(self) -> dict[str, Any]:
         """Counts of the native plan."""
@@ -264,9 +283,10 @@ class NativeExecutor(Executor):
         check_numbers("jit", outs)
         return outs
 
-    def lower_text(self, graph: Graph, donated: tuple[bool, ...] = (), device: str = "cpu") -> str:
-        """The MIL text of the program, or the programs, that ``graph`` becomes."""
-        return self.compile_graph(graph, donated, device).text
+    def lower_text(self, graph: Graph, donated: tuple[bool, ...] = (), device: str = "cpu", marks: bool = False) -> str:
+        """The MIL text of the program, or the programs, that ``graph`` becomes; see ``mil.text.to_text`` for marks."""
+        executable = self.compile_graph(graph, donated, device)
+        return executable.marked_text() if marks else executable.text
 
     def run_primitive(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:
         key = (prim, tuple(a.aval for a in args), tuple(sorted(params.items())))

@@ -148,4 +148,4 @@ def _is_beyond(row: Row) -> bool:
 def source_of(program: Program | None, name: str) -> str | None:
     """The user's line that the operation comes from which makes ``name``."""
     ops = program.main.ops if program is not None else ()
-    return next((op.source for op in ops for v in op.results if v.name == name), None)
+    return next((op.mark.line for op in ops for v in op.results if v.name == name), None)

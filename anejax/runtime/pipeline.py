@@ -11,6 +11,7 @@ from anejax.core.array import new_contents
 from anejax.core.graph import Graph, Var
 from anejax.errors import AnejaxError, DeviceError
 from anejax.lower.to_mil import lower
+from anejax.mil.program import Program
 from anejax.mil.text import to_text
 from anejax.partition import Loop, Plan, Segment
 from anejax.partition.scaled import following
@@ -161,6 +162,7 @@ class Step:
         self.graph, self.outputs, self.name, self._compile = segment.graph, segment.outputs, name, compile
         self.device, self._verified, self._undecided = "cpu", False, 0
         self._shared = shared if engine == "ane" and shared and why_not_resident() is None else ()
+        self._legal = segment.program
         if segment.program is None:
             self._compile_for_cpu(donated)
             return
@@ -175,6 +177,10 @@ class Step:
         """Segments run on the CPU device as they are; those of the engine with float32 inside."""
         self.device, self.text = "cpu", self._text_for_cpu()
         self._program = self._compile("cpu", self.text, donated)
+
+    def lowered(self) -> Program:
+        """What it runs, with marks."""
+        return lower(optimize(self.graph)) if self.device == "cpu" or self._legal is None else self._legal
 
     def _text_for_cpu(self) -> str:
         return to_text(lower(optimize(self.graph)))

@@ -94,6 +94,7 @@ def eval_step(model: Any) -> Callable[..., Any]:
 
 def cross_entropy(logits: Any, labels: Any, smoothing: float) -> Any:
     """One loss per example; ``smoothing`` of the target is spread over all classes."""
-    logits = logits.astype(jnp.float32)
-    target = optim.smooth_labels(nn.one_hot(labels, logits.shape[-1]), smoothing)
-    return optim.softmax_cross_entropy(logits, target)
+    with aj.named_scope("loss"):
+        logits = logits.astype(jnp.float32)
+        target = optim.smooth_labels(nn.one_hot(labels, logits.shape[-1]), smoothing)
+        return optim.softmax_cross_entropy(logits, target)

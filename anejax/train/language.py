@@ -54,4 +54,5 @@ def evaluate(model: nn.Layer, params: Any, batches: Iterable[tuple], done: Calla
 def losses(model: nn.Layer, params: Any, tokens: Any, targets: Any) -> Any:
     """One loss per token, float32[N,T]."""
     logits, _ = model.apply(params, (), tokens)
-    return optim.softmax_cross_entropy_with_integer_labels(logits, targets)
+    with aj.named_scope("loss"):
+        return optim.softmax_cross_entropy_with_integer_labels(logits, targets)

@@ -9,18 +9,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from anejax.core.array import DeviceArray
+from anejax.core.context import current_mark, set_mark
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 
 
-def eval_graph(graph: Graph, args: Sequence[Any], begin: Callable[[Eqn], None] | None = None) -> list[Any]:
-    """The outputs of ``graph`` at ``args``. ``begin`` is called with each equation before it is bound."""
+def eval_graph(graph: Graph, args: Sequence[Any]) -> list[Any]:
+    """The outputs of ``graph`` at ``args``. What is bound has the marks of its equations."""
     env: dict[Var, Any] = dict(zip(graph.inputs, args, strict=True))
-    for eqn, dead in zip(graph.eqns, _dead_after(graph)):
-        if begin is not None:
-            begin(eqn)
-        write(env, eqn.outputs, bind_eqn(eqn, [read(env, a) for a in eqn.inputs]))
-        for var in dead:
-            del env[var]
+    outer = current_mark()
+    try:
+        for eqn, dead in zip(graph.eqns, _dead_after(graph)):
+            set_mark(eqn.mark.within(outer))
+            write(env, eqn.outputs, bind_eqn(eqn, [read(env, a) for a in eqn.inputs]))
+            for var in dead:
+                del env[var]
+    finally:
+        set_mark(outer)
     return [read(env, a) for a in graph.outputs]
 
 

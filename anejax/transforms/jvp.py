@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from anejax.core.array import DeviceArray
-from anejax.core.context import current_trace, tracing
+from anejax.core.context import current_trace, deriving, tracing
 from anejax.core.primitive import Primitive, Zero
 from anejax.core.trace import Trace, Tracer, aval_of, concrete_array
 
@@ -48,10 +48,11 @@ class JVPTrace(Trace):
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         primals, tangents = _unzip(map(self.split, args))
-        with tracing(self.parent):
-            if all(isinstance(t, Zero) for t in tangents):
+        if all(isinstance(t, Zero) for t in tangents):
+            with tracing(self.parent):
                 out = prim.bind(*primals, **params)
-                return out if prim.multiple_results else [out]
+            return out if prim.multiple_results else [out]
+        with deriving(self.parent, prim):
             out, tangent = prim.rule("jvp")(primals, tangents, **params)
         if not prim.multiple_results:
             out, tangent = [out], [tangent]

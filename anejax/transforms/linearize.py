@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from anejax.core.aval import Aval
-from anejax.core.context import current_trace, tracing
+from anejax.core.context import applying, current_trace, marked, recording, tracing
 from anejax.core.graph import Graph
 from anejax.core.primitive import Linear, Primitive, Zero
 from anejax.core.trace import Trace, aval_of
+from anejax.marks import NOWHERE, TANGENT
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.jvp import JVPTrace
 from anejax.transforms.stage import StageTrace, StageTracer
@@ -31,7 +32,7 @@ class PartialTrace(Trace):
     def __init__(self, parent: Trace, linear: bool = True) -> None:
         self.parent: Trace = parent
         self.linear = linear
-        self.recorder = StageTrace(parent)
+        self.recorder = StageTrace(parent, TANGENT if linear else None)
 
     def ancestors(self) -> list[Trace]:
         return [self.recorder, *super().ancestors()]
@@ -46,7 +47,8 @@ class PartialTrace(Trace):
                 out = prim.bind(*args, **params)
             return out if prim.multiple_results else [out]
         if prim.partial is not None:
-            return prim.partial(self, unknown, args, params)
+            with applying(prim):
+                return prim.partial(self, unknown, args, params)
         return self.recorder.process(prim, args, params)
 
     def process_custom_jvp(self, call: Any, args: Sequence[Any]) -> list[Any]:
@@ -95,7 +97,8 @@ def linearize_flat(fun: Callable[..., list[Any]], primals: Sequence[Any]) -> Lin
 def apply_linear(lin: Linearized, tangents: Sequence[Any]) -> list[Any]:
     """The tangents out (or ``Zero``) for tangents in."""
     given = [t for t, nz in zip(tangents, lin.nonzero_in) if nz]
-    computed = iter(eval_graph(lin.graph, [*lin.residuals, *given]))
+    with marked(NOWHERE):  # the paths of what was recorded are whole
+        computed = iter(eval_graph(lin.graph, [*lin.residuals, *given]))
     return [next(computed) if nz else Zero(a) for nz, a in zip(lin.nonzero_out, lin.tangent_avals)]
 
 
@@ -118,7 +121,7 @@ def split_graph(graph: Graph, unknown_in: Sequence[bool], forced: Sequence[bool]
     outer = StageTrace(current_trace())
     partial = PartialTrace(outer, linear)
     args = [(partial.recorder if u else outer).new_input(v.aval) for v, u in zip(graph.inputs, unknown_in)]
-    with tracing(partial):
+    with recording(partial):
         outs = eval_graph(graph, args)
     unknown_out = [partial.is_unknown(o) for o in outs]
     unknown_out = [u or f for u, f in zip(unknown_out, forced)] if forced else unknown_out

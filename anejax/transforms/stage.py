@@ -11,10 +11,11 @@ from anejax.config import config
 from anejax.core.array import DeviceArray, from_numpy
 from anejax.core.aval import Aval
 from anejax.core.check import check_graph
-from anejax.core.context import current_trace, tracing
+from anejax.core.context import current_trace, mark_of, recording
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 from anejax.core.primitive import Primitive
 from anejax.core.trace import Trace, Tracer, aval_of, concrete_array, leaked, user_line
+from anejax.marks import FORWARD
 
 Flat = Callable[..., list[Any]]
 
@@ -24,22 +25,24 @@ class StageTracer(Tracer):
 
     __slots__ = ("var",)
 
-    def __init__(self, trace: StageTrace, var: Var) -> None:
-        super().__init__(trace, var.aval)
+    def __init__(self, trace: StageTrace, var: Var, source: str | None = None) -> None:
+        self.trace, self.aval, self.source = trace, var.aval, source  # not by super(), for speed
         self.var = var
-        self.source = None
 
 
 class StageTrace(Trace):
-    """Records every primitive as an equation. Captured arrays and tracers of outer traces become leading inputs."""
+    """Records every primitive as an equation. Captured arrays and tracers of outer traces become leading inputs.
 
-    def __init__(self, parent: Trace) -> None:
+    Equations that would be of the part "forward" are of ``part``, where one is given.
+    """
+
+    def __init__(self, parent: Trace, part: str | None = None) -> None:
         self.parent = parent
+        self.part = part
         self._below = {id(t.origin) for t in (parent, *parent.ancestors())}
         self.inputs: list[Var] = []
         self.eqns: list[Eqn] = []
         self._captured: dict[int, tuple[Any, Var]] = {}
-        self.source: str | None = None  # of the equations that are recorded; None: the line that runs now
 
     def new_input(self, aval: Aval) -> StageTracer:
         var = Var(aval)
@@ -69,16 +72,11 @@ class StageTrace(Trace):
 
     def record(self, prim: Primitive, inputs: tuple[Atom, ...], avals: Sequence[Aval], params: Any) -> list[Any]:
         outputs = tuple(Var(a) for a in avals)
-        source = self.source or user_line()
-        self.eqns.append(Eqn(prim, inputs, outputs, params, source))
-        tracers = [StageTracer(self, v) for v in outputs]
-        for t in tracers:
-            t.source = source
-        return tracers
-
-    def keep_line(self, eqn: Eqn) -> None:
-        """What is recorded from now on comes from the user's line that ``eqn`` comes from."""
-        self.source = eqn.source
+        mark = mark_of(prim, user_line)
+        if self.part is not None and mark.part == FORWARD:
+            mark = mark.of_part(self.part)
+        self.eqns.append(Eqn(prim, inputs, outputs, params, mark))
+        return [StageTracer(self, v, mark.line) for v in outputs]
 
     def process_custom_jvp(self, call: Any, args: Sequence[Any]) -> list[Any]:
         return call.stage(self, args)
@@ -113,5 +111,5 @@ def stage(fun: Flat, avals: Sequence[Aval]) -> tuple[Graph, list[Any]]:
     here = user_line()
     for t in tracers:
         t.source = here
-    with tracing(trace):
+    with recording(trace):
         return trace.finish(fun(*tracers))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from anejax.core.context import marked, set_mark
 from anejax.core.graph import Atom, Eqn, Graph, Var, remove_dead
 from anejax.core.primitive import Linear, Zero
 from anejax.errors import RefusedError
+from anejax.marks import BACKWARD, NOWHERE
 from anejax.ops.families import add_any
 from anejax.transforms.evaluate import bind_eqn, read, write
 
@@ -15,8 +17,14 @@ from anejax.transforms.evaluate import bind_eqn, read, write
 def backward(graph: Graph, args: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
     """Cotangents (or ``Zero``) of the inputs of ``graph`` that are ``Linear`` in ``args``; None for the others.
 
-    ``args`` has a value for each input that ``graph`` need not be linear in; ``cotangents`` one per output.
+    ``args`` has a value for each input that ``graph`` need not be linear in; ``cotangents`` one per output. The
+    marks of ``graph`` count as they are, wherever this is called.
     """
+    with marked(NOWHERE):
+        return _backward(graph, args, cotangents)
+
+
+def _backward(graph: Graph, args: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
     linear = {v for v, a in zip(graph.inputs, args) if isinstance(a, Linear)}
     env = {v: a for v, a in zip(graph.inputs, args) if not isinstance(a, Linear)}
     graph = remove_dead(graph)
@@ -25,6 +33,7 @@ def backward(graph: Graph, args: Sequence[Any], cotangents: Sequence[Any]) -> li
     for atom, ct in zip(graph.outputs, cotangents, strict=True):
         _accumulate(cts, linear, atom, ct)
     for eqn in reversed(tape):
+        set_mark(eqn.mark.of_part(BACKWARD))
         _transpose_eqn(eqn, env, linear, cts)
     return [cts.get(v, Zero(v.aval.tangent())) if v in linear else None for v in graph.inputs]
 
@@ -37,6 +46,7 @@ def _forward(graph: Graph, env: dict[Var, Any], linear: set[Var]) -> list[Eqn]:
             linear.update(eqn.outputs)
             tape.append(eqn)
         else:
+            set_mark(eqn.mark)
             write(env, eqn.outputs, bind_eqn(eqn, [read(env, a) for a in eqn.inputs]))
     return tape
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anejax.core.context import current_trace, tracing
+from anejax.core.context import applying, current_trace, tracing
 from anejax.core.primitive import Primitive
 from anejax.core.trace import Trace, Tracer, aval_of
 from anejax.ops.families import batch_to, move_axis, reduce_sum_p
@@ -97,10 +97,7 @@ class BatchTrace(Trace):
                 out = prim.bind(*vals, **params)
                 return out if prim.multiple_results else [out]
             rule = rule or prim.rule("batch")
-            if prim.higher_order:
-                with _mapping(self.axis_name):
-                    out, out_dims = rule(self.size, vals, dims, **params)
-            else:
+            with applying(prim), _mapping(self.axis_name if prim.higher_order else mapped_name()):
                 out, out_dims = rule(self.size, vals, dims, **params)
         if not prim.multiple_results:
             out, out_dims = [out], [out_dims]

@@ -205,6 +205,7 @@ TABLE: dict[str, Row] = {
         lambda p, x: x @ p["main"]["w"] + p["main"]["b"] + x @ p["shortcut"]["w"],
     ),
     "Remat": Row(nn.Remat(MLP), ROWS, mlp),
+    "Scope": Row(nn.Scope("inner", MLP), ROWS, mlp),
     "MultiHeadAttention": Row(nn.MultiHeadAttention(4), TIMES, attention(4, 4, False, None)),
     "MultiHeadAttention all": Row(
         nn.MultiHeadAttention(4, kv_heads=2, head_size=6, causal=True, rotary_base=100.0),

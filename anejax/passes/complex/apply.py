@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
-from anejax.core.context import base_trace, tracing
+from anejax.core.context import base_trace, recording, set_mark
 from anejax.core.graph import Atom, Eqn, Graph, Var, map_subgraphs, subgraphs
 from anejax.errors import RefusedError
 from anejax.ops.complex import in_parts
@@ -45,7 +45,7 @@ def split_complex(graph: Graph) -> Graph:
     if not has_complex(graph):
         return graph
     trace = StageTrace(base_trace())
-    with tracing(trace):
+    with recording(trace):
         args = [enter(trace.new_input(in_parts(a)), a) for a in graph.in_avals]
         outs = [leave(o) for o in _evaluate(graph, args)]
     new, consts = trace.finish(outs)
@@ -56,6 +56,7 @@ def split_complex(graph: Graph) -> Graph:
 def _evaluate(graph: Graph, args: list[Any]) -> list[Any]:
     env: dict[Var, Any] = dict(zip(graph.inputs, args, strict=True))
     for eqn in graph.eqns:
+        set_mark(eqn.mark)
         outs = _equation(eqn, [_read(env, a) for a in eqn.inputs])
         env.update(zip(eqn.outputs, outs, strict=True))
     return [_read(env, a) for a in graph.outputs]

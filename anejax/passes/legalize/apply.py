@@ -10,7 +10,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
-from anejax.core.context import base_trace, tracing
+from anejax.core.context import base_trace, recording
 from anejax.core.graph import Atom, Eqn, Graph, Var
 from anejax.core.primitive import Primitive, Refused
 from anejax.core.trace import Tracer, aval_of
@@ -120,9 +120,9 @@ def legalize(graph: Graph, target: str, chip: str | None = None) -> Graph:
     if target == "cpu" and not any((e.primitive.name, target) in RULES for e in graph.eqns):
         return graph
     trace = LegalizeTrace(target, chip_of(chip).family if chip else None)
-    with tracing(trace):
+    with recording(trace):
         args = [_enter(trace.new_input(_port(a, target)), a) for a in graph.in_avals]
-        outs = [_leave(o, target) for o in eval_graph(graph, args, trace.keep_line)]
+        outs = [_leave(o, target) for o in eval_graph(graph, args)]
     new, consts = trace.finish(outs)
     assert not consts, "legalization rules make constants by equations"
     return with_axes(simplify(new)) if target == "ane" else new

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from anejax.core.aval import Aval
-from anejax.core.context import base_trace, tracing
+from anejax.core.context import base_trace, recording
 from anejax.core.graph import Graph
 from anejax.core.primitive import Primitive
 from anejax.core.trace import Tracer, aval_of
@@ -28,8 +28,8 @@ def with_axes(graph: Graph) -> Graph:
     if all(v.aval.shape for e in graph.eqns for v in e.outputs):
         return graph
     trace = _AxesTrace(base_trace())
-    with tracing(trace):
-        outs = eval_graph(graph, [trace.new_input(a) for a in graph.in_avals], trace.keep_line)
+    with recording(trace):
+        outs = eval_graph(graph, [trace.new_input(a) for a in graph.in_avals])
     return trace.finish(outs)[0]
 
 

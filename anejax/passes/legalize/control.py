@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from anejax.core.context import current_trace
 from anejax.core.graph import Graph
 from anejax.core.trace import aval_of
 from anejax.ops.arithmetic import eq, select_n
@@ -27,7 +26,7 @@ def _scan(*args: Any, body: Graph, num_consts: int, num_carry: int, length: int,
     rows: list[list[Any]] = [[] for _ in body.outputs[num_carry:]]
     for i in reversed(range(length)) if reverse else range(length):
         slices = [reshape(slice_in_dim(x, i, i + 1), aval_of(x).shape[1:]) for x in xs]
-        outs = eval_graph(body, [*consts, *carry, *slices], current_trace().keep_line)
+        outs = eval_graph(body, [*consts, *carry, *slices])
         carry = outs[:num_carry]
         for row, y in zip(rows, outs[num_carry:]):
             row.append(expand_dims(y, (0,)))
@@ -37,7 +36,7 @@ def _scan(*args: Any, body: Graph, num_consts: int, num_carry: int, length: int,
 @rule("cond")
 def _cond(index: Any, *operands: Any, branches: Sequence[Graph]) -> list[Any]:
     """All branches, and the results of the chosen one; those before the first and past the last are clamped."""
-    outs = [eval_graph(inline(b), operands, current_trace().keep_line) for b in branches]
+    outs = [eval_graph(inline(b), operands) for b in branches]
     return [_chosen(index, cases) for cases in zip(*outs)]
 
 

@@ -1,0 +1,54 @@
+"""Marks: where an equation of a Graph, and an operation of a program, comes from, in the user's terms."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+FORWARD = "forward"  # what the function itself computes
+UPDATE = "update"  # what follows from gradients and is not differentiated: the step of an optimizer
+TANGENT = "tangent"  # what differentiation adds on the way forward: tangents, and coefficients that they need
+BACKWARD = "backward"  # what transposition makes: cotangents, so gradients
+PARTS = (FORWARD, UPDATE, TANGENT, BACKWARD)  # of an equation inside another, the later one of both counts
+
+
+class Mark(NamedTuple):
+    """Where an equation comes from.
+
+    Attributes:
+        path: the layers and scopes around it, such as ``blocks/3/attention/q``; "" outside of all. In a Graph that an
+            equation holds, it counts from that equation.
+        part: one of PARTS.
+        line: ``file:line (function)`` of the innermost frame outside anejax; None where there is none.
+    """
+
+    path: str = ""
+    part: str = FORWARD
+    line: str | None = None
+
+    def within(self, outer: Mark) -> Mark:
+        """The mark of an equation of the Graph that an equation with the mark ``outer`` holds."""
+        if not outer.path and outer.part == FORWARD and (self.line or not outer.line):
+            return self
+        part = max(self.part, outer.part, key=PARTS.index)
+        return Mark(joined(outer.path, self.path), part, self.line or outer.line)
+
+    def of_part(self, part: str) -> Mark:
+        """The same place with another part."""
+        return self if self.part == part else Mark(self.path, part, self.line)
+
+    def identifier(self, name: str) -> str:
+        """What ``name`` is called as an identifier with its path: ``blocks_3_attention_q_dot_general_1``."""
+        return re.sub(r"\W", "_", joined(self.path, name), flags=re.ASCII)
+
+    def __str__(self) -> str:
+        """``blocks/3/attention/q, backward, at model.py:12 (apply)``."""
+        return ", ".join(filter(None, (self.path, self.part, f"at {self.line}" if self.line else "")))
+
+
+NOWHERE = Mark()
+
+
+def joined(outer: str, inner: str) -> str:
+    """The path ``inner`` inside of ``outer``."""
+    return f"{outer}/{inner}" if outer and inner else outer or inner
