@@ -20,7 +20,7 @@ from anejax.engine.placement import Flow, Placement, SegmentFacts, facts_of, flo
 from anejax.engine.units import bytes_text, time_text
 from anejax.errors import DeviceError
 from anejax.mil.text import to_text
-from anejax.partition import Plan, Segment, partition
+from anejax.partition import Plan, Segment, donated, partition
 from anejax.paths import atomic_file
 from anejax.runtime.prepare import prepare
 
@@ -126,7 +126,7 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
 
     Times are predictions (docs/engine.md): of the engine's programs by ``anejax.mil.cost``, of the CPU device by its
     products and what it writes, as on an M1, which is what the division itself rests on. The setting
-    ``engine_partition`` counts. Arguments are taken not to be donated.
+    ``engine_partition`` counts. What ``f``, where it is jitted, donates is taken for state.
 
     Args:
         f: a function, jitted or not.
@@ -149,9 +149,11 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
     if device not in ("ane", "cpu"):
         raise DeviceError(f"[explain] expected device 'ane' or 'cpu', got {device!r}.")
     jitted = f if isinstance(f, Jitted) else jit(f)
-    graph = prepare(jitted.trace(*args).graph).program
-    by_cost = config.engine_partition == "cost"
-    plan = partition(graph, chip, by_cost=by_cost) if device == "ane" else _whole(graph)
+    traced = jitted.trace(*args)
+    prepared, by_cost = prepare(traced.graph), config.engine_partition == "cost"
+    graph, captured = prepared.program, len(traced.jaxpr.consts)
+    given = (place for place, i in enumerate(prepared.inputs) if i - captured in traced.donate_argnums)
+    plan = partition(graph, chip, by_cost=by_cost, known=donated(given)) if device == "ane" else _whole(graph)
     segments = tuple(facts_of(s, (graph.eqns[i] for i in s.origin)) for s in plan.segments)
     distinct = {(s.device, to_text(program_of(s))) for s in plan.leaves}
     placements = placements_of(plan, BY_COST if by_cost else ALL)

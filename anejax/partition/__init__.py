@@ -7,4 +7,5 @@ what the engine can have (ability)  ->  what must keep float32 (state)  ->  cast
 from anejax.partition.plan import Loop as Loop
 from anejax.partition.plan import Plan as Plan
 from anejax.partition.plan import Segment as Segment
+from anejax.partition.plan import donated as donated
 from anejax.partition.plan import partition as partition

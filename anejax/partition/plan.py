@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,8 @@ from anejax.partition.scans import Chunked, chunk
 from anejax.passes.legalize import legalize
 
 BEGINS = "the same in every run, and what a loop of the engine begins with"
+
+NOTHING: Mapping[int, str] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,20 +150,23 @@ class Plan:
         return [(e, r) for e, r in zip(self.source.eqns, self.reasons) if r is not None]
 
 
-def partition(graph: Graph, chip: str, *, by_cost: bool = True, keep_state: bool = True) -> Plan:
+def partition(
+    graph: Graph, chip: str, *, by_cost: bool = True, keep_state: bool = True, known: Mapping[int, str] = NOTHING
+) -> Plan:
     """``graph``, optimized for the CPU device, divided for the engine of ``chip``.
 
     Args:
         by_cost: leave to the CPU device what is predicted to be faster there; else the engine has all it can have.
         keep_state: leave updates of state to the CPU device, in float32.
+        known: of which inputs it is known that they are state, by index, and why (``donated`` makes it of donation).
 
     Raises MilError for a chip that is not known.
     """
     found = abilities(graph, chip)
     reasons = found.reasons
     if keep_state:
-        for i in state.kept_on_host(graph, reasons):
-            reasons[i] = state.REASON
+        for i, reason in state.kept_on_host(graph, reasons, known).items():
+            reasons[i] = reason
     loops: dict[int, Loop] = {}  # those that were made
     while True:
         chunked = {i: form for i, form in found.loops.items() if reasons[i] is None}
@@ -178,6 +183,11 @@ def partition(graph: Graph, chip: str, *, by_cost: bool = True, keep_state: bool
             reasons[i] = reason
 
 
+def donated(inputs: Iterable[int]) -> dict[int, str]:
+    """What ``partition`` knows of inputs that are given away."""
+    return dict.fromkeys(inputs, state.DONATED)
+
+
 def _begins_of(graph: Graph, loops: Container[int]) -> Iterator[int]:
     """The equations that make what is the same in every run for loops: a dispatch for zeros would be one too many."""
     readers = readers_of(graph)
@@ -188,8 +198,10 @@ def _begins_of(graph: Graph, loops: Container[int]) -> Iterator[int]:
 
 def _loop(form: Chunked, chip: str) -> Loop:
     length = form.eqn.params["length"]
+    first = form.eqn.params["num_consts"]
+    carry = dict.fromkeys(range(first, first + form.eqn.params["num_carry"]), state.CARRIED)
     full, rest = (
-        partition(chunk(form.eqn, turns), chip, by_cost=False) if turns else None
+        partition(chunk(form.eqn, turns), chip, by_cost=False, known=carry) if turns else None
         for turns in (form.turns, length % form.turns)
     )
     assert full is not None

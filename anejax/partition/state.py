@@ -1,51 +1,97 @@
 """What keeps float32: updates of state, and what is computed for them from values that the CPU device has anyway.
 
 Master weights and the optimizer's moments live from step to step, and small changes to them vanish in float16: adding
-less than 2^-11 of a weight to it changes nothing. A Graph does not say which inputs are state. What tells is that an
-input comes out again, changed: elementwise equations lead from a float32 input to an output of its type.
+less than 2^-11 of a weight to it changes nothing. A Graph does not say which inputs are state. That elementwise
+equations lead from a float32 input to an output of its type is not enough: so it is with every activation. There must
+be evidence: the caller gives the input away, so that the output takes its place; or what the input is joined with on
+the way is a gradient by its history, something that transposition made; or the input is what a loop carries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from anejax import dtypes
 from anejax.core.aval import Aval
-from anejax.core.graph import Eqn, Graph, Var, subgraphs
+from anejax.core.graph import Atom, Eqn, Graph, Var, subgraphs
+from anejax.marks import BACKWARD
 from anejax.partition.fixed import PRODUCTS, UNSCALED
 from anejax.partition.levels import read_by, readers_of
 
-REASON = "it updates state, or serves such an update alone, and keeps float32"
+DONATED = "an input that the caller donates comes out again, changed"
+CARRIED = "a loop carries it"
+GRADIENT = "an input is joined with a gradient and comes out again"
+SERVES = "it serves updates of state alone, and keeps float32"
 
 
-def kept_on_host(graph: Graph, reasons: Sequence[str | None]) -> list[int]:
-    """Indices of equations that the engine could have, and that stay on the CPU device for the sake of state.
+def reason_for(evidence: str) -> str:
+    """Why an equation is kept of which there is this ``evidence``."""
+    return f"it updates state, and keeps float32: {evidence}"
 
-    ``reasons`` are those for which the engine cannot have others. What is read only by what was unscaled, and could be
-    computed there from what is fetched for it anyway, goes with it in the same way.
+
+Token = tuple[Aval, str]  # of a way from an input to an output of its type, and the evidence met on it, or ""
+
+
+def kept_on_host(graph: Graph, reasons: Sequence[str | None], known: Mapping[int, str]) -> dict[int, str]:
+    """Of the equations that the engine could have, those that stay on the CPU device for the sake of state, and why.
+
+    ``reasons`` are those for which the engine cannot have others; ``known`` has the evidence that there is of inputs,
+    by index. What is read only by what was unscaled, and could be computed there from what is fetched for it anyway,
+    goes with it in the same way.
     """
     host = [reason is not None for reason in reasons]
-    updates = list(_updates(graph))
+    updates = dict(_updates(graph, known))
     for i in updates:
         host[i] = True
     if updates or UNSCALED in reasons:
         _follow(graph, host)
-    return [i for i, reason in enumerate(reasons) if reason is None and host[i]]
+    return {
+        i: reason_for(updates[i]) if i in updates else SERVES
+        for i, reason in enumerate(reasons)
+        if reason is None and host[i]
+    }
 
 
-def _updates(graph: Graph) -> Iterator[int]:
-    """Indices of the equations on an elementwise way from a float32 input to an output of its type."""
-    begins: dict[Var, set[Aval]] = {v: {v.aval.strong()} for v in graph.inputs if v.aval.dtype == dtypes.float32}
+def _updates(graph: Graph, known: Mapping[int, str]) -> Iterator[tuple[int, str]]:
+    """Indices of the equations on an elementwise way from a float32 input to an output of its type, with evidence."""
+    after = _after_gradients(graph)
+    begins: dict[Var, set[Token]] = {}
+    for i, v in enumerate(graph.inputs):
+        if v.aval.dtype == dtypes.float32:
+            begins[v] = {(v.aval.strong(), known.get(i, ""))}
+    own: list[str] = []
     for eqn in graph.eqns:
-        found = {a for v in _alike(eqn) for a in begins.get(v, ())}
+        own.append(_own_evidence(eqn, begins, after))
+        found = {(aval, seen or own[-1]) for v in _alike(eqn) for aval, seen in begins.get(v, ())}
         begins.update((v, found) for v in eqn.outputs if found)
-    ends: dict[Var, set[Aval]] = {v: {v.aval.strong()} for v in graph.outputs if isinstance(v, Var)}
+    ends: dict[Var, set[Token]] = {v: {(v.aval.strong(), "")} for v in graph.outputs if isinstance(v, Var)}
     for i, eqn in reversed(list(enumerate(graph.eqns))):
-        found = {a for v in eqn.outputs for a in ends.get(v, set()) & begins.get(v, set())}
-        if found and eqn.primitive.elementwise:
-            yield i
-            for v in _alike(eqn):
-                ends.setdefault(v, set()).update(found)
+        if not eqn.primitive.elementwise:
+            continue
+        before, behind = ({t for v in eqn.outputs for t in ways.get(v, ())} for ways in (begins, ends))
+        avals = {aval for aval, _ in before} & {aval for aval, _ in behind}
+        met = sorted({seen for aval, seen in before | behind if aval in avals and seen})
+        if met:
+            yield i, met[0]
+        for v in _alike(eqn):
+            ends.setdefault(v, set()).update((aval, seen or own[i]) for aval, seen in behind if aval in avals)
+
+
+def _after_gradients(graph: Graph) -> set[Atom]:
+    """What transposition made, and what follows from it."""
+    after: set[Atom] = set()
+    for eqn in graph.eqns:
+        if eqn.mark.part == BACKWARD or not after.isdisjoint(eqn.inputs):
+            after.update(eqn.outputs)
+    return after
+
+
+def _own_evidence(eqn: Eqn, begins: Mapping[Var, set[Token]], after: set[Atom]) -> str:
+    """Whether ``eqn`` joins what comes from an input with a gradient; what is transposed itself makes gradients."""
+    if eqn.mark.part == BACKWARD:
+        return ""
+    joined = list(_alike(eqn))
+    return GRADIENT if any(v in begins and v not in after for v in joined) and any(v in after for v in joined) else ""
 
 
 def _alike(eqn: Eqn) -> Iterator[Var]:

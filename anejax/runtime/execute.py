@@ -24,6 +24,7 @@ from anejax.errors import DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.program import Program
 from anejax.mil.text import to_text
+from anejax.partition import donated as given_away
 from anejax.partition import partition
 from anejax.runtime import engine, library
 from anejax.runtime.pipeline import Pipeline
@@ -168,7 +169,8 @@ def _compiled(
     if device == "cpu" or not engine.is_there(device):
         text = to_text(lower(graph))
         return text, compiler.compile("cpu", text, donated)
-    plan = partition(graph, engine.chip(), by_cost=device == "ane" and config.engine_partition == "cost")
+    by_cost = device == "ane" and config.engine_partition == "cost"
+    plan = partition(graph, engine.chip(), by_cost=by_cost, known=given_away(donated))
     pipeline = Pipeline(plan, donated, device, compiler.compile)
     return pipeline.text, pipeline
 

@@ -9,9 +9,9 @@ import pytest
 
 import anejax as aj
 import anejax.numpy as jnp
-from anejax import optim
+from anejax import nn, optim
 from anejax.mil.verify import verify
-from anejax.partition import Plan, fixed, partition, plan, state
+from anejax.partition import Plan, donated, fixed, partition, plan, state
 from anejax.partition.border import BORDER
 from anejax.partition.levels import cheapest_cut, components
 from anejax.passes.pipeline import optimize
@@ -140,12 +140,67 @@ def test_a_training_step_is_one_engine_program_and_float32_state(name: str) -> N
         np.testing.assert_allclose(got, expected, rtol=0, atol=0.02 * moved + 1e-7)
 
 
-def test_updates_alone_stay() -> None:
-    """A jitted update has gradients as inputs, and is state all the same."""
-    found = planned(lambda p, g: p - 0.01 * g, normal(4, 4), normal(4, 4))
-    assert devices(found) == ["cpu"] and set(found.reasons) == {state.REASON}
-    engine = planned(lambda p, g: p - 0.01 * g, normal(4, 4), normal(4, 4), keep_state=False)
-    assert "ane" in devices(engine)
+def update(p: Any, g: Any) -> Any:
+    return p - 0.01 * g
+
+
+def test_updates_alone_are_state_where_they_take_the_place_of_an_input() -> None:
+    """A jitted update has gradients as inputs, which have no history; that its weights are given away says enough."""
+    args = (normal(4, 4), normal(4, 4))
+    found = planned(update, *args, known=donated([0]))
+    assert devices(found) == ["cpu"] and set(found.reasons) == {state.SERVES, state.reason_for(state.DONATED)}
+    assert "ane" in devices(planned(update, *args)), "a residual connection looks the same"
+    assert "ane" in devices(planned(update, *args, keep_state=False, known=donated([0])))
+    assert devices(planned(update, *args, by_cost=True)) == ["cpu"], "a dispatch costs more than it"
+
+
+FEATURES: dict[str, Any] = {
+    "exp": jnp.exp,
+    "softmax": aj.nn.softmax,
+    "RMSNorm": lambda x: x * aj.lax.rsqrt((x * x).mean(-1, keepdims=True) + 1e-5),
+    "SiLU and a residual": lambda x: x + aj.nn.silu(x),
+    "gradient of its features": aj.grad(lambda x: jnp.sum(jnp.tanh(x) * x)),
+}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_features_that_become_features_are_no_state(name: str) -> None:
+    found = planned(FEATURES[name], normal(8, 16))
+    assert devices(found) == ["cpu", "ane", "cpu"] and set(found.reasons) == {None}
+
+
+@pytest.mark.parametrize("by_cost", [False, True])
+def test_an_encoder_is_a_few_segments(by_cost: bool) -> None:
+    def part(*layers: nn.Layer) -> nn.Layer:
+        return nn.Residual(nn.Sequential(nn.LayerNorm(), *layers))
+
+    width = 64
+    blocks = [(part(nn.MultiHeadAttention(4)), part(nn.Linear(4 * width), nn.GELU(), nn.Linear(width)))] * 12
+    net = nn.Sequential(*(layer for pair in blocks for layer in pair))
+    params, kept = net.init(aj.random.key(0), array(8, 64, width))
+    found = planned(lambda p, x: net.apply(p, kept, x)[0], params, array(8, 64, width), by_cost=by_cost)
+    assert len(found.segments) <= 4
+    assert all(r is None or "state" not in r for r in found.reasons)
+
+
+def test_evidence_of_state() -> None:
+    """Weights, their moments and their decay are kept, each with its evidence; running statistics where they are given
+    away."""
+
+    def step(w: Any, m: Any, seen: Any, x: Any) -> Any:
+        g = aj.grad(lambda w: jnp.sum(jnp.tanh(x @ w)))(w)
+        m = 0.9 * m + g
+        return w * 0.999 - 0.1 * m, m, 0.9 * seen + 0.1 * jnp.mean(x, 0), jnp.tanh(x)
+
+    args = (normal(8, 8), normal(8, 8), normal(8), normal(4, 8))
+    by = lambda found: [(e.primitive.name, r) for e, r in zip(found.source.eqns, found.reasons) if r]  # noqa: E731
+    gradient, given = state.reason_for(state.GRADIENT), state.reason_for(state.DONATED)
+    found = by(planned(step, *args))
+    assert {r for _, r in found} == {gradient} and sorted(n for n, _ in found) == ["add", "mul", "mul", "mul", "sub"]
+    found = by(planned(step, *args, known=donated([2])))
+    assert [n for n, r in found if r == given] == ["mul", "add"]
+    text = str(aj.explain(aj.jit(step, donate_argnums=2), *args))
+    assert given in " ".join(text.split()) and gradient in " ".join(text.split())
 
 
 def scaled(params: Any, x: Any, y: Any, scale: Any) -> Any:
