@@ -1,4 +1,4 @@
-"""Functions as packages for Apple's frameworks: `coreml` writes an .mlpackage."""
+"""Functions as packages for Apple's frameworks: `coreml` writes an .mlpackage, `coreai` an .aimodel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from anejax.errors import ExportError, fail
+from anejax.export.aimodel.asset import AIModel as AIModel
+from anejax.export.coreai_program import write
 from anejax.export.coreml_program import entry
 from anejax.export.function import Function as Function
 from anejax.export.function import Image as Image
@@ -60,14 +62,53 @@ def coreml(
         'linear.mlpackage'
     """
     path = checked_path(path, ".mlpackage")
-    if isinstance(f, Mapping):
-        functions = _several(f, args, (params, state, inputs, outputs, images))
-    else:
-        functions = {"main": Function(f, *args, params=params, state=state, inputs=inputs, outputs=outputs,
-                                      images=images)}  # fmt: skip
+    functions = _functions(f, args, params, state, inputs, outputs, images)
     entries = {name: entry(function, weights, descriptions or {}) for name, function in functions.items()}
     save(entries, metadata or Metadata(), path)
     return path
+
+
+def coreai(
+    f: Callable[..., Any] | Layer | Mapping[str, Function], *args: Any, path: str | Path, params: Any = None,
+    state: Any = None, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
+    images: Mapping[str, Image] | None = None, weights: str | None = None,
+) -> Path:  # fmt: skip
+    """Writes ``f`` as the Core AI asset ``path`` (.aimodel), for macOS 27 or iOS 27 and later.
+
+    The arguments are those of ``coreml``. Ports and states have the function's own dtypes. Functions share the states
+    that they give one name; what these begin with is returned by the asset's function ``initial``. Whatever the CPU
+    device runs can be exported, but for factorizations, Fourier transforms and a few special functions: a training
+    step, too, with its parameters as state. ``AIModel(path)`` runs the asset here.
+
+    Raises:
+        ExportError: arguments, names or a path that will not do.
+        DtypeError: a port of a dtype that Core AI lacks.
+        RefusedError: an operation that Core AI lacks.
+        MissingDependencyError: no coreai-core of a version that was tried is installed.
+
+    Example:
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> def step(w, x, y):
+        ...     loss, slope = aj.value_and_grad(lambda w: jnp.mean((x @ w - y) ** 2))(w)
+        ...     return loss, w - 0.1 * slope
+        >>> x, y, w = jnp.ones((8, 3)), jnp.ones(8), jnp.zeros(3)
+        >>> functions = {"step": aj.export.Function(step, x, y, state=w, outputs="loss")}
+        >>> aj.export.coreai(functions, path="trained.aimodel")  # doctest: +SKIP
+        PosixPath('trained.aimodel')
+        >>> model = aj.export.AIModel("trained.aimodel")  # doctest: +SKIP
+        >>> losses = [float(model({"x": x, "y": y}, "step")["loss"]) for _ in range(100)]  # doctest: +SKIP
+    """
+    path = checked_path(path, ".aimodel")
+    write(_functions(f, args, params, state, inputs, outputs, images), weights, path)
+    return path
+
+
+def _functions(f: Any, args: tuple[Any, ...], params: Any, state: Any, inputs: Any, outputs: Any,
+               images: Any) -> Mapping[str, Function]:  # fmt: skip
+    """The functions by name: those of a dictionary, or ``f`` alone as main."""
+    if isinstance(f, Mapping):
+        return _several(f, args, (params, state, inputs, outputs, images))
+    return {"main": Function(f, *args, params=params, state=state, inputs=inputs, outputs=outputs, images=images)}
 
 
 def _several(functions: Mapping[str, Any], args: Sequence[Any], others: Sequence[Any]) -> Mapping[str, Function]:

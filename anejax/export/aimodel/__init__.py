@@ -1,0 +1,1 @@
+"""Core AI: programs as IR text, which Apple's package parses and saves as an .aimodel."""

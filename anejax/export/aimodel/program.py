@@ -1,0 +1,91 @@
+"""Functions of programs as lines of text, and whole programs as graphs of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from anejax.errors import RefusedError
+from anejax.export.aimodel.operands import WRITERS, Operation
+from anejax.export.aimodel.text import Tensor, Text
+from anejax.export.aimodel.words import Writer
+from anejax.mil.program import NUMPY_DTYPES, Function, Program, Value
+
+
+def run(w: Writer, function: Function, arguments: Sequence[Tensor], functions: Mapping[str, Function]) -> list[Tensor]:
+    """Writes the operations of ``function`` for these arguments; returns its results."""
+    known: dict[Value, Tensor] = dict(zip(function.inputs, arguments, strict=True))
+
+    def read(value: Value) -> Tensor:
+        if value not in known:
+            known[value] = w.constant(np.asarray(value.const))
+        return known[value]
+
+    for op in function.ops:
+        write = WRITERS.get(op.name)
+        if write is None:
+            where = f" at {op.source}" if op.source else ""
+            raise RefusedError(f"[coreai] Core AI has no {op.name.removeprefix('aj_')}{where}; leave this part to the "
+                               "CPU device.")  # fmt: skip
+        made = write(w, Operation(op, read, functions))
+        results = [made] if isinstance(made, Tensor) else list(made)
+        for value, result in zip(op.results, results, strict=True):
+            expected = (value.type.shape, NUMPY_DTYPES[value.type.dtype])
+            assert (result.shape, result.dtype) == expected, f"{op.name}: {result.type} for {value.type}"
+            known[value] = result
+    return list(map(read, function.outputs))
+
+
+def graph(text: Text, name: str, program: Program, outputs: Sequence[str], states: Mapping[str, str]) -> str:
+    """The program's main as the graph ``name``, its outputs called so; ``states`` are inputs that take some of them."""
+    w, main = Writer(text), program.main
+    arguments: list[Tensor] = []
+    signature: list[str] = []
+    tokens: dict[str, tuple[str, str]] = {}
+    for value in main.inputs:
+        outside = Tensor(f"%{value.name}", value.type.shape, NUMPY_DTYPES[value.type.dtype])
+        if value.name in states:
+            handle = f"!coreai.handle<{outside.type}>"
+            signature.append(f'{outside.name}: {handle} {{coreai.name = "{value.name}"}}')
+            inside = Tensor(text.new(), outside.shape, outside.dtype)
+            tokens[value.name] = (_read(w, outside.name, handle, inside), handle)
+            arguments.append(inside)
+        else:
+            signature.append(f'{outside.name}: {outside.type} {{coreai.name = "{value.name}"}}')
+            arguments.append(outside)
+    functions = {f.name: f for f in program.functions}
+    results = dict(zip(outputs, run(w, main, arguments, functions), strict=True))
+    returned, types = [], []
+    for state, output in states.items():
+        token, handle = tokens[state]
+        returned.append((_write(w, f"%{state}", handle, results.pop(output), token), "!coreai.token"))
+        types.append(f'!coreai.token {{coreai.name = "{state}"}}')
+    for output, result in results.items():
+        returned.append((result.name, result.type))
+        types.append(f'{result.type} {{coreai.name = "{output}"}}')
+    lines = "\n  ".join(w.lines)
+    names, kinds = ", ".join(n for n, _ in returned), ", ".join(t for _, t in returned)
+    head = f"coreai.graph @{name}({', '.join(signature)}) -> ({', '.join(types)})"
+    return f"{head} {{\n  {lines}\n  coreai.output {names} : {kinds}\n}}\n"
+
+
+def _read(w: Writer, name: str, handle: str, into: Tensor) -> str:
+    """Reads a state; returns the token that a write of it takes."""
+    before, after = w.text.new(), w.text.new()
+    w.lines.append(f'{before} = "coreai.create_token"() : () -> !coreai.token')
+    w.lines.append(f'{into.name}, {after} = "coreai.read_handle"({name}, {before}) : ({handle}, !coreai.token) -> '
+                   f"({into.type}, !coreai.token)")  # fmt: skip
+    return after
+
+
+def _write(w: Writer, name: str, handle: str, value: Tensor, token: str) -> str:
+    after = w.text.new()
+    w.lines.append(f'{after} = "coreai.write_handle"({name}, {value.name}, {token}) : ({handle}, {value.type}, '
+                   "!coreai.token) -> !coreai.token")  # fmt: skip
+    return after
+
+
+def module(graphs: Sequence[str]) -> str:
+    """The whole text."""
+    return "module {\n" + "".join(graphs) + "}\n"

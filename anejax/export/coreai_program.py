@@ -1,0 +1,91 @@
+"""Functions as the graphs of a Core AI module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anejax.core.aval import Aval
+from anejax.errors import DtypeError, ExportError, fail
+from anejax.export.aimodel import bits as bits
+from anejax.export.aimodel import control as control
+from anejax.export.aimodel import elementwise as elementwise
+from anejax.export.aimodel import movement as movement
+from anejax.export.aimodel import products as products
+from anejax.export.aimodel import reductions as reductions
+from anejax.export.aimodel.asset import INITIAL, check_package, save
+from anejax.export.aimodel.program import graph, module
+from anejax.export.aimodel.text import TYPES, Tensor, Text, supported
+from anejax.export.aimodel.words import Writer
+from anejax.export.compress import check_scheme, compressed
+from anejax.export.function import Exported, Function, refuse_dtype, trace
+from anejax.lower.to_mil import lower
+from anejax.mil.program import Program, renamed
+from anejax.passes.pipeline import optimize
+from anejax.paths import atomic_folder
+
+
+def write(functions: Mapping[str, Function], weights: str | None, path: Path) -> Any:
+    """Saves the functions as the asset ``path``; returns what the package makes of it. Raises what ``coreai`` does."""
+    check_package()
+    check_scheme(weights)
+    text = Text()
+    graphs: list[str] = []
+    initial: dict[str, np.ndarray[Any, Any]] = {}
+    for name, function in functions.items():
+        exported = trace(function, _port, _port)
+        _join(initial, exported)
+        graphs.append(_graph(text, name, exported, weights))
+    if initial:
+        if INITIAL in functions:
+            fail("export", f"expected no function called {INITIAL}, which returns what the states begin with",
+                 ExportError)  # fmt: skip
+        graphs.append(_initial(text, initial))
+    with atomic_folder(path) as folder:
+        inner = folder / path.name
+        save(text, module(graphs), inner)
+        for found in inner.iterdir():
+            found.rename(folder / found.name)
+        inner.rmdir()
+
+
+def _graph(text: Text, name: str, exported: Exported, weights: str | None) -> str:
+    program = lower(optimize(exported.graph), "cpu", exported.constants)
+    main = program.main
+    updates = [f"{p.name}_new" for p in exported.states]
+    outputs = [*updates, *(p.name for p in exported.outputs)]
+    main = renamed(main, dict(zip(main.inputs, [p.name for p in (*exported.states, *exported.inputs)])))
+    main = compressed(main, weights)
+    program = Program((main, *(f for f in program.functions if f.name != "main")), program.version)
+    return graph(text, name, program, outputs, dict(zip([p.name for p in exported.states], updates)))
+
+
+def _join(initial: dict[str, np.ndarray[Any, Any]], exported: Exported) -> None:
+    """Adds the states of a function; those of one name are one, whose values must be equal."""
+    for port, value in zip(exported.states, exported.initial):
+        known = initial.setdefault(port.name, value)
+        same = known.dtype == value.dtype and known.tobytes() == value.tobytes() and known.shape == value.shape
+        if not same:
+            fail("export", f"expected functions to begin with one value of the state {port.name}, got two", ExportError)
+
+
+def _initial(text: Text, states: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    """A graph without inputs that returns what the states begin with."""
+    w = Writer(text)
+    made: dict[str, Tensor] = {name: w.constant(value) for name, value in states.items()}
+    types = ", ".join(f'{t.type} {{coreai.name = "{name}"}}' for name, t in made.items())
+    names, kinds = ", ".join(t.name for t in made.values()), ", ".join(t.type for t in made.values())
+    lines = "\n  ".join(w.lines)
+    return f"coreai.graph @{INITIAL}() -> ({types}) {{\n  {lines}\n  coreai.output {names} : {kinds}\n}}\n"
+
+
+def _port(path: str, aval: Aval) -> Aval:
+    """Every dtype that Core AI has, of any rank; sizes of 0 have no meaning there."""
+    if not supported(aval.dtype):
+        refuse_dtype(path, aval, list(TYPES))
+    if 0 in aval.shape:
+        fail("export", f"{path}: expected no axis of size 0, got {aval}", DtypeError)
+    return aval

@@ -1,0 +1,90 @@
+"""`export.coreai`: what is written runs on Apple's own runtime as the function runs here.
+
+The cases are in coreai_samples.py and coreai_programs.py, and run in processes of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import anejax as aj
+from anejax.errors import DtypeError, ExportError, MissingDependencyError, RefusedError
+from anejax.export.aimodel import asset
+from anejax.export.aimodel.operands import WRITERS
+from anejax.mil.opset import OPSET
+from tests.export import coreai_programs, coreai_samples
+from tests.export.worker import Worker
+
+X = np.ones(3, np.float32)
+pytestmark = pytest.mark.skipif(not asset.available(), reason="no coreai-core here")
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Worker]:
+    worker = Worker("tests.export.coreai_programs")
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(scope="module")
+def samples() -> Iterator[Worker]:
+    worker = Worker("tests.export.coreai_samples")
+    yield worker
+    worker.close()
+
+
+@pytest.mark.parametrize("name", coreai_programs.CASES)
+def test_programs(programs: Worker, name: str) -> None:
+    programs(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.long] * n.endswith(coreai_samples.EVERY)) for n in coreai_samples.CASES],
+)
+def test_samples_of_primitives(samples: Worker, name: str) -> None:
+    samples(name)
+
+
+def test_every_operation_of_programs_is_written_or_refused() -> None:
+    names = "cholesky triangular_solve lu qr eigh svd eig schur fft erf_inv lgamma digamma nextafter"
+    absent = {f"aj_{name}" for name in names.split()}
+    made = {name for name, schema in OPSET.items() if "cpu" in schema.targets}
+    assert made - WRITERS.keys() == absent
+
+
+def test_what_cannot_be_exported(tmp_path: Path) -> None:
+    def refused(function: object, *args: object, error: type[Exception], match: str, **options: object) -> None:
+        with pytest.raises(error, match=match):
+            aj.export.coreai(function, *args, **{"path": tmp_path / "f.aimodel", **options})  # type: ignore[arg-type]
+        assert not any(tmp_path.iterdir())
+
+    square = np.eye(3, dtype=np.float32)
+    refused(aj.numpy.linalg.cholesky, square, error=RefusedError, match="Core AI has no cholesky")
+    refused(lambda x: x + 1j, X, error=DtypeError, match="expected one of bool, float16")
+    refused(lambda x: x, X, path=tmp_path / "f.mlpackage", error=ExportError, match="ends in .aimodel")
+    refused(lambda x: x, X[:0], error=DtypeError, match="x: expected no axis of size 0")
+    one = aj.export.Function(lambda s, x: (x, s), X, state=X)
+    two = aj.export.Function(lambda s, x: (x, s), X, state=X + 1)
+    refused({"a": one, "b": two}, error=ExportError, match="one value of the state s, got two")
+    refused({"initial": one}, error=ExportError, match="no function called initial")
+    with pytest.raises(ExportError, match=r"expected an \.aimodel"):
+        aj.export.AIModel(tmp_path)
+
+
+def test_only_versions_that_were_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "9.9")
+    with pytest.raises(MissingDependencyError, match=r"expected coreai-core 1.0.0b3, .* got 9.9"):
+        aj.export.coreai(lambda x: x, X, path=tmp_path / "f.aimodel")
+
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'anejax\[coreai\]'"):
+        aj.export.coreai(lambda x: x, X, path=tmp_path / "f.aimodel")
