@@ -15,13 +15,12 @@ from anejax.errors import DeviceError, EngineFallbackWarning
 from anejax.mil.chips import STRICTEST, this_chip
 from anejax.runtime import library
 
-# y = 2x, at the size with which research (e5rt 10, "Start-up self test") begins
+# y = x w. The compiler may leave programs of elementwise operations alone to the CPU, so it is a product.
 SELF_TEST = """program(1.3)
 [buildInfo = dict<string, string>({{"coremlc-component-MIL", "3520.4.1"}, {"coremlc-version", "3520.5.1"}})]
 {
-    func main<ios18>(tensor<fp16, [1, 64]> a0) {
-        fp16 two = const()[name = string("two"), val = fp16(0x1p+1)];
-        tensor<fp16, [1, 64]> y = mul(x = a0, y = two)[name = string("y")];
+    func main<ios18>(tensor<fp16, [1, 64]> x, tensor<fp16, [64, 64]> w) {
+        tensor<fp16, [1, 64]> y = matmul(transpose_x = false, transpose_y = false, x = x, y = w)[name = string("y")];
     } -> (y);
 }
 """
@@ -38,20 +37,21 @@ def why_missing(device: str = "ane") -> str | None:
 @functools.cache
 def _why_missing(device: str, espresso: str) -> str | None:
     x = np.arange(64, dtype=np.float16) - 31
-    y = np.full_like(x, np.nan)
+    w, y = 2 * np.eye(64, dtype=np.float16), np.full_like(x, np.nan)
     try:
-        library.NativeProgram(device, SELF_TEST).run([from_numpy(x).pointer], [from_numpy(y).pointer])
+        library.NativeProgram(device, SELF_TEST).run([from_numpy(a).pointer for a in (x, w)], [from_numpy(y).pointer])
     except DeviceError as err:
         return str(err)
     return None if np.array_equal(y, 2 * x) else f"[{device}] its first program, y = 2x, gave {y[:4]} for {x[:4]}."
 
 
-# s' = s + x with s' in the buffer of s, which counts: research (e5rt 6, "Aliasing/resident state")
+# s' = s + x w with s' in the buffer of s, which counts; a product for the same reason
 ACCUMULATOR = """program(1.3)
 [buildInfo = dict<string, string>({{"coremlc-component-MIL", "3520.4.1"}, {"coremlc-version", "3520.5.1"}})]
 {
-    func main<ios18>(tensor<fp16, [1, 64]> s, tensor<fp16, [1, 64]> x) {
-        tensor<fp16, [1, 64]> y = add(x = s, y = x)[name = string("y")];
+    func main<ios18>(tensor<fp16, [1, 64]> s, tensor<fp16, [1, 64]> x, tensor<fp16, [64, 64]> w) {
+        tensor<fp16, [1, 64]> p = matmul(transpose_x = false, transpose_y = false, x = x, y = w)[name = string("p")];
+        tensor<fp16, [1, 64]> y = add(x = s, y = p)[name = string("y")];
     } -> (y);
 }
 """
@@ -67,15 +67,15 @@ def why_not_resident(device: str = "ane") -> str | None:
 
 @functools.cache
 def _why_not_resident(device: str, espresso: str) -> str | None:
-    state, ones = np.zeros(64, np.float16), np.ones(64, np.float16)
+    state, ones, unit = np.zeros(64, np.float16), np.ones(64, np.float16), np.eye(64, dtype=np.float16)
     made = np.empty_like(state)
-    now, added = new_contents(), new_contents()
+    now, added, factor = new_contents(), new_contents(), new_contents()
     try:
         program = library.NativeProgram(device, ACCUMULATOR, shared=((0, 0),))
         for count in range(1, 5):
             then = new_contents()
-            given = [from_numpy(state).pointer, from_numpy(ones).pointer]
-            program.run(given, [from_numpy(made).pointer], [now, added], [then])
+            given = [from_numpy(a).pointer for a in (state, ones, unit)]
+            program.run(given, [from_numpy(made).pointer], [now, added, factor], [then])
             if (made != count).any():
                 return f"[{device}] an accumulator in a shared buffer came to {made[:4]} instead of {count}."
             now, state = then, np.full_like(state, 1000)  # outside it is something else, should it be copied

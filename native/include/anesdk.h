@@ -113,7 +113,8 @@ ANESDK_API int32_t anesdk_idle_memory(int32_t release, uint64_t* bytes);
  * long calls. The functions with a host call on their own thread: released = release() before they begin;
  * acquire(released) before they return; and in between, about every 50 ms and on the main thread of the process alone,
  * acquire, check and release. check() != 0 ends the call with ANESDK_INTERRUPTED. A single step, such as one matrix
- * product, is not interrupted, and neither is the engine. check may call the library again. */
+ * product, is not interrupted. The engine goes on with what it was given, and the next call waits for it. check may
+ * call the library again, but not run the engine's program that waits. */
 typedef struct anesdk_host {
   void* (*release)(void);
   void (*acquire)(void* released);

@@ -43,4 +43,9 @@ class HostedCall {
 // The same for work whose bytes nobody knows, such as one operation of a program that is compiled.
 void spent_a_little();
 
+// For threads that wait: to be called every kHostInterval or more often, with nothing locked that what the host does
+// may want. Throws as spent() does.
+inline constexpr std::chrono::milliseconds kHostInterval{50};
+void waited();
+
 }  // namespace anesdk

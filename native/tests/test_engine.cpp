@@ -11,11 +11,13 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <thread>
 
 #include "anesdk.h"
 #include "check.h"
 #include "engine_bench.h"
+#include "hosted_call.h"
 #include "mil/literal.h"
 #include "mil/parser.h"
 #include "mil/verify.h"
@@ -359,7 +361,7 @@ TEST(engine_survives_every_failing_call) {
   const std::vector<std::string> functions = {ANESDK_E5RT_REQUIRED(ANESDK_E5RT_NAME)};
 #undef ANESDK_E5RT_NAME
   for (const std::string& function : functions)
-    for (const char* kind : {"3", "throw", "throw_int"}) {
+    for (const char* kind : {"3", "throw", "throw_int", "throw_foreign"}) {
       Bench bench;
       const bool is_release = function.ends_with("_release");
       bench.leaks = is_release;
@@ -375,7 +377,10 @@ TEST(engine_survives_every_failing_call) {
         CHECK_EQ(error, "");
       } else {
         CHECK_SAYS(error, function);
-        CHECK_SAYS(error, kind[0] == '3' ? "allocation failed" : kind[5] ? "unknown type" : "injected");
+        const std::string what(kind);
+        CHECK_SAYS(error, what == "3"       ? "allocation failed"
+                          : what == "throw" ? "injected"
+                                            : (what == "throw_int" ? "of type int" : "ForeignError"));
       }
       bench.check_works();
     }
@@ -494,15 +499,70 @@ TEST(engine_notices_outputs_that_were_not_written) {
   CHECK_EQ(run(*program, inputs).size(), 1u);
 }
 
-TEST(engine_refuses_another_backend_and_padded_ports) {
+// Rows of 8 elements that take 64 bytes each, read and written where they are.
+TEST(engine_copies_by_the_strides_of_ports) {
+  Bench bench;
+  const Fault fault("strides:padded");
+  for (const int width : {1, 7, 32, 33}) {
+    const auto program = compile(bench.get(), chain(2, width));
+    const auto inputs = random_inputs(program->inputs());
+    for (int round = 0; round < 2; ++round) {
+      const Bits out = run(*program, inputs)[0];
+      for (size_t i = 0; i < out.size(); ++i) CHECK(std::fabs(value(out[i]) - 3 * value(inputs[0][i])) < 0x1p-8);
+    }
+  }
+  const auto state = compile(bench.get(), accumulator(), kQuick, kResident);
+  CHECK_EQ(accumulated(*state, 1, 4), 4);
+}
+
+TEST(engine_notices_unwritten_elements_between_padding) {
+  Bench bench;
+  std::unique_ptr<ane::EngineProgram> program;
+  {
+    const Fault padded("strides:padded");
+    program = compile(bench.get(), chain(1));
+  }
+  const auto inputs = random_inputs(program->inputs());
+  {
+    const Fault fault("execute:untouched");
+    CHECK_SAYS(error_of([&] { run(*program, inputs); }), "left 16 of 16 elements of output y0 unwritten");
+  }
+}
+
+TEST(engine_layouts) {
+  const mil::Type type{mil::DType::FP16, {2, 3, 4}};
+  std::vector<uint16_t> array(24), back(24), memory(200);
+  for (size_t i = 0; i < array.size(); ++i) array[i] = static_cast<uint16_t>(i + 1);
+  const auto bytes = [](auto& values) { return reinterpret_cast<std::byte*>(values.data()); };
+  const std::vector<std::vector<size_t>> kept = {{24, 8, 2}, {64, 16, 2}, {24, 8, 2}, {48, 16, 4}, {100, 8, 2}};
+  for (const auto& strides : kept) {
+    ane::Layout layout(type);
+    CHECK(layout.set_strides(strides.data()));
+    CHECK_EQ(layout.dense(), strides == kept[0]);
+    CHECK_EQ(layout.bytes(), strides[0] * 2);
+    std::fill(memory.begin(), memory.end(), uint16_t{0});
+    layout.scatter(bytes(array), bytes(memory));
+    layout.gather(bytes(memory), bytes(back));
+    CHECK(back == array);
+    for (size_t i = 0; i < 2; ++i)
+      for (size_t j = 0; j < 3; ++j)
+        for (size_t k = 0; k < 4; ++k)
+          CHECK_EQ(memory[(i * strides[0] + j * strides[1] + k * strides[2]) / 2], array[(i * 3 + j) * 4 + k]);
+  }
+  const std::vector<std::vector<size_t>> refused = {{24, 8, 0}, {24, 6, 2}, {8, 24, 2},          {24, 8, 3},
+                                                    {25, 8, 2}, {16, 8, 2}, {SIZE_MAX - 1, 8, 2}};
+  for (const auto& strides : refused) CHECK(!ane::Layout(type).set_strides(strides.data()));
+}
+
+TEST(engine_refuses_another_backend_and_ports_in_disorder) {
   Bench bench;
   {
     const Fault fault("place:bnns");
     CHECK_SAYS(bench.compile_error(chain(1)), "placed on bnns");
   }
   {
-    const Fault fault("strides:padded");
-    CHECK_SAYS(bench.compile_error(chain(2)), "strides in bytes [64, 2]");
+    const Fault fault("strides:overlapping");
+    CHECK_SAYS(bench.compile_error(chain(2)), "strides in bytes [2, 2]");
   }
   CHECK_SAYS(bench.compile_error(chain(1)), "placed on bnns");  // remembered
   bench.settings.environment = "another system";
@@ -566,6 +626,114 @@ TEST(engine_tells_what_a_failed_load_wrote) {
   Bench bench;
   const Fault limit("limit:0");
   CHECK_SAYS(bench.compile_error(chain(2)), "it wrote: ANE model load has failed for on-device compiled macho.");
+}
+
+// ---- several at once
+
+TEST(engine_programs_are_locked_one_by_one) {
+  Bench bench;
+  compile(bench.get(), chain(1));
+  compile(bench.get(), chain(2));
+  std::vector<std::filesystem::path> locks;
+  for (const auto& entry : std::filesystem::directory_iterator(bench.folder.path()))
+    if (entry.path().extension() == ".lock") locks.push_back(entry.path());
+  CHECK_EQ(locks.size(), 2u);
+  bench.engine.reset();
+  reset_stand_in();
+  const ane::FileLock held(locks[0], milliseconds(0));
+  bench.limits.compile_limit = milliseconds(50);
+  const std::string first = bench.compile_error(chain(1)), second = bench.compile_error(chain(2));
+  CHECK_EQ(first.empty() + second.empty(), 1);  // one of them waits for the lock, in vain
+  CHECK_SAYS(first + second, "has been compiling this program for 0.05");
+}
+
+// Another process compiles for longer than any limit of ours for a lock was, and ends: its program is taken from disk.
+TEST(engine_waits_for_whoever_compiles_the_same_program) {
+  Bench bench;
+  const auto lock_file = [&] {
+    for (const auto& entry : std::filesystem::directory_iterator(bench.folder.path()))
+      if (entry.path().extension() == ".lock") return entry.path();
+    return std::filesystem::path();
+  };
+  compile(bench.get(), chain(1));
+  auto lock = std::make_unique<ane::FileLock>(lock_file(), milliseconds(0));
+  std::thread ends([&] {
+    std::this_thread::sleep_for(milliseconds(100));
+    lock.reset();
+  });
+  compile(bench.get(), chain(1));
+  ends.join();
+  CHECK_EQ(count_of("compile"), 1u);
+}
+
+TEST(engine_follows_no_links_in_its_folder) {
+  Bench bench;
+  compile(bench.get(), chain(1));
+  const auto victim = bench.folder.path() / "victim";
+  std::ofstream(victim) << "mine";
+  for (const auto& entry : std::filesystem::directory_iterator(bench.folder.path())) {
+    if (!entry.is_directory()) continue;
+    std::filesystem::remove_all(entry.path());
+    std::filesystem::create_directory(entry.path());
+    std::filesystem::create_symlink(victim, entry.path() / "model.mil.part");
+    std::filesystem::create_symlink(victim, entry.path() / "compiled.part");
+  }
+  compile(bench.get(), chain(1));
+  for (const auto& entry : std::filesystem::directory_iterator(bench.folder.path())) {
+    if (entry.path().extension() != ".lock") continue;
+    std::filesystem::remove(entry.path());
+    std::filesystem::create_symlink(victim, entry.path());
+  }
+  CHECK_SAYS(bench.compile_error(chain(1)), "is a link, which is not followed");
+  CHECK_EQ(read_file(victim.string()), "mine");
+}
+
+// What a host that ends every call, about 50 ms after its begin, does to one.
+int32_t hosted_status(const std::function<void()>& body) {
+  static const auto nothing = []() -> void* { return nullptr; };
+  const anesdk_host host{nothing, [](void*) {}, [] { return 1; }};
+  void* released = nullptr;
+  const HostedCall call(&host, &released);
+  try {
+    body();
+  } catch (const mil::Error& error) {
+    return error.status();
+  }
+  return ANESDK_OK;
+}
+
+TEST(engine_waits_end_where_the_host_wants_it) {
+  Bench bench;
+  const auto program = compile(bench.get(), chain(1));
+  const auto inputs = random_inputs(program->inputs());
+  const auto expected = run(*program, inputs)[0];
+  {
+    const Fault fault("e5rt_execution_stream_execute_sync:hang");  // for 0.9 s
+    CHECK_EQ(hosted_status([&] { run(*program, inputs); }), ANESDK_INTERRUPTED);
+  }
+  CHECK(run(*program, inputs)[0] == expected);  // waits for what goes on in its buffers
+  {
+    const Fault fault("e5rt_e5_compiler_compile:hang");
+    CHECK_EQ(hosted_status([&] { compile(bench.get(), chain(2)); }), ANESDK_INTERRUPTED);
+  }
+  CHECK_SAYS(compile(bench.get(), chain(2))->stats(), "\"compiles\": 0");  // it was compiled in the end
+  const std::filesystem::path path = bench.folder.path() / "other.lock";
+  const ane::FileLock held(path, milliseconds(0));
+  CHECK_EQ(hosted_status([&] { const ane::FileLock again(path, std::chrono::seconds(20)); }), ANESDK_INTERRUPTED);
+}
+
+TEST(engine_says_that_what_was_ended_still_hangs) {
+  Bench bench;
+  bench.limits.run_limit = milliseconds(300);
+  const auto program = compile(bench.get(), chain(1), bench.limits);
+  const auto inputs = random_inputs(program->inputs());
+  {
+    const Fault fault("e5rt_execution_stream_execute_sync:hang");
+    CHECK_EQ(hosted_status([&] { run(*program, inputs); }), ANESDK_INTERRUPTED);
+    CHECK_SAYS(error_of([&] { run(*program, inputs); }), "has not returned");
+  }
+  std::this_thread::sleep_for(milliseconds(1000));
+  CHECK_EQ(run(*program, inputs).size(), 1u);
 }
 
 TEST(engine_refuses_a_folder_that_cannot_be_written) {

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from anejax.cli import main
-from anejax.engine.doctor import FAILED, PASSED, SKIPPED, Check, bundles, profile_of, worker
+from anejax.engine.doctor import FAILED, PASSED, SKIPPED, Check, bundles, memory, profile_of, worker
 from anejax.engine.doctor.arithmetic import ARITHMETIC
 from anejax.engine.doctor.bench import Engine, difference, tolerance
 from anejax.engine.doctor.checks import without_names
@@ -117,6 +117,29 @@ def test_a_store_that_was_emptied(stand_in: None, monkeypatch: pytest.MonkeyPatc
     assert first_check().state == PASSED, "the smallest program itself is compiled anew"
     monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "limit:0")
     assert all(line.startswith("failed") and "Must re-compile the E5 bundle" in line for line in checks())
+
+
+def test_programs_of_elementwise_operations_left_to_the_cpu(
+    stand_in: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on M5 by one report: nothing fails, and what cannot be asked there is skipped."""
+    monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "place:elementwise")
+    code, lines = doctor(capsys)
+    assert code == 0, [line for line in lines if line.startswith("failed")]
+    assert any("elementwise operations alone: they are left to the CPU device" in line for line in lines)
+    assert any(line.startswith("skipped primitive exp: ") and "placed on bnns" in line for line in lines)
+    assert any(line.startswith("passed  primitive dot_general: ") for line in lines)
+
+
+def test_memory_that_grows(stand_in: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = f"from {memory.__name__} import *; print(check_memory(2000, 200))"
+
+    def check() -> str:
+        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout
+
+    assert check().startswith("passed  probe memory over 10,000 runs: ")
+    monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "execute:leaks")
+    assert check().startswith("failed  probe memory over 10,000 runs: ")
 
 
 def test_missing_symbols(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,15 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import anejax as aj
 import anejax.numpy as jnp
+from anejax.config import config
+from anejax.errors import DeviceError
 from anejax.runtime import library
+from anejax.runtime.engine import SELF_TEST
 
 ENDLESS = {
     "while": lambda x: aj.lax.while_loop(lambda c: c[0] >= 0, lambda c: (c[0] * 0.5, c[1] + 1), (x, x)),
@@ -128,22 +132,84 @@ def test_other_threads_run_while_a_native_program_does(handler: list[int]) -> No
     assert counted[0] == 100_000
 
 
+def _interrupt_a_compile(number: int, frame: Any) -> None:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    assert frame.f_code is library.NativeProgram.__init__.__code__
+    assert frame.f_locals["self"]._handle.value is None  # it is being compiled
+    raise Interrupted
+
+
 def test_a_compile_is_interrupted(handler: list[int]) -> None:
     lines = [f'        fp32 v{i + 1} = aj_sin(x = v{i})[name = string("v{i + 1}")];' for i in range(20_000)]
     text = "\n".join(["program(1.3)", "{", "    func main<ios18>(fp32 v0) {", *lines, "    } -> (v20000);", "}", ""])
 
-    def interrupt(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        assert frame.f_code is library.NativeProgram.__init__.__code__
-        assert frame.f_locals["self"]._handle.value is None  # it is being compiled
-        raise Interrupted
-
-    signal.signal(signal.SIGUSR1, interrupt)
+    signal.signal(signal.SIGUSR1, _interrupt_a_compile)
     timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGUSR1))
     with pytest.raises(Interrupted):
         timer.start()
         library.NativeProgram("cpu", text)
     timer.join()
+
+
+@pytest.mark.usefixtures("espresso")
+@pytest.mark.parametrize("text", [SELF_TEST, SELF_TEST.replace("64", "65")])
+def test_a_run_on_the_engine_is_interrupted(text: str, handler: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No output is written, the engine goes on with what it was given, and the next run waits for it."""
+    program = library.NativeProgram("ane", text)
+    x, w = (np.ones(p.shape[: p.rank], np.float16) for p in program.inputs)
+    y = np.full_like(x, 77)
+
+    def run() -> None:
+        program.run([x.ctypes.data, w.ctypes.data], [y.ctypes.data])
+
+    monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "e5rt_execution_stream_execute_sync:hang")
+    signal.signal(signal.SIGUSR1, _interrupt)
+    with pytest.raises(Interrupted):
+        _signal_when_native(run)
+    assert (y == 77).all()
+    monkeypatch.delenv("ANEJAX_ESPRESSO_FAULT")
+    run()
+    assert (y == x.size).all()
+
+
+@pytest.mark.usefixtures("espresso")
+def test_a_handler_during_a_run_on_the_engine(handler: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs another program of the engine; the one that it interrupted says that it cannot be had."""
+    program, other = (library.NativeProgram("ane", SELF_TEST.replace("64", str(n))) for n in (66, 67))
+    said: list[str] = []
+
+    def run(program: library.NativeProgram) -> np.ndarray:
+        x, w = (np.ones(p.shape[: p.rank], np.float16) for p in program.inputs)
+        y = np.zeros_like(x)
+        program.run([x.ctypes.data, w.ctypes.data], [y.ctypes.data])
+        return y
+
+    def handle(number: int, frame: Any) -> None:
+        monkeypatch.delenv("ANEJAX_ESPRESSO_FAULT")
+        said.append(str(run(other)[0, 0]))
+        try:
+            run(program)
+        except DeviceError as err:
+            said.append(str(err))
+
+    signal.signal(signal.SIGUSR1, handle)
+    monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "e5rt_execution_stream_execute_sync:hang")
+    assert (_signal_when_native(lambda: run(program)) == 66).all()
+    assert said[0] == "67.0" and "asks for the program that it interrupted" in said[1]
+
+
+@pytest.mark.usefixtures("espresso")
+def test_the_wait_after_a_failed_compile_is_interrupted(handler: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGUSR1, _interrupt_a_compile)
+    monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "e5rt_e5_compiler_compile:1")
+    with config.override("engine_backoff", 1.0):
+        with pytest.raises(DeviceError, match="gave no reason"):
+            library.NativeProgram("ane", SELF_TEST.replace("64", "68"))
+        timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        with pytest.raises(Interrupted):
+            library.NativeProgram("ane", SELF_TEST.replace("64", "69"))
+        timer.join()
 
 
 CTRL_C = """

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from anejax.engine.doctor.bench import difference, execute, half, program, smallest, tolerance
+from anejax.engine.doctor.bench import difference, execute, half, left_to_the_cpu, program, smallest, stats, tolerance
 from anejax.engine.doctor.probes import Answer, Asked, Probe, Refusals
+from anejax.errors import DeviceError
 from anejax.mil.limits import LIMITS
 from anejax.mil.opset import OPSET
 from anejax.mil.program import NUMPY_DTYPES, Builder, Type, Value
@@ -59,6 +60,34 @@ def widths(asked: Asked) -> Answer:
         x, y = _random(3, width), _random(3, width, seed=1)
         wrong.append(_compared(asked.engine.run(text, x, y), [x - y], f"width {width}"))
     return _must(wrong, f"rows of {', '.join(map(str, WIDTHS))} elements are dense in memory")
+
+
+def elementwise_program(asked: Asked) -> Answer:
+    """A program of elementwise operations alone, which a compiler may leave to the CPU: then the device refuses it, and
+    such segments run on the CPU device."""
+    row = half(1, 64)
+    text = program(lambda b, x: b.op("add", {"x": x, "y": 0.625}, out=row), row)
+    x = _random(1, 64)
+    try:
+        got = asked.engine.run(text, x)
+    except DeviceError as err:
+        if not left_to_the_cpu(err):
+            raise
+        return Answer(True, f"they are left to the CPU device: {err}", "refused")
+    return _must([_compared(got, [x + np.float16(0.625)], "a sum")], "they run on the engine")
+
+
+def padding(asked: Asked) -> Answer:
+    """Ports whose rows are no multiple of 64 bytes: the strides that the system tells, which copies follow."""
+    operands = {"transpose_x": False, "transpose_y": False}
+    text = program(lambda b, x, w: b.op("matmul", {"x": x, "y": w, **operands}, out=half(3, 33)),
+                   half(3, 20), half(20, 33))  # fmt: skip
+    x, w = _random(3, 20), _random(20, 33, seed=1)
+    compiled = asked.engine.compile(text)
+    wrong = _compared(execute(compiled, [x, w]), [x.astype(np.float32) @ w.astype(np.float32)], "padded ports", 16)
+    padded = int(stats(compiled)["padded"])
+    said = f"{padded} of 3 ports have padded rows, and are copied row by row" if padded else "ports are dense"
+    return _must([wrong], said)
 
 
 def unequal_sizes(asked: Asked) -> Answer:
@@ -216,6 +245,8 @@ def resident_state(asked: Asked) -> Answer:
 LAYOUT = [
     Probe("order of ports", port_order),
     Probe("widths of rows", widths, ("native.kPlainMemory", "native.kBufferGranule")),
+    Probe("programs of elementwise operations alone", elementwise_program),
+    Probe("strides of ports", padding, ("native.Layout",)),
     Probe("unequal sizes", unequal_sizes, ("native.kBufferGranule",)),
     Probe("flags of matmul", matmul_flags),
     Probe("axes of concat", concat_axes),

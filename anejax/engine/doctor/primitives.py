@@ -18,7 +18,7 @@ import numpy as np
 import anejax as aj
 from anejax import lax
 from anejax.core.primitive import REGISTRY, Primitive
-from anejax.engine.doctor.bench import Engine, EngineGone, difference, execute, tolerance
+from anejax.engine.doctor.bench import Engine, EngineGone, difference, execute, left_to_the_cpu, tolerance
 from anejax.engine.doctor.checks import SKIPPED, Check, of
 from anejax.engine.samples import SAMPLES, Case
 from anejax.errors import AnejaxError
@@ -84,6 +84,9 @@ def check_primitive(name: str, engine: Engine | None, family: str, quick: bool =
         except EngineGone as err:
             return Check("primitive", name, SKIPPED, str(err))
         except AnejaxError as err:
+            if left_to_the_cpu(err):
+                tried.refusals.append(f"{sample}: {err}, and runs on the CPU device")
+                continue
             tried.wrong.append(f"{sample}: {err}")
         tried.runs += 1
         if quick:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from anejax.engine.doctor.bench import Engine, EngineGone
+from anejax.engine.doctor.bench import Engine, EngineGone, left_to_the_cpu
 from anejax.engine.doctor.checks import SKIPPED, Check, of
 from anejax.errors import DeviceError
 from anejax.mil.hazards import HAZARDS
@@ -87,5 +87,7 @@ def check_probe(probe: Probe, engine: Engine, family: str) -> Check:
     except EngineGone as err:
         return Check("probe", probe.name, SKIPPED, str(err))
     except DeviceError as err:
+        if left_to_the_cpu(err):
+            return Check("probe", probe.name, SKIPPED, f"{err}: it cannot be asked here")
         return of("probe", probe.name, False, str(err), decides=probe.decides)
     return of("probe", probe.name, answer.fine, answer.said, decides=probe.decides, answer=answer.value)

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from anejax.engine.doctor import bundles, many
+from anejax.engine.doctor import bundles, many, memory
 from anejax.engine.doctor.arithmetic import ARITHMETIC
 from anejax.engine.doctor.bench import Engine, difference, execute, smallest, stats, tolerance
 from anejax.engine.doctor.checks import FAILED, SKIPPED, Check, of
@@ -23,6 +23,7 @@ from anejax.errors import DeviceError
 NO_ENGINE = "there is no engine here: its own check says why"
 REFUSING = "left out by --quick: a refused compile delays the next by 15 s"
 LENGTHY = "asked on a Mac, and with --full"
+MANY_RUNS = "left out by --quick"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Plan:
 
     Attributes:
         family: of limits.py.
-        quick: one sample for each primitive, no probe whose compile may be refused, two sizes for each timing.
+        quick: one sample for each primitive, no probe whose compile may be refused, two sizes for each timing, no
+            memory over many runs.
         full: also 140 programs in one process, and the engine's waking up.
     """
 
@@ -59,6 +61,7 @@ def questions(plan: Plan) -> list[Question]:
     found += [_of_engine("probe", p.name, partial(_probe, p, plan)) for p in (*LAYOUT, *ARITHMETIC)]
     found += [_of_engine("timing", n, partial(_timing, n, plan)) for n in TIMINGS]
     found += [_of_engine("probe", n, partial(_bundle, n)) for n in (bundles.SECOND_PROCESS, bundles.LATER)]
+    found.append(_of_engine("probe", memory.NAME, partial(_memory, plan)))
     return found + [_of_engine("probe", many.name_of(mode), partial(_many, mode, plan)) for mode in many.MODES]
 
 
@@ -84,6 +87,10 @@ def _timing(name: str, plan: Plan, engine: Engine) -> Check:
 
 def _bundle(name: str, engine: Engine) -> Check:
     return bundles.check_bundle(name)
+
+
+def _memory(plan: Plan, engine: Engine) -> Check:
+    return Check("probe", memory.NAME, SKIPPED, MANY_RUNS) if plan.quick else memory.check_memory()
 
 
 def _many(mode: str, plan: Plan, engine: Engine) -> Check:

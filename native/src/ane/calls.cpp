@@ -1,5 +1,6 @@
 #include "ane/calls.h"
 
+#include <cxxabi.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -8,6 +9,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <typeinfo>
 
 namespace anesdk::ane {
 namespace {
@@ -41,6 +44,15 @@ std::string words_of(LastError last_error) {
   return words && *words ? kLastError + std::string(words, ::strnlen(words, kMessageBytes)) : "";
 }
 
+std::string type_thrown() {
+  const std::type_info* const type = abi::__cxa_current_exception_type();
+  if (!type) return "unknown";
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> readable(abi::__cxa_demangle(type->name(), nullptr, nullptr, &status),
+                                                        std::free);
+  return readable ? readable.get() : type->name();
+}
+
 std::string read_tail(int file, size_t limit) {
   const off_t size = ::lseek(file, 0, SEEK_END);
   if (size <= 0) return "";
@@ -68,7 +80,7 @@ void fail_status(const char* function, int32_t status, LastError last_error) {
 }
 
 void fail_threw(const char* function, const char* what, LastError last_error) {
-  const std::string words = what ? std::string(what).substr(0, kMessageBytes) : "an exception of unknown type";
+  const std::string words = what ? std::string(what).substr(0, kMessageBytes) : "an exception of type " + type_thrown();
   throw mil::Error("[ane] " + std::string(function) + " threw " + words + words_of(last_error), ANESDK_RUNTIME_ERROR);
 }
 

@@ -21,7 +21,9 @@ using LastError = const char* (*)();
 
 // The errors end with the text of `last_error`, which may be null.
 [[noreturn]] void fail_status(const char* function, int32_t status, LastError last_error);
-// what: null for an exception of unknown type
+// what: null where the exception is not known to be a std::exception, inside of a handler; its type is named then. On
+// arm64 macOS a libc++ that is linked statically has type_info objects of its own, which are compared by address, so
+// that it does not know the exceptions of the system's libc++.
 [[noreturn]] void fail_threw(const char* function, const char* what, LastError last_error);
 
 // Objective-C's pools of objects that are given back later. A thread without one keeps them for ever.

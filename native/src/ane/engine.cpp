@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "hosted_call.h"
 #include "mil/parser.h"
 
 namespace anesdk::ane {
@@ -17,9 +18,28 @@ using std::chrono::steady_clock;
 constexpr uint16_t kPoison = 0x7ea5;
 constexpr size_t kMaxRefusals = 1000;
 
-void poison(std::byte* data, const Port& port) {
-  for (size_t at = 0; at < port.type.nbytes(); at += sizeof kPoison) std::memcpy(data + at, &kPoison, sizeof kPoison);
+// What lies between the rows is poisoned too.
+void poison(const Loaded::Buffer& buffer) {
+  for (size_t at = 0; at < buffer.layout.bytes(); at += sizeof kPoison)
+    std::memcpy(buffer.data + at, &kPoison, sizeof kPoison);
 }
+
+// The elements of a port in row-major order: the buffer itself where they lie so.
+class Elements {
+ public:
+  Elements(const Loaded::Buffer& buffer, const mil::Type& type) : data_(buffer.data) {
+    if (buffer.layout.dense()) return;
+    gathered_.resize(type.nbytes());
+    buffer.layout.gather(buffer.data, gathered_.data());
+    data_ = gathered_.data();
+  }
+  Elements(Elements&&) = default;
+  const std::byte* data() const { return data_; }
+
+ private:
+  std::vector<std::byte> gathered_;
+  const std::byte* data_;
+};
 
 void check_written(const std::byte* data, const Port& port) {
   size_t untouched = 0;
@@ -53,11 +73,12 @@ bool is_lifeless(const std::byte* data, const Port& port) {
   return all([](int size) { return size == 0; }) || all([](int size) { return size > 0x7c00; });
 }
 
+// y = x w. A product, as the compiler may leave what is elementwise to the CPU.
 constexpr size_t kWitnessElements = 64;
 constexpr const char* kWitness = R"(program(1.3)
 {
-    func main<ios18>(tensor<fp16, [1, 64]> x) {
-        tensor<fp16, [1, 64]> y = add(x = x, y = x)[name = string("y")];
+    func main<ios18>(tensor<fp16, [1, 64]> x, tensor<fp16, [64, 64]> w) {
+        tensor<fp16, [1, 64]> y = matmul(transpose_x = false, transpose_y = false, x = x, y = w)[name = string("y")];
     } -> (y);
 })";
 
@@ -106,7 +127,8 @@ struct EngineProgram::State {
   std::vector<Port> inputs, outputs;
   Limits limits;
 
-  std::mutex mutex;  // held by whoever runs the program, or takes it out of the engine
+  std::mutex mutex;                     // held by whoever runs the program, or takes it out of the engine
+  std::atomic<std::thread::id> holder;  // of the mutex, where Held has it
   std::unique_ptr<Loaded> loaded;
   bool checked = false;       // a run has written every output
   bool settled = false;       // the last run succeeded, so its buffers hold what is noted of them
@@ -118,17 +140,38 @@ struct EngineProgram::State {
   double load_ms = 0;                                               // of the last load
 };
 
+// Holds a program's mutex. A signal handler may run in the middle of a run, on its thread (hosted_call.h), where
+// waiting for the program would never end.
+class EngineProgram::Held {
+ public:
+  explicit Held(State& state) : state_(state) {
+    if (state.holder == std::this_thread::get_id())
+      throw mil::Error("[ane] a signal handler asks for the program that it interrupted", ANESDK_RUNTIME_ERROR);
+    state.mutex.lock();
+    state.holder = std::this_thread::get_id();
+  }
+  ~Held() {
+    state_.holder = std::thread::id();
+    state_.mutex.unlock();
+  }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+ private:
+  State& state_;
+};
+
 EngineProgram::~EngineProgram() { engine_.unload(state_); }
 const std::vector<Port>& EngineProgram::inputs() const { return state_->inputs; }
 const std::vector<Port>& EngineProgram::outputs() const { return state_->outputs; }
 
 void EngineProgram::run(const anesdk_arguments& given) const {
-  const std::lock_guard lock(state_->mutex);
+  const Held held(*state_);
   engine_.run(state_, given);
 }
 
 std::string EngineProgram::plan() const {
-  const std::lock_guard lock(state_->mutex);
+  const Held held(*state_);
   std::string out =
       "ane: one program of " + std::to_string(state_->ops) + " operations, placed on " + state_->placement + "\n";
   for (const Port& port : state_->inputs) {
@@ -142,12 +185,13 @@ std::string EngineProgram::plan() const {
 
 std::string EngineProgram::stats() const {
   const size_t room = engine_.room_;
-  const std::lock_guard lock(state_->mutex);
+  const Held held(*state_);
   const State& s = *state_;
   return "{\"device\": \"ane\", \"ops\": " + std::to_string(s.ops) + ", \"placement\": \"" + s.placement +
          "\", \"room\": " + std::to_string(room) + ", \"loaded\": " + (s.loaded ? "true" : "false") +
          ", \"loads\": " + std::to_string(s.loads) + ", \"compiles\": " + std::to_string(s.compiles) +
          ", \"load_ms\": " + std::to_string(s.load_ms) + ", \"runs\": " + std::to_string(s.runs) +
+         ", \"padded\": " + std::to_string(s.loaded ? s.loaded->padded() : 0) +
          ", \"failures\": " + std::to_string(s.failures) + ", \"copied\": " + std::to_string(s.copied) +
          ", \"copied_bytes\": " + std::to_string(s.copied_bytes) + ", \"kept\": " + std::to_string(s.kept) +
          ", \"kept_bytes\": " + std::to_string(s.kept_bytes) + "}";
@@ -188,14 +232,17 @@ Engine::Shared Engine::make(const mil::Program& program, const Limits& limits, c
 
 // ---- loading
 
-// The wait after a failed compile is the caller's, so that programs that are loaded run meanwhile.
+// The waits after a failed compile, and for others that have the folder, are the caller's, so that programs that are
+// loaded run meanwhile.
 void Engine::load(const Shared& state) {
-  const auto until = [&] { return steady_clock::time_point(steady_clock::duration(next_compile_.load())); };
-  std::this_thread::sleep_until(until());
+  worker_.wait_for_abandoned();
+  wait_for_compiler();
+  const auto folder = std::make_shared<ProgramFolder>(settings_.programs, state->text, settings_.environment,
+                                                      settings_.max_bytes, state->limits.compile_limit);
   const auto abandoned = std::make_shared<std::atomic<bool>>(false);
   try {
-    worker_.call("compiling", state->limits.compile_limit, [this, state, abandoned] {
-      load_now(state);
+    worker_.call("compiling", state->limits.compile_limit, [this, state, folder, abandoned] {
+      load_now(state, *folder);
       if (*abandoned) unload_now(*state);
     });
   } catch (const mil::Error& error) {
@@ -207,13 +254,21 @@ void Engine::load(const Shared& state) {
   }
 }
 
+void Engine::wait_for_compiler() {
+  for (;;) {
+    const auto left = steady_clock::time_point(steady_clock::duration(next_compile_.load())) - steady_clock::now();
+    if (left <= left.zero()) return;
+    std::this_thread::sleep_for(std::min<steady_clock::duration>(left, kHostInterval));
+    waited();
+  }
+}
+
 // A bundle on disk only refers to a store of the system, which the system empties after some hours: where a bundle of
 // an earlier load cannot be compiled from or loaded, the program is compiled anew, once. Where a fresh one is refused
 // for want of room, programs give way until it fits, and from then on the engine is given no more programs than that.
-void Engine::load_now(const Shared& state) {
+void Engine::load_now(const Shared& state, const ProgramFolder& folder) {
   const auto start = steady_clock::now();
   make_room();
-  const ProgramFolder folder(settings_.programs, state->text, settings_.environment, settings_.max_bytes);
   bool full = false;
   for (bool fresh = false;;) {
     const bool cached = folder.compiled();
@@ -324,7 +379,7 @@ void Engine::copy_in(State& state, size_t index, const void* data, uint64_t cont
     state.kept_bytes += nbytes;
     return;
   }
-  std::memcpy(buffer.data, data, nbytes);
+  buffer.layout.scatter(static_cast<const std::byte*>(data), buffer.data);
   buffer.contents = contents;
   ++state.copied;
   state.copied_bytes += nbytes;
@@ -333,8 +388,9 @@ void Engine::copy_in(State& state, size_t index, const void* data, uint64_t cont
 // Inputs whose buffers a run has written to, though it should not: they are copied each time.
 void Engine::find_changed(State& state, const anesdk_arguments& given) {
   for (size_t i = 0; i < state.inputs.size(); ++i)
-    if (state.inputs[i].shares < 0 &&
-        std::memcmp(state.loaded->input(i).data, given.inputs[i], state.inputs[i].type.nbytes()) != 0)
+    if (const mil::Type& type = state.inputs[i].type;
+        state.inputs[i].shares < 0 &&
+        std::memcmp(Elements(state.loaded->input(i), type).data(), given.inputs[i], type.nbytes()) != 0)
       state.changed[i] = true;
 }
 
@@ -342,7 +398,7 @@ void Engine::find_changed(State& state, const anesdk_arguments& given) {
 // loaded again, once: its service may have been restarted, with which all that was loaded is gone.
 void Engine::run(const Shared& state, const anesdk_arguments& given) {
   worker_.check_process();
-  worker_.check_idle();  // what is under way may be this program
+  worker_.wait_for_abandoned();  // it may be a run of this program
   try {
     execute(state, given);
   } catch (const mil::Error& error) {
@@ -351,16 +407,17 @@ void Engine::run(const Shared& state, const anesdk_arguments& given) {
     execute(state, given);
   }
   Loaded& loaded = *state->loaded;
+  std::vector<Elements> made;
   size_t lifeless = 0;
   for (size_t o = 0; o < state->outputs.size(); ++o) {
-    const std::byte* data = loaded.output(o).data;
+    const std::byte* data = made.emplace_back(loaded.output(o), state->outputs[o].type).data();
     if (!state->checked && can_poison(state->inputs, state->outputs, o)) check_written(data, state->outputs[o]);
     lifeless += is_lifeless(data, state->outputs[o]);
   }
   if (lifeless == state->outputs.size() && !state->is_witness) prove(state->limits);
   if (!state->checked) find_changed(*state, given);
   for (size_t o = 0; o < state->outputs.size(); ++o) {
-    std::memcpy(given.outputs[o], loaded.output(o).data, state->outputs[o].type.nbytes());
+    std::memcpy(given.outputs[o], made[o].data(), state->outputs[o].type.nbytes());
     loaded.output(o).contents = contents_of(given.output_contents, o);
   }
   state->checked = state->settled = true;
@@ -377,7 +434,7 @@ void Engine::execute(const Shared& state, const anesdk_arguments& given) {
   }
   if (!state->checked)
     for (size_t o = 0; o < state->outputs.size(); ++o)
-      if (can_poison(state->inputs, state->outputs, o)) poison(state->loaded->output(o).data, state->outputs[o]);
+      if (can_poison(state->inputs, state->outputs, o)) poison(state->loaded->output(o));
   worker_.call("running a program", state->limits.run_limit, [this, state] {
     try {
       state->loaded->execute();
@@ -390,22 +447,25 @@ void Engine::execute(const Shared& state, const anesdk_arguments& given) {
   });
 }
 
-// Results of nothing but zeros, or of nothing but NaN, may be right. They are believed where the engine can add.
+// Results of nothing but zeros, or of nothing but NaN, may be right. They are believed where the engine can multiply
+// and add.
 void Engine::prove(const Limits& limits) {
-  constexpr uint16_t kOne = 0x3c00, kTwo = 0x4000;
+  constexpr uint16_t kOne = 0x3c00, kPart = 0x2800, kTwo = 0x4000;  // kPart is 1/32
   const std::lock_guard lock(witness_mutex_);
   if (!witness_) {
     witness_ = make(mil::parse(kWitness), limits, {});
     witness_->is_witness = true;
   }
-  const std::lock_guard running(witness_->mutex);
+  const EngineProgram::Held running(*witness_);
   std::vector<uint16_t> ones(kWitnessElements, kOne), sums(kWitnessElements);
-  const void* const inputs[] = {ones.data()};
+  const std::vector<uint16_t> parts(kWitnessElements * kWitnessElements, kPart);
+  const void* const inputs[] = {ones.data(), parts.data()};
   void* const outputs[] = {sums.data()};
   run(witness_, {inputs, outputs, nullptr, nullptr});
   if (std::any_of(sums.begin(), sums.end(), [](uint16_t sum) { return sum != kTwo; }))
-    throw mil::Error("[ane] the engine reported success, gave nothing but zeros or NaN, and cannot add 1 and 1",
-                     ANESDK_WRONG_RESULT);
+    throw mil::Error(
+        "[ane] the engine reported success, gave nothing but zeros or NaN, and cannot add up 64 times 1/32",
+        ANESDK_WRONG_RESULT);
 }
 
 }  // namespace anesdk::ane

@@ -59,6 +59,7 @@ class EngineProgram {
  private:
   friend class Engine;
   struct State;
+  class Held;
   EngineProgram(Engine& engine, std::shared_ptr<State> state) : engine_(engine), state_(std::move(state)) {}
 
   Engine& engine_;
@@ -82,6 +83,7 @@ class Engine {
   // From a caller's thread, which holds the program's mutex:
   Shared make(const mil::Program& program, const Limits& limits, const Reuse& reuse);
   void load(const Shared& state);
+  void wait_for_compiler();
   void run(const Shared& state, const anesdk_arguments& given);
   void execute(const Shared& state, const anesdk_arguments& given);
   static void copy_in(State& state, size_t index, const void* data, uint64_t contents, bool keeps);
@@ -90,7 +92,7 @@ class Engine {
   void unload(const Shared& state) noexcept;
 
   // On the worker:
-  void load_now(const Shared& state);
+  void load_now(const Shared& state, const ProgramFolder& folder);
   void unload_now(State& state);
   bool unload_oldest();  // of those that nobody runs; false when there is none
   void make_room();
@@ -103,7 +105,8 @@ class Engine {
   std::atomic<size_t> room_;  // how many programs the system was seen to hold, at most settings_.max_loaded
   std::list<Shared> loaded_;  // the one used longest ago first; of the worker
   std::atomic<std::chrono::steady_clock::rep> next_compile_{0};
-  std::mutex refused_mutex_, witness_mutex_;
+  std::mutex refused_mutex_;
+  std::recursive_mutex witness_mutex_;          // a signal handler may run a program in the middle of prove()
   std::map<std::string, std::string> refused_;  // MIL text -> the compiler's reason
   Shared witness_;                              // the program of prove()
   Worker worker_;                               // last: its thread ends first

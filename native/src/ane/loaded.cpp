@@ -12,8 +12,8 @@ constexpr const char* kFunction = "main";
 constexpr uint32_t kPlainMemory = 0;     // the type of buffer that every known user takes
 constexpr uint64_t kBufferGranule = 64;  // bytes
 
-uint64_t buffer_bytes(const Port& port) {
-  const uint64_t granules = (port.type.nbytes() + kBufferGranule - 1) / kBufferGranule;
+uint64_t buffer_bytes(const Layout& layout) {
+  const uint64_t granules = (layout.bytes() + kBufferGranule - 1) / kBufferGranule;
   return std::max<uint64_t>(granules, 1) * kBufferGranule;
 }
 
@@ -78,7 +78,7 @@ Loaded::Loaded(const Symbols& symbols, Holder objects, Handle library, const std
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].shares < 0) continue;
     inputs_[i] = outputs_[static_cast<size_t>(inputs[i].shares)];
-    symbols.port_bind(ports[i], buffers_[inputs_[i]].handle);
+    bind_to(inputs_[i], ports[i], inputs[i]);
   }
   stream_ = objects_.hold(create(symbols.stream_create), symbols.stream_release);
 }
@@ -96,26 +96,33 @@ Handle Loaded::create_operation(Handle library) {
 Handle Loaded::retain(const RetainPort& retain, const Port& port) {
   Handle handle = nullptr;
   retain(operation_, port.name.c_str(), &handle);
-  objects_.hold(handle, symbols_.port_release);
-  check_layout(handle, port);
-  return handle;
+  return objects_.hold(handle, symbols_.port_release);
 }
 
 size_t Loaded::bind(Handle handle, const Port& port) {
-  const Handle buffer =
-      objects_.hold(create(symbols_.buffer_alloc, buffer_bytes(port), kPlainMemory), symbols_.buffer_release);
+  Layout layout = layout_of(handle, port);
+  const uint64_t bytes = buffer_bytes(layout);
+  const Handle buffer = objects_.hold(create(symbols_.buffer_alloc, bytes, kPlainMemory), symbols_.buffer_release);
   void* data = nullptr;
   symbols_.buffer_get_data(buffer, &data);
   if (!data) throw mil::Error("[ane] the buffer of " + port.name + " has no memory", ANESDK_RUNTIME_ERROR);
-  std::memset(data, 0, buffer_bytes(port));
+  std::memset(data, 0, bytes);
   symbols_.port_bind(handle, buffer);
-  buffers_.push_back({buffer, static_cast<std::byte*>(data)});
+  buffers_.push_back({buffer, static_cast<std::byte*>(data), std::move(layout)});
   return buffers_.size() - 1;
 }
 
-// Ports of plain memory have been dense wherever they were looked at; ours are copied as such.
-void Loaded::check_layout(Handle handle, const Port& port) const {
-  if (!symbols_.can_describe_ports()) return;
+void Loaded::bind_to(size_t buffer, Handle handle, const Port& port) {
+  if (layout_of(handle, port) != buffers_[buffer].layout)
+    throw mil::Error("[ane] the port " + port.name + " has other strides than the output whose buffer it is to share",
+                     ANESDK_RUNTIME_ERROR);
+  symbols_.port_bind(handle, buffers_[buffer].handle);
+}
+
+// Dense where the system does not say. Strides are in bytes, as read on ports of rank 4 (ANEForge).
+Layout Loaded::layout_of(Handle handle, const Port& port) const {
+  Layout layout(port.type);
+  if (!symbols_.can_describe_ports()) return layout;
   Handle desc = nullptr;
   symbols_.port_retain_desc(handle, &desc);
   Holder held;
@@ -124,15 +131,25 @@ void Loaded::check_layout(Handle handle, const Port& port) const {
   const size_t *shape = nullptr, *strides = nullptr;
   symbols_.desc_get_shape(desc, &rank, &shape);
   symbols_.desc_get_strides(desc, &stride_rank, &strides);
-  bool dense = rank == port.type.shape.size() && stride_rank == rank && shape && strides;
-  size_t step = mil::size_of(port.type.dtype);
-  for (size_t axis = rank; dense && axis-- > 0; step *= shape[axis])
-    dense = shape[axis] == static_cast<size_t>(port.type.shape[axis]) && (strides[axis] == step || shape[axis] == 1);
-  if (!dense)
-    throw mil::Error("[ane] expected the port " + port.name + " to be a dense " + port.type.str() + ", got shape " +
+  const auto& wanted = port.type.shape;
+  const bool same = rank == wanted.size() && stride_rank == rank && shape && strides &&
+                    std::equal(wanted.begin(), wanted.end(), shape,
+                               [](int64_t want, size_t got) { return static_cast<size_t>(want) == got; });
+  if (!same || !layout.set_strides(strides))
+    throw mil::Error("[ane] expected the port " + port.name + " to be a " + port.type.str() +
+                         " in row-major order, perhaps with padded rows, got shape " +
                          list_of(shape, shape ? rank : 0) + " and strides in bytes " +
                          list_of(strides, strides ? stride_rank : 0),
                      ANESDK_COMPILE_REFUSED);
+  return layout;
+}
+
+size_t Loaded::padded() const {
+  size_t count = 0;
+  for (const auto* indices : {&inputs_, &outputs_})
+    count += static_cast<size_t>(std::count_if(indices->begin(), indices->end(),
+                                               [&](size_t buffer) { return !buffers_[buffer].layout.dense(); }));
+  return count;
 }
 
 // Encoding freezes the bindings; it happens once, before the first execution.

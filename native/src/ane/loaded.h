@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ane/layout.h"
 #include "ane/symbols.h"
 #include "mil/program.h"
 
@@ -34,18 +35,21 @@ class Loaded {
   struct Buffer {
     Handle handle;
     std::byte* data;
+    Layout layout;
     uint64_t contents = 0;
   };
   Buffer& input(size_t index) { return buffers_[inputs_[index]]; }
   Buffer& output(size_t index) { return buffers_[outputs_[index]]; }
+  size_t padded() const;  // how many ports are not dense
   void execute();
 
  private:
   using RetainPort = Function<int32_t(Handle, const char*, Handle*)>;
   Handle create_operation(Handle library);
   Handle retain(const RetainPort& retain, const Port& port);
-  size_t bind(Handle handle, const Port& port);  // to a new buffer: its index
-  void check_layout(Handle handle, const Port& port) const;
+  size_t bind(Handle handle, const Port& port);                  // to a new buffer: its index
+  void bind_to(size_t buffer, Handle handle, const Port& port);  // that of another port
+  Layout layout_of(Handle handle, const Port& port) const;
 
   const Symbols& symbols_;
   // In the order library, function, operation options, operation, each port and its buffer, stream: they are given back

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,8 +14,10 @@
 #include <iterator>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "hosted_call.h"
 #include "mil/error.h"
 
 namespace anesdk::ane {
@@ -22,7 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kLockTimeout{60};
 constexpr std::chrono::milliseconds kLockPoll{5};
 
 [[noreturn]] void fail_file(const fs::path& path, const std::string& what) {
@@ -35,16 +38,25 @@ std::string read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// Under another name first, so that a reader never meets half a file.
+bool write_all(int file, const std::string& content) {
+  for (size_t done = 0; done < content.size();) {
+    const ssize_t wrote = ::write(file, content.data() + done, content.size() - done);
+    if (wrote < 0 && errno != EINTR) return false;
+    done += static_cast<size_t>(std::max<ssize_t>(wrote, 0));
+  }
+  return true;
+}
+
+// Under another name first, so that a reader never meets half a file. What lies there under that name, left by a
+// process that died or put there as a link to somebody's file, is not written to.
 void write_file(const fs::path& path, const std::string& content) {
   fs::path part = path;
   part += ".part";
-  std::ofstream out(part, std::ios::binary | std::ios::trunc);
-  out.write(content.data(), static_cast<std::streamsize>(content.size()));
-  out.close();
-  std::error_code error;
-  if (out) fs::rename(part, path, error);
-  if (!out || error) fail_file(path, "cannot be written");
+  ::unlink(part.c_str());
+  const int file = ::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+  bool done = file >= 0 && write_all(file, content);
+  if (file >= 0) done &= ::close(file) == 0;
+  if (!done || ::rename(part.c_str(), path.c_str()) != 0) fail_file(path, "cannot be written");
 }
 
 void make_folder(const fs::path& path) {
@@ -87,6 +99,38 @@ struct Used {
   uint64_t bytes;
 };
 
+fs::path lock_of(const fs::path& folder) {
+  fs::path lock = folder;
+  lock += ".lock";
+  return lock;
+}
+
+int open_lock(const fs::path& path) { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666); }
+
+bool try_lock(int file) { return ::flock(file, LOCK_EX | LOCK_NB) == 0; }
+
+// Whoever removes a folder removes its lock too: a lock of a removed file excludes nobody.
+bool is_at(int file, const fs::path& path) {
+  struct stat opened{}, there{};
+  return ::fstat(file, &opened) == 0 && ::lstat(path.c_str(), &there) == 0 && opened.st_ino == there.st_ino &&
+         opened.st_dev == there.st_dev;
+}
+
+// False where somebody has the folder.
+bool remove_unlocked(const fs::path& folder) {
+  const fs::path lock = lock_of(folder);
+  const int file = open_lock(lock);
+  if (file < 0) return false;
+  const bool free = try_lock(file) && is_at(file, lock);
+  if (free) {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+    ::unlink(lock.c_str());
+  }
+  ::close(file);
+  return free;
+}
+
 // `kept` stays whatever its size.
 void prune(const fs::path& programs, const fs::path& kept, uint64_t max_bytes) {
   std::vector<Used> all;
@@ -101,15 +145,19 @@ void prune(const fs::path& programs, const fs::path& kept, uint64_t max_bytes) {
   std::sort(all.begin(), all.end(), [](const Used& a, const Used& b) { return a.when < b.when; });
   for (const Used& used : all) {
     if (total <= max_bytes) return;
-    if (used.folder == kept) continue;
-    fs::remove_all(used.folder, error);
-    total -= used.bytes;
+    if (used.folder != kept && remove_unlocked(used.folder)) total -= used.bytes;
   }
 }
 
 const fs::path& made(const fs::path& folder) {
   make_folder(folder);
   return folder;
+}
+
+std::map<std::string, std::string> files_of(const ModelText& text, const std::string& environment) {
+  std::map<std::string, std::string> files = {{"key", environment}, {"model.mil", text.mil}};
+  if (!text.weights.empty()) files["weights.bin"] = text.weights;
+  return files;
 }
 
 }  // namespace
@@ -129,27 +177,40 @@ fs::path cache_folder() {
 #endif
 }
 
-FileLock::FileLock(const fs::path& path) : file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
-  if (file_ < 0) fail_file(path, "cannot be opened");
-  const auto deadline = steady_clock::now() + kLockTimeout;
-  while (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
-    if (steady_clock::now() > deadline) {
-      ::close(file_);
-      throw mil::Error("[ane] another process has been compiling for a minute and keeps " + path.string(),
-                       ANESDK_RUNTIME_ERROR);
+FileLock::FileLock(const fs::path& path, std::chrono::milliseconds limit) : file_(-1) {
+  const auto deadline = steady_clock::now() + limit;
+  for (;;) {
+    if (file_ < 0 && (file_ = open_lock(path)) < 0)
+      fail_file(path, errno == ELOOP ? "is a link, which is not followed" : "cannot be opened");
+    if (try_lock(file_)) {
+      if (is_at(file_, path)) return;
+      ::close(std::exchange(file_, -1));
+      continue;
     }
-    std::this_thread::sleep_for(kLockPoll);
+    try {
+      if (steady_clock::now() > deadline)
+        throw mil::Error("[ane] somebody else, perhaps another process, has been compiling this program for " +
+                             std::to_string(std::chrono::duration<double>(limit).count()) + " s and keeps " +
+                             path.string() + "; the setting engine_compile_limit says how long to wait",
+                         ANESDK_TIMEOUT);
+      std::this_thread::sleep_for(kLockPoll);
+      waited();
+    } catch (...) {
+      ::close(file_);
+      throw;
+    }
   }
 }
 
 FileLock::~FileLock() { ::close(file_); }
 
 ProgramFolder::ProgramFolder(const fs::path& programs, const ModelText& text, const std::string& environment,
-                             uint64_t max_bytes)
-    : lock_(made(programs) / "lock") {
-  std::map<std::string, std::string> files = {{"key", environment}, {"model.mil", text.mil}};
-  if (!text.weights.empty()) files["weights.bin"] = text.weights;
-  folder_ = programs / folder_name(files);
+                             uint64_t max_bytes, std::chrono::milliseconds limit)
+    : ProgramFolder(programs, files_of(text, environment), max_bytes, limit) {}
+
+ProgramFolder::ProgramFolder(const fs::path& programs, const Files& files, uint64_t max_bytes,
+                             std::chrono::milliseconds limit)
+    : folder_(made(programs) / folder_name(files)), lock_(lock_of(folder_), limit) {
   if (!holds(files)) {
     std::error_code error;
     fs::remove_all(folder_, error);
@@ -162,7 +223,7 @@ ProgramFolder::ProgramFolder(const fs::path& programs, const ModelText& text, co
   fs::last_write_time(folder_ / "key", fs::file_time_type::clock::now(), error);
 }
 
-bool ProgramFolder::holds(const std::map<std::string, std::string>& files) const {
+bool ProgramFolder::holds(const Files& files) const {
   return std::all_of(files.begin(), files.end(),
                      [&](const auto& file) { return read_file(folder_ / file.first) == file.second; });
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "hosted_call.h"
 #include "mil/error.h"
 
 namespace anesdk::ane {
@@ -15,7 +16,8 @@ using std::chrono::steady_clock;
 struct Worker::Job {
   std::function<void()> body;
   std::exception_ptr error;
-  steady_clock::time_point start;
+  std::chrono::milliseconds limit;
+  steady_clock::time_point deadline;  // once it runs
   enum { WAITING, RUNNING, DONE } state = WAITING;
 };
 
@@ -59,36 +61,57 @@ void Worker::check_process() const {
         ANESDK_ENGINE_MISSING);
 }
 
-void Worker::check_idle() {
-  const std::lock_guard lock(mutex_);
+void Worker::fail_stuck() {
+  throw mil::Error("[ane] the engine still has not returned from an earlier call", ANESDK_TIMEOUT);
+}
+
+void Worker::wait(Lock& lock) {
+  auto until = steady_clock::now() + kHostInterval;
+  if (running_) until = std::min(until, running_->deadline);
+  done_.wait_until(lock, until);
+  if (running_ && !stuck_ && steady_clock::now() >= running_->deadline) {
+    stuck_ = true;
+    done_.notify_all();
+  }
+  lock.unlock();
+  waited();
+  lock.lock();
+}
+
+void Worker::wait_for_abandoned() {
+  Lock lock(mutex_);
+  while (abandoned_ && !stuck_) wait(lock);
   if (stuck_) fail_stuck();
 }
 
-void Worker::fail_stuck() {
-  throw mil::Error("[ane] the engine still has not returned from an earlier call", ANESDK_TIMEOUT);
+void Worker::give_up(const std::shared_ptr<Job>& job) {
+  const std::lock_guard lock(mutex_);
+  queue_.erase(std::remove(queue_.begin(), queue_.end(), job), queue_.end());
+  abandoned_ |= running_ == job;
 }
 
 void Worker::call(const char* what, std::chrono::milliseconds limit, std::function<void()> body) {
   check_process();
   const auto job = std::make_shared<Job>();
   job->body = std::move(body);
-  std::unique_lock lock(mutex_);
-  if (!stuck_) queue_.push_back(job);
+  job->limit = limit;
+  Lock lock(mutex_);
+  if (stuck_) fail_stuck();
+  queue_.push_back(job);
   wake_.notify_all();
-  while (job->state != Job::DONE) {
-    if (job->state == Job::WAITING) {
-      if (stuck_) {
-        queue_.erase(std::remove(queue_.begin(), queue_.end(), job), queue_.end());
-        fail_stuck();
-      }
-      done_.wait(lock);
-    } else if (done_.wait_until(lock, job->start + limit) == std::cv_status::timeout && job->state != Job::DONE) {
-      stuck_ = true;
-      done_.notify_all();
+  try {
+    while (job->state != Job::DONE) {
+      wait(lock);
+      if (!stuck_ || job->state == Job::DONE) continue;
+      if (job != running_) fail_stuck();
       const double seconds = std::chrono::duration<double>(limit).count();
       throw mil::Error(std::string("[ane] ") + what + " took longer than " + std::to_string(seconds) + " s",
                        ANESDK_TIMEOUT);
     }
+  } catch (...) {
+    if (lock) lock.unlock();
+    give_up(job);
+    throw;
   }
   lock.unlock();
   if (job->error) std::rethrow_exception(std::exchange(job->error, nullptr));
@@ -112,14 +135,16 @@ void Worker::loop() {
     if (queue_.empty()) return;
     const std::shared_ptr<Job> job = std::move(queue_.front());
     queue_.pop_front();
-    job->start = steady_clock::now();
+    job->deadline = steady_clock::now() + job->limit;
     job->state = Job::RUNNING;
+    running_ = job;
     done_.notify_all();
     lock.unlock();
     run(*job);
     lock.lock();
     job->state = Job::DONE;
-    stuck_ = false;
+    running_ = nullptr;
+    stuck_ = abandoned_ = false;
     done_.notify_all();
   }
 }

@@ -25,16 +25,22 @@ class Worker {
 
   // Runs `body` on the thread and throws what it throws. `what` names it in the error when it takes longer than `limit`
   // from its start; it goes on then, so it must own what it uses, and until it ends every other call fails at once.
+  // While it waits the host of the calling thread is asked: where that ends the call, a body that has begun goes on as
+  // well, and other calls wait for it.
   void call(const char* what, std::chrono::milliseconds limit, std::function<void()> body);
 
   // Throws in a process that was forked off the one that made the worker: Espresso does not survive a fork.
   void check_process() const;
   bool in_own_process() const;
-  void check_idle();  // throws while a call that passed its limit is still under way
+  // Waits for what goes on though its call was ended; throws where that takes longer than its limit.
+  void wait_for_abandoned();
 
  private:
   struct Job;
+  using Lock = std::unique_lock<std::mutex>;
   [[noreturn]] static void fail_stuck();
+  void wait(Lock& lock);  // for what done_ tells of, or until something is due; asks the host
+  void give_up(const std::shared_ptr<Job>& job);
   static void* start(void* worker);
   void loop();
   void run(Job& job);
@@ -43,7 +49,9 @@ class Worker {
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::deque<std::shared_ptr<Job>> queue_;
-  bool stuck_ = false;  // the job under way passed its limit
+  std::shared_ptr<Job> running_;
+  bool stuck_ = false;      // the job under way passed its limit
+  bool abandoned_ = false;  // nobody waits for the job under way
   bool stopping_ = false;
   AutoreleasePools pools_;
   pthread_t thread_;

@@ -21,6 +21,7 @@ using H = void*;
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxPrograms = 128;
+constexpr size_t kLeak = 4096;  // bytes, of the fault execute:leaks
 
 template <Kind K>
 struct Of : Object {
@@ -90,8 +91,18 @@ std::string read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-void write_bundle(const fs::path& bundle, const std::string& text) {
-  const bool elsewhere = fault("place");
+// The engine's compiler was seen to leave such programs to the CPU (ane-bridge-rs, on M5).
+bool is_elementwise(const Model& model) {
+  static const std::set<std::string> others = {"conv",       "conv_transpose", "matmul",      "linear",
+                                               "reduce_sum", "reduce_mean",    "reduce_max",  "reduce_min",
+                                               "max_pool",   "avg_pool",       "reduce_prod", "reduce_sum_square"};
+  return std::none_of(model.statements.begin(), model.statements.end(),
+                      [](const Statement& s) { return others.count(s.op) != 0; });
+}
+
+void write_bundle(const fs::path& bundle, const Model& model) {
+  const bool elsewhere = fault("place", "bnns") || (fault("place", "elementwise") && is_elementwise(model));
+  const std::string& text = model.text;
   fs::create_directories(bundle / "main" / (elsewhere ? "main_bnns" : "main_ane"));
   std::ofstream(bundle / "analytics.mil") << "SelectedBackend = \"" << (elsewhere ? "bnns" : "ane") << "\"\n";
   std::ofstream(bundle / "model.mil", std::ios::binary) << text;
@@ -112,7 +123,7 @@ std::unique_ptr<Library> compile(const Compiler& compiler, const std::string& pa
     if (!cached) {
       check_model(*model);
       fs::remove_all(bundle);
-      write_bundle(bundle, text);
+      write_bundle(bundle, *model);
     }
     note(cached ? "cached" : "compile");
     auto library = std::make_unique<Library>();
@@ -176,17 +187,34 @@ void retain_output(Operation& op, const char* name, H* out) {
   broken(INVALID_ARGUMENT, std::string("no output ") + name);
 }
 
-size_t port_bytes(const Type& type) { return static_cast<size_t>(type.elements()) * element_bytes(type.dtype); }
+// Bytes from one row to the next, of the last axis.
+size_t row_bytes(const Type& type) {
+  const size_t bytes = element_bytes(type.dtype) * static_cast<size_t>(type.shape.empty() ? 1 : type.shape.back());
+  return fault("strides", "padded") ? (bytes + 63) / 64 * 64 : bytes;
+}
+
+size_t row_elements(const Type& type) { return static_cast<size_t>(type.shape.empty() ? 1 : type.shape.back()); }
+
+size_t port_bytes(const Type& type) {
+  return static_cast<size_t>(type.elements()) / row_elements(type) * row_bytes(type);
+}
+
+// Where element i of a port is.
+size_t place(const Type& type, size_t i) {
+  const size_t columns = row_elements(type);
+  return i / columns * row_bytes(type) + i % columns * element_bytes(type.dtype);
+}
 
 void describe(const Port& port, H* out) {
   auto desc = std::make_unique<Desc>();
   desc->needs = {const_cast<Port*>(&port)};
+  const size_t rank = port.type.shape.size();
   size_t stride = element_bytes(port.type.dtype);
-  for (size_t i = port.type.shape.size(); i-- > 0;) {
+  for (size_t i = rank; i-- > 0;) {
     desc->shape.insert(desc->shape.begin(), static_cast<size_t>(port.type.shape[i]));
     desc->strides.insert(desc->strides.begin(), stride);
-    stride *= static_cast<size_t>(port.type.shape[i]);
-    if (fault("strides")) stride = (stride + 63) / 64 * 64;
+    stride = i + 1 == rank ? row_bytes(port.type) : stride * static_cast<size_t>(port.type.shape[i]);
+    if (fault("strides", "overlapping")) stride = element_bytes(port.type.dtype);
   }
   if (fault("shape")) ++desc->shape.back();
   give(out, std::move(desc));
@@ -194,16 +222,16 @@ void describe(const Port& port, H* out) {
 
 // ---- execution
 
-std::vector<double> halves(const std::byte* at, size_t count) {
+std::vector<double> halves(const std::byte* data, const Type& type) {
   static const std::vector<double> values = [] {
     std::vector<double> all(65536);
     for (size_t bits = 0; bits < all.size(); ++bits) all[bits] = half_value(static_cast<uint16_t>(bits));
     return all;
   }();
-  std::vector<double> out(count);
-  for (size_t i = 0; i < count; ++i) {
+  std::vector<double> out(static_cast<size_t>(type.elements()));
+  for (size_t i = 0; i < out.size(); ++i) {
     uint16_t bits = 0;
-    std::memcpy(&bits, at + 2 * i, sizeof bits);
+    std::memcpy(&bits, data + place(type, i), sizeof bits);
     out[i] = values[bits];
   }
   return out;
@@ -236,13 +264,12 @@ std::map<std::string, Tensor> read_inputs(const Operation& op) {
     const std::byte* data = (buffer.shared && fault("share", "stale") ? buffer.first : buffer.data).data();
     Tensor& tensor = values[name];
     tensor.type = port->type;
-    const size_t bytes = element_bytes(port->type.dtype);
     if (port->type.dtype == "fp16") {
-      tensor.data = halves(data, static_cast<size_t>(port->type.elements()));
+      tensor.data = halves(data, port->type);
       continue;
     }
-    for (int64_t i = 0; i < port->type.elements(); ++i)
-      tensor.data.push_back(load(data + static_cast<size_t>(i) * bytes, port->type.dtype));
+    for (size_t i = 0; i < static_cast<size_t>(port->type.elements()); ++i)
+      tensor.data.push_back(load(data + place(port->type, i), port->type.dtype));
   }
   return values;
 }
@@ -251,9 +278,9 @@ std::map<std::string, Tensor> read_inputs(const Operation& op) {
 void write_outputs(const Operation& op, const std::map<std::string, Tensor>& values, size_t from, size_t to) {
   for (const auto& [name, port] : op.outputs) {
     const std::vector<double>& data = values.at(name).data;
-    const size_t bytes = element_bytes(port->type.dtype), count = data.size();
+    const size_t count = data.size();
     for (size_t i = count * from / 2; i < count * to / 2; ++i)
-      store(data[i], port->buffer->data.data() + i * bytes, port->type.dtype);
+      store(data[i], port->buffer->data.data() + place(port->type, i), port->type.dtype);
   }
 }
 
@@ -496,6 +523,7 @@ E5RT(e5rt_execution_stream_execute_sync, H stream) {
     if (s.operations.empty()) broken(INVALID_OPERATION, "executed before encode");
     note("execute");
     if (fault("execute", "untouched")) return;
+    if (fault("execute", "leaks")) new auto(std::vector<char>(kLeak, 1));
     if (fault("execute", "lost")) ++service;
     for (const Operation* op : s.operations) {
       check_service(*op);

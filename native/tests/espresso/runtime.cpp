@@ -30,11 +30,15 @@ Record& record() {
   return *all;
 }
 
+// What an exception of another C++ library is to the caller: no std::exception that it knows.
+struct ForeignError {};
+
 void inject(const std::string& function) {
   std::string kind;
   if (!fault(function, &kind)) return;
   if (kind == "throw") throw E5RTError("E5RTError: injected into " + function);
   if (kind == "throw_int") throw 7;
+  if (kind == "throw_foreign") throw ForeignError();
   if (kind == "abort") {
     std::fprintf(stderr, "libc++abi: terminating due to uncaught exception\n");
     std::abort();

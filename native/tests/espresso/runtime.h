@@ -34,13 +34,17 @@ enum Status : int32_t { INVALID_ARGUMENT = 1, INVALID_OPERATION = 2, ALLOCATION 
 // Runs one function: notes the thread, injects the fault that ANEJAX_ESPRESSO_FAULT names, turns Answer into a status.
 int32_t call(const char* function, const std::function<void()>& body);
 
-// ANEJAX_ESPRESSO_FAULT: "<function>:<status>", "<function>:throw", "<function>:throw_int", "<function>:hang",
+// ANEJAX_ESPRESSO_FAULT: "<function>:<status>", "<function>:throw", "<function>:throw_int", "<function>:throw_foreign",
+// "<function>:hang",
 // "<function>:abort" (the process ends, after a line on standard error),
 // "e5rt_e5_compiler_compile:stderr", "execute:untouched", "execute:zeros", "execute:nan", "execute:lost" (the service
 // is restarted), "execute:scribble" (inputs are overwritten once they are read), "execute:tiles" (half of each output
-// is written before the other half's inputs are read), "share:stale" (a shared buffer is read as it first was),
-// "share:refused", "place:bnns", "strides:padded", "shape:other", "limit:<operations>", "programs:<distinct ones>",
-// "store:forgets" (a bundle that an earlier compile left is compiled from, but cannot be loaded).
+// is written before the other half's inputs are read), "execute:leaks",
+// "share:stale" (a shared buffer is read as it first was),
+// "share:refused", "place:bnns", "place:elementwise" (what has nothing but elementwise operations goes to bnns),
+// "strides:padded" (rows fill whole 64 bytes, in memory too), "strides:overlapping" (only said), "shape:other",
+// "limit:<operations>", "programs:<distinct ones>", "store:forgets" (a bundle that an earlier compile left is compiled
+// from, but cannot be loaded).
 bool fault(const std::string& what, std::string* argument = nullptr);
 bool fault(const std::string& what, const char* argument);
 
