@@ -17,12 +17,18 @@ from anejax.errors import ConcretizationError
 
 
 class Staged:
-    """A function staged at given types: the Graph, the arrays it captured, the tree of its outputs."""
+    """A function staged at given types: the Graph, the arrays it captured, the tree of its outputs.
 
-    __slots__ = ("consts", "donated", "graph", "in_tree", "name", "out_tree")
+    ``frozen`` are those of the captured arrays that never change, by their index among them.
+    """
 
-    def __init__(self, graph: Graph, consts: list[Any], in_tree: Any, out_tree: Any, donated: Any, name: str) -> None:
-        self.graph, self.consts = graph, consts
+    __slots__ = ("consts", "donated", "frozen", "graph", "in_tree", "name", "out_tree")
+
+    def __init__(
+        self, graph: Graph, consts: list[Any], in_tree: Any, out_tree: Any, donated: Any, name: str,
+        frozen: dict[int, Any],
+    ) -> None:  # fmt: skip
+        self.graph, self.consts, self.frozen = graph, consts, frozen
         self.in_tree, self.out_tree = in_tree, out_tree
         self.donated = (False,) * len(consts) + tuple(donated) if any(donated) else ()
         self.name = name
@@ -116,6 +122,11 @@ class Traced(Stage):
         return self._staged.graph
 
     @property
+    def frozen(self) -> dict[int, Any]:
+        """The captured arrays that never change (``jit(f, constants=...)``), by the index of their input."""
+        return self._staged.frozen
+
+    @property
     def fun_name(self) -> str:
         """The name of the function."""
         return self._staged.name
@@ -150,13 +161,15 @@ class Lowered(Stage):
                 f"[lower] expected dialect 'mil' or 'graph', got {dialect!r}; StableHLO and HLO are XLA's, which takes"
                 " no part here."
             )
-        return executor().lower_text(self._staged.graph, self._staged.donated, self._device, debug_info)
+        staged = self._staged
+        return executor().lower_text(staged.graph, staged.donated, self._device, debug_info, staged.frozen)
 
     def compile(self, compiler_options: None = None) -> Compiled:
         """Compiles. Returns a callable that takes arguments of the same types."""
         check_options("compile", compiler_options)
         staged, device = self._staged, self._device
-        return Compiled(staged, executor().compile_graph(staged.graph, staged.donated, device), device)
+        executable = executor().compile_graph(staged.graph, staged.donated, device, staged.frozen)
+        return Compiled(staged, executable, device)
 
 
 class Compiled(Stage):
@@ -182,7 +195,8 @@ class Compiled(Stage):
                     " jitted function under jit, grad and vmap."
                 )
         arrays = self._staged.consts + [concrete_array(x) for x in leaves]
-        outs = executor().run_graph(self._staged.graph, arrays, self._staged.donated, self._device)
+        staged = self._staged
+        outs = executor().run_graph(staged.graph, arrays, staged.donated, self._device, staged.frozen)
         return tree.unflatten(self.out_tree, outs)
 
     def as_text(self) -> str:

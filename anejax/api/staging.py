@@ -55,13 +55,14 @@ class Jitted(Remembers):
     def __init__(
         self, fun: Callable[..., Any], static: Callable[..., tuple[set[int], set[str]]], donate: Any = (),
         donate_names: Any = (), device: str | None = None, precision: str | None = None,
-        forms: Recent[Any, Staged] | None = None,
+        forms: Recent[Any, Staged] | None = None, constants: Sequence[Any] = (),
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, fun, updated=())
         self._fun = fun
         self._static = static
         self._donate, self._donate_names = donate, donate_names
         self._device, self._precision = device, precision
+        self._constants = constants
         self._cache: Recent[Any, Staged] = Memory().table(None) if forms is None else forms
         _JITTED.add(self)
 
@@ -73,7 +74,7 @@ class Jitted(Remembers):
         arrays = leaves if types <= ONLY_ARRAYS else None
         if current_trace() is base_trace() and (arrays is not None or not any(issubclass(t, Tracer) for t in types)):
             arrays = staged.consts + (arrays if arrays is not None else list(map(concrete_array, leaves)))
-            outs = executor().run_graph(staged.graph, arrays, staged.donated, self.device)
+            outs = executor().run_graph(staged.graph, arrays, staged.donated, self.device, staged.frozen)
         else:
             outs = call_p.bind(*staged.consts, *leaves, graph=staged.graph, name=staged.name, donated=staged.donated)
         return tree.unflatten(staged.out_tree, outs)
@@ -136,9 +137,19 @@ class Jitted(Remembers):
         with_statics.__name__ = name_of(self._fun)
         flat = FlatFunction(with_statics, in_tree)
         graph, consts = stage(flat, avals)
-        return Staged(
-            graph, consts, in_tree, flat.out_tree, self._donated(in_tree, nums, len(args)), name_of(self._fun)
-        )
+        given = self._donated(in_tree, nums, len(args))
+        return Staged(graph, consts, in_tree, flat.out_tree, given, name_of(self._fun), self._frozen(consts))
+
+    def _frozen(self, captured: Sequence[Any]) -> dict[int, Any]:
+        """The captured arrays that are to be constants, by their index."""
+        wanted = set(map(id, self._constants))
+        found = {i: x for i, x in enumerate(captured) if id(x) in wanted}
+        if wanted and not found:
+            raise ValueError(
+                f"[jit] expected constants to be arrays that {name_of(self._fun)} closes over, which uses none of them."
+                " Write jit(lambda x: f(params, x), constants=params)."
+            )
+        return found
 
     def _donated(self, in_tree: Any, static_nums: Any, count: int) -> list[bool]:
         """A flag per leaf of the dynamic arguments."""
@@ -171,7 +182,7 @@ class Jitted(Remembers):
 
     def executables(self) -> list[Any]:
         """What runs it, one for each types of arguments that it was called with."""
-        return [executor().compile_graph(s.graph, s.donated, self.device) for s in self._cache.values()]
+        return [executor().compile_graph(s.graph, s.donated, self.device, s.frozen) for s in self._cache.values()]
 
     def clear_cache(self) -> None:
         """Forgets every staged form."""
@@ -231,6 +242,7 @@ def jit(
     backend: str | None = None,
     compiler_options: None = None,
     precision: str | None = None,
+    constants: Any = (),
 ) -> Any:
     """``fun`` staged once per types of its arguments, compiled to a native program, and run there.
 
@@ -247,12 +259,16 @@ def jit(
         precision: "fp16": on the CPU device, what the engine could have runs with the engine's numerics, float16 with
             narrow sums and infinite products from 32768 on; ``numerics_report`` says what that loses. "float32": as
             usual. None: the setting ``precision``.
+        constants: a pytree of arrays that ``fun`` closes over and that never change, such as a trained network's
+            weights. The engine's programs have them inside, which is faster by far; each array takes a compile of its
+            own. On the CPU device, and inside other transformations, they are inputs as ever.
 
     Returns:
         A function with ``lower(...)``, ``trace(...)``, ``eval_shape(...)`` and ``clear_cache()``.
 
     Raises:
-        TracerBoolConversionError: ``fun`` branches on a traced value. ValueError: a static argument is not hashable.
+        TracerBoolConversionError: ``fun`` branches on a traced value. ValueError: a static argument is not hashable,
+        or ``fun`` closes over none of the ``constants``.
 
     Example:
         >>> import anejax as aj, anejax.numpy as jnp
@@ -264,7 +280,7 @@ def jit(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
             donate_argnames=donate_argnames, inline=inline, device=device, keep_unused=keep_unused, backend=backend,
             in_shardings=in_shardings, out_shardings=out_shardings, compiler_options=compiler_options,
-            precision=precision,
+            precision=precision, constants=constants,
         )  # fmt: skip
     if not callable(fun):
         raise TypeError(f"[jit] expected a function, got {type(fun).__name__}.")
@@ -280,7 +296,15 @@ def jit(
     both = (set(statics[1]) & donate_names) | (set(statics[0]) & donate)
     if both:
         raise ValueError(f"[jit] {', '.join(map(repr, both))} of {name_of(fun)} is both static and donated.")
-    return Jitted(fun, static, donate, donate_names, platform, precision, _forms(fun, (statics, donated)))
+    frozen = tree.leaves(constants)
+    for i, leaf in enumerate(frozen):
+        if not isinstance(leaf, DeviceArray):  # others are looked at by fun itself, and what it makes of them is new
+            raise TypeError(
+                f"[jit] expected constants that are arrays of anejax, got {type(leaf).__name__} as leaf {i}. Write"
+                " params = anejax.tree.map(anejax.numpy.asarray, params) first, and let fun use those."
+            )
+    forms = None if frozen else _forms(fun, (statics, donated))
+    return Jitted(fun, static, donate, donate_names, platform, precision, forms, frozen)
 
 
 def _check_precision(precision: str | None) -> None:

@@ -132,7 +132,8 @@ def _cifar10(args: argparse.Namespace) -> Subject:
     images = aj.ShapeDtypeStruct((args.batch or 128, 3, 32, 32), "float32")
     params, state = aj.eval_shape(model.init, aj.random.key(0), images)
     if args.step == "forward":
-        return lambda p, s, x: model.apply(p, s, x)[0], (params, state, images)
+        params, state = aj.tree.map(lambda a: jnp.ones(a.shape, a.dtype), (params, state))
+        return aj.jit(lambda x: model.apply(params, state, x)[0], constants=(params, state)), (images,)
     labels = aj.ShapeDtypeStruct(images.shape[:1], "int32")
     loss = classify.make_loss(model, cifar10.PRESETS[args.preset].smoothing)
     step = lambda p, s, x, y: aj.value_and_grad(loss, has_aux=True)(p, s, x, y, None)  # noqa: E731

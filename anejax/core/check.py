@@ -40,7 +40,7 @@ def _define(defined: set[Var], variables: tuple[Var, ...], what: str) -> None:
 
 def _check_atom(defined: set[Var], atom: object, here: str) -> None:
     if isinstance(atom, Literal):
-        if atom.aval.shape != () or atom.value.dtype != atom.aval.dtype:
-            raise GraphError(f"[check] {here} has a literal {atom}; literals have rank 0 and their aval's dtype.")
+        if atom.value.shape != atom.aval.shape or atom.value.dtype != atom.aval.dtype:
+            raise GraphError(f"[check] {here} has a literal {atom}; literals have their aval's shape and dtype.")
     elif atom not in defined:
         raise GraphError(f"[check] {here} uses a value that nothing before it defines: {atom}.")

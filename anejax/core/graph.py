@@ -28,7 +28,10 @@ class Var:
 
 
 class Literal:
-    """A rank-0 constant written into the Graph. Equal when type and bits are."""
+    """A constant written into the Graph. Equal when type and bits are.
+
+    It has rank 0, except in Graphs whose weights were frozen (passes/freeze.py), where arrays are literals too.
+    """
 
     __slots__ = ("aval", "value")
 

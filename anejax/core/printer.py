@@ -37,6 +37,8 @@ class _Names:
 
 
 def _number(value: Any) -> str:
+    if value.shape:
+        return "constant"
     item = value.item()
     return repr(item) if isinstance(item, (bool, int, float, complex)) else str(item)
 

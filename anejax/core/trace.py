@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -250,21 +251,34 @@ def leaked(tracer: Tracer) -> UnexpectedTracerError:
     )
 
 
+Frozen = Mapping[int, Any]
+NOTHING_FROZEN: Frozen = MappingProxyType({})
+
+
 class Executor:
-    """What ``runtime`` registers: runs Graphs, and single primitives whose NumPy form is slow."""
+    """What ``runtime`` registers: runs Graphs, and single primitives whose NumPy form is slow.
+
+    ``frozen`` are inputs that are the same in every run of a Graph, by their index.
+    """
 
     def run_graph(
-        self, graph: Any, args: list[DeviceArray], donated: tuple[bool, ...], device: str = "cpu"
-    ) -> list[DeviceArray]:
+        self, graph: Any, args: list[DeviceArray], donated: tuple[bool, ...], device: str = "cpu",
+        frozen: Frozen = NOTHING_FROZEN,
+    ) -> list[DeviceArray]:  # fmt: skip
         raise NotImplementedError
 
     def run_primitive(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:
         raise NotImplementedError
 
-    def compile_graph(self, graph: Any, donated: tuple[bool, ...] = (), device: str = "cpu") -> Any:
+    def compile_graph(
+        self, graph: Any, donated: tuple[bool, ...] = (), device: str = "cpu", frozen: Frozen = NOTHING_FROZEN
+    ) -> Any:
         raise NotImplementedError
 
-    def lower_text(self, graph: Any, donated: tuple[bool, ...] = (), device: str = "cpu", marks: bool = False) -> str:
+    def lower_text(
+        self, graph: Any, donated: tuple[bool, ...] = (), device: str = "cpu", marks: bool = False,
+        frozen: Frozen = NOTHING_FROZEN,
+    ) -> str:  # fmt: skip
         raise NotImplementedError
 
     def clear(self) -> None:

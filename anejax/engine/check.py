@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import anejax as aj
+from anejax.engine.graphs import program_graph
 from anejax.mil.rules import MIL, Finding, Rule
 from anejax.mil.verify import diagnose
 from anejax.partition import partition
-from anejax.passes.pipeline import optimize
 
 ON_CPU = Rule("primitive", f"docs/legalization.md, and {MIL}", "nothing, if the CPU device may run this part")
 
@@ -27,7 +26,7 @@ def check(f: Callable[..., Any], *args: Any, chip: str = "M4") -> list[Finding]:
         refused [sort] MIL's sorting operations order one array by one key, in unstated order of equals
         note [tanh] a table of 33 knots: error up to 1.7e-3
     """
-    plan = partition(optimize(aj.make_jaxpr(f)(*args).graph), chip, by_cost=False, keep_state=False)
+    plan = partition(program_graph(f, *args)[0], chip, by_cost=False, keep_state=False)
     found = [Finding(ON_CPU, e.primitive.name, f"[{e.primitive.name}] {reason}") for e, reason in plan.host]
     for program in plan.programs:
         found += diagnose(program, chip)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import anejax as aj
+from anejax.engine.graphs import program_graph
 from anejax.mil.cost import Cost, in_sequence
 from anejax.partition import partition
-from anejax.passes.pipeline import optimize
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,6 @@ def estimate(f: Callable[..., Any], *args: Any, chip: str = "M4") -> Estimate:
         >>> len(found.programs), found.total.flops, f"{found.total.us:.0f} us"  # measured by others: 434 us
         (1, 2147483648, '434 us')
     """
-    plan = partition(optimize(aj.make_jaxpr(f)(*args).graph), chip, by_cost=False)
+    plan = partition(program_graph(f, *args)[0], chip, by_cost=False)
     host = Counter((eqn.primitive.name, reason) for eqn, reason in plan.host)
     return Estimate(chip, tuple(s.cost for s in plan.segments if s.cost is not None), dict(host.most_common()))

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from anejax.api.flat import name_of
-from anejax.api.staging import Jitted, jit
 from anejax.config import config
 from anejax.core.graph import Graph
+from anejax.engine.graphs import program_graph
 from anejax.engine.picture import draw, element
 from anejax.engine.placement import Flow, Placement, SegmentFacts, facts_of, flows_of, placements_of, program_of
 from anejax.engine.units import bytes_text, time_text
@@ -22,7 +22,6 @@ from anejax.errors import DeviceError
 from anejax.mil.text import to_text
 from anejax.partition import Plan, Segment, donated, partition
 from anejax.paths import atomic_file
-from anejax.runtime.prepare import prepare
 
 BY_COST = "the engine has it, and what it runs with is predicted to be faster there"
 ALL = "the engine has it, and the setting engine_partition is 'all'"
@@ -148,11 +147,8 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
     """
     if device not in ("ane", "cpu"):
         raise DeviceError(f"[explain] expected device 'ane' or 'cpu', got {device!r}.")
-    jitted = f if isinstance(f, Jitted) else jit(f)
-    traced = jitted.trace(*args)
-    prepared, by_cost = prepare(traced.graph), config.engine_partition == "cost"
-    graph, captured = prepared.program, len(traced.jaxpr.consts)
-    given = (place for place, i in enumerate(prepared.inputs) if i - captured in traced.donate_argnums)
+    graph, given = program_graph(f, *args, freezes=device == "ane")
+    by_cost = config.engine_partition == "cost"
     plan = partition(graph, chip, by_cost=by_cost, known=donated(given)) if device == "ane" else _whole(graph)
     segments = tuple(facts_of(s, (graph.eqns[i] for i in s.origin)) for s in plan.segments)
     distinct = {(s.device, to_text(program_of(s))) for s in plan.leaves}

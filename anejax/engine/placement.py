@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from anejax.core.graph import Eqn, Var, subgraphs
 from anejax.lower.to_mil import lower
-from anejax.mil.cost import program_flops
 from anejax.mil.program import Program
 from anejax.partition import Plan, Segment
 from anejax.partition.cost import host_us
@@ -91,7 +90,7 @@ def facts_of(segment: Segment, eqns: Iterable[Eqn]) -> SegmentFacts:
     if segment.cost is not None:
         us += segment.cost.us
     else:
-        us = host_us(sum(map(program_flops, programs)), filter(is_predicted, inside))
+        us = host_us(filter(is_predicted, inside))
         unpredicted = _counted(e for e in inside if not is_predicted(e))
     return SegmentFacts(
         segment.device, primitives, len(inside) - sum(primitives.values()), sum(len(p.main.ops) for p in programs),

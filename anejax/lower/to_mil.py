@@ -44,6 +44,11 @@ class Context:
         """Whether optional operands must be written: the engine's compiler wants them all."""
         return self._target == "ane"
 
+    @property
+    def legalized(self) -> bool:
+        """Whether the target has no operation of the dialect's own."""
+        return self._target != "cpu"
+
     def function(self, hint: str, graph: Graph) -> str:
         """Lowers ``graph`` into a function of its own, of the same program, and returns the function's name."""
         builder = self._builder.function_like(hint)
@@ -121,7 +126,12 @@ class Lowering:
             return
         ctx = Context(self._builder, self._target, eqn.primitive, [a.aval for a in eqn.inputs],
                       [v.aval for v in eqn.outputs])  # fmt: skip
-        operands = self._stretched(eqn) if eqn.primitive.elementwise else list(map(self.read, eqn.inputs))
+        if eqn.primitive.elementwise:
+            operands = self._stretched(eqn)
+        elif eqn.primitive.name == "dot_general":
+            operands = [self._once(a, lead) for a, lead in zip(eqn.inputs, eqn.params["dimension_numbers"][1])]
+        else:
+            operands = list(map(self.read, eqn.inputs))
         out = eqn.primitive.rule("mil")(ctx, *operands, **eqn.params)
         values = out if eqn.primitive.multiple_results else [out]
         self._env.update(zip(eqn.outputs, values, strict=True))
@@ -150,6 +160,14 @@ class Lowering:
                 else self._builder.op("reshape", {"x": value, "shape": shape}, out=narrow)
             )
         self._narrow[out] = value
+
+    def _once(self, atom: Atom, lead: Sequence[int]) -> Value:
+        """An operand of a product, that is the same matrix for all of a batch, once: matmul repeats it."""
+        narrow = self._narrow.get(atom) if isinstance(atom, Var) else None
+        if narrow is None or narrow.type.rank != atom.aval.ndim or atom.aval.ndim != len(lead) + 2:
+            return self.read(atom)
+        changed = [i for i, (n, full) in enumerate(zip(narrow.type.shape, atom.aval.shape)) if n != full]
+        return narrow if set(changed) <= {*lead} else self.read(atom)
 
     def _tiled(self, var: Var) -> Value:
         value, full = self._narrow[var], mil_type(var.aval)

@@ -218,11 +218,6 @@ def product_flops(v: View) -> int:
     return 0
 
 
-def program_flops(program: Program) -> int:
-    """Those of all products of one run, without loops and branches."""
-    return sum(product_flops(View(op, OPSET[op.name])) for op in program.main.ops)
-
-
 def _matrix_flops(v: View) -> int:
     """Of one product of the batch."""
     rows, columns = (1, 1, *v.op.results[0].type.shape)[-2:]

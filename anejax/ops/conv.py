@@ -269,11 +269,28 @@ def _mil(ctx: Any, x: Any, weight: Any, **p: Any) -> Any:
             "conv", x=x, weight=weight, strides=list(p["window_strides"]), pad_type="custom", pad=pads,
             dilations=list(p["rhs_dilation"]), groups=p["feature_group_count"],
         )  # fmt: skip
+    if plain and same and ctx.legalized and isinstance(weight.const, np.ndarray):
+        return _mil_transposed(ctx, x, weight.const, **p)
     return ctx.emit_aj(
         x=x, weight=weight, strides=list(p["window_strides"]), padding=pads, lhs_dilation=list(p["lhs_dilation"]),
         rhs_dilation=list(p["rhs_dilation"]), lhs_spec=list(numbers.lhs_spec), rhs_spec=list(numbers.rhs_spec),
         out_spec=list(numbers.out_spec), feature_group_count=p["feature_group_count"],
         batch_group_count=p["batch_group_count"],
+    )  # fmt: skip
+
+
+def _mil_transposed(ctx: Any, x: Any, weight: np.ndarray, **p: Any) -> Any:
+    """A convolution of an array with holes, by a constant weight, as MIL's conv_transpose: it goes the other way, so
+    the kernel is flipped, and in and out features are exchanged."""
+    groups, count = p["feature_group_count"], weight.ndim - 2
+    features, inner, *kernel = weight.shape
+    flipped = weight[(slice(None), slice(None), *[slice(None, None, -1)] * count)]
+    flipped = flipped.reshape(groups, features // groups, inner, *kernel).swapaxes(1, 2)
+    reach = [dilated(k, d) - 1 for k, d in zip(kernel, p["rhs_dilation"])]
+    pads = [r - v for r, pair in zip(reach, p["padding"]) for v in pair]
+    return ctx.emit(
+        "conv_transpose", x=x, weight=flipped.reshape(groups * inner, features // groups, *kernel), groups=groups,
+        strides=list(p["lhs_dilation"]), pad_type="custom", pad=pads, dilations=list(p["rhs_dilation"]),
     )  # fmt: skip
 
 

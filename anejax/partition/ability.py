@@ -135,7 +135,7 @@ def _reason(err: AnejaxError) -> str:
 
 def _kind(eqn: Eqn) -> Any:
     """What equations that the engine treats alike have in common, or None when that cannot be told."""
-    ins = tuple(a.key() if isinstance(a, Literal) else a.aval for a in eqn.inputs)
+    ins = tuple(a.key() if isinstance(a, Literal) and not a.aval.shape else (type(a), a.aval) for a in eqn.inputs)
     key = (eqn.primitive, ins, tuple(v.aval for v in eqn.outputs), tuple(sorted(eqn.params.items())))
     try:
         hash(key)

@@ -18,6 +18,8 @@ from anejax.core.aval import Aval
 from anejax.core.context import base_trace, tracing
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 from anejax.marks import NOWHERE, Mark
+from anejax.mil.chips import ROW_BYTES
+from anejax.mil.limits import LIMITS
 from anejax.ops.arithmetic import ne
 from anejax.ops.elementwise import convert_element_type
 from anejax.ops.families import broadcast_in_dim_p
@@ -26,11 +28,24 @@ from anejax.partition.levels import CPU
 from anejax.transforms.stage import stage
 
 BORDER = dtypes.float16
+EXTENT = min(figures.max_extent for figures in LIMITS.values())
 
 
 def border_aval(aval: Aval) -> Aval:
-    """What a value of ``aval`` is while it crosses."""
+    """What a value of ``aval`` is while it crosses to or from a loop."""
     return Aval(aval.shape or (1,), BORDER)
+
+
+def wide_aval(aval: Aval) -> Aval:
+    """What any other value is: if it is cast anyway, its last axes are one where rows would not fill what the engine
+    pads them to. The 3 x 3 kernels of a weight would take ten times their size."""
+    found = border_aval(aval)
+    if crosses_as_it_is(aval):
+        return found
+    *lead, last = found.shape
+    while lead and last < ROW_BYTES // BORDER.itemsize and last * lead[-1] <= EXTENT:
+        last *= lead.pop()
+    return Aval((*lead, last), BORDER)
 
 
 def crosses_as_it_is(aval: Aval) -> bool:
@@ -48,9 +63,9 @@ def enter(x: Any, aval: Aval) -> Any:
     return ne(x, np.zeros((), BORDER)) if aval.dtype == dtypes.bool_ else convert_element_type(x, aval.dtype)
 
 
-def leaving(var: Var, mark: Mark = NOWHERE) -> tuple[tuple[Eqn, ...], Var]:
+def leaving(var: Var, mark: Mark = NOWHERE, form: Callable[[Aval], Aval] = wide_aval) -> tuple[tuple[Eqn, ...], Var]:
     """(equations, the variable in the form in which it crosses)."""
-    return _applied(lambda x: leave(x, border_aval(var.aval).shape), var, mark)
+    return _applied(lambda x: leave(x, form(var.aval).shape), var, mark)
 
 
 def entering(crossed: Var, aval: Aval, mark: Mark = NOWHERE) -> tuple[tuple[Eqn, ...], Var]:
@@ -109,6 +124,7 @@ class _Casts:
             self.made.update(outs)
             read += ins
         self.abroad = {a for a, side in read if self.is_foreign(a, side)}
+        self.of_loops = {a for i in loops for a in (*graph.eqns[i].inputs, *graph.eqns[i].outputs)}
         self.crossed: dict[Atom, Var] = {}
         self.entered: dict[tuple[Atom, int], Var] = {}
         self.leave(graph.inputs, CPU)
@@ -136,7 +152,8 @@ class _Casts:
     def leave(self, made: Iterable[Var], side: int, mark: Mark = NOWHERE) -> None:
         for var in made:
             if var in self.abroad:
-                eqns, self.crossed[var] = leaving(var, mark)
+                form = border_aval if var in self.of_loops else wide_aval
+                eqns, self.crossed[var] = leaving(var, mark, form)
                 self.rows += ((eqn, side, None) for eqn in eqns)
 
     def read(self, atom: Atom, side: int, mark: Mark = NOWHERE) -> Atom:

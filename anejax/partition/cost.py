@@ -1,12 +1,13 @@
 """What a segment costs on either device, in microseconds, for the decision between them.
 
 The engine's side is mil/cost.py and the casts that the CPU device makes for it. The CPU device's side is FLOP over the
-speed of its matrix products and bytes over that of its memory: each equation is charged what it writes, since
-elementwise chains are one pass.
+speed of its matrix products or convolutions, and bytes over that of its memory: each equation is charged what it
+writes, since elementwise chains are one pass.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from anejax.core.graph import Eqn, Graph
@@ -16,6 +17,9 @@ from anejax.transforms.control.scan import scan_p
 # Of an M1, the slowest of the chips; later ones are up to twice as fast, and the engine with them. Not measured by this
 # project on a Mac: `anejax doctor` does.
 HOST_TFLOPS = 1.4  # float32 products in Accelerate on M1 Max (nod.ai, "1.4 TFLOPs of FP32 performance", 2021)
+# float32 convolutions, which the CPU device computes without Accelerate: the peak of four cores at 3.2 GHz, each with
+# four units for four multiply-adds
+HOST_CONV_TFLOPS = 0.41
 HOST_GBS = 60.0  # of the 68.25 GB/s that M1's memory is rated at
 CAST_BYTES = 6  # float32 read and float16 written, or the other way round
 
@@ -27,13 +31,28 @@ def engine_us(cost: Cost, segment: Graph, dispatch: bool = True) -> float:
     return floor + cost.us - cost.floor_us + crossing * CAST_BYTES / HOST_GBS * 1e-3
 
 
-def host_us(flops: int, eqns: Iterable[Eqn]) -> float:
-    """The predicted time of equations on the CPU device; ``flops`` are those of their products."""
-    return flops / HOST_TFLOPS * 1e-6 + sum(map(written, eqns)) / HOST_GBS * 1e-3
+def host_us(eqns: Iterable[Eqn]) -> float:
+    """The predicted time of equations on the CPU device."""
+    return sum(map(_host_us, eqns))
 
 
-def written(eqn: Eqn) -> int:
-    """The bytes that an equation writes, a scan those of all its turns."""
+def _host_us(eqn: Eqn) -> float:
     if eqn.primitive is scan_p:
-        return eqn.params["length"] * sum(map(written, eqn.params["body"].eqns))
-    return sum(v.aval.nbytes for v in eqn.outputs)
+        return eqn.params["length"] * host_us(eqn.params["body"].eqns)
+    rate = HOST_CONV_TFLOPS if eqn.primitive.name == "conv_general_dilated" else HOST_TFLOPS
+    return product_flops(eqn) / rate * 1e-6 + sum(v.aval.nbytes for v in eqn.outputs) / HOST_GBS * 1e-3
+
+
+def product_flops(eqn: Eqn) -> int:
+    """2 per multiply-add of a matrix product or a convolution, with zeros between elements left out, and in all turns
+    of a scan; 0 for other equations."""
+    if eqn.primitive is scan_p:
+        return eqn.params["length"] * sum(map(product_flops, eqn.params["body"].eqns))
+    if eqn.primitive.name == "dot_general":
+        (axes, _), _ = eqn.params["dimension_numbers"]
+        return 2 * eqn.outputs[0].aval.size * math.prod(eqn.inputs[0].aval.shape[a] for a in axes)
+    if eqn.primitive.name == "conv_general_dilated":
+        weight, (_, weight_spec, _) = eqn.inputs[1].aval, eqn.params["dimension_numbers"]
+        terms = weight.size // max(weight.shape[weight_spec[0]], 1)
+        return 2 * eqn.outputs[0].aval.size * terms // math.prod(eqn.params["lhs_dilation"])
+    return 0

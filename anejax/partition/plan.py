@@ -135,8 +135,8 @@ class Plan:
 
     @property
     def host_us(self) -> float:
-        """Predicted microseconds of the CPU device, products left out."""
-        own = host_us(0, (e for s in self.segments if s.cost is None for e in s.graph.eqns))
+        """Predicted microseconds of the CPU device."""
+        own = host_us(e for s in self.segments if s.cost is None for e in s.graph.eqns)
         return own + sum(s.loop.host_us for s in self.segments if s.loop is not None)
 
     @property
@@ -297,8 +297,8 @@ def _losing(divided: Divided, segments: Sequence[Segment], chip: str) -> Iterato
         if segment.cost is None:
             continue
         if segment.loop is not None:
-            on_host, on_engine = (host_us(segment.cost.flops, segment.graph.eqns),
-                                  engine_us(segment.cost, segment.graph) + segment.loop.host_us)  # fmt: skip
+            on_host = host_us(segment.graph.eqns)
+            on_engine = engine_us(segment.cost, segment.graph) + segment.loop.host_us
             if on_engine >= on_host:
                 yield segment.origin[0], _slower(on_host, on_engine, f" in {segment.dispatches} dispatches")
             continue
@@ -307,7 +307,7 @@ def _losing(divided: Divided, segments: Sequence[Segment], chip: str) -> Iterato
         lost = [found for found in asked if _loses(*found)]
         whole = (segment.graph, segment.cost, True)
         for graph, cost, dispatch in lost or ([whole] if _loses(*whole) else []):
-            reason = _slower(host_us(cost.flops, graph.eqns), engine_us(cost, graph, dispatch),
+            reason = _slower(host_us(graph.eqns), engine_us(cost, graph, dispatch),
                              " with its dispatch" if dispatch else "")  # fmt: skip
             yield from ((origin[v], reason) for e in graph.eqns for v in e.outputs if v in origin)
 
@@ -317,4 +317,4 @@ def _slower(on_host: float, on_engine: float, how: str) -> str:
 
 
 def _loses(graph: Graph, cost: Cost, dispatch: bool) -> bool:
-    return engine_us(cost, graph, dispatch) >= host_us(cost.flops, graph.eqns)
+    return engine_us(cost, graph, dispatch) >= host_us(graph.eqns)

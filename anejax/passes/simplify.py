@@ -63,9 +63,22 @@ def _rewrite(eqn: Eqn, made_by: dict[Var, Eqn]) -> tuple[Eqn, Atom | None]:
         return _folded(eqn, [a for a in repeated if a is not None])
     rule = RULES.get(eqn.primitive.name)
     result = rule(eqn, made_by) if rule is not None else None
-    if result is None:
-        return eqn, None
-    return (result, None) if isinstance(result, Eqn) else (eqn, result)
+    if isinstance(result, (Var, Literal)):
+        return eqn, result
+    return result or eqn, _evaluated(result or eqn)
+
+
+def _evaluated(eqn: Eqn) -> Literal | None:
+    """The result of an equation of constants, of which one at least is an array: of weights that were frozen."""
+    if not all(isinstance(a, Literal) for a in eqn.inputs) or not any(a.aval.shape for a in eqn.inputs):
+        return None
+    prim, grows = eqn.primitive, sum(v.aval.size for v in eqn.outputs) > sum(a.aval.size for a in eqn.inputs)
+    if prim.multiple_results or prim.higher_order or prim.effect or prim.name in OPAQUE or grows:
+        return None
+    aval = eqn.outputs[0].aval.strong()
+    with np.errstate(all="ignore"):
+        value = prim.impl(*(a.value for a in eqn.inputs if isinstance(a, Literal)), **eqn.params)
+    return Literal(np.asarray(value, aval.dtype), aval)
 
 
 def _source(atom: Atom, name: str, made_by: dict[Var, Eqn]) -> Eqn | None:
@@ -81,7 +94,7 @@ def _repeated(atom: Atom, made_by: dict[Var, Eqn]) -> Literal | None:
     """The literal that every element of ``atom`` equals, if the Graph shows it."""
     made = _source(atom, "broadcast_in_dim", made_by)
     found = atom if made is None else made.inputs[0]
-    return found if isinstance(found, Literal) else None
+    return found if isinstance(found, Literal) and not found.aval.shape else None
 
 
 def _folded(eqn: Eqn, operands: list[Literal]) -> tuple[Eqn, Atom | None]:
@@ -134,7 +147,7 @@ def _neg(eqn: Eqn, made_by: dict[Var, Eqn]) -> Eqn | Atom | None:
 
 
 def _is(atom: Atom, value: float) -> bool:
-    return isinstance(atom, Literal) and atom.value == value
+    return isinstance(atom, Literal) and not atom.aval.shape and bool(atom.value == value)
 
 
 def _unit(value: float, sides: tuple[int, ...]) -> Callable[[Eqn, dict[Var, Eqn]], Eqn | Atom | None]:

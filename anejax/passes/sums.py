@@ -61,7 +61,7 @@ def _look_up(env: dict[Var, Atom], atom: Atom) -> Atom:
 
 
 def _is_zero(atom: Atom) -> bool:
-    return isinstance(atom, Literal) and not atom.value
+    return isinstance(atom, Literal) and not atom.aval.shape and not atom.value
 
 
 def _makes_zeros(eqn: Eqn) -> bool:

@@ -19,13 +19,14 @@ from anejax.core.array import MEMORY, DeviceArray, give_back, new_contents, take
 from anejax.core.graph import Eqn, Graph, Var, subgraphs
 from anejax.core.primitive import Primitive
 from anejax.core.recent import Recent
-from anejax.core.trace import Executor, check_numbers, register_executor
+from anejax.core.trace import NOTHING_FROZEN, Executor, Frozen, check_numbers, register_executor
 from anejax.errors import DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.program import Program
 from anejax.mil.text import to_text
 from anejax.partition import donated as given_away
 from anejax.partition import partition
+from anejax.passes.freeze import freeze
 from anejax.runtime import engine, library
 from anejax.runtime.pipeline import Pipeline
 from anejax.runtime.prepare import Route, prepare
@@ -43,16 +44,13 @@ class Executable:
     take their operands from extra outputs, and happen after the run, in order.
     """
 
-    def __init__(self, graph: Graph, donated: tuple[bool, ...], device: str, compiler: Compiler) -> None:
+    def __init__(
+        self, graph: Graph, donated: tuple[bool, ...], device: str, compiler: Compiler, frozen: Frozen
+    ) -> None:
         self._avals = graph.out_avals  # complex numbers leave the passes as pairs in the same memory
         parts = prepare(graph)
         _debug("graph", parts.graph)
-        self._graph, self._inputs, self._routes, self._effects = (
-            parts.program,
-            parts.inputs,
-            parts.routes,
-            parts.effects,
-        )
+        self._inputs, self._routes, self._effects = parts.inputs, parts.routes, parts.effects
         self._program: library.NativeProgram | Pipeline | None = None
         self._donated = [i for i, d in enumerate(donated) if d]
         in_order = [("run", i) for i in range(len(parts.program.outputs))]  # nothing is forwarded, printed or deleted
@@ -60,9 +58,14 @@ class Executable:
         routes = self._routes + [r for e in self._effects for r in e.routes]
         self._forwarded = {i for kind, i in routes if kind == "input"}
         self.text = ""
-        if parts.program.outputs:
+        program = parts.program
+        if program.outputs and device != "cpu" and engine.is_there(device):
+            program, left = freeze(program, {p: frozen[i] for p, i in enumerate(self._inputs) if i in frozen})
+            self._inputs = [self._inputs[p] for p in left]
+        self._graph = program
+        if program.outputs:
             places = [p for p, i in enumerate(self._inputs) if i in self._donated and i not in self._forwarded]
-            self.text, self._program = _compiled(parts.program, places, device, compiler)
+            self.text, self._program = _compiled(program, places, device, compiler)
             _debug("mil", self.text)
             _debug("plan", self.describe("plan"))
 
@@ -265,29 +268,47 @@ class NativeExecutor(Executor):
         if name not in (None, *DEVICES):
             raise DeviceError(f"[device] expected {' or '.join(map(repr, DEVICES))}, got {device!r}.")
 
-    def compile_graph(self, graph: Graph, donated: tuple[bool, ...] = (), device: str = "cpu") -> Executable:
+    def compile_graph(
+        self,
+        graph: Graph,
+        donated: tuple[bool, ...] = (),
+        device: str = "cpu",
+        frozen: Frozen = NOTHING_FROZEN,
+    ) -> Executable:
         key = (donated, device)
         found = graph.derived.get(key)
         if found is None:
             with self._lock:
                 found = graph.derived.get(key)
                 if found is None:
-                    found = Executable(graph, donated, device, self.compiler)
+                    found = Executable(graph, donated, device, self.compiler, frozen)
                     graph.derived[key] = found
                     self._graphs.add(graph)
         return found
 
     def run_graph(
-        self, graph: Graph, args: list[DeviceArray], donated: tuple[bool, ...], device: str = "cpu"
+        self,
+        graph: Graph,
+        args: list[DeviceArray],
+        donated: tuple[bool, ...],
+        device: str = "cpu",
+        frozen: Frozen = NOTHING_FROZEN,
     ) -> list[DeviceArray]:
-        found = graph.derived.get((donated, device)) or self.compile_graph(graph, donated, device)
+        found = graph.derived.get((donated, device)) or self.compile_graph(graph, donated, device, frozen)
         outs = found(args)
         check_numbers("jit", outs)
         return outs
 
-    def lower_text(self, graph: Graph, donated: tuple[bool, ...] = (), device: str = "cpu", marks: bool = False) -> str:
+    def lower_text(
+        self,
+        graph: Graph,
+        donated: tuple[bool, ...] = (),
+        device: str = "cpu",
+        marks: bool = False,
+        frozen: Frozen = NOTHING_FROZEN,
+    ) -> str:
         """The MIL text of the program, or the programs, that ``graph`` becomes; see ``mil.text.to_text`` for marks."""
-        executable = self.compile_graph(graph, donated, device)
+        executable = self.compile_graph(graph, donated, device, frozen)
         return executable.marked_text() if marks else executable.text
 
     def run_primitive(self, prim: Primitive, args: list[DeviceArray], params: dict[str, Any]) -> list[DeviceArray]:

@@ -34,7 +34,12 @@ class StageTrace(Trace):
     """Records every primitive as an equation. Captured arrays and tracers of outer traces become leading inputs.
 
     Equations that would be of the part "forward" are of ``part``, where one is given.
+
+    Attributes:
+        array_literals: whether captured arrays become literals instead, as passes over frozen Graphs want it.
     """
+
+    array_literals = False
 
     def __init__(self, parent: Trace, part: str | None = None) -> None:
         self.parent = parent
@@ -58,7 +63,7 @@ class StageTrace(Trace):
         held = self._captured.get(id(x))
         if held is not None:
             return held[1]
-        if not isinstance(x, Tracer) and aval_of(x).ndim == 0:
+        if not isinstance(x, Tracer) and (self.array_literals or aval_of(x).ndim == 0):
             array = concrete_array(x)
             return Literal(array.value, array.aval)
         var = Var(aval_of(x))

@@ -19,6 +19,7 @@ from anejax.mil.chips import chip_of
 from anejax.ops.shape import reshape
 from anejax.passes.legalize import angles as angles
 from anejax.passes.legalize import bools as bools
+from anejax.passes.legalize import constants
 from anejax.passes.legalize import control as control
 from anejax.passes.legalize import convolution as convolution
 from anejax.passes.legalize import cumulative as cumulative
@@ -41,6 +42,8 @@ ENGINE_FLOAT = dtypes.float16  # the engine computes in fp16 (research: ane-fact
 class LegalizeTrace(StageTrace):
     """Stages, but replaces what the target lacks by what the rules say. ``family`` is an engine's, or None for all."""
 
+    array_literals = True
+
     def __init__(self, target: str, family: str | None = None) -> None:
         super().__init__(base_trace())
         self.target = target
@@ -50,6 +53,8 @@ class LegalizeTrace(StageTrace):
         self.memory: dict[Any, Any] = {}
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        if constants.are_frozen(prim, args):
+            return [constants.evaluated(prim, args, params)]
         found = scaling.rewritten(prim, args, params) if self.target == "ane" else NotImplemented
         return self.unscaled(prim, args, params) if found is NotImplemented else [found]
 

@@ -36,6 +36,8 @@ def with_axes(graph: Graph) -> Graph:
 class _AxesTrace(StageTrace):
     """Stages equations whose operands of rank 0 have come to be of shape [1]."""
 
+    array_literals = True
+
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         if prim.elementwise:
             args = _alike(args, literals=prim.name == "select_n")

@@ -1,6 +1,7 @@
-"""Convolutions: MIL's conv in NCHW for Core ML, products of shifted slices for the engine.
+"""Convolutions: MIL's conv in NCHW for Core ML; for the engine what patches.py makes of them.
 
-The engine takes convolutions with weights at run time at batch 1 only, and not reliably (ane-facts 6.4).
+The engine's patches have two spatial axes. A convolution of three, and one whose kernel is larger than its result and
+whose features are in groups, are products of shifted slices with features last.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from anejax.core.trace import aval_of
+from anejax.core.graph import Var
+from anejax.core.trace import Tracer, aval_of
 from anejax.mil.chips import CHIPS
 from anejax.mil.cost import padded_bytes
 from anejax.mil.program import Type
 from anejax.ops import arithmetic as A
 from anejax.ops import shape as S
-from anejax.ops.conv import ConvDimensionNumbers, conv_general_dilated
+from anejax.ops.conv import ConvDimensionNumbers, conv_general_dilated, conv_general_dilated_p
 from anejax.ops.linear import dot_general
 from anejax.ops.shape import inverse_permutation
-from anejax.passes.legalize.rules import families, rule
+from anejax.passes.legalize import patches
+from anejax.passes.legalize.constants import is_float
+from anejax.passes.legalize.patches import Window
+from anejax.passes.legalize.rules import families, maker, rule, traced
 
 Dims = tuple[int, ...]
 
@@ -46,8 +51,60 @@ def _conv(lhs: Any, rhs: Any, **p: Any) -> Any:
 
 
 @rule("conv_general_dilated", targets=("ane",))
-def _conv_as_products(lhs: Any, rhs: Any, **p: Any) -> Any:
+def _conv_on_engine(lhs: Any, rhs: Any, **p: Any) -> Any:
+    if aval_of(lhs).ndim == 3:
+        return _with_two_axes(lhs, rhs, p)
+    numbers: ConvDimensionNumbers = p["dimension_numbers"]
+    if aval_of(lhs).ndim != 4 or not is_float(lhs):
+        return _standard(lhs, rhs, p, _by_products)
+    (batch, feature, *spatial), (outs, ins, *taps) = numbers.lhs_spec, numbers.rhs_spec
+    groups, batch_groups = p["feature_group_count"], p["batch_group_count"]
+    kernel = tuple(aval_of(rhs).shape[a] for a in taps)
+    window = Window(kernel, p["window_strides"], p["padding"], p["lhs_dilation"], p["rhs_dilation"])
+    (out,) = conv_general_dilated_p.out_avals([aval_of(lhs), aval_of(rhs)], p)
+    few_taps = window.taps <= math.prod(out.shape[a] for a in numbers.out_spec[2:])
+    constant = not isinstance(rhs, Tracer) and patches.fits(kernel, window.holes)
+    if not constant and few_taps and max(groups, batch_groups, *window.strides) == 1 and ins < outs:
+        source, flipped = _unflipped(rhs, taps)
+        x, w = S.transpose(lhs, numbers.lhs_spec), S.transpose(source, (ins, outs, *taps))
+        return S.transpose(patches.by_weight_first(x, w, window, flipped), inverse_permutation(numbers.out_spec))
+    if (constant or few_taps) and batch_groups == 1:
+        x, w = S.transpose(lhs, numbers.lhs_spec), S.transpose(rhs, numbers.rhs_spec)
+        made = (patches.by_constant if constant else patches.by_weight)(x, w, window, groups)
+        return S.transpose(made, inverse_permutation(numbers.out_spec))
+    if not few_taps and groups == 1:
+        x, w = S.transpose(lhs, (feature, batch, *spatial)), S.transpose(rhs, (ins, outs, *taps))
+        to_batch, to_feature, *places = numbers.out_spec
+        made = patches.by_places(x, w, window, batch_groups)
+        return S.transpose(made, inverse_permutation((to_feature, to_batch, *places)))
     return _standard(lhs, rhs, p, _by_products)
+
+
+def _unflipped(w: Any, taps: list[int]) -> tuple[Any, bool]:
+    """What ``w`` has in reverse order along all of ``taps``, and True; else ``w`` and False."""
+    made = maker(w)
+    if made is None or made.primitive.name != "rev" or {*made.params["dimensions"]} != {*taps}:
+        return w, False
+    (source,) = made.inputs
+    return (traced(source), True) if isinstance(source, Var) else (w, False)
+
+
+def _with_two_axes(lhs: Any, rhs: Any, p: dict[str, Any]) -> Any:
+    """A convolution of sequences as one of images of height 1."""
+    specs = [(*(a + (a >= spec[2]) for a in spec[:2]), spec[2], spec[2] + 1) for spec in p["dimension_numbers"]]
+    source, flipped = _unflipped(rhs, [p["dimension_numbers"].rhs_spec[2]])
+    x, w = (_with_axis(a, spec[2]) for a, spec in zip((lhs, source), specs))
+    w = S.rev(w, specs[1][2:]) if flipped else w
+    one = {name: (1, *p[name]) for name in ("window_strides", "lhs_dilation", "rhs_dilation")}
+    changed = {**p, **one, "padding": ((0, 0), *p["padding"]), "dimension_numbers": ConvDimensionNumbers(*specs)}
+    out = conv_general_dilated_p.bind(x, w, **changed)
+    shape, at = aval_of(out).shape, specs[2][2]
+    return S.reshape(out, shape[:at] + shape[at + 1 :])
+
+
+def _with_axis(x: Any, axis: int) -> Any:
+    shape = aval_of(x).shape
+    return S.reshape(x, (*shape[:axis], 1, *shape[axis:]))
 
 
 def _standard(lhs: Any, rhs: Any, p: dict[str, Any], conv: Any) -> Any:

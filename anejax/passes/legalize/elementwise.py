@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.core.array import DeviceArray
 from anejax.core.graph import Literal, Var
-from anejax.core.trace import aval_of
+from anejax.core.trace import Tracer, aval_of
 from anejax.ops import arithmetic as A
 from anejax.ops import elementwise as E
 from anejax.ops.families import expand
@@ -39,9 +40,16 @@ def _everywhere(x: Any) -> float | None:
     while made is not None and made.primitive.name in ("broadcast_in_dim", "reshape"):
         (x,) = made.inputs
         if isinstance(x, Literal):
-            return float(x.value)
+            return _same(x.value)
         made = maker(x)
-    return scalar(x) if not isinstance(x, Var) else None
+    return None if isinstance(x, (Var, Tracer)) else _same(x.value if isinstance(x, DeviceArray) else x)
+
+
+def _same(array: Any) -> float | None:
+    """The number that all elements are."""
+    value = np.asarray(array)
+    first = value.ravel()[0] if value.size else None
+    return float(first) if first is not None and (value == first).all() else None
 
 
 def _scaled(x: Any, factor: float) -> Any:

@@ -1,10 +1,13 @@
-"""Rules for windows: MIL's pooling where it is that very pooling, shifted taps elsewhere."""
+"""Rules for windows: MIL's pooling where it is that very pooling, convolutions with constant kernels of zeros and ones
+where windows have two axes, shifted taps elsewhere."""
 
 from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +17,14 @@ from anejax.core.trace import aval_of
 from anejax.ops import arithmetic as A
 from anejax.ops import elementwise as E
 from anejax.ops import shape as S
-from anejax.ops.windows import window_slices, winners_by_slices
+from anejax.ops.reduce import reduce_max
+from anejax.ops.shape import inverse_permutation
+from anejax.ops.windows import backward_padding, reduce_window_max_p, window_slices, winners_by_slices
+from anejax.passes.legalize.constants import const, is_float
+from anejax.passes.legalize.patches import Window, by_constant, fits, patches
 from anejax.passes.legalize.rules import rule
+
+Dims = tuple[int, ...]
 
 
 def is_pooling(window: dict[str, Any]) -> bool:
@@ -48,12 +57,53 @@ def _by_taps(combine: Any, fill: Any) -> Any:
 
 _max_taps = _by_taps(A.max, lambda d: _finite(d, -1))
 rule("reduce_window_min")(_by_taps(A.min, lambda d: _finite(d, 1)))
-rule("reduce_window_sum")(_by_taps(A.add, lambda d: np.zeros((), d)))
+_sum_taps = _by_taps(A.add, lambda d: np.zeros((), d))
+
+
+@rule("reduce_window_sum")
+def _sum(x: Any, **window: Any) -> Any:
+    """A convolution with ones, each feature by itself, where two axes have windows."""
+    found = _on_two_axes(window, x)
+    if found is None:
+        return _sum_taps(x, **window)
+    order, over = found
+    images = S.transpose(x, order)
+    shape = aval_of(images).shape
+    images = S.reshape(images, (math.prod(shape[:-3]), *shape[-3:]))
+    ones = np.ones((shape[-3], 1, *over.kernel), np.float16)
+    out = by_constant(images, ones, over, shape[-3])
+    return S.transpose(S.reshape(out, (*shape[:-2], *aval_of(out).shape[2:])), inverse_permutation(order))
+
+
+def _on_two_axes(window: dict[str, Any], x: Any) -> tuple[Dims, Window] | None:
+    """The axes of ``x`` with those that have windows last, and the window over these; None if they are not two, of an
+    array of floats with others before, or if the engine's conv takes no such kernel."""
+    keys = ("window_dimensions", "window_strides", "padding", "base_dilation", "window_dilation")
+    rank, idle = aval_of(x).ndim, (1, 1, (0, 0), 1, 1)
+    axes = [a for a in range(rank) if tuple(window[k][a] for k in keys) != idle]
+    if len(axes) == 1 and rank > 2:
+        axes = sorted({*axes, axes[0] - 1 if axes[0] > rank - 2 else rank - 1})
+    if len(axes) != 2 or rank < 3 or not is_float(x):
+        return None
+    kernel, strides, padding, holes, dilation = (tuple(window[k][a] for a in axes) for k in keys)
+    over = Window(kernel, strides, padding, holes, dilation)
+    order = (*(a for a in range(rank) if a not in axes), *axes)
+    return (order, over) if fits(kernel, holes) else None
 
 
 @rule("reduce_window_max")
 def _max(x: Any, **window: Any) -> Any:
-    return NotImplemented if is_pooling(window) else _max_taps(x, **window)
+    if is_pooling(window):
+        return NotImplemented
+    found = _on_two_axes(window, x)
+    if found is None:
+        return _max_taps(x, **window)
+    order, _ = found
+    turned = {k: tuple(v[a] for a in order) for k, v in window.items()}
+    if order == tuple(range(len(order))) or not is_pooling(turned):
+        return _max_taps(x, **window)
+    out = reduce_window_max_p.bind(S.transpose(x, order), **turned)
+    return S.transpose(out, inverse_permutation(order))
 
 
 @rule("select_and_gather_add", targets=("cpu", "coreml", "ane"))
@@ -68,19 +118,46 @@ def _scatter(
     """Each tap of a window takes the source where it is the first to equal the winner; the taps' shares go back to
     where they came from."""
     shape = aval_of(operand).shape
-    windowed = tuple(i for i, w in enumerate(window_dimensions) if w > 1)
-    side_by_side = all(window_strides[i] == window_dimensions[i] and padding[i] == (0, 0)
-                       and shape[i] % window_dimensions[i] == 0 for i in windowed)  # fmt: skip
-    if side_by_side and windowed in ((2, 3), (2,)) and len(shape) == windowed[-1] + 1:
-        return _scatter_side_by_side(source, operand, select, window_dimensions[2:])
     rank = len(shape)
     window = {"window_dimensions": window_dimensions, "window_strides": window_strides, "padding": padding,
               "base_dilation": (1,) * rank, "window_dilation": (1,) * rank}  # fmt: skip
+    found = _on_two_axes(window, operand)
+    inside = all(low < n and high < n for n, (low, high) in zip(window_dimensions, padding) if n > 1)
+    if found is not None and inside:
+        return _scatter_images(source, operand, select, *found)
     fill = _finite(aval_of(operand).dtype, -1 if select == "ge" else 1)
     shares = _shares(source, list(window_slices(operand, fill, window)), select)
     places = itertools.product(*map(range, window_dimensions))
     spread = [_spread(share, place, shape, window_strides, padding) for place, share in zip(places, shares)]
     return functools.reduce(A.add, spread)
+
+
+def _scatter_images(source: Any, operand: Any, select: str, order: Dims, over: Window) -> Any:
+    """Windows over the last two axes of what ``order`` makes of the operands: taps are the patches of a convolution,
+    and another one brings their shares back. Among the taps that equal the winner the first is the one that as many
+    taps up to it equal as 1."""
+    x, source = S.transpose(operand, order), S.transpose(source, order)
+    *lead, c, height, width = aval_of(x).shape
+    n, taps, (rows, columns) = math.prod(lead), over.taps, aval_of(source).shape[-2:]
+    x, source = S.reshape(x, (n, c, height, width)), S.reshape(source, (n, c, rows, columns))
+    x = A.mul(x, const(x, 0.5 if select == "ge" else -0.5))  # products end at 32768 (e5rt 8), numbers at 65504
+    fill = np.asarray(np.float32(_finite(aval_of(x).dtype, -1)) / 2, aval_of(x).dtype)
+    x = S.pad(x, fill, [(0, 0, 0)] * 2 + [(*pair, 0) for pair in over.padding])
+    seen = patches(x, replace(over, padding=((0, 0),) * 2))
+    by_tap = S.reshape(seen, (n, c, taps, rows, columns))
+    one_of = lambda a: S.broadcast_in_dim(a, (n, c, taps, rows, columns), (0, 1, 3, 4))  # noqa: E731
+    hit = E.convert_element_type(A.eq(by_tap, one_of(reduce_max(by_tap, (2,)))), aval_of(source).dtype)
+    up_to = np.tile(np.tril(np.ones((taps, taps), np.float16))[:, :, None, None], (c, 1, 1, 1))
+    single = Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1))
+    count = by_constant(S.reshape(hit, (n, c * taps, rows, columns)), up_to, single, c)
+    is_first = A.eq(A.mul(S.reshape(count, aval_of(hit).shape), hit), const(hit, 1))
+    share = A.mul(E.convert_element_type(is_first, aval_of(source).dtype), one_of(source))
+    back = zip((height, width), over.kernel, (rows, columns), over.strides, over.padding)
+    pads = tuple(backward_padding(size, k, count, stride, low) for size, k, count, stride, (low, _) in back)
+    kernel = np.tile(np.eye(taps, dtype=np.float16)[::-1].reshape(1, taps, *over.kernel), (c, 1, 1, 1))
+    around = Window(over.kernel, (1, 1), pads, over.strides, (1, 1))
+    out = by_constant(S.reshape(share, (n, c * taps, rows, columns)), kernel, around, c)
+    return S.transpose(S.reshape(out, (*lead, c, height, width)), inverse_permutation(order))
 
 
 def _shares(source: Any, taps: list[Any], select: str) -> Iterator[Any]:
@@ -92,33 +169,6 @@ def _shares(source: Any, taps: list[Any], select: str) -> Iterator[Any]:
         hit = A.mul(E.convert_element_type(A.eq(tap, best), dtype), free)
         free = A.sub(free, hit)
         yield A.mul(source, hit)
-
-
-def _scatter_side_by_side(source: Any, operand: Any, select: str, window: tuple[int, ...]) -> Any:
-    """Windows that tile [N, C, ...]: with features last each spatial axis is (windows, places in one), so that taps are
-    slices, and shares are joined instead of spread and added."""
-    spatial = tuple(range(2, 2 + len(window)))
-    last, first = (0, *spatial, 1), (0, 1 + len(window), *range(1, 1 + len(window)))
-    x, source = S.transpose(operand, last), S.transpose(source, last)
-    n, *counts, features = aval_of(source).shape
-    pairs = [size for pair in zip(counts, window) for size in pair]
-    x = S.reshape(x, (n * pairs[0], *pairs[1:], features))
-    flat = (n * counts[0], *counts[1:], features)
-    places = list(itertools.product(*map(range, window)))
-    taps = []
-    for place in places:
-        tap = x
-        for axis, at in zip(itertools.count(1, 2), place):
-            tap = S.slice_in_dim(tap, at, at + 1, axis=axis)
-        taps.append(S.reshape(tap, flat))
-    blocks = dict(zip(places, _shares(S.reshape(source, flat), taps, select)))
-    ones = [size for count in flat[:-1] for size in (count, 1)]
-    blocks = {place: S.reshape(share, (*ones, features)) for place, share in blocks.items()}
-    for axis in range(2 * len(window) - 1, 0, -2):  # the last axis of the window first
-        rows = itertools.groupby(sorted(blocks), lambda place: place[:-1])
-        blocks = {row: S.concatenate([blocks[place] for place in members], axis) for row, members in rows}
-    whole = (n, *(count * size for count, size in zip(counts, window)), features)
-    return S.transpose(S.reshape(blocks[()], whole), first)
 
 
 def _spread(share: Any, place: Any, shape: Any, strides: Any, padding: Any) -> Any:

@@ -1,0 +1,24 @@
+"""The Graph that a function's plan is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from anejax.api.staging import Jitted, jit
+from anejax.core.graph import Graph
+from anejax.passes.freeze import freeze
+from anejax.runtime.prepare import prepare
+
+
+def program_graph(f: Callable[..., Any], *args: Any, freezes: bool = True) -> tuple[Graph, list[int]]:
+    """What a device would run of ``f`` at the types of ``args``, optimized, and which of its inputs are donated.
+
+    If ``f`` has constants (``jit(f, constants=...)``) and ``freezes``, they are inside, as on the engine.
+    """
+    traced = (f if isinstance(f, Jitted) else jit(f)).trace(*args)
+    parts, captured = prepare(traced.graph), len(traced.jaxpr.consts)
+    frozen = {p: traced.frozen[i] for p, i in enumerate(parts.inputs) if i in traced.frozen and freezes}
+    graph, left = freeze(parts.program, frozen)
+    given = (parts.inputs[p] - captured in traced.donate_argnums for p in left)
+    return graph, [place for place, donated in enumerate(given) if donated]

@@ -1,0 +1,253 @@
+"""Convolutions of [N, C, H, W] for the engine, without a transpose.
+
+With a constant weight it is the engine's own conv. A computed weight it takes at batch 1 only, and not reliably
+(ane-facts 6.4), so such a convolution is a product of matrices: the weight times *patches*, which hold for each place
+of the result what its window sees. Or the other way round: the weight times the array, then for each place of the
+result the sum of what its window sees of that. A convolution with a constant kernel of zeros and ones makes patches,
+or sums, one group for each feature; so padding, strides and holes are its business, and nothing is sliced along the
+last axis (until A15 that goes wrong, e5rt 8). Which of the two it is decides the order of the weight's axes, so that
+the weight is not transposed either.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes
+from anejax.core.trace import aval_of
+from anejax.mil.chips import CHIPS
+from anejax.mil.cost import padded_bytes
+from anejax.mil.hazards import STRIDES
+from anejax.mil.limits import FAMILIES, LIMITS
+from anejax.mil.program import Type
+from anejax.ops import arithmetic as A
+from anejax.ops import shape as S
+from anejax.ops.conv import ConvDimensionNumbers, conv_general_dilated_p
+from anejax.ops.linear import dot_general
+from anejax.ops.windows import dilated
+from anejax.passes.legalize.rules import as_it_is, families
+
+Dims = tuple[int, ...]
+Pads = tuple[tuple[int, int], ...]
+PLAIN = ConvDimensionNumbers((0, 1, 2, 3), (0, 1, 2, 3), (0, 1, 2, 3))
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a kernel of the two spatial axes goes over an array, as in lax.conv_general_dilated."""
+
+    kernel: Dims
+    strides: Dims
+    padding: Pads
+    holes: Dims  # lhs_dilation
+    dilation: Dims
+
+    @property
+    def taps(self) -> int:
+        return math.prod(self.kernel)
+
+    def part(self, first: Dims, kernel: Dims) -> Window:
+        """The window of a rectangle of the kernel's taps, over the same places."""
+        rest = [k - f - n for k, f, n in zip(self.kernel, first, kernel)]
+        moved = zip(self.padding, first, rest, self.dilation)
+        return replace(self, kernel=kernel, padding=tuple((lo - f * d, hi - r * d) for (lo, hi), f, r, d in moved))
+
+
+# --- a constant kernel ------------------------------------------------------------------------------------------------
+
+
+def fits(kernel: Sequence[int], holes: Sequence[int]) -> bool:
+    """Whether the engine's conv takes a kernel of this size."""
+    figures = [LIMITS[f] for f in families() or FAMILIES]
+    width = min(f.kernel_width if max(holes) == 1 else f.kernel_width_strided for f in figures)
+    return kernel[0] <= min(f.kernel_height for f in figures) and kernel[1] <= width
+
+
+def by_constant(x: Any, kernel: Any, window: Window, groups: int = 1) -> Any:
+    """``x`` [N, C, H, W] convolved with a constant [O, C / groups, ...] that ``fits``."""
+    zero = np.zeros((), aval_of(x).dtype)
+    pads, holes, behind = window.padding, window.holes, ((0, 0),) * 2
+    if max(holes) > 1 and (max(window.strides) > 1 or any(h not in STRIDES for h in holes)):
+        x, holes = S.pad(x, zero, [(0, 0, 0)] * 2 + [(0, 0, h - 1) for h in holes]), (1, 1)
+    if max(holes) > 1:  # conv_transpose pads no further than the kernel reaches
+        reach = [dilated(k, d) - 1 for k, d in zip(window.kernel, window.dilation)]
+        behind = tuple((max(lo - r, 0), max(hi - r, 0)) for (lo, hi), r in zip(pads, reach))
+        pads = tuple((min(lo, r), min(hi, r)) for (lo, hi), r in zip(pads, reach))
+    else:
+        x = S.pad(x, zero, [(0, 0, 0)] * 2 + [(min(lo, 0), min(hi, 0), 0) for lo, hi in pads])
+        pads = tuple((max(lo, 0), max(hi, 0)) for lo, hi in pads)
+    able = all(s in STRIDES for s in window.strides)
+    out = as_it_is(
+        conv_general_dilated_p, x, _like(x, kernel), window_strides=window.strides if able else (1, 1), padding=pads,
+        lhs_dilation=holes, rhs_dilation=window.dilation, dimension_numbers=PLAIN, feature_group_count=groups,
+        batch_group_count=1, preferred_element_type=None,
+    )  # fmt: skip
+    if not able:
+        shape = aval_of(out).shape
+        out = S.slice_(out, (0,) * 4, shape, (1, 1, *window.strides))
+    return S.pad(out, zero, [(0, 0, 0)] * 2 + [(lo, hi, 0) for lo, hi in behind])
+
+
+def _like(x: Any, kernel: Any) -> np.ndarray:
+    """A constant in the dtype of ``x``, infinities as its largest number."""
+    dtype = aval_of(x).dtype
+    limit = float(dtypes.finfo(dtype).max)
+    return np.clip(np.asarray(getattr(kernel, "value", kernel), np.float64), -limit, limit).astype(dtype)
+
+
+# --- patches ----------------------------------------------------------------------------------------------------------
+
+
+def patches(x: Any, window: Window, factor: float = 1.0) -> Any:
+    """[N, C, H, W] -> [N, C * taps, ...]: what each window sees times ``factor``, a feature's taps side by side."""
+    if window == Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1)) and factor == 1:
+        return x
+    features, taps = aval_of(x).shape[1], window.taps
+    kernel = factor * np.eye(taps, dtype=np.float16).reshape(taps, 1, *window.kernel)
+    return by_constant(x, np.tile(kernel, (features, 1, 1, 1)), window, features)
+
+
+def counts(x: Any, window: Window) -> Dims:
+    """How many places the window has."""
+    sizes = [dilated(n, h) + lo + hi for n, h, (lo, hi) in zip(aval_of(x).shape[2:], window.holes, window.padding)]
+    reach = [dilated(k, d) for k, d in zip(window.kernel, window.dilation)]
+    return tuple((n - r) // s + 1 for n, r, s in zip(sizes, reach, window.strides))
+
+
+def rectangles(kernel: Dims, holes: Dims, fit: int) -> Iterator[tuple[Dims, Dims]]:
+    """(first tap, size) of the parts of a kernel whose patches are made at a time: ``fit`` taps at most, whole rows
+    where a row fits."""
+    height, width = kernel
+    while not fits((1, width), holes) or (width > fit and width > 1):
+        width = -(-width // 2)
+    rows = max(1, min(fit // width, height)) if width == kernel[1] else 1
+    while not fits((rows, width), holes):
+        rows = -(-rows // 2)
+    rows = -(-height // -(-height // rows))  # of about equal size
+    for i, j in itertools.product(range(0, height, rows), range(0, kernel[1], width)):
+        yield (i, j), (min(rows, height - i), min(width, kernel[1] - j))
+
+
+def _fit(features: int, places: Dims) -> int:
+    """How many taps of one image's patches the SRAM has room for; all if not even one: then nothing is gained."""
+    room = min(c.resident_bytes for c in CHIPS.values() if c.family in families())
+    tap = padded_bytes(Type("fp16", (features, *places)))
+    return int(room // tap) or 1 << 30
+
+
+def by_weight(x: Any, w: Any, window: Window, groups: int) -> Any:
+    """``x`` [N, C, H, W] convolved with a computed ``w`` [O, C / groups, ...]: the weight times patches."""
+    places, outs = counts(x, window), aval_of(w).shape[0]
+    found = []
+    for first, size in rectangles(window.kernel, window.holes, _fit(aval_of(x).shape[1], places)):
+        seen = patches(x, window.part(first, size))
+        last = [f + n for f, n in zip(first, size)]
+        part = S.slice_(w, (0, 0, *first), (*aval_of(w).shape[:2], *last))
+        matrices = S.reshape(part, (groups, outs // groups, aval_of(w).shape[1] * math.prod(size)))
+        found.append(_times(matrices, seen, groups))
+    return functools.reduce(A.add, found)
+
+
+def by_weight_first(x: Any, w: Any, window: Window, flipped: bool) -> Any:
+    """``x`` [N, C, H, W] convolved with a computed ``w`` [C, O, ...], whose taps are in reverse order if ``flipped``:
+    the weight times ``x``, then sums along the taps. Strides are 1."""
+    features, outs = aval_of(w).shape[:2]
+    found = []
+    for first, size in rectangles(window.kernel, window.holes, _fit(outs, aval_of(x).shape[2:])):
+        last, taps = [f + n for f, n in zip(first, size)], math.prod(size)
+        part = S.reshape(S.slice_(w, (0, 0, *first), (features, outs, *last)), (1, features, outs * taps))
+        place = np.arange(taps)[::-1] if flipped else np.arange(taps)
+        kernel = np.tile(np.eye(taps, dtype=np.float16)[place].reshape(1, taps, *size), (outs, 1, 1, 1))
+        begin = tuple(k - n for k, n in zip(window.kernel, last)) if flipped else first
+        found.append(by_constant(_times(part, x, 1, turned=True), kernel, window.part(begin, size), outs))
+    return functools.reduce(A.add, found)
+
+
+def _times(w: Any, seen: Any, groups: int, turned: bool = False) -> Any:
+    """The matrices [G, O / G, K] times [N, G * K, H, W], as many rows of places at a time as the engine takes. If they
+    are ``turned``, they are [G, K, O / G]."""
+    n, _, height, width = aval_of(seen).shape
+    lead, matrix = (n,) if groups == 1 else (n, groups), aval_of(w).shape[1:]
+    inner, outs = matrix if turned else matrix[::-1]
+    w = S.reshape(w, (*lead[1:], *matrix))
+    w = (
+        S.reshape(w, (1, *aval_of(w).shape))
+        if n == 1
+        else S.broadcast_in_dim(w, (*lead, *matrix), tuple(range(1, len(lead) + 2)))
+    )
+    axes, batch = (len(lead) if turned else len(lead) + 1, len(lead)), tuple(range(len(lead)))
+    found = []
+    for first, last in _rows(height, width):
+        part = S.slice_in_dim(seen, first, last, axis=2)
+        columns = S.reshape(part, (*lead, inner, (last - first) * width))
+        out = dot_general(w, columns, (((axes[0],), (axes[1],)), (batch, batch)))
+        found.append(S.reshape(out, (n, groups * outs, last - first, width)))
+    return S.concatenate(found, 2)
+
+
+def _rows(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """(first, last) of the rows of places that one product takes."""
+    step = max(1, min(height, _extent() // width))
+    return ((i, min(i + step, height)) for i in range(0, height, step))
+
+
+def _extent() -> int:
+    """How many places the engine takes as one axis, to be multiplied or added up."""
+    return min(min(LIMITS[f].max_extent, LIMITS[f].max_contraction) for f in families())
+
+
+# --- gradients of weights ---------------------------------------------------------------------------------------------
+
+
+def by_places(x: Any, w: Any, window: Window, groups: int) -> Any:
+    """A convolution whose kernel has more taps than its result has places, as gradients of weights are.
+
+    Patches and kernel change parts: places of the result are the taps of patches, whose places are the kernel's taps.
+
+    Args:
+        x: [C, N, H, W], features first.
+        w: [C, O, ...], ``groups`` of O each for a part of N.
+
+    Returns:
+        [O, N / groups, ...].
+    """
+    outs, places = aval_of(w).shape[1], counts(x, window)
+    turned = Window(places, window.dilation, window.padding, window.holes, window.strides)
+    left = [n - k for n, k in zip(counts(x, turned), window.kernel)]  # of windows that do not end with the array
+    pads = tuple((lo, hi - n * d) for (lo, hi), n, d in zip(window.padding, left, window.dilation))
+    turned = replace(turned, padding=pads)
+    rows = []
+    for first, size in rectangles(places, window.holes, _fit(aval_of(x).shape[1], window.kernel)):
+        part = _summed_products(w, patches(x, turned.part(first, size)), groups)
+        rows.append((first, S.reshape(part, (outs, aval_of(x).shape[1] // groups, *size))))
+    lines = [S.concatenate([r for _, r in line], 3) for _, line in itertools.groupby(rows, lambda r: r[0][0])]
+    return S.concatenate(lines, 2)
+
+
+def _summed_products(w: Any, seen: Any, groups: int) -> Any:
+    """The sum over the first axis, and over places, of [C, G * O, places] times [C, G * K, places]: [G, O, K]."""
+    n, _, height, width = aval_of(seen).shape
+    lead = (n,) if groups == 1 else (n, groups)
+    batch = (tuple(range(len(lead))),) * 2
+    total = None
+    for first, last in _rows(height, width):
+        left, right = (
+            S.reshape(part, (*lead, aval_of(part).shape[1] // groups, (last - first) * width))
+            for part in (S.slice_in_dim(a, first, last, axis=2) for a in (w, seen))
+        )
+        inner = len(lead) + 1
+        product = dot_general(left, right, (((inner,), (inner,)), batch))
+        total = product if total is None else A.add(total, product)
+    shape = aval_of(total).shape
+    if n == 1:
+        return S.reshape(total, shape[1:])
+    images = S.reshape(total, (1, n, math.prod(shape[1:-1]), shape[-1]))  # a sum over features adds wide
+    ones = np.ones((1, n, 1, 1), np.float16)
+    return S.reshape(by_constant(images, ones, Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1))), shape[1:])
