@@ -20,6 +20,7 @@ from anejax.errors import ConcretizationError
 from anejax.ops import shape as shapes
 from anejax.ops.arithmetic import clamp, lt, ne
 from anejax.ops.elementwise import convert_element_type
+from anejax.ops.prefixes import prefixes
 from anejax.ops.shape import as_dtype
 from anejax.transforms.control import cond as branching
 from anejax.transforms.control import scan as scanning
@@ -502,33 +503,9 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
         each = ", ".join(map(str, map(aval_of, leaves)))
         raise ValueError(f"[associative_scan] expected arrays of one length along axis {axis}, got {each}.")
 
-    def combine(left: list[Any], right: list[Any]) -> list[Any]:
+    def combine(left: Sequence[Any], right: Sequence[Any]) -> list[Any]:
         out = fn(tree.unflatten(treedef, left), tree.unflatten(treedef, right))
         return [as_dtype(x, aval_of(e).dtype) for x, e in zip(tree.flatten_up_to(treedef, out, "the result"), leaves)]
 
-    cut = lambda xs, *bounds: [shapes.slice_in_dim(x, *bounds, axis=a) for x, a in zip(xs, axes)]  # noqa: E731
-    join = lambda *lists: [shapes.concatenate(xs, a) for a, *xs in zip(axes, *lists)]  # noqa: E731
-
-    def scanned(xs: list[Any]) -> list[Any]:
-        """Neighbours are combined, the half as many results scanned; the other half is one step from those."""
-        n = aval_of(xs[0]).shape[axes[0]]
-        if n < 2:
-            return xs
-        odd = scanned(combine(cut(xs, 0, n - 1, 2), cut(xs, 1, n, 2)))
-        last = aval_of(odd[0]).shape[axes[0]] - (n % 2 == 0)
-        even = join(cut(xs, 0, 1), combine(cut(odd, 0, last), cut(xs, 2, n, 2)))
-        return [_interleaved(e, o, a) for e, o, a in zip(even, odd, axes)]
-
     flip = lambda xs: [shapes.rev(x, (a,)) for x, a in zip(xs, axes)] if reverse else xs  # noqa: E731
-    return tree.unflatten(treedef, flip(scanned(flip(leaves))))
-
-
-def _interleaved(even: Any, odd: Any, axis: int) -> Any:
-    """``even`` at positions 0, 2, ... of ``axis`` and ``odd`` at 1, 3, ..."""
-    short = aval_of(odd).shape[axis]
-    first = shapes.slice_in_dim(even, 0, short, axis=axis)
-    pair = shapes.concatenate([shapes.expand_dims(x, (axis + 1,)) for x in (first, odd)], axis + 1)
-    shape = aval_of(odd).shape
-    both = shapes.reshape(pair, (*shape[:axis], 2 * short, *shape[axis + 1 :]))
-    rest = shapes.slice_in_dim(even, short, aval_of(even).shape[axis], axis=axis)
-    return convert_element_type(shapes.concatenate([both, rest], axis), aval_of(even).dtype)  # strong, as jax's are
+    return tree.unflatten(treedef, flip(prefixes(combine, flip(leaves), axes)))

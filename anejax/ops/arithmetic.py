@@ -155,8 +155,17 @@ def _half_share(g: Any, out: Any, x: Any, y: Any) -> Any:
     return mul(g, share)
 
 
+def _pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return complex_values.power(x, y) if x.dtype in dtypes.COMPLEX else np.power(x, y)
+
+
 def _pow_x(g: Any, out: Any, x: Any, y: Any) -> Any:
-    return mul(g, mul(y, pow(x, sub(y, np.ones((), aval_of(y).dtype)))))
+    """0 to the power of 0 is a constant in x: y times the infinite power is not NaN there."""
+    zero, one = zeros(Aval((), aval_of(x).dtype)), np.ones((), aval_of(y).dtype)
+    if not (isinstance(y, np.ndarray | np.generic) and np.all(y != 0)):
+        constant = and_(*(expand(eq(v, zero), aval_of(out).shape) for v in (x, y)))
+        x = select_n(constant, expand(x, aval_of(out).shape), expand(one, aval_of(out).shape))
+    return mul(g, mul(y, pow(x, sub(y, one))))
 
 
 def _pow_y(g: Any, out: Any, x: Any, y: Any) -> Any:
@@ -204,7 +213,7 @@ _right_arithmetic = _shift(
 
 rem_p = binary("rem", domain=REAL_NUMBER, impl=lambda x, y: _int_rem(x, y) if x.dtype in INT else np.fmod(x, y),
                jvp=(lambda g, o, x, y: g, _rem_y))  # fmt: skip
-pow_p = binary("pow", domain=INEXACT, impl=np.power, jvp=(_pow_x, _pow_y), mil="pow")
+pow_p = binary("pow", domain=INEXACT, impl=_pow, jvp=(_pow_x, _pow_y), mil="pow")
 max_p = binary("max", domain=ORDERED, impl=np.maximum,
                jvp=(_half_share, lambda g, o, x, y: _half_share(g, o, y, x)), mil=_numbers("maximum"))  # fmt: skip
 min_p = binary("min", domain=ORDERED, impl=np.minimum,
@@ -256,13 +265,13 @@ gt_p, ge_p = (
 def _integer_pow(x: np.ndarray, *, y: int) -> np.ndarray:
     if x.dtype in _WIDER:
         return _integer_pow(x.astype(_WIDER[x.dtype]), y=y).astype(x.dtype)
+    if x.dtype in dtypes.COMPLEX:
+        return complex_values.integer_pow(x, y)
     if y < 0:
-        power = _integer_pow(x, y=-y)
-        return complex_values.reciprocal(power) if x.dtype in dtypes.COMPLEX else (1 / power).astype(x.dtype)
-    result, empty = np.ones_like(x), True
+        return (1 / _integer_pow(x, y=-y)).astype(x.dtype)
+    result = np.ones_like(x)
     while y:
-        if y & 1:  # 1 times an infinite complex number would have a part NaN
-            result, empty = x if empty else result * x, False
+        result = result * x if y & 1 else result
         y >>= 1
         if y:
             x = x * x

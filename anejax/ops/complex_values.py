@@ -53,21 +53,61 @@ def divide(z: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 def reciprocal(z: np.ndarray) -> np.ndarray:
-    """1 / z by Smith's division, 0 of what is infinite and infinite of 0."""
+    """1 / z by Smith's division, 0 of what is infinite and infinite of 0. What is huge is divided by 4 first."""
     x, y = np.real(z), np.imag(z)
+    down = np.where(greatest(z) > np.finfo(x.dtype).max / 4, x.dtype.type(0.25), x.dtype.type(1))
+    x, y = x * down, y * down
     first, none = np.abs(x) >= np.abs(y), x.dtype.type(0)
     greater, less = np.where(first, x, y), np.where(first, y, x)
     ratio = np.where(greater == 0, none, less / greater)
     scale = greater + less * ratio
-    large, small = 1 / scale, ratio / scale
+    large, small = 1 / scale * down, ratio / scale * down
     out = _of(np.where(first, large, small), -np.where(first, small, large))
     zero = _of(np.copysign(none, x), -np.copysign(none, y))
     return np.where(np.isinf(z), zero, out)
 
 
+def integer_pow(z: np.ndarray, y: int) -> np.ndarray:
+    """By repeated squaring; where that leaves the range, as (z / |z|)**y |z|**y."""
+    direct = _by_squaring(z, y)
+    if -1 <= y <= 2:
+        return direct
+    info = np.finfo(np.real(z).dtype)
+    power, top = greatest(_by_squaring(z, abs(y))), greatest(z)
+    lost = ~((power > info.tiny**0.5) & (power < np.inf)) & (top > 0) & (top < np.inf)
+    length = np.where(lost, np.minimum(np.abs(z), info.max), top.dtype.type(1))
+    turned, scale = _by_squaring(_of(np.real(z) / length, np.imag(z) / length), y), length**y
+    part = lambda p, d: np.where(lost, np.where(p == 0, p, p * scale), d)  # noqa: E731
+    return _of(part(np.real(turned), np.real(direct)), part(np.imag(turned), np.imag(direct)))
+
+
+def _by_squaring(z: np.ndarray, y: int) -> np.ndarray:
+    if y < 0:
+        return reciprocal(_by_squaring(z, -y))
+    result: np.ndarray | None = None  # 1 times an infinite number would have a part NaN
+    while y:
+        if y & 1:
+            result = z if result is None else np.asarray(result * z)
+        y >>= 1
+        z = square(z) if y else z
+    return np.ones_like(z) if result is None else result
+
+
+def greatest(z: np.ndarray) -> np.ndarray:
+    """The greater magnitude of the two parts."""
+    return np.maximum(np.abs(np.real(z)), np.abs(np.imag(z)))
+
+
+def power(z: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """NumPy's power in double precision, but for squares, roots and reciprocals: of infinities it makes NaN."""
+    simple = {2: square, 0.5: np.sqrt, -1: reciprocal}
+    others = np.power(z.astype(np.complex128), w.astype(np.complex128)).astype(z.dtype)
+    return np.select([w == n for n in simple], [f(z) for f in simple.values()], others)
+
+
 def unit(z: np.ndarray) -> np.ndarray:
     """z / |z|, of z divided by its greater part, since |z| may overflow."""
-    top = np.maximum(np.abs(np.real(z)), np.abs(np.imag(z)))
+    top = greatest(z)
     fair = np.isfinite(top) & (top > 0)
     top = np.where(fair, top, top.dtype.type(1))
     return np.sign(_of(np.real(z) / top, np.imag(z) / top))

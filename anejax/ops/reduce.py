@@ -28,6 +28,7 @@ from anejax.ops.families import (
     zero_jvp,
     zeros,
 )
+from anejax.ops.prefixes import prefixes
 from anejax.ops.shape import broadcast_in_dim, check_axes, check_axis, pad, reshape, rev, transpose
 
 Dims = tuple[int, ...]
@@ -211,10 +212,10 @@ argmax_p, argmin_p = _position("argmax", np.argmax), _position("argmin", np.argm
 # --- cumulative operations --------------------------------------------------------------------------------------------
 
 
-def _cumulative(name: str, impl: Any, *, domain: Any, identity: Any, combine: Any, transpose: Any) -> Primitive:
+def _cumulative(name: str, impl: Any, *, domain: Any, combine: Any, transpose: Any) -> Primitive:
     """A cumulative operation along ``axis``, from the end when ``reverse``.
 
-    ``combine((p, dp), (q, dq))`` is the operation on values with tangents; the JVP scans it in log2(n) steps.
+    ``combine((p, dp), (q, dq))`` is the operation on values with tangents; the JVP scans pairs of both.
     """
     prim = primitive(name)
 
@@ -236,13 +237,8 @@ def _cumulative(name: str, impl: Any, *, domain: Any, identity: Any, combine: An
         if combine is None:
             return out, prim.bind(t, axis=axis, reverse=reverse)
         flip = (lambda v: rev(v, (axis,))) if reverse else (lambda v: v)
-        p, dp = flip(x), flip(t)
-        by = 1
-        while by < aval_of(x).shape[axis]:
-            before = (shifted(p, by, axis, identity(aval_of(x).dtype)), shifted(dp, by, axis, 0))
-            p, dp = combine(before, (p, dp))
-            by *= 2
-        return out, flip(dp)
+        _, tangent = prefixes(combine, [flip(x), flip(t)], (axis, axis))
+        return out, flip(tangent)
 
     def batch(size: int, args: Any, dims: Any, *, axis: int, reverse: bool) -> Any:
         return prim.bind(args[0], axis=axis + (axis >= dims[0]), reverse=reverse), dims[0]
@@ -291,14 +287,14 @@ def _cumsum_transpose(ct: Any, x: Any, *, axis: int, reverse: bool) -> Any:
 
 
 cumsum_p = _cumulative("cumsum", lambda x, axis: np.cumsum(x, axis=axis, dtype=x.dtype), domain=NUMBER,
-                       identity=lambda d: 0, combine=None, transpose=_cumsum_transpose)  # fmt: skip
+                       combine=None, transpose=_cumsum_transpose)  # fmt: skip
 cumprod_p = _cumulative("cumprod", lambda x, axis: np.cumprod(x, axis=axis, dtype=x.dtype), domain=NUMBER,
-                        identity=lambda d: 1, combine=_combine_prod, transpose=NOT_LINEAR)  # fmt: skip
+                        combine=_combine_prod, transpose=NOT_LINEAR)  # fmt: skip
 cummax_p = _cumulative("cummax", lambda x, axis: np.maximum.accumulate(x, axis=axis), domain=REAL_NUMBER,
-                       identity=lowest, combine=_combine_extremum(gt), transpose=NOT_LINEAR)  # fmt: skip
+                       combine=_combine_extremum(gt), transpose=NOT_LINEAR)  # fmt: skip
 cummin_p = _cumulative("cummin", lambda x, axis: np.minimum.accumulate(x, axis=axis), domain=REAL_NUMBER,
-                       identity=highest, combine=_combine_extremum(lt), transpose=NOT_LINEAR)  # fmt: skip
-cumlogsumexp_p = _cumulative("cumlogsumexp", _np_cumlogsumexp, domain=dtypes.FLOATS, identity=lowest,
+                       combine=_combine_extremum(lt), transpose=NOT_LINEAR)  # fmt: skip
+cumlogsumexp_p = _cumulative("cumlogsumexp", _np_cumlogsumexp, domain=dtypes.FLOATS,
                              combine=_combine_logsumexp, transpose=NOT_LINEAR)  # fmt: skip
 
 # --- faces ------------------------------------------------------------------------------------------------------------

@@ -43,6 +43,16 @@ def assert_parts(z, ours, expected):
         assert same.all(), [(z[i], ours[i], expected[i]) for i in np.flatnonzero(~same)[:5]]
 
 
+def assert_near(z, ours, expected, tolerance):
+    """Parts within ``tolerance`` of the number's size; infinities and NaN are the same."""
+    size = np.where(np.isfinite(expected), np.abs(expected), 0)
+    for a, b in ((ours.real, expected.real), (ours.imag, expected.imag)):
+        both = np.isfinite(a) & np.isfinite(b)
+        near = np.abs(np.where(both, a, 0) - np.where(both, b, 0)) <= tolerance * size + 1e-43
+        same = np.where(both, near, (a == b) | (np.isnan(a) & np.isnan(b)))
+        assert same.all(), [(z[i], ours[i], expected[i]) for i in np.flatnonzero(~same)[:5]]
+
+
 def modes(function, *args):
     return [np.asarray(function(*args)), np.asarray(aj.jit(function)(*args))]
 
@@ -119,8 +129,38 @@ def test_reciprocals():
 def test_powers():
     check_table("power", [
         (0j, 0j, 1 + 0j), (0j, 1 + 0j, 0j), (2 + 0j, 0j, 1 + 0j), (1j, 2 + 0j, -1 + 0j), (C(NAN, 0), 0j, 1 + 0j),
-        (4 + 0j, 0.5 + 0j, 2 + 0j),
+        (4 + 0j, 0.5 + 0j, 2 + 0j), (C(INF, 1e20), 2 + 0j, C(INF, INF)), (C(1, INF), 0.5 + 0j, C(INF, INF)),
+        (C(-INF, 2), -1 + 0j, 0j), (C(0, INF), 1 + 0j, C(0, INF)),
     ])  # fmt: skip
+
+
+def test_powers_are_the_same_eager_and_compiled():
+    exponents = np.array([0, 1, 2, 3, 0.5, -1, -2, -3, 1j, 1 + 1j, -0.7 + 2j], np.complex64)
+    z, w = (v.ravel() for v in np.meshgrid(grid(), exponents))
+    moderate = (np.abs(z) > 1e-12) & (np.abs(z) < 1e12)  # the phase of what overflows is lost in a logarithm
+    within = moderate | np.isin(w, [0, 1, 2, 0.5, -1])
+    eager, compiled = modes(anp.power, z[within], w[within])
+    assert_near(z[within], eager, compiled, 3e-5)
+
+
+@pytest.mark.parametrize("power", [-5, -3, -2, -1, 3, 4, 7])
+@pytest.mark.parametrize("wide", [False, True])
+def test_integer_powers_leave_no_part_to_overflow(power, wide):
+    """Against Python's integers; 0 times an infinite factor is 0, since neither part of the true value is NaN."""
+    dtype, bits = (np.complex128, 700) if wide else (np.complex64, 90)
+    z = np.array([1j * 2.0**bits, 2.0**bits * (1 + 1j), 2.0**-bits * 1j, 2.0**-bits * (1 - 1j), -1 + 2j], dtype)
+    with aj.enable_x64(wide), np.errstate(all="ignore"):
+        turned = np.array([1j, 1 + 1j, 1j, 1 - 1j, -1 + 2j]) ** power
+        scale = np.ldexp(1.0, bits * power * np.array([1, 1, -1, -1, 0]))
+        part = lambda p: np.where(p == 0, 0, p * scale)  # noqa: E731
+        expected = made(part(turned.real), part(turned.imag), np.complex128).astype(dtype)
+        for ours in modes(lambda z: z**power, anp.asarray(z)):
+            assert_near(z, ours, expected, 1e-6)
+
+
+def test_a_reciprocal_of_the_greatest_numbers():
+    for ours in modes(anp.reciprocal, np.array([3e38 + 3e38j], np.complex64)):
+        np.testing.assert_allclose(ours, 1 / (6e38 + 0j) * (1 - 1j), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["log", "sqrt", "arcsin", "arctanh", "exp"])

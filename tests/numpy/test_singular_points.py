@@ -138,3 +138,72 @@ def test_forward_mode_under_vmap_differentiates_the_rule_of_custom_vmap():
         assert [float(v) for v in slope(3.0, 1.0)] == [18, 12]
     assert float(aj.hessian(cubic)(3.0, 2.0)) == 4
     np.testing.assert_array_equal(aj.vmap(aj.grad(cubic), (0, None))(x, 2.0), 4 * x)
+
+
+def bessel_at_0(order, count):
+    """Derivatives at 0 of I_order by its power series (DLMF 10.25.2)."""
+    out = []
+    for n in range(count):
+        k, odd = divmod(n - order, 2)
+        here = 0.0 if odd or k < 0 else math.factorial(n) / (2**n * math.factorial(k) * math.factorial(k + order))
+        out.append(here)
+    return out
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_all_derivatives_of_modified_bessel_functions_at_0(order):
+    """They are smooth; scaled, they count exp(-|x|) as flat at its kink."""
+    plain, scaled = (getattr(special, f"i{order}{suffix}") for suffix in ("", "e"))
+    for function in (plain, scaled):
+        assert float(function(0.0)) == bessel_at_0(order, 1)[0]
+        np.testing.assert_allclose(derivatives(function, 0.0, 5), bessel_at_0(order, 6)[1:], atol=1e-6)
+    np.testing.assert_allclose(derivatives(anp.i0, 0.0, 4), bessel_at_0(0, 5)[1:], atol=1e-6)
+
+
+def test_derivatives_of_modified_bessel_functions_elsewhere():
+    """I_0''(x) = I_0(x) - I_1(x) / x (DLMF 10.25.1); of 16-bit floats too."""
+    with aj.enable_x64(True):
+        for x in (1e-3, 0.7, -2.0, 19.0, 21.0):
+            i0, i1 = float(special.i0(x)), float(special.i1(x))
+            first, second = derivatives(special.i0, x, 2)
+            np.testing.assert_allclose([first, second], [i1, i0 - i1 / x], rtol=1e-13)
+            np.testing.assert_allclose(derivatives(special.i1, x, 1)[0], i0 - i1 / x, rtol=1e-12)
+            lean = derivatives(special.i0e, x, 1)[0]
+            np.testing.assert_allclose(lean, (i1 - np.sign(x) * i0) * math.exp(-abs(x)), rtol=1e-10)
+    half = aj.grad(special.i1)(np.float16(0))
+    assert half.dtype == np.float16 and float(half) == 0.5
+
+
+def test_all_derivatives_of_spence_at_1():
+    """Of Li_2(1 - x) = sum of (1 - x)^k / k^2."""
+    with aj.enable_x64(True):
+        expected = [(-1) ** n * math.factorial(n) / n**2 for n in range(1, 6)]
+        np.testing.assert_allclose(derivatives(special.spence, 1.0, 5), expected, rtol=1e-12)
+        below, above = (derivatives(special.spence, x, 3) for x in (1.25 - 1e-9, 1.25 + 1e-9))
+        np.testing.assert_allclose(below, above, rtol=1e-7)  # on either side of where the series ends
+
+
+def test_incomplete_gamma_and_beta_functions_have_derivatives_at_their_ends():
+    gamma = lambda x: special.gammainc(2.0, x)  # noqa: E731
+    np.testing.assert_allclose(derivatives(gamma, 0.0, 4), [0, 1, -2, 3], rtol=1e-5)
+    np.testing.assert_allclose(derivatives(lambda x: special.gammaincc(1.0, x), 0.0, 3), [-1, 1, -1], rtol=1e-5)
+    beta = lambda x: special.betainc(2.0, 3.0, x)  # noqa: E731
+    np.testing.assert_allclose(derivatives(beta, 0.0, 5), [0, 12, -48, 72, 0], rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(derivatives(beta, 1.0, 4), [0, 0, 24, 72], rtol=1e-5, atol=1e-4)
+    assert derivatives(lambda x: special.gammainc(0.5, x), 0.0, 1) == [INF]
+    assert derivatives(lambda a: special.gammainc(a, 0.0), 2.0, 1) == [0]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_powers_at_0_have_derivatives_of_every_order(compiled):
+    """From the third on jax's of x ** 2.0 are NaN: 0 times the infinite power of -1."""
+    run = aj.jit if compiled else lambda f: f
+    for power in (0.0, 1.0, 2.0, 3.0):
+        expected = [math.factorial(n) if n == power else 0 for n in range(1, 5)]
+        assert derivatives(run(lambda x, p=power: x**p), 0.0, 4) == expected
+        assert derivatives(run(lambda x, p=power: anp.power(x, anp.asarray(p))), 0.0, 4) == expected
+    assert derivatives(run(lambda x: x**0.5), 0.0, 2) == [INF, -INF]
+    mixed = aj.grad(aj.grad(anp.power), 1)  # d/dy of y x^(y - 1), at y = 0 too
+    np.testing.assert_allclose(run(mixed)(2.0, 0.0), 0.5, rtol=1e-6)
+    slope = run(aj.grad(anp.power, holomorphic=True))(np.complex64(0), np.complex64(1))
+    assert complex(slope) == 1

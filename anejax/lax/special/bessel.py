@@ -1,8 +1,10 @@
-"""Modified Bessel functions of the first kind, of order 0 and 1, times exp(-|x|)."""
+"""Modified Bessel functions of the first kind."""
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,34 +24,41 @@ def _scaled(order: int, x: Any) -> Any:
     power = jnp.exp(-near) * nested(near * near, 0.25 / (_K * (_K + order)))
     odd = 2 * _K[:36] - 1
     asymptotic = nested(1 / big, -(4.0 * order**2 - odd * odd) / (8 * _K[:36])) / jnp.sqrt(2 * math.pi * big)
-    return jnp.where(far, asymptotic, power if order == 0 else power * (0.5 * near))
+    for k in range(1, order + 1):
+        power = power * (0.5 / k * near)
+    return jnp.where(far, asymptotic, power)
+
+
+@functools.cache
+def modified(order: int, scaled: bool) -> Callable[[Any], Any]:
+    """I_order(x), times exp(-|x|) if ``scaled``. Derivatives by DLMF 10.29.1, which has no quotient by x.
+
+    exp(-|x|) counts as flat at 0, where it has a kink: sign(0) is 0.
+    """
+
+    @custom_jvp
+    def value(x: Any) -> Any:
+        size = jnp.abs(x)
+        found = _scaled(order, size) if scaled else jnp.exp(size) * _scaled(order, size)
+        return jnp.copysign(found, x) if order % 2 else found
+
+    @value.defjvp
+    def jvp(primals: Any, tangents: Any) -> Any:
+        (x,), (dx,) = primals, tangents
+        here, above = value(x), modified(order + 1, scaled)(x)
+        slope = 0.5 * (modified(order - 1, scaled)(x) + above) if order else above
+        return here, dx * (slope - jnp.sign(x) * here if scaled else slope)
+
+    return value
 
 
 @face
-@custom_jvp
 def bessel_i0e(x: Any) -> Any:
     """exp(-|x|) I_0(x). Error at most 16 eps."""
-    return _scaled(0, jnp.abs(x))
-
-
-@bessel_i0e.__wrapped__.defjvp
-def _bessel_i0e_jvp(primals: Any, tangents: Any) -> Any:
-    (x,), (dx,) = primals, tangents
-    value = bessel_i0e(x)
-    return value, dx * (bessel_i1e(x) - jnp.sign(x) * value)
+    return modified(0, True)(x)
 
 
 @face
-@custom_jvp
 def bessel_i1e(x: Any) -> Any:
     """exp(-|x|) I_1(x). Error at most 16 eps."""
-    return jnp.copysign(_scaled(1, jnp.abs(x)), x)
-
-
-@bessel_i1e.__wrapped__.defjvp
-def _bessel_i1e_jvp(primals: Any, tangents: Any) -> Any:
-    (x,), (dx,) = primals, tangents
-    value = bessel_i1e(x)
-    zero = x == 0
-    slope = bessel_i0e(x) - value * (jnp.sign(x) + 1 / jnp.where(zero, 1, x))
-    return value, dx * jnp.where(zero, 0.5, slope)
+    return modified(1, True)(x)

@@ -123,5 +123,13 @@ def _betainc_jvp(primals: Any, tangents: Any) -> Any:
     in_a, in_b = (
         jvp(lambda a, b: _inner(a, b, safe[2], _TURNS), safe[:2], list(t))[1] for t in ((one, none), (none, one))
     )
-    slope = jnp.exp((a - 1) * jnp.log(x) + (b - 1) * jnp.log1p(-x) - log_beta(a, b))
-    return betainc(a, b, x), dx * slope + da * jnp.where(inner, in_a, 0) + db * jnp.where(inner, in_b, 0)
+    return betainc(a, b, x), dx * _slope(a, b, x) + da * jnp.where(inner, in_a, 0) + db * jnp.where(inner, in_b, 0)
+
+
+def _slope(a: Any, b: Any, x: Any) -> Any:
+    """The derivative in x. At 0 and 1 it is a product of powers, whose own derivatives are not those of logarithms."""
+    edge = (x == 0) | (x == 1)
+    inner, at = jnp.where(edge, 0.5, x), jnp.where(edge, x, 0.5)
+    log = log_beta(a, b)
+    powers = jnp.power(at, a - 1) * jnp.power(1 - at, b - 1) * jnp.exp(-jnp.maximum(log, -80))
+    return jnp.where(edge, powers, jnp.exp((a - 1) * jnp.log(inner) + (b - 1) * jnp.log1p(-inner) - log))

@@ -121,8 +121,11 @@ def _with_edges(a: Any, x: Any) -> tuple[Any, Any]:
 
 
 def _slope(a: Any, x: Any) -> Any:
-    """dP / dx."""
-    return jnp.exp((a - 1) * jnp.log(x) - x - lgamma(a))
+    """dP / dx. At 0 it is a power, whose own derivatives are not those of a logarithm."""
+    edge = x == 0
+    inner = jnp.where(edge, 1, x)
+    power = jnp.power(jnp.where(edge, x, 1), a - 1) * jnp.exp(-jnp.where(edge, x, 0) - lgamma(a))
+    return jnp.where(edge, power, jnp.exp((a - 1) * jnp.log(inner) - inner - lgamma(a)))
 
 
 @face

@@ -24,6 +24,7 @@ from anejax.passes.complex.pairs import (
     over_i,
     scaled,
     size,
+    square,
     sub,
     times_i,
     where,
@@ -141,14 +142,23 @@ def rsqrt(z: Pair) -> Pair:
 
 
 def pow(z: Pair, w: Pair) -> Pair:
-    """exp(w log z); 0 to the power of 0 is 1, of a positive real part 0, of any other NaN."""
+    """exp(w log z), but z, its square, root and reciprocal as such.
+
+    0 to the power of 0 is 1, of a positive real part 0, of any other NaN. A real w multiplies both parts of log z,
+    since 0 times an infinite part would be NaN.
+    """
     zero, one = constant(z.re, 0), constant(z.re, 1)
     base_zero = ar.and_(ar.eq(z.re, zero), ar.eq(z.im, zero))
-    power_zero = ar.and_(ar.eq(w.re, zero), ar.eq(w.im, zero))
-    out = exp(mul(w, log(Pair(where(base_zero, one, z.re), z.im))))
+    real = ar.eq(w.im, zero)
+    log_z = log(Pair(where(base_zero, one, z.re), z.im))
+    both, along = mul(w, log_z), scaled(log_z, w.re)
+    out = exp(Pair(where(real, along.re, both.re), where(real, along.im, both.im)))
     of_zero = where(ar.gt(w.re, zero), zero, constant(z.re, np.nan))
     out = Pair(where(base_zero, of_zero, out.re), where(base_zero, of_zero, out.im))
-    return Pair(where(power_zero, one, out.re), where(power_zero, zero, out.im))
+    for power, value in ((0, Pair(one, zero)), (1, z), (2, square(z)), (0.5, sqrt(z)), (-1, one_over(z))):
+        here = ar.and_(real, ar.eq(w.re, constant(w.re, power)))
+        out = Pair(where(here, value.re, out.re), where(here, value.im, out.im))
+    return out
 
 
 def _hyperbolic(z: Pair) -> tuple[Any, Any, Any]:

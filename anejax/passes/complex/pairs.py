@@ -102,7 +102,7 @@ def square(z: Pair) -> Pair:
 def div(z: Pair, w: Pair) -> Pair:
     """Smith's division (1962, "Algorithm 116"): scaled by the greater part of the divisor; huge operands by 1/4."""
     given, by = (z, w), constant(w.re, np.finfo(aval_of(w.re).dtype).max / 4)
-    huge = ar.gt(ar.max(*(ar.max(ar.abs(v.re), ar.abs(v.im)) for v in given)), by)
+    huge = ar.gt(ar.max(*map(greatest, given)), by)
     down = where(huge, constant(w.re, 0.25), constant(w.re, 1))
     z, w = scaled(z, down), scaled(w, down)
     real_first = ar.ge(ar.abs(w.re), ar.abs(w.im))
@@ -142,13 +142,18 @@ def _with_infinities(q: Pair, z: Pair, w: Pair) -> Pair:
 
 
 def one_over(z: Pair) -> Pair:
-    """1 / z: Smith's division without the terms of an imaginary part of 0, whose sign would be lost."""
+    """1 / z: Smith's division without the terms of an imaginary part of 0, whose sign would be lost.
+
+    It divides what is huge by 4 first, since the sum of two parts may overflow.
+    """
     inf, zero, one = (constant(z.re, v) for v in (np.inf, 0, 1))
+    down = where(ar.gt(greatest(z), constant(z.re, np.finfo(aval_of(z.re).dtype).max / 4)), constant(z.re, 0.25), one)
+    z = scaled(z, down)
     real_first = ar.ge(ar.abs(z.re), ar.abs(z.im))
     greater, less = where(real_first, z.re, z.im), where(real_first, z.im, z.re)
     ratio = where(ar.eq(greater, zero), zero, ar.div(less, greater))
     scale = ar.add(greater, ar.mul(less, ratio))
-    large, small = ar.div(one, scale), ar.div(ratio, scale)
+    large, small = ar.mul(ar.div(one, scale), down), ar.mul(ar.div(ratio, scale), down)
     out = Pair(where(real_first, large, small), ar.neg(where(real_first, small, large)))
     gone = ar.or_(ar.eq(ar.abs(z.re), inf), ar.eq(ar.abs(z.im), inf))
     nothing = lambda p: where(ar.lt(p, zero), ar.neg(zero), zero)  # noqa: E731
@@ -184,9 +189,26 @@ def sign(z: Pair) -> Pair:
 
 
 def integer_pow(z: Pair, y: int) -> Pair:
-    """By repeated squaring; the reciprocal for negative ``y``."""
+    """By repeated squaring; the reciprocal for negative ``y``. Where that leaves the range, as (z / |z|)**y |z|**y."""
+    direct = _by_squaring(z, y)
+    if -1 <= y <= 2:
+        return direct
+    zero, one, inf = (constant(z.re, v) for v in (0, 1, np.inf))
+    info = np.finfo(aval_of(z.re).dtype)
+    power = greatest(_by_squaring(z, abs(y)))
+    top = greatest(z)
+    fair = ar.and_(ar.gt(power, constant(power, info.tiny**0.5)), ar.lt(power, inf))
+    kept = ar.or_(fair, ar.or_(ar.eq(top, zero), ar.or_(ar.eq(top, inf), ar.ne(top, top))))
+    length = where(kept, one, ar.min(size(z), constant(top, info.max)))
+    turned = _by_squaring(Pair(ar.div(z.re, length), ar.div(z.im, length)), y)
+    scale = ar.integer_pow(length, y)
+    part = lambda p, d: where(kept, d, where(ar.eq(p, zero), p, ar.mul(p, scale)))  # noqa: E731
+    return Pair(part(turned.re, direct.re), part(turned.im, direct.im))
+
+
+def _by_squaring(z: Pair, y: int) -> Pair:
     if y < 0:
-        return one_over(integer_pow(z, -y))
+        return one_over(_by_squaring(z, -y))
     out: Pair | None = None
     while y:
         if y & 1:
@@ -194,3 +216,8 @@ def integer_pow(z: Pair, y: int) -> Pair:
         y >>= 1
         z = square(z) if y else z
     return out or Pair(full_like(z.re, 1), full_like(z.re, 0))
+
+
+def greatest(z: Pair) -> Any:
+    """The greater magnitude of the two parts."""
+    return ar.max(ar.abs(z.re), ar.abs(z.im))

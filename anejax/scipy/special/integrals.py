@@ -243,9 +243,12 @@ def _spence(x: Any) -> Any:
 
 @_spence.__wrapped__.defjvp
 def _spence_jvp(primals: Any, tangents: Any) -> Any:
+    """log(x) / (1 - x), near 1 by its series, since derivatives of the quotient lose all digits there."""
     (x,), (dx,) = primals, tangents
-    one = x == 1
-    return _spence(x), dx * jnp.where(one, -1, jnp.log(x) / jnp.where(one, 1, 1 - x))
+    u = x - 1
+    near = jnp.abs(u) < 0.25
+    series = -horner(jnp.where(near, -u, 0), [1 / (k + 1) for k in range(30)])
+    return _spence(x), dx * jnp.where(near, series, jnp.log(jnp.where(near, 2, x)) / jnp.where(near, -1, -u))
 
 
 spence = unary(
