@@ -17,7 +17,7 @@ SEED ?= $(shell date +%Y%m%d)0000
 # without it here the first C++ exception of any library ends the process.
 ASAN_PRELOAD = $(foreach library,libasan.so libstdc++.so,$(shell c++ -print-file-name=$(library)))
 
-.PHONY: demo test test-all test-native test-matrix fuzz-programs engine-check test-wheel macos ci-long check build golden notebooks format clean
+.PHONY: demo test test-all test-native test-matrix fuzz-programs engine-check test-wheel macos ci-long check build golden jax-answers notebooks format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -88,6 +88,9 @@ format: $(VENV)/.dev
 
 golden: $(LIBRARY) $(VENV)/.dev  ## rewrite the golden graphs and MIL texts
 	ANEJAX_GOLDEN=write $(BIN)/pytest tests/golden
+
+jax-answers: $(LIBRARY) $(VENV)/.dev  ## rewrite the records of jax's answers (ARGS: whole files of tests)
+	ANEJAX_ANSWERS=write $(PYTEST) -m "not long" $(ARGS)
 
 build: $(LIBRARY)  ## the native library, in anejax/lib
 

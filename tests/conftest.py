@@ -17,6 +17,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+from tests.answers.plugin import pytest_pyfunc_call as pytest_pyfunc_call
+from tests.answers.plugin import pytest_sessionfinish as pytest_sessionfinish
+from tests.answers.plugin import pytest_terminal_summary as pytest_terminal_summary
+from tests.answers.plugin import pytest_testnodedown as pytest_testnodedown
+
 MEMORY = Path("/proc/self/statm")  # sizes in pages, the second is what is resident
 GROWTH = 400 * 2**20  # bytes that jax's compiled programs may add before they are dropped
 EXAMPLES = Path(__file__).parent.parent / "build" / "hypothesis"  # failing examples of the long profile, run first

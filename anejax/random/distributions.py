@@ -11,15 +11,24 @@ import anejax.numpy as jnp
 from anejax import dtypes, lax
 from anejax.core.aval import checked_shape
 from anejax.core.trace import aval_of
+from anejax.errors import TypePromotionError
 from anejax.random.keys import split, words_of
 from anejax.random.samplers import float_dtype, int_dtype, rademacher, sample_shape, uniform
 from anejax.scipy.special.normal import ndtri
 
 
-def setup(op: str, key: Any, shape: Any, dtype: Any, *parameters: Any) -> tuple[Any, ...]:
-    """(words, shape, dtype, the parameters in dtype and shape)."""
+def setup(op: str, key: Any, shape: Any, dtype: Any, *parameters: Any, narrows: bool = False) -> tuple[Any, ...]:
+    """(words, shape, dtype, the parameters in dtype and shape).
+
+    Parameters of a wider dtype are refused unless ``narrows``: jax has samplers of both kinds.
+    """
     words, dtype = words_of(op, key), float_dtype(op, dtype)
     shape = sample_shape(op, shape, *parameters)
+    for p in () if narrows else parameters:
+        if dtypes.promote([dtypes.typed(p), (dtype, False)])[0] != dtype:
+            raise TypePromotionError(
+                f"[{op}] expected parameters that fit into {dtype.name}, got {aval_of(p)}. Convert them with .astype."
+            )
     return words, shape, dtype, *(lax.convert_element_type(p, dtype) for p in parameters)
 
 
@@ -69,7 +78,7 @@ def normal(key: Any, shape: Any = (), dtype: Any = None) -> Any:
 
 def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype: Any = None) -> Any:
     """Standard normal floats, given that they lie strictly between ``lower`` and ``upper``."""
-    words, shape, dtype, low, high = setup("truncated_normal", key, shape, dtype, lower, upper)
+    words, shape, dtype, low, high = setup("truncated_normal", key, shape, dtype, lower, upper, narrows=True)
     root2 = _const(math.sqrt(2), dtype)
     from_, to = (lax.erf(v / root2) for v in (low, high))
     out = root2 * _erf_inv(uniform(words, shape, dtype, from_, to))

@@ -161,13 +161,13 @@ def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Any:
         >>> random.gamma(random.key(0), 2.0, (3,)).shape
         (3,)
     """
-    words, shape, _, a = setup("gamma", key, shape, dtype, a)
+    words, shape, _, a = setup("gamma", key, shape, dtype, a, narrows=True)
     return _gamma(words, jnp.broadcast_to(a, shape))
 
 
 def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Any:
     """The logarithms of gamma floats: exact also where small ``a`` would make the number itself underflow to 0."""
-    words, shape, _, a = setup("loggamma", key, shape, dtype, a)
+    words, shape, _, a = setup("loggamma", key, shape, dtype, a, narrows=True)
     return _loggamma(words, jnp.broadcast_to(a, shape))
 
 

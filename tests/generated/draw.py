@@ -6,8 +6,9 @@ import dataclasses
 import functools
 import math
 import operator
+import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import ml_dtypes
@@ -92,28 +93,72 @@ class Call:
         return function
 
 
+class Source(Protocol):
+    """Where choices come from."""
+
+    def integer(self, low: int, high: int) -> int: ...
+
+    def pick(self, options: Sequence[Any]) -> Any: ...
+
+    def some(self, n: int) -> list[int]:
+        """Any of the numbers below ``n``, in any order, each at most once."""
+        ...
+
+
+class Hypothesis:
+    """From hypothesis, which makes a failing example small."""
+
+    def __init__(self, draw: Any) -> None:
+        self.draw = draw
+
+    def integer(self, low: int, high: int) -> int:
+        return self.draw(st.integers(low, high))
+
+    def pick(self, options: Sequence[Any]) -> Any:
+        return self.draw(st.sampled_from(options))
+
+    def some(self, n: int) -> list[int]:
+        return self.draw(st.lists(st.integers(0, n - 1), unique=True, max_size=n))
+
+
+class Seeded:
+    """The same in every run, for all time: hypothesis also draws numbers that it finds in the library's source."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def integer(self, low: int, high: int) -> int:
+        return self.random.randint(low, high)
+
+    def pick(self, options: Sequence[Any]) -> Any:
+        return self.random.choice(options)
+
+    def some(self, n: int) -> list[int]:
+        return self.random.sample(range(n), self.random.randint(0, n))
+
+
 class Draw:
     """Draws the parts of a call. ``rng`` makes the elements, from a drawn seed, since drawing each would be slow."""
 
-    def __init__(self, draw: Any) -> None:
-        self._draw = draw
-        self.seed = draw(st.integers(0, 2**31 - 1))
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.seed = source.integer(0, 2**31 - 1)
         self.rng = np.random.default_rng(self.seed)
         self.x64 = self.chance(8)
         self.special = False
 
     def pick(self, *options: Any) -> Any:
-        return self._draw(st.sampled_from(options))
+        return self.source.pick(options)
 
     def chance(self, n: int) -> bool:
         """True once in ``n``."""
-        return self._draw(st.integers(0, n - 1)) == n - 1
+        return self.source.integer(0, n - 1) == n - 1
 
     def flag(self) -> bool:
         return self.pick(False, True)
 
     def integer(self, low: int, high: int) -> int:
-        return self._draw(st.integers(low, high))
+        return self.source.integer(low, high)
 
     def number(self, low: float, high: float) -> float:
         return float(np.round(self.rng.uniform(low, high), 3))
@@ -140,11 +185,11 @@ class Draw:
             return None
         if form == "one":
             return self.axis(rank)
-        some = self._draw(st.lists(st.integers(0, rank - 1), unique=True, max_size=rank))
-        return tuple(a - rank if self.flag() else a for a in some)
+        return tuple(a - rank if self.flag() else a for a in self.source.some(rank))
 
     def permutation(self, n: int) -> tuple[int, ...]:
-        return tuple(self._draw(st.permutations(range(n))))
+        left = list(range(n))
+        return tuple(left.pop(self.integer(0, len(left) - 1)) for _ in range(n))
 
     def dtype(self, names: Sequence[str] = ANY) -> np.dtype:
         name = self.pick(*names)

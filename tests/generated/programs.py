@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
+
+from tests.generated.draw import Source
 
 N = 4
 Value = Any
@@ -82,10 +83,21 @@ class Program:
             values.append(UNARY[name](m, a) if name in UNARY else BINARY[name](m, a, b))
         return m.np.sum(values[-1] * DIRECTION) + 0.1 * m.np.dot(values[-1], values[len(values) // 2])
 
+    def parts(self) -> list[Callable[..., Value]]:
+        """The functions that it is made of."""
+        return [UNARY.get(name) or BINARY[name] for name, _, _ in self.steps]
 
-def programs(most: int) -> st.SearchStrategy[Program]:
-    step = st.tuples(st.sampled_from([*UNARY, *BINARY]), st.integers(0, 9), st.integers(0, 9))
-    return st.lists(step, min_size=1, max_size=most).map(lambda s: Program(tuple(s)))
+
+def program(source: Source, most: int) -> Program:
+    """A program of at most so many steps."""
+    names = [*UNARY, *BINARY]
+    step = lambda: (source.pick(names), source.integer(0, 9), source.integer(0, 9))  # noqa: E731
+    return Program(tuple(step() for _ in range(source.integer(1, most))))
+
+
+def tower(source: Source, most: int) -> tuple[str, ...]:
+    """Names of transformations to apply, one after another."""
+    return tuple(source.pick([*WRAPS]) for _ in range(source.integer(0, most)))
 
 
 def _along(m: Any, f: Any) -> Any:

@@ -12,6 +12,7 @@ import jax.numpy
 import numpy as np
 
 import anejax as aj
+from tests.answers import answers
 from tests.generated.draw import Call, is_array, is_float
 from tests.generated.judge import EPS, Scale, close, exponential, leaves_of, same_types, total
 from tests.generated.libraries import JAX, OURS
@@ -83,7 +84,7 @@ def to(m: Any, xs: Any) -> list[Any]:
 def check(spec: Spec, call: Call, seed: int, second: bool) -> None:
     """Everything that the spec asks for, of one call."""
     with wide(call.x64):
-        theirs = _theirs(spec, call)
+        theirs = _theirs(call)
         if isinstance(theirs, Exception):
             _raises(call, theirs)
             return
@@ -108,13 +109,10 @@ def check(spec: Spec, call: Call, seed: int, second: bool) -> None:
             _derivatives(spec, call, [y for y in theirs if hasattr(y, "dtype")], seed, second)
 
 
-def _theirs(spec: Spec, call: Call) -> Any:
-    """jax's results, or the error it raises. Jitted where it can be, which is one compile instead of many."""
-    function = call.function(JAX)
-    try:
-        return leaves_of(function(*to(JAX, call.inputs())))
-    except ERRORS as err:
-        return err
+def _theirs(call: Call) -> Any:
+    """jax's results, or the error it raises."""
+    live = lambda: leaves_of(call.function(JAX)(*to(JAX, call.inputs())))  # noqa: E731
+    return answers(live, call, errors=ERRORS)
 
 
 def _raises(call: Call, theirs: Exception) -> None:
@@ -135,8 +133,9 @@ def _exact(spec: Spec, call: Call) -> list[Any]:
     if spec.oracle:
         numbers = lambda x: np.float64(x) if is_array(x) or isinstance(x, float) else x  # noqa: E731
         return [np.asarray(y, np.float64) for y in leaves_of(spec.oracle(*map(numbers, call.args), **call.kwargs))]
+    live = lambda: leaves_of(call.function(JAX)(*map(jax.numpy.asarray, _widened(call))))  # noqa: E731
     with jax.enable_x64(True):
-        return leaves_of(call.function(JAX)(*map(jax.numpy.asarray, _widened(call))))
+        return answers(live, "exact", call)
 
 
 def _narrowest(call: Call, *outs: Any) -> Any:
@@ -191,9 +190,12 @@ def _derivatives(spec: Spec, call: Call, outs: list[Any], seed: int, second: boo
     if not cts:
         return
     xs = [d.inputs[i] for i in d.places]
-    try:
-        theirs = jax.tree.leaves(jax.jit(d.both(JAX, second))(xs, d.tangents, cts))
-    except ERRORS:
+    text = Derivatives.floats, Derivatives.both, second
+    theirs = answers(
+        lambda: jax.tree.leaves(jax.jit(d.both(JAX, second))(xs, d.tangents, cts)),
+        call, d.tangents, cts, *text, errors=ERRORS,
+    )  # fmt: skip
+    if isinstance(theirs, Exception):
         return  # jax has no derivative here
     ours = jax.tree.leaves(d.both(OURS, second)(*(to(OURS, v) for v in (xs, d.tangents, cts))))
     count = len(cts), len(cts) + len(xs)
@@ -201,11 +203,15 @@ def _derivatives(spec: Spec, call: Call, outs: list[Any], seed: int, second: boo
     @functools.lru_cache(1)
     def exact() -> list[Any]:
         """In float64, but for cotangents of results whose dtype the call itself names."""
-        with jax.enable_x64(True):
+
+        def live() -> list[Any]:
             wide_xs, wide_ts = ([x.astype(np.float64) for x in v] for v in (xs, d.tangents))
             avals = jax.eval_shape(d.floats(JAX), *wide_xs)
             wide_cts = [ct.astype(a.dtype) for ct, a in zip(cts, avals, strict=True)]
             return jax.tree.leaves(jax.jit(d.both(JAX, second))(wide_xs, wide_ts, wide_cts))
+
+        with jax.enable_x64(True):
+            return answers(live, "exact", call, d.tangents, cts, *text)
 
     assert len(ours) == len(theirs)
     for i, (a, b) in enumerate(zip(ours, theirs)):

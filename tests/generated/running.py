@@ -1,7 +1,7 @@
-"""How many examples run, and for how long.
+"""How many examples hypothesis makes, and for how long.
 
-Short profile: hypothesis begins with the simplest example, whose seed is 0 and which is skipped, since one compile of
-jax per example is what the time goes to. Long profile: as many as fit into the test's share of the time limit.
+Short profile: one after the simplest, which has the seed 0 and is skipped. Long profile: as many as fit into the test's
+share of the time limit.
 """
 
 from __future__ import annotations

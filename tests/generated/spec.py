@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.generated.draw import Call, Draw
+from tests.generated.draw import Call, Draw, Hypothesis, Seeded
 
 Build = Callable[[Draw, str], Call]
 
@@ -42,15 +43,21 @@ class Spec:
     mapped: bool = True
     staged: bool = True
 
+    def example(self) -> tuple[int, Call]:
+        """(the seed, a call): the same in every run."""
+        return self._call(Draw(Seeded(zlib.crc32(self.name.encode()))))
+
     def calls(self) -> st.SearchStrategy[tuple[int, Call]]:
         """(the seed, a call). The seed 0 is where shrinking ends and hypothesis starts."""
 
         @st.composite
         def calls(draw: Any) -> tuple[int, Call]:
-            d = Draw(draw)
-            return d.seed, self.build(d, self.name)
+            return self._call(Draw(Hypothesis(draw)))
 
         return calls()
+
+    def _call(self, d: Draw) -> tuple[int, Call]:
+        return d.seed, self.build(d, self.name)
 
 
 SPECS: dict[str, Spec] = {}

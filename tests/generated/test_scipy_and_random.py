@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.generated.running import Clock
-from tests.generated.test_functions import OTHERS, assert_agrees
+from tests.generated.catalogue import SPECS
+from tests.generated.test_functions import OTHERS, assert_agrees, names
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_agrees_with_jax(name: str, clock: Clock) -> None:
-    assert_agrees(name, clock)
+@names(OTHERS)
+def test_agrees_with_jax(name: str) -> None:
+    assert_agrees(name, *SPECS[name].example())

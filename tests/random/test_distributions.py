@@ -16,7 +16,7 @@ from scipy import special
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import random
-from anejax.errors import DtypeError, ShapeError
+from anejax.errors import DtypeError, ShapeError, TypePromotionError
 from tests.random.reference import distance, x64
 
 COUNT = 5000
@@ -137,3 +137,27 @@ def test_normal_has_the_moments_of_a_normal():
 def test_misuse_is_explained(call, error, message):
     with pytest.raises(error, match=message):
         call(random.key(0))
+
+
+OF_GAMMAS = {"gamma": (2.0,), "loggamma": (2.0,), "beta": (1.0, 2.0), "chisquare": (3.0,), "f": (3.0, 4.0), "t": (3.0,)}
+WITH_PARAMETERS = {n: p for n, p in (PARAMETERS | OF_GAMMAS | {"wald": (1.0,)}).items() if p}
+
+
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
+def test_parameters_wider_than_the_dtype_are_refused_where_jax_does(name):
+    def found(module, lib, kind):
+        parameters = [kind(lib, p) for p in WITH_PARAMETERS[name]]
+        try:
+            return str(getattr(module, name)(module.key(0), *parameters, (), "float16").dtype)
+        except ValueError:
+            return "refused"
+
+    kinds = (lambda lib, p: lib.float32(p), lambda lib, p: lib.int32(p), lambda lib, p: lib.float16(p), lambda _, p: p)
+    for kind in kinds:
+        assert found(random, jnp, kind) == found(jax_random, jax.numpy, kind)
+    if found(jax_random, jax.numpy, kinds[0]) == "refused":
+        with pytest.raises(
+            TypePromotionError, match=rf"\[{name}\] expected parameters that fit into float16, got float32"
+        ):
+            parameters = [jnp.float32(p) for p in WITH_PARAMETERS[name]]
+            getattr(random, name)(random.key(0), *parameters, (), "float16")

@@ -1,0 +1,113 @@
+"""What an answer of jax depends on, as a digest: the text of functions, the elements of arrays, and all else by value.
+
+The text of a function is that between the first and the last place of its source that its code comes from, so that
+the digest is the same on every Python and wherever the function stands in its file. Functions of the tests that it
+names are part of it, and so are its defaults and what it closes over. Functions of libraries are known by their names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import hashlib
+import linecache
+import types
+from typing import Any, TypeGuard
+
+import numpy as np
+
+SIMPLE = (type(None), bool, int, float, complex, str, bytes, slice, range, type(Ellipsis))
+
+
+class UnknownPart(Exception):
+    """Something that has no digest: the answer then comes from jax each time."""
+
+
+def digest(*parts: Any) -> str:
+    """A short text that differs when one of the parts does. Raises UnknownPart for parts that it cannot read."""
+    walk = _Walk()
+    walk.add(parts)
+    return walk.sha.hexdigest()[:20]
+
+
+@functools.lru_cache(None)
+def text_of(code: types.CodeType) -> str:
+    """The source of a function's body."""
+    lines = [line.encode() for line in linecache.getlines(code.co_filename)]
+    known = [(a, c, b, d) for a, b, c, d in code.co_positions() if a and b and c is not None and d is not None]
+    places = [(p[:2], p[2:]) for p in known if p[:2] != p[2:]]  # the others are of no text
+    if not lines or not places:
+        raise UnknownPart(code.co_name)
+    first, column = min(start for start, _ in places)
+    last, end = max(end for _, end in places)
+    if last > len(lines):  # the file is another one by now
+        raise UnknownPart(code.co_name)
+    body = [*lines[first - 1 : last - 1], lines[last - 1][:end]]
+    body[0] = body[0][column:]
+    return b"".join(body).decode()
+
+
+def _is_of_tests(x: Any) -> TypeGuard[types.FunctionType]:
+    return isinstance(x, types.FunctionType) and x.__module__.split(".")[0] in ("tests", "benchmarks")
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.sha = hashlib.sha256()
+        self.seen: set[int] = set()
+
+    def note(self, *words: Any) -> None:
+        self.sha.update("\0".join(map(str, words)).encode() + b"\1")
+
+    def add(self, x: Any) -> None:
+        if isinstance(x, (enum.Enum, *SIMPLE)):
+            self.note(type(x).__name__, repr(x))
+        elif isinstance(x, (np.ndarray, np.generic)):
+            if x.dtype.hasobject:
+                raise UnknownPart(repr(x))
+            self.note(type(x).__name__, x.dtype, x.shape)
+            self.sha.update(np.ascontiguousarray(x).tobytes())
+        elif isinstance(x, np.dtype):
+            self.note("dtype", x)
+        elif isinstance(x, (list, tuple)):
+            self.note(type(x).__name__, len(x))
+            for item in x:
+                self.add(item)
+        elif isinstance(x, dict):
+            self.add([*x.items()])
+        elif isinstance(x, functools.partial):
+            self.add(("partial", x.func, x.args, x.keywords))
+        elif dataclasses.is_dataclass(x) and not isinstance(x, type):
+            self.add((type(x).__name__, [(f.name, getattr(x, f.name)) for f in dataclasses.fields(x)]))
+        elif _is_of_tests(x):
+            self.function(x)
+        elif isinstance(x, types.ModuleType):
+            self.note("module", x.__name__)
+        elif isinstance(x, types.MethodType):
+            self.add(("method", x.__self__, x.__name__))
+        elif (isinstance(x, type) or callable(x)) and hasattr(x, "__qualname__") and "<locals>" not in x.__qualname__:
+            self.note("name", x.__module__, x.__qualname__)
+        elif callable(x) and hasattr(x, "__name__") and type(x).__module__.split(".")[0] in ("numpy", "jax", "jaxlib"):
+            self.note("name", type(x).__qualname__, x.__name__)  # np.ufunc, jnp.ufunc
+        else:
+            raise UnknownPart(repr(x))
+
+    def function(self, f: types.FunctionType) -> None:
+        if id(f) in self.seen:
+            return
+        self.seen.add(id(f))
+        code = f.__code__
+        self.note("function", text_of(code), code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+        cells = [c.cell_contents for c in f.__closure__ or ()]
+        self.add((f.__defaults__, f.__kwdefaults__, cells))
+        for name in sorted(_names(code)):
+            value = f.__globals__.get(name)
+            if _is_of_tests(value) or isinstance(value, (np.ndarray, int, float, str, tuple, list, dict)):
+                self.add((name, value))
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """The global names and attributes that a function and those inside it use."""
+    inner = (_names(c) for c in code.co_consts if isinstance(c, types.CodeType))
+    return set(code.co_names).union(*inner)
