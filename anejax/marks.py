@@ -37,6 +37,13 @@ class Mark(NamedTuple):
         """The same place with another part."""
         return self if self.part == part else Mark(self.path, part, self.line)
 
+    @property
+    def place(self) -> str:
+        """Where it is, for a message: `` of blocks/3/attention/q (backward) at model.py:12 (apply)``; "" if unknown."""
+        of = f" of {self.path}" if self.path else ""
+        part = f" ({self.part})" if self.part != FORWARD else ""
+        return of + part + (f" at {self.line}" if self.line else "")
+
     def identifier(self, name: str) -> str:
         """What ``name`` is called as an identifier with its path: ``blocks_3_attention_q_dot_general_1``."""
         return re.sub(r"\W", "_", joined(self.path, name), flags=re.ASCII)
@@ -47,6 +54,11 @@ class Mark(NamedTuple):
 
 
 NOWHERE = Mark()
+
+
+def short_line(line: str | None) -> str:
+    """``model.py:12`` of ``/home/me/model.py:12 (apply)``."""
+    return re.split(r"[/\\]", line.rpartition(" (")[0])[-1] if line else ""
 
 
 def joined(outer: str, inner: str) -> str:

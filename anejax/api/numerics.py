@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from anejax.api.staging import Jitted
+from anejax.marks import BACKWARD, FORWARD, NOWHERE, Mark, short_line
 from anejax.runtime.overflow import remedy
 
-WIDTH = 140  # of the table as text
+WIDTH = 180  # of the table as text
 WORTH_SAYING = 0.01  # the part of elements that underflow, and of a sum that is off, from which advice is given
 
 
@@ -24,6 +25,7 @@ class OperationNumerics:
     Attributes:
         segment: the program that it is in.
         name, operation: the result's name in the program's MIL text, and the operation; "input" for an input.
+        mark: the layers, the part of the derivative and the line that it comes from; of an input those that read it.
         count: elements computed.
         largest: the greatest finite magnitude, before it was rounded to float16.
         overflowed: elements that finite operands made infinite.
@@ -43,6 +45,7 @@ class OperationNumerics:
     zeroed: int
     nan: int
     sum_error: float = 0.0
+    mark: Mark = NOWHERE
 
     @property
     def in_trouble(self) -> bool:
@@ -62,7 +65,14 @@ class OperationNumerics:
         if self.sum_error >= WORTH_SAYING:
             yield "sum in parts, or by a product with ones"
         if self.underflowed >= WORTH_SAYING * self.count:
-            yield "scale the loss (anejax.amp)" if self.operation != "exp" else "harmless in a softmax"
+            yield self._against_underflow()
+
+    def _against_underflow(self) -> str:
+        if self.operation == "exp":
+            return "harmless in a softmax"
+        if self.mark.part == BACKWARD:
+            return "scale the loss (anejax.amp)"
+        return "scale what goes in up, the result back; harmless where larger numbers are added"
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,7 @@ class NumericsReport:
         table = Table(
             title=f"{len(self.troubled)} of {len(self.operations)} operations lost something in {self.runs} runs"
         )
-        for heading in ("segment", "name", "operation"):
+        for heading in ("segment", "name", "operation", "layer", "line"):
             table.add_column(heading)
         for heading in ("count", "largest", "overflowed", "underflowed", "zeroed", "NaN", "sum error"):
             table.add_column(heading, justify="right")
@@ -100,8 +110,9 @@ class NumericsReport:
         for o in self.troubled:
             numbers = (o.overflowed, o.underflowed, o.zeroed, o.nan)
             error = f"{o.sum_error:.1%}" if o.sum_error else ""
-            table.add_row(o.segment, o.name, o.operation, f"{o.count}", f"{o.largest:.4g}",
-                          *(str(n or "") for n in numbers), error, o.advice)  # fmt: skip
+            layer = o.mark.path + (f" ({o.mark.part})" if o.mark.part != FORWARD else "")
+            table.add_row(o.segment, o.name, o.operation, layer, short_line(o.mark.line), f"{o.count}",
+                          f"{o.largest:.4g}", *(str(n or "") for n in numbers), error, o.advice)  # fmt: skip
         return table
 
     def __str__(self) -> str:

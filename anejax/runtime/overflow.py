@@ -15,6 +15,7 @@ from typing import Any
 from anejax.core.graph import Var
 from anejax.core.trace import user_stacklevel
 from anejax.errors import NumericsWarning
+from anejax.marks import Mark
 from anejax.mil.limits import MAX_FINITE, SATURATION
 from anejax.mil.program import Program
 from anejax.partition import Segment
@@ -124,8 +125,7 @@ class Watcher:
         self._lookout.tell(" ".join(self._words(row)))
 
     def _words(self, row: Row) -> Iterator[str]:
-        operation, source = row["operation"], source_of(self._segment.program, row["name"])
-        where = f" at {source}" if source else ""
+        operation, where = row["operation"], marks_of(self._segment.program)[row["name"]].place
         largest, limit = float(row["largest"]), limit_of(operation)
         if row["overflowed"] and largest >= limit:
             yield (f"[jit] {operation}{where} went beyond the engine's float16: {row['overflowed']} results became"
@@ -145,7 +145,11 @@ def _is_beyond(row: Row) -> bool:
     return row["overflowed"] > 0 and ("sum_error" in row or float(row["largest"]) >= limit_of(row["operation"]))
 
 
-def source_of(program: Program | None, name: str) -> str | None:
-    """The user's line that the operation comes from which makes ``name``."""
-    ops = program.main.ops if program is not None else ()
-    return next((op.mark.line for op in ops for v in op.results if v.name == name), None)
+def marks_of(program: Program | None) -> dict[str, Mark]:
+    """Where each value of ``program`` comes from, by its name; an input from what first reads it."""
+    found: dict[str, Mark] = {}
+    for op in program.main.ops if program is not None else ():
+        for v in op.values():
+            found.setdefault(v.name, op.mark)
+        found.update((v.name, op.mark) for v in op.results)
+    return found

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
+
+import numpy as np
 
 from anejax.config import config
 from anejax.core.array import new_contents
 from anejax.core.graph import Graph, Var
 from anejax.errors import AnejaxError, DeviceError
 from anejax.lower.to_mil import lower
+from anejax.marks import NOWHERE
 from anejax.mil.program import Program
 from anejax.mil.text import to_text
 from anejax.partition import Loop, Plan, Segment
@@ -18,7 +21,8 @@ from anejax.partition.scaled import following
 from anejax.passes.pipeline import optimize
 from anejax.runtime import library
 from anejax.runtime.engine import fall_back, why_not_resident
-from anejax.runtime.overflow import Lookout, Watcher, rows_of, since
+from anejax.runtime.entering import Border
+from anejax.runtime.overflow import Lookout, Watcher, marks_of, rows_of, since
 from anejax.runtime.verify import PATIENCE, difference, loses, overflows
 from anejax.transforms.parts import parts
 
@@ -71,6 +75,7 @@ class Pipeline:
             shared = [(p, outs.index(state[v])) for p, v in enumerate(ins) if state.get(v) in outs]
             watcher = Watcher(segment, name, self._lookout, scaled)
             self.steps.append(Step(segment, name, spent, shared, engine, compile, watcher))
+        self._border = Border(plan, scaled, lambda graph, where: _computed(compile, graph, where))
         self.output_nbytes = [a.aval.nbytes for a in graph.outputs]
         self.aliases = [-1] * len(graph.outputs)
         self._kept: dict[Var, Var] = {}  # between programs: a value, and the donated input whose memory it takes
@@ -111,6 +116,10 @@ class Pipeline:
         for i, step in enumerate(self.steps):
             ins, outs = step.graph.inputs, step.outputs
             places = [where[v] for v in ins], [where[v] for v in outs]
+            if step.is_watched and self._lookout.is_open:
+                beyond = self._border.first_beyond(step.graph, where)
+                if beyond is not None:
+                    self._lookout.tell(beyond)
             try:
                 step.run(*places, [held[v] for v in ins], [held[v] for v in outs])
             except DeviceError as err:
@@ -120,11 +129,18 @@ class Pipeline:
         if self._speaks:
             self._lookout.say()
 
+    def numerics(self) -> list[dict[str, Any]]:
+        """Of each step on cpu-fp16 its name and its counts, with the mark of each operation."""
+        found = []
+        for step in self.leaves:
+            if step.device == "cpu-fp16":
+                marks, counts = marks_of(step.lowered()), json.loads(step.describe("numerics"))
+                rows = [row | {"mark": marks.get(row["name"], NOWHERE)} for row in counts["operations"]]
+                found.append({"name": step.name, "runs": counts["runs"], "operations": rows})
+        return found
+
     def describe(self, what: str) -> str:
-        """The steps' own descriptions: "plan" as text, "stats" and "numerics" (of steps on cpu-fp16) as JSON."""
-        if what == "numerics":
-            steps = [s for s in self.leaves if s.device == "cpu-fp16"]
-            return json.dumps({"segments": [{"name": s.name} | json.loads(s.describe(what)) for s in steps]})
+        """The steps' own descriptions: "plan" as text, "stats" as JSON."""
         if what == "stats":
             return json.dumps({"segments": [{"device": s.device} | json.loads(s.describe(what)) for s in self.leaves]})
         return "\n".join(f"--- {s.name}: {s.device} ---\n{s.describe(what)}" for s in self.leaves)
@@ -138,6 +154,16 @@ def _state(graph: Graph, donated: Sequence[int]) -> Iterator[tuple[Var, Var]]:
         if found is not None:
             free.remove(found)
             yield v, found
+
+
+def _computed(compile: Compile, graph: Graph, where: Mapping[Var, int]) -> np.ndarray:
+    """The one result of a segment of the CPU device, computed again from the values at addresses."""
+    program = compile("cpu", to_text(lower(optimize(graph))))
+    _, addresses = held = library.create_buffers(program.output_nbytes)
+    program.run([where[v] for v in graph.inputs], addresses)
+    (found,) = program.read_outputs(addresses)
+    del held  # until here
+    return found.copy()
 
 
 class Step:
@@ -194,6 +220,11 @@ class Step:
     @property
     def leaves(self) -> Iterator[Step]:
         yield self
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether its numbers are looked at: always with the engine's numerics, on the engine in its first runs."""
+        return self.device == "cpu-fp16" or (self.device == "ane" and not self._verified)
 
     def in_place(self) -> list[tuple[Var, Var]]:
         """(output, donated input whose memory it takes)."""
@@ -293,6 +324,11 @@ class LoopStep:
     def leaves(self) -> Iterator[Step]:
         for pipeline in self._pipelines:
             yield from pipeline.leaves
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the numbers of any chunk are looked at."""
+        return any(leaf.is_watched for leaf in self.leaves)
 
     def in_place(self) -> list[tuple[Var, Var]]:
         return []

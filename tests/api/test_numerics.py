@@ -12,8 +12,12 @@ import anejax.numpy as jnp
 from anejax import optim
 from anejax.api.numerics import OperationNumerics
 from anejax.errors import NumericsWarning
+from anejax.marks import BACKWARD, Mark
 
 RNG = np.random.default_rng(0)
+
+
+UP = "scale what goes in up, the result back; harmless where larger numbers are added"
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -151,7 +155,8 @@ def test_report_of_nothing() -> None:
     ("counts", "advice"),
     [
         (dict(operation="exp", underflowed=50), "harmless in a softmax"),
-        (dict(operation="mul", underflowed=50), "scale the loss (anejax.amp)"),
+        (dict(operation="mul", underflowed=50, mark=Mark(part=BACKWARD)), "scale the loss (anejax.amp)"),
+        (dict(operation="mul", underflowed=50), UP),
         (dict(operation="mul", underflowed=5), ""),
         (dict(operation="mul", overflowed=1, largest=131008.0), "scale what goes in by 2^-2, or clip it"),
         (dict(operation="input", nan=1), "NaN comes in"),
@@ -162,3 +167,25 @@ def test_advice(counts: dict[str, Any], advice: str) -> None:
     none = dict(largest=1.0, overflowed=0, underflowed=0, zeroed=0, nan=0)
     found = OperationNumerics("segment 0", "x", count=1000, **{**none, **counts})
     assert found.advice == advice and found.in_trouble == bool(advice)
+
+
+def test_rows_know_their_layers_and_lines_and_advice_fits() -> None:
+    """Loss scaling mends gradients alone."""
+
+    def tiny(w: Any, x: Any) -> Any:
+        with aj.named_scope("layer"):
+            return jnp.sum((x @ w) * 1e-6)
+
+    args = normal(32, 32), normal(4, 32)
+    forward = aj.jit(lambda w, x: jnp.tanh(x @ w * 1e-6)[None], precision="fp16")
+    forward(*args)
+    rows = aj.numerics_report(forward).troubled
+    assert rows and not any("loss" in o.advice for o in rows)
+    assert all(o.mark.line and o.mark.line.startswith(__file__) for o in rows)
+    gradient = aj.jit(aj.grad(tiny), precision="fp16")
+    gradient(*args)
+    report = aj.numerics_report(gradient)
+    (product,) = [o for o in report.troubled if o.operation == "matmul"]
+    assert (product.mark.path, product.mark.part) == ("layer", "backward")
+    assert product.advice == "scale the loss (anejax.amp)"
+    assert "layer (backward)" in str(report) and "test_numerics.py:" in str(report)

@@ -126,3 +126,25 @@ def test_an_overflow_that_a_loss_scale_cannot_mend_is_said(how: dict[str, Any]) 
     grad = amp.value_and_grad(loss, policy="float32", initial_scale=2.0)
     with pytest.warns(NumericsWarning, match=r"matmul at .* \(loss\)"):
         aj.jit(grad, **how)(grad.init(), full(100, 64, 8), full(100, 4, 64))
+
+
+@pytest.mark.parametrize("on_cpu", [lambda x: x, lambda x: jnp.sort(x, 0)], ids=["argument", "result"])
+def test_what_is_too_large_to_enter_is_said(on_cpu: Any, how: dict[str, Any]) -> None:
+    """Arguments, and what the CPU device makes of them; infinities that came in say nothing."""
+
+    def f(x: Any, w: Any) -> Any:
+        x = on_cpu(x)
+        with aj.named_scope("first"):
+            return jnp.tanh(x) @ w
+
+    jitted, x, w = aj.jit(f, **how), full(1e5, 8, 8), full(1e-3, 8, 8)
+    with pytest.warns(NumericsWarning) as found:
+        jitted(x, w)
+        jitted(x, w)
+    (only,) = found
+    text = str(only.message)
+    assert text.startswith(f"[jit] 64 numbers that enter tanh of first at {line_of(f, 3)} are beyond float16")
+    assert "which ends at 65504, and became infinite: the largest in float32 is 1e+05" in text
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NumericsWarning)
+        aj.jit(f, **how)(full(np.inf, 8, 8), w)
