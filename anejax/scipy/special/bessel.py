@@ -11,13 +11,13 @@ from anejax.api.control import scan
 from anejax.core.array import Array
 from anejax.errors import ShapeError
 from anejax.lax.special.bessel import modified
-from anejax.lax.special.series import wide
+from anejax.lax.special.series import face
 from anejax.scipy.special.operands import floats, unary
 
 i0e = unary("i0e", lax.bessel_i0e, "exp(-|x|) I_0(x), I_0 being the modified Bessel function of order 0")
 i1e = unary("i1e", lax.bessel_i1e, "exp(-|x|) I_1(x), I_1 being the modified Bessel function of order 1")
-i0 = unary("i0", wide(modified(0, scaled=False)), "modified Bessel function I_0(x)")
-i1 = unary("i1", wide(modified(1, scaled=False)), "modified Bessel function I_1(x)")
+i0 = unary("i0", face(modified(0, scaled=False)), "modified Bessel function I_0(x)")
+i1 = unary("i1", face(modified(1, scaled=False)), "modified Bessel function I_1(x)")
 
 _NEAR = 1.0  # up to which the power series is short, and beyond which the recurrence does not overflow
 _HUGE = 1e10
