@@ -10,6 +10,7 @@ from anejax import errors as errors
 from anejax import export as export
 from anejax import flatten_util as flatten_util
 from anejax import image as image
+from anejax import interop as interop
 from anejax import lax as lax
 from anejax import nn as nn
 from anejax import numpy as numpy
@@ -95,6 +96,7 @@ from anejax.core.trace import aval_of as typeof  # noqa: F401
 from anejax.dtypes import float0 as float0
 from anejax.engine.explain import Explanation as Explanation
 from anejax.engine.explain import explain as explain
+from anejax.interop import from_jax as from_jax
 from anejax.runtime import execute as execute  # registers the executor
 from anejax.runtime import exiting as exiting  # waits for other threads when the process ends
 

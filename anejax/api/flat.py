@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -78,9 +79,18 @@ def check_leaves(
             raise DtypeError(
                 f"[{op}] {paths[i] or 'the value'} is {what} and must be an array or a number,"
                 f" got {type(leaf).__name__} {leaf!r:.60}."
-                + (" Mark such an argument static (static_argnums, static_argnames)." if what == "an argument" else "")
+                + (_ADOPT if _is_tree_of_jax(leaf) else _STATIC if what == "an argument" else "")
             ) from None
     return avals
+
+
+_STATIC = " Mark such an argument static (static_argnums, static_argnames)."
+_ADOPT = " It is a pytree of jax: make its class one of anejax's by anejax.interop.adopt_trees(it) first."
+
+
+def _is_tree_of_jax(leaf: Any) -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and not jax.tree_util.all_leaves([leaf])
 
 
 def abstract(x: Any) -> Aval:

@@ -1,0 +1,118 @@
+"""Evaluating a jaxpr of jax with anejax's operations: one rule for each of jax's primitives.
+
+A rule takes an equation and its operands and returns the results. Typed keys are held as their words, uint32[..., 2],
+because jax's primitives for them (random_wrap, random_bits, ...) say what they mean on words; a primitive that only
+moves elements, such as gather, moves the words of keys by ``vmap`` over their last axis.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from anejax.api.batching import vmap
+from anejax.config import config
+from anejax.errors import MissingDependencyError, RefusedError
+from anejax.interop.absent import reason
+
+Rule = Callable[..., Sequence[Any]]
+RULES: dict[str, Rule] = {}
+TAKES_KEYS: set[str] = set()  # primitives whose rules know what words are
+
+
+def import_jax() -> Any:
+    """The module jax, which only these functions need. Raises MissingDependencyError."""
+    try:
+        import jax
+    except ImportError:
+        raise MissingDependencyError("[from_jax] expected jax to be installed: pip install jax.") from None
+    return jax
+
+
+def rule(*names: str, keys: bool = False) -> Callable[[Rule], Rule]:
+    """Registers a rule for jax's primitives of these names. ``keys``: it takes and gives words of keys itself."""
+
+    def register(function: Rule) -> Rule:
+        for name in names:
+            RULES[name] = function
+        if keys:
+            TAKES_KEYS.update(names)
+        return function
+
+    return register
+
+
+def evaluate(closed: Any, args: Sequence[Any]) -> list[Any]:
+    """The results of a ClosedJaxpr of jax for ``args``."""
+    return evaluate_open(closed.jaxpr, closed.consts, args)
+
+
+def evaluate_open(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
+    """The results of a Jaxpr of jax whose constants are given. Raises RefusedError for a primitive without a rule."""
+    values: dict[Any, Any] = dict(zip(jaxpr.constvars, map(constant, consts)))
+    values.update(zip(jaxpr.invars, args))
+
+    def read(atom: Any) -> Any:
+        return np.asarray(atom.val, atom.aval.dtype) if hasattr(atom, "val") else values[atom]
+
+    for eqn in jaxpr.eqns:
+        values.update(zip(eqn.outvars, _apply(eqn, list(map(read, eqn.invars)))))
+    return list(map(read, jaxpr.outvars))
+
+
+def trace(fun: Callable[..., Any], types: Sequence[Any]) -> Any:
+    """The ClosedJaxpr of ``fun``, a function of jax, for arguments of ``types`` (jax.ShapeDtypeStruct)."""
+    jax = import_jax()
+    with jax.enable_x64(config.jax_enable_x64):
+        return jax.make_jaxpr(fun)(*types)
+
+
+def constant(value: Any) -> Any:
+    """An array that jax captured, without a copy; the words of a key."""
+    if is_key(value):
+        return np.asarray(import_jax().random.key_data(value))
+    return np.asarray(value)
+
+
+def is_key(of: Any) -> bool:
+    """Whether an array, an aval or a variable's aval of jax has a typed key for its elements."""
+    return getattr(of.dtype, "name", "").startswith("key<")
+
+
+def _apply(eqn: Any, operands: list[Any]) -> Sequence[Any]:
+    name = eqn.primitive.name
+    found = RULES.get(name)
+    if found is None:
+        why = reason(name) or "it has no rule in this version"
+        raise RefusedError(f"[from_jax] {name}{_at(eqn)} is not supported: {why}. docs/from_jax.md lists what is.")
+    try:
+        if name not in TAKES_KEYS and any(is_key(v.aval) for v in (*eqn.invars, *eqn.outvars)):
+            return _on_words(found, eqn, operands)
+        return found(eqn, *operands)
+    except RefusedError as err:
+        if str(err).startswith("[from_jax]"):
+            raise
+        raise RefusedError(f"[from_jax] {name}{_at(eqn)}: {err}") from err
+
+
+def _on_words(found: Rule, eqn: Any, operands: Sequence[Any]) -> Sequence[Any]:
+    """Moves keys as their two words, by a rule that knows nothing of them."""
+    axes = [-1 if is_key(v.aval) else None for v in eqn.invars]
+    if all(a is None for a in axes):
+        raise RefusedError("makes typed keys of none")
+    return vmap(lambda *xs: tuple(found(eqn, *xs)), in_axes=axes, out_axes=-1)(*operands)
+
+
+def _at(eqn: Any) -> str:
+    """`` at file:line (function)`` of the innermost frame outside jax and anejax, if jax says where."""
+    inside = tuple(
+        os.path.dirname(os.path.abspath(f)) + os.sep for f in (import_jax().__file__, os.path.dirname(__file__))
+    )
+    traceback = getattr(getattr(eqn, "source_info", None), "traceback", None)
+    for frame in getattr(traceback, "frames", ()):
+        if not frame.file_name.startswith(inside):
+            return f" at {frame.file_name}:{frame.line_num} ({frame.function_name})"
+    return ""
