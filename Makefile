@@ -9,6 +9,7 @@ CMAKE := $(BIN)/cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_MAKE_PROG
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
 MACOS := build/macos
+ARM := build/arm64
 
 # of fuzz-programs
 COUNT ?= 10000
@@ -17,7 +18,7 @@ SEED ?= $(shell date +%Y%m%d)0000
 # without it here the first C++ exception of any library ends the process.
 ASAN_PRELOAD = $(foreach library,libasan.so libstdc++.so,$(shell c++ -print-file-name=$(library)))
 
-.PHONY: demo test test-all test-native test-matrix fuzz-programs engine-check test-wheel macos ci-long check build golden jax-answers notebooks format clean
+.PHONY: demo test test-all test-native test-matrix fuzz-programs engine-check test-wheel test-arm macos ci-long check build golden jax-answers notebooks format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -33,6 +34,7 @@ ci-long: test-all  ## the slow rest: the C++ tests with sanitizers and checked c
 	$(MAKE) fuzz-programs
 	$(MAKE) test-native NATIVE_BUILD=build/tsan NATIVE_FLAGS="-DANESDK_SANITIZE=thread"
 	$(MAKE) test-wheel
+	$(MAKE) test-arm
 	$(MAKE) macos
 
 test-matrix: $(LIBRARY)  ## the tests on each installed Python, OpenBLAS kernel and number of threads (ARGS for pytest)
@@ -44,6 +46,17 @@ test-wheel: $(VENV)/.base  ## a wheel, installed alone into a fresh environment,
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/pip install --quiet build/wheel/anejax-*.whl
 	cd build/wheel && venv/bin/python -c "import anejax as aj; print(aj.__file__, aj.jit(lambda x: x + 1)(1.0))"
+
+# Nothing of these needs jax, which has no part in what differs there.
+ARM_TESTS := tests/native tests/golden tests/runtime tests/partition tests/amp
+
+test-arm: $(ARM)/.ready $(VENV)/.base  ## arm64 Linux code with Apple's M1 instructions, run by qemu: the C++ tests, some of Python's
+	$(CMAKE) -B $(ARM) -DCMAKE_TOOLCHAIN_FILE=$(abspath native/arm64/toolchain.cmake) -DANESDK_TESTS=ON
+	$(BIN)/cmake --build $(ARM)
+	ANEJAX_BLAS=$$(ls $(abspath $(ARM))/site/scipy_openblas32/lib/libscipy_openblas*.so | head -1) \
+		$(BIN)/ctest --test-dir $(ARM) --output-on-failure
+	ANEJAX_LIBRARY=$(abspath $(ARM))/libanesdk.so ANEJAX_ESPRESSO=$(abspath $(ARM))/native/tests/libanesdk_espresso.so \
+		PYTHONPATH=$(abspath $(ARM))/site:. $(ARM)/python -m pytest -q -m "not long" -p no:cacheprovider $(ARM_TESTS)
 
 macos: $(MACOS)/.venv/.ready  ## the library and the wheel for arm64 macOS: cross-compiled and inspected, not run
 	rm -f $(MACOS)/*.whl
@@ -105,6 +118,10 @@ $(LIBRARY): $(VENV)/.base $(NATIVE)
 	$(CMAKE) -B build/dev
 	$(BIN)/cmake --build build/dev
 	$(BIN)/cmake --install build/dev --prefix .
+	touch $@
+
+$(ARM)/.ready: native/arm64/setup.sh $(VENV)/.base
+	native/arm64/setup.sh $(ARM) $(BIN)/pip
 	touch $@
 
 $(MACOS)/.venv/.ready: pyproject.toml

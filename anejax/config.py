@@ -107,7 +107,7 @@ _SETTINGS: dict[str, tuple[str, Kind, Any, str]] = {
         "ANEJAX_CHIP",
         _text,
         "",
-        "the chip whose engine programs are divided for (M1 ... M5 Pro); empty: this machine's",
+        "the chip whose engine programs are divided for (M1 ... M6); empty: this machine's",
     ),
     "engine_partition": (
         "ANEJAX_ENGINE_PARTITION",

@@ -131,7 +131,7 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
         f: a function, jitted or not.
         args: arrays, or ShapeDtypeStructs in their place.
         device: "ane" or "cpu", which runs everything as one program.
-        chip: whose engine, "M1" ... "M5 Pro".
+        chip: whose engine, "M1" ... "M6".
 
     Raises:
         DeviceError: another device. MilError: a chip that is not known.

@@ -1,4 +1,4 @@
-"""Speeds of the Neural Engines of M1 to M5, as data for the cost model (cost.py).
+"""Speeds of the Neural Engines of M1 to M6, as data for the cost model (cost.py).
 
 Sources, by mark: [bench] published timings of single programs on that chip; [fit] two figures fitted by us to that
 chip's published convolutions or matrix products; [scaled] carried over from another chip, bandwidth by the number of
@@ -9,6 +9,7 @@ doctor` measured on a Mac takes their place under the name "this" (profile.py).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from anejax.errors import MilError, fail
@@ -61,6 +62,7 @@ CHIPS: dict[str, Chip] = {
              _points(5.48, 7.64, 9.3, 6.71, 3.75, 3.71)),
         Chip("M5", "A16", 80, 24.8, 24.8, 36, f"{_FIT} of M5 Pro [scaled]", _points(7.46, 6.07, 8.97, 7.29)),
         Chip("M5 Pro", "A16", 75, 19.6, 24.05, 145, "all [bench]", resident_bytes=4_720_000),
+        Chip("M6", "A16", 80, 24.8, 24.8, 36, "no timing at all: M5", _points(7.46, 6.07, 8.97, 7.29)),
     )
 }  # fmt: skip
 
@@ -97,12 +99,20 @@ def chip_of(name: str) -> Chip:
     return found
 
 
+LATEST = list(CHIPS)[-1]
 STRICTEST = "M1"  # its engine has the smallest limits and the fewest operations: what it takes, all take
 
 
 def this_chip() -> str | None:
-    """The chip of this machine ("M4 Pro"), or the base model of its generation; None off Apple silicon."""
-    return known_chip(profile.this_machine())
+    """The chip of this machine ("M4 Pro"), or the base model of its generation, or the latest known one where that is
+    not known; None off Apple silicon."""
+    machine = profile.this_machine()
+    return known_chip(machine) or (LATEST if is_unknown(machine) else None)
+
+
+def is_unknown(machine: str) -> bool:
+    """Whether the system calls its processor one of Apple's ("Apple M9") that is not in CHIPS, nor its generation."""
+    return re.match(r"Apple M\d", machine) is not None and known_chip(machine) is None
 
 
 def known_chip(brand: str) -> str | None:
@@ -113,7 +123,7 @@ def known_chip(brand: str) -> str | None:
 
 def nearest(machine: str) -> Chip:
     """The figures for what the system calls ``machine`` ("Apple M4 Pro"); the latest for one that is not known."""
-    return CHIPS[known_chip(machine) or list(CHIPS)[-1]]
+    return CHIPS[known_chip(machine) or LATEST]
 
 
 def measured(found: profile.Profile) -> Chip:

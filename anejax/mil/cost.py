@@ -113,7 +113,7 @@ def in_sequence(chip: str, costs: Iterable[Cost]) -> Cost:
 
 
 def predict(program: Program, chip: str) -> Cost:
-    """The predicted time of one run of ``program``, which verifies for target ane, on ``chip`` ("M1" ... "M5 Pro").
+    """The predicted time of one run of ``program``, which verifies for target ane, on ``chip`` ("M1" ... "M6").
 
     Raises MilError for a chip that is not known and for operations that the engine does not have.
     """

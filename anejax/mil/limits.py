@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FAMILIES = ("A13", "A14", "A15", "A16")  # of engines, in order
-FAMILY_OF_CHIP = {"M1": "A13", "M2": "A14", "M3": "A15", "M4": "A16", "M5": "A16"}  # [catalog]
+FAMILY_OF_CHIP = {"M1": "A13", "M2": "A14", "M3": "A15", "M4": "A16", "M5": "A16",
+                  "M6": "A16"}  # [catalog]; M6 is taken to be as M5  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def verify(program: Program, target: str, family: str = "A16") -> None:
 
 
 def diagnose(program: Program, chip: str) -> list[Finding]:
-    """Every rule that `program` breaks on `chip` ("M1" ... "M5 Pro"), in the order of its text; none: it is right.
+    """Every rule that `program` breaks on `chip` ("M1" ... "M6"), in the order of its text; none: it is right.
 
     What `verify` raises for, all of it, and what hazards.py knows. An operation whose form is wrong is not asked
     about more. Raises MilError for a chip that is not known.

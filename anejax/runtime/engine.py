@@ -12,7 +12,8 @@ from anejax.config import config
 from anejax.core.array import from_numpy, new_contents
 from anejax.core.trace import user_stacklevel
 from anejax.errors import DeviceError, EngineFallbackWarning
-from anejax.mil.chips import STRICTEST, this_chip
+from anejax.mil.chips import LATEST, STRICTEST, is_unknown, this_chip
+from anejax.mil.profile import this_machine
 from anejax.runtime import library
 
 # y = x w. The compiler may leave programs of elementwise operations alone to the CPU, so it is a product.
@@ -115,5 +116,21 @@ def is_there(device: str) -> bool:
 
 
 def chip() -> str:
-    """The chip that partitions are made for: the setting ``chip``, this machine's, or the strictest there is."""
-    return config.chip or this_chip() or STRICTEST
+    """The chip that partitions are made for: the setting ``chip``, this machine's, or the strictest there is.
+
+    For a chip of Apple's that is not known it is the latest that is, which is warned of once.
+    """
+    return config.chip or _own_chip()
+
+
+@functools.cache
+def _own_chip() -> str:
+    machine = this_machine()
+    if is_unknown(machine):
+        warnings.warn(
+            f"[engine] {machine} is not known: programs are divided by the rules and the costs of {LATEST}, the latest"
+            " that is. config.update('chip', name) takes another; `anejax doctor` measures this one.",
+            EngineFallbackWarning,
+            stacklevel=user_stacklevel(),
+        )
+    return this_chip() or STRICTEST

@@ -570,6 +570,20 @@ TEST(engine_refuses_another_backend_and_ports_in_disorder) {
   bench.check_works();
 }
 
+TEST(engine_needs_macos_15) {
+  for (const char* version : {"", "15", "15.0", "26.2", "27.0.1"}) ane::check_system(version);
+  for (const char* version : {"14.6.1", "13.0", "14"})
+    CHECK_SAYS(error_of([&] { ane::check_system(version); }),
+               "from version 15 on; this is macOS " + std::string(version));
+}
+
+// An older system's compiler, in words of the stand-in's.
+TEST(engine_says_that_an_opset_is_not_known) {
+  Bench bench;
+  const Fault fault("opset:ios17");
+  CHECK_SAYS(bench.compile_error(chain(1)), "ios18 is not an opset of this system");
+}
+
 TEST(engine_names_what_is_missing) {
   CHECK_SAYS(error_of([] { ane::load_symbols("/no/such/Espresso"); }), "/no/such/Espresso cannot be opened");
   CHECK_SAYS(error_of([] { ane::load_symbols("libm.so.6"); }), "e5rt_execution_stream_encode_operation");

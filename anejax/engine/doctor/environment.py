@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import tempfile
@@ -14,9 +15,12 @@ import anejax as aj
 from anejax.config import config
 from anejax.engine.doctor.checks import Check, of
 from anejax.errors import AnejaxError
+from anejax.mil.chips import LATEST, is_unknown
 from anejax.mil.profile import system_build, this_machine
 from anejax.paths import cache_dir
 from anejax.runtime import library
+
+ENGINE_MACOS = 15  # the first that knows the opset of the engine's programs, ios18
 
 
 def environment() -> Iterator[Check]:
@@ -31,7 +35,9 @@ def environment() -> Iterator[Check]:
 def _system() -> str:
     build = system_build()
     if platform.system() == "Darwin":
-        return f"macOS {platform.mac_ver()[0]}, build {build}, {platform.machine()}"
+        version = platform.mac_ver()[0]
+        engine = "" if int(version.split(".")[0]) >= ENGINE_MACOS else f"; the engine needs macOS {ENGINE_MACOS}"
+        return f"macOS {version}, build {build}, {platform.machine()}{engine}"
     return f"{platform.system()} {platform.release()}, {platform.machine()}: not macOS, so Espresso is not there"
 
 
@@ -41,10 +47,19 @@ def _library() -> str:
     return f"{path}, ABI version {library.ABI_VERSION}"
 
 
+def _chip() -> str:
+    machine = this_machine()
+    return f"{machine}: not known, so that the rules of {LATEST} hold" if is_unknown(machine) else machine
+
+
+_ADDITION = "program(1.3)\n{ func main<ios18>(fp32 x) { fp32 y = add(x = x, y = x); } -> (y); }"
+
+
 def _blas() -> str:
-    library.load()  # raises when the library does not take it
+    """Which library the native one calls, in its own words, and the file where one was given."""
+    used = json.loads(library.NativeProgram("cpu", _ADDITION).describe("stats"))["blas"]
     found = library.blas_path()
-    return Path(found).name if found else "the system's"
+    return f"{used}, {Path(found).name}" if found else f"{used}, the system's"
 
 
 def _cache() -> str:
@@ -60,13 +75,14 @@ def _settings() -> str:
 
 
 def _devices() -> str:
-    return f"{', '.join(library.devices())}; {library.num_threads()} threads"
+    cores = "performance cores" if platform.system() == "Darwin" else "threads"
+    return f"{', '.join(library.devices())}; {library.num_threads()} {cores}"
 
 
 _QUESTIONS: dict[str, Callable[[], str]] = {
     "native library": _library,
     "system": _system,
-    "chip": this_machine,
+    "chip": _chip,
     "Python": lambda: f"Python {platform.python_version()}, NumPy {np.__version__}",
     "anejax": lambda: aj.__version__,
     "BLAS": _blas,

@@ -116,7 +116,7 @@ def _narrow_params(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def legalize(graph: Graph, target: str, chip: str | None = None) -> Graph:
-    """``graph`` for ``target`` ("cpu", "coreml" or "ane"); for the engine of ``chip`` ("M1" ... "M5 Pro"), or of any.
+    """``graph`` for ``target`` ("cpu", "coreml" or "ane"); for the engine of ``chip`` ("M1" ... "M6"), or of any.
 
     For the engine float32 becomes float16 throughout, inputs and outputs included; bools are 0 or 1 of float16 there,
     and no value is without axes: what had none has one of length 1. Raises RefusedError naming the primitive and the

@@ -41,6 +41,7 @@ Engine& engine() {
   static Engine* made = nullptr;
   const std::lock_guard lock(mutex);
   if (!made) {
+    check_system(system_value("kern.osproductversion"));
     const std::string path = espresso_path();
     Settings settings;
     settings.programs = cache_folder() / "programs";

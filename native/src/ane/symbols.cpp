@@ -10,6 +10,8 @@ namespace {
 // In the system's shared cache: dlopen finds it although there is no such file.
 constexpr const char* kFramework = "/System/Library/PrivateFrameworks/Espresso.framework/Espresso";
 
+constexpr int kMacOS = 15;
+
 template <class Pointer>
 void find(void* library, const char* symbol, Pointer& address) {
   address = reinterpret_cast<Pointer>(dlsym(library, symbol));
@@ -20,6 +22,13 @@ void find(void* library, const char* symbol, Pointer& address) {
 std::string espresso_path() {
   const char* given = std::getenv("ANEJAX_ESPRESSO");
   return given && *given ? given : kFramework;
+}
+
+void check_system(const std::string& version) {
+  if (version.empty() || std::atoi(version.c_str()) >= kMacOS) return;
+  throw mil::Error("[ane] the engine's programs are of the opset ios18, which macOS knows from version " +
+                       std::to_string(kMacOS) + " on; this is macOS " + version,
+                   ANESDK_ENGINE_MISSING);
 }
 
 Symbols load_symbols(const std::string& path) {

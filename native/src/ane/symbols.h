@@ -68,6 +68,10 @@ struct Symbols {
 // ANEJAX_ESPRESSO, or where the framework is.
 std::string espresso_path();
 
+// Programs are of the opset ios18. Throws mil::Error(ANESDK_ENGINE_MISSING) for a version of macOS, such as "14.6.1",
+// that does not know it; "" is one that is not known.
+void check_system(const std::string& version);
+
 // Opens the library, which stays open, and finds the functions. Throws mil::Error(ANESDK_ENGINE_MISSING), naming what
 // is missing.
 Symbols load_symbols(const std::string& path);

@@ -49,6 +49,20 @@ void gemv(CblasGemv<T> call, bool transpose, int64_t rows, int64_t columns, T al
        beta, y, narrow(incy));
 }
 
+// Accelerate's choice between its own threads and none, of macOS 15 and later, holds for the calling thread alone.
+using SetThreading = int (*)(unsigned);
+std::atomic<SetThreading> library_threading{nullptr};
+enum : unsigned { kSingleThreaded = 1 };  // BLAS_THREADING_SINGLE_THREADED
+
+// Called by every thread before it calls the library: our pool splits the work.
+void use_one_thread() {
+  thread_local SetThreading told = nullptr;
+  const SetThreading set = library_threading.load(std::memory_order_acquire);
+  if (set == told) return;
+  set(kSingleThreaded);
+  told = set;
+}
+
 template <typename T>
 const Lapack<T> kNoRoutines;
 
@@ -81,6 +95,7 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T
   if (!call || !fits || m == 0 || n == 0 || k == 0 || !seat.granted()) {
     return builtin_gemm<T>(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   }
+  use_one_thread();
   // A library's gemm packs its operands, which costs more than multiplying by a vector.
   if (const auto vector = library_gemv<T>.load(std::memory_order_acquire); vector && (m == 1 || n == 1)) {
     if (m == 1) {
@@ -100,11 +115,22 @@ F symbol(void* library, const std::string& name) {
   return reinterpret_cast<F>(dlsym(library, name.c_str()));
 }
 
+// How Accelerate's functions of LAPACK 3.9 and their BLAS are called since macOS 13.3; those without it are of
+// LAPACK 3.2.
+constexpr const char* kNew = "$NEWLAPACK";
+
+template <typename F>
+F newest(void* library, const std::string& prefix, const std::string& name, const char* ending = "") {
+  const F found = prefix.empty() ? symbol<F>(library, name + kNew) : nullptr;
+  return found ? found : symbol<F>(library, prefix + name + ending);
+}
+
 // `letter` is LAPACK's for the type: s or d, c or z.
 template <typename T>
 void adopt_lapack(void* library, const std::string& prefix, const std::string& letter) {
   const auto find = [&](auto& routine, const char* name) {
-    routine = symbol<std::remove_reference_t<decltype(routine)>>(library, prefix + letter + name + "_");
+    using Routine = std::remove_reference_t<decltype(routine)>;
+    routine = newest<Routine>(library, prefix, letter + name, "_");
   };
   auto* table = new Lapack<T>;
   find(table->potrf, "potrf");
@@ -133,16 +159,18 @@ void warm(CblasGemm<float> sgemm) {
 // Takes over the functions of an opened library; false when it lacks them.
 bool adopt(void* library, Blas& table) {
   for (const std::string prefix : {"scipy_", ""}) {
-    const auto sgemm = symbol<CblasGemm<float>>(library, prefix + "cblas_sgemm");
-    const auto dgemm = symbol<CblasGemm<double>>(library, prefix + "cblas_dgemm");
+    const auto cblas = [&]<typename F>(std::atomic<F>& function, const std::string& name) {
+      function.store(newest<F>(library, prefix, "cblas_" + name), std::memory_order_release);
+    };
+    const auto sgemm = newest<CblasGemm<float>>(library, prefix, "cblas_sgemm");
+    const auto dgemm = newest<CblasGemm<double>>(library, prefix, "cblas_dgemm");
     if (!sgemm || !dgemm) continue;
-    // One thread each: our pool splits the work.
     const auto openblas_threads = symbol<void (*)(int)>(library, prefix + "openblas_set_num_threads");
-    const auto accelerate_threads = symbol<int (*)(unsigned)>(library, "BLASSetThreading");
-    if (openblas_threads) openblas_threads(1);
-    if (accelerate_threads) accelerate_threads(1);  // BLAS_THREADING_SINGLE_THREADED
-    library_gemv<float>.store(symbol<CblasGemv<float>>(library, prefix + "cblas_sgemv"), std::memory_order_release);
-    library_gemv<double>.store(symbol<CblasGemv<double>>(library, prefix + "cblas_dgemv"), std::memory_order_release);
+    if (openblas_threads) openblas_threads(1);  // of all threads; our pool splits the work
+    library_threading.store(symbol<SetThreading>(library, "BLASSetThreading"), std::memory_order_release);
+    use_one_thread();
+    cblas(library_gemv<float>, "sgemv");
+    cblas(library_gemv<double>, "dgemv");
     library_gemm<float>.store(sgemm, std::memory_order_release);
     library_gemm<double>.store(dgemm, std::memory_order_release);
     adopt_lapack<float>(library, prefix, "s");
@@ -150,7 +178,11 @@ bool adopt(void* library, Blas& table) {
     adopt_lapack<std::complex<float>>(library, prefix, "c");
     adopt_lapack<std::complex<double>>(library, prefix, "z");
     warm(sgemm);
-    table.name = !prefix.empty() ? "scipy-openblas" : openblas_threads ? "openblas" : "accelerate";
+    const bool new_lapack = symbol<void*>(library, std::string("sgetrf") + kNew) != nullptr;
+    table.name = !prefix.empty()    ? "scipy-openblas"
+                 : openblas_threads ? "openblas"
+                 : new_lapack       ? "accelerate, LAPACK 3.9"
+                                    : "accelerate";
     return true;
   }
   return false;
@@ -185,6 +217,7 @@ const Blas& blas() { return loaded().table; }
 template <typename T>
 const Lapack<T>& lapack() {
   loaded();
+  use_one_thread();
   return *library_lapack<T>.load(std::memory_order_acquire);
 }
 

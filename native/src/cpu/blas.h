@@ -15,7 +15,7 @@ using Gemm = void (*)(bool transpose_a, bool transpose_b, int64_t m, int64_t n, 
 struct Blas {
   Gemm<float> sgemm;
   Gemm<double> dgemm;
-  const char* name;  // "scipy-openblas", "accelerate", "openblas" or "built-in"
+  const char* name;  // "scipy-openblas", "accelerate, LAPACK 3.9", "accelerate", "openblas" or "built-in"
 };
 
 // The table in force; the first use opens the default library.

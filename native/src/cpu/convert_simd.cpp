@@ -20,11 +20,18 @@ struct Bool {
   uint8_t value;
 };
 
-inline float to_float(Half h) { return static_cast<float>(bits_as<_Float16>(h.bits)); }
+// GCC's C++ has _Float16 on arm64 from version 13 on, and __fp16, which is stored as the same, before.
+#if defined(__aarch64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+using Native = __fp16;
+#else
+using Native = _Float16;
+#endif
+
+inline float to_float(Half h) { return static_cast<float>(bits_as<Native>(h.bits)); }
 inline float to_float(Brain b) { return bits_as<float>(static_cast<uint32_t>(b.bits) << 16); }
 
-inline Half to_half(float x) { return {bits_as<uint16_t>(static_cast<_Float16>(x))}; }
-inline Half to_half(double x) { return {bits_as<uint16_t>(static_cast<_Float16>(x))}; }
+inline Half to_half(float x) { return {bits_as<uint16_t>(static_cast<Native>(x))}; }
+inline Half to_half(double x) { return {bits_as<uint16_t>(static_cast<Native>(x))}; }
 inline Brain to_brain(float x) {
   const uint32_t bits = bits_as<uint32_t>(x);
   const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;

@@ -1,6 +1,7 @@
 // A plan in words and numbers. A function that several steps run is told once.
 #include <set>
 
+#include "cpu/blas.h"
 #include "cpu/plan.h"
 
 namespace anesdk::cpu {
@@ -64,7 +65,7 @@ std::string plan_stats(const Plan& plan) {
          ", \"passes\": " + std::to_string(passes) + ", \"materialized_transposes\": " + std::to_string(transposes) +
          ", \"arena_bytes\": " + std::to_string(plan.memory.arena_bytes) +
          ", \"temporaries_bytes\": " + std::to_string(plan.memory.temporaries_bytes) +
-         ", \"workspace_bytes\": " + std::to_string(plan.workspace_bytes) + "}";
+         ", \"workspace_bytes\": " + std::to_string(plan.workspace_bytes) + ", \"blas\": \"" + blas().name + "\"}";
 }
 
 }  // namespace anesdk::cpu

@@ -4,6 +4,9 @@
 #ifdef __linux__
 #include <sched.h>
 #endif
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -45,7 +48,14 @@ bool spin_until(Done done) {
   return false;
 }
 
+// On macOS the performance cores: a loop waits for its last share, and an efficiency core takes several times as long
+// for one.
 int allowed_cpus() {
+#ifdef __APPLE__
+  int32_t fast = 0;
+  size_t size = sizeof fast;
+  if (::sysctlbyname("hw.perflevel0.logicalcpu", &fast, &size, nullptr, 0) == 0 && fast > 0) return fast;
+#endif
 #ifdef __linux__
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);

@@ -118,6 +118,8 @@ std::unique_ptr<Library> compile(const Compiler& compiler, const std::string& pa
   try {
     auto model = std::make_shared<Model>(read_model(text, fs::path(path).parent_path().string()));
     model->text = text;
+    if (std::string newest; fault("opset", &newest) && text.find("<" + newest + ">") == std::string::npos)
+      throw Refusal("ios18 is not an opset of this system, whose latest is " + newest);
     const bool cached = options.force == 0 && fs::exists(bundle) && read_file(bundle / "model.mil") == text;
     if (cached && fs::exists(bundle / "stale")) throw Refusal("Must re-compile the E5 bundle.");
     if (!cached) {

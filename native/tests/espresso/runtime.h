@@ -39,12 +39,11 @@ int32_t call(const char* function, const std::function<void()>& body);
 // "<function>:abort" (the process ends, after a line on standard error),
 // "e5rt_e5_compiler_compile:stderr", "execute:untouched", "execute:zeros", "execute:nan", "execute:lost" (the service
 // is restarted), "execute:scribble" (inputs are overwritten once they are read), "execute:tiles" (half of each output
-// is written before the other half's inputs are read), "execute:leaks",
-// "share:stale" (a shared buffer is read as it first was),
-// "share:refused", "place:bnns", "place:elementwise" (what has nothing but elementwise operations goes to bnns),
-// "strides:padded" (rows fill whole 64 bytes, in memory too), "strides:overlapping" (only said), "shape:other",
-// "limit:<operations>", "programs:<distinct ones>", "store:forgets" (a bundle that an earlier compile left is compiled
-// from, but cannot be loaded).
+// is written before the other half's inputs are read), "execute:leaks", "opset:ios17" (the latest that the system
+// knows), "share:stale" (a shared buffer is read as it first was), "share:refused", "place:bnns", "place:elementwise"
+// (what has nothing but elementwise operations goes to bnns), "strides:padded" (rows fill whole 64 bytes, in memory
+// too), "strides:overlapping" (only said), "shape:other", "limit:<operations>", "programs:<distinct ones>",
+// "store:forgets" (a bundle that an earlier compile left is compiled from, but cannot be loaded).
 bool fault(const std::string& what, std::string* argument = nullptr);
 bool fault(const std::string& what, const char* argument);
 
