@@ -30,5 +30,6 @@ def test_ten_steps_are_those_of_jax(program: Any) -> None:
 @pytest.mark.parametrize("program", PROGRAMS[2:4], ids=lambda p: p.__name__)
 def test_a_step_on_the_engine_numbers(program: Any) -> None:
     step, state = program()
+    aj.interop.adopt_trees(state)
     _, loss = aj.jit(aj.from_jax(step), precision="fp16")(state)
     np.testing.assert_allclose(np.asarray(loss), np.asarray(jax.jit(step)(state)[1]), rtol=0.02)
