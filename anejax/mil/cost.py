@@ -1,13 +1,14 @@
 """How long a program takes on a chip's Neural Engine: a prediction from published timings (chips.py).
 
     time = floor + sum over operations of
-           border bytes / transfer rate + max(FLOP / peak, constant bytes / constant rate) + extra
+           border bytes / transfer rate + max(FLOP / peak, weight bytes / weight rate) + extra
 
-Border bytes are inputs where they are first read, outputs where they are made, and values too large for the SRAM, each
-time; rows count as padded to 64 bytes. Values inside a program that fit cost nothing, nor do elementwise operations on
-them; reshapes show the same bytes. `extra` is what norms, softmax and reductions take beyond moving data, and what
-constants past the SRAM cost on M1. A matrix product all of whose operands cross the border takes at least what square
-products of as many FLOP took on that chip.
+Border bytes are inputs where they are first read, outputs where they are made, and values too large for the SRAM, where
+they are made and once in each pass that reads them; rows count as padded to 64 bytes. Passes are groups.py's: values
+inside one cost nothing, nor do elementwise operations on them; reshapes show the same bytes. Weights are the constants
+of products, and inputs that products read first. `extra` is what norms, softmax and reductions take beyond moving data,
+and what constants past the SRAM cost on M1. A matrix product all of whose operands cross the border takes at least what
+square products of as many FLOP took on that chip.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from typing import Any
 import numpy as np
 
 from anejax.errors import MilError, fail
-from anejax.mil.chips import EXTRA_NS_PER_BYTE, FREE_OP_US, MEDIAN_ERROR, ROW_BYTES, Chip, Points, chip_of
+from anejax.mil.chips import BY_FEATURE, EXTRA_NS_PER_BYTE, FREE_OP_US, MEDIAN_ERROR, ROW_BYTES, Chip, Points, chip_of
+from anejax.mil.groups import ALIASES, groups
 from anejax.mil.opset import OPSET
 from anejax.mil.program import NUMPY_DTYPES, Function, Op, Program, Type, Value
 from anejax.mil.view import View
 
 CONVOLUTIONS = ("conv", "conv_transpose")
-ALIASES = ("reshape", "expand_dims", "squeeze")  # show the same bytes; taken to cost nothing
+FEW = 16  # features of a group, below which a convolution goes feature by feature
 LATE_BYTES = 2e6  # constants from here on take Chip.late_weight
 
 
@@ -40,7 +42,7 @@ class OpCost:
     constant_bytes: int
     border_bytes: int
     us: float
-    bound: str  # what takes most of the time: transfer, compute, constants, extra; "" when nothing is charged
+    bound: str  # what takes most of the time: transfer, compute, weights, extra; "" when nothing is charged
     runs: int = 1  # what the figures are the sum of
 
     def times(self, runs: int) -> OpCost:
@@ -122,15 +124,19 @@ def predict(program: Program, chip: str) -> Cost:
 
 
 class _Costs:
-    """Walks one function and remembers which inputs were read before."""
+    """Walks one function and remembers what each pass has read."""
 
     def __init__(self, function: Function, chip: Chip) -> None:
-        self.chip = chip
-        self.function = function
-        self.source = _sources(function)
+        self.chip, self.function = chip, function
+        self.groups = groups(function)
+        source = self.groups.source
         self.unread = {*function.inputs}
-        self.outputs = {self.source.get(v, v) for v in function.outputs}
-        self.spilled = {*self._spilled()}
+        self.outputs = {source.get(v, v) for v in function.outputs}
+        made = (v for op in function.ops for v in op.results)
+        images = self.groups.images
+        self.spilled = {v for v in (*function.inputs, *made) if v.type.nbytes / images.get(v, 1) > chip.resident_bytes}
+        self.home = {v: self.groups.passes[op] for op in function.ops for v in op.results}
+        self.fetched: set[tuple[Value, int]] = set()
 
     def all(self) -> Iterator[OpCost]:
         for op in self.function.ops:
@@ -140,15 +146,17 @@ class _Costs:
             yield self.cost(op, View(op, schema))
 
     def cost(self, op: Op, view: View) -> OpCost:
-        reads = dict.fromkeys(self.source.get(v, v) for v in op.values())
-        across = [] if op.name in ALIASES else [v for v in reads if v in self.unread or v in self.spilled]
+        reads = dict.fromkeys(self.groups.source.get(v, v) for v in op.values())
+        across = [] if op.name in ALIASES else [v for v in reads if self.crosses(v, op)]
+        weights = [v for v in across if v in self.unread and self.is_weight(v, view)]
         self.unread.difference_update(across)
-        made = [] if op.name in ALIASES else [v for v in op.results if v in self.outputs or v in self.spilled]
+        made = [] if op.name in ALIASES else [v for v in op.results if self.is_left(v, op)]
         tensors = [v for v in (*reads, *op.results) if v.const is None]
         flops = product_flops(view)
         constant = sum(v.type.nbytes for v in reads if v.const is not None and v.type.rank) if flops else 0
+        streamed = sum(padded_bytes(v.type) for v in weights)
         border = sum(padded_bytes(v.type) for v in (*across, *made))
-        parts = self.parts(op, flops, constant, border, tensors)
+        parts = self.parts(view, flops, constant, streamed, border - streamed, tensors)
         us = sum(parts.values())
         whole = len(across) + len(made) == len(tensors) and not constant
         if op.name == "matmul" and whole and self.chip.product_points:
@@ -156,43 +164,50 @@ class _Costs:
         bound = max(parts, key=lambda k: parts[k]) if us else ""
         return OpCost(op.name, op.results[0].name if op.results else "", flops, constant, border, us, bound)
 
-    def parts(self, op: Op, flops: int, constant: int, border: int, tensors: list[Value]) -> dict[str, float]:
-        """Microseconds by what takes them; constants are read while products are computed, so the shorter counts 0."""
+    def crosses(self, v: Value, op: Op) -> bool:
+        """Whether ``v`` has to be brought in for ``op``: for the first time, or again for another pass."""
+        number = self.groups.passes[op]
+        if v in self.unread:
+            self.fetched.add((v, number))
+            return True
+        if v not in self.spilled or self.home.get(v) == number or (v, number) in self.fetched:
+            return False
+        self.fetched.add((v, number))
+        return True
+
+    def is_left(self, v: Value, op: Op) -> bool:
+        """Whether ``v`` is brought out: as a result, or since it does not fit and another pass reads it."""
+        return v in self.outputs or (v in self.spilled and self.groups.leaves(v, op))
+
+    def is_weight(self, v: Value, view: View) -> bool:
+        """Whether an input is read by a product, and of a convolution the weight."""
+        if view.op.name not in CONVOLUTIONS:
+            return view.op.name == "matmul"
+        weight = view.value("weight")
+        return self.groups.source.get(weight, weight) is v
+
+    def parts(
+        self, view: View, flops: int, constant: int, streamed: int, border: int, tensors: list[Value]
+    ) -> dict[str, float]:
+        """Microseconds by what takes them; weights are read while products are computed, so the shorter counts 0."""
         late, rate = 0.0, self.chip.weight_gbs
         if self.chip.late_weight and constant > LATE_BYTES:
             late, rate = self.chip.late_weight
-        extra = EXTRA_NS_PER_BYTE.get(op.name, 0.0) * sum(v.type.nbytes for v in tensors) * 1e-3
-        compute, stream = flops / self.chip.peak_tflops * 1e-6, constant / rate * 1e-3
+        extra = EXTRA_NS_PER_BYTE.get(view.op.name, 0.0) * sum(v.type.nbytes for v in tensors) * 1e-3
+        slower = BY_FEATURE if _is_by_feature(view) else 1
+        compute = flops * slower / self.chip.peak_tflops * 1e-6
+        stream = (constant / rate + streamed / self.chip.input_gbs) * 1e-3
         return {
             "transfer": border / self.chip.transfer_gbs * 1e-3,
             "compute": compute if compute >= stream else 0.0,
-            "constants": stream if stream > compute else 0.0,
+            "weights": stream if stream > compute else 0.0,
             "extra": extra + late,
         }
 
-    def _spilled(self) -> Iterator[Value]:
-        """Values that do not fit; between convolutions the engine goes item by item of the batch."""
-        near: dict[Value, list[str]] = {v: [] for v in self.function.inputs}
-        for op in self.function.ops:
-            for value in (*op.values(), *op.results):
-                if value.const is None:
-                    near.setdefault(self.source.get(value, value), []).append(op.name)
-        for value, ops in near.items():
-            by_item = value.type.rank == 4 and any(n in CONVOLUTIONS for n in ops)
-            size = value.type.nbytes / max(value.type.shape[0], 1) if by_item else value.type.nbytes
-            if size > self.chip.resident_bytes:
-                yield value
 
-
-def _sources(function: Function) -> dict[Value, Value]:
-    """What the results of ALIASES show."""
-    found: dict[Value, Value] = {}
-    for op in function.ops:
-        if op.name in ALIASES:
-            value = op.operands["x"]
-            assert isinstance(value, Value), "a verified program"
-            found[op.results[0]] = found.get(value, value)
-    return found
+def _is_by_feature(view: View) -> bool:
+    """Whether a convolution has so few features in a group that it is no product of matrices."""
+    return view.op.name in CONVOLUTIONS and view.shape("weight")[1] < FEW and view.integer("groups") > 1
 
 
 def _rate(points: Points, flops: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+import numpy as np
 import pytest
 
 from anejax.errors import MilError
@@ -69,7 +70,7 @@ def test_accounting() -> None:
     row = 256  # 100 float16 numbers are 200 bytes, padded to 256
     assert (first.border_bytes, relu.border_bytes, last.border_bytes) == (108 * row, 0, 8 * row)
     assert first.flops == last.flops == 2 * 8 * 100 * 100 and cost.flops == 320_000
-    assert (relu.us, relu.bound) == (0, "") and first.bound == "transfer"
+    assert (relu.us, relu.bound) == (0, "") and first.bound == "weights"
     assert cost.us == pytest.approx(75 + first.us + last.us)
     assert cost.most_us == pytest.approx(1.31 * cost.us + 6.3)
     assert cost.by_operation()[0] == ("matmul", 2, pytest.approx(first.us + last.us), 320_000)
@@ -116,3 +117,50 @@ def test_refusals() -> None:
     b.returns(b.op("aj_neg", {"x": b.input("x", Type("fp16", (2,)))}, out=Type("fp16", (2,))))
     with pytest.raises(MilError, match=r"^\[aj_neg\] expected an operation of the engine"):
         predict(b.program(), "M4")
+
+
+def images(*, statistics: bool) -> Program:
+    """64 images, of 0.5 MB each: convolved twice with an activation between; or less their mean over all images."""
+    b = Builder()
+    x = b.input("x", Type("fp16", (64, 64, 64, 64)))
+    weight = b.const(np.ones((64, 64, 1, 1), np.float16))
+    lists = {"strides": [1, 1], "pad_type": "custom", "pad": [0] * 4, "dilations": [1, 1], "groups": 1}
+    y = b.op("conv", {"x": x, "weight": weight, **lists}, out=x.type)
+    if statistics:
+        means = b.op("reduce_mean", {"x": y, "axes": [0], "keep_dims": True}, out=Type("fp16", (1, 64, 64, 64)))
+        y = b.op("sub", {"x": y, "y": means}, out=x.type)
+    y = b.op("relu", {"x": y}, out=x.type)
+    b.returns(b.op("conv", {"x": y, "weight": weight, **lists}, out=x.type))
+    return b.program()
+
+
+def test_images_one_by_one_unless_all_are_needed() -> None:
+    """What is less its mean over the batch is kept whole meanwhile: made, read for the mean, and read again."""
+    whole = 64 * 64 * 64 * 64 * 2
+    assert predict(images(statistics=False), "M1").border_bytes == 2 * whole
+    assert predict(images(statistics=True), "M1").border_bytes == 5 * whole
+
+
+def test_elementwise_operations_join_a_pass() -> None:
+    """Values past the SRAM that go from one elementwise operation to the next are not brought out."""
+    b = Builder()
+    x = b.input("x", Type("fp16", (4096, 4096)))
+    y = b.op("tanh", {"x": x}, out=x.type)
+    z = b.op("mul", {"x": y, "y": x}, out=x.type)
+    b.returns(b.op("add", {"x": z, "y": y}, out=x.type))
+    assert predict(b.program(), "M4").border_bytes == 2 * 4096 * 4096 * 2
+
+
+def test_features_that_do_not_mix_are_slow() -> None:
+    """A convolution of each feature by itself is no product of matrices."""
+    lists = {"strides": [1, 1], "pad_type": "custom", "pad": [1] * 4, "dilations": [1, 1]}
+
+    def us(groups: int) -> float:
+        b = Builder()
+        x = b.input("x", Type("fp16", (1, 64, 32, 32)))
+        weight = b.const(np.ones((64, 64 // groups, 3, 3), np.float16))
+        b.returns(b.op("conv", {"x": x, "weight": weight, "groups": groups, **lists}, out=x.type))
+        (op,) = predict(b.program(), "M4").ops
+        return op.us / op.flops
+
+    assert us(64) > 10 * us(1)

@@ -28,6 +28,7 @@ from anejax.passes.legalize.patches import Window
 from anejax.passes.legalize.rules import families, maker, rule, traced
 
 Dims = tuple[int, ...]
+FEWER = 8  # times fewer features than before: then sums of products are smaller by far than patches
 
 
 def _is_plain(p: dict[str, Any], rank: int) -> bool:
@@ -64,7 +65,9 @@ def _conv_on_engine(lhs: Any, rhs: Any, **p: Any) -> Any:
     (out,) = conv_general_dilated_p.out_avals([aval_of(lhs), aval_of(rhs)], p)
     few_taps = window.taps <= math.prod(out.shape[a] for a in numbers.out_spec[2:])
     constant = not isinstance(rhs, Tracer) and patches.fits(kernel, window.holes)
-    if not constant and few_taps and max(groups, batch_groups, *window.strides) == 1 and ins < outs:
+    to_few = aval_of(rhs).shape[outs] * FEWER <= aval_of(rhs).shape[ins]
+    plain = not constant and few_taps and max(groups, batch_groups, *window.strides) == 1
+    if plain and (ins < outs or to_few):
         source, flipped = _unflipped(rhs, taps)
         x, w = S.transpose(lhs, numbers.lhs_spec), S.transpose(source, (ins, outs, *taps))
         return S.transpose(patches.by_weight_first(x, w, window, flipped), inverse_permutation(numbers.out_spec))

@@ -36,6 +36,7 @@ from anejax.passes.legalize.rules import as_it_is, families
 
 Dims = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
+SHARE = 0.5  # so the patches of a gradient are not those of the forward pass, which would be kept for it
 PLAIN = ConvDimensionNumbers((0, 1, 2, 3), (0, 1, 2, 3), (0, 1, 2, 3))
 
 
@@ -225,7 +226,8 @@ def by_places(x: Any, w: Any, window: Window, groups: int) -> Any:
     turned = replace(turned, padding=pads)
     rows = []
     for first, size in rectangles(places, window.holes, _fit(aval_of(x).shape[1], window.kernel)):
-        part = _summed_products(w, patches(x, turned.part(first, size)), groups)
+        factor = 1.0 if aval_of(x).shape[0] == 1 else SHARE
+        part = _summed_products(w, patches(x, turned.part(first, size), factor), groups)
         rows.append((first, S.reshape(part, (outs, aval_of(x).shape[1] // groups, *size))))
     lines = [S.concatenate([r for _, r in line], 3) for _, line in itertools.groupby(rows, lambda r: r[0][0])]
     return S.concatenate(lines, 2)
@@ -249,5 +251,5 @@ def _summed_products(w: Any, seen: Any, groups: int) -> Any:
     if n == 1:
         return S.reshape(total, shape[1:])
     images = S.reshape(total, (1, n, math.prod(shape[1:-1]), shape[-1]))  # a sum over features adds wide
-    ones = np.ones((1, n, 1, 1), np.float16)
+    ones = np.full((1, n, 1, 1), 1 / SHARE, np.float16)
     return S.reshape(by_constant(images, ones, Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1))), shape[1:])
