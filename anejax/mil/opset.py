@@ -311,6 +311,35 @@ def _mil_ops() -> Iterator[OpSchema]:
     yield _mil("layer_norm", (*X, _ints("axes", True), *any_rank), FLOAT)
 
 
+def _mil_layers() -> Iterator[OpSchema]:
+    """Operations on images, and layers, that no pass writes: programs of others have them. The engine is not asked."""
+
+    def layer(name: str, *args: Arg, shape: str = "", extra: tuple[TypeVar, ...] = ()) -> OpSchema:
+        return _mil(name, args, FLOAT, engine=OFF_ENGINE, shape=shape, extra=extra)
+
+    def scales(*more: Arg) -> tuple[Arg, ...]:
+        names = ("scale_factor_height", "scale_factor_width")
+        return (*X, *(_const(name, "int32", "fp32", default=1) for name in names), *more)
+
+    yield layer("depth_to_space", *X, _int("block_size"))
+    yield layer("space_to_depth", *X, _int("block_size"))
+    yield layer("pixel_shuffle", *X, _int("upscale_factor"))
+    yield layer("pixel_unshuffle", *X, _const("downscale_factor", "uint32"))
+    yield layer("space_to_batch", *X, _ints("block_shape"), _const("paddings", "int32", rank=2))
+    yield layer("batch_to_space", *X, _ints("block_shape"), _const("crops", "int32", rank=2))
+    yield layer("upsample_nearest_neighbor", *scales(), shape="upsample")
+    corners = (_flag("align_corners", True), _const("half_pixel_centers", "bool", optional=True))
+    yield layer("upsample_bilinear", *scales(*corners))
+    yield layer("resize_nearest_neighbor", *X, _int("target_size_height"), _int("target_size_width"), shape="resize")
+    sizes = (_int("target_size_height", 1), _int("target_size_width", 1))
+    yield layer("resize_bilinear", *X, *sizes, _text("sampling_mode", "DEFAULT"))
+    factors = (_value("alpha", 1e-4), _value("beta", 0.75), _value("k", 1.0))
+    yield layer("local_response_norm", *X, _int("size"), *factors)
+    mask = TypeVar("M", ("bool", *FLOAT), ("bool", *FLOAT))
+    attended = (*_tensors("query key value"), *_tensors("attn_mask", "M", optional=True))
+    yield layer("scaled_dot_product_attention", *attended, extra=(mask,))
+
+
 def _mil_ops_off_cpu() -> Iterator[OpSchema]:
     """MIL operations that no pass writes yet: they are here so that programs naming them verify."""
     yield from _unary("relu6 softsign", FLOAT, cpu=False)
@@ -424,5 +453,5 @@ def _aj_ops() -> Iterator[OpSchema]:
 
 
 OPSET: dict[str, OpSchema] = {
-    schema.name: schema for group in (_mil_ops(), _mil_ops_off_cpu(), _aj_ops()) for schema in group
+    schema.name: schema for group in (_mil_ops(), _mil_layers(), _mil_ops_off_cpu(), _aj_ops()) for schema in group
 }

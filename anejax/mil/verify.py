@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 
 from anejax.errors import VerifyError, fail
-from anejax.mil import control, engine, hazards, limits, shapes, shapes_aj, shapes_linalg
+from anejax.mil import control, engine, hazards, limits, shapes, shapes_aj, shapes_layers, shapes_linalg
 from anejax.mil.chips import chip_of
 from anejax.mil.opset import BY_NAME, LISTS, OPSET, TARGETS, Arg, OpSchema
 from anejax.mil.program import NUMPY_DTYPES, BlobRef, Function, Op, Program, Type, Value, as_doubles
 from anejax.mil.rules import GENERAL, Finding
 from anejax.mil.view import Rule, View
 
-RULES: dict[str, Rule] = {**shapes.RULES, **shapes_aj.RULES, **shapes_linalg.RULES, **control.RULES}
+RULES: dict[str, Rule] = {
+    **shapes.RULES, **shapes_layers.RULES, **shapes_aj.RULES, **shapes_linalg.RULES, **control.RULES,
+}  # fmt: skip
 STATED_DTYPE = {"cast": "dtype", "reduce_argmax": "output_dtype", "reduce_argmin": "output_dtype"}
 
 

@@ -34,6 +34,28 @@ inline constexpr OpRow kOpRows[] = {
     {"fp32[2,3] x", "fp32[2,1] o = reduce_max(axes = {-1}, keep_dims = bool(true), x = x)"},
     {"fp32[2,3] x", "fp32 o = reduce_mean(x = x)"},
     {"fp32[2,3] x", "int32[2] o = reduce_argmax(axis = int32(1), keep_dims = bool(false), x = x)"},
+    // MIL's own: images and layers
+    {"fp32[2,8,3,5] x", "fp32[2,2,6,10] o = depth_to_space(block_size = int32(2), x = x)"},
+    {"fp32[2,3,4,6] x", "fp32[2,12,2,3] o = space_to_depth(block_size = int32(2), x = x)"},
+    {"fp16[1,9,1,2] x", "fp16[1,1,3,6] o = pixel_shuffle(upscale_factor = int32(3), x = x)"},
+    {"fp32[0,1,4,6] x", "fp32[0,4,2,3] o = pixel_unshuffle(downscale_factor = uint32(2), x = x)"},
+    {"fp32[2,3,3,4] x",
+     "fp32[8,3,2,3] o = space_to_batch(block_shape = {2,2}, paddings = int32[2,2]([0,1,1,1]), x = x)"},
+    {"fp32[8,3,2,3] x", "fp32[2,3,3,4] o = batch_to_space(block_shape = {2,2}, crops = int32[2,2]([0,1,1,1]), x = x)"},
+    {"fp32[2,3,4] x",
+     "fp32[2,6,4] o = upsample_nearest_neighbor(scale_factor_height = int32(2), scale_factor_width = int32(1), x = x)"},
+    {"fp32[2,3,4] x",
+     "fp32[2,3,6] o = upsample_bilinear(align_corners = bool(false), scale_factor_width = fp32(0x1.8p+0), x = x)"},
+    {"fp32[2,3,4] x",
+     "fp32[2,7,2] o = resize_nearest_neighbor(target_size_height = int32(7), target_size_width = int32(2), x = x)"},
+    {"fp16[2,3,4] x",
+     "fp16[2,5,1] o = resize_bilinear(sampling_mode = string(\"ALIGN_CORNERS\"), target_size_height = int32(5), x = "
+     "x)"},
+    {"fp32[2,5,3] x",
+     "fp32[2,5,3] o = local_response_norm(alpha = fp32(0x1p-2), beta = fp32(0x1.8p-1), k = fp32(0x1p+0), "
+     "size = int32(3), x = x)"},
+    {"fp32[2,3,4] q, fp32[2,5,4] k, fp32[2,5,7] v, bool[3,5] m",
+     "fp32[2,3,7] o = scaled_dot_product_attention(attn_mask = m, key = k, query = q, value = v)"},
     // MIL's own: movement
     {"fp32[2,3] x", "fp32[6] o = reshape(shape = {6}, x = x)"},
     {"fp32[2,3] x", "fp32[2,3,1] o = reshape(shape = {2,3,1}, x = x)"},

@@ -14,6 +14,8 @@ import numpy as np
 
 from anejax.mil.program import MIL_DTYPES, NUMPY_DTYPES, Builder, Program, Type, Value
 from anejax.mil.shapes import GELU_MODES
+from anejax.mil.shapes_layers import SAMPLING_MODES
+from tests.mil import layers
 
 Array = np.ndarray[Any, Any]
 
@@ -481,5 +483,79 @@ SAMPLES: list[Sample] = [
         {"x": values(2, 3, 4)},
         {"axes": [-1], "gamma": values(4, low=0.5), "beta": values(4), "epsilon": 0.125},
         _layer_norm,
+    ),
+    Sample("depth_to_space", {"x": values(2, 8, 3, 2)}, {"block_size": 2}, layers.depth_to_space),
+    Sample("space_to_depth", {"x": IMAGE[..., :4, :]}, {"block_size": 2}, layers.space_to_depth),
+    Sample("pixel_shuffle", {"x": values(2, 9, 2, 3)}, {"upscale_factor": 3}, layers.pixel_shuffle),
+    Sample("pixel_unshuffle", {"x": IMAGE[..., :4, :]}, {"downscale_factor": np.uint32(2)}, layers.pixel_unshuffle),
+    Sample(
+        "space_to_batch",
+        {"x": values(1, 3, 3, 4)},
+        {"block_shape": [2, 3], "paddings": np.array([[0, 1], [1, 1]], np.int32)},
+        layers.space_to_batch,
+    ),
+    Sample(
+        "batch_to_space",
+        {"x": values(6, 3, 2, 2)},
+        {"block_shape": [2, 3], "crops": np.array([[0, 1], [1, 1]], np.int32)},
+        layers.batch_to_space,
+    ),
+    *(
+        Sample("upsample_nearest_neighbor", {"x": values(2, 3, 4)}, scales, layers.upsample_nearest)
+        for scales in (
+            {"scale_factor_height": 3, "scale_factor_width": 2},
+            {"scale_factor_height": 1, "scale_factor_width": 1},
+        )
+    ),
+    Sample(
+        "resize_nearest_neighbor",
+        {"x": values(2, 3, 4)},
+        {"target_size_height": 6, "target_size_width": 2},
+        layers.resize_nearest,
+    ),
+    *(
+        Sample(
+            "upsample_bilinear",
+            {"x": values(2, 3, 4)},
+            {"align_corners": corners, "scale_factor_height": scale, "scale_factor_width": scale},
+            layers.upsample_bilinear,
+        )
+        for corners, scale in ((True, 2), (False, 3), (True, 1))
+    ),
+    *(
+        Sample(
+            "resize_bilinear",
+            {"x": values(2, 3, 4)},
+            {"sampling_mode": mode, "target_size_height": height, "target_size_width": width},
+            layers.resize_bilinear,
+        )
+        for mode in SAMPLING_MODES
+        for height, width in ((5, 3), (1, 1))
+    ),
+    *(
+        Sample(
+            "local_response_norm",
+            {"x": values(2, 5, 3, 2)},
+            {"size": size, "alpha": alpha, "beta": 0.75, "k": 1.0},
+            layers.local_response_norm,
+        )
+        for size, alpha in ((3, 0.5), (4, 1e-4))
+    ),
+    Sample(
+        "scaled_dot_product_attention",
+        {"query": values(2, 3, 4), "key": values(2, 5, 4), "value": values(2, 5, 7)},
+        {},
+        layers.attention,
+    ),
+    Sample(
+        "scaled_dot_product_attention",
+        {
+            "query": values(1, 2, 3, 4),
+            "key": values(1, 2, 5, 4),
+            "value": values(1, 2, 5, 7),
+            "attn_mask": values(3, 5),
+        },
+        {},
+        layers.attention,
     ),
 ]

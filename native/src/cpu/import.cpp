@@ -29,7 +29,7 @@ void Importer::run() {
 }
 
 void Importer::import_op(const mil::Op& op) {
-  for (const Handlers* handlers : {&aj_handlers(), &mil_handlers()})
+  for (const Handlers* handlers : {&aj_handlers(), &mil_handlers(), &layer_handlers()})
     if (const auto found = handlers->find(op.schema->name); found != handlers->end()) return found->second(*this, op);
   if (!import_control(op)) import_kernel(op);
 }

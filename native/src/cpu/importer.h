@@ -66,6 +66,7 @@ using Handler = void (*)(Importer&, const mil::Op&);
 using Handlers = std::map<std::string_view, Handler>;  // by the operation's name
 const Handlers& aj_handlers();                         // import_aj.cpp
 const Handlers& mil_handlers();                        // import_mil.cpp
+const Handlers& layer_handlers();                      // import_layers.cpp
 
 // The function with the engine's numerics (import_engine.cpp).
 void import_for_engine(const mil::Function& function, Plans& plans, Graph* graph);

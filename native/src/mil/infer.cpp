@@ -139,6 +139,7 @@ const Rule* find_rule(const OpSchema& schema) {
     add_elementwise_rules(all);
     add_movement_rules(all);
     add_window_rules(all);
+    add_layer_rules(all);
     add_lax_rules(all);
     add_lax_window_rules(all);
     add_lax_index_rules(all);

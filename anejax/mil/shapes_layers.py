@@ -1,0 +1,138 @@
+"""Result shapes of MIL's operations on images, and of its layers: resizing, space and depth, attention."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from anejax.mil.shapes import broadcast_shapes
+from anejax.mil.view import Rule, Shape, View
+
+SAMPLING_MODES = ("DEFAULT", "STRICT_ALIGN_CORNERS", "ALIGN_CORNERS", "OFFSET_CORNERS", "UNALIGN_CORNERS")
+
+
+def _image(v: View) -> Shape:
+    shape = v.shape("x")
+    v.expect(len(shape) == 4, "x to have rank 4")
+    return shape
+
+
+def _factor(v: View, name: str) -> int:
+    found = v.integer(name)
+    v.expect(found >= 1, f"{name} to be at least 1")
+    return found
+
+
+def depth_to_space(v: View, factor: str = "block_size") -> list[Shape]:
+    n, c, h, w = _image(v)
+    f = _factor(v, factor)
+    v.expect(c % (f * f) == 0, f"channels that {factor} squared divides")
+    return [(n, c // (f * f), h * f, w * f)]
+
+
+def space_to_depth(v: View, factor: str = "block_size") -> list[Shape]:
+    n, c, h, w = _image(v)
+    f = _factor(v, factor)
+    v.expect(h % f == 0 and w % f == 0, f"height and width that {factor} divides")
+    return [(n, c * f * f, h // f, w // f)]
+
+
+def pixel_shuffle(v: View) -> list[Shape]:
+    return depth_to_space(v, "upscale_factor")
+
+
+def pixel_unshuffle(v: View) -> list[Shape]:
+    return space_to_depth(v, "downscale_factor")
+
+
+def _blocks(v: View, borders: str) -> tuple[list[int], list[int]]:
+    """The block of each axis, and what is added or taken at its two ends."""
+    v.expect(v.shape(borders) == (2, 2), f"{borders} of shape [2, 2]")
+    return v.sizes("block_shape", 2, low=1), v.sizes(borders, 4)
+
+
+def space_to_batch(v: View) -> list[Shape]:
+    n, c, h, w = _image(v)
+    (bh, bw), (top, bottom, left, right) = _blocks(v, "paddings")
+    h, w = h + top + bottom, w + left + right
+    v.expect(h % bh == 0 and w % bw == 0, "a padded height and width that block_shape divides")
+    return [(n * bh * bw, c, h // bh, w // bw)]
+
+
+def batch_to_space(v: View) -> list[Shape]:
+    n, c, h, w = _image(v)
+    (bh, bw), (top, bottom, left, right) = _blocks(v, "crops")
+    v.expect(n % (bh * bw) == 0, "a batch that the product of block_shape divides")
+    h, w = h * bh - top - bottom, w * bw - left - right
+    v.expect(h >= 0 and w >= 0, "crops that fit")
+    return [(n // (bh * bw), c, h, w)]
+
+
+def _plane(v: View) -> Shape:
+    """x, of rank 3 or more, whose last two axes are resized; only what has elements can be."""
+    shape = v.shape("x")
+    v.expect(len(shape) >= 3, "x to have rank 3 or more")
+    return shape
+
+
+def _resized(v: View, shape: Shape, height: int, width: int) -> list[Shape]:
+    for size, wanted in zip(shape[-2:], (height, width)):
+        v.expect(size > 0 or wanted == 0, "an axis with elements to be resized")
+    return [(*shape[:-2], height, width)]
+
+
+def upsample(v: View) -> list[Shape]:
+    shape = _plane(v)
+    sizes: list[int] = []
+    for size, name in zip(shape[-2:], ("scale_factor_height", "scale_factor_width")):
+        scale = float(np.ravel(v.data(name))[0]) if v.has(name) else 1.0  # pyright: ignore[reportArgumentType, reportCallIssue]
+        v.expect(math.isfinite(scale) and scale > 0, f"{name} to be positive")
+        sizes.append(math.floor(scale * size))
+    return _resized(v, shape, *sizes)
+
+
+def upsample_bilinear(v: View) -> list[Shape]:
+    both = v.flag("align_corners") and v.has("half_pixel_centers") and v.flag("half_pixel_centers")
+    v.expect(not both, "align_corners or half_pixel_centers, not both")
+    return upsample(v)
+
+
+def resize(v: View) -> list[Shape]:
+    shape = _plane(v)
+    sizes = [v.integer(f"target_size_{axis}") for axis in ("height", "width")]
+    v.expect(min(sizes) >= 0, "sizes of at least 0")
+    return _resized(v, shape, *sizes)
+
+
+def resize_bilinear(v: View) -> list[Shape]:
+    v.text("sampling_mode", SAMPLING_MODES)
+    return resize(v)
+
+
+def local_response_norm(v: View) -> list[Shape]:
+    v.expect(len(v.shape("x")) in (3, 4), "x to have rank 3 or 4")
+    _factor(v, "size")
+    return [v.shape("x")]
+
+
+def scaled_dot_product_attention(v: View) -> list[Shape]:
+    query, key, value = (v.shape(name) for name in ("query", "key", "value"))
+    v.expect(len(query) == len(key) == len(value) >= 3, "query, key and value of one rank, 3 or more")
+    v.expect(query[:-2] == key[:-2] == value[:-2], "equal leading axes of query, key and value")
+    v.expect(query[-1] == key[-1] > 0, "rows of one length in query and key")
+    v.expect(key[-2] == value[-2], "as many rows of value as of key")
+    if v.has("attn_mask"):
+        scores = (*query[:-1], key[-2])
+        v.expect(broadcast_shapes(v, v.shape("attn_mask"), scores) == scores, f"attn_mask to broadcast to {scores}")
+    return [(*query[:-1], value[-1])]
+
+
+RULES: Mapping[str, Rule] = {
+    rule.__name__: rule
+    for rule in (
+        depth_to_space, space_to_depth, pixel_shuffle, pixel_unshuffle, space_to_batch, batch_to_space, upsample,
+        upsample_bilinear, resize, resize_bilinear, local_response_norm, scaled_dot_product_attention,
+    )
+}  # fmt: skip

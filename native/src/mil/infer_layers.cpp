@@ -1,0 +1,149 @@
+// MIL's own operations on images, and its layers: resizing, space and depth, attention.
+#include <cmath>
+
+#include "mil/infer.h"
+
+namespace anesdk::mil {
+namespace {
+
+const Shape& image(const OpView& op) {
+  op.require(op.rank("x") == 4, "x must have rank 4");
+  return op.shape("x");
+}
+
+Shapes to_space(const OpView& op, std::string_view name) {
+  const Shape& x = image(op);
+  const int64_t f = op.integer(name, 1), square = op.multiply(f, f);
+  op.require(x[1] % square == 0, std::string(name) + " squared must divide the channels");
+  return {{x[0], x[1] / square, op.extent(op.multiply(x[2], f)), op.extent(op.multiply(x[3], f))}};
+}
+
+Shapes to_depth(const OpView& op, std::string_view name) {
+  const Shape& x = image(op);
+  const int64_t f = op.integer(name, 1), square = op.multiply(f, f);
+  op.require(x[2] % f == 0 && x[3] % f == 0, std::string(name) + " must divide height and width");
+  return {{x[0], op.extent(op.multiply(x[1], square)), x[2] / f, x[3] / f}};
+}
+
+Shapes depth_to_space(const OpView& op) { return to_space(op, "block_size"); }
+Shapes space_to_depth(const OpView& op) { return to_depth(op, "block_size"); }
+Shapes pixel_shuffle(const OpView& op) { return to_space(op, "upscale_factor"); }
+Shapes pixel_unshuffle(const OpView& op) { return to_depth(op, "downscale_factor"); }
+
+// The sizes of blocks, and what is added or taken at the ends of each axis.
+List blocks(const OpView& op) { return op.ints("block_shape", 2, 1); }
+List borders(const OpView& op, std::string_view name) {
+  op.require(op.shape(name) == Shape{2, 2}, std::string(name) + " must have shape [2, 2]");
+  return op.ints(name, 4, 0);
+}
+
+Shapes space_to_batch(const OpView& op) {
+  const Shape& x = image(op);
+  const List block = blocks(op), pad = borders(op, "paddings");
+  Shape out = {op.extent(op.multiply(x[0], op.multiply(block[0], block[1]))), x[1], 0, 0};
+  for (size_t i = 0; i < 2; ++i) {
+    const int64_t size = op.extent(x[2 + i] + pad[2 * i] + pad[2 * i + 1]);
+    op.require(size % block[i] == 0, "block_shape must divide the padded height and width");
+    out[2 + i] = size / block[i];
+  }
+  return {out};
+}
+
+Shapes batch_to_space(const OpView& op) {
+  const Shape& x = image(op);
+  const List block = blocks(op), crop = borders(op, "crops");
+  const int64_t product = op.multiply(block[0], block[1]);
+  op.require(x[0] % product == 0, "the product of block_shape must divide the batch");
+  Shape out = {x[0] / product, x[1], 0, 0};
+  for (size_t i = 0; i < 2; ++i)
+    out[2 + i] = op.extent(op.extent(op.multiply(x[2 + i], block[i])) - crop[2 * i] - crop[2 * i + 1]);
+  return {out};
+}
+
+// x with its last two axes, which have elements if the result has, as long as said.
+Shapes resized(const OpView& op, int64_t height, int64_t width) {
+  op.require(op.rank("x") >= 3, "x must have rank 3 or more");
+  Shape out = op.shape("x");
+  const size_t first = out.size() - 2;
+  for (const auto& [axis, size] : {std::pair{first, height}, std::pair{first + 1, width}}) {
+    op.require(out[axis] > 0 || size == 0, "an axis without elements cannot be resized");
+    out[axis] = op.extent(size);
+  }
+  return {out};
+}
+
+int64_t scaled(const OpView& op, std::string_view name, size_t from_back) {
+  op.require(op.rank("x") >= 3, "x must have rank 3 or more");
+  const double scale = op.real_or(name, 1.0);
+  op.require(std::isfinite(scale) && scale > 0, std::string(name) + " must be positive");
+  const double size = std::floor(scale * static_cast<double>(op.shape("x")[op.shape("x").size() - from_back]));
+  op.require(size <= static_cast<double>(kMaxExtent), "a size is too large");
+  return static_cast<int64_t>(size);
+}
+
+Shapes upsample(const OpView& op) {
+  return resized(op, scaled(op, "scale_factor_height", 2), scaled(op, "scale_factor_width", 1));
+}
+
+Shapes upsample_bilinear(const OpView& op) {
+  const bool aligned = !op.has("align_corners") || op.flag("align_corners");
+  op.require(!aligned || !op.flag("half_pixel_centers"), "align_corners and half_pixel_centers exclude each other");
+  return upsample(op);
+}
+
+Shapes resize(const OpView& op) {
+  return resized(op, op.integer_or("target_size_height", 0, 1), op.integer_or("target_size_width", 0, 1));
+}
+
+Shapes resize_bilinear(const OpView& op) {
+  op.one_of("sampling_mode", {"DEFAULT", "STRICT_ALIGN_CORNERS", "ALIGN_CORNERS", "OFFSET_CORNERS", "UNALIGN_CORNERS"});
+  return resize(op);
+}
+
+Shapes local_response_norm(const OpView& op) {
+  op.require(op.rank("x") == 3 || op.rank("x") == 4, "x must have rank 3 or 4");
+  op.integer("size", 1);
+  return {op.shape("x")};
+}
+
+Shapes attention(const OpView& op) {
+  const Shape &query = op.shape("query"), &key = op.shape("key"), &value = op.shape("value");
+  const size_t rank = query.size();
+  op.require(rank >= 3 && key.size() == rank && value.size() == rank,
+             "query, key and value must have one rank, 3 or more");
+  for (size_t i = 0; i + 2 < rank; ++i)
+    op.require(query[i] == key[i] && query[i] == value[i], "query, key and value must have equal leading axes");
+  op.require(query[rank - 1] == key[rank - 1] && query[rank - 1] > 0, "query and key must have rows of one length");
+  op.require(key[rank - 2] == value[rank - 2], "value must have as many rows as key");
+  if (op.has("attn_mask")) {
+    Shape scores = query;
+    scores.back() = key[rank - 2];
+    const Shape& mask = op.shape("attn_mask");
+    op.require(mask.size() <= rank, "attn_mask must broadcast to " + str(scores));
+    for (size_t i = 0; i < mask.size(); ++i)
+      op.require(mask[i] == 1 || mask[i] == scores[rank - mask.size() + i],
+                 "attn_mask must broadcast to " + str(scores));
+  }
+  Shape out = query;
+  out.back() = value.back();
+  return {out};
+}
+
+}  // namespace
+
+void add_layer_rules(Rules& rules) {
+  rules.insert({{"depth_to_space", depth_to_space},
+                {"space_to_depth", space_to_depth},
+                {"pixel_shuffle", pixel_shuffle},
+                {"pixel_unshuffle", pixel_unshuffle},
+                {"space_to_batch", space_to_batch},
+                {"batch_to_space", batch_to_space},
+                {"upsample", upsample},
+                {"upsample_bilinear", upsample_bilinear},
+                {"resize", resize},
+                {"resize_bilinear", resize_bilinear},
+                {"local_response_norm", local_response_norm},
+                {"scaled_dot_product_attention", attention}});
+}
+
+}  // namespace anesdk::mil

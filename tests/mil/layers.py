@@ -1,0 +1,144 @@
+"""MIL's operations on images, and its layers, in NumPy's float64, after coremltools' documentation of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def exact(f: Callable[..., Array]) -> Callable[..., Array]:
+    """``f`` computed in float64, rounded to the dtype of its first operand."""
+
+    def computed(x: Array, *args: Any, **params: Any) -> Array:
+        wide = [a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in (x, *args)]
+        with np.errstate(all="ignore"):
+            return np.asarray(f(*wide, **params)).astype(x.dtype)
+
+    return computed
+
+
+def depth_to_space(x: Array, block_size: int) -> Array:
+    n, c, h, w = x.shape
+    out = np.zeros((n, c // block_size**2, h * block_size, w * block_size), x.dtype)
+    for i in range(block_size):
+        for j in range(block_size):
+            first = (i * block_size + j) * out.shape[1]
+            out[:, :, i::block_size, j::block_size] = x[:, first : first + out.shape[1]]
+    return out
+
+
+def space_to_depth(x: Array, block_size: int) -> Array:
+    parts = [x[:, :, i::block_size, j::block_size] for i in range(block_size) for j in range(block_size)]
+    return np.concatenate(parts, 1)
+
+
+def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
+    f = upscale_factor
+    n, c, h, w = x.shape
+    out = np.zeros((n, c // f**2, h * f, w * f), x.dtype)
+    for i in range(f):
+        for j in range(f):
+            out[:, :, i::f, j::f] = x[:, i * f + j :: f * f]
+    return out
+
+
+def pixel_unshuffle(x: Array, downscale_factor: int) -> Array:
+    f = int(downscale_factor)
+    n, c, h, w = x.shape
+    out = np.zeros((n, c * f**2, h // f, w // f), x.dtype)
+    for i in range(f):
+        for j in range(f):
+            out[:, i * f + j :: f * f] = x[:, :, i::f, j::f]
+    return out
+
+
+def space_to_batch(x: Array, block_shape: list[int], paddings: Array) -> Array:
+    x = np.pad(x, ((0, 0), (0, 0), *map(tuple, paddings)))
+    h, w = block_shape
+    return np.concatenate([x[:, :, i::h, j::w] for i in range(h) for j in range(w)], 0)
+
+
+def batch_to_space(x: Array, block_shape: list[int], crops: Array) -> Array:
+    h, w = block_shape
+    n = x.shape[0] // (h * w)
+    out = np.zeros((n, x.shape[1], x.shape[2] * h, x.shape[3] * w), x.dtype)
+    for i in range(h):
+        for j in range(w):
+            out[:, :, i::h, j::w] = x[(i * w + j) * n : (i * w + j + 1) * n]
+    (top, bottom), (left, right) = crops
+    return out[:, :, top : out.shape[2] - bottom, left : out.shape[3] - right]
+
+
+def _scaled(x: Array, params: dict[str, Any]) -> tuple[int, int]:
+    scales = (params.get(f"scale_factor_{axis}", 1) for axis in ("height", "width"))
+    return tuple(int(np.floor(size * scale)) for size, scale in zip(x.shape[-2:], scales))  # type: ignore[return-value]
+
+
+def resize_nearest(x: Array, target_size_height: int, target_size_width: int) -> Array:
+    rows, columns = (
+        np.arange(size) * x.shape[axis] // max(size, 1)
+        for axis, size in ((-2, target_size_height), (-1, target_size_width))
+    )
+    return x[..., rows, :][..., columns]
+
+
+def upsample_nearest(x: Array, **scales: Any) -> Array:
+    return resize_nearest(x, *_scaled(x, scales))
+
+
+def _grid(mode: str, size: int, count: int) -> Array:
+    steps = np.arange(count)
+    if mode == "UNALIGN_CORNERS":
+        points = (steps + 0.5) * (size / count) - 0.5
+    elif mode == "OFFSET_CORNERS":
+        points = (steps + 0.5) * (max(1, size - 1) / count)
+    elif mode == "DEFAULT":
+        points = steps * (size / count)
+    elif mode == "ALIGN_CORNERS" and count == 1:
+        points = np.array([(size - 1) / 2])
+    else:
+        points = np.linspace(0, size - 1, count)
+    return np.clip(points, 0, size - 1)
+
+
+@exact
+def resize_bilinear(
+    x: Array, target_size_height: int = 1, target_size_width: int = 1, sampling_mode: str = "DEFAULT"
+) -> Array:
+    shape = (*x.shape[:-2], target_size_height, target_size_width)
+    if 0 in shape:
+        return np.zeros(shape)
+    for axis, size in ((-2, target_size_height), (-1, target_size_width)):
+        points = _grid(sampling_mode, x.shape[axis], size)
+        entries = np.arange(x.shape[axis])
+        x = np.apply_along_axis(lambda row, p=points, e=entries: np.interp(p, e, row), axis, x)
+    return x
+
+
+def upsample_bilinear(
+    x: Array, align_corners: bool = True, half_pixel_centers: bool | None = None, **scales: Any
+) -> Array:
+    mode = "STRICT_ALIGN_CORNERS" if align_corners else "DEFAULT" if half_pixel_centers is False else "UNALIGN_CORNERS"
+    return resize_bilinear(x, *_scaled(x, scales), mode)
+
+
+@exact
+def local_response_norm(x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
+    total = np.zeros_like(x)
+    for c in range(x.shape[1]):
+        first = max(c - size // 2, 0)
+        total[:, c] = (x[:, first : c + (size - 1) // 2 + 1] ** 2).sum(1)
+    return x / (k + alpha / size * total) ** beta
+
+
+@exact
+def attention(query: Array, key: Array, value: Array, attn_mask: Array | None = None) -> Array:
+    scores = query @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1])
+    if attn_mask is not None:
+        scores = np.where(attn_mask, scores, -np.inf) if attn_mask.dtype == bool else scores + attn_mask
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True) @ value
