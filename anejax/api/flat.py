@@ -78,19 +78,19 @@ def check_leaves(
             paths = argument_paths(fun, treedef) if fun is not None else tree.treedef_paths(treedef, "")
             raise DtypeError(
                 f"[{op}] {paths[i] or 'the value'} is {what} and must be an array or a number,"
-                f" got {type(leaf).__name__} {leaf!r:.60}."
-                + (_ADOPT if _is_tree_of_jax(leaf) else _STATIC if what == "an argument" else "")
+                f" got {type(leaf).__name__} {leaf!r:.60}." + _advice(leaf, what)
             ) from None
     return avals
 
 
-_STATIC = " Mark such an argument static (static_argnums, static_argnames)."
-_ADOPT = " It is a pytree of jax: make its class one of anejax's by anejax.interop.adopt_trees(it) first."
-
-
-def _is_tree_of_jax(leaf: Any) -> bool:
+def _advice(leaf: Any, what: str) -> str:
+    """What to do about an argument or a result that is no array."""
     jax = sys.modules.get("jax")
-    return jax is not None and not jax.tree_util.all_leaves([leaf])
+    if jax is not None and not jax.tree_util.all_leaves([leaf]):
+        return " It is a pytree of jax: make its class one of anejax's by anejax.interop.adopt_trees(it) first."
+    if str(getattr(leaf, "dtype", "")).startswith("key<"):
+        return " It is a typed key of jax: make it one by anejax.random.wrap_key_data(jax.random.key_data(it))."
+    return " Mark such an argument static (static_argnums, static_argnames)." if what == "an argument" else ""
 
 
 def abstract(x: Any) -> Aval:

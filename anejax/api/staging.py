@@ -115,6 +115,9 @@ class Jitted(Remembers):
         staged = self._cache.get(key)
         if staged is None:
             if not all(isinstance(a, Aval) for a in avals):  # arrays of jax have avals too, but jax's
+                unconverted = next((x for x, a in zip(leaves, avals) if not isinstance(a, Aval) and _own(x) is x), None)
+                if unconverted is not None:  # typed keys of jax
+                    check_leaves(name_of(self._fun), "an argument", [unconverted], tree.structure(0))
                 args, kwargs = tree.map(_own, (args, kwargs))
                 return self._staged(args, kwargs, types_only)
             staged = self._trace(in_tree, avals, static_nums, static_names, args, kwargs)

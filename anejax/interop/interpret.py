@@ -7,7 +7,9 @@ moves elements, such as gather, moves the words of keys by ``vmap`` over their l
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,8 +17,10 @@ import numpy as np
 
 from anejax.api.batching import vmap
 from anejax.config import config
+from anejax.core.context import current_mark, set_mark
 from anejax.errors import MissingDependencyError, RefusedError
 from anejax.interop.absent import reason
+from anejax.marks import BACKWARD, FORWARD, Mark
 
 Rule = Callable[..., Sequence[Any]]
 RULES: dict[str, Rule] = {}
@@ -83,11 +87,23 @@ def is_key(of: Any) -> bool:
 
 
 def _apply(eqn: Any, operands: list[Any]) -> Sequence[Any]:
+    """What the rule makes of ``operands``; its equations have the layer, the part and the line that jax noted."""
+    outer = current_mark()
+    set_mark(_mark(eqn).within(outer))
+    try:
+        return _apply_rule(eqn, operands)
+    finally:
+        set_mark(outer)
+
+
+def _apply_rule(eqn: Any, operands: list[Any]) -> Sequence[Any]:
     name = eqn.primitive.name
     found = RULES.get(name)
     if found is None:
         why = reason(name) or "it has no rule in this version"
-        raise RefusedError(f"[from_jax] {name}{_at(eqn)} is not supported: {why}. docs/from_jax.md lists what is.")
+        raise RefusedError(
+            f"[from_jax] {name}{current_mark().place} is not supported: {why}. docs/from_jax.md lists what is."
+        )
     try:
         if name not in TAKES_KEYS and any(is_key(v.aval) for v in (*eqn.invars, *eqn.outvars)):
             return _on_words(found, eqn, operands)
@@ -95,7 +111,7 @@ def _apply(eqn: Any, operands: list[Any]) -> Sequence[Any]:
     except RefusedError as err:
         if str(err).startswith("[from_jax]"):
             raise
-        raise RefusedError(f"[from_jax] {name}{_at(eqn)}: {err}") from err
+        raise RefusedError(f"[from_jax] {name}{current_mark().place}: {err}") from err
 
 
 def _on_words(found: Rule, eqn: Any, operands: Sequence[Any]) -> Sequence[Any]:
@@ -106,13 +122,26 @@ def _on_words(found: Rule, eqn: Any, operands: Sequence[Any]) -> Sequence[Any]:
     return vmap(lambda *xs: tuple(found(eqn, *xs)), in_axes=axes, out_axes=-1)(*operands)
 
 
-def _at(eqn: Any) -> str:
-    """`` at file:line (function)`` of the innermost frame outside jax and anejax, if jax says where."""
-    inside = tuple(
-        os.path.dirname(os.path.abspath(f)) + os.sep for f in (import_jax().__file__, os.path.dirname(__file__))
-    )
-    traceback = getattr(getattr(eqn, "source_info", None), "traceback", None)
-    for frame in getattr(traceback, "frames", ()):
-        if not frame.file_name.startswith(inside):
-            return f" at {frame.file_name}:{frame.line_num} ({frame.function_name})"
-    return ""
+_TRANSFORMED = re.compile(r"\w+\(|\)")
+
+
+def _mark(eqn: Any) -> Mark:
+    """Where jax says that an equation comes from: its stack of names reads ``transpose(jvp(Net))/Conv_0``."""
+    names = str(getattr(eqn.source_info, "name_stack", ""))
+    path = "/".join(filter(None, _TRANSFORMED.sub("", names).split("/")))
+    return Mark(path, BACKWARD if "transpose(" in names else FORWARD, _line(eqn))
+
+
+def _line(eqn: Any) -> str | None:
+    """``file:line (function)`` of the innermost frame outside jax and anejax, if jax says where."""
+    for frame in getattr(getattr(eqn.source_info, "traceback", None), "frames", ()):
+        if not frame.file_name.startswith(_packages()):
+            return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
+    return None
+
+
+@functools.cache
+def _packages() -> tuple[str, str]:
+    jax = os.path.dirname(os.path.abspath(import_jax().__file__))
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return jax + os.sep, ours + os.sep

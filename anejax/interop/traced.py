@@ -19,7 +19,7 @@ from anejax.interop import elementwise as elementwise
 from anejax.interop import linear as linear
 from anejax.interop import randomness as randomness
 from anejax.interop.interpret import evaluate, import_jax, is_key, trace
-from anejax.interop.trees import adopt_trees
+from anejax.interop.trees import adopt_keys, adopt_trees
 from anejax.random import KeyArray
 
 
@@ -57,7 +57,7 @@ def from_jax(
         >>> float(f(3.0)), float(aj.grad(f)(3.0))
         (9.0, 6.0)
     """
-    import_jax()
+    adopt_keys()
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     return FromJax(fun, numbers, names)

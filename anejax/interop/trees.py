@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from anejax import tree as trees
 from anejax.interop.interpret import import_jax
+from anejax.random import KeyArray
 
 
 def adopt_trees(tree: Any) -> None:
@@ -36,6 +38,15 @@ def adopt_trees(tree: Any) -> None:
         if not trees.is_node(type(node)):
             trees.register_node(type(node), _one_level, jax.tree_util.tree_unflatten)
         pending += children
+
+
+@functools.cache
+def adopt_keys() -> None:
+    """Makes typed keys of jax nodes of anejax's trees, which become typed keys of anejax when a tree is rebuilt."""
+    jax = import_jax()
+    trees.register_node(
+        type(jax.random.key(0)), lambda key: ([jax.random.key_data(key)], None), lambda _, words: KeyArray(*words)
+    )
 
 
 def _one_level(node: Any) -> tuple[list[Any], Any]:

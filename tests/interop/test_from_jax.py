@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import anejax as aj
@@ -97,6 +100,48 @@ def test_typed_keys_come_and_go() -> None:
     draw = lambda k: jax.random.normal(k, (2,))  # noqa: E731
     found = aj.vmap(aj.from_jax(draw))(aj.random.split(aj.random.key(0), 3))
     np.testing.assert_allclose(found, jax.vmap(draw)(jax.random.split(jax.random.key(0), 3)), rtol=1e-6)
+
+
+def test_typed_keys_of_jax_are_refused_before_they_are_adopted() -> None:
+    script = """
+import anejax as aj, jax
+for f in (aj.jit(lambda k: k), aj.vmap(lambda k: k), aj.grad(lambda k: 1.0)):
+    try:
+        f(jax.random.key(0))
+    except aj.errors.DtypeError as error:
+        assert "wrap_key_data" in str(error)
+    else:
+        raise AssertionError
+aj.from_jax(lambda k: k)
+print(aj.jit(aj.random.uniform)(jax.random.key(0)))
+"""
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert float(out) == pytest.approx(float(jax.random.uniform(jax.random.key(0))))
+
+
+def test_equations_have_the_layers_parts_and_lines_of_jax() -> None:
+    def f(w: Any, x: Any) -> Any:
+        with jax.named_scope("outer"), jax.named_scope("inner"):
+            return jnp.sin(x @ w).sum()
+
+    line = f"{__file__}:{f.__code__.co_firstlineno + 2} ({f.__qualname__})"
+    marks = {
+        e.primitive.name: e.mark
+        for e in aj.jit(aj.from_jax(jax.grad(f))).trace(W, X).graph.eqns[0].params["graph"].eqns
+    }
+    assert marks["cos"] == ("outer/inner", "forward", line)
+    assert {m.part for m in marks.values()} == {"forward", "backward"}
+
+
+def test_a_step_of_optax_keeps_its_state_in_float32() -> None:
+    optimizer = optax.adam(1e-2)
+
+    def step(w: Any, opt: Any) -> Any:
+        updates, opt = optimizer.update(jax.grad(loss)(w, X), opt)
+        return optax.apply_updates(w, updates), opt
+
+    found = aj.explain(aj.from_jax(step), W, optimizer.init(W), chip="M4")
+    assert any(p.device == "cpu" and "joined with a gradient" in p.reason for p in found.placements)
 
 
 def test_effects_happen_in_each_run(capsys: pytest.CaptureFixture[str]) -> None:
