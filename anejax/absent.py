@@ -82,12 +82,11 @@ GROUPS: tuple[Group, ...] = (
     ),
     Group(
         "there is no transfer, garbage collector or profiler of a remote device to watch",
-        "set ANEJAX_DEBUG=plan, or time the call",
+        "use anejax.profiler.profile, or set ANEJAX_DEBUG=plan",
         {
             "": "array_garbage_collection_guard thread_guard monitoring memory",
             "profiler": """ProfileData ProfileEvent ProfileLine ProfileOptions ProfilePlane ProfileSession
-                device_memory_profile export_profile_data register_subprocess save_device_memory_profile
-                start_server start_trace stop_server stop_trace trace""",
+                export_profile_data register_subprocess start_server stop_server""",
         },
     ),
     Group(

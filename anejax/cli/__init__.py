@@ -18,6 +18,7 @@ COMMANDS = {
     "train": ("anejax.cli.train", "train a network on a data set"),
     "eval": ("anejax.cli.evaluate", "measure a network on a data set"),
     "generate": ("anejax.cli.generate", "let a language model write"),
+    "profile": ("anejax.cli.profile", "measure where the time of a function or a training step goes"),
     "estimate": ("anejax.cli.estimate", "predict how long a function or a program takes on a Neural Engine"),
     "explain": ("anejax.cli.explain", "say how a function is divided for a Neural Engine, and why"),
     "check": ("anejax.cli.check", "hold a function or a program to the rules of a Neural Engine"),

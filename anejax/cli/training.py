@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from rich.progress import Progress, TaskID
 from anejax import tree
 from anejax.cli import options
 from anejax.cli.options import UsageError
+from anejax.cli.profiling import Profiled
 from anejax.data.fetch import Progress as FetchProgress
 from anejax.paths import locked, sweep
 from anejax.terminal import printable
@@ -69,6 +70,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=30.0,
         help="seconds between checkpoints (default: 30)",
     )
+    add(
+        "--profile",
+        type=options.count,
+        metavar="N",
+        help="say where the time of N steps goes: tables, and a page and a trace in the directory",
+    )
     options.add_common(parser)
 
 
@@ -104,7 +111,12 @@ def _train(training: Training, run: Run, directory: Path, args: argparse.Namespa
     if journal.step:
         report.say(f"going on after {journal.epoch} epochs and {journal.batch} batches")
     log = Log(args.log or directory / "log.jsonl", task.config, journal)
+    profiled = Profiled(task.train_step, args.profile, directory, report.say) if args.profile else None
+    if profiled is not None:
+        run.task = replace(task, train_step=profiled)
     finished = fit(run, report, log, args.save_every)
+    if profiled is not None:
+        profiled.close()
     _draw(run, directory / "curves.png", report)
     if not finished:
         log.write("stop", {"step": journal.step})

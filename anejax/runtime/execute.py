@@ -142,16 +142,15 @@ class Executable:
 
     def marked_text(self) -> str:
         """``text`` whose operations are named by their layers."""
-        return "\n".join(
-            f"{f'// {title}' + chr(10) if title else ''}{to_text(p, True)}" for title, p in self.programs()
-        )
+        titled = ((f"// {title}\n" if title else "", program) for title, program, _ in self.programs())
+        return "\n".join(title + to_text(program, marks=True) for title, program in titled)
 
-    def programs(self) -> Iterator[tuple[str, Program]]:
-        """What is compiled, with marks: one program without a title, or those of segments with a title each."""
+    def programs(self) -> Iterator[tuple[str, Program, library.NativeProgram]]:
+        """What is compiled, with marks, and what runs it: one program without a title, or those of segments, titled."""
         if isinstance(self._program, Pipeline):
-            yield from ((f"{s.name}: {s.device}", s.lowered()) for s in self._program.leaves)
+            yield from ((f"{s.name}: {s.device}", s.lowered(), s.native) for s in self._program.leaves)
         elif self._program is not None:
-            yield "", lower(self._graph)
+            yield "", lower(self._graph), self._program
 
     def stats(self) -> dict[str, Any]:
         """Counts of the native plan."""
@@ -261,6 +260,11 @@ class NativeExecutor(Executor):
             self._graphs.clear()
             self._primitives.clear()
         library.idle_memory(release=True)
+
+    def executables(self) -> list[Executable]:
+        """All that are kept."""
+        with self._lock:
+            return [e for g in self._graphs for e in list(g.derived.values()) if isinstance(e, Executable)]
 
     def check_device(self, device: Any) -> None:
         """Raises DeviceError for a device that is not known."""

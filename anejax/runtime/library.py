@@ -21,7 +21,7 @@ from anejax import dtypes
 from anejax.config import config
 from anejax.errors import DeviceError
 
-ABI_VERSION = 5
+ABI_VERSION = 6
 ENGINE_LIMITS = ("backoff", "compile_limit", "run_limit")  # settings of the engine: config.engine_<name>, in seconds
 MAX_RANK = 32
 OVERFLOWED, NOT_FINITE = 1, 2  # flags of NativeProgram.numerics
@@ -52,6 +52,19 @@ class Host(ctypes.Structure):
     _fields_ = (("release", ctypes.c_void_p), ("acquire", ctypes.c_void_p), ("check", ctypes.c_void_p))
 
 
+class Event(ctypes.Structure):
+    """anesdk_event: one step that ran while a profile was recorded."""
+
+    _fields_ = (
+        ("plan", U64),
+        ("step", ctypes.c_uint32),
+        ("thread", ctypes.c_uint32),
+        ("begin_ns", ctypes.c_int64),
+        ("end_ns", ctypes.c_int64),
+        ("busy_ns", ctypes.c_int64),
+    )
+
+
 # function -> (result, arguments), in the order of the header
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "anesdk_abi_version": (ctypes.c_int32, []),
@@ -72,6 +85,9 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "anesdk_program_port": (Status, [Handle, ctypes.c_int32, U64, POINTER(Port)]),
     "anesdk_program_describe": (Status, [Handle, Text, Text, U64, POINTER(U64)]),
     "anesdk_program_numerics": (Status, [Handle, POINTER(U64)]),
+    "anesdk_profile_start": (Status, [U64]),
+    "anesdk_profile_stop": (Status, [POINTER(U64), POINTER(U64)]),
+    "anesdk_profile_read": (Status, [POINTER(Event), U64, POINTER(U64)]),
     "anesdk_program_run": (
         Status,
         [Handle, POINTER(Handle), POINTER(U64), U64, POINTER(Handle), POINTER(U64), U64, POINTER(U64), POINTER(U64)],
@@ -350,7 +366,7 @@ class NativeProgram:
         return flags.value
 
     def describe(self, what: str) -> str:
-        """ "plan" (text) or "stats" (JSON)."""
+        """ "plan" (text), "stats" or "profile" (JSON); of cpu-fp16 "numerics" as well."""
         needed = U64()
         self._lib.anesdk_program_describe(self._handle, what.encode(), None, 0, ctypes.byref(needed))
         out = ctypes.create_string_buffer(max(1, needed.value))
@@ -378,6 +394,21 @@ def num_threads() -> int:
     out = ctypes.c_int32()
     check(load(), load().anesdk_num_threads(ctypes.byref(out)), "num_threads")
     return out.value
+
+
+def start_profile(capacity: int) -> None:
+    """Records an event for each step of the CPU device from now on, up to ``capacity`` of them."""
+    check(load(), load().anesdk_profile_start(capacity), "profile")
+
+
+def stop_profile() -> tuple[np.ndarray, int]:
+    """(the events, with the fields of Event; how many more there were than the capacity)."""
+    count, dropped, written = U64(), U64(), U64()
+    check(load(), load().anesdk_profile_stop(ctypes.byref(count), ctypes.byref(dropped)), "profile")
+    events = np.zeros(count.value, np.dtype(Event))
+    pointer = events.ctypes.data_as(POINTER(Event))
+    check(load(), load().anesdk_profile_read(pointer, count, ctypes.byref(written)), "profile")
+    return events[: written.value], dropped.value
 
 
 def verify(text: str, target: str) -> None:

@@ -204,6 +204,11 @@ class Step:
         self.device, self.text = "cpu", self._text_for_cpu()
         self._program = self._compile("cpu", self.text, donated)
 
+    @property
+    def native(self) -> library.NativeProgram:
+        """What runs it."""
+        return self._program
+
     def lowered(self) -> Program:
         """What it runs, with marks."""
         return lower(optimize(self.graph)) if self.device == "cpu" or self._legal is None else self._legal

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define ANESDK_ABI_VERSION 5
+#define ANESDK_ABI_VERSION 6
 #define ANESDK_MAX_RANK 32
 
 /* status codes: name, value, meaning */
@@ -142,9 +142,10 @@ ANESDK_API int32_t anesdk_program_release(anesdk_program** handle);
 ANESDK_API int32_t anesdk_program_num_ports(const anesdk_program* program, uint64_t* inputs, uint64_t* outputs);
 ANESDK_API int32_t anesdk_program_port(const anesdk_program* program, int32_t is_output, uint64_t index,
                                        anesdk_port* out);
-/* what: "plan" (steps, fusions, arena, as text) or "stats" (JSON object). Writes at most capacity bytes, NUL included.
- * "numerics", of cpu-fp16 only: a JSON object, {"runs": n, "operations": [...]}, with one object for each input and
- * each operation that rounds, in the program's order. Its counts are of all runs since the program was compiled:
+/* what: "plan" (steps, fusions, arena, as text), "stats" or "profile" (JSON objects). Writes at most capacity bytes,
+ * NUL included. "numerics", of cpu-fp16 only: a JSON object, {"runs": n, "operations": [...]}, with one object for each
+ * input and each operation that rounds, in the program's order. Its counts are of all runs since the program was
+ * compiled:
  *   - name, operation: the result's name in the program and its operation; for an input its name and "input"
  *   - elements: of the result, in one run
  *   - largest: the greatest finite magnitude, before it was rounded to fp16
@@ -165,6 +166,24 @@ ANESDK_API int32_t anesdk_program_describe(const anesdk_program* program, const 
 #define ANESDK_OVERFLOWED 1
 #define ANESDK_NOT_FINITE 2
 ANESDK_API int32_t anesdk_program_numerics(const anesdk_program* program, uint64_t* flags);
+/* A profile of the CPU device: one event for each step of a plan that runs between start and stop, on any thread; the
+ * events of a loop's body lie within the loop's own. "profile" of anesdk_program_describe tells the steps of a
+ * program's plans, as JSON: {"plans": [{"id", "function", "arena_bytes", "workspace_bytes", "steps": [...]}]}, and of
+ * each step what it is, the operations in it by their results' names, bytes read and written, bytes of the arena in
+ * use, and the ids of the plans that it runs. Times are of the steady clock. */
+typedef struct anesdk_event {
+  uint64_t plan;
+  uint32_t step;
+  uint32_t thread; /* that ran the program: a number from 0 on */
+  int64_t begin_ns;
+  int64_t end_ns;
+  int64_t busy_ns; /* what the pool's other threads worked meanwhile, added up */
+} anesdk_event;
+/* Forgets earlier events; those beyond the capacity are only counted. */
+ANESDK_API int32_t anesdk_profile_start(uint64_t capacity);
+ANESDK_API int32_t anesdk_profile_stop(uint64_t* events, uint64_t* dropped);
+/* Writes the first `count` events at most, in the order in which they ended; written: how many. */
+ANESDK_API int32_t anesdk_profile_read(anesdk_event* out, uint64_t count, uint64_t* written);
 /* One synchronous run; thread-safe on one program. Byte counts must equal the ports' nbytes. An output whose port has
  * an alias must get that input's pointer; no other output may overlap an input. A loop whose condition stays true ends
  * only by its host.

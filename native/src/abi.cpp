@@ -11,6 +11,9 @@
 
 #include "anesdk.h"
 #include "buffers.h"
+#ifdef ANESDK_HAS_CPU
+#include "cpu/profile.h"
+#endif
 #include "device.h"
 #include "handles.h"
 #include "hosted_call.h"
@@ -401,7 +404,8 @@ int32_t anesdk_program_describe(const anesdk_program* program, const char* what,
     const auto live = program_of(program);
     require(what && (out || capacity == 0), "[describe] what or out is null");
     const int32_t status = live->device->describe(live->exe, what, out, capacity, needed);
-    if (status != ANESDK_OK) refuse(status, "[describe] expected \"plan\", \"stats\" or, of cpu-fp16, \"numerics\"");
+    if (status != ANESDK_OK)
+      refuse(status, "[describe] expected \"plan\", \"stats\", \"profile\" or, of cpu-fp16, \"numerics\"");
   });
 }
 
@@ -410,6 +414,37 @@ int32_t anesdk_program_numerics(const anesdk_program* program, uint64_t* flags) 
     const auto live = program_of(program);
     require(flags, "[numerics] flags is null");
     *flags = live->device->numerics ? live->device->numerics(live->exe) : 0;
+  });
+}
+
+int32_t anesdk_profile_start([[maybe_unused]] uint64_t capacity) {
+  return guarded([&] {
+    require(capacity <= uint64_t{1} << 28, "[profile] expected a capacity of at most 2^28 events");
+#ifdef ANESDK_HAS_CPU
+    cpu::Profile::start(capacity);
+#endif
+  });
+}
+
+int32_t anesdk_profile_stop(uint64_t* events, uint64_t* dropped) {
+  return guarded([&] {
+    require(events && dropped, "[profile] events or dropped is null");
+    *events = *dropped = 0;
+#ifdef ANESDK_HAS_CPU
+    cpu::Profile::stop();
+    *events = cpu::Profile::events();
+    *dropped = cpu::Profile::dropped();
+#endif
+  });
+}
+
+int32_t anesdk_profile_read(anesdk_event* out, uint64_t count, uint64_t* written) {
+  return guarded([&] {
+    require(written && (out || count == 0), "[profile] out or written is null");
+    *written = 0;
+#ifdef ANESDK_HAS_CPU
+    *written = cpu::Profile::read(out, count);
+#endif
   });
 }
 

@@ -218,8 +218,8 @@ def test_scopes_that_change_nothing():
     for refused in (lambda: aj.default_prng_impl("rbg"), lambda: aj.threefry_partitionable(False)):
         with pytest.raises(ValueError, match="random bits are threefry2x32"):
             refused()
-    with pytest.raises(AbsentError, match="start_trace is not supported"):
-        aj.profiler.start_trace  # noqa: B018
+    with pytest.raises(AbsentError, match="start_server is not supported"):
+        aj.profiler.start_server  # noqa: B018
 
 
 def test_compiles_are_logged(caplog):

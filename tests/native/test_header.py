@@ -22,6 +22,7 @@ POINTERS = {
     "int32_t": ctypes.c_int32,
     "anesdk_port": library.Port,
     "anesdk_host": library.Host,
+    "anesdk_event": library.Event,
 }
 
 

@@ -16,7 +16,15 @@ class Builder {
 
   TensorId tensor(DType dtype, int64_t elements);
   DType dtype_of(TensorId id) const { return graph_.tensors[id].dtype; }
-  void add(Node node) { graph_.nodes.push_back(std::move(node)); }
+  void add(Node node) {
+    node.op = op_;
+    graph_.nodes.push_back(std::move(node));
+  }
+  // What is added from now on is a part of the operation whose first result has this name.
+  void begin_op(const std::string& name) {
+    op_ = static_cast<int32_t>(graph_.op_names.size());
+    graph_.op_names.push_back(name);
+  }
 
   View scalar(DType dtype, double value);
   View constant(const mil::Value& value);
@@ -63,6 +71,7 @@ class Builder {
 
   Graph& graph_;
   Site* narrow_ = nullptr;
+  int32_t op_ = -1;
   std::vector<std::pair<View, View>> copies_;
 };
 

@@ -4,6 +4,7 @@
 #include "buffers.h"
 #include "cpu/frame.h"
 #include "cpu/numerics.h"
+#include "cpu/profile.h"
 #include "mil/error.h"
 
 namespace anesdk::cpu {
@@ -96,6 +97,7 @@ int32_t port(const void* exe, int32_t is_output, uint64_t index, anesdk_port* ou
 int32_t describe(const void* exe, const char* what, char* out, uint64_t capacity, uint64_t* needed) {
   const std::string_view wanted(what);
   if (wanted == "plan") return write_text(plan_text(executable(exe).plan()), out, capacity, needed);
+  if (wanted == "profile") return write_text(plan_profile(executable(exe).plan()), out, capacity, needed);
   if (wanted == "stats") return write_text(plan_stats(executable(exe).plan()), out, capacity, needed);
   const Numerics* numerics = executable(exe).numerics();
   if (wanted == "numerics" && numerics != nullptr) return write_text(numerics->json(), out, capacity, needed);

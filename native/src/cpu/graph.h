@@ -111,6 +111,7 @@ struct Node {
   std::shared_ptr<const Control> control;
   Site* site = nullptr;   // of the plan's Numerics
   bool repeated = false;  // a copy made by the planner, to be fused with its readers only
+  int32_t op = -1;        // the operation that it is a part of, in Graph::op_names; -1: none
 };
 
 enum class Storage : uint8_t { INPUT, CONSTANT, TEMPORARY, OUTPUT };
@@ -129,6 +130,7 @@ struct Graph {
   std::vector<Node> nodes;
   std::vector<mil::Type> inputs, outputs;
   std::vector<TensorId> input_tensors, output_tensors;  // output_tensors[i] has Storage::OUTPUT and index i
+  std::vector<std::string> op_names;                    // of the function's operations, by their first results
   int64_t materialized_transposes = 0;
 };
 

@@ -22,6 +22,7 @@ Importer::Importer(const mil::Function& function, Plans& plans, Graph* graph)
 void Importer::run() {
   bind_inputs();
   for (const mil::Op& op : f.ops) {
+    b.begin_op(op.results.empty() ? std::string() : f.values[op.results[0]].name);
     import_op(op);
     spent_a_little();
   }

@@ -1,6 +1,7 @@
 #include "cpu/plan.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "cpu/steps.h"
 #include "hosted_call.h"
@@ -50,6 +51,13 @@ int64_t bytes_of(const Graph& graph, const Unit& unit) {
   return bytes;
 }
 
+std::vector<int32_t> nodes_of(const Unit& unit) {
+  if (!unit.fused()) return {unit.node};
+  std::vector<int32_t> out;
+  for (const Member& member : unit.cluster.members) out.push_back(member.node);
+  return out;
+}
+
 void count_passes(Plan* plan, const std::vector<Unit>& units) {
   for (const Unit& unit : units) {
     if (!unit.fused()) continue;
@@ -60,7 +68,10 @@ void count_passes(Plan* plan, const std::vector<Unit>& units) {
 
 std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::vector<Donation>& donate,
                                       Plans& plans) {
+  static std::atomic<uint64_t> count{0};
   auto plan = std::make_shared<Plan>();
+  plan->id = ++count;
+  plan->function = function.name;
   plan->graph = import_function(function, plans);
   std::vector<Unit> units = make_units(plan->graph);
   Graph rewritten;
@@ -74,6 +85,7 @@ std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::
   for (const Unit& unit : units) {
     plan->steps.push_back(make_step(*plan, unit));
     plan->step_bytes.push_back(bytes_of(plan->graph, unit));
+    plan->step_nodes.push_back(nodes_of(unit));
     spent_a_little();
     plan->workspace_bytes = std::max(plan->workspace_bytes, plan->steps.back()->workspace_bytes());
   }

@@ -69,7 +69,10 @@ struct Plan {
   std::vector<std::unique_ptr<Step>> steps;
   Memory memory;
   std::vector<TensorId> constants;
-  std::vector<int64_t> step_bytes;  // by step: what it reads and writes, and something for itself
+  std::vector<int64_t> step_bytes;               // by step: what it reads and writes, and something for itself
+  std::vector<std::vector<int32_t>> step_nodes;  // by step: the nodes that it computes
+  uint64_t id = 0;                               // of this plan alone in the process, from 1 on
+  std::string function;
   size_t workspace_bytes = 0;
   int64_t fused_ops = 0, passes = 0;
 };

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "buffers.h"
+#include "cpu/profile.h"
 
 namespace anesdk::cpu {
 namespace {
@@ -126,6 +127,7 @@ struct ThreadPool::State {
   alignas(64) std::atomic<uint64_t> gate{0};
   alignas(64) std::atomic<uint32_t> round{0};
   std::atomic<int> sleepers{0};
+  std::atomic<int64_t> busy_ns{0};
   std::atomic<bool> stop{false};
 
   bool enter() {
@@ -141,7 +143,9 @@ struct ThreadPool::State {
     uint32_t seen = 0;
     while (!stop.load(std::memory_order_relaxed)) {
       if (enter()) {
+        const int64_t begin = Profile::is_on() ? now_ns() : 0;
         loop.work();
+        if (begin != 0) busy_ns.fetch_add(now_ns() - begin, std::memory_order_relaxed);
         release_scratch();
         gate.fetch_sub(1, std::memory_order_release);
       }
@@ -212,6 +216,8 @@ ThreadPool& ThreadPool::instance() {
   static ThreadPool* pool = new ThreadPool;
   return *pool;
 }
+
+int64_t ThreadPool::busy_ns() const { return state_->busy_ns.load(std::memory_order_relaxed); }
 
 int ThreadPool::num_threads() const { return state_->threads.load(std::memory_order_relaxed); }
 

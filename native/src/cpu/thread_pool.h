@@ -36,6 +36,7 @@ class ThreadPool {
   void parallel_for(int64_t n, int64_t grain, RangeFn fn);
 
   int num_threads() const;  // the calling thread included
+  int64_t busy_ns() const;  // what workers have spent in loops while a profile was recorded
 
   // A 64-byte aligned block of the calling thread's own, at least `bytes` long, valid until its next call of scratch.
   // Contents are arbitrary. Throws std::bad_alloc.

@@ -1,0 +1,93 @@
+"""What the native device recorded, joined with what its programs were made from: each step with layers and lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anejax.marks import NOWHERE, Mark
+from anejax.mil.program import Program
+from anejax.mil.work import flops_of
+from anejax.runtime import library
+from anejax.runtime.execute import EXECUTOR
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of a step: its MIL name without ``aj_``, where it comes from, its FLOP in one run."""
+
+    name: str
+    mark: Mark
+    flops: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a plan.
+
+    Attributes:
+        what: as the plan describes it.
+        operations: what was fused into it, or the one that it is.
+        read, written: bytes in one run, what it reads several times counted once.
+        live: bytes of the arena that are in use while it runs.
+    """
+
+    what: str
+    operations: tuple[Operation, ...]
+    read: int
+    written: int
+    live: int
+
+    @property
+    def flops(self) -> int:
+        return sum(o.flops for o in self.operations)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the native device runs one function of a program. ``title`` is the segment's, "" for a whole program."""
+
+    title: str
+    function: str
+    arena_bytes: int
+    workspace_bytes: int
+    steps: tuple[Step, ...]
+
+
+def start(capacity: int) -> None:
+    """Records an event for each step from now on, up to ``capacity``."""
+    library.start_profile(capacity)
+
+
+def stop() -> tuple[np.ndarray, int]:
+    """The events (fields of ``library.Event``), and how many there was no room for."""
+    return library.stop_profile()
+
+
+def plans() -> dict[int, Plan]:
+    """The plans of all programs that are kept, by the numbers that events give them."""
+    found: dict[int, Plan] = {}
+    for executable in EXECUTOR.executables():
+        for title, program, native in executable.programs():
+            found.update(_plans(title, program, json.loads(native.describe("profile"))))
+    return found
+
+
+def _plans(title: str, program: Program, told: dict[str, Any]) -> Iterator[tuple[int, Plan]]:
+    made_by = {
+        (f.name, op.results[0].name): Operation(op.name.removeprefix("aj_"), op.mark, flops_of(op))
+        for f in program.functions
+        for op in f.ops
+        if op.results
+    }
+    for plan in told["plans"]:
+        known = lambda name: made_by.get((plan["function"], name), Operation(name, NOWHERE, 0))  # noqa: B023, E731
+        steps = tuple(
+            Step(s["what"], tuple(map(known, s["operations"])), s["read"], s["written"], s["live"])
+            for s in plan["steps"]
+        )
+        yield plan["id"], Plan(title, plan["function"], plan["arena_bytes"], plan["workspace_bytes"], steps)
