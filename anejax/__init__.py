@@ -99,6 +99,8 @@ from anejax.engine.explain import explain as explain
 from anejax.interop import from_jax as from_jax
 from anejax.runtime import execute as execute  # registers the executor
 from anejax.runtime import exiting as exiting  # waits for other threads when the process ends
+from anejax.saving import load as load
+from anejax.saving import save as save
 
 __version__ = "0.1.0"
 

@@ -21,9 +21,10 @@ import safetensors
 import safetensors.numpy
 
 from anejax import paths, tree
-from anejax.errors import AnejaxError
+from anejax.errors import AnejaxError, FileError
 from anejax.paths import atomic_file, atomic_path, open_file, read_file
 from anejax.records import Between, Count, decode
+from anejax.saving import read_arrays
 
 _FORMAT = "anejax checkpoint"
 _VERSION = 2
@@ -124,11 +125,9 @@ def load(index: Path, like: Any) -> Any:
     _check(index)
     tensors = index.with_suffix(".safetensors")
     try:
-        arrays = safetensors.numpy.load_file(tensors)
-    except MemoryError:
-        raise
-    except Exception as err:  # whatever safetensors and NumPy say of a header
-        raise CheckpointError(f"[checkpoint] {tensors} is no file of arrays: {type(err).__name__}: {err}.") from err
+        arrays, _ = read_arrays(tensors)
+    except FileError as err:
+        raise CheckpointError(f"[checkpoint] {err}") from err
     leaves, treedef = tree.flatten(like)
     names = _names(like)
     _compare(index, dict(zip(names, leaves)), arrays)

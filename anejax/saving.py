@@ -1,0 +1,205 @@
+"""Trees of arrays in one file: ``save`` and ``load``, as safetensors.
+
+The arrays have the names of their places in the tree, such as ``blocks.3.weight``, so any reader of safetensors finds
+them. The structure of the tree is beside them in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from anejax import dtypes, tree
+from anejax.core.array import from_numpy
+from anejax.core.trace import concrete_array
+from anejax.errors import AnejaxError, DtypeError, FileError, TreeError
+from anejax.paths import atomic_path, open_file
+from anejax.random.keys import KeyArray
+
+_STRUCTURE = "anejax_tree"  # of the metadata
+_DEEPEST = 200  # levels of a structure in a file: what nests deeper is no tree that a program made
+
+
+def save(path: str | os.PathLike[str], tree: Any) -> None:
+    """Writes a tree of arrays to ``path``, as safetensors; the file appears as a whole or not at all.
+
+    Args:
+        path: the file, by convention ``*.safetensors``; one that is there is replaced.
+        tree: dictionaries with keys that are strings or integers, lists, tuples and None, of arrays and numbers of any
+            dtype except complex128, and typed keys. Other nodes, such as named tuples and dataclasses, are
+            written as well; ``load`` then needs ``like``.
+
+    Raises:
+        DtypeError: a leaf is no array, or complex128. TreeError: a dictionary has other keys. FileError, OSError: the
+            file cannot be written.
+
+    Example:
+        >>> import os, tempfile
+        >>> import anejax as aj, anejax.numpy as jnp
+        >>> path = os.path.join(tempfile.mkdtemp(), "params.safetensors")
+        >>> aj.save(path, {"dense": {"weight": jnp.ones((2, 3)), "bias": jnp.zeros(3)}, "step": 7})
+        >>> aj.load(path)["dense"]["bias"]
+        Array([0., 0., 0.], dtype=float32)
+    """
+    names = _names(tree)
+    arrays = {name: _array(name, leaf) for name, leaf in zip(names, _leaves(tree), strict=True)}
+    metadata = {_STRUCTURE: json.dumps(_structure(tree, iter(names)))}
+    with atomic_path(Path(path)) as part:
+        try:
+            safetensors.numpy.save_file(arrays, part, metadata=metadata)
+        except safetensors.SafetensorError as err:
+            raise FileError(f"[save] {os.fspath(path)} cannot be written: {err}.") from err
+
+
+def load(path: str | os.PathLike[str], like: Any = None) -> Any:
+    """The tree of arrays in a file of safetensors.
+
+    Args:
+        path: a file that ``save`` or another program wrote.
+        like: a tree of arrays or ShapeDtypeStructs. The result has its structure, and the shapes and dtypes must be
+            those of its leaves. Without it, the result has the structure that ``save`` wrote; a file of another
+            program gives a dictionary by name.
+
+    Raises:
+        FileError: the file is no whole file of safetensors, or its structure does not fit its arrays. TreeError:
+            ``like`` has other leaves, or is needed. OSError: the file cannot be read.
+    """
+    arrays, metadata = read_arrays(Path(path))
+    where = f"[load] {os.fspath(path)}"
+    if like is not None:
+        return _like(where, arrays, like)
+    held = {name: _own(where, name, a) for name, a in arrays.items()}
+    text = metadata.get(_STRUCTURE)
+    if text is None:
+        return held
+    try:
+        return _build(json.loads(text), held, 0)
+    except AnejaxError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
+        raise FileError(f"{where}: its tree does not fit its arrays: {type(err).__name__}: {err}.") from err
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """(arrays by name, metadata) of a file of safetensors. Raises FileError if it is none, or damaged; OSError."""
+    open_file(path).close()  # a device or a pipe may have no end
+    try:
+        with safetensors.safe_open(path, "np") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, MemoryError):
+        raise
+    except Exception as err:  # whatever safetensors and NumPy say of a header
+        raise FileError(f"[file] {path} is no file of safetensors: {type(err).__name__}: {err}.") from err
+
+
+def _own(where: str, name: str, array: np.ndarray) -> Any:
+    """``array`` in the dtype that it has here: without 64-bit types, integers that fit 32 bits, and float32."""
+    narrow = np.require(array, dtypes.canonical(array.dtype), ["A", "C"])
+    if narrow.dtype != array.dtype and dtypes.is_int(array.dtype) and (narrow != array).any():
+        raise DtypeError(
+            f"{where}: {name} has numbers beyond {dtypes.name(narrow.dtype)}. Turn 64-bit types on:"
+            ' anejax.config.update("jax_enable_x64", True).'
+        )
+    return from_numpy(narrow)
+
+
+def _is_key(node: Any) -> bool:
+    return isinstance(node, KeyArray)
+
+
+def _leaves(of: Any) -> list[Any]:
+    return tree.leaves(of, is_leaf=_is_key)
+
+
+def _names(of: Any) -> list[str]:
+    """The places of the leaves, with dots; as Python would write them where dots leave two of one name."""
+    flat, _ = tree.flatten_with_path(of, is_leaf=_is_key)
+    dotted = [".".join(map(_entry, path)) for path, _ in flat]
+    if len(set(dotted)) == len(dotted) and all(dotted):
+        return dotted
+    return [p or "value" for p in tree.paths(of, is_leaf=_is_key)]
+
+
+def _entry(key: Any) -> str:
+    """One step of a path: a dictionary's key, an index, or a field's name."""
+    return str(next((getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name)), key))
+
+
+def _array(name: str, leaf: Any) -> np.ndarray:
+    if isinstance(leaf, KeyArray):
+        leaf = leaf._words
+    try:
+        found = np.array(concrete_array(leaf).value, order="C", copy=None)
+    except DtypeError as err:
+        raise DtypeError(f"[save] {name}: {err}") from None
+    if found.dtype == np.complex128:
+        raise DtypeError(f"[save] {name}: expected a dtype of safetensors, got complex128.")
+    return found
+
+
+def _structure(node: Any, names: Iterator[str]) -> Any:
+    """A JSON value: the name of a leaf, null, or an object with one entry, which is the kind of a node."""
+    if node is None:
+        return None
+    if isinstance(node, KeyArray):
+        return {"key": next(names)}
+    if not tree.is_node(type(node)):
+        return next(names)
+    if type(node) is dict:
+        for key in node:
+            if type(key) not in (str, int):
+                raise TreeError(
+                    f"[save] expected keys that are strings or integers, got {key!r} ({type(key).__name__})."
+                )
+        rebuilt = tree.unflatten(tree.structure(node), tree.leaves(node))  # keys in order
+        return {"dict": [[key, _structure(rebuilt[key], names)] for key in rebuilt]}
+    children, _ = tree.flatten_one_level(node)
+    kind = type(node).__name__ if type(node) in (list, tuple) else f"class {type(node).__name__}"
+    return {kind: [_structure(child, names) for child in children]}
+
+
+def _build(structure: Any, arrays: dict[str, Any], depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise ValueError(f"its tree is deeper than {_DEEPEST} levels")
+    if structure is None:
+        return None
+    if isinstance(structure, str):
+        return arrays[structure]
+    ((kind, content),) = structure.items()
+    if kind == "key":
+        return KeyArray(arrays[content])
+    if kind == "dict":
+        return {key: _build(value, arrays, depth + 1) for key, value in content}
+    if kind.startswith("class "):
+        raise TreeError(f"[load] the tree has a node of {kind}; give a tree of that structure: load(path, like=...).")
+    return {"list": list, "tuple": tuple}[kind](_build(value, arrays, depth + 1) for value in content)
+
+
+def _like(where: str, arrays: dict[str, np.ndarray], like: Any) -> Any:
+    names, leaves = _names(like), _leaves(like)
+    if missing := [n for n in names if n not in arrays]:
+        raise TreeError(f"{where} has no array {missing[0]!r}, which `like` has; it has {', '.join(list(arrays)[:8])}.")
+    if extra := sorted(set(arrays) - set(names)):
+        raise TreeError(f"{where} has an array {extra[0]!r}, which `like` has not.")
+    found = []
+    for name, leaf in zip(names, leaves, strict=True):
+        words = isinstance(leaf, KeyArray)
+        wanted = leaf._words if words else leaf if hasattr(leaf, "shape") else concrete_array(leaf)
+        got = arrays[name]
+        if got.shape != tuple(wanted.shape) or got.dtype != wanted.dtype:
+            raise TreeError(f"{where}: expected {name} to be {_type(wanted)}, as in `like`, got {_type(got)}.")
+        own = _own(where, name, got)
+        found.append(KeyArray(own) if words else own)
+    _, treedef = tree.flatten(like, is_leaf=_is_key)
+    return tree.unflatten(treedef, found)
+
+
+def _type(array: Any) -> str:
+    return f"{np.dtype(array.dtype).name}[{','.join(map(str, array.shape))}]"
