@@ -9,11 +9,12 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.graph import Graph
-from anejax.errors import DtypeError, ExportError, fail
+from anejax.errors import DtypeError, ExportError, RefusedError, fail
 from anejax.export.compress import check_scheme, compressed
 from anejax.export.function import Function, refuse_dtype, trace
 from anejax.export.mlpackage import Entry
 from anejax.lower.to_mil import lower
+from anejax.mil.opset import OPSET
 from anejax.mil.program import Program, renamed
 from anejax.mil.verify import verify
 from anejax.passes.pipeline import optimize
@@ -39,6 +40,7 @@ def entry(function: Function, weights: str | None, descriptions: Mapping[str, st
         fail("export", f"expected descriptions of {', '.join(called.values())}, got {sorted(unknown)}", ExportError)
     main = compressed(renamed(main, called), weights)
     program = Program((main, *(f for f in program.functions if f.name != "main")), program.version)
+    _check_operations(program)
     verify(program, "coreml")
     states = {p.name: update for p, update in zip(exported.states, updates)}
     images = {p.name: p.image.layout for p in exported.inputs if p.image is not None}
@@ -53,6 +55,16 @@ def _check_dtypes(graph: Graph) -> None:
                 where = f" at {eqn.source}" if eqn.source else ""
                 fail("export", f"Core ML has no {out.aval.dtype}, which {eqn.primitive.name}{where} makes: "
                      f"{out.aval}", DtypeError)  # fmt: skip
+
+
+def _check_operations(program: Program) -> None:
+    """Raises RefusedError for an operation that MIL does not have for these dtypes, with the line that makes it."""
+    for op in (op for function in program.functions for op in function.ops):
+        if "coreml" not in OPSET[op.name].targets:
+            types = ", ".join(str(v.type) for v in op.values() if v.const is None)
+            where = f" at {op.mark.line}" if op.mark.line else ""
+            fail("export", f"Core ML has no {op.name.removeprefix('aj_')} of {types}{where}; leave this part to the "
+                 "app, or write it with other dtypes", RefusedError)  # fmt: skip
 
 
 def _port(path: str, aval: Aval) -> Aval:

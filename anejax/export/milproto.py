@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from anejax.errors import MilError, fail
-from anejax.mil.program import BlobRef, Op, Operand, Program, Type, Value
+from anejax.mil.program import BlobRef, Function, Op, Operand, Program, Type, Value, const_data
 from anejax.mil.weights import DTYPE_CODES, WeightWriter
 
 OPSET = "CoreML8"  # iOS 18, macOS 15, as functions name it
@@ -33,12 +33,14 @@ class Serializer:
         self.operations: Any = None  # of the block that is being written
         self.names: dict[Value, str] = {}
         self.taken: dict[str, int] = {}
+        self.functions: dict[str, Function] = {}
+        self.inlined: set[str] = set()  # functions that stand inside others
 
     def function(self, program: Program, states: Mapping[str, str], message: Any) -> None:
         """Writes the program's main; `states` are inputs that the outputs of these names are stored in."""
-        if len(program.functions) != 1:
-            fail("coreml", f"expected one function, main, got {len(program.functions)}", MilError)
         main = program.main
+        self.functions = {f.name: f for f in program.functions}
+        self.inlined = {"main"}
         self.names, self.taken = {}, {}
         message.opset = OPSET
         block = message.block_specializations[OPSET]
@@ -51,6 +53,9 @@ class Serializer:
         for state, result in states.items():
             self.write_state(state, results[result])
         block.outputs.extend(self.names[v] for v in main.outputs if v.name not in states.values())
+        strays = self.functions.keys() - self.inlined
+        if strays:
+            fail("coreml", f"expected no functions that main does not run, got {', '.join(sorted(strays))}", MilError)
 
     def input(self, message: Any, value: Value, state: bool) -> None:
         self.name(value)
@@ -59,13 +64,15 @@ class Serializer:
             return
         message.name = value.name
         self.type(message.type.stateType.wrappedType, value.type)
-        read = self.operation("read_state", f"{value.name}_read", {"input": [value.name]})
-        self.names[value] = self.result(read, f"{value.name}_read", value.type)
+        self.names[value] = self.named("read_state", f"{value.name}_read", {"input": [value.name]}, value.type)
 
     def write_state(self, state: str, value: Value) -> None:
         self.operation("write_state", f"{state}_write", {"input": [state], "data": [self.names[value]]})
 
     def statement(self, op: Op) -> None:
+        if op.name in FORMS:
+            FORMS[op.name](self, op)
+            return
         operands = {name: self.operand(operand) for name, operand in op.operands.items()}
         for value in op.results:
             self.name(value)
@@ -84,12 +91,33 @@ class Serializer:
                 message.inputs[operand].arguments.add().name = argument
         return message
 
-    def result(self, message: Any, hint: str, type: Type) -> str:
-        """The name of a new result of an operation."""
+    def named(self, name: str, hint: str, operands: Mapping[str, Sequence[str]], type: Type) -> str:
+        """Writes an operation of one result; returns the result's name."""
+        label = self.fresh(hint)
+        message = self.operation(name, label, operands)
         output = message.outputs.add()
-        output.name = self.fresh(hint)
+        output.name = label
         self.type(output.type, type)
-        return output.name
+        return label
+
+    def literal(self, value: Any, dtype: str = "int32") -> str:
+        """Writes a constant; returns its name."""
+        data, type = const_data(value, dtype)
+        constant = Value("c", type, data)
+        self.const(constant)
+        return self.names.pop(constant)
+
+    def block(self, message: Any, function: Function, arguments: Sequence[str]) -> list[str]:
+        """Writes a function into a block inside the present one, whose values it sees; returns its results."""
+        outside, names = self.operations, dict(self.names)
+        self.inlined.add(function.name)
+        self.operations = message.operations
+        self.names.update(zip(function.inputs, arguments, strict=True))
+        for op in function.ops:
+            self.statement(op)
+        results = [self.names[v] for v in function.outputs]
+        self.operations, self.names = outside, names
+        return results
 
     def operand(self, operand: Operand) -> list[str]:
         """The names of values; a constant is written before it is first used."""
@@ -157,3 +185,122 @@ class Serializer:
             tensor.ints.values.extend(data.ravel().tolist())
         else:
             tensor.bytes.values = data.astype(data.dtype.newbyteorder("<")).tobytes()
+
+
+# ---- operations that MIL has in another form
+
+
+def _while(s: Serializer, op: Op) -> None:
+    """while_loop with the condition and the body as blocks."""
+    carry, consts = s.operand(op.operands["carry"]), {}
+    for which in ("cond", "body"):
+        consts[which] = s.operand(op.operands[f"{which}_consts"])
+    for value in op.results:
+        s.name(value)
+    message = s.operation("while_loop", s.names[op.results[0]], {"loop_vars": carry})
+    for value in op.results:
+        s.named_type(message.outputs.add(), value)
+    for which in ("cond", "body"):
+        block = message.blocks.add()
+        arguments = []
+        for value in op.results:
+            argument = block.inputs.add()
+            argument.name = s.fresh(f"{value.name}_{which}")
+            s.type(argument.type, value.type)
+            arguments.append(argument.name)
+        block.outputs.extend(s.block(block, _callee(s, op, which), [*consts[which], *arguments]))
+
+
+def _cond(s: Serializer, op: Op) -> None:
+    """Nested conds: the first branch where the index is below 1, and so on; the last one otherwise."""
+    branches = [s.functions[str(v.const)] for v in _several(op.operands["branches"])]
+    (index,), operands = s.operand(op.operands["index"]), s.operand(op.operands["operands"])
+
+    def choose(k: int, message: Any) -> list[str]:
+        """Writes the choice among the branches from k on into a block."""
+        if k == len(branches) - 1:
+            return s.block(message, branches[k], operands)
+        outside, names = s.operations, dict(s.names)
+        s.operations = message.operations
+        results = write(k)
+        s.operations, s.names = outside, names
+        return results
+
+    def write(k: int) -> list[str]:
+        here = s.named("less", "is_chosen", {"x": [index], "y": [s.literal(k + 1)]}, Type("bool"))
+        labels = [s.fresh(v.name) for v in op.results]
+        message = s.operation("cond", labels[0], {"pred": [here]})
+        for label, value in zip(labels, op.results):
+            output = message.outputs.add()
+            output.name = label
+            s.type(output.type, value.type)
+        first, rest = message.blocks.add(), message.blocks.add()
+        first.outputs.extend(s.block(first, branches[k], operands))
+        rest.outputs.extend(choose(k + 1, rest))
+        return labels
+
+    results = write(0) if len(branches) > 1 else None
+    if results is None:
+        fail("cond", "expected two branches or more for coreml, got one", MilError)
+    s.names.update(zip(op.results, results))
+
+
+def _callee(s: Serializer, op: Op, name: str) -> Function:
+    (value,) = _several(op.operands[name])
+    return s.functions[str(value.const)]
+
+
+def _several(operand: Operand) -> tuple[Value, ...]:
+    return operand if isinstance(operand, tuple) else (operand,)
+
+
+def _begin(s: Serializer, op: Op) -> str:
+    """Where a slice begins, as one array."""
+    parts = []
+    for value in _several(op.operands["start_indices"]):
+        if isinstance(value.const, np.ndarray):
+            parts.append(s.literal(value.const.reshape(1)))
+        else:
+            axes = s.literal([0])
+            parts.append(s.named("expand_dims", "start", {"x": s.operand(value), "axes": [axes]}, Type("int32", (1,))))
+    if len(parts) == 1:
+        return parts[0]
+    operands = {"values": parts, "axis": [s.literal(0)], "interleave": [s.literal(False, "bool")]}
+    return s.named("concat", "begin", operands, Type("int32", (len(parts),)))
+
+
+def _dynamic_slice(s: Serializer, op: Op) -> None:
+    """slice_by_size with a computed beginning."""
+    (result,), begin = op.results, _begin(s, op)
+    operands = {"x": s.operand(op.operands["x"]), "begin": [begin], "size": [s.literal(result.type.shape)]}
+    s.names[result] = s.named("slice_by_size", result.name, operands, result.type)
+
+
+def _dynamic_update_slice(s: Serializer, op: Op) -> None:
+    """slice_update, iOS 18's."""
+    (result,), begin = op.results, _begin(s, op)
+    (update,) = _several(op.operands["update"])
+    ends = Type("int32", (update.type.rank,))
+    end = s.named("add", "end", {"x": [begin], "y": [s.literal(update.type.shape)]}, ends)
+    operands = {"x": s.operand(op.operands["x"]), "update": s.operand(update), "begin": [begin], "end": [end]}
+    s.names[result] = s.named("slice_update", result.name, operands, result.type)
+
+
+def _sort(s: Serializer, op: Op) -> None:
+    """The order of the first array by argsort, and all arrays in that order."""
+    values, axis = s.operand(op.operands["values"]), int(np.asarray(_several(op.operands["dimension"])[0].const))
+    where, order = s.literal(axis), Type("int32", op.results[0].type.shape)
+    operands = {"x": [values[0]], "axis": [where], "ascending": [s.literal(True, "bool")]}
+    at = s.named("argsort", "order", operands, order)
+    for value, result in zip(values, op.results):
+        operands = {"x": [value], "indices": [at], "axis": [where], "validate_indices": [s.literal(False, "bool")]}
+        s.names[result] = s.named("gather_along_axis", result.name, operands, result.type)
+
+
+FORMS: Mapping[str, Callable[[Serializer, Op], None]] = {
+    "aj_while": _while,
+    "aj_cond": _cond,
+    "aj_dynamic_slice": _dynamic_slice,
+    "aj_dynamic_update_slice": _dynamic_update_slice,
+    "aj_sort": _sort,
+}

@@ -70,11 +70,11 @@ def serialize(entries: Mapping[str, Entry], metadata: Metadata, weights: WeightW
     spec = _proto("Model_pb2").Model(specificationVersion=SPECIFICATION_VERSION)
     spec.mlProgram.version = 1
     serializer = Serializer(_proto("MIL_pb2"), weights)
+    alone = [*entries] == ["main"]
     for name, entry in entries.items():
-        one = len(entries) == 1
-        _describe_function(spec.description if one else spec.description.functions.add(name=name), entry)
-        serializer.function(entry.program, entry.states, spec.mlProgram.functions["main" if one else name])
-    if len(entries) > 1:
+        _describe_function(spec.description if alone else spec.description.functions.add(name=name), entry)
+        serializer.function(entry.program, entry.states, spec.mlProgram.functions[name])
+    if not alone:
         spec.description.defaultFunctionName = next(iter(entries))
     _say(spec.description.metadata, metadata)
     return spec

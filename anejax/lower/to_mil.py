@@ -49,6 +49,10 @@ class Context:
         """Whether the target has no operation of the dialect's own."""
         return self._target != "cpu"
 
+    def reshaped(self, value: Any, shape: Sequence[int]) -> Any:
+        """Writes a reshape of an operand."""
+        return self._builder.op("reshape", {"x": value, "shape": list(shape)}, out=Type(value.type.dtype, tuple(shape)))
+
     def function(self, hint: str, graph: Graph) -> str:
         """Lowers ``graph`` into a function of its own, of the same program, and returns the function's name."""
         builder = self._builder.function_like(hint)
@@ -115,9 +119,16 @@ class Lowering:
             self._env[v] = self._builder.const(constant.value, MIL_DTYPES[v.aval.dtype], name=constant.name)
 
     def read(self, atom: Atom) -> Value:
+        if self._is_nan(atom):
+            root = {"x": self._builder.const(-1.0, MIL_DTYPES[atom.aval.dtype])}
+            return self._builder.op("sqrt", root, out=mil_type(atom.aval))
         if isinstance(atom, Literal):
             return self._builder.const(atom.value, MIL_DTYPES[atom.aval.dtype])
         return self._env[atom] if atom in self._env else self._tiled(atom)
+
+    def _is_nan(self, atom: Atom) -> bool:
+        """Whether it is a NaN that Core ML's constants are not known to have, and which is the root of -1 there."""
+        return self._target == "coreml" and isinstance(atom, Literal) and bool(np.all(atom.value != atom.value))
 
     def equation(self, eqn: Eqn) -> None:
         self._builder.mark = eqn.mark.within(self._outer)
@@ -156,8 +167,8 @@ class Lowering:
             narrow = Type(MIL_DTYPES[out.aval.dtype], tuple(shape))
             value = (
                 self._builder.const(np.asarray(x.value).reshape(shape), narrow.dtype)
-                if isinstance(x, Literal)
-                else self._builder.op("reshape", {"x": value, "shape": shape}, out=narrow)
+                if isinstance(x, Literal) and not self._is_nan(x)
+                else self._widened(value, narrow)
             )
         self._narrow[out] = value
 
@@ -168,6 +179,12 @@ class Lowering:
             return self.read(atom)
         changed = [i for i, (n, full) in enumerate(zip(narrow.type.shape, atom.aval.shape)) if n != full]
         return narrow if set(changed) <= {*lead} else self.read(atom)
+
+    def _widened(self, value: Value, type: Type) -> Value:
+        """A value with more axes of length 1; MIL's reshape is not sure to take what has none."""
+        if value.type.rank or self._target != "coreml":
+            return self._builder.op("reshape", {"x": value, "shape": list(type.shape)}, out=type)
+        return self._builder.op("expand_dims", {"x": value, "axes": list(range(type.rank))}, out=type)
 
     def _tiled(self, var: Var) -> Value:
         value, full = self._narrow[var], mil_type(var.aval)

@@ -1,7 +1,7 @@
 """The one table of operations: name, operands, dtypes and targets.
 
 An operation is MIL's own (MIL's name, operands and meaning) or `aj_<lax name>` (the lax
-primitive's meaning, target `cpu` only). The Python verifier reads this table, and the native
+primitive's meaning, target `cpu`; a few for Core ML, too). The Python verifier reads this table, and the native
 verifier's table is generated from it, so this module imports the standard library only.
 
 Dtypes are given per target by type variables: operands and results that name the same variable have
@@ -215,11 +215,14 @@ def _aj(
     shape: str = "",
     extra: tuple[TypeVar, ...] = (),
     several: bool = False,
+    coreml: tuple[str, ...] = (),
 ) -> Iterator[OpSchema]:
+    """``coreml`` has dtypes where Core ML's MIL has the operation in another form, which export/milproto.py writes."""
+    targets = ("cpu", "coreml") if coreml else ("cpu",)
     for name in names.split():
         ordered = tuple(sorted(args, key=lambda a: a.name))
-        types = (TypeVar("T", domain), *extra)
-        yield OpSchema(f"aj_{name}", ordered, types, results or (result,), several, shape or f"aj_{name}", ("cpu",))
+        types = (TypeVar("T", domain, coreml), *extra)
+        yield OpSchema(f"aj_{name}", ordered, types, results or (result,), several, shape or f"aj_{name}", targets)
 
 
 def _aj_list(names: str) -> tuple[Arg, ...]:
@@ -401,8 +404,8 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("rev", AJ_ANY, *X, *_aj_list("dimensions"))
     yield from _aj("iota", AJ_ANY, *_aj_int("dimension"), *_aj_list("shape"))
     starts = Arg("start_indices", "variadic", "", AJ_INT, rank=0)
-    yield from _aj("dynamic_slice", AJ_ANY, *X, starts, *_aj_list("slice_sizes"))
-    yield from _aj("dynamic_update_slice", AJ_ANY, *_tensors("x update"), starts)
+    yield from _aj("dynamic_slice", AJ_ANY, *X, starts, *_aj_list("slice_sizes"), coreml=MOVABLE)
+    yield from _aj("dynamic_update_slice", AJ_ANY, *_tensors("x update"), starts, coreml=MOVABLE)
     # linear algebra and windows
     wide = (TypeVar("R", AJ_ANY),)
     contraction = _aj_list("x_batch x_contracting y_batch y_contracting")
@@ -427,7 +430,7 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("scatter_add scatter_mul", AJ_NUMBER, *scatter, shape="aj_scatter")
     mixed = Arg("values", "variadic", "", AJ_ANY)
     sort = (mixed, *_aj_int("dimension num_keys"))
-    yield from _aj("sort", AJ_ANY, *sort, result="", shape="aj_same_each", several=True)
+    yield from _aj("sort", AJ_ANY, *sort, result="", shape="aj_same_each", several=True, coreml=NUMBER)
     yield from _aj("optimization_barrier", AJ_ANY, mixed, result="", shape="aj_same_each", several=True)
     fft = (_variadic("values"), _text("kind"), *_aj_list("lengths"))
     yield from _aj("fft", ("fp32", "fp64"), *fft, several=True)
@@ -447,9 +450,9 @@ def _aj_ops() -> Iterator[OpSchema]:
     scan = (*_functions("body"), *_mixed("carry consts xs"), _int("length"), _flag("reverse"))
     yield from _aj("scan", AJ_ANY, *scan, result="", several=True)
     loop = (*_functions("body cond"), *_mixed("body_consts carry cond_consts"))
-    yield from _aj("while", AJ_ANY, *loop, result="", several=True)
+    yield from _aj("while", AJ_ANY, *loop, result="", several=True, coreml=DATA)
     choice = (*_functions("branches", "functions"), Arg("index", "tensor", "", ("int32",), 0), *_mixed("operands"))
-    yield from _aj("cond", AJ_ANY, *choice, result="", several=True)
+    yield from _aj("cond", AJ_ANY, *choice, result="", several=True, coreml=DATA)
 
 
 OPSET: dict[str, OpSchema] = {

@@ -24,6 +24,7 @@ from anejax.ops.families import (
     NUMBER,
     ORDERED,
     REAL_NUMBER,
+    ElementwiseMil,
     add_any,
     align_elementwise,
     binary,
@@ -138,7 +139,8 @@ mul_p = binary("mul", domain=NUMBER, impl=np.multiply,
                mil=_numbers("mul"), linear=_mul_transpose)  # fmt: skip
 div_p = binary("div", domain=NUMBER, impl=_div,
                jvp=(lambda g, o, x, y: div(g, y), lambda g, o, x, y: mul(neg(g), div(o, y))),
-               mil={"float": "real_div"}, linear=_div_transpose)  # fmt: skip
+               mil=ElementwiseMil({"float": "real_div"}, ("x", "y"), counts="floor_div"),
+               linear=_div_transpose)  # fmt: skip
 
 
 def _half_share(g: Any, out: Any, x: Any, y: Any) -> Any:
@@ -212,7 +214,7 @@ _right_arithmetic = _shift(
 )
 
 rem_p = binary("rem", domain=REAL_NUMBER, impl=lambda x, y: _int_rem(x, y) if x.dtype in INT else np.fmod(x, y),
-               jvp=(lambda g, o, x, y: g, _rem_y))  # fmt: skip
+               jvp=(lambda g, o, x, y: g, _rem_y), mil=ElementwiseMil({}, ("x", "y"), counts="mod"))  # fmt: skip
 pow_p = binary("pow", domain=INEXACT, impl=_pow, jvp=(_pow_x, _pow_y), mil="pow")
 max_p = binary("max", domain=ORDERED, impl=np.maximum,
                jvp=(_half_share, lambda g, o, x, y: _half_share(g, o, y, x)), mil=_numbers("maximum"))  # fmt: skip

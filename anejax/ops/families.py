@@ -322,17 +322,22 @@ class ElementwiseMil:
     """The MIL slot of elementwise primitives: MIL's operation where dtype and meaning match, ``aj_<name>`` elsewhere.
 
     ``ours`` is MIL's name, None, or a dict from dtype kind ("float", "int", "bool") to a name; extra constants that
-    MIL's operation wants are given as ``extra``.
+    MIL's operation wants are given as ``extra``. ``counts`` is MIL's name for integers that are not negative, which
+    legalization leaves for targets other than the CPU.
     """
 
-    def __init__(self, ours: Any, operands: tuple[str, ...], extra: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, ours: Any, operands: tuple[str, ...], extra: dict[str, Any] | None = None, counts: str | None = None
+    ) -> None:
         self.names: dict[str, Any] = ours if isinstance(ours, dict) else dict.fromkeys(KINDS, ours)
+        self.counts = counts
         self.operands = operands
         self.extra = extra or {}
 
     def __call__(self, ctx: Any, *values: Any, **params: Any) -> Any:
         operands = dict(zip(self.operands, values, strict=True))
-        mil = self.names.get(kind_of(ctx.in_avals[0].dtype))
+        kind = kind_of(ctx.in_avals[0].dtype)
+        mil = self.counts if kind == "int" and self.counts and ctx.legalized else self.names.get(kind)
         if mil is not None and ctx.takes(mil, operands):
             return ctx.emit(mil, **operands, **{k: ctx.like_first(v) for k, v in self.extra.items()})
         return ctx.emit_aj(**operands, **params)

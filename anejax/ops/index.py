@@ -12,7 +12,7 @@ from anejax import dtypes
 from anejax.core.aval import Aval, checked_shape
 from anejax.core.primitive import Primitive, Zero
 from anejax.core.trace import aval_of
-from anejax.errors import DtypeError, ShapeError
+from anejax.errors import DtypeError, RefusedError, ShapeError
 from anejax.ops.arithmetic import add, div, eq, lt, max, mul, neg, select_n
 from anejax.ops.elementwise import convert_element_type
 from anejax.ops.families import (
@@ -181,7 +181,7 @@ def _gather_abstract(x: Aval, indices: Aval, *, dimension_numbers: GatherDimensi
     return x.update(shape=tuple(next(inner) if a in dn.offset_dims else next(outer) for a in range(rank)))
 
 
-def _fill(dtype: np.dtype, mode: str, fill_value: Any) -> np.ndarray:
+def gather_fill(dtype: np.dtype, mode: str, fill_value: Any) -> np.ndarray:
     """What windows out of bounds read: as in JAX NaN, the least signed or the greatest unsigned integer, or True."""
     if mode != "fill":
         fill_value = 0
@@ -205,7 +205,7 @@ def _gather_impl(x: np.ndarray, indices: np.ndarray, *, dimension_numbers: Gathe
     if x.ndim == 0:
         return np.broadcast_to(x, aval.shape)
     out = np.broadcast_to(x[coordinates], aval.shape)
-    return np.where(inside, out, _fill(x.dtype, mode, fill_value)) if mode == "fill" else out
+    return np.where(inside, out, gather_fill(x.dtype, mode, fill_value)) if mode == "fill" else out
 
 
 def _gather_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
@@ -253,9 +253,21 @@ def _gather_batch(size: int, args: Any, dims: Any, *, dimension_numbers: GatherD
 
 def _gather_mil(ctx: Any, x: Any, indices: Any, *, dimension_numbers: GatherDimensionNumbers, slice_sizes: Dims,
                 mode: str, fill_value: Any, unique_indices: bool) -> Any:  # fmt: skip
+    if ctx.legalized:
+        return _rows_mil(ctx, x, indices, dimension_numbers, slice_sizes)
     lists = {k: list(v) for k, v in dimension_numbers._asdict().items()}
-    fill = _fill(ctx.in_avals[0].dtype, mode, fill_value)
+    fill = gather_fill(ctx.in_avals[0].dtype, mode, fill_value)
     return ctx.emit_aj(x=x, indices=indices, slice_sizes=list(slice_sizes), mode=mode, fill=fill, **lists)
+
+
+def _rows_mil(ctx: Any, x: Any, indices: Any, dn: GatherDimensionNumbers, sizes: Dims) -> Any:
+    """MIL's gather along one axis, which legalization leaves: one component of indices, whole slices otherwise."""
+    (axis,), batch = dn.start_index_map, ctx.in_avals[1].shape[:-1]
+    inside = (*range(axis), *range(axis + len(batch), len(batch) + len(sizes) - 1))
+    whole = tuple(1 if a == axis else n for a, n in enumerate(ctx.in_avals[0].shape))
+    if dn != GatherDimensionNumbers(inside, (axis,), (axis,)) or sizes != whole:
+        raise RefusedError(f"[gather] expected whole rows along one axis for MIL, got {dn} with slices {sizes}.")
+    return ctx.emit("gather", x=x, indices=ctx.reshaped(indices, batch), axis=axis)
 
 
 gather_p.fill(abstract=_gather_abstract, impl=_gather_impl, jvp=_gather_jvp, transpose=_gather_transpose,
@@ -264,7 +276,7 @@ gather_p.fill(abstract=_gather_abstract, impl=_gather_impl, jvp=_gather_jvp, tra
 # --- the scatters -----------------------------------------------------------------------------------------------------
 
 
-def _scatter_sizes(x: Dims, updates: Dims, dn: ScatterDimensionNumbers) -> Dims:
+def scatter_sizes(x: Dims, updates: Dims, dn: ScatterDimensionNumbers) -> Dims:
     """The window's length along each axis of the operand."""
     sizes = [1] * len(x)
     for d, a in zip(_window_axes(len(x), _gather_numbers(dn)), dn.update_window_dims):
@@ -275,7 +287,7 @@ def _scatter_sizes(x: Dims, updates: Dims, dn: ScatterDimensionNumbers) -> Dims:
 def read_updates(values: Any, indices: Any, updates: Aval, *, dimension_numbers: ScatterDimensionNumbers, mode: str,
                   unique_indices: bool) -> Any:  # fmt: skip
     """``values``, of the operand's shape, where the updates go; 0 for dropped ones."""
-    sizes = _scatter_sizes(aval_of(values).shape, updates.shape, dimension_numbers)
+    sizes = scatter_sizes(aval_of(values).shape, updates.shape, dimension_numbers)
     sizes = tuple(min(s, n) for s, n in zip(sizes, aval_of(values).shape))
     return gather_p.bind(
         values, indices, dimension_numbers=_gather_numbers(dimension_numbers), slice_sizes=sizes,
@@ -306,7 +318,7 @@ def scatter_primitive(name: str, combine: Any, *, domain: Any, jvp: Any, transpo
              mode: str, unique_indices: bool) -> np.ndarray:  # fmt: skip
         out = np.array(wide(x), order="C")  # its flat view is written to
         if out.size and updates.size:
-            sizes = _scatter_sizes(x.shape, updates.shape, dimension_numbers)
+            sizes = scatter_sizes(x.shape, updates.shape, dimension_numbers)
             numbers = _gather_numbers(dimension_numbers)
             coordinates, inside = _positions(x.shape, indices, numbers, sizes, updates.ndim)
             flat = np.ravel_multi_index(coordinates, x.shape) if x.ndim else np.zeros((), np.int64)
@@ -318,6 +330,9 @@ def scatter_primitive(name: str, combine: Any, *, domain: Any, jvp: Any, transpo
 
     def lower(ctx: Any, x: Any, indices: Any, updates: Any, *, dimension_numbers: ScatterDimensionNumbers, mode: str,
               unique_indices: bool) -> Any:  # fmt: skip
+        if ctx.legalized:
+            how = name.removeprefix("scatter").removeprefix("_") or "update"
+            return ctx.emit("scatter_nd", data=x, indices=indices, updates=updates, mode=how)
         lists = {k: list(v) for k, v in dimension_numbers._asdict().items()}
         return ctx.emit_aj(x=x, indices=indices, updates=updates, mode=mode, **lists)
 

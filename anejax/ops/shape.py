@@ -66,6 +66,9 @@ def _reshape_batch(size: int, args: Any, dims: Any, *, new_sizes: Dims) -> Any:
 
 
 def _reshape_mil(ctx: Any, x: Any, *, new_sizes: Dims) -> Any:
+    if ctx.legalized and 0 in (len(new_sizes), ctx.in_avals[0].ndim):  # a shape without elements is no MIL tensor
+        name, rank = ("squeeze", ctx.in_avals[0].ndim) if not new_sizes else ("expand_dims", len(new_sizes))
+        return ctx.emit(name, x=x, axes=list(range(rank))) if rank else ctx.emit("identity", x=x)
     return (
         ctx.emit("reshape", x=x, shape=list(new_sizes))
         if ctx.takes("reshape", {"x": x})

@@ -16,14 +16,14 @@ from anejax.passes.sums import move_sums
 from anejax.passes.updates import mark_updates
 
 
-def optimize(graph: Graph, target: str = "cpu") -> Graph:
+def optimize(graph: Graph, target: str = "cpu", inner: bool = False) -> Graph:
     """``graph`` ready to be lowered for ``target``.
 
     Inlining comes first, since simplification sees across calls then; complex numbers go before targets are asked
     what they have; legalization leaves work for simplification again. Graphs inside equations follow the same way.
     """
-    bodies = partial(optimize_bodies, optimize=partial(optimize, target=target))
-    legal = partial(legalize, target=target)
+    bodies = partial(optimize_bodies, optimize=partial(optimize, target=target, inner=True))
+    legal = partial(legalize, target=target, inner=inner)
     for apply in (inline, mark_updates, simplify, prune_loops, move_sums, split_complex, legal, simplify, bodies):
         graph = apply(graph)
         if config.check:

@@ -162,6 +162,24 @@ def _conv(x: Any, weight: Any, bias: Any = None, strides: Any = None, pad: Any =
     return y if bias is None else y + bias.reshape(1, -1, *[1] * n)
 
 
+def _conv_transpose(x: Any, weight: Any, bias: Any = None, strides: Any = None, pad: Any = None,
+                    pad_type: str = "valid", dilations: Any = None, groups: int = 1,
+                    output_shape: Any = None) -> Any:  # fmt: skip
+    n = x.ndim - 2
+    strides, dilations = (np.ones(n, int) if v is None else np.asarray(v) for v in (strides, dilations))
+    stuffed = np.zeros((*x.shape[:2], *((np.array(x.shape[2:]) - 1) * strides + 1)))
+    stuffed[(slice(None), slice(None), *(slice(None, None, s) for s in strides))] = x
+    full = [int(d * (k - 1)) for d, k in zip(dilations, weight.shape[2:])]
+    stuffed = np.pad(stuffed, [(0, 0), (0, 0), *((f, f) for f in full)])
+    parts = [np.swapaxes(w, 0, 1) for w in np.split(weight, groups, 0)]
+    kernel = np.flip(np.concatenate(parts, 0), tuple(range(2, 2 + n)))
+    y = _conv(stuffed, kernel, bias, dilations=dilations, groups=groups)
+    cut = np.asarray(pad).reshape(-1, 2) if pad_type == "custom" else np.zeros((n, 2), int)
+    y = y[(slice(None), slice(None), *(slice(lo, m - hi) for (lo, hi), m in zip(cut, y.shape[2:])))]
+    assert output_shape is None or tuple(output_shape) == y.shape
+    return y
+
+
 def _pool(x: Any, kernel_sizes: Any, strides: Any, pad: Any, pad_type: str, empty: float) -> Any:
     return _windows(_padded(x, pad_type, pad, empty), kernel_sizes, strides, np.ones(x.ndim - 2, int))
 
@@ -209,7 +227,10 @@ def _slice_by_size(x: Any, begin: Any, size: Any) -> list[Any]:
 
 
 OURS = {
+    "reshape": lambda x, shape: [np.reshape(x, shape)],  # theirs fails on bools without axes
+    "expand_dims": lambda x, axes: [np.expand_dims(x, tuple(axes))],
     "conv": _in_doubles(_conv),
+    "conv_transpose": _in_doubles(_conv_transpose),
     "max_pool": _in_doubles(_max_pool),
     "avg_pool": _in_doubles(_avg_pool),
     "silu": _in_doubles(lambda x: x / (1 + np.exp(-x))),

@@ -124,5 +124,5 @@ def test_engine_keeps_values_to_half_precision(name: str) -> None:
 
 def test_refusals_say_why() -> None:
     graph = aj.make_jaxpr(lambda x: lax.sort(x))(normal(3)).graph
-    with pytest.raises(RefusedError, match=r"sort cannot be had on coreml: MIL's sorting operations"):
-        optimize(graph, "coreml")
+    with pytest.raises(RefusedError, match=r"sort cannot be had on ane: MIL's sorting operations"):
+        optimize(graph, "ane")

@@ -25,7 +25,7 @@ def run(w: Writer, function: Function, arguments: Sequence[Tensor], functions: M
     for op in function.ops:
         write = WRITERS.get(op.name)
         if write is None:
-            where = f" at {op.source}" if op.source else ""
+            where = f" at {op.mark.line}" if op.mark.line else ""
             raise RefusedError(f"[coreai] Core AI has no {op.name.removeprefix('aj_')}{where}; leave this part to the "
                                "CPU device.")  # fmt: skip
         made = write(w, Operation(op, read, functions))

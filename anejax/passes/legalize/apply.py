@@ -27,6 +27,7 @@ from anejax.passes.legalize import elementwise as elementwise
 from anejax.passes.legalize import factors as factors
 from anejax.passes.legalize import linear as linear
 from anejax.passes.legalize import movement as movement
+from anejax.passes.legalize import places as places
 from anejax.passes.legalize import scaling as scaling
 from anejax.passes.legalize import sums as sums
 from anejax.passes.legalize import windows as windows
@@ -72,6 +73,8 @@ class LegalizeTrace(StageTrace):
             params = _narrow_params(params)
             if bools.are_moved(prim, args):
                 return [bools.moved(prim, args, params)]
+        if self.target == "coreml" and prim.name in bools.NUMBERS_ONLY and any(map(bools.is_bool, args)):
+            return [bools.as_counted(prim, args, params)]
         rule = RULES.get((prim.name, self.target))
         if isinstance(rule, Refused):
             raise RefusedError(f"[legalize] {prim.name} cannot be had on {self.target}: {rule.reason}.")
@@ -116,19 +119,22 @@ def _narrow_params(params: dict[str, Any]) -> dict[str, Any]:
             for k, v in params.items()}  # fmt: skip
 
 
-def legalize(graph: Graph, target: str, chip: str | None = None) -> Graph:
+def legalize(graph: Graph, target: str, chip: str | None = None, inner: bool = False) -> Graph:
     """``graph`` for ``target`` ("cpu", "coreml" or "ane"); for the engine of ``chip`` ("M1" ... "M6"), or of any.
 
     For the engine float32 becomes float16 throughout, inputs and outputs included; bools are 0 or 1 of float16 there,
     and no value is without axes: what had none has one of length 1. Raises RefusedError naming the primitive and the
-    reason when something has no form there.
+    reason when something has no form there. An ``inner`` Graph, of a loop, has no ports, and keeps its types.
     """
     if target == "cpu" and not any((e.primitive.name, target) in RULES for e in graph.eqns):
         return graph
     trace = LegalizeTrace(target, chip_of(chip).family if chip else None)
     with recording(trace):
-        args = [_enter(trace.new_input(_port(a, target)), a) for a in graph.in_avals]
-        outs = [_leave(o, target) for o in eval_graph(graph, args)]
+        if inner:
+            outs = eval_graph(graph, [trace.new_input(a) for a in graph.in_avals])
+        else:
+            args = [_enter(trace.new_input(_port(a, target)), a) for a in graph.in_avals]
+            outs = [_leave(o, target) for o in eval_graph(graph, args)]
     new, consts = trace.finish(outs)
     assert not consts, "legalization rules make constants by equations"
     return with_axes(simplify(with_full_rows(simplify(new)))) if target == "ane" else new

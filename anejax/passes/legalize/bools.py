@@ -47,6 +47,29 @@ def moved(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
     return out if is_bool(out) else truth(out)
 
 
+# What MIL does with numbers only, and Core ML's programs therefore with 0 and 1.
+NUMBERS_ONLY = ("max", "min", "eq", "ne", "lt", "le", "gt", "ge", "reduce_max", "reduce_min", "argmax", "argmin",
+                "reduce_window_max", "reduce_window_min", "cummax", "cummin", "clamp", "dot_general")  # fmt: skip
+_OF_BOOLS = (
+    "max",
+    "min",
+    "reduce_max",
+    "reduce_min",
+    "reduce_window_max",
+    "reduce_window_min",
+    "cummax",
+    "cummin",
+    "clamp",
+)
+
+
+def as_counted(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The equation on 0 and 1 of int32, or of float32 in windows, which MIL has for floats only."""
+    dtype = dtypes.float32 if "window" in prim.name else dtypes.int32
+    out = prim.bind(*(E.convert_element_type(a, dtype) if is_bool(a) else a for a in args), **params)
+    return E.convert_element_type(out, dtypes.bool_) if prim.name in _OF_BOOLS else out
+
+
 rule("and", targets=("ane",))(lambda x, y: truth(A.mul(number(x), number(y))))
 rule("or", targets=("ane",))(lambda x, y: truth(A.max(number(x), number(y))))
 rule("xor", targets=("ane",))(lambda x, y: A.ne(number(x), number(y)))

@@ -14,6 +14,7 @@ import numpy as np
 
 from anejax.core.graph import Var
 from anejax.core.trace import Tracer, aval_of
+from anejax.errors import RefusedError
 from anejax.mil.chips import CHIPS
 from anejax.mil.cost import padded_bytes
 from anejax.mil.program import Type
@@ -41,6 +42,8 @@ def _is_plain(p: dict[str, Any], rank: int) -> bool:
 def _conv(lhs: Any, rhs: Any, **p: Any) -> Any:
     """To NCHW by transposes; dilations by zero-stuffing, since MIL refuses dynamic weights with dilation."""
     rank = aval_of(lhs).ndim
+    if not is_float(lhs):
+        raise RefusedError("[legalize] conv_general_dilated cannot be had on coreml: MIL convolves floats only.")
     if _is_plain(p, rank):
         return NotImplemented
 

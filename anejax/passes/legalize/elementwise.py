@@ -16,6 +16,7 @@ from anejax.ops import elementwise as E
 from anejax.ops.families import expand
 from anejax.passes.legalize.bools import number
 from anejax.passes.legalize.constants import const, is_float, scalar
+from anejax.passes.legalize.integers import quotient, remainder
 from anejax.passes.legalize.rules import as_it_is, maker, refuse, rule
 
 ROUNDING = ("floor", "ceil", "round")
@@ -182,22 +183,16 @@ def _is_finite(x: Any) -> Any:
 
 @rule("rem")
 def _rem(x: Any, y: Any) -> Any:
-    quotient = A.div(x, y) if is_float(x) else None
-    if quotient is None:
-        return NotImplemented
-    truncated = A.mul(A.sign(quotient), A.floor(A.abs(quotient)))
+    if not is_float(x):
+        return remainder(x, y)
+    ratio = A.div(x, y)
+    truncated = A.mul(A.sign(ratio), A.floor(A.abs(ratio)))
     return A.sub(x, A.mul(y, truncated))
 
 
 @rule("div")
 def _div(x: Any, y: Any) -> Any:
-    """Integers: MIL's floor_div and real_div both differ from truncation; go through float32, exact below 2**24."""
-    if is_float(x):
-        return NotImplemented
-    dtype = aval_of(x).dtype
-    quotient = A.div(E.convert_element_type(x, np.float32), E.convert_element_type(y, np.float32))
-    truncated = A.mul(A.sign(quotient), A.floor(A.abs(quotient)))
-    return E.convert_element_type(truncated, dtype)
+    return NotImplemented if is_float(x) else quotient(x, y)
 
 
 @rule("clamp")

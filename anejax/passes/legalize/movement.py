@@ -111,13 +111,14 @@ def _prod_along(x: Any, axis: int) -> Any:
 
 
 refuse("MIL has no exclusive-or reduction", "reduce_xor")
-refuse("MIL's sorting operations order one array by one key, in unstated order of equals", "sort")
+refuse("MIL's sorting operations order one array by one key, in unstated order of equals", "sort",
+       targets=("ane",))  # fmt: skip
 refuse("MIL has no Fourier transform", "fft_parts")
 refuse("MIL has no factorizations; LAPACK runs them on the CPU device", *FACTORIZATIONS,
        *(form.name for form in FACTORIZATIONS.values()))  # fmt: skip
-refuse("start positions known only at run time are not in the engine's or this dialect's MIL", "dynamic_slice",
-       "dynamic_update_slice")  # fmt: skip
+refuse("start positions known only at run time are not in the engine's MIL", "dynamic_slice", "dynamic_update_slice",
+       targets=("ane",))  # fmt: skip
 refuse("the engine has no gather or scatter with indices at run time; such parts run on the CPU device", "gather",
-       "scatter", "scatter_add", "scatter_mul", "scatter_min", "scatter_max")  # fmt: skip
+       "scatter", "scatter_add", "scatter_mul", "scatter_min", "scatter_max", targets=("ane",))  # fmt: skip
 refuse("the engine has no integers, nor argmax and argmin; such parts run on the CPU device",
        "argmax", "argmin", targets=("ane",))  # fmt: skip

@@ -53,6 +53,11 @@ def as_it_is(prim: Primitive, *args: Any, **params: Any) -> Any:
     return _current().keep(prim, args, params)[0]
 
 
+def as_they_are(prim: Primitive, *args: Any, **params: Any) -> list[Any]:
+    """As ``as_it_is``, of a primitive with several results."""
+    return _current().keep(prim, args, params)
+
+
 def unscaled(prim: Primitive, *args: Any, **params: Any) -> Any:
     """Binds an equation that the rules of scaling.py leave alone."""
     return _current().unscaled(prim, args, params)[0]
