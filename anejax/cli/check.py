@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _row(finding: Finding) -> dict[str, object]:
     rule = {k: getattr(finding.rule, k) for k in ("name", "severity", "source", "fix")}
-    place = {"operation": finding.op, "line": finding.line, "message": finding.message}
+    place = {"operation": finding.op, "line": finding.line, "message": finding.message, "place": finding.place.strip()}
     return place | {"rule": rule.pop("name"), **rule}
 
 
@@ -70,5 +70,7 @@ def _tell(console: Console, finding: Finding) -> None:
     rule = finding.rule
     where = f"line {finding.line}: " if finding.line else ""
     console.print(Text.assemble((rule.severity, _COLOURS[rule.severity]), f" {where}{finding.message}"))
+    if finding.place:
+        console.print(Text(f"    comes from:{finding.place}"))
     for name, text in (("rule", rule.name), ("source", rule.source), ("fix", rule.fix)):
         console.print(Text(f"    {name}: {text}"))

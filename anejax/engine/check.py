@@ -17,7 +17,8 @@ def check(f: Callable[..., Any], *args: Any, chip: str = "M4") -> list[Finding]:
     """Every rule that ``f`` breaks on ``chip`` at the types of ``args`` (arrays or ShapeDtypeStructs).
 
     Equations that the engine does not have are findings of the rule "primitive"; the others, legalized, are held to
-    the chip's rules. What stands at the border to the CPU device is taken to be cast there.
+    the chip's rules. What stands at the border to the CPU device is taken to be cast there. ``place`` of a finding is
+    the layers and the line that its first operation comes from.
 
     Example:
         >>> import anejax as aj, anejax.numpy as jnp
@@ -27,7 +28,10 @@ def check(f: Callable[..., Any], *args: Any, chip: str = "M4") -> list[Finding]:
         note [tanh] a table of 33 knots: error up to 1.7e-3
     """
     plan = partition(program_graph(f, *args)[0], chip, by_cost=False, keep_state=False)
-    found = [Finding(ON_CPU, e.primitive.name, f"[{e.primitive.name}] {reason}") for e, reason in plan.host]
+    found = [
+        Finding(ON_CPU, e.primitive.name, f"[{e.primitive.name}] {reason}", place=e.mark.place)
+        for e, reason in plan.host
+    ]
     for program in plan.programs:
         found += diagnose(program, chip)
     return list(dict.fromkeys(found))

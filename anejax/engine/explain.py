@@ -204,7 +204,8 @@ def _why(placements: tuple[Placement, ...]) -> Iterator[str]:
         yield ""
         yield from _wrapped(f"{device}, {_number(sum(p.count for p in members), 'equation')}: {reason}", 2)
         for p in members:
-            yield f"  {p.primitive} {p.count}" + (f"  at {', '.join(p.sources)}" if p.sources else "")
+            of = f"  of {', '.join(p.layers)}" if p.layers else ""
+            yield f"  {p.primitive} {p.count}" + of + (f"  at {', '.join(p.sources)}" if p.sources else "")
 
 
 def _ports(flows: tuple[Flow, ...], segment: int, entering: bool) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from anejax.core.graph import Eqn, Var, subgraphs
 from anejax.lower.to_mil import lower
+from anejax.marks import Mark
 from anejax.mil.program import Program
 from anejax.partition import Plan, Segment
 from anejax.partition.cost import host_us
@@ -66,6 +67,7 @@ class Placement:
 
     Attributes:
         sources: a few of the lines that made them.
+        layers: a few of the layers that they are in (``named_scope``).
     """
 
     device: str
@@ -73,6 +75,7 @@ class Placement:
     primitive: str
     count: int
     sources: tuple[str, ...]
+    layers: tuple[str, ...]
 
 
 def program_of(segment: Segment) -> Program:
@@ -118,11 +121,14 @@ def flows_of(plan: Plan) -> tuple[Flow, ...]:
 
 def placements_of(plan: Plan, engine_reason: str) -> tuple[Placement, ...]:
     """Every equation of the undivided Graph, in groups: the engine's first, then by number."""
-    groups: dict[tuple[str, str, str], list[str | None]] = {}
+    groups: dict[tuple[str, str, str], list[Mark]] = {}
     for eqn, reason in zip(plan.source.eqns, plan.reasons, strict=True):
         device, why = ("ane", engine_reason) if reason is None else ("cpu", reason)
-        groups.setdefault((device, why, eqn.primitive.name), []).append(eqn.source)
-    found = [Placement(*key, len(lines), _first_lines(lines)) for key, lines in groups.items()]
+        groups.setdefault((device, why, eqn.primitive.name), []).append(eqn.mark)
+    found = [
+        Placement(*key, len(marks), _first(m.line for m in marks), _first(m.path for m in marks))
+        for key, marks in groups.items()
+    ]
     return tuple(sorted(found, key=lambda p: (p.device, -p.count)))
 
 
@@ -136,5 +142,5 @@ def _counted(eqns: Iterable[Eqn]) -> dict[str, int]:
     return dict(Counter(e.primitive.name for e in eqns).most_common())
 
 
-def _first_lines(lines: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(line for line in lines if line))[:SOURCES]
+def _first(texts: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in texts if text))[:SOURCES]

@@ -190,10 +190,12 @@ def find(function: Function, family: str, sound: Sequence[View]) -> list[Finding
         for hazard in HAZARDS:
             said = hazard.asks(v, around) if family in hazard.families and v.op.name in hazard.ops else None
             if said:
-                found.append(Finding(hazard, v.op.name, f"[{v.op.name}] {said}", v.op.line))
-    lines = {v.op.name: v.op.line for v in reversed(sound)}
-    inexact = [name for name in lines if name in NUMERICS]
-    found += [Finding(NUMERICS[n], n, f"[{n}] {limits.NUMERICS[n]}", lines[n]) for n in sorted(inexact)]
+                found.append(Finding(hazard, v.op.name, f"[{v.op.name}] {said}", v.op.line, v.op.mark.place))
+    first = {v.op.name: v.op for v in reversed(sound) if v.op.name in NUMERICS}
+    found += [
+        Finding(NUMERICS[n], n, f"[{n}] {limits.NUMERICS[n]}", op.line, op.mark.place)
+        for n, op in sorted(first.items())
+    ]
     size = sum({v: v.type.nbytes for op in function.ops for v in op.values() if v.const is not None}.values())
     if size > limits.MAX_WEIGHT_BYTES:
         message = f"[{function.name}] expected constants of at most {limits.MAX_WEIGHT_BYTES} bytes, got {size}"

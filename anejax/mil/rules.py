@@ -6,7 +6,7 @@ reported to go wrong); sources have the marks of limits.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REFUSED, WRONG, NOTE = "refused", "wrong", "note"
 # refused: the verifier, and as far as is known the engine's compiler, does not take it
@@ -37,6 +37,7 @@ class Finding:
     op: str
     message: str  # starts with [op]
     line: int = 0
+    place: str = field(default="", compare=False)  # the layers and the line of yours that it comes from (Mark.place)
 
 
 GENERAL: dict[str, Rule] = {

@@ -76,7 +76,7 @@ class _Checker:
         self.family = family
         self.defined: set[Value] = set()
         self.names: set[str] = set()
-        self.line = 0
+        self.line, self.place = 0, ""
 
     def holds(self, rule: str, check: Callable[..., None], *args: Any) -> bool:
         """Whether `check(*args)`, which raises VerifyError otherwise, finds `rule` kept."""
@@ -87,9 +87,9 @@ class _Checker:
         for value in self.function.inputs:
             self.define("input", value)
         for op in self.function.ops:
-            self.line = op.line
+            self.line, self.place = op.line, op.mark.place
             self.statement(op)
-        self.line = 0
+        self.line, self.place = 0, ""
         self.holds("outputs", self.check_some_output)
         for value in self.function.outputs:
             self.use("output", value)
@@ -302,7 +302,7 @@ class _Collector(_Checker):
             check(*args)
         except VerifyError as err:
             op = str(err).partition("]")[0].removeprefix("[")
-            self.findings.append(Finding(GENERAL.get(rule) or engine.RULES[rule], op, str(err), self.line))
+            self.findings.append(Finding(GENERAL.get(rule) or engine.RULES[rule], op, str(err), self.line, self.place))
             return False
         return True
 

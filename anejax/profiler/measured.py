@@ -15,6 +15,7 @@ import numpy as np
 from anejax.marks import Mark, short_line
 from anejax.profiler.machine import Peak
 from anejax.runtime import library
+from anejax.runtime.dispatches import Dispatch
 from anejax.runtime.profile import Operation, Plan, Step
 
 OUTSIDE = "(no layer)"
@@ -94,11 +95,13 @@ class Measured:
         dropped: int,
         plans: dict[int, Plan],
         spans: list[Span],
+        dispatches: list[Dispatch],
         begin: int,
         end: int,
         peak: Peak,
     ) -> None:
-        self.dropped, self.spans, self.begin, self.end, self.peak = dropped, spans, begin, end, peak
+        self.dropped, self.spans, self.dispatches = dropped, spans, dispatches
+        self.begin, self.end, self.peak = begin, end, peak
         self.threads = library.num_threads()
         self.ran = list(_nested(events, plans))
         self.unknown = len(events) - len(self.ran)

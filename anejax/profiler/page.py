@@ -196,6 +196,14 @@ def memory(found: Measured) -> ET.Element:
     return plot.svg
 
 
+def _ticks(low: float, high: float) -> list[float]:
+    """About six numbers with few digits from ``low`` to ``high``."""
+    rough = (high - low) / 6
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough)
+    return [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 class _Plot:
     """Axes with ticks, and places on them."""
 
@@ -211,16 +219,16 @@ class _Plot:
         return self.LEFT + across * (WIDTH - self.LEFT - 20), 320 - self.BOTTOM - up * (320 - self.BOTTOM - self.TOP)
 
     def axes(self, across: str, up: str, label: Callable[[float], str]) -> None:
-        for i in range(6):
-            vx, vy = (a + (b - a) * i / 5 for a, b in ((self.x0, self.x1), (self.y0, self.y1)))
-            x, _ = self.at(vx, self.y0)
-            _, y = self.at(self.x0, vy)
+        for v in _ticks(self.x0, self.x1):
+            x, _ = self.at(v, self.y0)
             element(self.svg, "line", x1=x, x2=x, y1=self.TOP, y2=320 - self.BOTTOM, stroke="#ddd")
+            element(self.svg, "text", label(v), x=x, y=320 - self.BOTTOM + 15, font_size="11", text_anchor="middle")
+        for v in _ticks(self.y0, self.y1):
+            _, y = self.at(self.x0, v)
             element(self.svg, "line", x1=self.LEFT, x2=WIDTH - 20, y1=y, y2=y, stroke="#ddd")
-            element(self.svg, "text", label(vx), x=x, y=320 - self.BOTTOM + 15, font_size="11", text_anchor="middle")
-            element(self.svg, "text", label(vy), x=self.LEFT - 5, y=y + 4, font_size="11", text_anchor="end")
+            element(self.svg, "text", label(v), x=self.LEFT - 5, y=y + 4, font_size="11", text_anchor="end")
         element(self.svg, "text", across, x=WIDTH / 2, y=316.0, font_size="12", text_anchor="middle")
-        element(self.svg, "text", up, x=4.0, y=self.TOP + 10, font_size="12")
+        element(self.svg, "text", up, x=self.LEFT + 6, y=self.TOP + 14, font_size="12")
 
     def line(self, points: Sequence[tuple[float, float]], color: str) -> None:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (self.at(*p) for p in points))

@@ -15,6 +15,7 @@ from anejax.paths import atomic_file
 from anejax.profiler import page, tables, trace
 from anejax.profiler.machine import peak
 from anejax.profiler.measured import Measured, Row, Span, ending
+from anejax.runtime import dispatches
 from anejax.runtime import profile as native
 
 CAPACITY = 1 << 21  # events, of 48 bytes each
@@ -68,6 +69,7 @@ def _begin(capacity: int) -> int:
             raise RuntimeError("[profiler] expected one profile at a time; another is recorded now. End it first.")
         peak()  # measured before, so that it is not recorded
         _spans = []
+        dispatches.start()
         native.start(capacity)
         return time.perf_counter_ns()
 
@@ -79,7 +81,8 @@ def _end(begin: int) -> Measured:
         end = time.perf_counter_ns()
         events, dropped = native.stop()
         spans, _spans = _spans, None
-    return Measured(events, dropped, native.plans(), spans, begin, end, peak())
+        noted = dispatches.stop()
+    return Measured(events, dropped, native.plans(), spans, noted, begin, end, peak())
 
 
 @contextmanager

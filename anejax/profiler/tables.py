@@ -9,7 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from anejax.marks import PARTS
+from anejax.mil.chips import chip_of
 from anejax.profiler.measured import Measured, Row, total
+from anejax.runtime import engine
+from anejax.runtime.dispatches import Dispatch
 from anejax.terminal import printable
 
 WIDTH = 150
@@ -60,11 +63,28 @@ def _cells(found: Measured, row: Row, parts: list[str]) -> Iterator[str]:
     yield f"{row.busy / row.seconds:.1f}" if row.seconds else ""
 
 
+def _of_engine(found: Measured) -> Iterator[str]:
+    """One line for each segment of the engine: what its dispatches took, and were predicted to take."""
+    by_name: dict[tuple[str, str], list[Dispatch]] = {}
+    for d in found.dispatches:
+        by_name.setdefault((d.name, d.device), []).append(d)
+    for (name, device), members in by_name.items():
+        seconds = sum(d.end - d.begin for d in members) * 1e-9
+        predicted, flops, nbytes = (sum(getattr(d, f) for d in members) for f in ("predicted_us", "flops", "nbytes"))
+        share = ""
+        if device == "ane":
+            tflops = chip_of(engine.chip()).peak_tflops
+            share = f", {flops / max(seconds, 1e-12) / tflops * 1e-10:.0f} % of the chip's peak"
+        yield (f"{name} on {device}: {len(members)} dispatches, {seconds * 1e3:.3f} ms, predicted"
+               f" {predicted / 1e3:.3f} ms for the engine; {nbytes / 1e6:.2f} MB crossed{share}.")  # fmt: skip
+
+
 def notes(found: Measured) -> Iterator[str]:
     """What a reader of the table must know."""
     yield (f"Peak of this machine: {found.peak.gflops:.0f} GFLOP/s (a product of matrices), {found.peak.gbs:.0f} GB/s;"
            f" {found.threads} threads. Arena: {found.arena_bytes / 1e6:.1f} MB; process at most"
            f" {found.peak_bytes / 1e6:.0f} MB.")  # fmt: skip
+    yield from _of_engine(found)
     if found.dropped:
         yield f"{found.dropped} events had no room and are left out: record less, or give a larger capacity."
     if found.unknown:

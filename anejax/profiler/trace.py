@@ -7,18 +7,23 @@ from typing import Any
 
 from anejax.profiler.measured import Measured
 
-ANNOTATIONS = 1000  # thread number of annotations: below those of steps
+ANNOTATIONS, ENGINE = 1000, 9999  # thread numbers of annotations, which come below those of steps, and of dispatches
 
 
 def events(found: Measured) -> dict[str, Any]:
     """The JSON object: a slice for each step and each annotation, a counter of the arena's bytes in use."""
-    return {"displayTimeUnit": "ms", "traceEvents": [*_names(found), *_spans(found), *_steps(found), *_memory(found)]}
+    return {
+        "displayTimeUnit": "ms",
+        "traceEvents": [*_names(found), *_spans(found), *_steps(found), *_dispatches(found), *_memory(found)],
+    }
 
 
 def _names(found: Measured) -> Iterator[dict[str, Any]]:
     yield {"ph": "M", "pid": 1, "name": "process_name", "args": {"name": "anejax"}}
     for thread in sorted({r.thread for r in found.ran}):
         yield {"ph": "M", "pid": 1, "tid": thread, "name": "thread_name", "args": {"name": f"CPU device {thread}"}}
+    if found.dispatches:
+        yield {"ph": "M", "pid": 1, "tid": ENGINE, "name": "thread_name", "args": {"name": "engine"}}
     for thread in sorted({s.thread for s in found.spans}):
         name = {"name": f"annotations {thread}"}
         yield {"ph": "M", "pid": 1, "tid": ANNOTATIONS + thread, "name": "thread_name", "args": name}
@@ -56,6 +61,12 @@ def _steps(found: Measured) -> Iterator[dict[str, Any]]:
             "tid": r.thread,
             "args": args,
         }
+
+
+def _dispatches(found: Measured) -> Iterator[dict[str, Any]]:
+    for d in found.dispatches:
+        args = {"device": d.device, "predicted_us": d.predicted_us, "FLOP": d.flops, "bytes": d.nbytes}
+        yield _at(found, d.begin, d.end) | {"name": d.name, "cat": "dispatch", "tid": ENGINE, "args": args}
 
 
 def _memory(found: Measured) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from anejax.mil.text import to_text
 from anejax.partition import Loop, Plan, Segment
 from anejax.partition.scaled import following
 from anejax.passes.pipeline import optimize
-from anejax.runtime import library
+from anejax.runtime import dispatches, library
 from anejax.runtime.engine import fall_back, why_not_resident
 from anejax.runtime.entering import Border
 from anejax.runtime.overflow import Lookout, Watcher, marks_of, rows_of, since
@@ -188,7 +189,7 @@ class Step:
         self.graph, self.outputs, self.name, self._compile = segment.graph, segment.outputs, name, compile
         self.device, self._verified, self._undecided = "cpu", False, 0
         self._shared = shared if engine == "ane" and shared and why_not_resident() is None else ()
-        self._legal = segment.program
+        self._legal, self._cost = segment.program, segment.cost
         if segment.program is None:
             self._compile_for_cpu(donated)
             return
@@ -239,6 +240,16 @@ class Step:
         if self.device == "cpu":
             self._program.run(inputs, outputs)
             return
+        begin = time.perf_counter_ns() if dispatches.are_noted() else 0
+        device = self.device
+        self._run_beside_cpu(inputs, outputs, holds, makes)
+        if begin:
+            us, flops = (self._cost.us, self._cost.flops) if self._cost is not None else (0.0, 0)
+            crossed = sum(v.aval.nbytes for v in (*self.graph.inputs, *self.outputs))
+            note = dispatches.Dispatch(self.name, device, begin, time.perf_counter_ns(), us, flops, crossed)
+            dispatches.note(note)
+
+    def _run_beside_cpu(self, inputs: Sequence[int], outputs: Sequence[int], holds: Any, makes: Any) -> None:
         try:
             self._run_on_engine(inputs, outputs, holds, makes)
         except DeviceError as err:

@@ -97,7 +97,7 @@ def test_check_of_a_file(run: Any, mil: Any) -> None:
     code, out, _ = run("check", mil(BROKEN), "--chip", "M1", "--json")
     rows = json.loads(out)
     assert code == 1 and [r["line"] for r in rows if r["rule"] == "exponent"] == [10]
-    assert set(rows[0]) == {"operation", "line", "message", "rule", "severity", "source", "fix"}
+    assert set(rows[0]) == {"operation", "line", "message", "place", "rule", "severity", "source", "fix"}
 
 
 def test_check_that_finds_nothing(run: Any, mil: Any) -> None:

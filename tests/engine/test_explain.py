@@ -16,6 +16,7 @@ import pytest
 import anejax as aj
 import anejax.numpy as jnp
 from anejax.config import config
+from anejax.engine.check import check
 from anejax.engine.explain import ALL, BY_COST, ON_CPU
 from anejax.engine.units import bytes_text, time_text
 from anejax.errors import DeviceError, MilError
@@ -261,3 +262,16 @@ def test_units() -> None:
     assert [time_text(us) for us in (0, 12.34, 999, 1000)] == ["0.0 us", "12.3 us", "999.0 us", "1.00 ms"]
     assert [bytes_text(n) for n in (0, 999, 1000, 3_400_000, 5 * 10**12)] == [
         "0 B", "999 B", "1.0 kB", "3.4 MB", "5000.0 GB"]  # fmt: skip
+
+
+def test_layers_are_named_by_explain_and_check() -> None:
+    def f(x: Any) -> Any:
+        with aj.named_scope("head"):
+            return jnp.sort(jnp.tanh(x))
+
+    x = aj.ShapeDtypeStruct((64, 64), "float32")
+    found = {p.primitive: p for p in aj.explain(f, x).placements}
+    assert found["sort"].layers == found["tanh"].layers == ("head",)
+    assert "  sort 1  of head  at " in str(aj.explain(f, x))
+    places = {c.op: c.place for c in check(f, x)}
+    assert places["sort"].startswith(f" of head at {__file__}:") and places["tanh"].startswith(" of head at ")

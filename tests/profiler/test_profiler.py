@@ -262,6 +262,12 @@ def test_the_engine_s_segments_are_told() -> None:
     with profiler.profile() as found:
         f(X)
     assert {r.plan.title.split(": ")[1] for r in found.measured.ran} == {"cpu", "cpu-fp16"}
+    (dispatch,) = found.measured.dispatches
+    assert dispatch.flops == 2 * 64 * 64 * 32 and dispatch.predicted_us > 0
+    assert dispatch.nbytes == 2 * (64 * 32 + 64 * 64) and found.measured.begin < dispatch.begin < dispatch.end
+    assert "on cpu-fp16: 1 dispatches" in found.table() and "for the engine; 0.01 MB crossed" in found.table()
+    f(X)
+    assert len(found.measured.dispatches) == 1
 
 
 def test_flops_of_operations() -> None:

@@ -1,0 +1,54 @@
+"""Dispatches to the engine, noted while a profile is recorded: the native device sees the CPU's own steps alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Dispatch(NamedTuple):
+    """One run of a program on the engine, or on the CPU device with the engine's numerics.
+
+    Attributes:
+        name: the segment's.
+        device: "ane" or "cpu-fp16".
+        begin, end: ns of the steady clock.
+        predicted_us: what the engine's model of costs says (anejax.mil.cost).
+        flops: of products.
+        nbytes: that cross the border, both ways.
+    """
+
+    name: str
+    device: str
+    begin: int
+    end: int
+    predicted_us: float
+    flops: int
+    nbytes: int
+
+
+_noted: list[Dispatch] | None = None
+
+
+def start() -> None:
+    """Notes what is dispatched from now on."""
+    global _noted
+    _noted = []
+
+
+def stop() -> list[Dispatch]:
+    """What was noted."""
+    global _noted
+    noted, _noted = _noted, None
+    return noted or []
+
+
+def are_noted() -> bool:
+    """Whether a profile is recorded."""
+    return _noted is not None
+
+
+def note(dispatch: Dispatch) -> None:
+    """Adds what has ended."""
+    noted = _noted
+    if noted is not None:
+        noted.append(dispatch)
