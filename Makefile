@@ -13,12 +13,13 @@ ARM := build/arm64
 
 # of fuzz-programs
 COUNT ?= 10000
+COMPOSITIONS ?= 500
 SEED ?= $(shell date +%Y%m%d)0000
 # The address sanitizer looks for libstdc++'s throw when a process starts, and Python itself does not load libstdc++:
 # without it here the first C++ exception of any library ends the process.
 ASAN_PRELOAD = $(foreach library,libasan.so libstdc++.so,$(shell c++ -print-file-name=$(library)))
 
-.PHONY: demo test test-all test-native test-matrix fuzz-programs engine-check test-wheel test-arm macos ci-long check build golden jax-answers notebooks format clean
+.PHONY: demo test test-all test-native test-matrix fuzz-programs fuzz-compositions engine-check test-wheel test-arm macos ci-long check build golden jax-answers notebooks format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -32,6 +33,7 @@ test-all: check test-native $(LIBRARY)  ## the long hypothesis profile too (ANEJ
 ci-long: test-all  ## the slow rest: the C++ tests with sanitizers and checked containers, random programs, the wheels
 	$(MAKE) test-native NATIVE_BUILD=build/asan NATIVE_FLAGS="-DANESDK_SANITIZE=address,undefined -DANESDK_CHECKED=ON"
 	$(MAKE) fuzz-programs
+	$(MAKE) fuzz-compositions
 	$(MAKE) test-native NATIVE_BUILD=build/tsan NATIVE_FLAGS="-DANESDK_SANITIZE=thread"
 	$(MAKE) test-wheel
 	$(MAKE) test-arm
@@ -77,6 +79,9 @@ fuzz-programs: $(LIBRARY) $(VENV)/.dev  ## COUNT random programs, from SEED on, 
 	$(BIN)/cmake --build build/asan
 	ANEJAX_LIBRARY=$(abspath build/asan)/libanesdk.so LD_PRELOAD="$(ASAN_PRELOAD)" \
 		ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m tests.fuzz --count $(COUNT) --seed $(SEED)
+
+fuzz-compositions: $(LIBRARY) $(VENV)/.dev  ## COMPOSITIONS random compositions of transformations, from SEED on, against jax
+	$(BIN)/python -m tests.compositions --count $(COMPOSITIONS) --seed $(SEED)
 
 engine-check: $(LIBRARY)  ## the engine device against a stand-in for Espresso, then the doctor's checks; the last line counts
 	$(CMAKE) -B $(NATIVE_BUILD) -DANESDK_TESTS=ON $(NATIVE_FLAGS)

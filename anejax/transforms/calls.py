@@ -250,7 +250,9 @@ def _remat_partial(
 def _saving_partial(
     trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
-    split = split_saving(expanded(params["graph"], (call_p.name,)), unknown, params["policy"])
+    separated = _separated(expanded(params["graph"], (call_p.name,)), tuple(unknown), trace.linear)
+    args, unknown = [*separated.consts, *args], [*(False for _ in separated.consts), *unknown]
+    split = split_saving(separated.graph, unknown, params["policy"])
     with tracing(trace.parent):
         known_args = [a for a, u in zip(args, unknown) if not u]
         known = call_p.bind(*known_args, graph=split.known, name=params["name"], donated=())
@@ -258,6 +260,23 @@ def _saving_partial(
     inputs = [*known[count:], *args]
     recorded = trace.recorder.process(remat_p, inputs, {**params, "graph": split.rest})
     return merge(split.unknown_out, known[:count], recorded)
+
+
+@cached
+def _separated(graph: Graph, unknown: Flags, linear: bool) -> Transformed:
+    """``graph`` with a loop or branch of both known and unknown values as two, and values for its new first inputs."""
+    if all(e.primitive.partial is None for e in graph.eqns):
+        return Transformed(graph, [], None)
+    split = split_once(graph, unknown, (), linear)
+    count = split.unknown_out.count(False)
+
+    def both(*args: Any) -> list[Any]:
+        known = eval_graph(split.known, [*split.consts, *(a for a, u in zip(args, unknown) if not u)])
+        rest = eval_graph(split.unknown, [*known[count:], *(a for a, u in zip(args, unknown) if u)])
+        return merge(split.unknown_out, known[:count], rest)
+
+    new, consts = stage(both, graph.in_avals)
+    return Transformed(new, consts, None)
 
 
 remat_p = Primitive("checkpoint", multiple_results=True, higher_order=True)

@@ -12,6 +12,7 @@ import pytest
 from jax._src.ad_checkpoint import saved_residuals as residuals_of_jax
 
 import anejax as aj
+import anejax.numpy as jnp
 from anejax import ad_checkpoint
 from anejax.api.checkpointing import saved_residuals
 from anejax.errors import AbsentError, RefusedError
@@ -147,3 +148,32 @@ def test_print_saved_residuals():
     plain = saved_residuals(lambda p: np.float32(2) * aj.numpy.sin(p["a"]) * p["b"], {"a": X, "b": X})
     assert {s.split(" from ")[0] for _, s in plain} >= {"output of cos"}
     assert any(s == "from the argument p['b']" for _, s in plain)
+
+
+BODIES = {
+    "scan": lambda x, c: aj.lax.scan(lambda s, r: (s * c, jnp.sin(c)), x, jnp.arange(3.0))[1].sum(0) + x,
+    "map": lambda x, c: aj.lax.map(lambda r: c * jnp.sin(r), jnp.stack([x, c])).sum(0),
+    "map of a const": lambda x, c: aj.lax.map(lambda r: c, jnp.stack([x, c])).sum(0),
+    "cond": lambda x, c: aj.lax.cond(c[0] > 0, lambda: c * (c @ c), lambda: x) * x,
+    "unchanged": lambda x, c: c,
+}
+
+
+@pytest.mark.parametrize("policy", ["dots_saveable", "everything_saveable", "nothing_saveable"])
+@pytest.mark.parametrize("body", BODIES)
+def test_policies_around_loops_and_branches(body, policy):
+    """Their derivatives have results that are known and others that are not."""
+    x, c = np.array([0.5, -1.0, 2.0], np.float32), np.array([0.3, 0.7, -0.2], np.float32)
+    f = BODIES[body]
+    saving = lambda x, c: aj.checkpoint(f, policy=getattr(aj.checkpoint_policies, policy))(x, c)  # noqa: E731
+
+    def both(f):
+        def run(x, c):
+            y, back = aj.vjp(f, x, c)
+            return y, back(jnp.cos(y)), aj.hessian(lambda x, c: f(x, c).sum(), (0, 1))(x, c)
+
+        return run
+
+    for run in (both(saving), aj.jit(both(saving))):
+        for ours, expected in zip(aj.tree.leaves(run(x, c)), aj.tree.leaves(both(f)(x, c)), strict=True):
+            np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)

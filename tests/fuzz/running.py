@@ -9,6 +9,7 @@ import numpy as np
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.graph import Eqn, Graph, Literal, Var, map_subgraphs
+from anejax.core.trace import NOTHING_FROZEN
 from anejax.lower.to_mil import lower
 from anejax.mil.text import to_text
 from anejax.ops.misc import copy_p
@@ -58,7 +59,7 @@ def _compare(program: Program, expected: Sequence[np.ndarray], found: Sequence[n
 
 def by_passes(program: Program) -> list[np.ndarray]:
     """As a jitted function runs: passes, lowering, a native program, buffers that are donated."""
-    executable = Executable(program.graph, program.donated, "cpu", Compiler())
+    executable = Executable(program.graph, program.donated, "cpu", Compiler(), NOTHING_FROZEN)
     first = _run_executable(program, executable)
     again = _run_executable(program, executable)
     _same(first, again, "passes")
