@@ -8,10 +8,12 @@ which set them go on.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ContextDecorator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from anejax.errors import SettingError
@@ -363,7 +365,18 @@ class Override(ContextDecorator):
         self._settings._settle(name)
 
 
-config = Config()
+def _at_import() -> Config:
+    """The settings; of the ``anejax`` command what is wrong in the environment is said without a traceback."""
+    try:
+        return Config()
+    except SettingError as error:
+        if Path(sys.argv[0]).name in ("anejax", "-m"):  # the latter while ``python -m anejax`` imports the package
+            print(f"anejax: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        raise error.with_traceback(None) from None
+
+
+config = _at_import()
 os.register_at_fork(after_in_child=config.after_fork)
 
 

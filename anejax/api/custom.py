@@ -102,7 +102,7 @@ class custom_jvp(_Custom):
     def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
         """Sets the rule ``(*nondiff, primals, tangents) -> (output, output tangent)``. Returns ``jvp``."""
         if symbolic_zeros:
-            raise NotImplementedError("[custom_jvp] symbolic_zeros is not supported; zero tangents arrive as arrays.")
+            raise NotImplementedError(_no_symbols("custom_jvp", "defjvp(rule)", "tangent"))
         self._jvp = jvp
         return jvp
 
@@ -156,7 +156,7 @@ class custom_vjp(_Custom):
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any], symbolic_zeros: bool = False) -> None:
         """Sets the two rules."""
         if symbolic_zeros:
-            raise NotImplementedError("[custom_vjp] symbolic_zeros is not supported; zero cotangents arrive as arrays.")
+            raise NotImplementedError(_no_symbols("custom_vjp", "defvjp(forward, backward)", "cotangent"))
         self._rules = fwd, bwd
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -192,6 +192,13 @@ class custom_vjp(_Custom):
 
         outs = current_trace().process_custom_vjp(CustomVJPCall(flat, fwd, bwd, name), leaves)
         return tree.unflatten(flat.out_tree if flat.out_tree is not None else trees["out"], outs)
+
+
+def _no_symbols(op: str, call: str, what: str) -> str:
+    return (
+        f"[{op}] expected symbolic_zeros=False, got True. Write {call}: a {what} that is zero arrives as an array of"
+        f" zeros, of which a rule makes the same numbers; arguments come as they are, without .value and .perturbed."
+    )
 
 
 def _lines_of(rule: Callable[..., Any]) -> Any:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import os
+import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -11,13 +14,16 @@ import numpy as np
 from anejax import dtypes
 from anejax.errors import ConcretizationError, DtypeError, ShapeError
 
-_AVALS: dict[tuple[tuple[int, ...], np.dtype, bool], Aval] = {}
+_Key = tuple[tuple[int, ...], np.dtype, bool]
+_KEPT = 20_000  # types that are kept though nothing uses them: some MB
+_AVALS: dict[_Key, Aval] = {}  # types of late, which are found fast
+_USED: weakref.WeakValueDictionary[_Key, Aval] = weakref.WeakValueDictionary()  # every type that there is
 
 
 class Aval:
     """Shape, dtype and weak type of an array. Immutable; equal avals are one object; prints as ``float32[8,2]``."""
 
-    __slots__ = ("dtype", "shape", "weak_type")
+    __slots__ = ("__weakref__", "dtype", "shape", "weak_type")
     shape: tuple[int, ...]
     dtype: np.dtype
     weak_type: bool
@@ -78,14 +84,29 @@ class Aval:
 
 
 def _new(cls: type[Aval], shape: Any, dtype: Any, weak_type: bool) -> Aval:
-    """An Aval of types not seen yet; users may give the dtype as anything that means one."""
+    """An Aval of types not seen of late; users may give the dtype as anything that means one."""
     shape, weak_type = tuple(shape), bool(weak_type)
     dtype = dtype if isinstance(dtype, np.dtype) else dtypes.canonical(dtype)
-    found = object.__new__(cls)
-    object.__setattr__(found, "shape", shape)
-    object.__setattr__(found, "dtype", dtype)
-    object.__setattr__(found, "weak_type", weak_type)
-    return _AVALS.setdefault((shape, dtype, weak_type), found)
+    key = (shape, dtype, weak_type)
+    made = object.__new__(cls)
+    for name, value in zip(("shape", "dtype", "weak_type"), key):
+        object.__setattr__(made, name, value)
+    with _lock:
+        found = _USED.setdefault(key, made)
+        if len(_AVALS) >= _KEPT:
+            _AVALS.clear()
+        _AVALS[key] = found
+    return found
+
+
+def _after_fork() -> None:
+    """Another thread may have held the lock, and is not in the child."""
+    global _lock
+    _lock = threading.Lock()
+
+
+_lock = threading.Lock()
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _dims(shape: tuple[int, ...]) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO, overload
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class TokenError(AnejaxError, ValueError):
     """A file is no stream of a network's tokens."""
 
 
-def load(path: Path | str, tokenizer: Tokenizer, progress: Callable[[str], None] = lambda what: None) -> np.ndarray:
+def load(path: Path | str, tokenizer: Tokenizer, progress: Callable[[str], None] = lambda what: None) -> Stream:
     """The tokens uint16[n] of a stream (``.bin``) or of a text (any other name), which is encoded once and kept.
 
     Texts of a file are separated by ``<|endoftext|>``; blanks around each are left out. ``progress`` hears when a text
@@ -52,30 +53,95 @@ def load(path: Path | str, tokenizer: Tokenizer, progress: Callable[[str], None]
     return read(stream, len(tokenizer))
 
 
-def read(path: Path | str, vocabulary: int) -> np.ndarray:
-    """The stream in a file, mapped into memory. Raises TokenError when a token is not below ``vocabulary``."""
-    with open_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size % 2:
-            raise TokenError(f"[tokens] {path}: expected uint16 tokens, so an even number of bytes, got {size}.")
-        tokens = np.memmap(file, "<u2", "r", shape=(size // 2,)) if size else np.zeros(0, "<u2")
-    for start in range(0, len(tokens), _CHUNK):
-        chunk = tokens[start : start + _CHUNK]
-        if chunk.max() >= vocabulary:
-            position = int(np.argmax(chunk >= vocabulary))
+class _Handle:
+    """A file that is open as long as a stream of it lives."""
+
+    def __init__(self, path: Path | str) -> None:
+        with open_file(path) as file:
+            self.number = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self.number)
+
+
+class Stream:
+    """Tokens uint16[n] in a file, or a slice of them. Each use reads the piece that it needs.
+
+    A file that is cut or changed meanwhile is a TokenError; in memory that is mapped it would end the process.
+    """
+
+    def __init__(self, path: Path | str, file: _Handle, vocabulary: int, start: int, stop: int) -> None:
+        self._path, self._file, self._vocabulary = path, file, vocabulary
+        self._start, self._stop = start, stop
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    @overload
+    def __getitem__(self, index: slice) -> Stream: ...
+    @overload
+    def __getitem__(self, index: np.ndarray) -> np.ndarray: ...
+    def __getitem__(self, index: slice | np.ndarray) -> Stream | np.ndarray:
+        """A slice without a step, or the tokens at ``index``, of whose rows each is read at once."""
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                raise IndexError(f"[tokens] expected a slice without a step, got {index}.")
+            start += self._start
+            return Stream(self._path, self._file, self._vocabulary, start, max(start, self._start + stop))
+        found = np.empty(index.shape, "<u2")
+        for to, row in zip(found.reshape(-1, index.shape[-1]), index.reshape(-1, index.shape[-1]), strict=True):
+            first = int(row.min())
+            to[:] = self._read(first, int(row.max()) + 1)[row - first]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self._read(0, len(self)).astype(dtype or "<u2", copy=False)
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"[tokens] expected places below {len(self)}, got {start} to {stop}.")
+        at, data = 2 * (self._start + start), bytearray()
+        while len(data) < 2 * (stop - start):
+            piece = os.pread(self._file.number, 2 * (stop - start) - len(data), at + len(data))
+            if not piece:
+                size = os.fstat(self._file.number).st_size
+                raise TokenError(
+                    f"[tokens] {self._path}: expected {at + 2 * (stop - start)} bytes or more, got {size}: the file was"
+                    " cut after it had been opened."
+                )
+            data += piece
+        found = np.frombuffer(data, "<u2")
+        if len(found) and found.max() >= self._vocabulary:
+            bad = int(np.argmax(found >= self._vocabulary))
             raise TokenError(
-                f"[tokens] {path}: expected tokens below {vocabulary}, got {chunk[position]} at position"
-                f" {start + position}."
+                f"[tokens] {self._path}: expected tokens below {self._vocabulary}, got {found[bad]} at position"
+                f" {at // 2 + bad}."
             )
+        return found
+
+
+def read(path: Path | str, vocabulary: int) -> Stream:
+    """The stream in a file, which stays open. Raises TokenError when a token is not below ``vocabulary``."""
+    file = _Handle(path)
+    size = os.fstat(file.number).st_size
+    if size % 2:
+        raise TokenError(f"[tokens] {path}: expected uint16 tokens, so an even number of bytes, got {size}.")
+    tokens = Stream(path, file, vocabulary, 0, size // 2)
+    for _ in _pieces(tokens):
+        pass
     return tokens
 
 
-def fingerprint(tokens: np.ndarray) -> str:
+def fingerprint(tokens: np.ndarray | Stream) -> str:
     """Tells streams apart: their length and CRC-32."""
     found = 0
-    for start in range(0, len(tokens), _CHUNK):
-        found = zlib.crc32(tokens[start : start + _CHUNK].tobytes(), found)
+    for piece in _pieces(tokens):
+        found = zlib.crc32(piece.tobytes(), found)
     return f"{len(tokens)}-{found:08x}"
+
+
+def _pieces(tokens: np.ndarray | Stream) -> Iterator[np.ndarray]:
+    for start in range(0, len(tokens), _CHUNK):
+        yield np.asarray(tokens[start : start + _CHUNK])
 
 
 def _stories(file: TextIO) -> Iterator[str]:
@@ -104,7 +170,7 @@ class TokenBatches:
     (seed, position) alone. Raises BatchError when the stream has not enough windows for one batch.
     """
 
-    tokens: np.ndarray
+    tokens: np.ndarray | Stream
     batch: int
     length: int
     steps: int
@@ -154,7 +220,7 @@ class TokenEvaluation:
     Raises BatchError when there is no token to predict.
     """
 
-    tokens: np.ndarray
+    tokens: np.ndarray | Stream
     batch: int
     length: int
 
@@ -174,6 +240,6 @@ class TokenEvaluation:
             yield self.tokens[index].astype(np.int32), self.tokens[index + 1].astype(np.int32), weight
 
 
-def _windows(tokens: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+def _windows(tokens: np.ndarray | Stream, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     found = tokens[starts[:, None] + np.arange(length + 1)].astype(np.int32)
     return np.ascontiguousarray(found[:, :-1]), np.ascontiguousarray(found[:, 1:])

@@ -49,11 +49,10 @@ def read(path: Path | str) -> tuple[Config, Any]:
                 f"[llama2c] {path}: expected {_LEAST_LAYER:,} bytes or more for each of {config.layers} layers, got a"
                 f" file of {size:,} bytes: so many small layers would take minutes to compile."
             )
-        flat = np.memmap(file, "<f4", "r", _HEADER, (count,))
-    arrays, start = {}, 0
-    for name, shape in shapes.items():
-        arrays[name] = flat[start : start + math.prod(shape)].reshape(shape)
-        start += math.prod(shape)
+        arrays = {name: np.empty(shape, "<f4") for name, shape in shapes.items()}
+        for name, array in arrays.items():
+            if file.readinto(array.data.cast("B")) != array.nbytes:  # not mapped: the file may be cut meanwhile
+                raise Llama2cError(f"[llama2c] {path}: expected {size} bytes, got fewer: it ended within {name}.")
     return config, _params(config, arrays)
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-
 import anejax as aj
 from anejax import optim, random, tree
 from anejax.data import files, tokenizer, tokens
@@ -118,7 +116,7 @@ def _there(path: str) -> Path:
     return files.find(found.name) if found == files.path_of(found.name) else found
 
 
-def _streams(recipe: StoriesRecipe, words: tokenizer.Tokenizer, said: Any) -> tuple[np.ndarray, np.ndarray]:
+def _streams(recipe: StoriesRecipe, words: tokenizer.Tokenizer, said: Any) -> tuple[tokens.Stream, tokens.Stream]:
     train = tokens.load(_there(recipe.data), words, said)
     if recipe.valid:
         return train, tokens.load(_there(recipe.valid), words, said)
@@ -126,7 +124,7 @@ def _streams(recipe: StoriesRecipe, words: tokenizer.Tokenizer, said: Any) -> tu
     return train[:kept], train[kept:]
 
 
-def _with_streams(recipe: StoriesRecipe, train: np.ndarray, valid: np.ndarray) -> StoriesRecipe:
+def _with_streams(recipe: StoriesRecipe, train: tokens.Stream, valid: tokens.Stream) -> StoriesRecipe:
     found = f"{tokens.fingerprint(train)} {tokens.fingerprint(valid)}"
     if recipe.streams not in ("", found):
         raise StoriesError(

@@ -1,5 +1,7 @@
 """Settings: process-wide values, and overrides of one thread that others do not see."""
 
+import os
+import subprocess
 import sys
 import threading
 
@@ -215,6 +217,18 @@ def test_numbers_of_threads_that_there_are_not(monkeypatch, count):
     monkeypatch.setenv("ANEJAX_NUM_THREADS", count)
     with pytest.raises(SettingError, match="ANEJAX_NUM_THREADS to be an integer from 1 to 256"):
         Config()
+
+
+@pytest.mark.parametrize("command", [["-m", "anejax", "doctor"], ["-c", "import anejax"]])
+def test_the_command_names_a_wrong_variable_without_a_traceback(command):
+    done = subprocess.run(
+        [sys.executable, *command], env={**os.environ, "ANEJAX_NUM_THREADS": "abc"}, capture_output=True, text=True
+    )
+    message = "[config] expected ANEJAX_NUM_THREADS to be an integer from 1 to 256, got 'abc'."
+    if command[0] == "-m":
+        assert (done.returncode, done.stderr) == (2, f"anejax: {message}\n")
+    else:
+        assert done.returncode == 1 and done.stderr.endswith(f"\nanejax.errors.SettingError: {message}\n")
 
 
 def test_every_setting_has_its_variable_among_those_that_are_tested():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 import numpy as np
 import pytest
@@ -59,6 +60,40 @@ def test_odd_files_are_refused(tmp_path):
     (tmp_path / "s.bin").write_bytes(b"abc")
     with pytest.raises(TokenError, match="even number of bytes, got 3"):
         module.read(tmp_path / "s.bin", 512)
+
+
+def test_a_stream_is_read_in_pieces(tmp_path):
+    """As an array: slices of slices, windows, rows in any order, and as a whole."""
+    values = np.arange(50, dtype="<u2")
+    values.tofile(tmp_path / "s.bin")
+    stream = module.read(tmp_path / "s.bin", 64)
+    inner, expected = stream[3:40][2:], values[3:40][2:]
+    assert len(inner) == len(expected) and len(stream[7:3]) == 0 and len(stream[-4:]) == 4
+    np.testing.assert_array_equal(inner, expected)
+    index = np.array([[5, 6, 7], [30, 2, 2]])
+    np.testing.assert_array_equal(inner[index], expected[index])
+    assert module.fingerprint(inner) == module.fingerprint(expected)
+    for bad in (np.array([35]), np.array([-1])):
+        with pytest.raises(IndexError, match="places below 35"):
+            inner[bad]
+    batches = [TokenBatches(s, batch=2, length=4, steps=3, seed=1) for s in (inner, expected)]
+    for ours, theirs in zip(*(b.epoch(0) for b in batches), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_file_that_is_cut_or_changed_while_it_is_used_is_an_error(tmp_path):
+    path = tmp_path / "s.bin"
+    np.arange(10_000, dtype="<u2").tofile(path)
+    stream = module.read(path, 10_000)
+    batches = TokenBatches(stream, batch=2, length=50, steps=80)
+    evaluation = TokenEvaluation(stream, batch=2, length=50)
+    os.truncate(path, 2000)
+    for read in (lambda: list(batches.epoch(0)), lambda: list(evaluation), lambda: module.fingerprint(stream)):
+        with pytest.raises(TokenError, match=r"s\.bin: expected \d+ bytes or more, got 2000: the file was cut"):
+            read()
+    np.full(10_000, 60_000, "<u2").tofile(path)
+    with pytest.raises(TokenError, match="tokens below 10000, got 60000"):
+        next(batches.epoch(0))
 
 
 def test_a_pass_sees_each_window_once():
