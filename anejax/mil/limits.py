@@ -75,6 +75,16 @@ REFUSED: dict[str, tuple[str, str]] = {
     "scatter_nd": ("not implemented on any chip [sweep]", "matmul with a one-hot matrix"),
     "sinh": ("not implemented on any chip [sweep]", "0.5 * (exp(x) - exp(-x))"),
     "tan": ("not implemented on any chip [sweep]", "sin / cos (A15 on), after range reduction"),
+    "scaled_dot_product_attention": ("its mask is ignored, or long rows fail [one]", "matmul, softmax, matmul"),
+    **dict.fromkeys(
+        ("upsample_nearest_neighbor", "upsample_bilinear", "resize_nearest_neighbor", "resize_bilinear"),
+        ("not tried by this project, though engines have it [one]", "matmul with a constant matrix"),
+    ),
+    **dict.fromkeys(
+        ("depth_to_space", "space_to_depth", "pixel_shuffle", "pixel_unshuffle", "space_to_batch", "batch_to_space"),
+        ("not tried by this project, though engines have some [one]", "reshape, transpose, reshape"),
+    ),
+    "local_response_norm": ("not tried by this project", "a convolution of squares over channels"),
 }
 
 # What results of functions by table are off by, of the largest, away from the seams of the tables [sweep].
