@@ -84,6 +84,8 @@ REFUSED: dict[str, tuple[str, str]] = {
         ("depth_to_space", "space_to_depth", "pixel_shuffle", "pixel_unshuffle", "space_to_batch", "batch_to_space"),
         ("not tried by this project, though engines have some [one]", "reshape, transpose, reshape"),
     ),
+    **dict.fromkeys(("quantize", "dequantize"), ("not tried by this project", "arithmetic in fp16 on the CPU device")),
+    "einsum": ("not tried by this project", "transpose, matmul, transpose"),
     "local_response_norm": ("not tried by this project", "a convolution of squares over channels"),
 }
 

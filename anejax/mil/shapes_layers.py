@@ -129,10 +129,41 @@ def scaled_dot_product_attention(v: View) -> list[Shape]:
     return [(*query[:-1], value[-1])]
 
 
+EQUATIONS = ("abcd,adce->abce", "abc,cbd->abd")  # those of MIL, their letters in the order of the alphabet
+
+
+def _renamed(equation: str) -> str:
+    letters = dict.fromkeys(c for c in equation if c.isalpha())
+    return equation.translate({ord(c): chr(ord("a") + i) for i, c in enumerate(letters)})
+
+
+def einsum(v: View) -> list[Shape]:
+    equation, shapes = _renamed(v.text("equation")), v.shapes("values")
+    v.expect(equation in EQUATIONS, "the equation nchw,nwhu->nchu or chw,whr->chr")
+    rank = equation.index(",")
+    v.expect([len(s) for s in shapes] == [rank, rank], f"two values of rank {rank}")
+    x, y = shapes
+    v.expect(x[-1] == y[-3], "a contracted axis of one size")
+    (*batch, rows) = broadcast_shapes(v, (*x[:-3], x[-2]), (*y[:-3], y[-2]))
+    return [(*batch, x[-3], rows, y[-1])]
+
+
+def quantize(v: View) -> list[Shape]:
+    shape, scale = v.shape("input"), v.shape("scale")
+    v.expect(len(scale) < 2, "scale of rank 0 or 1")
+    v.expect(v.has("axis") == (len(scale) == 1), "axis where scale is a list, and only there")
+    if scale:
+        v.expect(scale == (shape[v.axis("axis", len(shape))],), "as many scales as entries on the axis")
+    if v.has("zero_point"):
+        v.expect(v.shape("zero_point") == scale, "zero_point of scale's shape")
+    return [shape]
+
+
 RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
         depth_to_space, space_to_depth, pixel_shuffle, pixel_unshuffle, space_to_batch, batch_to_space, upsample,
         upsample_bilinear, resize, resize_bilinear, local_response_norm, scaled_dot_product_attention,
+        einsum, quantize,
     )
 }  # fmt: skip

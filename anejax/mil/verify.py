@@ -23,7 +23,9 @@ from anejax.mil.view import Rule, View
 RULES: dict[str, Rule] = {
     **shapes.RULES, **shapes_layers.RULES, **shapes_aj.RULES, **shapes_linalg.RULES, **control.RULES,
 }  # fmt: skip
-STATED_DTYPE = {"cast": "dtype", "reduce_argmax": "output_dtype", "reduce_argmin": "output_dtype"}
+STATED_DTYPE = {
+    "cast": "dtype", **dict.fromkeys(("reduce_argmax", "reduce_argmin", "quantize"), "output_dtype"),
+}  # fmt: skip
 
 
 def verify(program: Program, target: str, family: str = "A16") -> None:

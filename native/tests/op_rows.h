@@ -54,6 +54,11 @@ inline constexpr OpRow kOpRows[] = {
     {"fp32[2,5,3] x",
      "fp32[2,5,3] o = local_response_norm(alpha = fp32(0x1p-2), beta = fp32(0x1.8p-1), k = fp32(0x1p+0), "
      "size = int32(3), x = x)"},
+    {"fp32[2,3,4,5] x, fp32[1,5,4,6] y",
+     "fp32[2,3,4,6] o = einsum(equation = string(\"nchw,nwhu->nchu\"), values = (x, y))"},
+    {"fp32[2,3] x",
+     "int8[2,3] o = quantize(input = x, output_dtype = string(\"int8\"), scale = fp32(0x1p-3), zero_point = int8(3))"},
+    {"uint8[2,3] x", "fp16[2,3] o = dequantize(axis = int32(-1), input = x, scale = fp16[3]([0x1p-3,0x1p+0,0x1p-1]))"},
     {"fp32[2,3,4] q, fp32[2,5,4] k, fp32[2,5,7] v, bool[3,5] m",
      "fp32[2,3,7] o = scaled_dot_product_attention(attn_mask = m, key = k, query = q, value = v)"},
     // MIL's own: movement

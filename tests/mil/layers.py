@@ -142,3 +142,24 @@ def attention(query: Array, key: Array, value: Array, attn_mask: Array | None = 
         scores = np.where(attn_mask, scores, -np.inf) if attn_mask.dtype == bool else scores + attn_mask
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     return weights / weights.sum(-1, keepdims=True) @ value
+
+
+def einsum(values: tuple[Array, Array], equation: str) -> Array:
+    x, y = (v.astype(np.float64) for v in values)
+    return np.einsum(equation, x, y).astype(values[0].dtype)
+
+
+def _spread(a: Any, axis: int | None, rank: int) -> Array:
+    a = np.asarray(a, np.float64)
+    return a if axis is None else a.reshape([-1 if i == axis % rank else 1 for i in range(rank)])
+
+
+def dequantize(input: Array, scale: Array, zero_point: Any = 0, axis: int | None = None) -> Array:
+    x = input.astype(np.float64) - _spread(zero_point, axis, input.ndim)
+    return (x * _spread(scale, axis, input.ndim)).astype(scale.dtype)
+
+
+def quantize(input: Array, scale: Array, output_dtype: str, zero_point: Any = 0, axis: int | None = None) -> Array:
+    ratio = (input / np.asarray(_spread(scale, axis, input.ndim), input.dtype)).astype(np.float32)
+    ends = np.iinfo(output_dtype)
+    return np.clip(np.rint(ratio) + _spread(zero_point, axis, input.ndim), ends.min, ends.max).astype(output_dtype)

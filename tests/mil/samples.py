@@ -44,6 +44,9 @@ class Sample:
         return [np.asarray(a) for a in (found if isinstance(found, (list, tuple)) else [found])]
 
 
+NO_PORTS = ("bool", "int8", "uint8")  # dtypes that Core ML's ports do not have
+
+
 def values(*shape: int, low: float = -2.0, high: float = 2.0, seed: int = 0) -> Array:
     rng = np.random.default_rng(math.prod(shape) + seed)
     return rng.uniform(low, high, shape)
@@ -66,7 +69,7 @@ def program(
         if isinstance(value, tuple):
             return tuple(bind(f"{name}_{i}", v) for i, v in enumerate(value))  # pyright: ignore
         type = Type(MIL_DTYPES[value.dtype], value.shape)
-        if constant or (ports and value.dtype == bool):
+        if constant or (ports and type.dtype in NO_PORTS):
             return b.const(value, type.dtype, name=name)
         return b.input(name, type)
 
@@ -77,8 +80,8 @@ def program(
 
 
 def as_port(b: Builder, value: Value, dtype: str) -> Value:
-    """`value`, not bool and not of rank 0."""
-    if value.type.dtype == "bool":
+    """`value`, of a dtype that ports have, and not of rank 0."""
+    if value.type.dtype in NO_PORTS:
         value = b.op("cast", {"x": value, "dtype": dtype}, out=Type(dtype, value.type.shape))
     if value.type.rank == 0:
         value = b.op("reshape", {"x": value, "shape": [1]}, out=Type(value.type.dtype, (1,)))
@@ -95,8 +98,8 @@ def result_types(sample: Sample, dtype: str) -> list[Type]:
 
 def _result_dtype(sample: Sample, found: Array, dtype: str) -> Any:
     """References may compute wider: floats come out as the sample's dtype, integers as int32."""
-    if sample.op == "cast":
-        return NUMPY_DTYPES[sample.consts["dtype"]]
+    if sample.op in ("cast", "quantize"):
+        return NUMPY_DTYPES[sample.consts["dtype" if sample.op == "cast" else "output_dtype"]]
     if found.dtype.kind == "f":
         return NUMPY_DTYPES[dtype]
     return np.int32 if found.dtype.kind == "i" else found.dtype
@@ -557,5 +560,27 @@ SAMPLES: list[Sample] = [
         },
         {},
         layers.attention,
+    ),
+    Sample(
+        "einsum", {"values": (values(2, 3, 4, 5), values(1, 5, 4, 2))}, {"equation": "nchw,nwhu->nchu"}, layers.einsum
+    ),
+    Sample("einsum", {"values": (values(3, 1, 5), values(5, 4, 2))}, {"equation": "abc,cbd->abd"}, layers.einsum),
+    Sample(
+        "dequantize",
+        {"input": integers(2, 3, 4).astype(np.int8)},
+        {"scale": np.array([0.5, 0.25, 2.0]), "zero_point": np.array([1, 0, -3], np.int8), "axis": 1},
+        layers.dequantize,
+    ),
+    Sample("quantize", {"input": values(2, 3)}, {"scale": 0.125, "output_dtype": "int8"}, layers.quantize),
+    Sample(
+        "quantize",
+        {"input": values(2, 3)},
+        {
+            "scale": np.array([0.5, 0.25, 0.001]),
+            "zero_point": np.array([1, 0, 200], np.uint8),
+            "axis": -1,
+            "output_dtype": "uint8",
+        },
+        layers.quantize,
     ),
 ]

@@ -20,7 +20,7 @@ from tests.mil.samples import SAMPLES, Sample, program, values
 NAMES = {
     "depth_to_space", "space_to_depth", "pixel_shuffle", "pixel_unshuffle", "space_to_batch", "batch_to_space",
     "upsample_nearest_neighbor", "upsample_bilinear", "resize_nearest_neighbor", "resize_bilinear",
-    "local_response_norm", "scaled_dot_product_attention",
+    "local_response_norm", "scaled_dot_product_attention", "einsum", "quantize", "dequantize",
 }  # fmt: skip
 
 
@@ -28,12 +28,16 @@ def check(sample: Sample, dtype: str, ulps: float = 8) -> None:
     """The whole program: verified in Python and natively, run, and compared."""
     made = program(sample, dtype, ports=False)
     verify(made, "cpu")
-    (got,) = run(NativeProgram("cpu", to_text(made)), list(sample.arrays(dtype).values()))
-    (want,) = sample.expected(dtype)
-    assert got.shape == want.shape and got.dtype == want.dtype
-    scale = np.abs(np.where(np.isfinite(want), want, 0)).max(initial=0)
+    given = [a for value in sample.arrays(dtype).values() for a in (value if isinstance(value, tuple) else (value,))]
+    (got,) = run(NativeProgram("cpu", to_text(made)), given)
+    want = sample.expected(dtype)[0].astype(got.dtype)
+    assert got.shape == want.shape
+    scale = np.abs(np.where(np.isfinite(want), want, 0).astype(np.float64)).max(initial=0)
     np.testing.assert_allclose(
-        got.astype(np.float64), want.astype(np.float64), rtol=0, atol=ulps * float(np.finfo(want.dtype).eps * scale)
+        got.astype(np.float64),
+        want.astype(np.float64),
+        rtol=0,
+        atol=ulps * scale * (np.finfo(want.dtype).eps if want.dtype.kind == "f" else 0),
     )
 
 
@@ -134,3 +138,25 @@ def test_refusals(op: str, shape: tuple[int, ...], consts: dict[str, Any], words
     b.returns(b.op(op, {"x": x, **consts}, out=Type("fp32", out)))
     with pytest.raises(DeviceError, match=words):
         NativeProgram("cpu", to_text(b.program()))
+
+
+@pytest.mark.parametrize("equation", ["nchw,nwhu->nchu", "abcd,adce->abce"])
+@pytest.mark.parametrize("sizes", [(2, 3, 4, 5, 7), (1, 1, 1, 1, 1), (2, 0, 3, 2, 1), (1, 3, 2, 0, 5)])
+def test_einsum(equation: str, sizes: tuple[int, ...]) -> None:
+    n, c, h, w, u = sizes
+    for y in (values(n, w, h, u), values(1, w, 1, u)):
+        check(Sample("einsum", {"values": (values(n, c, h, w), y)}, {"equation": equation}, layers.einsum), "fp32")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("shape", [(0,), (1,), (5, 3), (2, 3, 7)])
+def test_quantization(dtype: str, shape: tuple[int, ...]) -> None:
+    """With and without a scale and a zero point for each entry of the first axis; what is out of range saturates."""
+    rng = np.random.default_rng(0)
+    scales, zeros = rng.uniform(0.01, 0.5, shape[0]), rng.integers(0, 99, shape[0]).astype(dtype)
+    scalar = {"scale": np.float32(0.25)}
+    for consts in (scalar, {"scale": scales.astype(np.float32), "zero_point": zeros, "axis": 0}):
+        big = {"input": values(*shape, low=-99, high=99)}
+        check(Sample("quantize", big, {**consts, "output_dtype": dtype}, layers.quantize), "fp32", 0)
+        small = {"input": rng.integers(0, 100, shape).astype(dtype)}
+        check(Sample("dequantize", small, consts, layers.dequantize), "fp32", 1)

@@ -219,16 +219,68 @@ void attention(Importer& i, const Op& op) {
   finish(i, op, i.b.dot(weights, value, rows, DType::FP32));
 }
 
+// [batch, C, H, W] times [batch, W, H, U] for each H: a product with H as a batch axis.
+void einsum(Importer& i, const Op& op) {
+  const std::vector<View> values = i.list(op, "values");
+  const size_t rank = values[0].shape.size();
+  const auto moved = [&](const View& v, std::vector<int64_t> last) {
+    std::vector<int64_t> perm;
+    for (size_t d = 0; d + 3 < rank; ++d) perm.push_back(static_cast<int64_t>(d));
+    for (const int64_t axis : last) perm.push_back(static_cast<int64_t>(rank) - 3 + axis);
+    return transpose(v, perm);
+  };
+  View x = moved(wide(i, values[0]), {1, 0, 2}), y = moved(wide(i, values[1]), {1, 0, 2});
+  const Shape& out = i.type(op).shape;
+  Shape x_shape = x.shape, y_shape = y.shape;
+  for (size_t d = 0; d + 3 < rank; ++d) x_shape[d] = y_shape[d] = out[d];
+  x_shape[rank - 3] = y_shape[rank - 3] = out[rank - 2];
+  std::vector<int64_t> same(rank);
+  std::iota(same.begin(), same.end(), 0);
+  const View product =
+      i.b.dot(broadcast_trailing(x, x_shape), broadcast_trailing(y, y_shape), {rank - 2, 1, 1, 1, same}, DType::FP32);
+  finish(i, op, moved(product, {1, 0, 2}));
+}
+
+// A scale or zero point for each element of the input, in float32.
+View spread(Importer& i, const Op& op, const char* name, const Shape& shape) {
+  const View given = i.b.convert(i.in(op, name), DType::FP32);
+  if (given.shape.empty()) return broadcast_trailing(given, shape);
+  return broadcast(given, shape, {axis_of(i.f.integer(op, "axis"), shape.size())});
+}
+
+void dequantize(Importer& i, const Op& op) {
+  View x = i.b.convert(i.in(op, "input"), DType::FP32);
+  if (i.has(op, "zero_point")) x = i.b.map(MapOp::SUB, x, spread(i, op, "zero_point", x.shape));
+  finish(i, op, i.b.map(MapOp::MUL, x, spread(i, op, "scale", x.shape)));
+}
+
+// What is out of range saturates when it becomes an integer.
+void quantize(Importer& i, const Op& op) {
+  View x = wide(i, i.in(op, "input"));
+  x = i.b.map(MapOp::ROUND, i.b.map(MapOp::DIV, x, spread(i, op, "scale", x.shape)));
+  if (i.has(op, "zero_point")) x = i.b.map(MapOp::ADD, x, spread(i, op, "zero_point", x.shape));
+  finish(i, op, x);
+}
+
 }  // namespace
 
 const Handlers& layer_handlers() {
   static const Handlers kTable = {
-      {"depth_to_space", to_space<true>},           {"pixel_shuffle", to_space<false>},
-      {"space_to_depth", to_depth<true>},           {"pixel_unshuffle", to_depth<false>},
-      {"space_to_batch", space_to_batch},           {"batch_to_space", batch_to_space},
-      {"upsample_nearest_neighbor", nearest},       {"resize_nearest_neighbor", nearest},
-      {"upsample_bilinear", upsample_bilinear},     {"resize_bilinear", resize_bilinear},
-      {"local_response_norm", local_response_norm}, {"scaled_dot_product_attention", attention},
+      {"depth_to_space", to_space<true>},
+      {"pixel_shuffle", to_space<false>},
+      {"space_to_depth", to_depth<true>},
+      {"pixel_unshuffle", to_depth<false>},
+      {"space_to_batch", space_to_batch},
+      {"batch_to_space", batch_to_space},
+      {"upsample_nearest_neighbor", nearest},
+      {"resize_nearest_neighbor", nearest},
+      {"upsample_bilinear", upsample_bilinear},
+      {"resize_bilinear", resize_bilinear},
+      {"local_response_norm", local_response_norm},
+      {"scaled_dot_product_attention", attention},
+      {"einsum", einsum},
+      {"dequantize", dequantize},
+      {"quantize", quantize},
   };
   return kTable;
 }

@@ -129,6 +129,51 @@ Shapes attention(const OpView& op) {
   return {out};
 }
 
+// The letters in the order of the alphabet.
+std::string renamed(const std::string& equation) {
+  std::string out, seen;
+  for (const char c : equation) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (letter && seen.find(c) == std::string::npos) seen += c;
+    out += letter ? static_cast<char>('a' + seen.find(c)) : c;
+  }
+  return out;
+}
+
+// The two equations of MIL: nchw,nwhu->nchu and chw,whr->chr.
+Shapes einsum(const OpView& op) {
+  const std::string equation = renamed(op.text_or("equation", ""));
+  op.require(equation == "abcd,adce->abce" || equation == "abc,cbd->abd",
+             "equation must be nchw,nwhu->nchu or chw,whr->chr");
+  const Shapes values = op.shapes("values");
+  const size_t rank = equation.find(',');
+  op.require(values.size() == 2 && values[0].size() == rank && values[1].size() == rank,
+             "values must be two of rank " + std::to_string(rank));
+  const Shape &x = values[0], &y = values[1];
+  op.require(x[rank - 1] == y[rank - 3], "the contracted axes must have one size");
+  Shape out = x;
+  out[rank - 1] = y[rank - 1];
+  for (const size_t axis : {rank - 2, size_t{0}}) {
+    if (axis == rank - 3) continue;
+    op.require(x[axis] == y[axis] || x[axis] == 1 || y[axis] == 1, "the batch axes must broadcast");
+    out[axis] = x[axis] == 1 ? y[axis] : x[axis];
+  }
+  return {out};
+}
+
+Shapes quantize(const OpView& op) {
+  const Shape &input = op.shape("input"), &scale = op.shape("scale");
+  op.require(scale.size() < 2, "scale must have rank 0 or 1");
+  op.require(op.has("axis") == (scale.size() == 1), "axis belongs to a list of scales, and to nothing else");
+  if (!scale.empty())
+    op.require(scale[0] == input[static_cast<size_t>(op.wrapped_axis("axis", op.rank("input"), 0))],
+               "scale must have an entry for each of the axis");
+  op.require(!op.has("zero_point") || op.shape("zero_point") == scale, "zero_point must have scale's shape");
+  if (op.name() == "quantize" && op.text_or("output_dtype", "") != name_of(op.declared(0).dtype))
+    op.fail("output_dtype differs from the declared result, " + op.declared(0).str());
+  return {input};
+}
+
 }  // namespace
 
 void add_layer_rules(Rules& rules) {
@@ -143,7 +188,9 @@ void add_layer_rules(Rules& rules) {
                 {"resize", resize},
                 {"resize_bilinear", resize_bilinear},
                 {"local_response_norm", local_response_norm},
-                {"scaled_dot_product_attention", attention}});
+                {"scaled_dot_product_attention", attention},
+                {"einsum", einsum},
+                {"quantize", quantize}});
 }
 
 }  // namespace anesdk::mil
