@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from anejax.cli import main
-from anejax.engine.doctor import FAILED, PASSED, SKIPPED, Check, bundles, memory, profile_of, worker
+from anejax.engine.doctor import FAILED, PASSED, SKIPPED, Check, bundles, matrix_units, memory, profile_of, worker
 from anejax.engine.doctor.arithmetic import ARITHMETIC
 from anejax.engine.doctor.bench import Engine, difference, tolerance
 from anejax.engine.doctor.checks import without_names
@@ -140,6 +140,12 @@ def test_memory_that_grows(stand_in: None, monkeypatch: pytest.MonkeyPatch) -> N
     assert check().startswith("passed  probe memory over 10,000 runs: ")
     monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "execute:leaks")
     assert check().startswith("failed  probe memory over 10,000 runs: ")
+
+
+def test_products_and_convolutions() -> None:
+    check = matrix_units.check_matrix_units()
+    assert check.state == PASSED and len(check.figures["answer"]) == len(matrix_units.IMAGES)
+    assert all(rate > 0 for rates in check.figures["answer"] for rate in rates)
 
 
 def test_missing_symbols(monkeypatch: pytest.MonkeyPatch) -> None:

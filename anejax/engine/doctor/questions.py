@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from anejax.engine.doctor import bundles, many, memory
+from anejax.engine.doctor import bundles, many, matrix_units, memory
 from anejax.engine.doctor.arithmetic import ARITHMETIC
 from anejax.engine.doctor.bench import Engine, difference, execute, smallest, stats, tolerance
 from anejax.engine.doctor.checks import FAILED, SKIPPED, Check, of
@@ -61,6 +61,7 @@ def questions(plan: Plan) -> list[Question]:
     found += [_of_engine("probe", p.name, partial(_probe, p, plan)) for p in (*LAYOUT, *ARITHMETIC)]
     found += [_of_engine("timing", n, partial(_timing, n, plan)) for n in TIMINGS]
     found += [_of_engine("probe", n, partial(_bundle, n)) for n in (bundles.SECOND_PROCESS, bundles.LATER)]
+    found.append(Question("probe", matrix_units.NAME, lambda engine: matrix_units.check_matrix_units()))
     found.append(_of_engine("probe", memory.NAME, partial(_memory, plan)))
     return found + [_of_engine("probe", many.name_of(mode), partial(_many, mode, plan)) for mode in many.MODES]
 
