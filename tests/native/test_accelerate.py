@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from tests.espresso import BUILT
+from tests.espresso import stand_in
 
-STAND_IN = BUILT.with_name("libanesdk_accelerate.so")
+STAND_IN = stand_in().with_name("libanesdk_accelerate.so")
 USE = """
 import ctypes, json, sys, threading
 import numpy as np
