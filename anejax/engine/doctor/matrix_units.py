@@ -1,7 +1,7 @@
 """How much faster products of matrices are than convolutions on the CPU device.
 
-On a Mac products go to Accelerate, the only way to the processor's matrix units; convolutions are this library's own, on
-NEON. Where products are several times faster, a convolution is worth writing as a product of patches.
+On a Mac products go to Accelerate, the only way to the processor's matrix units; convolutions are this library's own,
+on NEON. Where products are several times faster, a convolution is worth writing as a product of patches.
 """
 
 from __future__ import annotations
