@@ -26,6 +26,7 @@ COMMANDS = {
         "anejax.cli.doctor",
         "say what works on this machine and its Neural Engine, and how fast",
     ),
+    "export": ("anejax.cli.export", "write a trained network or a function as a Core ML or Core AI package"),
     "fetch": ("anejax.cli.fetch", "get the checkpoints, tokenizers and texts that other commands take"),
 }
 

@@ -55,7 +55,7 @@ def find(args: argparse.Namespace) -> Program | Subject:
     if args.target in _NETWORKS:
         return _NETWORKS[args.target](args)
     if ":" in args.target:
-        return _guarded(_function(args.target), args.target), tuple(map(shape, args.shape))
+        return function(args.target), tuple(map(shape, args.shape))
     raise UsageError(
         f"[{args.target}] expected {', '.join(_NETWORKS)}, a file whose name ends in .mil, or module:function."
     )
@@ -80,7 +80,12 @@ def shape(text: str) -> aj.ShapeDtypeStruct:
     return aj.ShapeDtypeStruct(tuple(int(n) for n in sizes.split(",") if n), match[1])
 
 
-def _function(text: str) -> Callable[..., Any]:
+def function(text: str) -> Callable[..., Any]:
+    """The function that ``module:function`` names, whose own errors are the user's. Raises UsageError."""
+    return _guarded(_found(text), text)
+
+
+def _found(text: str) -> Callable[..., Any]:
     module, _, name = text.partition(":")
     sys.path.insert(0, "")  # modules of the working directory, as `python -m` finds them
     try:

@@ -103,6 +103,9 @@ def coreai(
     return path
 
 
+FORMATS: Mapping[str, Callable[..., Path]] = {"mlpackage": coreml, "aimodel": coreai}  # by how their paths end
+
+
 def _functions(f: Any, args: tuple[Any, ...], params: Any, state: Any, inputs: Any, outputs: Any,
                images: Any) -> Mapping[str, Function]:  # fmt: skip
     """The functions by name: those of a dictionary, or ``f`` alone as main."""

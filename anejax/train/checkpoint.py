@@ -120,8 +120,9 @@ def read(index: Path) -> tuple[int, dict[str, Any]]:
     return found.step, found.record
 
 
-def load(index: Path, like: Any) -> Any:
-    """The tree of NumPy arrays in the checkpoint, which must have the leaves, shapes and dtypes of ``like``."""
+def load(index: Path, like: Any, whole: bool = True) -> Any:
+    """The tree of NumPy arrays in the checkpoint, which must have the leaves, shapes and dtypes of ``like``, and unless
+    ``whole`` is false no others."""
     _check(index)
     tensors = index.with_suffix(".safetensors")
     try:
@@ -130,7 +131,7 @@ def load(index: Path, like: Any) -> Any:
         raise CheckpointError(f"[checkpoint] {err}") from err
     leaves, treedef = tree.flatten(like)
     names = _names(like)
-    _compare(index, dict(zip(names, leaves)), arrays)
+    _compare(index, dict(zip(names, leaves)), arrays if whole else {n: a for n, a in arrays.items() if n in names})
     return tree.unflatten(treedef, [arrays[name] for name in names])
 
 

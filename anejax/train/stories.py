@@ -106,8 +106,12 @@ def make(recipe: StoriesRecipe, progress: Progress, resumed: bool = False) -> tu
 
 def config_of(task: Task) -> Config:
     """The sizes of the network that a task trains."""
-    recipe = StoriesRecipe.from_json(task.config)
-    return dataclasses.replace(SIZES[recipe.size], vocabulary=len(tokenizer.read(recipe.tokenizer)))
+    return config_of_recipe(StoriesRecipe.from_json(task.config))
+
+
+def config_of_recipe(recipe: StoriesRecipe) -> Config:
+    """The sizes of the network that a recipe is for."""
+    return dataclasses.replace(SIZES[recipe.size], vocabulary=len(tokenizer.read(_there(recipe.tokenizer))))
 
 
 def _there(path: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import anejax as aj
 import anejax.numpy as jnp
 from anejax import lax, nn
 from anejax.errors import ExportError
+from anejax.train import deploy
 from tests.export.coreai_samples import call, error
+from tests.export.models import MODELS, STORIES, stories, tell, told
 from tests.export.worker import serve
 
 RNG = np.random.default_rng(0)
@@ -315,7 +318,27 @@ def functions_share_their_states() -> None:
         model.close()
 
 
+def network(name: str) -> None:
+    function, params, args = MODELS[name]
+    same(lambda *xs: function(params, *xs), *args, most=64)
+
+
+def stories_with_its_cache() -> None:
+    tokens = RNG.integers(0, STORIES.vocabulary, (1, 24)).astype(np.int32)
+    model, params = stories()
+    deploy.PREFILL = 20
+    with tempfile.TemporaryDirectory() as folder:
+        asset = aj.export.AIModel(aj.export.coreai(deploy.of_llama(STORIES, params), path=Path(folder) / "f.aimodel"))
+        call = lambda name, t, at: asset({"tokens": t, "position": at}, name)["logits"]  # noqa: E731
+        want, got = told(model, params, tokens, 20), tell(call, tokens, 20)
+        assert error(want, got) <= 64
+        asset.close()
+
+
 CASES: dict[str, Callable[[], None]] = {
+    **{name: partial(network, name) for name in MODELS},
+}
+CASES |= {
     f.__name__: f
     for f in (
         no_integer_is_divided_by_folding, no_sum_is_reassociated, a_cast_to_integers_truncates,
@@ -323,7 +346,7 @@ CASES: dict[str, Callable[[], None]] = {
         the_first_nan_is_the_greatest, slices_go_down, mixed_dtypes, scalars_are_arrays_without_axes, branches_hand_on,
         carries_change_places, branches_in_loops, loops_in_loops, returned_inputs_and_constants,
         large_constants_stand_outside_the_text, wrong_calls_raise, mlp_by_sgd, cnn_by_adam, lstm_by_sgd,
-        dropout_with_its_key_as_state, functions_share_their_states,
+        dropout_with_its_key_as_state, functions_share_their_states, stories_with_its_cache,
     )
 }  # fmt: skip
 

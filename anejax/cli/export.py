@@ -1,0 +1,71 @@
+"""``anejax export``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import anejax as aj
+from anejax.cli import subject
+from anejax.cli.options import UsageError
+from anejax.export import FORMATS, Function
+from anejax.export.compress import SCHEMES
+from anejax.models import llama2c
+from anejax.terminal import printable
+from anejax.train import deploy
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    add = parser.add_argument
+    add("target", metavar="TARGET", help="a run of `anejax train`, a checkpoint (.json of a run, .bin of llama2.c), or "
+        "module:function with --shape")  # fmt: skip
+    add(
+        "--format",
+        choices=FORMATS,
+        help="mlpackage for Core ML, aimodel for Core AI (default: that of --to, or mlpackage)",
+    )
+    add("--to", type=Path, metavar="PATH", help="where to write (default: the target's name, here)")
+    add("--shape", action="append", default=[], metavar="TYPE", help="of an argument, such as float32[8,4]; repeat it")
+    add("--weights", choices=[s for s in SCHEMES if s], help="how parameters are stored (default: as they are)")
+    add("--debug", action="store_true", help="show tracebacks of errors")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the package, and says what is in it; returns 0."""
+    kind = args.format or (args.to.suffix[1:] if args.to else "mlpackage")
+    if kind not in FORMATS:
+        raise UsageError(f"[--to] expected a path that ends in .{' or .'.join(FORMATS)}, got {str(args.to)!r}.")
+    path = args.to or Path(f"{_name(args.target)}.{kind}")
+    functions = _functions(args)
+    FORMATS[kind](functions, path=path, weights=args.weights)
+    size = sum(found.stat().st_size for found in path.rglob("*") if found.is_file())
+    print(printable(f"{path}: {', '.join(functions)}; {size / 1e6:.1f} MB"))
+    return 0
+
+
+def _name(target: str) -> str:
+    """What to call the package of a target."""
+    return target.rpartition(":")[2].rpartition(".")[2] if ":" in target else Path(target).absolute().stem
+
+
+def _functions(args: argparse.Namespace) -> deploy.Functions:
+    target = args.target
+    if args.shape and ":" not in target:
+        raise UsageError(
+            "[--shape] expected with module:function only: a trained network has the shapes of its training."
+        )
+    if ":" in target and not Path(target).exists():
+        function = subject.function(target)
+        return {"main": Function(function, *map(subject.shape, args.shape))}
+    path = Path(target)
+    if path.is_dir():
+        return deploy.of_run(path, lambda text: print(printable(text), file=sys.stderr))
+    if path.suffix == ".json":
+        return deploy.of_checkpoint(path)
+    if path.suffix == ".bin":
+        config, params = llama2c.read(path)
+        return deploy.of_llama(config, aj.tree.map(aj.numpy.asarray, params))
+    raise UsageError(f"[{target}] expected a directory of a run, a checkpoint (.json, .bin), or module:function.")
