@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -31,11 +32,11 @@ class Mark(NamedTuple):
         if not outer.path and outer.part == FORWARD and (self.line or not outer.line):
             return self
         part = max(self.part, outer.part, key=PARTS.index)
-        return Mark(joined(outer.path, self.path), part, self.line or outer.line)
+        return mark(joined(outer.path, self.path), part, self.line or outer.line)
 
     def of_part(self, part: str) -> Mark:
         """The same place with another part."""
-        return self if self.part == part else Mark(self.path, part, self.line)
+        return self if self.part == part else mark(self.path, part, self.line)
 
     @property
     def place(self) -> str:
@@ -54,6 +55,7 @@ class Mark(NamedTuple):
 
 
 NOWHERE = Mark()
+mark = functools.lru_cache(maxsize=8192)(Mark)  # equal marks are one object, which is faster than to make another
 
 
 def short_line(line: str | None) -> str:

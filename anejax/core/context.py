@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from anejax.marks import FORWARD, NOWHERE, TANGENT, Mark, joined
+from anejax.marks import FORWARD, NOWHERE, TANGENT, Mark, joined, mark
 
 
 class _State(threading.local):
@@ -91,7 +91,7 @@ class scope:
     def __enter__(self) -> None:
         self.previous = _state.mark
         path, part, line = _state.mark
-        _state.mark = Mark(joined(path, self.name), part, line)
+        _state.mark = mark(joined(path, self.name), part, line)
 
     def __exit__(self, *exc: object) -> None:
         _state.mark = self.previous
@@ -151,12 +151,12 @@ class applying:
 
 def mark_of(primitive: Any, line: Callable[[], str | None]) -> Mark:
     """The mark of an equation that is recorded now; ``line`` tells the user's line that runs."""
-    mark, derived = _state.mark, _state.derived
+    current, derived = _state.mark, _state.derived
     if derived is None:
-        return mark if mark[2] is not None else Mark(mark[0], mark[1], line())
+        return current if current[2] is not None else mark(current[0], current[1], line())
     if derived is primitive:
         _state.derived = _BOUND
-        part = mark[1]
+        part = current[1]
     else:
-        part = TANGENT if mark[1] == FORWARD else mark[1]
-    return Mark(mark[0], part, mark[2] or line())
+        part = TANGENT if current[1] == FORWARD else current[1]
+    return mark(current[0], part, current[2] or line())

@@ -67,7 +67,7 @@ def _transpose_eqn(eqn: Eqn, env: dict[Var, Any], linear: set[Var], cts: dict[Va
     except RefusedError as err:
         raise RefusedError(
             f"{err} The function is not linear in the argument that it was asked to be transposed for"
-            f"{f' (at {eqn.source})' if eqn.source else ''}."
+            f"{eqn.mark.place and f' (it is{eqn.mark.place})'}."
         ) from None
     ct_in = rule(outs if eqn.primitive.multiple_results else outs[0], *args, **eqn.params)
     for atom, ct in zip(eqn.inputs, ct_in, strict=True):

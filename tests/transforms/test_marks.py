@@ -283,3 +283,18 @@ def test_equal_programs_are_compiled_once_wherever_they_come_from() -> None:
     assert aj.runtime.execute.compile_count() == before + 1
     assert "two_sin" in f("two").lower(X).as_text(debug_info=True)
     assert "two, forward, at " in f("two").lower(X).as_text("graph", debug_info=True)
+
+
+def test_errors_name_layers_and_lines() -> None:
+    @aj.named_scope("square")
+    def f(x: Any) -> Any:
+        return jnp.sin(x)
+
+    with pytest.raises(aj.errors.RefusedError, match=rf"\(it is of square \(tangent\) at {__file__}:\d+ \(f\)\)"):
+        aj.linear_transpose(f, X)(X)
+
+
+def test_equal_marks_are_one_object() -> None:
+    """A Graph of many equations keeps few marks."""
+    (one, other) = [e.mark for e in aj.make_jaxpr(lambda x: jnp.exp(jnp.sin(x)))(X).eqns]
+    assert one is other and one.of_part(BACKWARD) is other.of_part(BACKWARD)

@@ -84,7 +84,7 @@ def _equation(eqn: Eqn, args: list[Any]) -> list[Any]:
         types = ", ".join(str(a.aval) for a in eqn.inputs)
         raise RefusedError(
             f"[{prim.name}] has no compiled form for complex numbers, got {types}. Compute it on real and imaginary"
-            f" parts, or outside jit{f' (at {eqn.source})' if eqn.source else ''}."
+            f" parts, or outside jit{eqn.mark.place and f' (it is{eqn.mark.place})'}."
         )
     out = rule(*args, **eqn.params)
     return list(out) if prim.multiple_results else [out]
