@@ -1,5 +1,7 @@
 """anejax: JAX's programming model on the Apple Neural Engine, with a native CPU device everywhere else."""
 
+from typing import TYPE_CHECKING
+
 from anejax import ad_checkpoint as ad_checkpoint
 from anejax import amp as amp
 from anejax import custom_batching as custom_batching
@@ -7,10 +9,7 @@ from anejax import custom_derivatives as custom_derivatives
 from anejax import debug as debug
 from anejax import dlpack as dlpack
 from anejax import errors as errors
-from anejax import export as export
 from anejax import flatten_util as flatten_util
-from anejax import image as image
-from anejax import interop as interop
 from anejax import lax as lax
 from anejax import nn as nn
 from anejax import numpy as numpy
@@ -18,7 +17,6 @@ from anejax import ops as ops
 from anejax import optim as optim
 from anejax import profiler as profiler
 from anejax import random as random
-from anejax import scipy as scipy
 from anejax import sharding as sharding
 from anejax import stages as stages
 from anejax import tree as tree
@@ -96,12 +94,24 @@ from anejax.core.trace import aval_of as typeof  # noqa: F401
 from anejax.dtypes import float0 as float0
 from anejax.engine.explain import Explanation as Explanation
 from anejax.engine.explain import explain as explain
-from anejax.interop import from_jax as from_jax
 from anejax.runtime import execute as execute  # registers the executor
 from anejax.runtime import exiting as exiting  # waits for other threads when the process ends
 from anejax.saving import load as load
 from anejax.saving import save as save
 
+if TYPE_CHECKING:
+    from anejax import export as export
+    from anejax import image as image
+    from anejax import interop as interop
+    from anejax import scipy as scipy
+    from anejax.interop import from_jax as from_jax
+
 __version__ = "0.1.0"
 
-__getattr__ = getattr_of(__name__)
+_LAZY = {"export": "export", "from_jax": "interop:from_jax", "image": "image", "interop": "interop", "scipy": "scipy"}
+
+__getattr__ = getattr_of(__name__, _LAZY)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

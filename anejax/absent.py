@@ -6,7 +6,9 @@ A group is *refused* when its names cannot be had on this device model, *planned
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import sys
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -176,11 +178,22 @@ def group_of(module: str, name: str) -> Group | None:
     return next((g for g in GROUPS if any(fnmatchcase(name, p) for p in g.names.get(module, "").split())), None)
 
 
-def getattr_of(module: str) -> Callable[[str], Any]:
-    """The ``__getattr__`` of ``module`` (``__name__``): raises AbsentError with reason and replacement."""
+def getattr_of(module: str, lazy: Mapping[str, str] | None = None) -> Callable[[str], Any]:
+    """The ``__getattr__`` of ``module`` (``__name__``): raises AbsentError with reason and replacement.
+
+    ``lazy`` has the names of submodules, and of what is in them, that are imported when they are first asked for, since
+    importing them takes a while and few programs use them: name -> ``submodule`` or ``submodule:name``.
+    """
     inner = module.partition(".")[2]
+    later = lazy or {}
 
     def __getattr__(name: str) -> Any:
+        if name in later:
+            where, _, what = later[name].partition(":")
+            found = importlib.import_module(f"{module}.{where}")
+            found = getattr(found, what) if what else found
+            setattr(sys.modules[module], name, found)
+            return found
         group = group_of(inner, name)
         if group is None or name.startswith("_"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
