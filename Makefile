@@ -24,10 +24,15 @@ ASAN_PRELOAD = $(foreach library,libasan.so libstdc++.so,$(shell c++ -print-file
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
 
-test: check test-native $(LIBRARY)  ## what CI runs
+test: check-all  ## what CI runs
 	$(PYTEST) -m "not long"
 
-test-all: check test-native $(LIBRARY)  ## the long hypothesis profile too (ANEJAX_SHARD, ANEJAX_HYPOTHESIS_SECONDS)
+# The types take one core some time, and the compiler takes all that there are.
+.PHONY: check-all
+check-all: $(LIBRARY) $(VENV)/.dev
+	$(MAKE) --jobs=2 --output-sync=target check test-native
+
+test-all: check-all  ## the long hypothesis profile too (ANEJAX_SHARD, ANEJAX_HYPOTHESIS_SECONDS)
 	HYPOTHESIS_PROFILE=long $(PYTEST)
 
 ci-long: test-all  ## the slow rest: the C++ tests with sanitizers and checked containers, random programs, the wheels

@@ -108,6 +108,13 @@ def answers(live: Callable[[], Any], *depends_on: Any, errors: tuple[type[Except
     return given
 
 
+def of_jax(function: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Any]:
+    """The leaves of what ``function``, which asks jax, gives for arrays and other values."""
+    import jax
+
+    return answers(lambda: jax.tree.leaves(function(*args, **kwargs)), function, args, kwargs)
+
+
 def _live(live: Callable[[], Any], errors: tuple[type[Exception], ...]) -> Any:
     try:
         return live()

@@ -12,6 +12,8 @@ import enum
 import functools
 import hashlib
 import linecache
+import operator
+import sys
 import types
 from typing import Any, TypeGuard
 
@@ -52,6 +54,14 @@ def _is_of_tests(x: Any) -> TypeGuard[types.FunctionType]:
     return isinstance(x, types.FunctionType) and x.__module__.split(".")[0] in ("tests", "benchmarks")
 
 
+def _is_where_it_says(x: Any) -> bool:
+    """Whether a function or type is what its module has under its name; what wraps another often has the other's."""
+    try:
+        return operator.attrgetter(x.__qualname__)(sys.modules[x.__module__]) is x
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
 class _Walk:
     def __init__(self) -> None:
         self.sha = hashlib.sha256()
@@ -86,10 +96,10 @@ class _Walk:
             self.note("module", x.__name__)
         elif isinstance(x, types.MethodType):
             self.add(("method", x.__self__, x.__name__))
-        elif (isinstance(x, type) or callable(x)) and hasattr(x, "__qualname__") and "<locals>" not in x.__qualname__:
+        elif _is_where_it_says(x):
             self.note("name", x.__module__, x.__qualname__)
-        elif callable(x) and hasattr(x, "__name__") and type(x).__module__.split(".")[0] in ("numpy", "jax", "jaxlib"):
-            self.note("name", type(x).__qualname__, x.__name__)  # np.ufunc, jnp.ufunc
+        elif type(x).__name__ == "ufunc":
+            self.note("ufunc", type(x).__module__, x.__name__)
         else:
             raise UnknownPart(repr(x))
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
 
-from tests.answers import TESTS, Answer, Reader, Record, answers, coding, plugin
+from tests.answers import TESTS, Answer, Reader, Record, answers, coding, of_jax, plugin
 from tests.answers.coding import Unrecordable, decode, encode
 from tests.answers.keys import UnknownPart, digest
 from tests.answers.plugin import Counts, pytest_pyfunc_call
@@ -62,7 +63,9 @@ def test_keys_follow_what_a_function_uses(monkeypatch: pytest.MonkeyPatch) -> No
     assert digest(by_way_of) != before[1]
 
 
-@pytest.mark.parametrize("part", [object(), np.array([object()]), eval("lambda x: x")])
+@pytest.mark.parametrize(
+    "part", [object(), np.array([object()]), eval("lambda x: x"), functools.wraps(len)(lambda x: 1), jax.jit(np.sin)]
+)
 def test_what_cannot_be_read_has_no_key(part: Any) -> None:
     with pytest.raises(UnknownPart):
         digest(part)
@@ -109,6 +112,24 @@ def digest_of_one() -> str:
     from tests.answers import _settings
 
     return digest(_settings(), 1)
+
+
+def test_functions_of_jax_have_their_names() -> None:
+    known = jnp.sin, jnp.add, jax.nn.relu, jax.nn.softmax, jax.lax.add, jax.scipy.special.erf, jax.random.normal
+    assert len({digest(f) for f in known}) == len(known)
+    derived = [derive(f) for f in (_scaled, lambda x: x) for derive in (jax.grad, jax.vmap, jax.jit)]
+    keys = []
+    for f in derived:
+        try:
+            keys.append(digest(f))
+        except UnknownPart:
+            continue
+    assert len(set(keys)) == len(keys)
+
+
+def test_leaves_of_jax() -> None:
+    tree = of_jax(lambda x: {"a": jnp.sin(x), "b": (x, 2)}, np.ones(2, np.float32))
+    assert [np.shape(leaf) for leaf in tree] == [(2,), (2,), ()]
 
 
 def _fails() -> Any:
