@@ -5,17 +5,19 @@ from __future__ import annotations
 from anejax import nn
 
 
-def block(features: int, *, pool: bool) -> list[nn.Layer]:
-    """A 3 x 3 convolution, normalised, with ReLU; ``pool`` halves the sides."""
-    layers = [nn.Conv2D(features, 3, padding="SAME", bias=False), nn.BatchNorm(), nn.ReLU()]
-    return [*layers, nn.MaxPool(2)] if pool else layers
+def block(name: str, features: int, *, pool: bool) -> list[nn.Layer]:
+    """A 3 x 3 convolution, normalised, with ReLU; ``pool`` halves the sides. Profiles call them by ``name``."""
+    layers = {"conv": nn.Conv2D(features, 3, padding="SAME", bias=False), "norm": nn.BatchNorm(), "relu": nn.ReLU()}
+    layers |= {"pool": nn.MaxPool(2)} if pool else {}
+    return [nn.Scope(f"{name}/{part}", layer) for part, layer in layers.items()]
 
 
 def network(width: int) -> nn.Layer:
     """Three blocks that halve the sides and double the features, a residual pair, and a linear layer."""
-    pair = nn.Sequential(*block(4 * width, pool=False), *block(4 * width, pool=False))
-    blocks = [layer for i in range(3) for layer in block(width << i, pool=True)]
-    return nn.Sequential(*blocks, nn.Residual(pair), nn.GlobalAvgPool(), nn.Linear(10))
+    pair = nn.Residual(nn.Sequential(*(x for i in range(2) for x in block(f"{i}", 4 * width, pool=False))))
+    blocks = [x for i in range(3) for x in block(f"blocks/{i}", width << i, pool=True)]
+    head = nn.Scope("mean", nn.GlobalAvgPool()), nn.Scope("classifier", nn.Linear(10))
+    return nn.Sequential(*blocks, nn.Scope("residual", pair), *head)
 
 
 def demo() -> nn.Layer:

@@ -35,14 +35,17 @@ class Peak:
 
 
 def peak(again: bool = False) -> Peak:
-    """The machine's peak, from the cache where it was measured with as many threads; else, or ``again``, measured in
-    about a second. Other work on the machine makes it low: measure again when it is idle."""
+    """The machine's peak, from the cache where it was measured with as many threads; else measured in about a second.
+
+    Other work on the machine makes it low. With ``again`` it is measured anew, and the higher figures are kept.
+    """
     path = _path()
-    if not again and path.is_file():
-        found = _read(path)
-        if found is not None:
-            return found
+    found = _read(path) if path.is_file() else None
+    if found is not None and not again:
+        return found
     measured = Peak(*_measured())
+    if found is not None:
+        measured = Peak(max(measured.gflops, found.gflops), max(measured.gbs, found.gbs))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         file.write(json.dumps(asdict(measured)).encode())

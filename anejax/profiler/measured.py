@@ -120,6 +120,11 @@ class Measured:
         """Seconds in steps."""
         return sum(r.own for r in self.ran) * 1e-9
 
+    @property
+    def fastest(self) -> float:
+        """The highest rate of steps of a millisecond or more, GFLOP/s."""
+        return max((r.step.flops / r.own for r in self.ran if r.own >= 1_000_000), default=0.0)
+
     def rows(self, by: str = "layer") -> list[Row]:
         """The rows by "layer", "primitive" or "line", those that took longest first.
 

@@ -212,7 +212,16 @@ def test_peaks_are_kept_and_damaged_files_measured_anew(monkeypatch: pytest.Monk
     for damage in ("", "{}", '{"gflops": -1, "gbs": 1}', '{"gflops": "x", "gbs": 1}', "[" * 2000):
         machine._path().write_text(damage)
         assert profiler.peak() == profiler.Peak(7.0, 3.0)
-    assert profiler.peak(again=True) == profiler.Peak(7.0, 3.0)
+    monkeypatch.setattr(machine, "_measured", lambda: (9.0, 2.0))
+    assert profiler.peak(again=True) == profiler.Peak(9.0, 3.0)
+    assert profiler.peak() == profiler.Peak(9.0, 3.0)
+
+
+def test_a_peak_that_a_step_exceeds_is_measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine._path().write_text(json.dumps({"gflops": 1e-6, "gbs": 1e-6}))
+    monkeypatch.setattr(machine, "_measured", lambda: (5.0, 4.0))
+    found = profiled(lambda x: jnp.sin(x) @ x, np.ones((700, 700), np.float32), runs=1)
+    assert found.measured.fastest > 1e-6 and found.measured.peak == profiler.Peak(5.0, 4.0)
 
 
 def test_peaks_are_those_of_a_product_and_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
