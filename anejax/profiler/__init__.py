@@ -25,7 +25,9 @@ from anejax.profiler.recording import profile as profile
 _running: list[tuple[ExitStack, Profile, Path]] = []  # what start_trace began
 
 
-def start_trace(log_dir: Any, create_perfetto_link: bool = False, create_perfetto_trace: bool = False) -> None:
+def start_trace(
+    log_dir: Any, create_perfetto_link: bool = False, create_perfetto_trace: bool = False, profiler_options: Any = None
+) -> None:
     """Begins a profile, which ``stop_trace`` writes to the folder ``log_dir``.
 
     The options are accepted for compatibility: the trace is always one that Perfetto opens. Raises RuntimeError where
@@ -50,9 +52,11 @@ def stop_trace() -> None:
 
 
 @contextmanager
-def trace(log_dir: Any, create_perfetto_link: bool = False, create_perfetto_trace: bool = False) -> Iterator[None]:
+def trace(
+    log_dir: Any, create_perfetto_link: bool = False, create_perfetto_trace: bool = False, profiler_options: Any = None
+) -> Iterator[None]:
     """``start_trace`` and ``stop_trace`` around what is inside."""
-    start_trace(log_dir, create_perfetto_link, create_perfetto_trace)
+    start_trace(log_dir, create_perfetto_link, create_perfetto_trace, profiler_options)
     try:
         yield
     finally:
