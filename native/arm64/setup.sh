@@ -35,7 +35,7 @@ for package in "$apt"/cache/archives/*.deb; do dpkg-deb -x "$package" "$here/roo
 # Its own path is sys.executable, so that tests may start processes.
 cat >"$here/python" <<END
 #!/bin/sh
-exec qemu-aarch64-static -0 "$here/python" -L "$here/root" -cpu max -E PYTHONHOME="$here/root/usr" \\
+exec qemu-aarch64-static -0 "$here/python" -L "$here/root" -cpu max,sve=off -E PYTHONHOME="$here/root/usr" \\
   "$here/root/usr/bin/python3.11" "\$@"
 END
 chmod +x "$here/python"
