@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--to", type=Path, metavar="PATH", help="where to write (default: the target's name, here)")
     add("--shape", action="append", default=[], metavar="TYPE", help="of an argument, such as float32[8,4]; repeat it")
-    add("--weights", choices=[s for s in SCHEMES if s], help="how parameters are stored (default: as they are)")
+    add("--weights", choices=SCHEMES, help="how parameters are stored (default: as they are)")
     add("--debug", action="store_true", help="show tracebacks of errors")
     parser.set_defaults(run=run)
 
@@ -40,10 +40,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"[--to] expected a path that ends in .{' or .'.join(FORMATS)}, got {str(args.to)!r}.")
     path = args.to or Path(f"{_name(args.target)}.{kind}")
     functions = _functions(args)
-    FORMATS[kind](functions, path=path, weights=args.weights)
+    FORMATS[kind](functions, path=path, weights=args.weights, report=_report)
     size = sum(found.stat().st_size for found in path.rglob("*") if found.is_file())
     print(printable(f"{path}: {', '.join(functions)}; {size / 1e6:.1f} MB"))
     return 0
+
+
+def _report(name: str, error: float) -> None:
+    print(printable(f"{name}: off by {error:.2%}"))
 
 
 def _name(target: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from anejax.errors import ExportError, fail
 from anejax.export.aimodel.asset import AIModel as AIModel
+from anejax.export.compress import Report as Report
 from anejax.export.coreai_program import write
 from anejax.export.coreml_program import entry
 from anejax.export.function import Function as Function
@@ -22,7 +23,7 @@ def coreml(
     f: Callable[..., Any] | Layer | Mapping[str, Function], *args: Any, path: str | Path, params: Any = None,
     state: Any = None, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
     images: Mapping[str, Image] | None = None, weights: str | None = None,
-    descriptions: Mapping[str, str] | None = None, metadata: Metadata | None = None,
+    descriptions: Mapping[str, str] | None = None, metadata: Metadata | None = None, report: Report | None = None,
 ) -> Path:  # fmt: skip
     """Writes ``f`` as the Core ML package ``path`` (.mlpackage), for iOS 18 or macOS 15 and later.
 
@@ -40,7 +41,9 @@ def coreml(
             starts as zeros, whatever is given here, until an app writes it.
         inputs, outputs: names of the ports.
         images: inputs, by name, that are pictures.
-        weights: None keeps the dtypes of constants; "float16" halves the file.
+        weights: None keeps the dtypes of constants; "float16" halves the file, "int8" makes matrices and kernels a
+            quarter, with a scale for each output channel.
+        report: hears the name of each weight that is stored in fewer bytes, and its relative error.
         descriptions: a sentence for each port, by name.
         metadata: what the package says of itself.
 
@@ -63,7 +66,7 @@ def coreml(
     """
     path = checked_path(path, ".mlpackage")
     functions = _functions(f, args, params, state, inputs, outputs, images)
-    entries = {name: entry(function, weights, descriptions or {}) for name, function in functions.items()}
+    entries = {name: entry(function, weights, descriptions or {}, report) for name, function in functions.items()}
     save(entries, metadata or Metadata(), path)
     return path
 
@@ -71,11 +74,12 @@ def coreml(
 def coreai(
     f: Callable[..., Any] | Layer | Mapping[str, Function], *args: Any, path: str | Path, params: Any = None,
     state: Any = None, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
-    images: Mapping[str, Image] | None = None, weights: str | None = None,
+    images: Mapping[str, Image] | None = None, weights: str | None = None, report: Report | None = None,
 ) -> Path:  # fmt: skip
     """Writes ``f`` as the Core AI asset ``path`` (.aimodel), for macOS 27 or iOS 27 and later.
 
-    The arguments are those of ``coreml``. Ports and states have the function's own dtypes. Functions share the states
+    The arguments are those of ``coreml``, but for ``weights="float16"``, of which Core AI's compiler makes float32
+    again. Ports and states have the function's own dtypes. Functions share the states
     that they give one name; what these begin with is returned by the asset's function ``initial``. Whatever the CPU
     device runs can be exported, but for factorizations, Fourier transforms and a few special functions: a training
     step, too, with its parameters as state. ``AIModel(path)`` runs the asset here.
@@ -99,7 +103,7 @@ def coreai(
         >>> losses = [float(model({"x": x, "y": y}, "step")["loss"]) for _ in range(100)]  # doctest: +SKIP
     """
     path = checked_path(path, ".aimodel")
-    write(_functions(f, args, params, state, inputs, outputs, images), weights, path)
+    write(_functions(f, args, params, state, inputs, outputs, images), weights, path, report)
     return path
 
 

@@ -20,7 +20,7 @@ from anejax.export.aimodel.asset import INITIAL, check_package, save
 from anejax.export.aimodel.program import graph, module
 from anejax.export.aimodel.text import TYPES, Tensor, Text, supported
 from anejax.export.aimodel.words import Writer
-from anejax.export.compress import check_scheme, compressed
+from anejax.export.compress import Report, check_scheme, compressed
 from anejax.export.function import Exported, Function, refuse_dtype, trace
 from anejax.lower.to_mil import lower
 from anejax.mil.program import Program, renamed
@@ -28,17 +28,17 @@ from anejax.passes.pipeline import optimize
 from anejax.paths import atomic_folder
 
 
-def write(functions: Mapping[str, Function], weights: str | None, path: Path) -> Any:
+def write(functions: Mapping[str, Function], weights: str | None, path: Path, report: Report | None = None) -> Any:
     """Saves the functions as the asset ``path``; returns what the package makes of it. Raises what ``coreai`` does."""
     check_package()
-    check_scheme(weights)
+    check_scheme(weights, ("int8",))  # its compiler makes float32 of float16 constants again
     text = Text()
     graphs: list[str] = []
     initial: dict[str, np.ndarray[Any, Any]] = {}
     for name, function in functions.items():
         exported = trace(function, _port, _port)
         _join(initial, exported)
-        graphs.append(_graph(text, name, exported, weights))
+        graphs.append(_graph(text, name, exported, weights, report))
     if initial:
         if INITIAL in functions:
             fail("export", f"expected no function called {INITIAL}, which returns what the states begin with",
@@ -52,13 +52,13 @@ def write(functions: Mapping[str, Function], weights: str | None, path: Path) ->
         inner.rmdir()
 
 
-def _graph(text: Text, name: str, exported: Exported, weights: str | None) -> str:
+def _graph(text: Text, name: str, exported: Exported, weights: str | None, report: Report | None) -> str:
     program = lower(optimize(exported.graph), "cpu", exported.constants)
     main = program.main
     updates = [f"{p.name}_new" for p in exported.states]
     outputs = [*updates, *(p.name for p in exported.outputs)]
     main = renamed(main, dict(zip(main.inputs, [p.name for p in (*exported.states, *exported.inputs)])))
-    main = compressed(main, weights)
+    main = compressed(main, weights, report)
     program = Program((main, *(f for f in program.functions if f.name != "main")), program.version)
     return graph(text, name, program, outputs, dict(zip([p.name for p in exported.states], updates)))
 

@@ -10,7 +10,7 @@ from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.graph import Graph
 from anejax.errors import DtypeError, ExportError, RefusedError, fail
-from anejax.export.compress import check_scheme, compressed
+from anejax.export.compress import SCHEMES, Report, check_scheme, compressed
 from anejax.export.function import Function, refuse_dtype, trace
 from anejax.export.mlpackage import Entry
 from anejax.lower.to_mil import lower
@@ -23,9 +23,11 @@ PORTS = (dtypes.float32, dtypes.float16, dtypes.int32)
 AS_INT32 = (dtypes.bool_, dtypes.int8, dtypes.uint8, dtypes.int16, dtypes.uint16)
 
 
-def entry(function: Function, weights: str | None, descriptions: Mapping[str, str]) -> Entry:
+def entry(
+    function: Function, weights: str | None, descriptions: Mapping[str, str], report: Report | None = None
+) -> Entry:
     """The function ready to be saved. Raises what ``coreml`` does."""
-    check_scheme(weights)
+    check_scheme(weights, tuple(SCHEMES))
     exported = trace(function, _port, _state)
     graph = optimize(exported.graph, "coreml")
     _check_dtypes(graph)
@@ -38,10 +40,12 @@ def entry(function: Function, weights: str | None, descriptions: Mapping[str, st
     unknown = {*descriptions} - {*called.values()}
     if unknown:
         fail("export", f"expected descriptions of {', '.join(called.values())}, got {sorted(unknown)}", ExportError)
-    main = compressed(renamed(main, called), weights)
+    main = renamed(main, called)
     program = Program((main, *(f for f in program.functions if f.name != "main")), program.version)
     _check_operations(program)
     verify(program, "coreml")
+    main = compressed(main, weights, report)  # Core ML's forms of compressed constants are not operations of programs
+    program = Program((main, *program.functions[1:]), program.version)
     states = {p.name: update for p, update in zip(exported.states, updates)}
     images = {p.name: p.image.layout for p in exported.inputs if p.image is not None}
     return Entry(program, descriptions, states, images)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anejax.errors import MilError, fail
+from anejax.export.compress import SCALED
 from anejax.mil.program import BlobRef, Function, Op, Operand, Program, Type, Value, const_data
 from anejax.mil.weights import DTYPE_CODES, WeightWriter
 
@@ -297,7 +298,19 @@ def _sort(s: Serializer, op: Op) -> None:
         s.names[result] = s.named("gather_along_axis", result.name, operands, result.type)
 
 
+def _scaled(s: Serializer, op: Op) -> None:
+    """A constant in few bits with its scales, which stand in the operation itself."""
+    (result,) = op.results
+    s.name(result)
+    message = s.operation(op.name, s.names[result], {})
+    for name, operand in op.operands.items():
+        (value,) = _several(operand)
+        s.constant(message.inputs[name].arguments.add().value, value)
+    s.named_type(message.outputs.add(), result)
+
+
 FORMS: Mapping[str, Callable[[Serializer, Op], None]] = {
+    SCALED: _scaled,
     "aj_while": _while,
     "aj_cond": _cond,
     "aj_dynamic_slice": _dynamic_slice,

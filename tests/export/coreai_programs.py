@@ -178,6 +178,22 @@ def large_constants_stand_outside_the_text() -> None:
     same(lambda x: (x @ w, x @ w.astype(jnp.bfloat16), w[:, :1].astype(np.int32), w > 0), normal(3, 50), most=32)
 
 
+def weights_of_one_byte() -> None:
+    w, x = normal(100, 70) * 10.0 ** np.arange(-3, 4, 0.1, np.float32), normal(3, 100)
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = {}
+        for weights in (None, "int8"):
+            path = Path(folder) / f"{weights}.aimodel"
+            aj.export.coreai(lambda p, x: x @ p, x, path=path, params=w, weights=weights)
+            sizes[weights] = (path / "main.mlirb").stat().st_size
+            model = aj.export.AIModel(path)
+            step = np.abs(w).max(0) / 127
+            rounded = np.rint(w / step) * step if weights else w
+            np.testing.assert_allclose(model({"x": x})["output"], x @ rounded, rtol=1e-4, atol=1e-4)
+            model.close()
+        assert sizes["int8"] < 0.3 * sizes[None]
+
+
 def wrong_calls_raise() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = aj.export.AIModel(aj.export.coreai(lambda x: x + 1, X, path=Path(folder) / "f.aimodel"))
@@ -345,7 +361,8 @@ CASES |= {
         integers_divided_by_nothing, indices_outside, nothing_to_reduce, integers_wrap, rests_have_the_right_sign,
         the_first_nan_is_the_greatest, slices_go_down, mixed_dtypes, scalars_are_arrays_without_axes, branches_hand_on,
         carries_change_places, branches_in_loops, loops_in_loops, returned_inputs_and_constants,
-        large_constants_stand_outside_the_text, wrong_calls_raise, mlp_by_sgd, cnn_by_adam, lstm_by_sgd,
+        large_constants_stand_outside_the_text, weights_of_one_byte, wrong_calls_raise, mlp_by_sgd, cnn_by_adam,
+        lstm_by_sgd,
         dropout_with_its_key_as_state, functions_share_their_states, stories_with_its_cache,
     )
 }  # fmt: skip

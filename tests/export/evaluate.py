@@ -76,6 +76,8 @@ class Package:
         if op.op_type == "coreml_update_state":
             self.states[op.inputs["state"].name] = np.array(of(op.inputs["value"]))
             return [self.states[op.inputs["state"].name].copy()]
+        if op.op_type.startswith("constexpr_"):
+            return [op.materialized_val_inference()]
         if op.op_type == "cond":
             return self._run(op.blocks[0 if of(op.inputs["pred"]) else 1], (), env)
         if op.op_type == "while_loop":

@@ -111,6 +111,24 @@ def test_half_of_the_weights(tmp_path: Path) -> None:
     close(Package(path)({"x": x})["output"], x.astype(np.float64) @ w.astype(np.float16).astype(np.float64), 16)
 
 
+def test_weights_of_one_byte(tmp_path: Path) -> None:
+    """Rounded to a 127th of the largest of each output channel, and computed with by coremltools."""
+    w, k, bias = normal(100, 7) * 10.0 ** np.arange(7, dtype=np.float32), normal(8, 3, 3, 3), normal(7)
+    f = lambda p, x, im: (x @ p["w"] + p["b"], aj.lax.conv_general_dilated(im, p["k"], (1, 1), "SAME"))  # noqa: E731
+    x, image, heard = normal(2, 100), normal(1, 3, 5, 6), {}
+    params = {"w": w, "b": bias, "k": k}
+    path = aj.export.coreml(f, x, image, path=tmp_path / "f.mlpackage", params=params, weights="int8",
+                            report=heard.__setitem__)  # fmt: skip
+    assert set(heard) == {"params_w", "params_k"} and all(1e-3 < e < 1e-2 for e in heard.values())
+    got = Package(path)({"x": x, "im": image})
+    step = np.abs(w).max(0) / 127
+    want = x.astype(np.float64) @ (np.rint(w / step) * step) + bias
+    np.testing.assert_allclose(got["output_0"], want, rtol=1e-5, atol=1e-4)
+    step = np.abs(k).max((1, 2, 3), keepdims=True) / 127
+    close(got["output_1"], f({**params, "k": np.rint(k / step) * step}, x, image)[1], 16)
+    assert (path / WEIGHTS / "weight.bin").stat().st_size < 0.3 * (w.nbytes + k.nbytes) + 1024
+
+
 def test_pictures(tmp_path: Path) -> None:
     image = aj.export.Image(scale=1 / 255, bias=(-0.5, 0.0, 0.25), layout="BGR")
     path = aj.export.coreml(lambda photo: photo.sum((2, 3)), aj.ShapeDtypeStruct((1, 3, 5, 7), "float32"),

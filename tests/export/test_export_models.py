@@ -81,7 +81,7 @@ def test_a_run_on_cifar10(run: Any, tmp_path: Path) -> None:
     trained = classify.TrainState(params, state, (np.zeros(3),), aj.random.PRNGKey(0))
     checkpoint.save(tmp_path / "run" / "checkpoints", 7, trained, {"config": recipe.to_json()})
     code, out, err = run("run", "--weights", "float16", "--to", "net.mlpackage")
-    assert (code, err) == (0, "") and out.startswith("net.mlpackage: main; ")
+    assert (code, err) == (0, "") and "params_0_0_w: off by 0.0" in out and "\nnet.mlpackage: main; " in out
     package = Package(tmp_path / "net.mlpackage")
     assert package.spec.description.input[0].type.WhichOneof("Type") == "imageType"
     mean, deviation = (np.array(v, np.float32).reshape(1, 3, 1, 1) for v in (MEAN, STD))
