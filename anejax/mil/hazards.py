@@ -10,7 +10,7 @@ import numpy as np
 
 from anejax.mil import limits
 from anejax.mil.program import Function, Op, Value
-from anejax.mil.rules import CATALOG, NOTE, ONE, SWEEP, WRONG, Finding, Rule
+from anejax.mil.rules import APPLE, CATALOG, NOTE, ONE, SWEEP, WRONG, Finding, Rule
 from anejax.mil.view import View
 
 ROUNDING = ("ceil", "floor", "round")
@@ -20,6 +20,10 @@ WIDE_ROW = 100_000  # elements [one]
 LONG_REDUCTION = {"A13": 192, "A14": 192, "A15": 384, "A16": 384}  # from here by way of a transpose [catalog]
 GROUP_WORK = 2048  # features of a group times kernel [catalog]
 STRIDES = (1, 2, 3, 4, 8)  # [catalog]
+EQUAL_STRIDES = (6, 9, 12, 16, 24, 32)  # good too where all are equal [apple]
+POOL_STRIDES = (1, 2, 4)  # [apple] names 2 and 4
+LARGE_KERNEL = 7  # from here on [apple] asks for chains of small ones
+LONG_DILATION = 4  # from here on [apple] asks for chains of 2 and 3
 WINDOW = 8  # [one]; the catalog has 29 to 31, limits.py
 CONTRACTION = 32768  # [one], on M4; the catalog has 65536, limits.py
 
@@ -106,8 +110,24 @@ def _tiled(v: View, around: Around) -> str | None:
 
 def _stride(v: View, around: Around) -> str | None:
     strides = v.ints("strides", v.type("x").rank - 2, 1)
-    odd = [s for s in strides if s not in STRIDES]
+    equal = len({*strides}) == 1 and strides[0] in EQUAL_STRIDES
+    odd = [] if equal else [s for s in strides if s not in STRIDES]
     return f"strides of {odd} are not among {', '.join(map(str, STRIDES))}" if odd else None
+
+
+def _pool_stride(v: View, around: Around) -> str | None:
+    odd = [s for s in v.ints("strides", v.type("x").rank - 2, 1) if s not in POOL_STRIDES]
+    return f"strides of {odd} are not among {', '.join(map(str, POOL_STRIDES))}" if odd else None
+
+
+def _large_kernel(v: View, around: Around) -> str | None:
+    largest = max(v.shape("weight")[2:], default=1)
+    return f"a kernel of {largest} is expensive (from {LARGE_KERNEL} on)" if largest >= LARGE_KERNEL else None
+
+
+def _long_dilation(v: View, around: Around) -> str | None:
+    longest = max(v.ints("dilations", v.type("x").rank - 2, 1), default=1)
+    return f"a dilation of {longest} is expensive (from {LONG_DILATION} on)" if longest >= LONG_DILATION else None
 
 
 def _rank_of(*wanted: int) -> Ask:
@@ -168,6 +188,11 @@ def _hazards() -> Iterator[Hazard]:
     yield Hazard("wide rows", ONE, "keep the last axis short", WRONG, ("reshape",), _wide_rows)
     yield Hazard("tile", ONE, "broadcast in an elementwise operation, or concat", WRONG, ("tile",), _tiled, ("A15",))
     yield Hazard("stride", CATALOG, "a stride of 1, then slice_by_index", WRONG, ("conv", "conv_transpose"), _stride)
+    yield Hazard(
+        "pooling stride", APPLE, "pool by 2 or 4, or in two steps", NOTE, ("max_pool", "avg_pool"), _pool_stride
+    )
+    yield Hazard("large kernel", APPLE, "a chain of small kernels, of k = k1 + k2 - 1", NOTE, ("conv",), _large_kernel)
+    yield Hazard("long dilation", APPLE, "a chain of dilations of 2 and 3", NOTE, ("conv",), _long_dilation)
     yield Hazard("prelu rank", CATALOG, "reshape to rank 3 or more", WRONG, ("prelu",), _rank_of(3, 4, 5))
     yield Hazard("instance_norm rank", CATALOG, "reshape to rank 4", WRONG, ("instance_norm",), _rank_of(4))
     yield Hazard("inexact sum", SWEEP, "matmul with ones, which accumulates wide", NOTE, mean, _inexact_sum)

@@ -17,6 +17,7 @@ MIL = "the rules of MIL and of this dialect (docs/architecture.md)"
 SWEEP = "[sweep] every MIL operation run on an M5 through the engine's C route"
 CATALOG = "[catalog] tables of the engine's compiler, measured on M1, M2 and M5, predicted between"
 ONE = "[one] a single project's report"
+APPLE = "[apple] Apple's rules for authors of models: github.com/apple/coreai-models, neural_engine_rules.md"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,11 @@ GENERAL: dict[str, Rule] = {
         Rule("target", SWEEP, "leave this part to the CPU device, or write it in operations that the engine has"),
         Rule("attributes", MIL, "write operands, not attributes"),
         Rule("order", MIL, "define values once, and before they are used"),
-        Rule("constant", SWEEP, "write finite numbers: +-65504 where infinity was meant, as masks may"),
+        Rule(
+            "constant",
+            SWEEP,
+            "write finite numbers: -40000 in masks that softmax reads [apple], +-65504 for infinity elsewhere",
+        ),
         Rule("operands", MIL, "give the operands that the table names"),
         Rule("dtype", SWEEP, "compute in fp16: cast where the data comes in, on the CPU device"),
         Rule("shape", MIL, "declare the result that the operands give"),

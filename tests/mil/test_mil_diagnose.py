@@ -124,6 +124,25 @@ def strided(stride: int) -> Program:
     return b.end(b.then("conv", (1, 1, side, side), x=b.x, weight=weight, strides=[stride] * 2, **rest))
 
 
+def windowed(kernel: int = 1, dilation: int = 1) -> Program:
+    b = Chain(1, 1, 20, 20)
+    side = 20 - dilation * (kernel - 1)
+    weight = np.ones((1, 1, kernel, kernel), np.float16)
+    rest = {"pad_type": "valid", "pad": [0] * 4, "dilations": [dilation] * 2, "groups": 1, "strides": [1, 1]}
+    return b.end(b.then("conv", (1, 1, side, side), x=b.x, weight=weight, **rest))
+
+
+def dilated(dilation: int) -> Program:
+    return windowed(2, dilation)
+
+
+def pooled_by(stride: int) -> Program:
+    b = Chain(1, 1, 20, 20)
+    side = 19 // stride + 1
+    window = {"kernel_sizes": [1, 1], "strides": [stride] * 2, "pad": [0] * 4, "pad_type": "valid", "ceil_mode": False}
+    return b.end(b.then("max_pool", (1, 1, side, side), x=b.x, **window))
+
+
 def grouped(features: int) -> Program:
     b = Chain(1, 2 * features, 4, 4)
     rest = {"pad_type": "valid", "pad": [0] * 4, "dilations": [1, 1], "groups": 2, "strides": [1, 1]}
@@ -179,6 +198,10 @@ def heavy(rows: int) -> Program:
         ("root of a reduction", root, True, False, ("M1", "M5"), ()),
         ("wide rows", joined, 100_000, 10_000, ("M1", "M5"), ()),
         ("stride", strided, 5, 4, ("M1", "M5"), ()),
+        ("stride", strided, 7, 6, ("M1", "M5"), ()),
+        ("pooling stride", pooled_by, 3, 4, ("M1", "M5"), ()),
+        ("large kernel", windowed, 7, 6, ("M1", "M5"), ()),
+        ("long dilation", dilated, 4, 3, ("M1", "M5"), ()),
         ("wide window", pooled, 9, 8, ("M1", "M5"), ()),
         ("long contraction", contracted, 32769, 32768, ("M4", "M5"), ()),
         ("split groups", grouped, 2049, 2048, ("M4",), ()),
