@@ -346,9 +346,10 @@ class NativeProgram:
             holds: what the inputs hold, as numbers of core.array; the engine copies no input whose contents it has.
             makes: numbers for what the outputs will hold, which nothing else has had.
         """
-        if holds is None or makes is None:
+        if holds is None and makes is None:
             call = self._call + self._pack(*inputs, *outputs)
         else:
+            holds, makes = holds or [0] * len(inputs), makes or [0] * len(outputs)  # 0 says nothing
             call = self._call_with_contents + self._pack(*inputs, *outputs) + self._pack(*holds, *makes)
         status = self._run(call, len(call))
         if status != 0:
