@@ -22,8 +22,10 @@ from anejax import tree
 from anejax.cli import options
 from anejax.cli.options import UsageError
 from anejax.cli.profiling import Profiled
+from anejax.config import config
 from anejax.data.fetch import Progress as FetchProgress
 from anejax.paths import locked, sweep
+from anejax.runtime.engine import device_in_words
 from anejax.terminal import printable
 from anejax.train import checkpoint, plot
 from anejax.train.journal import Log
@@ -108,6 +110,7 @@ def _train(training: Training, run: Run, directory: Path, args: argparse.Namespa
     report = Report(console, task.epochs, len(task.train), task.train.items, task.unit)
     size = sum(leaf.size for leaf in tree.leaves(run.state.params))
     report.say(f"{task.name}: {size:,} parameters, {task.epochs} epochs; writing to {directory}")
+    report.say(f"device: {device_in_words(config.device)}")
     if journal.step:
         report.say(f"going on after {journal.epoch} epochs and {journal.batch} batches")
     log = Log(args.log or directory / "log.jsonl", task.config, journal)

@@ -40,6 +40,7 @@ class Explanation:
         segments: in order. Each is one dispatch of a call, or a scan that is several.
         flows: what goes between segments, and between them and the caller.
         placements: every equation of the optimized function, grouped by device, reason and primitive.
+        idle: on "ane", why the engine has nothing of the function; None if it has some.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Explanation:
     segments: tuple[SegmentFacts, ...]
     flows: tuple[Flow, ...]
     placements: tuple[Placement, ...]
+    idle: str | None = None
 
     @property
     def us(self) -> float:
@@ -154,7 +156,8 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
     distinct = {(s.device, to_text(program_of(s))) for s in plan.leaves}
     placements = placements_of(plan, BY_COST if by_cost else ALL)
     chip_name = chip if device == "ane" else None
-    return Explanation(name_of(f), device, chip_name, len(distinct), segments, flows_of(plan), placements)
+    return Explanation(name_of(f), device, chip_name, len(distinct), segments, flows_of(plan), placements,
+                       plan.why_idle if device == "ane" else None)  # fmt: skip
 
 
 def _whole(graph: Graph) -> Plan:
@@ -171,6 +174,8 @@ def _lines(found: Explanation) -> Iterator[str]:
     dispatches = _number(found.dispatches, "dispatch", "dispatches")
     yield f"  {_number(found.programs, 'program')} to compile, {dispatches} in a call"
     yield f"  {bytes_text(found.crossing_bytes)} cross between the devices"
+    if found.idle:
+        yield from _wrapped(f"  nothing goes to the engine. {found.idle}", 4)
     if found.unpredicted:
         yield from _wrapped(f"  not predicted, on the CPU device: {_counts(found.unpredicted)}", 4)
     for i, segment in enumerate(found.segments):

@@ -27,16 +27,11 @@ class Chip:
     floor_us: float  # of a dispatch, however small the program
     peak_tflops: float  # of chained convolutions
     transfer_gbs: float  # of what crosses the program's border, and of what does not fit the SRAM
-    weight_gbs: float  # of constants
+    weight_gbs: float  # of constants, and of inputs that products read
     sources: str
     product_points: Points = ()  # (FLOP, TFLOP/s above the floor) of square matrix products [bench]
     resident_bytes: float = 2_097_152  # the largest operand that stays in SRAM [bench]
     late_weight: tuple[float, float] | None = None  # (us, GB/s) of constants that are larger, where that was seen
-
-    @property
-    def input_gbs(self) -> float:
-        """The rate at which products read weights that are inputs."""
-        return max(self.transfer_gbs, min(self.weight_gbs, INPUT_GBS))
 
 
 _SQUARES = (268435456.0, 2147483648.0, 17179869184.0, 137438953472.0, 463856467968.0, 1099511627776.0)  # 512 ... 8192
@@ -60,15 +55,15 @@ CHIPS: dict[str, Chip] = {
         Chip("M2 Pro", "A14", 100, 11.2, 9.8, 48, "as M2; products [bench]", _points(0.56, 1.13, 2.33, 3.37)),
         Chip("M2 Max", "A14", 100, 11.2, 9.8, 48, f"{_FIT} of M2", _points(1.42, 1.82, 4.63, 5.4)),
         Chip("M3", "A15", 94, 11.7, 9.8, 48, "no timing at all: M2 [scaled]"),
-        Chip("M4", "A16", 100, 18.6, 24.05, 36, "floor from its smallest timings, peak [bench], transfers of M5 Pro,"
-             " constants of M5 Pro [scaled]",
+        Chip("M4", "A16", 100, 18.6, 24.05, 100, "floor from its smallest timings, peak [bench], transfers of M5"
+             " Pro, weights [fit] to a whole network",
              _points(2.46, 3.32, 5.03, 5.46, 3.43, 3.51)),
         Chip("M4 Pro", "A16", 90, 13.3, 18.1, 145, f"{_FIT} of M5 Pro [scaled]", _points(5.71, 4.22, 6.41, 6.17)),
         Chip("M4 Max", "A16", 90, 11.9, 63.0, 145, f"{_FIT} of M5 Pro [scaled]",
              _points(5.48, 7.64, 9.3, 6.71, 3.75, 3.71)),
-        Chip("M5", "A16", 80, 24.8, 24.8, 36, f"{_FIT} of M5 Pro [scaled]", _points(7.46, 6.07, 8.97, 7.29)),
+        Chip("M5", "A16", 80, 24.8, 24.8, 112, f"{_FIT} [one]", _points(7.46, 6.07, 8.97, 7.29)),
         Chip("M5 Pro", "A16", 75, 19.6, 24.05, 145, "all [bench]", resident_bytes=4_720_000),
-        Chip("M6", "A16", 80, 24.8, 24.8, 36, "no timing at all: M5", _points(7.46, 6.07, 8.97, 7.29)),
+        Chip("M6", "A16", 80, 24.8, 24.8, 112, "no timing at all: M5", _points(7.46, 6.07, 8.97, 7.29)),
     )
 }  # fmt: skip
 
@@ -82,15 +77,12 @@ _ALONE_GBS = {
 }  # fmt: skip
 EXTRA_NS_PER_BYTE: dict[str, float] = {op: 1 / gbs - 1 / _ELEMENTWISE_GBS for op, gbs in _ALONE_GBS.items()}
 
-# The most that products were seen to read of inputs, in GB/s, through Core AI [one]; on M4 a network's weights come at
-# 35 at least [fit]. Not more than constants.
-INPUT_GBS = 57.0
 # How many times slower than a product a convolution is whose features do not mix: 25 steps of 9 multiply-adds for each
 # of 512 x 512 numbers take 0.29 ms above the floor on M1 Pro [bench], which is 1 / 23 of its peak.
 BY_FEATURE = 23.0
 ROW_BYTES = 64  # rows of the last axis are padded to it in memory [bench]
 FREE_OP_US = 6.3  # an operation inside a chain of 32 took no more than this on M1 [bench]
-MEDIAN_ERROR = 0.31  # of the best published model of this kind, over 68 whole graphs; ours was not held against those
+MEDIAN_ERROR = 0.31  # of the best published model of this kind, over 68 whole graphs; docs/engine.md has ours
 
 
 THIS = "this"  # the machine at hand, as `anejax doctor` measured it

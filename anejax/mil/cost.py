@@ -130,6 +130,7 @@ class _Costs:
         self.chip, self.function = chip, function
         self.groups = groups(function)
         source = self.groups.source
+        self.inputs = {*function.inputs}
         self.unread = {*function.inputs}
         self.outputs = {source.get(v, v) for v in function.outputs}
         made = (v for op in function.ops for v in op.results)
@@ -148,7 +149,7 @@ class _Costs:
     def cost(self, op: Op, view: View) -> OpCost:
         reads = dict.fromkeys(self.groups.source.get(v, v) for v in op.values())
         across = [] if op.name in ALIASES else [v for v in reads if self.crosses(v, op)]
-        weights = [v for v in across if v in self.unread and self.is_weight(v, view)]
+        weights = [v for v in across if v in self.inputs and self.is_weight(v, view)]
         self.unread.difference_update(across)
         made = [] if op.name in ALIASES else [v for v in op.results if self.is_left(v, op)]
         tensors = [v for v in (*reads, *op.results) if v.const is None]
@@ -196,7 +197,7 @@ class _Costs:
         extra = EXTRA_NS_PER_BYTE.get(view.op.name, 0.0) * sum(v.type.nbytes for v in tensors) * 1e-3
         slower = BY_FEATURE if _is_by_feature(view) else 1
         compute = flops * slower / self.chip.peak_tflops * 1e-6
-        stream = (constant / rate + streamed / self.chip.input_gbs) * 1e-3
+        stream = (constant / rate + streamed / self.chip.weight_gbs) * 1e-3
         return {
             "transfer": border / self.chip.transfer_gbs * 1e-3,
             "compute": compute if compute >= stream else 0.0,

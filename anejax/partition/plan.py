@@ -145,6 +145,15 @@ class Plan:
         return sum(s.dispatches for s in self.segments)
 
     @property
+    def why_idle(self) -> str | None:
+        """Why the engine has nothing of the Graph: the reason of the equation with the most work, or None if it has
+        some."""
+        if any(True for _ in self.programs) or not self.source.eqns:
+            return None
+        most = max(range(len(self.source.eqns)), key=lambda i: host_us([self.source.eqns[i]]))
+        return f"{self.source.eqns[most].primitive.name}: {self.reasons[most]}"
+
+    @property
     def host(self) -> list[tuple[Eqn, str]]:
         """The CPU device's equations, each with the reason."""
         return [(e, r) for e, r in zip(self.source.eqns, self.reasons) if r is not None]

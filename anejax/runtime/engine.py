@@ -134,3 +134,11 @@ def _own_chip() -> str:
             stacklevel=user_stacklevel(),
         )
     return this_chip() or STRICTEST
+
+
+def device_in_words(device: str) -> str:
+    """What runs a function that was jitted for ``device``: "cpu", or "ane", if it is there, and whose engine."""
+    missing = why_missing(device) if device == "ane" else None
+    if device != "ane":
+        return device
+    return f"cpu; the engine is not there: {missing}" if missing else f"ane ({chip()}), with the CPU device beside it"

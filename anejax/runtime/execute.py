@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import operator
 import os
 import sys
@@ -34,6 +35,7 @@ from anejax.runtime.prepare import Route, prepare
 DEVICES = ("cpu", "ane")
 PROGRAMS_BYTES = 256 << 20  # of compiled programs that are kept, in use or not
 BYTES_OF_A_CHARACTER = 8  # of MIL text: about what a compiled program keeps, the text included
+_LOG = logging.getLogger("anejax")
 POINTER = operator.attrgetter("pointer")
 
 
@@ -173,6 +175,8 @@ def _compiled(
         return text, compiler.compile("cpu", text, donated)
     by_cost = device == "ane" and config.engine_partition == "cost"
     plan = partition(graph, engine.chip(), by_cost=by_cost, known=given_away(donated))
+    if plan.why_idle is not None:
+        _LOG.warning("[jit] nothing of the function goes to the engine. %s", plan.why_idle)
     pipeline = Pipeline(plan, donated, device, compiler.compile)
     return pipeline.text, pipeline
 

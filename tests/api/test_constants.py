@@ -106,3 +106,19 @@ def test_a_layer_with_frozen_weights_keeps_its_bias() -> None:
     params, _ = model.init(aj.random.key(0), x)
     f = aj.jit(lambda x: model.apply(params, (), x)[0], precision="fp16", constants=params)
     np.testing.assert_allclose(f(x), model.apply(params, (), x)[0], atol=0.01)
+
+
+def test_attention_by_frozen_weights() -> None:
+    """The factor of the scores goes into the smaller operand, be it a constant."""
+    rng = np.random.default_rng(0)
+    w = jnp.asarray(rng.standard_normal((16, 8), np.float32))
+    x = rng.standard_normal((4, 16)).astype(np.float16).astype(np.float32)
+    f = aj.jit(lambda x: (x @ w) * 0.125, precision="fp16", constants=w)
+    np.testing.assert_allclose(f(x), x @ np.asarray(w) * 0.125, atol=4e-3)
+
+
+@pytest.mark.usefixtures("espresso")
+def test_what_stays_off_the_engine_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with config.override("chip", "M4"):
+        aj.jit(lambda x: jnp.tanh(x) * 3, device="ane")(jnp.ones((4, 4)))
+    assert "nothing of the function goes to the engine. tanh: predicted to take" in caplog.text

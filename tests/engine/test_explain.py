@@ -275,3 +275,13 @@ def test_layers_are_named_by_explain_and_check() -> None:
     assert "  sort 1  of head  at " in str(aj.explain(f, x))
     places = {c.op: c.place for c in check(f, x)}
     assert places["sort"].startswith(f" of head at {__file__}:") and places["tanh"].startswith(" of head at ")
+
+
+def test_says_why_nothing_goes_to_the_engine() -> None:
+    small = aj.ShapeDtypeStruct((8, 8), "float32")
+    found = aj.explain(lambda x: jnp.tanh(x @ x), small, chip="M4")
+    assert found.idle is not None and found.idle.startswith("dot_general: predicted to take 0.0 us on the CPU device")
+    assert "nothing goes to the engine. dot_general: predicted" in str(found)
+    large = aj.ShapeDtypeStruct((2048, 2048), "float32")
+    assert aj.explain(lambda x: x @ x, large, chip="M4").idle is None
+    assert aj.explain(lambda x: x @ x, small, device="cpu").idle is None

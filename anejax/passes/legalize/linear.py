@@ -75,7 +75,7 @@ def _product_times(x: Any, factor: float) -> Any:
     made = maker(x)
     if made is None or made.primitive.name not in ("dot_general", "reshape", "transpose"):
         return NotImplemented
-    args = [traced(v) if isinstance(v, Var) else v for v in made.inputs]
+    args = [traced(v) if isinstance(v, Var) else v.value for v in made.inputs]
     if made.primitive.name == "dot_general":
         small = min((0, 1), key=lambda i: aval_of(args[i]).size)
         args[small] = times(args[small], factor)
