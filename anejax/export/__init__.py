@@ -74,7 +74,8 @@ def coreml(
 def coreai(
     f: Callable[..., Any] | Layer | Mapping[str, Function], *args: Any, path: str | Path, params: Any = None,
     state: Any = None, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
-    images: Mapping[str, Image] | None = None, weights: str | None = None, report: Report | None = None,
+    images: Mapping[str, Image] | None = None, weights: str | None = None,
+    metadata: Metadata | None = None, report: Report | None = None,
 ) -> Path:  # fmt: skip
     """Writes ``f`` as the Core AI asset ``path`` (.aimodel), for macOS 27 or iOS 27 and later.
 
@@ -103,7 +104,8 @@ def coreai(
         >>> losses = [float(model({"x": x, "y": y}, "step")["loss"]) for _ in range(100)]  # doctest: +SKIP
     """
     path = checked_path(path, ".aimodel")
-    write(_functions(f, args, params, state, inputs, outputs, images), weights, path, report)
+    write(_functions(f, args, params, state, inputs, outputs, images), weights, path, report,
+          metadata or Metadata())  # fmt: skip
     return path
 
 

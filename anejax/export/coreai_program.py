@@ -22,14 +22,17 @@ from anejax.export.aimodel.text import TYPES, Tensor, Text, supported
 from anejax.export.aimodel.words import Writer
 from anejax.export.compress import Report, check_scheme, compressed
 from anejax.export.function import Exported, Function, refuse_dtype, trace
+from anejax.export.mlpackage import Metadata
 from anejax.lower.to_mil import lower
 from anejax.mil.program import Program, renamed
 from anejax.passes.pipeline import optimize
 from anejax.paths import atomic_folder
 
 
-def write(functions: Mapping[str, Function], weights: str | None, path: Path, report: Report | None = None) -> Any:
-    """Saves the functions as the asset ``path``; returns what the package makes of it. Raises what ``coreai`` does."""
+def write(
+    functions: Mapping[str, Function], weights: str | None, path: Path, report: Report | None, metadata: Metadata
+) -> None:
+    """Saves the functions as the asset ``path``. Raises what ``coreai`` does."""
     check_package()
     check_scheme(weights, ("int8",))  # its compiler makes float32 of float16 constants again
     text = Text()
@@ -46,7 +49,7 @@ def write(functions: Mapping[str, Function], weights: str | None, path: Path, re
         graphs.append(_initial(text, initial))
     with atomic_folder(path) as folder:
         inner = folder / path.name
-        save(text, module(graphs), inner)
+        save(text, module(graphs), inner, metadata)
         for found in inner.iterdir():
             found.rename(folder / found.name)
         inner.rmdir()

@@ -194,6 +194,14 @@ def weights_of_one_byte() -> None:
         assert sizes["int8"] < 0.3 * sizes[None]
 
 
+def an_asset_says_what_it_is() -> None:
+    said = aj.export.Metadata("A. Author", "MIT", "1.2", "Adds one.", {"source": "a test"})
+    with tempfile.TemporaryDirectory() as folder:
+        path = aj.export.coreai(lambda x: x + 1, X, path=Path(folder) / "f.aimodel", metadata=said)
+        text = (path / "metadata.json").read_text()
+    assert all(f'"{word}"' in text for word in ("A. Author", "MIT", "1.2", "Adds one.", "source", "a test")), text
+
+
 def wrong_calls_raise() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = aj.export.AIModel(aj.export.coreai(lambda x: x + 1, X, path=Path(folder) / "f.aimodel"))
@@ -361,8 +369,8 @@ CASES |= {
         integers_divided_by_nothing, indices_outside, nothing_to_reduce, integers_wrap, rests_have_the_right_sign,
         the_first_nan_is_the_greatest, slices_go_down, mixed_dtypes, scalars_are_arrays_without_axes, branches_hand_on,
         carries_change_places, branches_in_loops, loops_in_loops, returned_inputs_and_constants,
-        large_constants_stand_outside_the_text, weights_of_one_byte, wrong_calls_raise, mlp_by_sgd, cnn_by_adam,
-        lstm_by_sgd,
+        large_constants_stand_outside_the_text, weights_of_one_byte, an_asset_says_what_it_is, wrong_calls_raise,
+        mlp_by_sgd, cnn_by_adam, lstm_by_sgd,
         dropout_with_its_key_as_state, functions_share_their_states, stories_with_its_cache,
     )
 }  # fmt: skip

@@ -19,6 +19,7 @@ import numpy as np
 
 from anejax.errors import ExportError, MissingDependencyError, fail
 from anejax.export.aimodel.text import MARK, Text
+from anejax.export.mlpackage import Metadata
 
 PACKAGE = "coreai-core"
 TRIED = ("1.0.0b3",)  # tests/export/test_export_coreai.py
@@ -55,15 +56,23 @@ def _module(name: str) -> ModuleType:
         raise MissingDependencyError(f"[coreai] {PACKAGE} does not load here: {error}") from error
 
 
-def save(text: Text, source: str, path: Path) -> Any:
-    """Saves the module ``source`` with the large constants of ``text`` as ``path``; returns the package's asset."""
+def save(text: Text, source: str, path: Path, metadata: Metadata) -> None:
+    """Saves the module ``source`` with the large constants of ``text`` as ``path``."""
     authoring, ir = _module("coreai.authoring"), _module("coreai._compiler.ir")
     context = authoring.Context()._mlir_context
     with context:
         module = ir.Module.parse(source)
         with ir.Location.unknown():  # types ask for a location; attributes keep none
             _fill(module, text.large)
-    return authoring.AIProgram._from_mlir_module(module).save_asset(path)
+    asset = authoring.AIProgram._from_mlir_module(module).save_asset(path)
+
+    def say(known: Any) -> None:
+        known.author, known.license, known.model_description = metadata.author, metadata.license, metadata.description
+        version = {"version": metadata.version} if metadata.version else {}
+        for name, said in {**version, **metadata.more}.items():
+            known.set_custom(name, said)
+
+    asset.update_metadata(say)
 
 
 def _fill(module: Any, arrays: list[np.ndarray[Any, Any]]) -> None:
