@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -19,8 +20,9 @@ from anejax.engine.doctor.arithmetic import ARITHMETIC
 from anejax.engine.doctor.bench import Engine, difference, tolerance
 from anejax.engine.doctor.checks import without_names
 from anejax.engine.doctor.layout import LAYOUT
-from anejax.engine.doctor.primitives import check_primitive, names, samples
+from anejax.engine.doctor.primitives import check_primitive, legalized, names, samples
 from anejax.engine.doctor.questions import Plan, Question
+from anejax.errors import AnejaxError
 from anejax.mil import hazards, limits
 from anejax.mil.chips import chip_of
 from anejax.runtime import library
@@ -140,6 +142,13 @@ def test_memory_that_grows(stand_in: None, monkeypatch: pytest.MonkeyPatch) -> N
     assert check().startswith("passed  probe memory over 10,000 runs: ")
     monkeypatch.setenv("ANEJAX_ESPRESSO_FAULT", "execute:leaks")
     assert check().startswith("failed  probe memory over 10,000 runs: ")
+
+
+@pytest.mark.parametrize("sample", list(samples("conv_general_dilated")), ids=str)
+def test_convolutions_are_legalized_or_refused(sample: Any) -> None:
+    """Those without a place for their window too."""
+    with contextlib.suppress(AnejaxError):
+        legalized(sample, "A13")
 
 
 def test_products_and_convolutions() -> None:

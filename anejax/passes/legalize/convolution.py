@@ -66,6 +66,8 @@ def _conv_on_engine(lhs: Any, rhs: Any, **p: Any) -> Any:
     kernel = tuple(aval_of(rhs).shape[a] for a in taps)
     window = Window(kernel, p["window_strides"], p["padding"], p["lhs_dilation"], p["rhs_dilation"])
     (out,) = conv_general_dilated_p.out_avals([aval_of(lhs), aval_of(rhs)], p)
+    if 0 in out.shape:
+        return _standard(lhs, rhs, p, _by_products)
     few_taps = window.taps <= math.prod(out.shape[a] for a in numbers.out_spec[2:])
     constant = not isinstance(rhs, Tracer) and patches.fits(kernel, window.holes)
     to_few = aval_of(rhs).shape[outs] * FEWER <= aval_of(rhs).shape[ins]
