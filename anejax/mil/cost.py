@@ -7,7 +7,7 @@ Border bytes are inputs where they are first read, outputs where they are made, 
 they are made and once in each pass that reads them; rows count as padded to 64 bytes. Passes are groups.py's: values
 inside one cost nothing, nor do elementwise operations on them; reshapes show the same bytes. Weights are the constants
 of products, and inputs that products read first. `extra` is what norms, softmax and reductions take beyond moving data,
-and what constants past the SRAM cost on M1. A matrix product all of whose operands cross the border takes at least what
+and what constants past the SRAM cost on M1. A matrix product both of whose operands are brought in takes at least what
 square products of as many FLOP took on that chip.
 """
 
@@ -159,7 +159,7 @@ class _Costs:
         border = sum(padded_bytes(v.type) for v in (*across, *made))
         parts = self.parts(view, flops, constant, streamed, border - streamed, tensors)
         us = sum(parts.values())
-        whole = len(across) + len(made) == len(tensors) and not constant
+        whole = len(across) == len(reads) - sum(v.const is not None for v in reads) and not constant
         if op.name == "matmul" and whole and self.chip.product_points:
             us = max(us, flops / _rate(self.chip.product_points, _matrix_flops(view)) * 1e-6)
         bound = max(parts, key=lambda k: parts[k]) if us else ""
