@@ -246,6 +246,10 @@ def test_gradients_of_16_bit_consts_are_summed_wide(dtype: str, jit: bool) -> No
     def carry(w: Any) -> Any:
         return lax.scan(lambda c, x: ((c[0] + total(c[1][0] * x), c[1]), None), (0.0, w), ones)[0][0]
 
+    def jitted(w: Any) -> Any:
+        step = aj.jit(aj.checkpoint(lambda c, x: ((c[0] + total(c[1][0] * x), c[1]), None)))
+        return lax.scan(step, (0.0, w), ones)[0][0]
+
     def turns(w: Any) -> Any:
         return lax.fori_loop(0, n, lambda i, c: (c[0] + total(c[1][0]), c[1]), (0.0, w))[0]
 
@@ -263,7 +267,7 @@ def test_gradients_of_16_bit_consts_are_summed_wide(dtype: str, jit: bool) -> No
         return lax.scan(step, 0.0, ones.reshape(5, -1))[0]
 
     w, expected = jnp.ones(3, dtype), np.asarray(5000).astype(jnp.dtype(dtype))
-    for f in (const, carry, turns, product, rows, mapped, nested):
+    for f in (const, carry, jitted, turns, product, rows, mapped, nested):
         gradient = aj.jit(aj.grad(f))(w) if jit else aj.grad(f)(w)
         assert gradient.dtype == dtype and gradient[0] == expected, f.__name__
         assert aj.jvp(f, (w,), (w,))[1].dtype == np.float32

@@ -19,13 +19,13 @@ from anejax.config import config
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.context import tracing
-from anejax.core.graph import Atom, Graph, Literal, has_effects
+from anejax.core.graph import Atom, Graph, Literal, Var, has_effects
 from anejax.core.primitive import Linear, Primitive, Zero
 from anejax.core.trace import Tracer, aval_of, concrete_array, executor
 from anejax.errors import ShapeError
 from anejax.ops.families import add_any, batch_to, instantiate, move_axis, zeros
 from anejax.ops.shape import as_dtype
-from anejax.transforms.calls import Transformed, batch_graph, cached, jvp_graph, split_once
+from anejax.transforms.calls import Transformed, batch_graph, cached, call_p, jvp_graph, remat_p, split_once
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.linearize import PartialTrace, Split, backward_mixed
 from anejax.transforms.parts import (
@@ -53,7 +53,7 @@ def scan(
     What the body returns as it came is a const of the loop, not a carry: the derivative of a carry is rounded to its
     type in every turn, that of a const is summed in a wide type.
     """
-    changes = [a is not v for v, a in zip(body.inputs[len(consts) :], body.outputs[: len(carry)])]
+    changes = [a is not v for v, a in zip(body.inputs[len(consts) :], _sources(body, body.outputs[: len(carry)]))]
     same = where_not(changes, carry)
     if same:
         body = _without_constant_carry(body, len(consts), tuple(changes)).graph
@@ -63,6 +63,21 @@ def scan(
     )
     same = [x if isinstance(x, Tracer) else concrete_array(x).kept() for x in same]  # callers may write to NumPy arrays
     return [*merge(changes, same, outs[: len(carry)]), *outs[len(carry) :]]
+
+
+def _sources(graph: Graph, atoms: Sequence[Atom]) -> list[Atom]:
+    """What each of ``atoms`` is a copy of, looking through calls that return an argument as it came."""
+    calls = {v: (e, i) for e in graph.eqns if e.primitive in (call_p, remat_p) for i, v in enumerate(e.outputs)}
+
+    def source(atom: Atom) -> Atom:
+        if not isinstance(atom, Var) or atom not in calls:
+            return atom
+        eqn, place = calls[atom]
+        inner: Graph = eqn.params["graph"]
+        (found,) = _sources(inner, inner.outputs[place : place + 1])
+        return source(eqn.inputs[inner.inputs.index(found)]) if found in inner.inputs else atom
+
+    return list(map(source, atoms))
 
 
 @cached
