@@ -66,12 +66,12 @@ def test_estimate_of_a_function(run: Any) -> None:
         (("stories", "--size", "260K", "--length", "32", "--step", "forward"), 0.0180),
         (("stories", "--size", "260K", "--length", "32"), 0.0530),
         (("cifar10", "--preset", "demo", "--batch", "2", "--step", "forward"), 0.060167),
-        (("cifar10", "--preset", "demo", "--batch", "2"), 0.178200),
+        (("cifar10", "--preset", "demo", "--batch", "2"), 0.200400),
     ],
 )
 def test_estimates_of_networks(run: Any, arguments: tuple[str, ...], gflops: float) -> None:
-    """The image network has 30,083,584 FLOP an image; three times as many with gradients, less one of the images, and
-    sums that are products with ones: the means of norms among them."""
+    """The image network has 30,083,584 FLOP an image; three times as many with gradients, less one of the images, sums
+    that are products with ones, the means of norms among them, and convolutions with ones that make patches."""
     code, out, _ = run("estimate", *arguments, "--json")
     found = json.loads(out)
     assert code == 0 and found["us"] > 100
@@ -80,7 +80,7 @@ def test_estimates_of_networks(run: Any, arguments: tuple[str, ...], gflops: flo
 
 def test_estimates_of_networks_in_words(run: Any) -> None:
     code, out, _ = run("estimate", "stories", "--size", "260K", "--top", "2")
-    assert code == 0 and "matmul" in out and "on the CPU device" in out and "..." in out
+    assert code == 0 and "│ mul " in out and "on the CPU device" in out and "..." in out
 
 
 def test_estimate_refuses_broken_programs(run: Any, mil: Any) -> None:
