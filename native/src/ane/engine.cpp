@@ -323,13 +323,17 @@ void Engine::make_room() {
 // Takes what an earlier compile left in the folder, if there is something.
 Handle Engine::compile_now(State& state, const ProgramFolder& folder, Holder& objects) {
   const bool force = !folder.compiled();
+  const Handle library = library_of(state, folder, force);
+  objects.hold(library, symbols_.library_release);
+  state.compiles += force;
+  check_placement(state, folder);
+  if (force) folder.mark_compiled();
+  return library;
+}
+
+Handle Engine::library_of(const State& state, const ProgramFolder& folder, bool force) {
   try {
-    const Handle library = compile_library(symbols_, folder.model(), folder.bundles(), force);
-    objects.hold(library, symbols_.library_release);
-    state.compiles += force;
-    check_placement(state, folder);
-    if (force) folder.mark_compiled();
-    return library;
+    return compile_library(symbols_, folder.model(), folder.bundles(), force);
   } catch (const mil::Error&) {
     folder.discard();
     if (force) next_compile_ = (steady_clock::now() + state.limits.backoff).time_since_epoch().count();
@@ -337,11 +341,13 @@ Handle Engine::compile_now(State& state, const ProgramFolder& folder, Holder& ob
   }
 }
 
+// The compiler did not fail where it placed a program elsewhere, so the next compile need not wait.
 void Engine::check_placement(State& state, const ProgramFolder& folder) {
   state.placement = folder.placement();
-  if (state.placement != "ane" && state.placement != "unknown")
-    throw mil::Error("[ane] the program was placed on " + state.placement + " instead of the engine",
-                     ANESDK_COMPILE_REFUSED);
+  if (state.placement == "ane" || state.placement == "unknown") return;
+  folder.discard();
+  throw mil::Error("[ane] the program was placed on " + state.placement + " instead of the engine",
+                   ANESDK_COMPILE_REFUSED);
 }
 
 // Where the worker does not answer any more, or belongs to the parent of this process, the objects are left as they

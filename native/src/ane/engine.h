@@ -98,6 +98,7 @@ class Engine {
   void make_room();
   // The library, which `objects` holds.
   Handle compile_now(State& state, const ProgramFolder& folder, Holder& objects);
+  Handle library_of(const State& state, const ProgramFolder& folder, bool force);
   void check_placement(State& state, const ProgramFolder& folder);
 
   const Symbols symbols_;
