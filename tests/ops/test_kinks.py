@@ -22,7 +22,7 @@ KINKS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "min at ties": (lambda lax, x, y: lax.min(x, y), ([1.0, 2.0, 3.0], [1.0, 3.0, 2.0])),
     "clamp at its bounds": (lambda lax, a, x, b: lax.clamp(a, x, b), ([0.0] * 4, [0.0, 1.0, 0.5, 2.0], [1.0] * 4)),
     "sqrt at 0": (lambda lax, x: lax.sqrt(x), ([0.0, 1.0],)),
-    "pow at 0": (lambda lax, x, y: lax.pow(x, y), ([0.0, 0.0, 0.0, 2.0, 0.0], [1.0, 2.0, 0.0, 0.0, 0.5])),
+    "pow at 0": (lambda lax, x, y: lax.pow(x, y), ([0.0, 0.0, 2.0, 0.0], [1.0, 2.0, 0.0, 0.5])),
     "pow of negatives": (lambda lax, x, y: lax.pow(x, y), ([-2.0, -1.0], [2.0, 3.0])),
     "integer_pow at 0": (lambda lax, x: lax.integer_pow(x, 2) + lax.integer_pow(x, 1), ([0.0, 3.0],)),
     "rem": (lambda lax, x, y: lax.rem(x, y), ([5.5, -5.5, 4.0, 4.0], [2.0, 2.0, -3.0, 2.0])),
