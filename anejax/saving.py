@@ -31,7 +31,7 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
     """Writes a tree of arrays to ``path``, as safetensors; the file appears as a whole or not at all.
 
     Args:
-        path: the file, by convention ``*.safetensors``; one that is there is replaced.
+        path: the file, by convention ``*.safetensors``; one that is there is replaced, and folders are made.
         tree: dictionaries with keys that are strings or integers, lists, tuples and None, of arrays and numbers of any
             dtype except complex128, and typed keys. Other nodes, such as named tuples and dataclasses, are
             written as well; ``load`` then needs ``like``.
