@@ -357,5 +357,5 @@ def test_takes_what_the_engine_takes() -> None:
     text = to_text(b.program())
     with pytest.raises(DeviceError, match="must be of fp16 on target ane"):
         NativeProgram("cpu-fp16", text)
-    with pytest.raises(DeviceError, match='expected "plan", "stats" or, of cpu-fp16, "numerics"'):
+    with pytest.raises(DeviceError, match='expected "plan", "stats", "profile" or, of cpu-fp16, "numerics"'):
         NativeProgram("cpu", text).describe("numerics")
