@@ -299,6 +299,7 @@ class NativeProgram:
         """``donated``: inputs whose memory outputs may take. ``shared``: an input and an output of one buffer in the
         engine."""
         lib = self._lib = load()
+        self.device = device
         self._release = lib.anesdk_program_release
         data = text.encode()
         self._handle = Handle()

@@ -69,10 +69,12 @@ def stop() -> tuple[np.ndarray, int]:
 
 
 def plans() -> dict[int, Plan]:
-    """The plans of all programs that are kept, by the numbers that events give them."""
+    """The plans of all programs of the CPU device that are kept, by the numbers that events give them."""
     found: dict[int, Plan] = {}
     for executable in EXECUTOR.executables():
         for title, program, native in executable.programs():
+            if native.device == "ane":  # its programs have no steps
+                continue
             found.update(_plans(title, program, json.loads(native.describe("profile"))))
     return found
 

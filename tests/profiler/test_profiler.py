@@ -18,6 +18,7 @@ import pytest
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import lax, nn, optim, profiler
+from anejax.config import config
 from anejax.mil.program import Builder, Type
 from anejax.mil.work import flops_of
 from anejax.profiler import machine
@@ -117,6 +118,16 @@ def test_nothing_is_recorded_outside() -> None:
     library.start_profile(10)
     events, _ = library.stop_profile()
     assert len(events) == 0
+
+
+def test_programs_of_the_engine_are_passed_over(espresso: Path) -> None:
+    """They have no steps; a profile asks all programs that are kept."""
+    with config.override("engine_partition", "all"):
+        on_engine = aj.jit(lambda x: jnp.tanh(x @ x.T), device="ane")
+        on_engine(X)
+    devices = {s["device"] for s in on_engine.lower(X).compile().cost_analysis()["segments"]}
+    assert "ane" in devices
+    assert profiled(lambda x: jnp.sin(x) + 1, X).rows()
 
 
 def test_one_profile_at_a_time_and_none_after_an_error() -> None:
