@@ -48,8 +48,8 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
         >>> aj.load(path)["dense"]["bias"]
         Array([0., 0., 0.], dtype=float32)
     """
-    names = _names(tree)
-    arrays = {name: _array(name, leaf) for name, leaf in zip(names, _leaves(tree), strict=True)}
+    names, leaves, _ = _flatten(tree)
+    arrays = {name: _array(name, leaf) for name, leaf in zip(names, leaves, strict=True)}
     metadata = {_STRUCTURE: json.dumps(_structure(tree, iter(names)))}
     with atomic_path(Path(path)) as part:
         try:
@@ -114,22 +114,14 @@ def _is_key(node: Any) -> bool:
     return isinstance(node, KeyArray)
 
 
-def _leaves(of: Any) -> list[Any]:
-    return tree.leaves(of, is_leaf=_is_key)
-
-
-def _names(of: Any) -> list[str]:
-    """The places of the leaves, with dots; as Python would write them where dots leave two of one name."""
-    flat, _ = tree.flatten_with_path(of, is_leaf=_is_key)
-    dotted = [".".join(map(_entry, path)) for path, _ in flat]
-    if len(set(dotted)) == len(dotted) and all(dotted):
-        return dotted
-    return [p or "value" for p in tree.paths(of, is_leaf=_is_key)]
-
-
-def _entry(key: Any) -> str:
-    """One step of a path: a dictionary's key, an index, or a field's name."""
-    return str(next((getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name)), key))
+def _flatten(of: Any) -> tuple[list[str], list[Any], Any]:
+    """(names, leaves, treedef); typed keys are leaves. A name is the leaf's place, with dots; where dots leave two
+    leaves of one name, it is the place as Python would write it."""
+    flat, treedef = tree.flatten_with_path(of, is_leaf=_is_key)
+    names = [tree.keystr(path, simple=True, separator=".") for path, _ in flat]
+    if len(set(names)) < len(names) or not all(names):
+        names = [path or "value" for path in tree.paths(of, is_leaf=_is_key)]
+    return names, [leaf for _, leaf in flat], treedef
 
 
 def _array(name: str, leaf: Any) -> np.ndarray:
@@ -158,8 +150,8 @@ def _structure(node: Any, names: Iterator[str]) -> Any:
                 raise TreeError(
                     f"[save] expected keys that are strings or integers, got {key!r} ({type(key).__name__})."
                 )
-        rebuilt = tree.unflatten(tree.structure(node), tree.leaves(node))  # keys in order
-        return {"dict": [[key, _structure(rebuilt[key], names)] for key in rebuilt]}
+        children, keys = tree.flatten_one_level(node)  # in the order of the leaves
+        return {"dict": [[key, _structure(child, names)] for key, child in zip(keys, children, strict=True)]}
     children, _ = tree.flatten_one_level(node)
     kind = type(node).__name__ if type(node) in (list, tuple) else f"class {type(node).__name__}"
     return {kind: [_structure(child, names) for child in children]}
@@ -183,7 +175,7 @@ def _build(structure: Any, arrays: dict[str, Any], depth: int) -> Any:
 
 
 def _like(where: str, arrays: dict[str, np.ndarray], like: Any) -> Any:
-    names, leaves = _names(like), _leaves(like)
+    names, leaves, treedef = _flatten(like)
     if missing := [n for n in names if n not in arrays]:
         raise TreeError(f"{where} has no array {missing[0]!r}, which `like` has; it has {', '.join(list(arrays)[:8])}.")
     if extra := sorted(set(arrays) - set(names)):
@@ -194,12 +186,12 @@ def _like(where: str, arrays: dict[str, np.ndarray], like: Any) -> Any:
         wanted = leaf._words if words else leaf if hasattr(leaf, "shape") else concrete_array(leaf)
         got = arrays[name]
         if got.shape != tuple(wanted.shape) or got.dtype != wanted.dtype:
-            raise TreeError(f"{where}: expected {name} to be {_type(wanted)}, as in `like`, got {_type(got)}.")
+            raise TreeError(f"{where}: expected {name} to be {type_text(wanted)}, as in `like`, got {type_text(got)}.")
         own = _own(where, name, got)
         found.append(KeyArray(own) if words else own)
-    _, treedef = tree.flatten(like, is_leaf=_is_key)
     return tree.unflatten(treedef, found)
 
 
-def _type(array: Any) -> str:
+def type_text(array: Any) -> str:
+    """The type of an array as text: ``float32[3,4]``."""
     return f"{np.dtype(array.dtype).name}[{','.join(map(str, array.shape))}]"

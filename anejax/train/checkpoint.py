@@ -24,7 +24,7 @@ from anejax import paths, tree
 from anejax.errors import AnejaxError, FileError
 from anejax.paths import atomic_file, atomic_path, open_file, read_file
 from anejax.records import Between, Count, decode
-from anejax.saving import read_arrays
+from anejax.saving import read_arrays, type_text
 
 _FORMAT = "anejax checkpoint"
 _VERSION = 2
@@ -139,17 +139,17 @@ def _compare(index: Path, expected: dict[str, Any], got: dict[str, np.ndarray]) 
     for name, leaf in expected.items():
         if name not in got:
             raise CheckpointError(
-                f"[checkpoint] {index}: expected {name} {_type(leaf)}, which is not there."
+                f"[checkpoint] {index}: expected {name} {type_text(leaf)}, which is not there."
                 " It is a checkpoint of another model or optimizer."
             )
-        if _type(leaf) != _type(got[name]):
+        if type_text(leaf) != type_text(got[name]):
             raise CheckpointError(
-                f"[checkpoint] {index}: expected {name} {_type(leaf)}, got {_type(got[name])}."
+                f"[checkpoint] {index}: expected {name} {type_text(leaf)}, got {type_text(got[name])}."
                 " It is a checkpoint of another model or optimizer."
             )
     if extra := [name for name in got if name not in expected]:
         raise CheckpointError(
-            f"[checkpoint] {index}: {extra[0]} {_type(got[extra[0]])} is unexpected"
+            f"[checkpoint] {index}: {extra[0]} {type_text(got[extra[0]])} is unexpected"
             f" ({len(extra)} in all). It is a checkpoint of another model or optimizer."
         )
 
@@ -229,10 +229,6 @@ def _names(state: Any) -> list[str]:
 
 def _array(leaf: Any) -> np.ndarray:
     return np.asarray(leaf, order="C")
-
-
-def _type(leaf: Any) -> str:
-    return f"{np.dtype(leaf.dtype).name}[{','.join(map(str, leaf.shape))}]"
 
 
 def _digest(path: Path) -> str:
