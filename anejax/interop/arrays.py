@@ -16,17 +16,21 @@ from anejax.interop.interpret import evaluate, evaluate_open, rule
 # ---- shapes
 
 
-@rule("broadcast_in_dim")
-def _broadcast_in_dim(eqn: Any, x: Any, *sizes: Any) -> list[Any]:
+def _check_constant(sizes: Sequence[Any]) -> None:
+    """Sizes that are operands are known only when the program runs."""
     if sizes:
         raise RefusedError("expected a shape of constants")
+
+
+@rule("broadcast_in_dim")
+def _broadcast_in_dim(eqn: Any, x: Any, *sizes: Any) -> list[Any]:
+    _check_constant(sizes)
     return [lax.broadcast_in_dim(x, eqn.params["shape"], eqn.params["broadcast_dimensions"])]
 
 
 @rule("iota")
 def _iota(eqn: Any, *sizes: Any) -> list[Any]:
-    if sizes:
-        raise RefusedError("expected a shape of constants")
+    _check_constant(sizes)
     return [lax.broadcasted_iota(eqn.params["dtype"], eqn.params["shape"], eqn.params["dimension"])]
 
 
@@ -38,8 +42,7 @@ def _empty(eqn: Any) -> list[Any]:
 
 @rule("reshape")
 def _reshape(eqn: Any, x: Any, *sizes: Any) -> list[Any]:
-    if sizes:
-        raise RefusedError("expected a shape of constants")
+    _check_constant(sizes)
     return [lax.reshape(x, eqn.params["new_sizes"], eqn.params.get("dimensions"))]
 
 

@@ -151,10 +151,9 @@ def _operand(leaf: Any) -> tuple[Any, Any]:
     jax = import_jax()
     if isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer) and is_key(leaf):
         return jax.random.key_data(leaf), _KeyType(leaf.shape)
-    aval = aval_of(leaf)
-    if isinstance(leaf, jax.Array):  # its aval is one of jax, where there is no float0
-        aval = Aval(leaf.shape, dtypes.canonical(leaf.dtype), bool(getattr(leaf, "weak_type", False)))
-    return leaf, aval
+    if isinstance(leaf, jax.Array):
+        return leaf, Aval(leaf.shape, dtypes.canonical(leaf.dtype), bool(getattr(leaf, "weak_type", False)))
+    return leaf, aval_of(leaf)
 
 
 def _type_for_jax(aval: Any) -> Any:
