@@ -48,26 +48,21 @@ def html(found: Measured) -> str:
             f" {found.threads} threads, of which {sums.busy / max(sums.seconds, 1e-12):.1f} worked on the mean. Arena"
             f" {found.arena_bytes / 1e6:.1f} MB, process at most {found.peak_bytes / 1e6:.0f} MB.")  # fmt: skip
     _legend(body, [p for p in PARTS if sums.parts.get(p)])
-    element(body, "h2", "Time by layer")
-    body.append(treemap(found.rows("layer")))
-    element(body, "h2", "Roofline")
-    element(
-        body,
-        "p",
-        "A point is a layer's primitives of one part; larger ones took longer. The line is the machine's peak.",
-    )
-    body.append(roofline(found))
-    element(body, "h2", "Memory over time")
-    element(
-        body,
-        "p",
-        "Bytes of the arena in use while each step runs: values between steps, without arguments and results.",
-    )
-    body.append(memory(found))
+    _section(body, "Time by layer", treemap(found.rows("layer")))
+    words = "A point is a layer's primitives of one part; larger ones took longer. The line is the machine's peak."
+    _section(body, "Roofline", roofline(found), words)
+    words = "Bytes of the arena in use while each step runs: values between steps, without arguments and results."
+    _section(body, "Memory over time", memory(found), words)
     for by in KEYS:
-        element(body, "h2", f"By {by}")
-        body.append(_table(found, by))
+        _section(body, f"By {by}", _table(found, by))
     return "<!DOCTYPE html>\n" + ET.tostring(page, encoding="unicode", method="html")
+
+
+def _section(body: ET.Element, heading: str, content: ET.Element, words: str = "") -> None:
+    element(body, "h2", heading)
+    if words:
+        element(body, "p", words)
+    body.append(content)
 
 
 def _legend(body: ET.Element, parts: Sequence[str]) -> None:
