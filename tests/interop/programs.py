@@ -30,6 +30,17 @@ def updated(optimizer: Any, grads: Any, opt: Any, params: Any) -> tuple[Any, Any
     return optax.apply_updates(params, updates), opt
 
 
+def trained(loss: Callable[[Any], Any], optimizer: Any, params: Any) -> tuple[Step, Any]:
+    """Steps of an optimizer of optax down ``loss``, and the state before the first."""
+
+    def step(state: Any) -> Any:
+        params, opt = state
+        value, grads = jax.value_and_grad(loss)(params)
+        return updated(optimizer, grads, opt, params), value
+
+    return step, (params, optimizer.init(params))
+
+
 def flax_cnn() -> tuple[Step, Any]:
     """Flax linen: convolutions, batch norm with running statistics, pooling, dropout."""
 
@@ -95,12 +106,7 @@ def nnx_transformer() -> tuple[Step, Any]:
         logits = nnx.merge(graph, params)(tokens[:, :-1])
         return optax.softmax_cross_entropy_with_integer_labels(logits, tokens[:, 1:]).mean()
 
-    def step(state: Any) -> Any:
-        params, opt = state
-        value, grads = jax.value_and_grad(loss)(params)
-        return updated(optimizer, grads, opt, params), value
-
-    return step, (params, optimizer.init(params))
+    return trained(loss, optimizer, params)
 
 
 def equinox_mlp() -> tuple[Step, Any]:
@@ -111,12 +117,7 @@ def equinox_mlp() -> tuple[Step, Any]:
     def loss(params: Any) -> Any:
         return jnp.mean((jax.vmap(eqx.combine(params, static))(x) - y) ** 2)
 
-    def step(state: Any) -> Any:
-        params, opt = state
-        value, grads = jax.value_and_grad(loss)(params)
-        return updated(optimizer, grads, opt, params), value
-
-    return step, (params, optimizer.init(params))
+    return trained(loss, optimizer, params)
 
 
 def equinox_rnn() -> tuple[Step, Any]:
@@ -130,13 +131,7 @@ def equinox_rnn() -> tuple[Step, Any]:
         turn = jax.checkpoint(lambda h, x: (cell(x, h), None))
         return head(jax.lax.scan(turn, jnp.zeros(8), sequence)[0])
 
-    def step(state: Any) -> Any:
-        params, opt = state
-        loss = lambda p: jnp.mean((jax.vmap(predict, (None, 0))(p, x) - y) ** 2)  # noqa: E731
-        value, grads = jax.value_and_grad(loss)(params)
-        return updated(optimizer, grads, opt, params), value
-
-    return step, (params, optimizer.init(params))
+    return trained(lambda p: jnp.mean((jax.vmap(predict, (None, 0))(p, x) - y) ** 2), optimizer, params)
 
 
 def haiku_network() -> tuple[Step, Any]:
@@ -149,13 +144,7 @@ def haiku_network() -> tuple[Step, Any]:
     net, x, y = hk.without_apply_rng(hk.transform(forward)), of(5, 4, 3), of(4, 1)
     optimizer = optax.lion(1e-3)
 
-    def step(state: Any) -> Any:
-        params, opt = state
-        value, grads = jax.value_and_grad(lambda p: jnp.mean((net.apply(p, x) - y) ** 2))(params)
-        return updated(optimizer, grads, opt, params), value
-
-    params = net.init(jax.random.key(0), x)
-    return step, (params, optimizer.init(params))
+    return trained(lambda p: jnp.mean((net.apply(p, x) - y) ** 2), optimizer, net.init(jax.random.key(0), x))
 
 
 def hamiltonian_sampler() -> tuple[Step, Any]:
