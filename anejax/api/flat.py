@@ -84,7 +84,7 @@ def check_leaves(
 
 
 def _advice(leaf: Any, what: str) -> str:
-    """What to do about an argument or a result that is no array."""
+    """Advice for the message about an argument or a result that is no array."""
     jax = sys.modules.get("jax")
     if jax is not None and not jax.tree_util.all_leaves([leaf]):
         return " It is a pytree of jax: make its class one of anejax's by anejax.interop.adopt_trees(it) first."

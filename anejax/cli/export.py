@@ -51,7 +51,7 @@ def _report(name: str, error: float) -> None:
 
 
 def _name(target: str) -> str:
-    """What to call the package of a target."""
+    """The name of the package that a target is written to."""
     return target.rpartition(":")[2].rpartition(".")[2] if ":" in target else Path(target).absolute().stem
 
 

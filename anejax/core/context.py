@@ -1,4 +1,5 @@
-"""What is current, per thread: the trace, which every bind asks to interpret it, and the mark of what is bound."""
+"""The state of each thread: the current trace, which interprets every primitive that is bound, and the current mark,
+which every new equation gets."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from anejax.marks import FORWARD, NOWHERE, TANGENT, Mark, joined, mark
 
 class _State(threading.local):
     trace: Any = None
-    mark: Mark = NOWHERE  # of what is bound now; without a line: the line that runs
+    mark: Mark = NOWHERE  # of new equations; if it has no line, they get the line that runs
     derived: Any = None  # the primitive whose derivative rule runs, or _BOUND once it was bound itself
 
 
@@ -60,7 +61,7 @@ def current_mark() -> Mark:
 
 
 def set_mark(mark: Mark) -> None:
-    """What is bound from now on has this mark; whoever sets one sets the one before again."""
+    """Gives ``mark`` to new equations from now on. The caller restores the mark that was set before."""
     _state.mark = mark
 
 
@@ -133,7 +134,8 @@ class deriving(tracing):
 
 
 class applying:
-    """``with applying(primitive):`` equations stand for it: where its derivative rule bound it, they are its result."""
+    """``with applying(primitive):`` the equations inside compute ``primitive``. If its derivative rule bound it, they
+    count as its result, not as the tangent's."""
 
     __slots__ = ("derived", "primitive")
 
