@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anejax.errors import ExportError, fail
-from anejax.export.aimodel.asset import AIModel as AIModel
+from anejax.export.aimodel import AIModel as AIModel
 from anejax.export.compress import Report as Report
 from anejax.export.coreai_program import write
 from anejax.export.coreml_program import entry

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from anejax.errors import ExportError, fail
+from anejax.mil.constexpr import SCALED
 from anejax.mil.program import Function, Op, Operand, Type, Value
 
 SMALLEST = 64  # elements; smaller constants are no weights, and stay as they are
-SCALED = "constexpr_blockwise_shift_scale"  # MIL's name of small integers times scales
 MOST = 127  # of int8, which is symmetric here
 
 Report = Callable[[str, float], None]

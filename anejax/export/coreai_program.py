@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from anejax.core.aval import Aval
+from anejax.coreai.asset import check_package, save
+from anejax.coreai.program import graph, module
+from anejax.coreai.text import TYPES, Tensor, Text, supported
+from anejax.coreai.words import Writer
 from anejax.errors import DtypeError, ExportError, fail
-from anejax.export.aimodel import bits as bits
-from anejax.export.aimodel import control as control
-from anejax.export.aimodel import elementwise as elementwise
-from anejax.export.aimodel import movement as movement
-from anejax.export.aimodel import products as products
-from anejax.export.aimodel import reductions as reductions
-from anejax.export.aimodel.asset import INITIAL, check_package, save
-from anejax.export.aimodel.program import graph, module
-from anejax.export.aimodel.text import TYPES, Tensor, Text, supported
-from anejax.export.aimodel.words import Writer
+from anejax.export.aimodel import INITIAL
 from anejax.export.compress import Report, check_scheme, compressed
 from anejax.export.function import Exported, Function, refuse_dtype, trace
 from anejax.export.mlpackage import Metadata
@@ -49,10 +45,18 @@ def write(
         graphs.append(_initial(text, initial))
     with atomic_folder(path) as folder:
         inner = folder / path.name
-        save(text, module(graphs), inner, metadata)
+        save(text.large, module(graphs), inner).update_metadata(partial(_say, metadata))
         for found in inner.iterdir():
             found.rename(folder / found.name)
         inner.rmdir()
+
+
+def _say(metadata: Metadata, known: Any) -> None:
+    """What the asset says of itself, in the package's own object."""
+    known.author, known.license, known.model_description = metadata.author, metadata.license, metadata.description
+    version = {"version": metadata.version} if metadata.version else {}
+    for name, said in {**version, **metadata.more}.items():
+        known.set_custom(name, said)
 
 
 def _graph(text: Text, name: str, exported: Exported, weights: str | None, report: Report | None) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 
 import anejax as aj
 from anejax.core.primitive import REGISTRY
+from anejax.coreai.text import TYPES
 from anejax.errors import AnejaxError
-from anejax.export.aimodel.text import TYPES
 from anejax.ops.linalg_parts import FORMS as FACTORIZATIONS
 from tests.export.worker import serve
 from tests.op_samples import ROWS

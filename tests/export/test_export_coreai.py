@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import anejax as aj
+from anejax.coreai import asset
+from anejax.coreai.operands import WRITERS
 from anejax.errors import DtypeError, ExportError, MissingDependencyError, RefusedError
-from anejax.export.aimodel import asset
-from anejax.export.aimodel.operands import WRITERS
 from anejax.mil.opset import OPSET, _mil_layers
 from tests.export import coreai_programs, coreai_samples
 from tests.export.worker import Worker

@@ -10,8 +10,8 @@ import pytest
 
 import anejax as aj
 from anejax.cli import main
+from anejax.coreai import asset
 from anejax.data.cifar10 import MEAN, STD
-from anejax.export.aimodel import asset
 from anejax.models import llama2c
 from anejax.train import checkpoint, classify, deploy
 from anejax.train.cifar10 import NETWORKS, PRESETS

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from anejax.export.aimodel.operands import WRITERS, Operation, writes
-from anejax.export.aimodel.text import Tensor
-from anejax.export.aimodel.words import I32, Writer
+from anejax.coreai.operands import WRITERS, Operation, writes
+from anejax.coreai.text import Tensor
+from anejax.coreai.words import I32, Writer
 
 TINY = 1e-30  # an epsilon below it is none: 1e-45 is no normal number
 

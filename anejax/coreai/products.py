@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from anejax.export.aimodel.operands import Operation, writes
-from anejax.export.aimodel.text import Dims, Tensor, absent
-from anejax.export.aimodel.words import Writer, extreme
+from anejax.coreai.operands import Operation, writes
+from anejax.coreai.text import Dims, Tensor, absent
+from anejax.coreai.words import Writer, extreme
 
 MOST_AXES = 3  # of a convolution or a window
 

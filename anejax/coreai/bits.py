@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from anejax.export.aimodel.operands import Operation, writes
-from anejax.export.aimodel.text import Tensor, absent
-from anejax.export.aimodel.words import I32, U32, Writer
+from anejax.coreai.operands import Operation, writes
+from anejax.coreai.text import Tensor, absent
+from anejax.coreai.words import I32, U32, Writer
 
 _SINGLE = np.dtype(np.float32)
 _FIRST_NORMAL, _QUIET_NAN, _INFINITY = 2.0**-126, 0x7FC00000, 0x7F800000

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from anejax.export.aimodel.operands import Operation, writes
-from anejax.export.aimodel.text import Dims, Tensor, absent
-from anejax.export.aimodel.words import I32, Writer
-from anejax.export.compress import SCALED
+from anejax.coreai.operands import Operation, writes
+from anejax.coreai.text import Dims, Tensor, absent
+from anejax.coreai.words import I32, Writer
+from anejax.mil.constexpr import SCALED
 
 
 @writes("reshape", "aj_reshape", "expand_dims", "squeeze")

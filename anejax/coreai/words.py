@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from anejax.coreai.text import Block, Dims, Tensor
 from anejax.dtypes import finfo
-from anejax.export.aimodel.text import Block, Dims, Tensor
 
 BROADCASTING = "decomposable.broadcasting_"  # coreai.NAME itself wants equal shapes
 ASSOCIATED = frozenset({"add", "sub", "mul", "divide"})

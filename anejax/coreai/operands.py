@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from anejax.export.aimodel.text import Dims, Tensor
-from anejax.export.aimodel.words import Writer
+from anejax.coreai.text import Dims, Tensor
+from anejax.coreai.words import Writer
 from anejax.mil.opset import OPSET
 from anejax.mil.program import NUMPY_DTYPES, Function, Op, Value
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from anejax.coreai.operands import WRITERS, Operation
+from anejax.coreai.text import Tensor, Text
+from anejax.coreai.words import Writer
 from anejax.errors import RefusedError
-from anejax.export.aimodel.operands import WRITERS, Operation
-from anejax.export.aimodel.text import Tensor, Text
-from anejax.export.aimodel.words import Writer
 from anejax.mil.program import NUMPY_DTYPES, Function, Program, Value
 
 

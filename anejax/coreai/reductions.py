@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anejax.export.aimodel.operands import WRITERS, Operation, writes
-from anejax.export.aimodel.text import Tensor, absent
-from anejax.export.aimodel.words import I32, U32, Writer
+from anejax.coreai.operands import WRITERS, Operation, writes
+from anejax.coreai.text import Tensor, absent
+from anejax.coreai.words import I32, U32, Writer
 
 _NAMES = {"reduce_sum": "reduce_sum", "reduce_max": "reduce_max", "reduce_min": "reduce_min",
           "reduce_prod": "reduce_product"}  # fmt: skip

@@ -1,95 +1,17 @@
-"""Apple's package coreai-core: text as an .aimodel, and an .aimodel as something to call.
-
-Five private names of the package are needed, all of them here: the public ones can neither parse nor keep state. They
-are checked against the versions that were tried.
-"""
+"""An .aimodel as something to call."""
 
 from __future__ import annotations
 
-import asyncio
-import importlib
-import importlib.metadata
-import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from anejax.errors import ExportError, MissingDependencyError, fail
-from anejax.export.aimodel.text import MARK, Text
-from anejax.export.mlpackage import Metadata
+from anejax.coreai.asset import Loop, part
+from anejax.errors import ExportError, fail
 
-PACKAGE = "coreai-core"
-TRIED = ("1.0.0b3",)  # tests/export/test_export_coreai.py
 INITIAL = "initial"  # the function that returns what states begin with
-HINT = "pip install 'anejax[coreai]'"
-
-
-def check_package() -> None:
-    """Raises MissingDependencyError unless a version of coreai-core that was tried is installed."""
-    try:
-        version = importlib.metadata.version(PACKAGE)
-    except importlib.metadata.PackageNotFoundError:
-        raise MissingDependencyError(f"[coreai] expected {PACKAGE} to be installed: {HINT}") from None
-    if version not in TRIED:
-        raise MissingDependencyError(
-            f"[coreai] expected {PACKAGE} {' or '.join(TRIED)}, whose private names are known, got {version}: {HINT}"
-        )
-
-
-def available() -> bool:
-    """Whether ``check_package`` finds nothing to say."""
-    try:
-        check_package()
-    except MissingDependencyError:
-        return False
-    return True
-
-
-def _module(name: str) -> ModuleType:
-    check_package()
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingDependencyError(f"[coreai] {PACKAGE} does not load here: {error}") from error
-
-
-def save(text: Text, source: str, path: Path, metadata: Metadata) -> None:
-    """Saves the module ``source`` with the large constants of ``text`` as ``path``."""
-    authoring, ir = _module("coreai.authoring"), _module("coreai._compiler.ir")
-    context = authoring.Context()._mlir_context
-    with context:
-        module = ir.Module.parse(source)
-        with ir.Location.unknown():  # types ask for a location; attributes keep none
-            _fill(module, text.large)
-    asset = authoring.AIProgram._from_mlir_module(module).save_asset(path)
-
-    def say(known: Any) -> None:
-        known.author, known.license, known.model_description = metadata.author, metadata.license, metadata.description
-        version = {"version": metadata.version} if metadata.version else {}
-        for name, said in {**version, **metadata.more}.items():
-            known.set_custom(name, said)
-
-    asset.update_metadata(say)
-
-
-def _fill(module: Any, arrays: list[np.ndarray[Any, Any]]) -> None:
-    """Puts each array in the place of the zeros that stand for it."""
-    create = _module("coreai._compiler.dialects.coreai").create_constant_attr
-
-    def visit(op: Any) -> None:
-        if MARK in op.attributes:
-            op.attributes["value"] = create(np.ascontiguousarray(arrays[op.attributes[MARK].value]))
-            del op.attributes[MARK]
-        for region in op.regions:
-            for block in region:
-                for inner in block:
-                    visit(inner.operation)
-
-    if arrays:
-        visit(module.operation)
 
 
 class AIModel:
@@ -107,10 +29,10 @@ class AIModel:
         path = Path(path)
         if not (path / "main.mlirb").is_file():
             fail("coreai", f"expected an .aimodel, got {path}", ExportError)
-        self._runtime = _module("coreai.runtime")
-        self._loop = _Loop()
+        self._runtime = part("coreai.runtime")
+        self._loop = Loop()
         try:
-            asset = _module("coreai.authoring").AIModelAsset.load(path)
+            asset = part("coreai.authoring").AIModelAsset.load(path)
             self._manager = asset.executable()
             self._model = self._loop.run(self._manager.__aenter__())
         except BaseException:
@@ -197,23 +119,3 @@ class States(MutableMapping[str, np.ndarray[Any, Any]]):
 
     def __len__(self) -> int:
         return len(self.arrays)
-
-
-class _Loop:
-    """An event loop on a thread of its own, so that calls work inside other loops, as in a notebook."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="coreai", daemon=True)
-        self._thread.start()
-
-    def run(self, coroutine: Any) -> Any:
-        async def call() -> Any:
-            return await coroutine
-
-        return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()

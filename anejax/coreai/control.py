@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from anejax.export.aimodel.operands import Operation, writes
-from anejax.export.aimodel.program import run
-from anejax.export.aimodel.text import Tensor
-from anejax.export.aimodel.words import Writer
+from anejax.coreai.operands import Operation, writes
+from anejax.coreai.program import run
+from anejax.coreai.text import Tensor
+from anejax.coreai.words import Writer
 from anejax.mil.program import NUMPY_DTYPES
 
 Body = Callable[[Writer, list[Tensor]], Sequence[Tensor]]

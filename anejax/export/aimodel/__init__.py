@@ -1,1 +1,0 @@
-"""Core AI: programs as IR text, which Apple's package parses and saves as an .aimodel."""
