@@ -98,7 +98,7 @@ _SETTINGS: dict[str, tuple[str, Kind, Any, str]] = {
         "comma-separated: graph, mil, plan (printed to stderr when compiled)",
     ),
     "eager": ("ANEJAX_EAGER", _one_of("", "numpy"), "", "numpy: eager operations never use the native library"),
-    "device": ("ANEJAX_DEVICE", _one_of("cpu", "ane"), "cpu", "the default device of jit: cpu, ane"),
+    "device": ("ANEJAX_DEVICE", _one_of("cpu", "ane", "coreai"), "cpu", "the default device of jit: cpu, ane, coreai"),
     "precision": (
         "ANEJAX_PRECISION",
         _one_of("float32", "fp16"),
@@ -116,6 +116,12 @@ _SETTINGS: dict[str, tuple[str, Kind, Any, str]] = {
         _one_of("cost", "all"),
         "cost",
         "cost: the engine has what is predicted to be faster there; all: whatever it can have",
+    ),
+    "engine_route": (
+        "ANEJAX_ENGINE_ROUTE",
+        _one_of("auto", "e5rt", "coreai"),
+        "auto",
+        "how programs reach the engine: by e5rt, by Core AI, or by what is there, e5rt first",
     ),
     "engine_verify": (
         "ANEJAX_ENGINE_VERIFY",

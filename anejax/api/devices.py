@@ -25,7 +25,9 @@ class Device:
     @property
     def device_kind(self) -> str:
         """What the device is, in words."""
-        return "native CPU device" if self.platform == "cpu" else f"Neural Engine of {engine.chip()}"
+        if self.platform == "cpu":
+            return "native CPU device"
+        return f"Neural Engine of {engine.chip()}" if self.platform == "ane" else "Apple's Core AI runtime"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Device) and (self.platform, self.id) == (other.platform, other.id)
@@ -51,7 +53,7 @@ class Device:
         return f"Device(platform={self.platform!r}, id={self.id})"
 
 
-CPU, ENGINE = Device("cpu"), Device("ane")
+CPU, *_BESIDE_IT = (Device(name) for name in ("cpu", *engine.ENGINES))
 
 
 def devices(backend: str | None = None) -> list[Device]:
@@ -64,12 +66,13 @@ def devices(backend: str | None = None) -> list[Device]:
     """
     if backend in (None, "cpu"):
         return [CPU]
-    if backend != "ane":
-        raise DeviceError(f"[devices] expected backend 'cpu' or 'ane', got {backend!r}.")
-    reason = engine.why_missing()
+    found = [d for d in _BESIDE_IT if d.platform == backend]
+    if not found:
+        raise DeviceError(f"[devices] expected backend 'cpu', 'ane' or 'coreai', got {backend!r}.")
+    reason = engine.why_missing(found[0].platform)
     if reason is not None:
-        raise DeviceError(f"[devices] the engine is not there: {reason}")
-    return [ENGINE]
+        raise DeviceError(f"[devices] {'the engine' if backend == 'ane' else 'Core AI'} is not there: {reason}")
+    return found
 
 
 def default_backend() -> str:

@@ -15,6 +15,7 @@ from anejax.mil.program import Program
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     subject.configure(parser)
+    parser.add_argument("--device", choices=("ane", "coreai", "cpu"), default="ane", help="of jit (default: ane)")
     parser.add_argument("--html", metavar="FILE", help="write a page with a picture; the picture alone into a .svg")
     parser.set_defaults(run=run)
 
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(found, Program):
         raise UsageError(f"[{args.target}] expected a function, got a program: it is not divided.")
     function, arguments = found
-    explanation = explain(function, *arguments, chip=args.chip)
+    explanation = explain(function, *arguments, device=args.device, chip=args.chip)
     print(json.dumps(explanation.to_json(), indent=2) if args.json else explanation)
     if args.html:
         explanation.save(args.html)

@@ -18,7 +18,7 @@ class UsageError(AnejaxError):
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every command."""
-    parser.add_argument("--device", metavar="NAME", help="the device to run on: cpu or ane (default: cpu)")
+    parser.add_argument("--device", metavar="NAME", help="the device to run on: cpu, ane or coreai (default: cpu)")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
 
 
@@ -26,7 +26,7 @@ def use_device(name: str | None) -> None:
     """Makes ``name`` the default device. Raises DeviceError when it is not there, and for the engine only where the
     setting engine_fallback forbids the CPU device to stand in; else a warning says that it does."""
     if name is not None:
-        if name != "ane" or engine.is_there(name):
+        if name not in engine.ENGINES or engine.is_there(name):
             devices(name)
         config.update("device", name)
 

@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import importlib.metadata
 import threading
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -100,3 +101,69 @@ class Loop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+# ---- what the runtime does with a saved asset
+
+ASSET, LOWERED = "main.aimodel", "main.aimodelx"
+REGION = "*ANE_region_*.mlir.bc"  # files of a specialized bundle, one for each part that the engine has
+SPECIALIZED = Path("~/Library/Caches/coreai-cache")
+
+
+def has_engine() -> bool:
+    """Whether the runtime is the system's, from macOS 27 on, which has the Neural Engine; the package's own has not."""
+    return bool(part("coreai.runtime").SpecializationOptions.is_supported())
+
+
+def lower(asset: Any, path: Path) -> None:
+    """Writes the compiled form of an asset of ``save``, for the package's own runtime."""
+    path.mkdir()
+    asset._write_odix(path)
+
+
+async def load(folder: Path, on_engine: bool) -> tuple[Any, int | None]:
+    """The function main of what is in ``folder``, and as how many parts the engine has it, where that can be told.
+
+    On the engine is a preference, which the system may ignore without a word. The parts are files of the bundle that it
+    writes when it sees a program first (reported by one project, research: coreai 6.2); later nothing is written.
+    """
+    runtime = part("coreai.runtime")
+    if not on_engine:
+        model = await runtime.AIModel.load(folder / LOWERED)
+        return model.load_function("main"), 0
+    options = runtime.SpecializationOptions.from_preferred_compute_unit_kind(runtime.ComputeUnitKind.neural_engine())
+    begin = time.time()
+    model = await runtime.AIModel.load(folder / ASSET, options)
+    return model.load_function("main"), _regions_since(begin, SPECIALIZED.expanduser())
+
+
+def _regions_since(begin: float, folder: Path) -> int | None:
+    written = [p for p in folder.rglob("*") if p.is_file() and p.stat().st_mtime >= begin]
+    return sum(p.match(REGION) for p in written) if written else None
+
+
+def empty(descriptor: Any) -> Any:
+    """An array of the runtime for a port."""
+    return part("coreai.runtime").NDArray.from_descriptor(descriptor)
+
+
+def elements(array: Any) -> np.ndarray[Any, Any]:
+    """The bytes of an array of the runtime, in order: its own memory where that is contiguous."""
+    view = memoryview(array._tensor)
+    return np.frombuffer(view if view.c_contiguous else view.tobytes(), np.uint8)
+
+
+class _Writable:
+    """The memory of an array of the runtime, which lends it for reading only."""
+
+    def __init__(self, view: np.ndarray[Any, Any]) -> None:
+        self.kept = view
+        self.__array_interface__ = view.__array_interface__ | {"data": (view.__array_interface__["data"][0], False)}
+
+
+def fill(array: Any, source: np.ndarray[Any, Any]) -> None:
+    """Copies bytes into an array of ``empty``."""
+    view = elements(array)
+    if view.nbytes != source.nbytes or not memoryview(array._tensor).c_contiguous:
+        raise ValueError(f"expected a contiguous array of {source.nbytes} bytes, got strides {array.strides}")
+    np.copyto(np.asarray(_Writable(view)), source)

@@ -66,7 +66,7 @@ class Text:
 
     def new(self) -> str:
         self._count += 1
-        return f"%v{self._count}"
+        return f"%{self._count}"  # no port has such a name
 
 
 class Block:

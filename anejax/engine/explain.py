@@ -19,12 +19,15 @@ from anejax.engine.picture import draw, element
 from anejax.engine.placement import Flow, Placement, SegmentFacts, facts_of, flows_of, placements_of, program_of
 from anejax.engine.units import bytes_text, time_text
 from anejax.errors import DeviceError
+from anejax.mil.chips import BY_COREAI
 from anejax.mil.text import to_text
 from anejax.partition import Plan, Segment, donated, partition
 from anejax.paths import atomic_file
+from anejax.runtime.engine import ENGINES, what_runs
 
 BY_COST = "the engine has it, and what it runs with is predicted to be faster there"
 ALL = "the engine has it, and the setting engine_partition is 'all'"
+ON_COREAI = "the engine has it, and the device coreai whatever that can have"
 ON_CPU = "the function is for the CPU device"
 
 
@@ -34,8 +37,9 @@ class Explanation:
 
     Attributes:
         name: the function's.
-        device: "ane" or "cpu".
+        device: "ane", "coreai" or "cpu".
         chip: whose engine; None on "cpu".
+        route: how the engine's programs run here, in words; None on "cpu". Their segments are for "ane" either way.
         programs: how many are compiled: segments of equal code share one.
         segments: in order. Each is one dispatch of a call, or a scan that is several.
         flows: what goes between segments, and between them and the caller.
@@ -51,6 +55,7 @@ class Explanation:
     flows: tuple[Flow, ...]
     placements: tuple[Placement, ...]
     idle: str | None = None
+    route: str | None = None
 
     @property
     def us(self) -> float:
@@ -109,7 +114,7 @@ class Explanation:
         return ET.tostring(self._figure(), encoding="unicode", method="html")
 
     def _title(self) -> str:
-        where = f"ane ({self.chip})" if self.chip else self.device
+        where = f"{self.device} ({self.chip})" if self.chip else self.device
         return f"{self.name} on {where}: {_number(len(self.segments), 'segment')}, {_time(self.us, self.unpredicted)}"
 
     def _picture(self) -> ET.Element:
@@ -126,13 +131,14 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
     """How ``jit(f, device=device)`` divides ``f``, and why; nothing is run or compiled.
 
     Times are predictions (docs/engine.md): of the engine's programs by ``anejax.mil.cost``, of the CPU device by its
-    products and what it writes, as on an M1, which is what the division itself rests on. The setting
-    ``engine_partition`` counts. What ``f``, where it is jitted, donates is taken for state.
+    products and what it writes, as on an M1, which is what the division itself rests on. The
+    settings ``engine_partition`` and ``engine_route`` count; for "coreai" the engine has whatever it can have. What
+    ``f``, where it is jitted, donates is taken for state.
 
     Args:
         f: a function, jitted or not.
         args: arrays, or ShapeDtypeStructs in their place.
-        device: "ane" or "cpu", which runs everything as one program.
+        device: "ane", "coreai", or "cpu", which runs everything as one program.
         chip: whose engine, "M1" ... "M6".
 
     Raises:
@@ -147,17 +153,28 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
         >>> aj.explain(lambda x: x @ x, x, device="cpu").programs
         1
     """
-    if device not in ("ane", "cpu"):
-        raise DeviceError(f"[explain] expected device 'ane' or 'cpu', got {device!r}.")
-    graph, given = program_graph(f, *args, freezes=device == "ane")
-    by_cost = config.engine_partition == "cost"
-    plan = partition(graph, chip, by_cost=by_cost, known=donated(given)) if device == "ane" else _whole(graph)
+    if device not in ("cpu", *ENGINES):
+        raise DeviceError(f"[explain] expected device 'ane', 'coreai' or 'cpu', got {device!r}.")
+    on_engine = device in ENGINES
+    graph, given = program_graph(f, *args, freezes=on_engine)
+    by_cost = device == "ane" and config.engine_partition == "cost"
+    runs = what_runs(device)
+    chip += BY_COREAI if runs == "coreai" else ""
+    plan = partition(graph, chip, by_cost=by_cost, known=donated(given)) if on_engine else _whole(graph)
     segments = tuple(facts_of(s, (graph.eqns[i] for i in s.origin)) for s in plan.segments)
     distinct = {(s.device, to_text(program_of(s))) for s in plan.leaves}
-    placements = placements_of(plan, BY_COST if by_cost else ALL)
-    chip_name = chip if device == "ane" else None
+    placements = placements_of(plan, BY_COST if by_cost else ALL if device == "ane" else ON_COREAI)
+    chip_name = chip if on_engine else None
     return Explanation(name_of(f), device, chip_name, len(distinct), segments, flows_of(plan), placements,
-                       plan.why_idle if device == "ane" else None)  # fmt: skip
+                       plan.why_idle if on_engine else None, _route(device, runs))  # fmt: skip
+
+
+def _route(device: str, runs: str) -> str | None:
+    """How the engine's programs run, and which setting says so."""
+    if device == "cpu":
+        return None
+    by = "Core AI" if runs == "coreai" else "e5rt"
+    return f"by {by}, as engine_route is {config.engine_route!r}" if device == "ane" else f"by {by}"
 
 
 def _whole(graph: Graph) -> Plan:
@@ -174,6 +191,8 @@ def _lines(found: Explanation) -> Iterator[str]:
     dispatches = _number(found.dispatches, "dispatch", "dispatches")
     yield f"  {_number(found.programs, 'program')} to compile, {dispatches} in a call"
     yield f"  {bytes_text(found.crossing_bytes)} cross between the devices"
+    if found.route and not found.idle:
+        yield f"  the engine's programs run {found.route}"
     if found.idle:
         yield from _wrapped(f"  nothing goes to the engine. {found.idle}", 4)
     if found.unpredicted:

@@ -10,7 +10,7 @@ class Dispatch(NamedTuple):
 
     Attributes:
         name: the segment's.
-        device: "ane" or "cpu-fp16".
+        device: "ane", "coreai" or "cpu-fp16".
         begin, end: ns of the steady clock.
         predicted_us: what the engine's model of costs says (anejax.mil.cost).
         flops: of products.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import warnings
 
 import numpy as np
@@ -11,10 +12,13 @@ import numpy as np
 from anejax.config import config
 from anejax.core.array import from_numpy, new_contents
 from anejax.core.trace import user_stacklevel
-from anejax.errors import DeviceError, EngineFallbackWarning
-from anejax.mil.chips import LATEST, STRICTEST, is_unknown, this_chip
+from anejax.errors import DeviceError, EngineFallbackWarning, MissingDependencyError
+from anejax.mil.chips import BY_COREAI, LATEST, STRICTEST, is_unknown, this_chip
 from anejax.mil.profile import this_machine
-from anejax.runtime import library
+from anejax.runtime.coreai import program as coreai
+from anejax.runtime.programs import compiled
+
+ENGINES = ("ane", "coreai")  # devices whose functions are divided, with the CPU device beside them
 
 # y = x w. The compiler may leave programs of elementwise operations alone to the CPU, so it is a product.
 SELF_TEST = """program(1.3)
@@ -27,12 +31,33 @@ SELF_TEST = """program(1.3)
 """
 
 
+def what_runs(device: str) -> str:
+    """What runs the engine's programs of functions for ``device``: for "ane" that is "ane", which is e5rt, or "coreai",
+    as the setting ``engine_route`` says; "auto" takes e5rt where it runs, then Core AI where that has the engine."""
+    if device != "ane" or config.engine_route == "e5rt":
+        return device
+    if config.engine_route == "coreai":
+        return "coreai"
+    espresso = os.environ.get("ANEJAX_ESPRESSO", "")
+    if sys.platform != "darwin" or _why_missing("ane", espresso) is None or not _coreai_has_engine():
+        return "ane"
+    return "coreai" if _why_missing("coreai", espresso) is None else "ane"
+
+
+@functools.cache
+def _coreai_has_engine() -> bool:
+    try:
+        return coreai.has_engine()
+    except (DeviceError, MissingDependencyError):
+        return False
+
+
 def why_missing(device: str = "ane") -> str | None:
     """Why ``device`` does not run programs here, or None when it does: it is given one, and must get it right.
 
     The answer is kept for the process. An engine that is not there is asked for anew when ANEJAX_ESPRESSO has changed.
     """
-    return _why_missing(device, os.environ.get("ANEJAX_ESPRESSO", ""))
+    return _why_missing(what_runs(device), os.environ.get("ANEJAX_ESPRESSO", ""))
 
 
 @functools.cache
@@ -40,8 +65,8 @@ def _why_missing(device: str, espresso: str) -> str | None:
     x = np.arange(64, dtype=np.float16) - 31
     w, y = 2 * np.eye(64, dtype=np.float16), np.full_like(x, np.nan)
     try:
-        library.NativeProgram(device, SELF_TEST).run([from_numpy(a).pointer for a in (x, w)], [from_numpy(y).pointer])
-    except DeviceError as err:
+        compiled(device, SELF_TEST).run([from_numpy(a).pointer for a in (x, w)], [from_numpy(y).pointer])
+    except (DeviceError, MissingDependencyError) as err:
         return str(err)
     return None if np.array_equal(y, 2 * x) else f"[{device}] its first program, y = 2x, gave {y[:4]} for {x[:4]}."
 
@@ -72,7 +97,7 @@ def _why_not_resident(device: str, espresso: str) -> str | None:
     made = np.empty_like(state)
     now, added, factor = new_contents(), new_contents(), new_contents()
     try:
-        program = library.NativeProgram(device, ACCUMULATOR, shared=((0, 0),))
+        program = compiled(device, ACCUMULATOR, shared=((0, 0),))
         for count in range(1, 5):
             then = new_contents()
             given = [from_numpy(a).pointer for a in (state, ones, unit)]
@@ -80,7 +105,7 @@ def _why_not_resident(device: str, espresso: str) -> str | None:
             if (made != count).any():
                 return f"[{device}] an accumulator in a shared buffer came to {made[:4]} instead of {count}."
             now, state = then, np.full_like(state, 1000)  # outside it is something else, should it be copied
-    except DeviceError as err:
+    except (DeviceError, MissingDependencyError) as err:
         return str(err)
     return None
 
@@ -115,12 +140,13 @@ def is_there(device: str) -> bool:
     return False
 
 
-def chip() -> str:
-    """The chip that partitions are made for: the setting ``chip``, this machine's, or the strictest there is.
+def chip(device: str = "ane") -> str:
+    """The chip that partitions are made for: the setting ``chip``, this machine's, or the strictest there is; with the
+    costs of Core AI where that runs the engine's programs.
 
     For a chip of Apple's that is not known it is the latest that is, which is warned of once.
     """
-    return config.chip or _own_chip()
+    return (config.chip or _own_chip()) + (BY_COREAI if what_runs(device) == "coreai" else "")
 
 
 @functools.cache
@@ -137,8 +163,11 @@ def _own_chip() -> str:
 
 
 def device_in_words(device: str) -> str:
-    """What runs a function that was jitted for ``device``: "cpu", or "ane", if it is there, and whose engine."""
-    missing = why_missing(device) if device == "ane" else None
-    if device != "ane":
+    """What runs a function that was jitted for ``device``: "cpu", or "ane" or "coreai", if it is there, and whose
+    engine."""
+    if device not in ENGINES:
         return device
-    return f"cpu; the engine is not there: {missing}" if missing else f"ane ({chip()}), with the CPU device beside it"
+    missing = why_missing(device)
+    if missing:
+        return f"cpu; the engine is not there: {missing}"
+    return f"{device} ({chip(device)}), with the CPU device beside it"

@@ -31,8 +31,9 @@ from anejax.passes.freeze import freeze
 from anejax.runtime import engine, library
 from anejax.runtime.pipeline import Pipeline
 from anejax.runtime.prepare import Route, prepare
+from anejax.runtime.programs import Compiled, compiled
 
-DEVICES = ("cpu", "ane")
+DEVICES = ("cpu", "ane", "coreai")
 PROGRAMS_BYTES = 256 << 20  # of compiled programs that are kept, in use or not
 BYTES_OF_A_CHARACTER = 8  # of MIL text: about what a compiled program keeps, the text included
 _LOG = logging.getLogger("anejax")
@@ -53,7 +54,7 @@ class Executable:
         parts = prepare(graph)
         _debug("graph", parts.graph)
         self._inputs, self._routes, self._effects = parts.inputs, parts.routes, parts.effects
-        self._program: library.NativeProgram | Pipeline | None = None
+        self._program: Compiled | Pipeline | None = None
         self._donated = [i for i, d in enumerate(donated) if d]
         in_order = [("run", i) for i in range(len(parts.program.outputs))]  # nothing is forwarded, printed or deleted
         self._direct = self._routes == in_order and not self._effects and not self._donated
@@ -147,7 +148,7 @@ class Executable:
         titled = ((f"// {title}\n" if title else "", program) for title, program, _ in self.programs())
         return "\n".join(title + to_text(program, marks=True) for title, program in titled)
 
-    def programs(self) -> Iterator[tuple[str, Program, library.NativeProgram]]:
+    def programs(self) -> Iterator[tuple[str, Program, Compiled]]:
         """What is compiled, with marks, and what runs it: one program without a title, or those of segments, titled."""
         if isinstance(self._program, Pipeline):
             yield from ((f"{s.name}: {s.device}", s.lowered(), s.native) for s in self._program.leaves)
@@ -163,26 +164,25 @@ class Executable:
         return self._program.numerics() if isinstance(self._program, Pipeline) else []
 
 
-def _compiled(
-    graph: Graph, donated: Sequence[int], device: str, compiler: Compiler
-) -> tuple[str, library.NativeProgram | Pipeline]:
+def _compiled(graph: Graph, donated: Sequence[int], device: str, compiler: Compiler) -> tuple[str, Compiled | Pipeline]:
     """(MIL text, what runs it): one program for the CPU device, several where there is an engine beside it.
 
-    On "cpu-fp16" the CPU device plays the engine: it has whatever the engine can have, since it is about its numbers.
+    On "cpu-fp16" the CPU device plays the engine, and on "coreai" Apple's runtime does: they have whatever the engine
+    can have, since they are about its numbers.
     """
     if device == "cpu" or not engine.is_there(device):
         text = to_text(lower(graph))
         return text, compiler.compile("cpu", text, donated)
     by_cost = device == "ane" and config.engine_partition == "cost"
-    plan = partition(graph, engine.chip(), by_cost=by_cost, known=given_away(donated))
+    plan = partition(graph, engine.chip(device), by_cost=by_cost, known=given_away(donated))
     if plan.why_idle is not None:
         _LOG.warning("[jit] nothing of the function goes to the engine. %s", plan.why_idle)
-    pipeline = Pipeline(plan, donated, device, compiler.compile)
+    pipeline = Pipeline(plan, donated, engine.what_runs(device), compiler.compile)
     return pipeline.text, pipeline
 
 
 def _outputs_of(
-    program: library.NativeProgram | Pipeline, arrays: Sequence[DeviceArray], pointers: list[int]
+    program: Compiled | Pipeline, arrays: Sequence[DeviceArray], pointers: list[int]
 ) -> list[library.Buffer]:
     """Memory for the outputs, that of donated arrays where they take it; ``pointers`` are the inputs' own."""
     new = iter(library.create_buffers([n for n, a in zip(program.output_nbytes, program.aliases) if a < 0])[0])
@@ -214,7 +214,7 @@ class Compiler:
     """Compiles MIL text, once per text: equal code shares one program, whatever its data."""
 
     def __init__(self) -> None:
-        self._programs: Recent[Any, library.NativeProgram] = Recent(1024, PROGRAMS_BYTES)
+        self._programs: Recent[Any, Compiled] = Recent(1024, PROGRAMS_BYTES)
         self.count = 0
 
     def compile(
@@ -224,16 +224,16 @@ class Compiler:
         donated: Sequence[int] = (),
         shared: Sequence[tuple[int, int]] = (),
         own: bool = False,
-    ) -> library.NativeProgram:
+    ) -> Compiled:
         """The program of ``text``; one that nobody else gets if it is to be the caller's ``own``, for its counts."""
         if own:
             self.count += 1
-            return library.NativeProgram(device, text, donated, shared)
+            return compiled(device, text, donated, shared)
         key = (device, text, tuple(donated), tuple(shared))
         found = self._programs.get(key)
         if found is None:
             self.count += 1
-            found = library.NativeProgram(device, text, donated, shared)
+            found = compiled(device, text, donated, shared)
             self._programs.put(key, found, BYTES_OF_A_CHARACTER * len(text))
         return found
 
@@ -274,7 +274,7 @@ class NativeExecutor(Executor):
         """Raises DeviceError for a device that is not known."""
         name = getattr(device, "platform", device)
         if name not in (None, *DEVICES):
-            raise DeviceError(f"[device] expected {' or '.join(map(repr, DEVICES))}, got {device!r}.")
+            raise DeviceError(f"[device] expected one of {', '.join(map(repr, DEVICES))}, got {device!r}.")
 
     def compile_graph(
         self,

@@ -7,6 +7,7 @@ import ctypes
 import functools
 import importlib.resources
 import importlib.util
+import math
 import os
 import struct
 import sys
@@ -358,8 +359,7 @@ class NativeProgram:
 
     def read_outputs(self, addresses: Sequence[int]) -> list[np.ndarray]:
         """The outputs at the given addresses, as they are, without a copy."""
-        flat = (np.asarray(Borrowed(a, p.nbytes)) for a, p in zip(addresses, self.outputs, strict=True))
-        return [x.view(DTYPES[p.dtype]).reshape(p.shape[: p.rank]) for x, p in zip(flat, self.outputs)]
+        return read(self.outputs, addresses)
 
     def numerics(self) -> int:
         """Flags of what the runs so far made on cpu-fp16: OVERFLOWED, NOT_FINITE, or both; 0 on other devices."""
@@ -379,6 +379,19 @@ class NativeProgram:
     def __del__(self, byref: Any = ctypes.byref) -> None:
         if getattr(self, "_handle", None):
             self._release(byref(self._handle))
+
+
+def read(ports: Sequence[Port], addresses: Sequence[int]) -> list[np.ndarray]:
+    """What lies at the addresses, as ports say, without a copy."""
+    flat = (np.asarray(Borrowed(a, p.nbytes)) for a, p in zip(addresses, ports, strict=True))
+    return [x.view(DTYPES[p.dtype]).reshape(p.shape[: p.rank]) for x, p in zip(flat, ports)]
+
+
+def port(shape: Sequence[int], dtype: np.dtype) -> Port:
+    """A port of a program that is not the library's own, without an alias."""
+    code = next(code for code, known in DTYPES.items() if known == dtype)
+    dims = (ctypes.c_int64 * MAX_RANK)(*shape)
+    return Port(code, len(shape), dims, math.prod(shape) * dtype.itemsize, -1)
 
 
 def devices() -> list[str]:

@@ -19,13 +19,14 @@ from anejax.marks import Mark
 from anejax.mil.limits import MAX_FINITE, SATURATION
 from anejax.mil.program import Program
 from anejax.partition import Segment
-from anejax.runtime.library import OVERFLOWED, NativeProgram
+from anejax.runtime.library import OVERFLOWED
+from anejax.runtime.programs import Compiled
 
 PRODUCTS = ("matmul", "conv", "conv_transpose")
 Row = dict[str, Any]  # of one operation: what anesdk.h says of "numerics"
 
 
-def rows_of(program: NativeProgram) -> list[Row]:
+def rows_of(program: Compiled) -> list[Row]:
     """The counts of a program on cpu-fp16: of each input, and each operation that rounds, in order."""
     return json.loads(program.describe("numerics"))["operations"]
 
@@ -87,7 +88,7 @@ class Watcher:
         self._scaled = [lookout.scaled or v in scaled for v in segment.graph.inputs]
         self._runs, self._next = 0, 1
 
-    def after_run(self, program: NativeProgram, differs: Callable[[], bool]) -> None:
+    def after_run(self, program: Compiled, differs: Callable[[], bool]) -> None:
         """Looks at the flags of ``program`` on cpu-fp16, and at its counts if there are flags. ``differs`` says
         whether the results are not those of float32."""
         if not self._lookout.is_open:

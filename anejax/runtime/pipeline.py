@@ -24,6 +24,7 @@ from anejax.runtime import dispatches, library
 from anejax.runtime.engine import fall_back, why_not_resident
 from anejax.runtime.entering import Border
 from anejax.runtime.overflow import Lookout, Watcher, marks_of, rows_of, since
+from anejax.runtime.programs import Compiled
 from anejax.runtime.verify import PATIENCE, difference, loses, overflows
 from anejax.transforms.parts import parts
 
@@ -35,7 +36,7 @@ class Compile(Protocol):
 
     def __call__(
         self, device: str, text: str, donated: Sequence[int] = (), shared: Pairs = (), own: bool = False
-    ) -> library.NativeProgram: ...
+    ) -> Compiled: ...
 
 
 class Pipeline:
@@ -206,7 +207,7 @@ class Step:
         self._program = self._compile("cpu", self.text, donated)
 
     @property
-    def native(self) -> library.NativeProgram:
+    def native(self) -> Compiled:
         """What runs it."""
         return self._program
 
@@ -230,7 +231,7 @@ class Step:
     @property
     def is_watched(self) -> bool:
         """Whether its numbers are looked at: always with the engine's numerics, on the engine in its first runs."""
-        return self.device == "cpu-fp16" or (self.device == "ane" and not self._verified)
+        return self.device == "cpu-fp16" or (self.device != "cpu" and not self._verified)
 
     def in_place(self) -> list[tuple[Var, Var]]:
         """(output, donated input whose memory it takes)."""
@@ -288,7 +289,7 @@ class Step:
         numerics, unless the setting engine_verify is "off"; again while a run that differs has overflowed. Raises
         DeviceError."""
         self._program.run(inputs, outputs, holds)
-        if self.device != "ane" or config.engine_verify == "off":
+        if self.device == "cpu-fp16" or config.engine_verify == "off":
             return
         reference = self._compile("cpu-fp16", self.text)
         before = rows_of(reference)

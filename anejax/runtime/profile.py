@@ -13,6 +13,7 @@ from anejax.marks import NOWHERE, Mark
 from anejax.mil.program import Program
 from anejax.mil.work import flops_of
 from anejax.runtime import library
+from anejax.runtime.engine import ENGINES
 from anejax.runtime.execute import EXECUTOR
 
 
@@ -73,7 +74,7 @@ def plans() -> dict[int, Plan]:
     found: dict[int, Plan] = {}
     for executable in EXECUTOR.executables():
         for title, program, native in executable.programs():
-            if native.device == "ane":  # its programs have no steps
+            if native.device in ENGINES:  # its programs have no steps
                 continue
             found.update(_plans(title, program, json.loads(native.describe("profile"))))
     return found

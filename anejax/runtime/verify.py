@@ -8,6 +8,7 @@ import numpy as np
 
 from anejax.runtime import library
 from anejax.runtime.overflow import Row
+from anejax.runtime.programs import Compiled
 
 # Of the Euclidean norm of the CPU device's results. What is right is off by a few percent at most, since activations
 # come from tables (research: ane-facts 5.5); what is wrong, by stale, zero, shifted or unread data, by 1 or so.
@@ -16,7 +17,7 @@ PATIENCE = 40  # runs that overflow, and prove nothing, before a difference coun
 NOISE = 2.0**-14  # of float16's normal numbers the smallest; what is smaller may be flushed
 
 
-def difference(reference: library.NativeProgram, inputs: Sequence[int], outputs: Sequence[int]) -> str | None:
+def difference(reference: Compiled, inputs: Sequence[int], outputs: Sequence[int]) -> str | None:
     """What is wrong with what an engine made of ``inputs`` (both are addresses), or None.
 
     ``reference`` is the same program for the CPU device with the engine's numerics. Infinities and NaN of either are
@@ -38,7 +39,7 @@ def overflows(rows: Iterable[Row]) -> bool:
     return any(r["overflowed"] or r["nan"] for r in rows)
 
 
-def loses(reference: library.NativeProgram, inputs: Sequence[int], outputs: Sequence[int]) -> bool:
+def loses(reference: Compiled, inputs: Sequence[int], outputs: Sequence[int]) -> bool:
     """Whether ``outputs``, made of ``inputs``, are not what ``reference`` makes in float32: off, or not finite."""
     expected, addresses = library.create_buffers(reference.output_nbytes)
     reference.run(inputs, addresses)

@@ -86,7 +86,7 @@ def test_settings_of_jax_with_another_name():
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("jax_platforms", "cuda", "one of cpu, ane, got 'cuda'"),
+        ("jax_platforms", "cuda", "one of cpu, ane, coreai, got 'cuda'"),
         ("jax_numpy_rank_promotion", "maybe", "one of allow, warn, raise, got 'maybe'"),
         ("jax_default_prng_impl", "rbg", "to be 'threefry2x32', got 'rbg': random bits are"),
         ("jax_threefry_partitionable", False, "to be True, got False"),
@@ -193,6 +193,7 @@ OF_THE_ENVIRONMENT = [
     ("ANEJAX_DTYPE_PROMOTION", "foo", "strict"), ("ANEJAX_RANK_PROMOTION", "ALLOW", "warn"),
     ("ANEJAX_DEBUG", "graph,mill", "graph, plan"), ("ANEJAX_EAGER", "native", "numpy"),
     ("ANEJAX_DEVICE", "gpu", "ane"), ("ANEJAX_PRECISION", "fp8", "fp16"), ("ANEJAX_ENGINE_PARTITION", "some", "all"),
+    ("ANEJAX_ENGINE_ROUTE", "ane", "coreai"),
     ("ANEJAX_ENGINE_VERIFY", "last", "off"), ("ANEJAX_ENGINE_FALLBACK", "never", "error"),
     ("ANEJAX_ENGINE_BACKOFF", "abc", "0.5"), ("ANEJAX_ENGINE_COMPILE_LIMIT", "nan", "1e3"),
     ("ANEJAX_ENGINE_RUN_LIMIT", "-1", "7"), ("ANEJAX_NUM_THREADS", "abc", "2"), ("ANEJAX_CPU_LEVEL", "v2", "v1"),

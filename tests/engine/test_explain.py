@@ -252,7 +252,7 @@ def test_pages_are_well_formed_and_escaped(tmp_path: Path) -> None:
 
 
 def test_mistakes() -> None:
-    with pytest.raises(DeviceError, match=r"\[explain\] expected device 'ane' or 'cpu', got 'gpu'"):
+    with pytest.raises(DeviceError, match=r"\[explain\] expected device 'ane', 'coreai' or 'cpu', got 'gpu'"):
         aj.explain(jnp.sin, array(3), device="gpu")
     with pytest.raises(MilError, match="expected one of M1"):
         aj.explain(jnp.sin, array(3), chip="M9")

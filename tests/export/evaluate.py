@@ -31,7 +31,7 @@ class Package:
             logging.getLogger("coremltools").setLevel(logging.ERROR)
             import coremltools as ct
 
-            self.spec = ct.models.utils.load_spec(str(path))
+            self.spec: Any = ct.models.utils.load_spec(str(path))
             self.program = loader().load(
                 self.spec, specification_version=self.spec.specificationVersion, file_weights_dir=str(path / WEIGHTS)
             )
@@ -111,7 +111,7 @@ def _theirs(name: str, given: dict[str, Any]) -> list[Any]:
         v = np.asarray(v)
         if v.shape == ():
             v = v.item() if v.dtype in (bool, np.int32) else v[()]
-        return mb.const(val=v)
+        return mb.const(val=v)  # type: ignore[attr-defined]
 
     with Function({}, opset_version=AvailableTarget.iOS18):
         out = getattr(mb, name)(**{k: const(v) for k, v in given.items()})

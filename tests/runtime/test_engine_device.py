@@ -252,7 +252,7 @@ def test_without_an_engine_all_runs_on_the_cpu() -> None:
 
 
 def test_unknown_devices() -> None:
-    with pytest.raises(DeviceError, match=r"expected 'cpu' or 'ane', got 'gpu'"):
+    with pytest.raises(DeviceError, match=r"expected one of 'cpu', 'ane', 'coreai', got 'gpu'"):
         aj.jit(network, device="gpu")
 
 

@@ -1,0 +1,18 @@
+"""MIL text compiled for a device: by the native library, or by Core AI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anejax.runtime.coreai.program import CoreAIProgram
+from anejax.runtime.library import NativeProgram
+
+Compiled = NativeProgram | CoreAIProgram
+
+
+def compiled(device: str, text: str, donated: Sequence[int] = (), shared: Sequence[tuple[int, int]] = ()) -> Compiled:
+    """The program of ``text``. Raises DeviceError.
+
+    Core AI makes no use of what is donated or shared: its outputs are new arrays in each run, which it keeps.
+    """
+    return CoreAIProgram(text) if device == "coreai" else NativeProgram(device, text, donated, shared)
