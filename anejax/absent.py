@@ -79,7 +79,7 @@ GROUPS: tuple[Group, ...] = (
             "stages": "CompilerOptions",
             "lax": """AccuracyMode Tolerance DotAlgorithm DotAlgorithmPreset RandomAlgorithm rng_bit_generator
                 rng_bit_generator_p rng_uniform rng_uniform_p shape_as_value after_all after_all_p create_token
-                create_token_p composite dce_sink dce_sink_p stage stage_p""",
+                create_token_p dce_sink dce_sink_p stage stage_p""",
         },
     ),
     Group(

@@ -29,7 +29,7 @@ BOOL = (dtypes.bool_,)
 # higher-order primitives and effects: their tests are tests/transforms and tests/api
 HIGHER_ORDER = frozenset({
     "jit", "checkpoint", "checkpoint_name", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call",
-    "custom_vjp_tangent", "custom_linear_solve", "chosen_examples",
+    "custom_vjp_tangent", "custom_linear_solve", "chosen_examples", "composite",
     "scan", "while", "cond", "debug_print", "debug_callback", "replay_scan", "replay_cond", "all_gather", "axis_index",
 })
 

@@ -8,15 +8,16 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.aval import Aval
-from anejax.core.graph import Graph
+from anejax.core.graph import Eqn, Graph, Literal
 from anejax.errors import DtypeError, ExportError, RefusedError, fail
 from anejax.export.compress import SCHEMES, Report, check_scheme, compressed
-from anejax.export.function import Function, refuse_dtype, trace
+from anejax.export.function import Exported, Function, refuse_dtype, trace
 from anejax.export.mlpackage import Entry
 from anejax.lower.to_mil import lower
 from anejax.mil.opset import OPSET
 from anejax.mil.program import Program, renamed
 from anejax.mil.verify import verify
+from anejax.passes.inline import inline
 from anejax.passes.pipeline import optimize
 
 PORTS = (dtypes.float32, dtypes.float16, dtypes.int32)
@@ -29,7 +30,7 @@ def entry(
     """The function ready to be saved. Raises what ``coreml`` does."""
     check_scheme(weights, tuple(SCHEMES))
     exported = trace(function, _port, _state)
-    graph = optimize(exported.graph, "coreml")
+    graph = optimize(_with_own_weights(exported), "coreml")
     _check_dtypes(graph)
     program = lower(graph, "coreml", exported.constants)
     main = program.main
@@ -49,6 +50,20 @@ def entry(
     states = {p.name: update for p, update in zip(exported.states, updates)}
     images = {p.name: p.image.layout for p in exported.inputs if p.image is not None}
     return Entry(program, descriptions, states, images)
+
+
+def _with_own_weights(exported: Exported) -> Graph:
+    """The Graph with the weights of recurrent layers as literals of theirs: MIL wants them in an order of its own."""
+    graph = inline(exported.graph, "coreml")
+    values = {v: c.value for v, c in zip(graph.inputs, exported.constants)}
+
+    def own(eqn: Eqn) -> Eqn:
+        if eqn.params.get("name") not in ("anejax.nn.lstm", "anejax.nn.lstm_cell"):
+            return eqn
+        given = (Literal(np.asarray(values[a]), a.aval) if a in values else a for a in eqn.inputs)
+        return eqn.replace(inputs=tuple(given))
+
+    return graph.replace(eqns=tuple(map(own, graph.eqns)))
 
 
 def _check_dtypes(graph: Graph) -> None:

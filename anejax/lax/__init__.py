@@ -24,6 +24,7 @@ from anejax.api.collectives import (
     all_gather, all_to_all, axis_index, axis_size, pbroadcast, pmax, pmean, pmin, ppermute, pshuffle, psum,
     psum_scatter, pswapaxes,
 )  # fmt: skip
+from anejax.api.composites import composite
 from anejax.api.custom import stop_gradient as stop_gradient
 from anejax.api.implicit import custom_linear_solve, custom_root
 from anejax.core.array import Array

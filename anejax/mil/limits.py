@@ -86,6 +86,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     **dict.fromkeys(("quantize", "dequantize"), ("not tried by this project", "arithmetic in fp16 on the CPU device")),
     "einsum": ("not tried by this project", "transpose, matmul, transpose"),
+    "l2_norm": ("not checked against numbers on any chip [sweep]", "x * rsqrt(reduce_sum(x * x))"),
+    "lstm": ("not implemented on any chip [sweep]", "matmul, sigmoid and tanh for each step"),
     "local_response_norm": ("not tried by this project", "a convolution of squares over channels"),
 }
 

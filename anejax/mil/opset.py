@@ -348,6 +348,7 @@ def _mil_layers() -> Iterator[OpSchema]:
     mask = TypeVar("M", ("bool", *FLOAT), ("bool", *FLOAT))
     attended = (*_tensors("query key value"), *_tensors("attn_mask", "M", optional=True))
     yield layer("scaled_dot_product_attention", *attended, extra=(mask,))
+    yield layer("l2_norm", *X, _value("epsilon", 1e-6))
 
 
 def _mil_ops_off_cpu() -> Iterator[OpSchema]:
@@ -360,6 +361,15 @@ def _mil_ops_off_cpu() -> Iterator[OpSchema]:
     yield from _unary("threshold", NUMBER, _value("alpha"), cpu=False)
     yield from _unary("prelu", FLOAT, _value("alpha", rank=1), cpu=False)
     yield from _unary("instance_norm", FLOAT, *AFFINE, cpu=False)
+    back = [_value(f"{name}_back", rank=2, optional=True) for name in ("weight_ih", "weight_hh")]
+    matrices = (_value("weight_ih", rank=2), _value("weight_hh", rank=2), *back)
+    vectors = ("bias", "peephole", "bias_back", "peephole_back")
+    offsets = tuple(_value(name, rank=1, optional=True) for name in vectors)
+    kinds = (_text("recurrent_activation", "sigmoid"), _text("cell_activation", "tanh"), _text("activation", "tanh"))
+    options = (_text("direction", "forward"), _flag("output_sequence"), *kinds, _value("clip", optional=True))
+    states = _tensors("x initial_h initial_c")
+    lstm = _mil("lstm", (*states, *matrices, *offsets, *options), FLOAT, engine=OFF_ENGINE, cpu=False)
+    yield replace(lstm, results=("T", "T", "T"))
     yield from _reduce("reduce_l1_norm reduce_l2_norm reduce_log_sum", NUMBER, cpu=False)
 
 

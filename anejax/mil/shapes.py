@@ -314,11 +314,16 @@ def layer_norm(v: View) -> list[Shape]:
     return same(v)
 
 
+def l2_norm(v: View) -> list[Shape]:
+    v.expect(v.type("x").rank >= 3, "x of rank 3 or more")
+    return same(v)
+
+
 RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
         same, broadcast, select, reduce, reduce_arg, reverse, scan, reshape, transpose, expand_dims, squeeze,
         tile, pad, fill, concat, stack, split, slice_by_size, slice_by_index, gather, gather_nd, scatter_nd,
-        matmul, conv, conv_transpose, pool, batch_norm, layer_norm, gelu,
+        matmul, conv, conv_transpose, pool, batch_norm, layer_norm, l2_norm, gelu,
     )
 } | {"prelu": batch_norm, "instance_norm": batch_norm}  # fmt: skip

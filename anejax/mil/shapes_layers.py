@@ -129,6 +129,29 @@ def scaled_dot_product_attention(v: View) -> list[Shape]:
     return [(*query[:-1], value[-1])]
 
 
+DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
+ACTIVATIONS = ("hard_sigmoid", "linear", "relu", "scaled_tanh", "sigmoid", "tanh")
+
+
+def lstm(v: View) -> list[Shape]:
+    v.expect(v.type("x").rank == 3, "x [steps, batch, features]")
+    steps, batch, features = v.shape("x")
+    _, hidden = v.shape("weight_hh")
+    ways = DIRECTIONS[v.text("direction", tuple(DIRECTIONS))]
+    for name in ("recurrent_activation", "cell_activation", "activation"):
+        v.text(name, ACTIVATIONS)
+    expected = {"weight_ih": (4 * hidden, features), "weight_hh": (4 * hidden, hidden), "bias": (4 * hidden,),
+                "peephole": (3 * hidden,)}  # fmt: skip
+    for name, shape in expected.items():
+        v.expect(not v.has(name) or v.shape(name) == shape, f"{name} of shape {list(shape)}")
+        v.expect(not v.has(f"{name}_back") or ways == 2, f"{name}_back for direction bidirectional alone")
+        v.expect(not v.has(f"{name}_back") or v.shape(f"{name}_back") == shape, f"{name}_back of shape {list(shape)}")
+    v.expect(ways == 1 or (v.has("weight_ih_back") and v.has("weight_hh_back")), "weights of both directions")
+    state = (batch, ways * hidden)
+    v.expect(v.shape("initial_h") == v.shape("initial_c") == state, f"initial_h and initial_c of shape {list(state)}")
+    return [(steps if v.flag("output_sequence") else 1, *state), state, state]
+
+
 EQUATIONS = ("abcd,adce->abce", "abc,cbd->abd")  # those of MIL, their letters in the order of the alphabet
 
 
@@ -164,6 +187,6 @@ RULES: Mapping[str, Rule] = {
     for rule in (
         depth_to_space, space_to_depth, pixel_shuffle, pixel_unshuffle, space_to_batch, batch_to_space, upsample,
         upsample_bilinear, resize, resize_bilinear, local_response_norm, scaled_dot_product_attention,
-        einsum, quantize,
+        lstm, einsum, quantize,
     )
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 import anejax.numpy as jnp
 from anejax import dtypes, lax
+from anejax.api.composites import composed
 from anejax.api.custom import custom_jvp
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
@@ -79,7 +81,10 @@ def celu(x: Any, alpha: Any = 1.0) -> Any:
 
 def gelu(x: Any, approximate: bool = True) -> Any:
     """x times the normal distribution function of x; by default its approximation with tanh."""
-    x = _float(x)
+    return composed(_gelu, "anejax.nn.gelu", _float(x), batched=1, approximate=bool(approximate))
+
+
+def _gelu(x: Any, approximate: bool) -> Any:
     if approximate:
         slope = np.asarray(math.sqrt(2 / math.pi), x.dtype)
         return x * (0.5 * (1.0 + jnp.tanh(slope * (x + 0.044715 * x**3))))
@@ -93,8 +98,7 @@ def sigmoid(x: Any) -> Any:
 
 def silu(x: Any) -> Any:
     """x * sigmoid(x), also called swish."""
-    x = _float(x)
-    return x * sigmoid(x)
+    return composed(lambda v: v * sigmoid(v), "anejax.nn.silu", _float(x), batched=1)
 
 
 swish = silu
@@ -242,7 +246,18 @@ def _shifted(x: Any, axis: Any, where: Any) -> Any:
 
 def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     """log(softmax(x)), without overflow."""
-    shifted = _shifted(_float(x), axis, where)
+    return _rowwise(_log_softmax, "anejax.nn.log_softmax", _float(x), axis, where)
+
+
+def _rowwise(fun: Any, name: str, x: Any, axis: Any, where: Any) -> Any:
+    """``fun`` along one axis, as a composite where nothing is masked."""
+    if where is not None or not isinstance(axis, int) or not -x.ndim <= axis < x.ndim:
+        return fun(x, axis, where)
+    return composed(functools.partial(fun, where=None), name, x, batched=1, axis=axis % x.ndim - x.ndim)
+
+
+def _log_softmax(x: Any, axis: Any, where: Any) -> Any:
+    shifted = _shifted(x, axis, where)
     out = shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis, keepdims=True, where=where))
     return out if where is None else jnp.where(where, out, -jnp.inf)
 
@@ -259,6 +274,10 @@ def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
 
 
 def _softmax_of(x: Any, axis: Any, where: Any) -> Any:
+    return _rowwise(_terms_by_sum, "anejax.nn.softmax", x, axis, where)
+
+
+def _terms_by_sum(x: Any, axis: Any, where: Any) -> Any:
     terms = jnp.exp(_shifted(x, axis, where))
     out = terms / jnp.sum(terms, axis, keepdims=True, where=where)
     return out if where is None else jnp.where(where, out, 0)
@@ -333,26 +352,35 @@ def dot_product_attention(
     if query.ndim == 3:
         query, key, value = query[None], key[None], value[None]
     _check_attention(query, key, value)
-    heads, (time, length) = query.shape[2], (query.shape[1], key.shape[1])
+    time, length = query.shape[1], key.shape[1]
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    seen = _attention_mask(time, length, mask, is_causal, query_seq_lengths, key_value_seq_lengths, local_window_size)
+    if not isinstance(scale, (int, float)) or any(v.dtype != query.dtype for v in (key, value)):
+        out = _attended(query, key, value, bias, seen, scale=scale)
+    else:
+        name, marks = "anejax.nn.dot_product_attention", {"biased": bias is not None, "masked": seen is not None}
+        out = composed(_attended, name, query, key, value, bias, seen, batched=3, scale=float(scale), **marks)
+    if query_seq_lengths is not None:
+        inside = jnp.arange(time)[None] < jnp.asarray(query_seq_lengths)[:, None]
+        out = out * inside[:, :, None, None].astype(out.dtype)
+    return out.reshape((*shape[:-1], out.shape[-1]))
+
+
+def _attended(query: Any, key: Any, value: Any, bias: Any, seen: Any, *, scale: Any, **marks: Any) -> Any:
+    heads, (time, length) = query.shape[2], (query.shape[1], key.shape[1])
     wide = jnp.promote_types(query.dtype, jnp.float32)
     keys, values = (jnp.transpose(v, (0, 2, 1, 3)) for v in (key, value))
     logits = jnp.matmul(_grouped(query, key.shape[2]), jnp.swapaxes(keys, -1, -2), preferred_element_type=wide)
     logits = logits.reshape(query.shape[0], heads, time, length) * np.asarray(scale, wide)
     if bias is not None:
         logits = (logits + bias).astype(logits.dtype)
-    seen = _attention_mask(time, length, mask, is_causal, query_seq_lengths, key_value_seq_lengths, local_window_size)
     if seen is not None:
         lowest = -0.7 * float(min(jnp.finfo(logits.dtype).max, jnp.finfo(jnp.float32).max))
         logits = jnp.where(seen, logits, np.asarray(lowest, logits.dtype))
     weights = softmax(logits.astype(jnp.float32)).astype(key.dtype)
     weights = weights.reshape(query.shape[0], key.shape[2], -1, length)
     out = jnp.matmul(weights, values).reshape(query.shape[0], heads, time, -1)
-    out = jnp.transpose(out, (0, 2, 1, 3))
-    if query_seq_lengths is not None:
-        inside = jnp.arange(time)[None] < jnp.asarray(query_seq_lengths)[:, None]
-        out = out * inside[:, :, None, None].astype(out.dtype)
-    return out.reshape((*shape[:-1], out.shape[-1]))
+    return jnp.transpose(out, (0, 2, 1, 3))
 
 
 def _check_attention(query: Any, key: Any, value: Any) -> None:

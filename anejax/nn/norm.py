@@ -9,6 +9,7 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax import dtypes, lax
+from anejax.api.composites import composed
 from anejax.errors import ShapeError
 from anejax.nn.layer import Layer, check_features, spec, take, typed
 from anejax.nn.linear import weight_dtype
@@ -31,9 +32,14 @@ def _affine_init(count: int, dtype: Any, scale: bool, bias: bool) -> dict[str, A
 
 def _affine(layer: Layer, y: Any, params: Any, scale: bool, bias: bool, shape: tuple[int, ...]) -> Any:
     names = ["scale"] * scale + ["bias"] * bias
-    for name, value in zip(names, take(layer, params, *names) if names else []):
+    return _scaled(y, take(layer, params, *names) if names else [], scale, shape)
+
+
+def _scaled(y: Any, affine: Sequence[Any], scale: bool, shape: tuple[int, ...]) -> Any:
+    """``y`` times the first of ``affine`` if there is a ``scale``, plus the other one, if any."""
+    for i, value in enumerate(affine):
         value = value.reshape(shape)
-        y = y * value if name == "scale" else y + value
+        y = y * value if scale and i == 0 else y + value
     return y
 
 
@@ -101,10 +107,16 @@ class LayerNorm(Layer):
         return _affine_init(x.shape[-1], weight_dtype(x), self.scale, self.bias), ()
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
-        wide = _wide(x)
-        mean, var = _moments(wide, [-1])
-        y = (wide - mean) * lax.rsqrt(var + self.eps)
-        return _affine(self, y, params, self.scale, self.bias, (-1,)).astype(x.dtype), state
+        names = ["scale"] * self.scale + ["bias"] * self.bias
+        affine = take(self, params, *names) if names else []
+        options = {"eps": float(self.eps), "scale": self.scale, "bias": self.bias}
+        return composed(_layer_norm, "anejax.nn.layer_norm", jnp.asarray(x), *affine, batched=1, **options), state
+
+
+def _layer_norm(x: Any, *affine: Any, eps: float, scale: bool, bias: bool) -> Any:
+    wide = _wide(x)
+    mean, var = _moments(wide, [-1])
+    return _scaled((wide - mean) * lax.rsqrt(var + eps), affine, scale, (-1,)).astype(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -120,9 +132,14 @@ class RMSNorm(Layer):
         return _affine_init(x.shape[-1], weight_dtype(x), self.scale, False), ()
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
-        wide = _wide(x)
-        y = wide * lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + self.eps)
-        return _affine(self, y, params, self.scale, False, (-1,)).astype(x.dtype), state
+        affine = take(self, params, "scale") if self.scale else []
+        return composed(_rms_norm, "anejax.nn.rms_norm", jnp.asarray(x), *affine, batched=1, eps=float(self.eps)), state
+
+
+def _rms_norm(x: Any, *scale: Any, eps: float) -> Any:
+    wide = _wide(x)
+    y = wide * lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + eps)
+    return _scaled(y, scale, True, (-1,)).astype(x.dtype)
 
 
 @dataclass(frozen=True)

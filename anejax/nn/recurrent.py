@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import anejax.numpy as jnp
 from anejax import lax, random
+from anejax.api.composites import composed
 from anejax.core.aval import ShapeDtypeStruct
 from anejax.errors import ShapeError
 from anejax.nn.functions import sigmoid
@@ -57,12 +58,17 @@ class Cell(Layer):
         """The carry before the first step: zeros [N, hidden]."""
         return jnp.zeros((batch, self.hidden), dtype)
 
+    def weights(self, params: Any) -> dict[str, Any]:
+        """``params``. Raises TreeError if they belong to another layer."""
+        take(self, params, "w", "u", *(["b"] if self.bias else []))
+        return params
+
     def inputs(self, params: Any, x: Any) -> Any:
         """x @ w + b, the part of the gates that no carry takes part in: [..., gates * hidden]."""
-        w, _, *b = take(self, params, "w", "u", *(["b"] if self.bias else []))
+        w = self.weights(params)["w"]
         check_features(self, x, -1, w.shape[0])
         y = jnp.matmul(x, w)
-        return y + b[0] if b else y
+        return y + params["b"] if self.bias else y
 
     def advance(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
         """(carry, h) after one step, from the carry and what ``inputs`` gives for x."""
@@ -104,6 +110,12 @@ class LSTMCell(Cell):
     def carry(self, batch: int, dtype: Any) -> Any:
         return super().carry(batch, dtype), super().carry(batch, dtype)
 
+    def step(self, params: Any, carry: Any, x: Any) -> tuple[Any, Any]:
+        def step(params: Any, carry: Any, x: Any, **marks: Any) -> tuple[Any, Any]:
+            return super(LSTMCell, self).step(params, carry, x)
+
+        return composed(step, "anejax.nn.lstm_cell", self.weights(params), carry, x, bias=self.bias)
+
     def advance(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
         h, c = carry
         i, f, g, o = jnp.split(inputs + jnp.matmul(h, params["u"]), 4, axis=-1)
@@ -126,9 +138,9 @@ class GRUCell(Cell):
         made = super().params(key, features, dtype)
         return made | ({"bn": _uniform(n_key, (self.hidden,), dtype, self.hidden)} if self.bias else {})
 
-    def inputs(self, params: Any, x: Any) -> Any:
+    def weights(self, params: Any) -> dict[str, Any]:
         take(self, params, "w", "u", *(["b", "bn"] if self.bias else []))
-        return super().inputs({name: value for name, value in params.items() if name != "bn"}, x)
+        return params
 
     def advance(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
         r_x, z_x, n_x = jnp.split(inputs, 3, axis=-1)
@@ -167,11 +179,19 @@ class Recurrent(Layer):
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         check_rank(self, x, 3, "sequences [N, T, features]")
-        cell, inputs = self.cell, jnp.swapaxes(self.cell.inputs(params, x), 0, 1)
-        first = lax.stop_gradient(state) if self.stateful else cell.carry(x.shape[0], inputs.dtype)
+        cell = self.cell
+        weights = cell.weights(params)
+        dtype = jnp.result_type(x, *(weights[name] for name in ("w", "b") if name in weights))
+        first = lax.stop_gradient(state) if self.stateful else cell.carry(x.shape[0], dtype)
         self._check_batch(first, x)
+        ys, last = self._run(weights, first, x)
+        return ys, last if self.stateful else state
+
+    def _run(self, params: Any, first: Any, x: Any) -> tuple[Any, Any]:
+        """([N, T, hidden], the last carry)"""
+        cell, inputs = self.cell, jnp.swapaxes(self.cell.inputs(params, x), 0, 1)
         last, ys = lax.scan(lambda c, i: cell.advance(params, c, i), first, inputs, reverse=self.reverse)
-        return jnp.swapaxes(ys, 0, 1), last if self.stateful else state
+        return jnp.swapaxes(ys, 0, 1), last
 
     def _check_batch(self, carry: Any, x: Any) -> None:
         part = carry[0] if isinstance(carry, (tuple, list)) else carry
@@ -200,6 +220,12 @@ class LSTM(Recurrent):
     """
 
     cell_type: ClassVar[type[Cell]] = LSTMCell
+
+    def _run(self, params: Any, first: Any, x: Any) -> tuple[Any, Any]:
+        def run(params: Any, first: Any, x: Any, **marks: Any) -> tuple[Any, Any]:
+            return super(LSTM, self)._run(params, first, x)
+
+        return composed(run, "anejax.nn.lstm", params, first, x, bias=self.bias, reverse=self.reverse)
 
 
 @dataclass(frozen=True)

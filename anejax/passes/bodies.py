@@ -7,6 +7,7 @@ from collections.abc import Callable
 from anejax.core.graph import Atom, Eqn, Graph, Var, map_subgraphs, remove_dead, subgraphs
 from anejax.marks import NOWHERE, Mark
 from anejax.ops.misc import copy_p
+from anejax.transforms.composite import composite_p
 from anejax.transforms.control.scan import scan_p
 from anejax.transforms.parts import parts, where
 
@@ -16,7 +17,10 @@ def optimize_bodies(graph: Graph, optimize: Callable[[Graph], Graph]) -> Graph:
     if not any(True for e in graph.eqns for _ in subgraphs(e.params)):
         return graph
     body = lambda inner: with_own_outputs(optimize(inner))  # noqa: E731
-    return graph.replace(eqns=tuple(e.replace(params=map_subgraphs(e.params, body)) for e in graph.eqns))
+    whole = lambda e: e.primitive is composite_p  # noqa: E731  one operation by now
+    return graph.replace(
+        eqns=tuple(e if whole(e) else e.replace(params=map_subgraphs(e.params, body)) for e in graph.eqns)
+    )
 
 
 def with_own_outputs(graph: Graph) -> Graph:

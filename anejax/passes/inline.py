@@ -7,14 +7,17 @@ from anejax.core.graph import Graph, expanded
 INLINED = frozenset(
     {
         "jit", "checkpoint", "checkpoint_name", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call",
-        "custom_linear_solve", "chosen_examples",
+        "custom_linear_solve", "chosen_examples", "composite",
     }
 )  # fmt: skip
 
 
-def inline(graph: Graph) -> Graph:
-    """``graph`` without calls.
+KEPT = {"coreml": frozenset({"composite"})}  # calls that a target may have an operation for
+
+
+def inline(graph: Graph, target: str = "cpu") -> Graph:
+    """``graph`` without calls, but for those that ``target`` may have an operation for.
 
     a = jit[graph={ lambda ; x. let y = sin x in (y,) }] b     ->     a = sin b
     """
-    return expanded(graph, INLINED)
+    return expanded(graph, INLINED - KEPT.get(target, frozenset()))

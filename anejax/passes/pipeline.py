@@ -24,8 +24,9 @@ def optimize(graph: Graph, target: str = "cpu", inner: bool = False) -> Graph:
     """
     bodies = partial(optimize_bodies, optimize=partial(optimize, target=target, inner=True))
     legal = partial(legalize, target=target, inner=inner)
-    for apply in (inline, mark_updates, simplify, prune_loops, move_sums, split_complex, legal, simplify, bodies):
+    calls, sums = partial(inline, target=target), partial(move_sums, target=target)
+    for apply in (calls, mark_updates, simplify, prune_loops, sums, split_complex, legal, simplify, bodies):
         graph = apply(graph)
         if config.check:
-            check_graph(graph, f"after {getattr(apply, '__name__', 'legalize or bodies')}")
+            check_graph(graph, f"after {getattr(apply, '__name__', 'a pass with options')}")
     return graph

@@ -36,8 +36,9 @@ from anejax.transforms.parts import parts, where, where_not
 WORTH = 4  # a sum moves when it has so many times what each turn stacks for it
 
 
-def move_sums(graph: Graph) -> Graph:
-    """``graph`` whose scans leave to equations behind them what they would only accumulate."""
+def move_sums(graph: Graph, target: str = "cpu") -> Graph:
+    """``graph`` whose scans leave to equations behind them what they would only accumulate. Calls in their bodies are
+    inlined as for ``target``."""
     if not any(e.primitive is scan_p for e in graph.eqns):
         return graph
     env: dict[Var, Atom] = {}
@@ -46,8 +47,8 @@ def move_sums(graph: Graph) -> Graph:
     for eqn in graph.eqns:
         eqn = eqn.replace(inputs=tuple(_look_up(env, a) for a in eqn.inputs))
         if eqn.primitive is scan_p:
-            inner = map_subgraphs(eqn.params, lambda body: move_sums(prune_loops(simplify(inline(body)))))
-            eqns += _scan(eqn.replace(params=inner), zeros, env)
+            body = lambda b: move_sums(prune_loops(simplify(inline(b, target))), target)  # noqa: E731
+            eqns += _scan(eqn.replace(params=map_subgraphs(eqn.params, body)), zeros, env)
             continue
         if _makes_zeros(eqn):
             zeros.update(eqn.outputs)

@@ -250,7 +250,7 @@ def _remat_partial(
 def _saving_partial(
     trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
-    separated = _separated(expanded(params["graph"], (call_p.name,)), tuple(unknown), trace.linear)
+    separated = _separated(expanded(params["graph"], (call_p.name, "composite")), tuple(unknown), trace.linear)
     args, unknown = [*separated.consts, *args], [*(False for _ in separated.consts), *unknown]
     split = split_saving(separated.graph, unknown, params["policy"])
     with tracing(trace.parent):

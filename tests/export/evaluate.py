@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.mil import layers
 from tests.mil.witness import loader
 
 WEIGHTS = "Data/com.apple.CoreML/weights"
@@ -229,6 +230,7 @@ def _slice_by_size(x: Any, begin: Any, size: Any) -> list[Any]:
 
 
 OURS = {
+    "lstm": layers.lstm,
     "reshape": lambda x, shape: [np.reshape(x, shape)],  # theirs fails on bools without axes
     "expand_dims": lambda x, axes: [np.expand_dims(x, tuple(axes))],
     "conv": _in_doubles(_conv),

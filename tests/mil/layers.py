@@ -144,6 +144,25 @@ def attention(query: Array, key: Array, value: Array, attn_mask: Array | None = 
     return weights / weights.sum(-1, keepdims=True) @ value
 
 
+@exact
+def l2_norm(x: Array, epsilon: float = 1e-6) -> Array:
+    return x / np.sqrt((x**2).sum((-3, -2, -1), keepdims=True) + epsilon)
+
+
+def lstm(x: Array, initial_h: Array, initial_c: Array, weight_ih: Array, weight_hh: Array, bias: Array,
+         direction: str, output_sequence: bool, **activations: str) -> list[Array]:  # fmt: skip
+    """From the first step to the last, with gates i, f, o, z."""
+    assert direction == "forward"
+    assert list(activations.values()) == ["sigmoid", "tanh", "tanh"]
+    h, c, ys = initial_h.astype(np.float64), initial_c.astype(np.float64), []
+    for step in x.astype(np.float64):
+        i, f, o, z = np.split(step @ weight_ih.T + h @ weight_hh.T + bias, 4, axis=-1)
+        c = c / (1 + np.exp(-f)) + np.tanh(z) / (1 + np.exp(-i))
+        h = np.tanh(c) / (1 + np.exp(-o))
+        ys.append(h)
+    return [np.asarray(v, x.dtype) for v in (ys if output_sequence else ys[-1:], h, c)]
+
+
 def einsum(values: tuple[Array, Array], equation: str) -> Array:
     x, y = (v.astype(np.float64) for v in values)
     return np.einsum(equation, x, y).astype(values[0].dtype)

@@ -146,7 +146,7 @@ def _pad(x: Array, pad: Sequence[int], mode: str, constant_val: float) -> Array:
     pairs = list(zip(pad[::2], pad[1::2], strict=True))
     if mode == "constant":
         return np.pad(x, pairs, constant_values=constant_val)
-    return np.pad(x, pairs, mode={"reflect": "reflect", "replicate": "edge"}[mode])
+    return np.pad(x, pairs, mode="reflect") if mode == "reflect" else np.pad(x, pairs, mode="edge")
 
 
 def _layer_norm(x: Array, axes: Sequence[int], gamma: Array, beta: Array, epsilon: float) -> Array:
@@ -560,6 +560,23 @@ SAMPLES: list[Sample] = [
         },
         {},
         layers.attention,
+    ),
+    Sample("l2_norm", {"x": values(3, 1, 2, 5)}, {"epsilon": 0.25}, layers.l2_norm),
+    Sample("l2_norm", {"x": values(3, 2, 5)}, {}, layers.l2_norm),
+    Sample(
+        "lstm",
+        {"x": values(3, 2, 5), "initial_h": values(2, 4), "initial_c": values(2, 4)},
+        {
+            "weight_ih": values(16, 5),
+            "weight_hh": values(16, 4),
+            "bias": values(16),
+            "direction": "forward",
+            "output_sequence": False,
+            "recurrent_activation": "sigmoid",
+            "cell_activation": "tanh",
+            "activation": "tanh",
+        },
+        layers.lstm,
     ),
     Sample(
         "einsum", {"values": (values(2, 3, 4, 5), values(1, 5, 4, 2))}, {"equation": "nchw,nwhu->nchu"}, layers.einsum

@@ -20,7 +20,7 @@ from tests.mil.samples import SAMPLES, Sample, program, values
 NAMES = {
     "depth_to_space", "space_to_depth", "pixel_shuffle", "pixel_unshuffle", "space_to_batch", "batch_to_space",
     "upsample_nearest_neighbor", "upsample_bilinear", "resize_nearest_neighbor", "resize_bilinear",
-    "local_response_norm", "scaled_dot_product_attention", "einsum", "quantize", "dequantize",
+    "local_response_norm", "scaled_dot_product_attention", "l2_norm", "einsum", "quantize", "dequantize",
 }  # fmt: skip
 
 
@@ -66,8 +66,8 @@ def test_nearest(sizes: tuple[int, int, int, int]) -> None:
 
 @pytest.mark.parametrize("scale", [1, 2, 5, 0.5, 1.5, 2.25])
 def test_upsampling(scale: float) -> None:
-    scale = scale if isinstance(scale, int) else np.float32(scale)
-    consts: dict[str, Any] = {"scale_factor_height": scale, "scale_factor_width": scale}
+    factor: Any = scale if isinstance(scale, int) else np.float32(scale)
+    consts: dict[str, Any] = {"scale_factor_height": factor, "scale_factor_width": factor}
     x = {"x": values(1, 2, 4, 5)}
     check(Sample("upsample_nearest_neighbor", x, consts, layers.upsample_nearest), "fp32", 0)
     for corners in (True, False):

@@ -19,6 +19,7 @@ from anejax.mil.chips import chip_of
 from anejax.ops.shape import reshape
 from anejax.passes.legalize import angles as angles
 from anejax.passes.legalize import bools as bools
+from anejax.passes.legalize import composites as composites
 from anejax.passes.legalize import constants
 from anejax.passes.legalize import control as control
 from anejax.passes.legalize import convolution as convolution

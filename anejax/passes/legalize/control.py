@@ -17,7 +17,7 @@ from anejax.ops.index import dynamic_slice, dynamic_update_slice
 from anejax.ops.misc import copy
 from anejax.ops.shape import broadcast_in_dim, concatenate, expand_dims, reshape, slice_in_dim
 from anejax.passes.inline import inline
-from anejax.passes.legalize.rules import refuse, rule
+from anejax.passes.legalize.rules import refuse, rule, target
 from anejax.transforms.control.while_loop import while_loop
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.parts import parts
@@ -28,7 +28,7 @@ UNROLLED = 400  # equations of all turns: as many as Core ML compiles in a momen
 
 @rule("scan", targets=("coreml",))
 def _scan_or_loop(*args: Any, body: Graph, length: int, **params: Any) -> list[Any]:
-    turns = _unrolled if length * len(inline(body).eqns) <= UNROLLED else _loop
+    turns = _unrolled if length * len(inline(body, "coreml").eqns) <= UNROLLED else _loop
     return turns(*args, body=body, length=length, **params)
 
 
@@ -65,7 +65,7 @@ def _row(x: Any, at: Any) -> Any:
 def _unrolled(*args: Any, body: Graph, num_consts: int, num_carry: int, length: int, reverse: bool) -> list[Any]:
     """Turn after turn; ys are stacked at the end."""
     consts, carry, xs = parts(args, num_consts, num_carry)
-    body = inline(body)
+    body = inline(body, target())
     rows: list[list[Any]] = [[] for _ in body.outputs[num_carry:]]
     for i in reversed(range(length)) if reverse else range(length):
         slices = [reshape(slice_in_dim(x, i, i + 1), aval_of(x).shape[1:]) for x in xs]

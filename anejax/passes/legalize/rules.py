@@ -48,6 +48,11 @@ def families() -> tuple[str, ...]:
     return (trace.family,) if trace.family else FAMILIES
 
 
+def target() -> str:
+    """What is being legalized for."""
+    return _current().target
+
+
 def as_it_is(prim: Primitive, *args: Any, **params: Any) -> Any:
     """The equation as the target has it, past the rule of its primitive."""
     return _current().keep(prim, args, params)[0]

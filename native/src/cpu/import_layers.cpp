@@ -219,6 +219,15 @@ void attention(Importer& i, const Op& op) {
   finish(i, op, i.b.dot(weights, value, rows, DType::FP32));
 }
 
+// x / sqrt(the sum of its squares over the last three axes + epsilon)
+void l2_norm(Importer& i, const Op& op) {
+  const View x = wide(i, i.in(op, "x"));
+  const auto rank = static_cast<int64_t>(x.shape.size());
+  const View sum = i.b.reduce_keep(ReduceOp::SUM, i.b.map(MapOp::SQUARE, x), {rank - 3, rank - 2, rank - 1});
+  const View inside = i.b.map(MapOp::ADD, sum, i.real(op, "epsilon", 1e-6));
+  finish(i, op, i.b.map(MapOp::MUL, x, i.b.map(MapOp::RSQRT, inside)));
+}
+
 // [batch, C, H, W] times [batch, W, H, U] for each H: a product with H as a batch axis.
 void einsum(Importer& i, const Op& op) {
   const std::vector<View> values = i.list(op, "values");
@@ -278,6 +287,7 @@ const Handlers& layer_handlers() {
       {"resize_bilinear", resize_bilinear},
       {"local_response_norm", local_response_norm},
       {"scaled_dot_product_attention", attention},
+      {"l2_norm", l2_norm},
       {"einsum", einsum},
       {"dequantize", dequantize},
       {"quantize", quantize},

@@ -161,6 +161,41 @@ Shapes einsum(const OpView& op) {
   return {out};
 }
 
+// [steps, batch, features] with weights [4 * hidden, ...], in one direction or in both.
+Shapes lstm(const OpView& op) {
+  op.require(op.rank("x") == 3, "x must have rank 3");
+  const Shape &x = op.shape("x"), &recurrent = op.shape("weight_hh");
+  const std::string direction = op.text_or("direction", "forward");
+  const bool both = direction == "bidirectional";
+  op.require(both || direction == "forward" || direction == "reverse",
+             "direction must be forward, reverse or bidirectional");
+  for (const std::string_view name : {"recurrent_activation", "cell_activation", "activation"}) {
+    const std::string is = op.text_or(name, "tanh");
+    op.require(is == "hard_sigmoid" || is == "linear" || is == "relu" || is == "scaled_tanh" || is == "sigmoid" ||
+                   is == "tanh",
+               std::string(name) + " is no activation of an LSTM");
+  }
+  const int64_t hidden = recurrent[1], gates = op.multiply(4, hidden);
+  const std::vector<std::pair<std::string, Shape>> wanted = {
+      {"weight_ih", {gates, x[2]}}, {"weight_hh", {gates, hidden}}, {"bias", {gates}}, {"peephole", {gates - hidden}}};
+  for (const auto& [name, shape] : wanted)
+    for (const std::string& arg : {name, name + "_back"}) {
+      if (!op.has(arg)) continue;
+      op.require(both || arg == name, arg + " belongs to the direction bidirectional");
+      op.require(op.shape(arg) == shape, arg + " must have shape " + str(shape));
+    }
+  op.require(!both || (op.has("weight_ih_back") && op.has("weight_hh_back")), "both directions need weights");
+  const Shape state = {x[1], op.multiply(both ? 2 : 1, hidden)};
+  for (const std::string_view name : {"initial_h", "initial_c"})
+    op.require(op.shape(name) == state, std::string(name) + " must have shape " + str(state));
+  return {{op.flag("output_sequence") ? x[0] : 1, state[0], state[1]}, state, state};
+}
+
+Shapes l2_norm(const OpView& op) {
+  op.require(op.rank("x") >= 3, "x must have rank 3 or more");
+  return {op.shape("x")};
+}
+
 Shapes quantize(const OpView& op) {
   const Shape &input = op.shape("input"), &scale = op.shape("scale");
   op.require(scale.size() < 2, "scale must have rank 0 or 1");
@@ -189,6 +224,8 @@ void add_layer_rules(Rules& rules) {
                 {"resize_bilinear", resize_bilinear},
                 {"local_response_norm", local_response_norm},
                 {"scaled_dot_product_attention", attention},
+                {"l2_norm", l2_norm},
+                {"lstm", lstm},
                 {"einsum", einsum},
                 {"quantize", quantize}});
 }
