@@ -13,6 +13,7 @@ import ml_dtypes
 import numpy as np
 
 from anejax.absent import getattr_of
+from anejax.callers import user_called
 from anejax.config import config
 from anejax.errors import DtypeError
 from anejax.errors import TypePromotionError as TypePromotionError
@@ -116,8 +117,10 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> np.dty
     return canonical(dtype)
 
 
-def itemsize_bits(dtype: np.dtype) -> int:
-    return 1 if dtype == bool_ else dtype.itemsize * 8
+def itemsize_bits(dtype: Any) -> int:
+    """How many bits of an element count: 1 of a bool."""
+    found = np.dtype(dtype)
+    return 1 if found == bool_ else found.itemsize * 8
 
 
 # --- promotion -------------------------------------------------------------------------------------------------
@@ -156,12 +159,15 @@ def _node(dtype: np.dtype, weak: bool) -> Any:
     return next(node for node, kinds in _WEAK_KINDS.items() if dtype in kinds)
 
 
-def promote(pairs: list[tuple[np.dtype, bool]]) -> tuple[np.dtype, bool]:
-    """The (dtype, weak) that operands of the given (dtype, weak) pairs meet in. Pure lattice, then canonical."""
+def promote(pairs: list[tuple[np.dtype, bool]], checked: bool = True) -> tuple[np.dtype, bool]:
+    """The (dtype, weak) that operands of the given (dtype, weak) pairs meet in. Pure lattice, then canonical.
+
+    Unless ``checked`` is False, users' operands are refused while promotion is strict.
+    """
     first = pairs[0]
     if all(p == first for p in pairs):
         return canonical(first[0]), first[1] and first[0] != bool_
-    if config.jax_numpy_dtype_promotion == "strict":
+    if config.jax_numpy_dtype_promotion == "strict" and checked and user_called():
         _check_strict(pairs)
     node = _join(frozenset(_node(d, w) for d, w in pairs))
     kinds = _WEAK_KINDS.get(node)
@@ -172,6 +178,11 @@ def promote(pairs: list[tuple[np.dtype, bool]]) -> tuple[np.dtype, bool]:
         widest = max(weak, key=lambda d: d.itemsize) if weak else {_WEAK_INT: int64, _WEAK_FLOAT: float64}[node]
         return canonical(widest), True
     return canonical(node), False
+
+
+def join(*found: np.dtype) -> np.dtype:
+    """The dtype that arrays of these dtypes meet in, whatever the settings."""
+    return canonical(_join(frozenset(found)))
 
 
 def _check_strict(pairs: list[tuple[np.dtype, bool]]) -> None:
@@ -206,14 +217,25 @@ def tangent(dtype: np.dtype) -> np.dtype:
     return dtype if dtype in INEXACT else float0
 
 
+def _named(x: Any, kinds: tuple[np.dtype, ...], op: str, what: str) -> np.dtype:
+    """The dtype that ``x`` is, names, or has as an array or a number. Raises ValueError if it is none of ``kinds``."""
+    try:
+        found = np.dtype(x if isinstance(x, (type, str, np.dtype)) else getattr(x, "dtype", type(x)))
+    except TypeError:
+        found = None
+    if found is None or found not in kinds:
+        raise ValueError(f"[{op}] expected {what}, got {x!r}.")
+    return found
+
+
 def finfo(dtype: Any) -> Any:
     """Machine limits of a float dtype, like ``numpy.finfo``, bfloat16 included; of a complex one its parts'."""
-    return ml_dtypes.finfo(real_part(np.dtype(dtype)))
+    return ml_dtypes.finfo(real_part(_named(dtype, INEXACT, "finfo", "a dtype of floats or complex numbers")))
 
 
 def iinfo(int_type: Any) -> Any:
     """Limits of an integer dtype, like ``numpy.iinfo``."""
-    return ml_dtypes.iinfo(int_type)
+    return ml_dtypes.iinfo(_named(int_type, INTS, "iinfo", "a dtype of integers"))
 
 
 # --- questions that users ask -----------------------------------------------------------------------------------

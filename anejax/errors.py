@@ -20,15 +20,15 @@ class FileError(AnejaxError, OSError):
     """A file is of a kind or a size that is not read or written; the message names it."""
 
 
-class DtypeError(AnejaxError, TypeError):
-    """An operand or argument has a dtype that the operation does not take."""
+class DtypeError(AnejaxError, TypeError, ValueError):
+    """An operand or argument has a dtype that the operation does not take. JAX raises a TypeError or a ValueError."""
 
 
-class MaskedArrayError(DtypeError, ValueError):
+class MaskedArrayError(DtypeError):
     """A masked NumPy array was given: arrays here have no masks."""
 
 
-class TypePromotionError(DtypeError, ValueError):
+class TypePromotionError(DtypeError):
     """Operands of different dtypes met while promotion is strict."""
 
 

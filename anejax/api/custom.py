@@ -12,9 +12,10 @@ import numpy as np
 from anejax import dtypes, tree
 from anejax.api.flat import FlatFunction, aval_of_tangent, check_leaves, name_of
 from anejax.api.memory import Remembers
+from anejax.callers import is_internal
 from anejax.core.context import current_mark, current_trace, marked
 from anejax.core.primitive import Zero
-from anejax.core.trace import aval_of, is_internal
+from anejax.core.trace import aval_of
 from anejax.errors import ShapeError, TreeError
 from anejax.ops.families import instantiate
 from anejax.transforms.custom import CustomJVPCall, CustomVJPCall

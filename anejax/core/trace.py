@@ -6,8 +6,6 @@ trace it stands on (``parent``) and runs its rules under it.
 
 from __future__ import annotations
 
-import functools
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.callers import PACKAGE, is_internal
 from anejax.config import config
 from anejax.core.array import Array, DeviceArray, from_numpy, of_scalar
 from anejax.core.aval import Aval
@@ -31,15 +30,6 @@ from anejax.errors import (
     TracerIntegerConversionError,
     UnexpectedTracerError,
 )
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_USERS = tuple(_PACKAGE + room + os.sep for room in ("models", "train"))  # rooms that use anejax as users do
-
-
-@functools.cache
-def is_internal(filename: str) -> bool:
-    """Whether a source file is anejax's own, its models and training loops aside."""
-    return filename.startswith(_PACKAGE) and not filename.startswith(_USERS)
 
 
 def user_line() -> str | None:
@@ -57,7 +47,7 @@ def user_line() -> str | None:
 def user_stacklevel() -> int:
     """The ``stacklevel`` with which a warning of the calling function names the innermost line outside anejax."""
     frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame, level = frame.f_back, level + 1
     return level
 

@@ -131,8 +131,8 @@ def conv_general_dilated_local(
 
 
 def dtype(x: Any) -> np.dtype:
-    """The dtype of an array or a number."""
-    return aval_of(x).dtype
+    """The dtype of an array or a number, or that which a class or a string names."""
+    return dtypes.typed(x)[0]
 
 
 def approx_max_k(

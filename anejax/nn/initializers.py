@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import anejax.numpy as jnp
-from anejax import dtypes, random
+from anejax import dtypes, lax, random
 from anejax.absent import getattr_of
 from anejax.core.aval import checked_shape
 from anejax.errors import ShapeError
@@ -98,7 +98,8 @@ def variance_scaling(
 ) -> Initializer:
     """Mean 0 and variance scale / n, with n from the shape: "fan_in", "fan_out", "fan_avg" or "fan_geo_avg".
 
-    ``distribution``: "truncated_normal" (within two standard deviations), "normal" or "uniform".
+    ``distribution``: "truncated_normal" (within two standard deviations), "normal" or "uniform". Complex numbers are
+    normal or uniform in the plane, cut at a circle.
     """
     if mode not in _MODES:
         raise ValueError(f"[variance_scaling] expected a mode of {', '.join(_MODES)}, got {mode!r}.")
@@ -110,6 +111,8 @@ def variance_scaling(
     def init(key: Any, shape: Any, dtype: Any = dtype) -> Any:
         kind, shape = _dtype(dtype), checked_shape(shape, "variance_scaling")
         variance = jnp.asarray(scale / _MODES[mode](*_fans(shape, in_axis, out_axis, batch_axis)), kind)
+        if kind in dtypes.COMPLEX and distribution != "normal":
+            return _disk(key, shape, kind, distribution) * jnp.sqrt(variance)
         if distribution == "uniform":
             return random.uniform(key, shape, kind, -1) * jnp.sqrt(np.asarray(3, kind) * variance)
         if distribution == "normal":
@@ -118,6 +121,20 @@ def variance_scaling(
         return random.truncated_normal(key, -2, 2, shape, kind) * (jnp.sqrt(variance) / cut)
 
     return init
+
+
+def _disk(key: Any, shape: Any, dtype: np.dtype, distribution: str) -> Any:
+    """Complex numbers of mean 0 and variance 1: uniform in a disk, or normal within twice the standard deviation."""
+    key_size, key_angle = random.split(key)
+    part = dtypes.real_part(dtype)
+    u = random.uniform(key_size, shape, part)
+    if distribution == "uniform":
+        size = jnp.sqrt(2 * u)
+    else:
+        size = jnp.sqrt(-jnp.log(1 - u * -np.expm1(-4.0))) / 0.95311164380491208  # as jax has it, which is 1 % low
+
+    angle = 2 * np.pi * random.uniform(key_angle, shape, part)
+    return lax.complex(size * jnp.cos(angle), size * jnp.sin(angle))
 
 
 def _named(name: str, scale: float, mode: str, distribution: str) -> Callable[..., Initializer]:

@@ -30,7 +30,7 @@ from anejax.numpy.operands import (
     strong,
 )
 from anejax.numpy.ufunc import binary_ufunc
-from anejax.ops import arithmetic, elementwise, shape
+from anejax.ops import arithmetic, elementwise, reduce, shape
 from anejax.ops import complex as complexes
 
 # --- tables: functions that are one primitive ---------------------------------------------------------------------
@@ -395,8 +395,8 @@ def heaviside(x1: Any, x2: Any, /) -> Array:
 def fmax(x1: Any, x2: Any) -> Array:
     """The greater of two numbers; of a number and NaN, the number."""
     x, y = broadcast("fmax", *promote("fmax", x1, x2))
-    first = arithmetic.gt(x, y)
-    if aval_of(x).dtype in dtypes.FLOATS:
+    first = _ordering(arithmetic.gt)(x, y)
+    if aval_of(x).dtype in dtypes.INEXACT:
         first = arithmetic.or_(first, arithmetic.ne(y, y))
     return _select("fmax", first, x, y)
 
@@ -404,8 +404,8 @@ def fmax(x1: Any, x2: Any) -> Array:
 def fmin(x1: Any, x2: Any) -> Array:
     """The lesser of two numbers; of a number and NaN, the number."""
     x, y = broadcast("fmin", *promote("fmin", x1, x2))
-    first = arithmetic.lt(x, y)
-    if aval_of(x).dtype in dtypes.FLOATS:
+    first = _ordering(arithmetic.lt)(x, y)
+    if aval_of(x).dtype in dtypes.INEXACT:
         first = arithmetic.or_(first, arithmetic.ne(y, y))
     return _select("fmin", first, x, y)
 
@@ -443,6 +443,8 @@ def log10(x: Any, /) -> Array:
 
 @custom_jvp
 def _logaddexp(x: Any, y: Any) -> Any:
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        return reduce.log_of_sum(x, y)
     top, delta = arithmetic.max(x, y), arithmetic.sub(x, y)
     same = arithmetic.ne(delta, delta)  # equal infinities, or NaN
     out = arithmetic.add(top, elementwise.log1p(elementwise.exp(arithmetic.neg(arithmetic.abs(delta)))))
@@ -452,7 +454,7 @@ def _logaddexp(x: Any, y: Any) -> Any:
 @_logaddexp.defjvp
 def _logaddexp_jvp(primals: Any, tangents: Any) -> Any:
     out = _logaddexp(*primals)
-    finite = lambda v: _select("logaddexp", isposinf(v), np.zeros((), aval_of(v).dtype), v)  # noqa: E731
+    finite = lambda v: _select("logaddexp", isposinf(v.real), np.zeros((), aval_of(v).dtype), v)  # noqa: E731
     shares = [elementwise.exp(subtract(finite(x), finite(out))) for x in primals]
     return out, add(*(multiply(t, share) for t, share in zip(tangents, shares)))
 

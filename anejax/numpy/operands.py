@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.callers import user_called
 from anejax.config import config
 from anejax.core.array import Array, from_numpy, of_scalar
 from anejax.core.trace import Tracer, aval_of, conversion_of, masked
@@ -106,9 +107,9 @@ def strong(x: Any) -> Any:
     return elementwise.convert_element_type(x, aval.dtype) if aval.weak_type else x
 
 
-def result_dtype(*xs: Any) -> tuple[np.dtype, bool]:
-    """(dtype, weak) in which the operands meet."""
-    return dtypes.promote([(a.dtype, a.weak_type) for a in map(aval_of, xs)])
+def result_dtype(*xs: Any, checked: bool = True) -> tuple[np.dtype, bool]:
+    """(dtype, weak) in which the operands meet; ``checked`` as in ``dtypes.promote``."""
+    return dtypes.promote([(a.dtype, a.weak_type) for a in map(aval_of, xs)], checked)
 
 
 def inexact(dtype: np.dtype) -> np.dtype:
@@ -136,10 +137,10 @@ def promote(op: str, *xs: Any) -> list[Any]:
     return [astype(x, dtype, weak) for x in xs]
 
 
-def promote_inexact(op: str, *xs: Any) -> list[Any]:
-    """The operands converted to the float or complex dtype they meet in."""
+def promote_inexact(op: str, *xs: Any, checked: bool = True) -> list[Any]:
+    """The operands converted to the float or complex dtype they meet in; ``checked`` as in ``dtypes.promote``."""
     xs = tuple(operand(op, x) for x in xs)
-    dtype, weak = result_dtype(*xs)
+    dtype, weak = result_dtype(*xs, checked=checked)
     return [astype(x, inexact(dtype), weak) for x in xs]
 
 
@@ -161,7 +162,7 @@ def broadcast(op: str, *xs: Any) -> list[Any]:
     shapes = {a.shape for a in avals if a.shape}
     if len(shapes) < 2:
         return list(xs)
-    if config.jax_numpy_rank_promotion != "allow" and len(set(map(len, shapes))) > 1:
+    if config.jax_numpy_rank_promotion != "allow" and len(set(map(len, shapes))) > 1 and user_called():
         _rank_promotion(op, avals)
     target = joint_shape(op, [a.shape for a in avals], avals)
     return [x if a.shape in ((), target) else shape.broadcast_to(x, target) for x, a in zip(xs, avals)]

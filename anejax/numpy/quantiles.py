@@ -73,7 +73,7 @@ def nanmedian(
 
 
 def _from_percent(a: Any, q: Any) -> Any:
-    _, q = promote_inexact("percentile", a, q if hasattr(q, "dtype") or np.ndim(q) == 0 else asarray(q))
+    _, q = promote_inexact("percentile", a, q if hasattr(q, "dtype") or np.ndim(q) == 0 else asarray(q), checked=False)
     return ew.true_divide(q, 100)
 
 

@@ -14,6 +14,7 @@ from anejax.errors import DtypeError, ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy.operands import as_array, astype, finish, is_scalar, operand, promote
 from anejax.numpy.taking import nonzero
+from anejax.numpy.types import iscomplexobj
 from anejax.ops import arithmetic
 
 
@@ -43,6 +44,8 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None, **old: Any) -> Ar
     if old or x is None:
         raise TypeError(f"[clip] expected an array, min and max, got {sorted(old) or 'no array'}.")
     x = as_array("clip", x)
+    if any(v is not None and iscomplexobj(v) for v in (x, low, high)):
+        raise DtypeError("[clip] expected real numbers: complex ones have no order. Clip x.real and x.imag.")
     if low is not None:
         x = ew.maximum(low, x)
     if high is not None:

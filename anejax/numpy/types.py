@@ -12,29 +12,33 @@ from anejax.core.array import Array
 from anejax.numpy.creation import asarray
 
 
-class ScalarType:
-    """A dtype that is also a function: ``float32(1.0)`` makes an array, ``np.dtype(float32)`` is the dtype."""
+class ScalarType(type):
+    """The class of ``float32`` and the like, which have no instances: a dtype that is also a function.
 
-    def __init__(self, dtype: np.dtype) -> None:
-        self.dtype = dtype
-        self.__name__ = "bool_" if dtype == dtypes.bool_ else dtype.name
+    ``float32(1.0)`` makes an array, ``np.dtype(float32)`` is the dtype, and ``float32`` equals NumPy's class and dtype
+    of that name. No array is an instance of it, as in jax.
+    """
 
-    def __call__(self, x: Any) -> Array:
-        return asarray(x, self.dtype)
+    dtype: np.dtype
 
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, ScalarType):
-            return self.dtype == other.dtype
-        try:
-            return other is not None and self.dtype == np.dtype(other)  # type: ignore[arg-type]
-        except TypeError:
-            return False
+    def __new__(cls, dtype: np.dtype) -> ScalarType:
+        name = "bool_" if dtype == dtypes.bool_ else dtype.name
+        return super().__new__(cls, name, (), {"dtype": dtype, "__module__": "anejax.numpy"})
 
-    def __hash__(self) -> int:
-        return hash(self.dtype)
+    def __init__(cls, dtype: np.dtype) -> None:
+        super().__init__(cls.__name__, (), {})
 
-    def __repr__(self) -> str:
-        return f"<dtype function anejax.numpy.{self.__name__}>"
+    def __call__(cls, x: Any) -> Array:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return asarray(x, cls.dtype)
+
+    def __eq__(cls, other: object) -> bool:
+        return cls is other or (isinstance(other, (type, np.dtype)) and bool(cls.dtype.type == other))
+
+    def __hash__(cls) -> int:
+        return hash(cls.dtype.type)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return False
 
 
 bool_ = ScalarType(dtypes.bool_)
@@ -67,17 +71,26 @@ pi, e, euler_gamma, inf, nan, newaxis = np.pi, np.e, np.euler_gamma, np.inf, np.
 
 
 def finfo(dtype: Any) -> Any:
-    """Machine limits of a float dtype: eps, max, min, tiny, bits. bfloat16 included."""
-    return dtypes.finfo(np.dtype(_dtype_of(dtype)))
+    """Machine limits of a float dtype, or that of an array: eps, max, min, tiny, bits. bfloat16 included; of a complex
+    dtype those of its parts.
+
+    Raises:
+        ValueError: ``dtype`` is not that of floats or complex numbers.
+    """
+    return dtypes.finfo(dtype)
 
 
 def iinfo(int_type: Any) -> Any:
-    """Limits of an integer dtype: min, max, bits."""
-    return dtypes.iinfo(np.dtype(_dtype_of(int_type)))
+    """Limits of an integer dtype, or that of an array: min, max, bits.
+
+    Raises:
+        ValueError: ``int_type`` is not that of integers.
+    """
+    return dtypes.iinfo(int_type)
 
 
 def _dtype_of(x: Any) -> Any:
-    return x.dtype if hasattr(x, "dtype") else x
+    return x.dtype if hasattr(x, "dtype") and not isinstance(x, type) else x
 
 
 def promote_types(a: Any, b: Any) -> np.dtype:

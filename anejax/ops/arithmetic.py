@@ -33,6 +33,7 @@ from anejax.ops.families import (
     is_python_scalar,
     joint_dtype,
     primitive,
+    stretch,
     sum_to,
     unary,
     zeros,
@@ -216,9 +217,9 @@ _right_arithmetic = _shift(
 rem_p = binary("rem", domain=REAL_NUMBER, impl=lambda x, y: _int_rem(x, y) if x.dtype in INT else np.fmod(x, y),
                jvp=(lambda g, o, x, y: g, _rem_y), mil=ElementwiseMil({}, ("x", "y"), counts="mod"))  # fmt: skip
 pow_p = binary("pow", domain=INEXACT, impl=_pow, jvp=(_pow_x, _pow_y), mil="pow")
-max_p = binary("max", domain=ORDERED, impl=np.maximum,
+max_p = binary("max", domain=ANY, impl=np.maximum,
                jvp=(_half_share, lambda g, o, x, y: _half_share(g, o, y, x)), mil=_numbers("maximum"))  # fmt: skip
-min_p = binary("min", domain=ORDERED, impl=np.minimum,
+min_p = binary("min", domain=ANY, impl=np.minimum,
                jvp=(_half_share, lambda g, o, x, y: _half_share(g, o, y, x)), mil=_numbers("minimum"))  # fmt: skip
 
 
@@ -454,20 +455,54 @@ def scalar_as(name: str, value: complex, aval: Aval) -> Any:
 
 def _face2(prim: Primitive, what: str, name: str | None = None) -> Any:
     def function(x: Any, y: Any) -> Any:
-        return prim.bind(*_operands(prim.name, x, y))
+        x, y = _operands(prim.name, x, y)
+        if getattr(x, "shape", None) != getattr(y, "shape", None):
+            x, y = stretch(x, y)
+        return prim.bind(x, y)
 
     function.__name__ = function.__qualname__ = name or prim.name
-    function.__doc__ = f"Elementwise {what}. Operands have one dtype, and one shape or rank 0."
+    function.__doc__ = (
+        f"Elementwise {what}. Operands have one dtype, and one shape (axes of length 1 are stretched) or rank 0."
+    )
     return function
 
 
-add, sub, mul = _face2(add_p, "x + y"), _face2(sub_p, "x - y"), _face2(mul_p, "x * y")
+add, sub, _product = _face2(add_p, "x + y"), _face2(sub_p, "x - y"), _face2(mul_p, "x * y")
+
+
+def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
+    """Elementwise x * y, computed in ``out_dtype`` where that is given and wider.
+
+    Operands have one dtype, and one shape (axes of length 1 are stretched) or rank 0.
+    """
+    if out_dtype is None:
+        return _product(x, y)
+    convert, target = REGISTRY["convert_element_type"].bind, dtypes.canonical(out_dtype)
+    x, y = _operands("mul", x, y)
+    joint = dtypes.join(joint_dtype("mul", (aval_of(x), aval_of(y))), target)
+    product = _product(*(convert(v, dtype=joint) if aval_of(v).dtype != joint else v for v in (x, y)))
+    return convert(product, dtype=target) if joint != target else product
+
+
 div, rem = (
     _face2(div_p, "x / y, truncating for integers"),
     _face2(rem_p, "remainder with the sign of x"),
 )
-pow = _face2(pow_p, "x ** y of floats or complex numbers")
-max, min = _face2(max_p, "maximum; NaN wins"), _face2(min_p, "minimum; NaN wins")
+_pow_of_one_dtype = _face2(pow_p, "x ** y")
+
+
+def pow(x: Any, y: Any) -> Any:
+    """Elementwise ``x ** y`` of floats or complex numbers; ``y`` may have integers, which become numbers of x's dtype.
+
+    Operands have one shape (axes of length 1 are stretched) or rank 0.
+    """
+    if getattr(y, "dtype", None) in INT and aval_of(x).dtype in INEXACT and not is_python_scalar(x):
+        y = REGISTRY["convert_element_type"].bind(y, dtype=aval_of(x).dtype)
+    return _pow_of_one_dtype(x, y)
+
+
+max = _face2(max_p, "maximum; NaN wins; of complex numbers by real part, then by imaginary part")
+min = _face2(min_p, "minimum; NaN wins; of complex numbers by real part, then by imaginary part")
 atan2, nextafter = (
     _face2(atan2_p, "angle of (y, x)"),
     _face2(nextafter_p, "next float after x towards y"),

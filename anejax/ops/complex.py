@@ -16,7 +16,7 @@ from anejax.core.primitive import Refused
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
 from anejax.ops.arithmetic import face, neg, scalar_as
-from anejax.ops.families import binary, is_linear, is_python_scalar, sum_to, unary, zeros
+from anejax.ops.families import binary, is_linear, is_python_scalar, stretch, sum_to, unary, zeros
 
 PARTS = (dtypes.float32, dtypes.float64)
 IN_PARTS = Refused("passes/complex.py replaces it by real and imaginary parts before lowering")
@@ -81,7 +81,7 @@ def complex(x: Any, y: Any) -> Any:
         x = scalar_as("complex", x, aval_of(y))
     elif is_python_scalar(y) and not is_python_scalar(x):
         y = scalar_as("complex", y, aval_of(x))
-    return complex_p.bind(x, y)
+    return complex_p.bind(*stretch(x, y))
 
 
 def in_parts(aval: Aval) -> Aval:

@@ -105,6 +105,16 @@ def power(z: np.ndarray, w: np.ndarray) -> np.ndarray:
     return np.select([w == n for n in simple], [f(z) for f in simple.values()], others)
 
 
+def logaddexp(z: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """log(exp(z) + exp(w)) without overflow, with the imaginary part between -pi and pi."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        top, least = np.maximum(z, w), np.minimum(z, w)
+        out = top + log1p(np.exp(least - top))
+        out = np.where(np.isnan(least - top), z + w, out)  # equal infinities, or NaN
+    angle = np.imag(out)
+    return _of(np.real(out), np.where(np.abs(angle) > np.pi, np.arctan2(np.sin(angle), np.cos(angle)), angle))
+
+
 def unit(z: np.ndarray) -> np.ndarray:
     """z / |z|, of z divided by its greater part, since |z| may overflow."""
     top = greatest(z)

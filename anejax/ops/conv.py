@@ -12,7 +12,7 @@ from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.primitive import Primitive
 from anejax.core.trace import aval_of
-from anejax.errors import ShapeError
+from anejax.errors import DtypeError, ShapeError
 from anejax.ops.elementwise import convert_element_type, convert_ndarray
 from anejax.ops.families import (
     NUMBER,
@@ -384,6 +384,10 @@ def conv_general_dilated(
         kernel = [dilated(k, d) for k, d in zip(_spatial(aval_of(rhs).shape, numbers.rhs_spec), rd)]
         padding = padtype_to_pads(_spatial(aval_of(lhs).shape, numbers.lhs_spec), kernel, strides, padding)
     preferred = dtypes.canonical(preferred_element_type) if preferred_element_type is not None else None
+    if preferred is not None and aval_of(lhs).dtype in dtypes.COMPLEX and preferred not in dtypes.COMPLEX:
+        raise DtypeError(f"[{op}] expected a complex preferred_element_type for {aval_of(lhs)}, got {preferred.name}.")
+    if preferred is not None and aval_of(lhs).dtype not in dtypes.INEXACT:  # sums of integers that are exact in it
+        lhs, rhs = (convert_element_type(v, preferred) for v in (lhs, rhs))
     return conv_general_dilated_p.bind(
         lhs,
         rhs,

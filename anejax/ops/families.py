@@ -64,9 +64,24 @@ def joint_shape(name: str, avals: Sequence[Aval]) -> tuple[int, ...]:
     if len(shapes) > 1:
         raise ShapeError(
             f"[{name}] expected equal shapes (or rank 0), got {', '.join(map(str, avals))}."
-            " anejax.numpy functions broadcast; lax functions do not."
+            " anejax.numpy functions broadcast; lax functions only stretch axes of length 1."
         )
     return shapes.pop() if shapes else ()
+
+
+def stretch(x: Any, y: Any) -> tuple[Any, Any]:
+    """Two operands of one rank with axes of length 1 made as long as the other's, as functions of jax.lax do.
+
+    Others come back as they are: the primitive takes equal shapes and rank 0, and refuses the rest.
+    """
+    one, two = (getattr(v, "shape", ()) for v in (x, y))
+    if one == two or len(one) != len(two) or any(a != b and 1 not in (a, b) for a, b in zip(one, two)):
+        return x, y
+    shape = tuple(b if a == 1 else a for a, b in zip(one, two))
+    axes = tuple(range(len(shape)))
+    return tuple(
+        v if v.shape == shape else broadcast_in_dim_p.bind(v, shape=shape, broadcast_dimensions=axes) for v in (x, y)
+    )  # type: ignore[return-value]
 
 
 def joint_dtype(name: str, avals: Sequence[Aval]) -> np.dtype:

@@ -20,7 +20,6 @@ from anejax.ops.families import (
     INT,
     NOT_LINEAR,
     NUMBER,
-    ORDERED,
     batch_to,
     check_domain,
     instantiate,
@@ -414,10 +413,10 @@ scatter_p = scatter_primitive("scatter", _store, domain=ANY, jvp=_scatter_biline
 scatter_add_p = scatter_primitive("scatter_add", np.add.at, domain=NUMBER, jvp=_scatter_bilinear,
                          transpose=_scatter_add_transpose)  # fmt: skip
 scatter_min_p = scatter_primitive(
-    "scatter_min", np.minimum.at, domain=ORDERED, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR
+    "scatter_min", np.minimum.at, domain=ANY, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR
 )
 scatter_max_p = scatter_primitive(
-    "scatter_max", np.maximum.at, domain=ORDERED, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR
+    "scatter_max", np.maximum.at, domain=ANY, jvp=_scatter_extremum_jvp, transpose=NOT_LINEAR
 )
 
 # --- dynamic slices ---------------------------------------------------------------------------------------------------

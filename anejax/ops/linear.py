@@ -12,7 +12,7 @@ from anejax.core.aval import Aval
 from anejax.core.primitive import Primitive
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
-from anejax.ops.elementwise import convert_ndarray
+from anejax.ops.elementwise import convert_element_type, convert_ndarray
 from anejax.ops.families import NUMBER, bilinear_jvp, check_domain, is_linear, joint_dtype, move_axis, primitive
 from anejax.ops.shape import as_dtype, check_axes, inverse_permutation, transpose
 
@@ -137,13 +137,22 @@ dot_general_p.fill(
 )
 
 
+def _of_one_dtype(x: Any, y: Any, preferred: np.dtype | None) -> tuple[Any, Any]:
+    """The factors in the dtype they meet in; integers in that of the result where it has floats."""
+    one, two = aval_of(x), aval_of(y)
+    joint = one.dtype if one.dtype == two.dtype else dtypes.join(one.dtype, two.dtype)
+    if preferred is not None and preferred in dtypes.INEXACT and joint not in dtypes.INEXACT:
+        joint = preferred if preferred.itemsize >= joint.itemsize else joint
+    return tuple(convert_element_type(v, joint) if a.dtype != joint else v for v, a in ((x, one), (y, two)))  # type: ignore[return-value]
+
+
 def dot_general(
     lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None
 ) -> Any:
     """The product of ``lhs`` and ``rhs`` summed over contracting axes, one product per index of the batch axes.
 
     Args:
-        lhs, rhs: arrays of one dtype.
+        lhs, rhs: arrays; those of different dtypes are converted to the one they meet in.
         dimension_numbers: ``((lhs_contracting, rhs_contracting), (lhs_batch, rhs_batch))``, sequences of axes.
         precision: accepted for compatibility; float32 products are always computed in float32.
         preferred_element_type: the dtype of the result; the operands' when None.
@@ -152,7 +161,7 @@ def dot_general(
         An array whose axes are the batch axes, then the free axes of ``lhs``, then those of ``rhs``.
 
     Raises:
-        ShapeError: lengths of paired axes differ. DtypeError: dtypes differ.
+        ShapeError: lengths of paired axes differ.
     """
     (lc, rc), (lb, rb) = dimension_numbers
     nl, nr = aval_of(lhs).ndim, aval_of(rhs).ndim
@@ -161,6 +170,7 @@ def dot_general(
         (check_axes("dot_general", lb, nl), check_axes("dot_general", rb, nr)),
     )
     preferred = dtypes.canonical(preferred_element_type) if preferred_element_type is not None else None
+    lhs, rhs = _of_one_dtype(lhs, rhs, preferred)
     return dot_general_p.bind(lhs, rhs, dimension_numbers=numbers, preferred_element_type=preferred)
 
 

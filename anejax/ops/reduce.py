@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,15 +13,17 @@ from anejax.core.aval import Aval
 from anejax.core.primitive import Primitive, Zero
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
-from anejax.ops.arithmetic import abs, add, div, eq, gt, lt, max, mul, select_n, sub
-from anejax.ops.elementwise import convert_element_type, exp, log
+from anejax.ops import complex as complexes
+from anejax.ops import complex_values
+from anejax.ops.arithmetic import abs, add, div, eq, lt, max, min, mul, ne, rem, select_n, sub
+from anejax.ops.elementwise import convert_element_type, exp, log, log1p
 from anejax.ops.families import (
     BOOL_INT,
+    INEXACT,
     INTEGER_OUTPUT,
     NOT_LINEAR,
     NUMBER,
     ORDERED,
-    REAL_NUMBER,
     check_domain,
     full_like,
     linear_jvp,
@@ -53,6 +56,8 @@ def lowest(dtype: np.dtype) -> Any:
     """The identity of max: -inf, the least integer, or False."""
     if dtype == dtypes.bool_:
         return False
+    if dtype in dtypes.COMPLEX:
+        return complex(-np.inf, -np.inf)
     return -np.inf if dtype in dtypes.FLOATS else np.iinfo(dtype).min
 
 
@@ -60,6 +65,8 @@ def highest(dtype: np.dtype) -> Any:
     """The identity of min: inf, the greatest integer, or True."""
     if dtype == dtypes.bool_:
         return True
+    if dtype in dtypes.COMPLEX:
+        return complex(np.inf, np.inf)
     return np.inf if dtype in dtypes.FLOATS else np.iinfo(dtype).max
 
 
@@ -163,9 +170,9 @@ reduce_sum_p = _reduction("reduce_sum", _np_sum, domain=NUMBER, jvp=linear_jvp, 
                           mil="reduce_sum")  # fmt: skip
 reduce_prod_p = _reduction("reduce_prod", lambda x, axes: np.prod(x, axis=axes, dtype=x.dtype), domain=NUMBER,
                            jvp=_prod_jvp, transpose=NOT_LINEAR, mil="reduce_prod")  # fmt: skip
-reduce_max_p = _reduction("reduce_max", _np_reduce(np.maximum, lowest), domain=ORDERED, jvp=_extremum_jvp,
+reduce_max_p = _reduction("reduce_max", _np_reduce(np.maximum, lowest), domain=dtypes.ALL, jvp=_extremum_jvp,
                           transpose=NOT_LINEAR, mil="reduce_max")  # fmt: skip
-reduce_min_p = _reduction("reduce_min", _np_reduce(np.minimum, highest), domain=ORDERED, jvp=_extremum_jvp,
+reduce_min_p = _reduction("reduce_min", _np_reduce(np.minimum, highest), domain=dtypes.ALL, jvp=_extremum_jvp,
                           transpose=NOT_LINEAR, mil="reduce_min")  # fmt: skip
 reduce_and_p = _reduction("reduce_and", _np_reduce(np.bitwise_and), domain=BOOL_INT, jvp=None,
                           transpose=INTEGER_OUTPUT)  # fmt: skip
@@ -258,15 +265,34 @@ def _combine_prod(a: Any, b: Any) -> Any:
 
 def _combine_extremum(better: Any) -> Any:
     def combine(a: Any, b: Any) -> Any:
-        first, tie = better(a[0], b[0]), eq(a[0], b[0])
+        best, tie = better(a[0], b[0]), eq(a[0], b[0])
+        first = eq(best, a[0])
         half = mul(add(a[1], b[1]), np.asarray(0.5, aval_of(a[1]).dtype))
-        return select_n(first, b[0], a[0]), select_n(tie, select_n(first, b[1], a[1]), half)
+        return best, select_n(tie, select_n(first, b[1], a[1]), half)
 
     return combine
 
 
+def log_of_sum(x: Any, y: Any) -> Any:
+    """log(exp(x) + exp(y)) of complex numbers without overflow, with the imaginary part between -pi and pi."""
+    top = max(x, y)
+    less = sub(min(x, y), top)
+    out = add(top, log1p(exp(less)))
+    out = select_n(ne(less, less), out, add(x, y))  # equal infinities, or NaN
+    return complexes.complex(complexes.real(out), _wrapped(complexes.imag(out)))
+
+
+def _wrapped(angle: Any) -> Any:
+    pi, turn, zero = (np.asarray(v, aval_of(angle).dtype) for v in (np.pi, 2 * np.pi, 0))
+    left = rem(add(angle, pi), turn)
+    return sub(select_n(lt(left, zero), left, add(left, turn)), pi)
+
+
 def _combine_logsumexp(a: Any, b: Any) -> Any:
     """Smooth at ties: whatever derivative the maximum has there, it cancels."""
+    if aval_of(a[0]).dtype in dtypes.COMPLEX:
+        total = log_of_sum(a[0], b[0])
+        return total, add(*(mul(t, exp(sub(v, total))) for v, t in (a, b)))
     top = max(a[0], b[0])
     none = np.asarray(-np.inf, aval_of(top).dtype)
     safe = select_n(eq(abs(top), np.asarray(np.inf, aval_of(top).dtype)), top, zeros(aval_of(top)))
@@ -279,6 +305,9 @@ def _combine_logsumexp(a: Any, b: Any) -> Any:
 
 
 def _np_cumlogsumexp(x: np.ndarray, axis: int) -> np.ndarray:
+    if x.dtype in dtypes.COMPLEX:
+        rows = list(np.moveaxis(x.astype(np.complex128), axis, 0))
+        return np.moveaxis(np.array([*itertools.accumulate(rows, complex_values.logaddexp)]).reshape(x.shape), 0, axis)
     return np.logaddexp.accumulate(x, axis=axis, dtype=x.dtype)
 
 
@@ -290,11 +319,11 @@ cumsum_p = _cumulative("cumsum", lambda x, axis: np.cumsum(x, axis=axis, dtype=x
                        combine=None, transpose=_cumsum_transpose)  # fmt: skip
 cumprod_p = _cumulative("cumprod", lambda x, axis: np.cumprod(x, axis=axis, dtype=x.dtype), domain=NUMBER,
                         combine=_combine_prod, transpose=NOT_LINEAR)  # fmt: skip
-cummax_p = _cumulative("cummax", lambda x, axis: np.maximum.accumulate(x, axis=axis), domain=REAL_NUMBER,
-                       combine=_combine_extremum(gt), transpose=NOT_LINEAR)  # fmt: skip
-cummin_p = _cumulative("cummin", lambda x, axis: np.minimum.accumulate(x, axis=axis), domain=REAL_NUMBER,
-                       combine=_combine_extremum(lt), transpose=NOT_LINEAR)  # fmt: skip
-cumlogsumexp_p = _cumulative("cumlogsumexp", _np_cumlogsumexp, domain=dtypes.FLOATS,
+cummax_p = _cumulative("cummax", lambda x, axis: np.maximum.accumulate(x, axis=axis), domain=NUMBER,
+                       combine=_combine_extremum(max), transpose=NOT_LINEAR)  # fmt: skip
+cummin_p = _cumulative("cummin", lambda x, axis: np.minimum.accumulate(x, axis=axis), domain=NUMBER,
+                       combine=_combine_extremum(min), transpose=NOT_LINEAR)  # fmt: skip
+cumlogsumexp_p = _cumulative("cumlogsumexp", _np_cumlogsumexp, domain=INEXACT,
                              combine=_combine_logsumexp, transpose=NOT_LINEAR)  # fmt: skip
 
 # --- faces ------------------------------------------------------------------------------------------------------------

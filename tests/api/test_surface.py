@@ -1,5 +1,6 @@
 """What surrounds the transformations: scopes, devices, closures, custom batching, segments, flat trees; against jax."""
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 from __future__ import annotations
 
 import warnings
@@ -14,7 +15,7 @@ from jax import flatten_util as jax_flatten
 import anejax as aj
 import anejax.numpy as anp
 from anejax import custom_batching, flatten_util
-from anejax.errors import AbsentError, DeviceError, DtypeError, NanError, RefusedError, ShapeError, TypePromotionError
+from anejax.errors import AbsentError, DeviceError, DtypeError, NanError, ShapeError, TypePromotionError
 from tests.numpy.compare import assert_close, assert_same_type, sample
 
 X = sample((7, 3))
@@ -42,8 +43,19 @@ def test_segments_count_and_errors():
         aj.ops.segment_sum(anp.asarray(X), IDS[:2])
     with pytest.raises(DtypeError, match=r"\[segment_max\] expected integer segment_ids"):
         aj.ops.segment_max(anp.asarray(X), anp.ones(7))
-    with pytest.raises(RefusedError, match="bucket_size"):
-        aj.ops.segment_sum(anp.asarray(X), IDS, 3, bucket_size=2)
+    with pytest.raises(ShapeError, match="bucket_size"):
+        aj.ops.segment_sum(anp.asarray(X), IDS, 3, bucket_size=0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 20])
+def test_segments_in_buckets_and_of_bools(size):
+    for name, reduce in (("sum", np.add), ("prod", np.multiply), ("max", np.maximum), ("min", np.minimum)):
+        out = getattr(aj.ops, f"segment_{name}")(X, IDS, 6, bucket_size=size)
+        bools = getattr(aj.ops, f"segment_{name}")(X > 0, IDS, 6, bucket_size=size)
+        for k in set(IDS.tolist()) & set(range(6)):
+            np.testing.assert_allclose(out[k], reduce.reduce(X[k == IDS], 0), rtol=1e-6)
+            np.testing.assert_array_equal(bools[k], reduce.reduce(X[k == IDS] > 0, 0))
+        np.testing.assert_array_equal(bools[4], np.full(3, name in ("prod", "min")))  # of a segment without elements
 
 
 def test_ravel_pytree():

@@ -12,6 +12,7 @@ import jax.numpy
 import numpy as np
 
 import anejax as aj
+from anejax.errors import ShapeError, TypePromotionError
 from tests.answers import answers
 from tests.generated.draw import Call, is_array, is_float
 from tests.generated.judge import EPS, Scale, close, exponential, leaves_of, same_types, total
@@ -100,6 +101,7 @@ def check(spec: Spec, call: Call, seed: int, second: bool) -> None:
                 close(a, b, lambda i=i: exact()[i], spec.ulps, scale, f"result {i}", _narrowest(call, a))
             else:
                 assert a == b, f"result {i}: {a!r}, jax has {b!r}"
+        _strict(call, ours)
         arrays = [y for y in ours if isinstance(y, aj.Array)]
         if spec.staged and call.inputs():
             _jit(spec, call, arrays, scale)
@@ -107,6 +109,25 @@ def check(spec: Spec, call: Call, seed: int, second: bool) -> None:
             _vmap(spec, call, arrays, scale, seed)
         if spec.derivatives and not call.special and any(map(is_float, call.inputs())):
             _derivatives(spec, call, [y for y in theirs if hasattr(y, "dtype")], seed, second)
+
+
+def _strict(call: Call, ours: list[Any]) -> None:
+    """Under the strictest settings the same, or, where operands differ in dtype or rank, an error about them."""
+    if call.of:
+        return  # computes with arrays of its own, as users do
+    with aj.numpy_rank_promotion("raise"), aj.numpy_dtype_promotion("strict"):
+        try:
+            again = leaves_of(call.function(OURS)(*to(OURS, call.inputs())))
+        except (TypePromotionError, ShapeError) as error:
+            numbers = [x for x in jax.tree.leaves((list(call.args), call.kwargs)) if isinstance(x, (int, float))]
+            kinds = {(x.dtype, x.ndim) for x in call.inputs()} | {(type(x), 0) for x in numbers}
+            assert len(kinds) > 1, f"{call} is refused under strict settings: {error}"
+            return
+    for a, b in zip(again, ours, strict=True):
+        if isinstance(b, aj.Array):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape), f"under strict settings {a.aval}, else {b.aval}"
+            one, two = (np.asarray(v).astype(np.complex128) for v in (a, b))
+            np.testing.assert_array_equal(one, two, err_msg="under strict settings")
 
 
 def _theirs(call: Call) -> Any:

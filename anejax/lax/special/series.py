@@ -38,7 +38,7 @@ def wide(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def face(function: Callable[..., Any]) -> Callable[..., Array]:
-    """The function of jax.lax: operands of one float dtype and one shape, or of rank 0."""
+    """The function of jax.lax: operands of one float dtype, of one shape (axes of length 1 are stretched) or rank 0."""
     op, inner = function.__name__, wide(function)
 
     @functools.wraps(function)
@@ -48,8 +48,8 @@ def face(function: Callable[..., Any]) -> Callable[..., Array]:
         kinds = {a.dtype for x, a in zip(xs, avals) if not is_scalar(x)}
         if len(kinds) > 1 or not all(k in dtypes.FLOATS for k in kinds):
             raise DtypeError(f"[{op}] expected operands of one float dtype, got {shown}. Convert with x.astype(...).")
-        if len({a.shape for a in avals} - {()}) > 1:
-            raise ShapeError(f"[{op}] expected operands of one shape, got {shown}. Broadcast with broadcast_to.")
+        if len({a.ndim for a in avals} - {0}) > 1:
+            raise ShapeError(f"[{op}] expected operands of one rank or of rank 0, got {shown}.")
         value = inner(*jnp.broadcast_arrays(*map(jnp.asarray, promote_inexact(op, *xs))))
         return astype(value, value.dtype, all(a.weak_type for a in avals))
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from anejax.ops import arithmetic as ar
 from anejax.ops import elementwise as el
+from anejax.passes.complex import pairs
 from anejax.passes.complex.pairs import (
     Pair,
     add,
@@ -109,6 +110,19 @@ def log1p(z: Pair) -> Pair:
     excess = ar.add(ar.mul(z.re, ar.add(z.re, ar.add(one, one))), ar.mul(z.im, z.im))
     close = ar.mul(half, el.log1p(where(near, excess, constant(z.re, 0))))
     return Pair(where(near, close, _log_size(shifted)), ar.atan2(shifted.im, shifted.re))
+
+
+def log_of_sum(z: Pair, w: Pair) -> Pair:
+    """log(exp(z) + exp(w)) without overflow, with the imaginary part between -pi and pi."""
+    top = pairs.greater(z, w)
+    less = pairs.sub(pairs.less(z, w), top)
+    out = pairs.add(top, log1p(exp(less)))
+    lost = ar.or_(ar.ne(less.re, less.re), ar.ne(less.im, less.im))  # equal infinities, or NaN
+    total = pairs.add(z, w)
+    out = Pair(where(lost, total.re, out.re), where(lost, total.im, out.im))
+    turned = ar.atan2(el.sin(out.im), el.cos(out.im))
+    inside = ar.le(ar.abs(out.im), pairs.constant(out.im, np.pi))
+    return Pair(out.re, where(inside, out.im, turned))
 
 
 def sqrt(z: Pair) -> Pair:

@@ -218,6 +218,23 @@ def _by_squaring(z: Pair, y: int) -> Pair:
     return out or Pair(full_like(z.re, 1), full_like(z.re, 0))
 
 
+def greater(z: Pair, w: Pair) -> Pair:
+    """The one of greater real part, of equal ones that of greater imaginary part; NaN wins."""
+    return _extreme(z, w, ar.gt)
+
+
+def less(z: Pair, w: Pair) -> Pair:
+    """The one of less real part, of equal ones that of less imaginary part; NaN wins."""
+    return _extreme(z, w, ar.lt)
+
+
+def _extreme(z: Pair, w: Pair, better: Any) -> Pair:
+    none = [ar.or_(ar.ne(v.re, v.re), ar.ne(v.im, v.im)) for v in (z, w)]
+    ahead = ar.or_(better(z.re, w.re), ar.and_(ar.eq(z.re, w.re), better(z.im, w.im)))
+    first = ar.or_(none[0], ar.and_(ahead, el.bitwise_not(none[1])))
+    return Pair(where(first, z.re, w.re), where(first, z.im, w.im))
+
+
 def greatest(z: Pair) -> Any:
     """The greater magnitude of the two parts."""
     return ar.max(ar.abs(z.re), ar.abs(z.im))

@@ -19,7 +19,7 @@ from anejax.ops.families import expand, full_like, zeros
 from anejax.ops.fft import fft_parts_p
 from anejax.ops.linalg_parts import FORMS
 from anejax.ops.linear import dot_general_p
-from anejax.ops.reduce import kept
+from anejax.ops.reduce import highest, kept, lowest
 from anejax.ops.shape import concatenate, reshape, rev, slice_in_dim, transpose
 from anejax.ops.sort import sort_p
 from anejax.passes.complex import functions, pairs
@@ -141,7 +141,7 @@ def _bilinear(prim: Primitive) -> Rule:
 
 RULES.update((p.name, _bilinear(p)) for p in (dot_general_p, REGISTRY["conv_general_dilated"]))
 
-# --- products over an axis, in log2(n) steps --------------------------------------------------------------------------
+# --- products and extremes over an axis, in log2(n) steps -------------------------------------------------------------
 
 
 def _cut(z: Pair, start: int, stop: int, axis: int) -> Pair:
@@ -152,36 +152,48 @@ def _joined(z: Pair, w: Pair, axis: int) -> Pair:
     return Pair(concatenate([z.re, w.re], axis), concatenate([z.im, w.im], axis))
 
 
-@rule("reduce_prod")
-def _reduce_prod(z: Pair, *, axes: Sequence[int]) -> Pair:
-    """Halves multiplied until one element is left."""
+Combine = Callable[[Pair, Pair], Pair]
+
+
+def _reduced(z: Pair, axes: Sequence[int], combine: Combine, empty: complex) -> Pair:
+    """Halves combined until one element is left; ``empty`` where there is none."""
     shape = aval_of(z.re).shape
     rest = kept(len(shape), axes)
     lead, n = tuple(shape[i] for i in rest), math.prod(shape[i] for i in axes)
     z = Pair(*(reshape(transpose(p, (*rest, *axes)), (*lead, n)) for p in (z.re, z.im)))
     last = len(lead)
     if n == 0:
-        one = full_like(zeros(Aval(lead, aval_of(z.re).dtype)), 1)
-        return as_pair(one)
+        none = zeros(Aval(lead, aval_of(z.re).dtype))
+        return Pair(full_like(none, empty.real), full_like(none, empty.imag))
     while n > 1:
         half = n // 2
-        product = pairs.mul(_cut(z, 0, half, last), _cut(z, half, 2 * half, last))
-        z = _joined(product, _cut(z, n - 1, n, last), last) if n % 2 else product
+        both = combine(_cut(z, 0, half, last), _cut(z, half, 2 * half, last))
+        z = _joined(both, _cut(z, n - 1, n, last), last) if n % 2 else both
         n = half + n % 2
     return Pair(reshape(z.re, lead), reshape(z.im, lead))
 
 
-@rule("cumprod")
-def _cumprod(z: Pair, *, axis: int, reverse: bool) -> Pair:
+def _running(z: Pair, axis: int, reverse: bool, combine: Combine) -> Pair:
     flip = lambda p: rev(p, (axis,)) if reverse else p  # noqa: E731
     z = Pair(flip(z.re), flip(z.im))
     n, step = aval_of(z.re).shape[axis], 1
     while step < n:
-        later = pairs.mul(_cut(z, step, n, axis), _cut(z, 0, n - step, axis))
+        later = combine(_cut(z, step, n, axis), _cut(z, 0, n - step, axis))
         z = _joined(_cut(z, 0, step, axis), later, axis)
         step *= 2
     return Pair(flip(z.re), flip(z.im))
 
+
+_COMBINED: dict[str, tuple[Combine, complex]] = {
+    "prod": (pairs.mul, 1),
+    "max": (pairs.greater, lowest(dtypes.complex64)),
+    "min": (pairs.less, highest(dtypes.complex64)),
+}
+RULES.update(max=pairs.greater, min=pairs.less)
+for _name, (_combine, _empty) in _COMBINED.items():
+    RULES[f"reduce_{_name}"] = lambda z, *, axes, c=_combine, e=_empty: _reduced(z, axes, c, complex(e))
+    RULES[f"cum{_name}"] = lambda z, *, axis, reverse, c=_combine: _running(z, axis, reverse, c)
+RULES["cumlogsumexp"] = lambda z, *, axis, reverse: _running(z, axis, reverse, functions.log_of_sum)
 
 # --- sort, Fourier transforms, factorizations -------------------------------------------------------------------------
 

@@ -205,14 +205,18 @@ def eigh_tridiagonal(
 ) -> Any:
     """(eigenvalues, eigenvectors as columns) of the symmetric matrix with the diagonal ``d`` [n], ``e`` [n - 1] beside.
 
+    Of complex ones that of the Hermitian matrix with the real part of ``d``, ``e`` below it and conj(``e``) above.
+
     Args:
         eigvals_only: whether to return the eigenvalues alone.
         select: "a" for all, "i" for those from ``select_range[0]`` to ``select_range[1]``, both included, ascending.
         tol, key: accepted for compatibility: the whole matrix is factorized, to full precision.
     """
     a, b = (jnp.asarray(v) for v in (d, e))
-    if a.dtype != b.dtype or a.dtype not in PARTS:
-        raise DtypeError(f"[eigh_tridiagonal] expected float32 or float64 arrays of one dtype, got {a.aval}, {b.aval}.")
+    if a.dtype != b.dtype or a.dtype not in PARTS + dtypes.COMPLEX:
+        raise DtypeError(
+            f"[eigh_tridiagonal] expected float32, float64 or complex arrays of one dtype, got {a.aval}, {b.aval}."
+        )
     if a.ndim != 1 or not a.size or b.shape != (a.size - 1,):
         raise ShapeError(f"[eigh_tridiagonal] expected d [n] and e [n - 1], got {a.aval} and {b.aval}.")
     first, last = 0, a.size - 1

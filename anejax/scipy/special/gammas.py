@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from typing import Any
@@ -31,7 +32,9 @@ def gammasgn(x: Any) -> Array:
 
 
 def gamma(x: Any) -> Array:
-    """The gamma function."""
+    """The gamma function, of real or complex numbers."""
+    if jnp.iscomplexobj(x):
+        return jnp.exp(_log_gamma(jnp.asarray(x)))
     (x,) = floats("gamma", x)
     return gammasgn(x) * jnp.exp(gammaln(x))
 
@@ -97,9 +100,42 @@ def multigammaln(a: Any, d: Any) -> Array:
 
 
 def loggamma(x: Any) -> Array:
-    """log(gamma(x)) for real x: NaN below 0, where it is complex."""
+    """log(gamma(x)), of real x NaN below 0, where it is complex; of complex x the branch that is real for x > 0."""
+    if jnp.iscomplexobj(x):
+        return _log_gamma(jnp.asarray(x))
     (x,) = floats("loggamma", x)
     return jnp.where(x < 0, np.nan, gammaln(jnp.where(x < 0, 1, x)))
+
+
+_SHIFT = 8  # of Stirling's series to the right, where its sixth term is below 1e-14
+_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)  # DLMF 5.11.1
+
+
+def _log_gamma(z: Array) -> Array:
+    """The logarithm of gamma that is continuous but for the negative real axis (DLMF 5.4.1), of complex numbers.
+
+    Left of 1/2 by reflection (DLMF 5.5.3), with the logarithm of the sine that is continuous in the upper half-plane;
+    the lower one has the conjugates.
+    """
+    below = jnp.signbit(z.imag)
+    z = jnp.where(below, z.conj(), z)
+    left = z.real < 0.5
+    right = _stirling(jnp.where(left, 1 - z, z))
+    z = jnp.where(left, z, 0.25)  # elsewhere the slope of what is not taken would be infinite
+    x = z.real - jnp.floor(z.real)
+    turned = jnp.exp(2j * np.pi * lax.complex(x, z.imag))  # of the same sine, from a smaller angle
+    log_sine = -1j * np.pi * z + jnp.log1p(-turned) - np.log(2) + 0.5j * np.pi
+    out = jnp.where(left, np.log(np.pi) - log_sine - right, right)
+    return jnp.where(below, out.conj(), out)
+
+
+def _stirling(z: Array) -> Array:
+    """log(gamma(z)) for real parts of 1/2 or more."""
+    steps = sum(jnp.log(z + k) for k in range(_SHIFT))
+    w = z + _SHIFT
+    inverse = 1 / w
+    series = functools.reduce(lambda total, c: total * inverse * inverse + c, reversed(_STIRLING[:-1]), _STIRLING[-1])
+    return (w - 0.5) * jnp.log(w) - w + 0.5 * np.log(2 * np.pi) + series * inverse - steps
 
 
 # --- incomplete functions ---------------------------------------------------------------------------------------------
