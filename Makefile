@@ -89,7 +89,7 @@ fuzz-programs: $(LIBRARY) $(VENV)/.dev  ## COUNT random programs, from SEED on, 
 fuzz-compositions: $(LIBRARY) $(VENV)/.dev  ## COMPOSITIONS random compositions of transformations, from SEED on, against jax
 	$(BIN)/python -m tests.compositions --count $(COMPOSITIONS) --seed $(SEED)
 
-engine-check: $(LIBRARY)  ## the engine device against a stand-in for Espresso, then the doctor's checks; the last line counts
+engine-check: $(LIBRARY)  ## the engine device against a stand-in for Espresso, then the doctor's checks, on Core AI too; the last line counts
 	$(CMAKE) -B $(NATIVE_BUILD) -DANESDK_TESTS=ON $(NATIVE_FLAGS)
 	$(BIN)/cmake --build $(NATIVE_BUILD)
 	@$(NATIVE_BUILD)/native/tests/anesdk_tests engine

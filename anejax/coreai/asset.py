@@ -121,19 +121,25 @@ def lower(asset: Any, path: Path) -> None:
     asset._write_odix(path)
 
 
-async def load(folder: Path, on_engine: bool) -> tuple[Any, int | None]:
+async def load(folder: Path, unit: str) -> tuple[Any, int | None]:
     """The function main of what is in ``folder``, and as how many parts the engine has it, where that can be told.
 
-    On the engine is a preference, which the system may ignore without a word. The parts are files of the bundle that it
-    writes when it sees a program first (reported by one project, research: coreai 6.2); later nothing is written.
+    ``unit`` is "engine", "default" or "cpu" for the system's runtime, "" for the package's own. "engine" is a
+    preference, which the system may ignore without a word. The parts are files of the bundle that it writes when it
+    sees a program first (reported by one project, research: coreai 6.2); later nothing is written.
     """
     runtime = part("coreai.runtime")
-    if not on_engine:
+    if not unit:
         model = await runtime.AIModel.load(folder / LOWERED)
         return model.load_function("main"), 0
-    options = runtime.SpecializationOptions.from_preferred_compute_unit_kind(runtime.ComputeUnitKind.neural_engine())
+    options = runtime.SpecializationOptions
+    chosen = (
+        options.from_preferred_compute_unit_kind(runtime.ComputeUnitKind.neural_engine())
+        if unit == "engine"
+        else {"cpu": options.cpu_only, "default": options.default}[unit]()
+    )
     begin = time.time()
-    model = await runtime.AIModel.load(folder / ASSET, options)
+    model = await runtime.AIModel.load(folder / ASSET, chosen)
     return model.load_function("main"), _regions_since(begin, SPECIALIZED.expanduser())
 
 
@@ -145,6 +151,12 @@ def _regions_since(begin: float, folder: Path) -> int | None:
 def empty(descriptor: Any) -> Any:
     """An array of the runtime for a port."""
     return part("coreai.runtime").NDArray.from_descriptor(descriptor)
+
+
+def surface_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides, in elements, of an array of float16 in an IOSurface. Raises RuntimeError where there are none."""
+    runtime = part("coreai.runtime")
+    return tuple(runtime.NDArray(np.zeros(shape, np.float16), runtime.StorageKind.IO_SURFACE).strides)
 
 
 def elements(array: Any) -> np.ndarray[Any, Any]:

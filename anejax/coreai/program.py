@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from anejax.coreai.text import Tensor, Text
 from anejax.coreai.words import Writer
 from anejax.errors import RefusedError
 from anejax.mil.program import NUMPY_DTYPES, Function, Program, Value
+
+Port = tuple[str, tuple[int, ...], np.dtype]  # a name, a shape and a dtype
 
 
 def run(w: Writer, function: Function, arguments: Sequence[Tensor], functions: Mapping[str, Function]) -> list[Tensor]:
@@ -56,17 +58,34 @@ def graph(text: Text, name: str, program: Program, outputs: Sequence[str], state
             arguments.append(outside)
     functions = {f.name: f for f in program.functions}
     results = dict(zip(outputs, run(w, main, arguments, functions), strict=True))
-    returned, types = [], []
+    returned: list[tuple[str, str, str]] = []
     for state, output in states.items():
         token, handle = tokens[state]
-        returned.append((_write(w, f"%{state}", handle, results.pop(output), token), "!coreai.token"))
-        types.append(f'!coreai.token {{coreai.name = "{state}"}}')
-    for output, result in results.items():
-        returned.append((result.name, result.type))
-        types.append(f'{result.type} {{coreai.name = "{output}"}}')
+        returned.append((state, _write(w, f"%{state}", handle, results.pop(output), token), "!coreai.token"))
+    returned += [(output, result.name, result.type) for output, result in results.items()]
+    return _joined(name, w, signature, returned)
+
+
+Fill = Callable[[Writer, list[Tensor]], Sequence[Tensor]]
+
+
+def plain(fill: Fill, inputs: Sequence[Port]) -> tuple[Text, str, list[Port]]:
+    """The module of a graph main whose operations ``fill(writer, arguments)`` writes; its outputs are y0, y1, ..."""
+    text = Text()
+    w, arguments = Writer(text), [Tensor(f"%{name}", shape, dtype) for name, shape, dtype in inputs]
+    results = list(fill(w, arguments))
+    signature = [f'{a.name}: {a.type} {{coreai.name = "{name}"}}' for a, (name, _, _) in zip(arguments, inputs)]
+    returned = [(f"y{i}", r.name, r.type) for i, r in enumerate(results)]
+    ports = [(f"y{i}", r.shape, r.dtype) for i, r in enumerate(results)]
+    return text, module([_joined("main", w, signature, returned)]), ports
+
+
+def _joined(name: str, w: Writer, signature: Sequence[str], returned: Sequence[tuple[str, str, str]]) -> str:
+    """A graph of what was written; each of ``returned`` is an output's name, the value and the value's type."""
     lines = "\n  ".join(w.lines)
-    names, kinds = ", ".join(n for n, _ in returned), ", ".join(t for _, t in returned)
-    head = f"coreai.graph @{name}({', '.join(signature)}) -> ({', '.join(types)})"
+    types = ", ".join(f'{kind} {{coreai.name = "{port}"}}' for port, _, kind in returned)
+    names, kinds = ", ".join(value for _, value, _ in returned), ", ".join(kind for _, _, kind in returned)
+    head = f"coreai.graph @{name}({', '.join(signature)}) -> ({types})"
     return f"{head} {{\n  {lines}\n  coreai.output {names} : {kinds}\n}}\n"
 
 

@@ -15,4 +15,4 @@ def compiled(device: str, text: str, donated: Sequence[int] = (), shared: Sequen
 
     Core AI makes no use of what is donated or shared: its outputs are new arrays in each run, which it keeps.
     """
-    return CoreAIProgram(text) if device == "coreai" else NativeProgram(device, text, donated, shared)
+    return CoreAIProgram.of_mil(text) if device == "coreai" else NativeProgram(device, text, donated, shared)

@@ -104,7 +104,7 @@ def test_state_stays_where_it_is() -> None:
 
 
 def test_what_is_written_outside_is_copied_again() -> None:
-    program, y = CoreAIProgram(SELF_TEST), np.zeros(64, np.float16)
+    program, y = CoreAIProgram.of_mil(SELF_TEST), np.zeros(64, np.float16)
     x = X.copy()
     for k in (1, 2):
         x *= k
@@ -152,10 +152,10 @@ coreai.graph @main(%x: tensor<1x64xf16> {coreai.name = "x"}, %w: tensor<64x64xf1
 
 def test_what_ends_the_process_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Integer division by zero does (docs/export.md, 5)."""
-    other = CoreAIProgram(ACCUMULATOR)
+    other = CoreAIProgram.of_mil(ACCUMULATOR)
     with monkeypatch.context() as patch:
         patch.setattr(coreai, "module", lambda graphs: DIES)
-        program = CoreAIProgram(SELF_TEST)
+        program = CoreAIProgram.of_mil(SELF_TEST)
         y = np.full(64, 7, np.float16)
         with pytest.raises(DeviceError, match=r"the process that runs Core AI ended with signal SIG(ILL|FPE)") as found:
             program.run([address(X), address(W)], [address(y)])
@@ -174,7 +174,7 @@ def test_what_ends_the_process_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_process_that_was_killed_is_replaced() -> None:
-    program = CoreAIProgram(SELF_TEST)
+    program = CoreAIProgram.of_mil(SELF_TEST)
     np.testing.assert_array_equal(doubled(program), 2 * X)
     os.kill(worker()._process.pid, signal.SIGKILL)
     np.testing.assert_array_equal(doubled(program), 2 * X)
@@ -183,7 +183,7 @@ def test_a_process_that_was_killed_is_replaced() -> None:
 
 
 def test_a_limit_of_time() -> None:
-    program = CoreAIProgram(SELF_TEST)
+    program = CoreAIProgram.of_mil(SELF_TEST)
     os.kill(worker()._process.pid, signal.SIGSTOP)
     with config.override("engine_run_limit", 0.1), pytest.raises(DeviceError, match=r"not done after 0.1 s") as found:
         doubled(program)
@@ -192,7 +192,7 @@ def test_a_limit_of_time() -> None:
 
 
 def test_an_interrupted_call_goes_on() -> None:
-    program = CoreAIProgram(SELF_TEST)
+    program = CoreAIProgram.of_mil(SELF_TEST)
     pid, y = worker()._process.pid, np.full(64, 7, np.float16)
     os.kill(pid, signal.SIGSTOP)
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
@@ -209,7 +209,7 @@ def test_an_interrupted_call_goes_on() -> None:
 
 
 def test_a_forked_child_has_its_own() -> None:
-    program = CoreAIProgram(SELF_TEST)
+    program = CoreAIProgram.of_mil(SELF_TEST)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
@@ -221,15 +221,15 @@ def test_a_forked_child_has_its_own() -> None:
 
 def test_compiled_programs_are_kept(_cache: Path) -> None:
     text = SELF_TEST.replace("SELF", "")
-    CoreAIProgram(text)
-    assert json.loads(CoreAIProgram(text).describe("stats"))["compiles"] == 0
+    CoreAIProgram.of_mil(text)
+    assert json.loads(CoreAIProgram.of_mil(text).describe("stats"))["compiles"] == 0
     for found in (_cache / "coreai").rglob("*.odix"):
         found.write_bytes(found.read_bytes()[:-7] + b"damaged")
-    program = CoreAIProgram(text)
+    program = CoreAIProgram.of_mil(text)
     assert json.loads(program.describe("stats"))["compiles"] == 1
     np.testing.assert_array_equal(doubled(program), 2 * X)
     shutil.rmtree(_cache / "coreai")
-    assert json.loads(CoreAIProgram(text).describe("stats"))["compiles"] == 1
+    assert json.loads(CoreAIProgram.of_mil(text).describe("stats"))["compiles"] == 1
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +247,7 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_core_ai_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coreai, "module", lambda graphs: "module { nonsense }")
     with pytest.raises(DeviceError, match=r"\[coreai\] load: ") as found:
-        CoreAIProgram(SELF_TEST)
+        CoreAIProgram.of_mil(SELF_TEST)
     assert found.value.reason == "compile_refused"
 
 

@@ -14,7 +14,8 @@ from anejax import dtypes
 from anejax.errors import DeviceError
 from anejax.mil.program import Builder, Type, Value
 from anejax.mil.text import to_text
-from anejax.runtime.library import DTYPES, NativeProgram, Port
+from anejax.runtime.library import DTYPES, Port
+from anejax.runtime.programs import Compiled, compiled
 
 Body = Callable[..., Any]
 EPSILON = float(dtypes.finfo(dtypes.float16).eps)
@@ -54,11 +55,11 @@ def smallest(salt: float = 0.0) -> str:
     return program(body, row)
 
 
-def execute(compiled: NativeProgram, inputs: Sequence[ArrayLike]) -> list[np.ndarray]:
+def execute(program: Compiled, inputs: Sequence[ArrayLike]) -> list[np.ndarray]:
     """One run. Inputs are cast to the dtypes of the ports."""
-    given = [np.ascontiguousarray(x, DTYPES[p.dtype]) for x, p in zip(inputs, compiled.inputs, strict=True)]
-    outputs = [np.zeros(shape_of(p), DTYPES[p.dtype]) for p in compiled.outputs]
-    compiled.run(list(map(_address, given)), list(map(_address, outputs)))
+    given = [np.ascontiguousarray(x, DTYPES[p.dtype]) for x, p in zip(inputs, program.inputs, strict=True)]
+    outputs = [np.zeros(shape_of(p), DTYPES[p.dtype]) for p in program.outputs]
+    program.run(list(map(_address, given)), list(map(_address, outputs)))
     return outputs
 
 
@@ -73,26 +74,31 @@ def shape_of(port: Port) -> tuple[int, ...]:
 
 @dataclass
 class Engine:
-    """The engine device, as a doctor uses it: counts compiles, and notices when none succeeds any more."""
+    """The engine device, as a doctor uses it: counts compiles, and notices when none succeeds any more.
+
+    ``device`` is "ane", which is e5rt, or "coreai".
+    """
+
+    device: str = "ane"
 
     compiles: int = 0
     refused_in_a_row: int = 0
     gone: str = ""
 
-    def compile(self, text: str) -> NativeProgram:
+    def compile(self, text: str) -> Compiled:
         """Raises DeviceError with the device's words, EngineGone when there is no use in asking."""
         if self.gone:
             raise EngineGone(self.gone)
         try:
-            compiled = NativeProgram("ane", text)
+            made = compiled(self.device, text)
         except DeviceError:
             self.refused_in_a_row += 1
             if self.refused_in_a_row >= PATIENCE:
                 self._ask_again()
             raise
-        self.compiles += not cached(compiled)
+        self.compiles += not cached(made)
         self.refused_in_a_row = 0
-        return compiled
+        return made
 
     def run(self, text: str, *inputs: ArrayLike) -> list[np.ndarray]:
         """Compiles and runs once."""
@@ -100,7 +106,7 @@ class Engine:
 
     def _ask_again(self) -> None:
         try:
-            NativeProgram("ane", smallest(self.compiles))
+            compiled(self.device, smallest(self.compiles))
         except DeviceError as err:
             self.gone = f"after {self.compiles} compiled programs not even the smallest is taken: {err}"
         self.refused_in_a_row = 0
@@ -111,14 +117,14 @@ def left_to_the_cpu(err: Exception) -> bool:
     return "was placed on " in str(err)
 
 
-def cached(compiled: NativeProgram) -> bool:
+def cached(program: Compiled) -> bool:
     """Whether an engine program came from the disk, without a compile."""
-    return not stats(compiled)["compiles"]
+    return not stats(program)["compiles"]
 
 
-def stats(compiled: NativeProgram) -> dict[str, Any]:
+def stats(program: Compiled) -> dict[str, Any]:
     """The device's counts."""
-    return json.loads(compiled.describe("stats"))
+    return json.loads(program.describe("stats"))
 
 
 def difference(got: np.ndarray, want: np.ndarray, allowed: float) -> tuple[float, str]:

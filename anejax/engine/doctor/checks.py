@@ -22,7 +22,7 @@ class Check:
     """One question and its answer.
 
     Attributes:
-        group: "environment", "primitive", "probe" or "timing".
+        group: "environment", "primitive", "coreai", "probe" or "timing".
         name: what was asked about.
         state: "passed", "failed" or "skipped"; what could not be asked here is skipped, and `detail` says why.
         detail: the answer in one line.

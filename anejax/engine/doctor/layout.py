@@ -15,7 +15,7 @@ from anejax.mil.opset import OPSET
 from anejax.mil.program import NUMPY_DTYPES, Builder, Type, Value
 from anejax.paths import cache_dir
 from anejax.runtime.engine import why_not_resident
-from anejax.runtime.library import NativeProgram
+from anejax.runtime.programs import compiled
 
 WIDTHS = (1, 2, 15, 16, 20, 31, 32, 33, 40, 63, 64, 65, 127)
 UNITS = 4  # of float16's last place
@@ -225,8 +225,8 @@ def port_dtypes(asked: Asked) -> Answer:
 
 def resident_state(asked: Asked) -> Answer:
     """An output in the buffer of an input: an accumulator, and a product, whose elements each need a whole row."""
-    del asked
-    why = why_not_resident()
+    device = asked.engine.device
+    why = why_not_resident(device)
     if why is not None:
         return Answer(True, f"state is copied at each run: {why}", "copied")
     square = half(128, 128)
@@ -236,7 +236,7 @@ def resident_state(asked: Asked) -> Answer:
         square,
     )
     state, shift = _random(128, 128), np.roll(np.eye(128), 1, axis=1)
-    (got,) = execute(NativeProgram("ane", text, shared=((0, 0),)), [state, shift])
+    (got,) = execute(compiled(device, text, shared=((0, 0),)), [state, shift])
     if _compared([got], [np.roll(state, 1, axis=1)], "a product"):
         return Answer(True, "state stays between runs, but that of products is wrong, and copied", "some")
     return Answer(True, "state stays between runs, that of products too", "all")

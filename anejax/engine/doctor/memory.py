@@ -22,15 +22,15 @@ NAME = f"memory over {RUNS:,} runs"
 DECIDES = ("native.AutoreleasePools",)
 LEAST = 2**20  # bytes: what an allocator may take meanwhile
 A_RUN = 512  # bytes for each run: a leak of one object is more
-STATUS = Path("/proc/self/statm")  # sizes in pages, the second is what is resident
 TIMEOUT = 60.0  # seconds
 
 
-def resident() -> int:
-    """The bytes of this process that are in memory. Raises OSError where nobody says."""
-    if STATUS.exists():
-        return int(STATUS.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    command = ["ps", "-o", "rss=", "-p", str(os.getpid())]  # in KiB
+def resident(pid: int | None = None) -> int:
+    """The bytes of a process, by default this one, that are in memory. Raises OSError where nobody says."""
+    status = Path(f"/proc/{pid or 'self'}/statm")  # sizes in pages, the second is what is resident
+    if status.exists():
+        return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    command = ["ps", "-o", "rss=", "-p", str(pid or os.getpid())]  # in KiB
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT)
         return int(done.stdout) * 1024

@@ -67,10 +67,12 @@ def names() -> list[str]:
     return [n for n, prim in sorted(REGISTRY.items()) if has_form(prim, "ane")]
 
 
-def check_primitive(name: str, engine: Engine | None, family: str, quick: bool = False) -> Check:
+def check_primitive(
+    name: str, engine: Engine | None, family: str, quick: bool = False, group: str = "primitive"
+) -> Check:
     """Whether a primitive is right, at all its samples that an engine of ``family`` can have; ``quick``: at the first.
 
-    Without an engine it is the legalized form on the CPU device alone.
+    Without an engine it is the legalized form on the CPU device alone. ``group`` is the check's.
     """
     tried = _Tried()
     for sample in samples(name):
@@ -82,7 +84,7 @@ def check_primitive(name: str, engine: Engine | None, family: str, quick: bool =
         try:
             _compare(sample, legal, engine, tried)
         except EngineGone as err:
-            return Check("primitive", name, SKIPPED, str(err))
+            return Check(group, name, SKIPPED, str(err))
         except AnejaxError as err:
             if left_to_the_cpu(err):
                 tried.refusals.append(f"{sample}: {err}, and runs on the CPU device")
@@ -91,19 +93,20 @@ def check_primitive(name: str, engine: Engine | None, family: str, quick: bool =
         tried.runs += 1
         if quick:
             break
-    return _verdict(name, tried, engine is not None)
+    return _verdict(group, name, tried, engine)
 
 
-def _verdict(name: str, tried: _Tried, on_engine: bool) -> Check:
+def _verdict(group: str, name: str, tried: _Tried, engine: Engine | None) -> Check:
     figures = {"samples": tried.runs, "worst": tried.worst, "refused": tried.refusals, "wrong": tried.wrong}
     if not tried.runs:
-        return Check("primitive", name, SKIPPED, f"not available: {tried.refusals[0]}", figures)
+        return Check(group, name, SKIPPED, f"not available: {tried.refusals[0]}", figures)
     if tried.wrong:
         more = f" ({len(tried.wrong)} of {tried.runs} samples)" if len(tried.wrong) > 1 else ""
-        return of("primitive", name, False, tried.wrong[0] + more, **figures)
-    where = "engine and CPU device" if on_engine else "CPU device"
+        return of(group, name, False, tried.wrong[0] + more, **figures)
+    beside = {None: "", "coreai": "Core AI and "}.get(engine and engine.device, "engine and ")
+    where = f"{beside}CPU device"
     samples = f"{tried.runs} sample{'s' * (tried.runs > 1)}"
-    return of("primitive", name, True, f"{samples} on {where}, error {tried.worst:.0%} of what is allowed", **figures)
+    return of(group, name, True, f"{samples} on {where}, error {tried.worst:.0%} of what is allowed", **figures)
 
 
 def _compare(sample: Sample, legal: Program, engine: Engine | None, tried: _Tried) -> None:
@@ -119,7 +122,10 @@ def _compare(sample: Sample, legal: Program, engine: Engine | None, tried: _Trie
         error = sum(limits.TABLE_ERRORS.get(op.name, 0.0) for op in legal.main.ops)
         for got, wanted in zip(engine.run(text, *halves), on_cpu, strict=True):
             allowed = tolerance(wanted, ENGINE_UNITS, error)
-            tried.note(f"{sample}, on the engine", *difference(got, wanted, allowed))
+            tried.note(
+                f"{sample}, on {'Core AI' if engine.device == 'coreai' else 'the engine'}",
+                *difference(got, wanted, allowed),
+            )
 
 
 def legalized(sample: Sample, family: str) -> Program:

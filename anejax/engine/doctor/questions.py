@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from anejax.engine.doctor import bundles, many, matrix_units, memory
+from anejax.engine.doctor import bundles, coreai, many, matrix_units, memory
 from anejax.engine.doctor.arithmetic import ARITHMETIC
 from anejax.engine.doctor.bench import Engine, difference, execute, smallest, stats, tolerance
 from anejax.engine.doctor.checks import FAILED, SKIPPED, Check, of
@@ -23,6 +23,7 @@ from anejax.errors import DeviceError
 NO_ENGINE = "there is no engine here: its own check says why"
 REFUSING = "left out by --quick: a refused compile delays the next by 15 s"
 LENGTHY = "asked on a Mac, and with --full"
+COMPILES = "left out by --quick: hundreds of compiles"
 MANY_RUNS = "left out by --quick"
 
 
@@ -58,12 +59,32 @@ class Question:
 def questions(plan: Plan) -> list[Question]:
     """All questions but whether there is an engine."""
     found = [Question("primitive", n, partial(_primitive, n, plan)) for n in names()]
+    found += _of_coreai(plan)
     found += [_of_engine("probe", p.name, partial(_probe, p, plan)) for p in (*LAYOUT, *ARITHMETIC)]
     found += [_of_engine("timing", n, partial(_timing, n, plan)) for n in TIMINGS]
     found += [_of_engine("probe", n, partial(_bundle, n)) for n in (bundles.SECOND_PROCESS, bundles.LATER)]
     found.append(Question("probe", matrix_units.NAME, lambda engine: matrix_units.check_matrix_units()))
     found.append(_of_engine("probe", memory.NAME, partial(_memory, plan)))
     return found + [_of_engine("probe", many.name_of(mode), partial(_many, mode, plan)) for mode in many.MODES]
+
+
+def _of_coreai(plan: Plan) -> list[Question]:
+    """Every primitive and every topic; the process that asks them has one Core AI."""
+    runtime, engine = coreai.Runtime(), Engine("coreai")
+
+    def primitive(name: str) -> Check:
+        if runtime.missing or plan.quick:
+            why = "there is no Core AI here: its own check says why" if runtime.missing else COMPILES
+            return Check(coreai.GROUP, name, SKIPPED, why)
+        return check_primitive(name, engine, plan.family, plan.quick, coreai.GROUP)
+
+    def topic(asked: coreai.Topic) -> Check:
+        return Check(coreai.GROUP, asked.name, SKIPPED, COMPILES) if plan.quick else runtime.answer(asked)
+
+    group = coreai.GROUP
+    found = [Question(group, coreai.RUNTIME, lambda engine: runtime.check())]
+    found += [Question(group, n, lambda engine, n=n: primitive(n)) for n in names()]
+    return found + [Question(group, t.name, lambda engine, t=t: topic(t)) for t in coreai.TOPICS]
 
 
 def _primitive(name: str, plan: Plan, engine: Engine | None) -> Check:

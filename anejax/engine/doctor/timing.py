@@ -23,7 +23,7 @@ from anejax.errors import DeviceError
 from anejax.mil.chips import ROW_BYTES, nearest
 from anejax.mil.profile import Profile, system_build, this_machine
 from anejax.mil.program import Builder, Value
-from anejax.runtime.library import NativeProgram
+from anejax.runtime.programs import Compiled
 
 WARM = 5
 MOST_RUNS = 200
@@ -50,7 +50,7 @@ class Clock:
         """Seconds of the smallest program."""
         return self.least(self.engine.compile(smallest(0.125)))
 
-    def least(self, compiled: NativeProgram) -> float:
+    def least(self, compiled: Compiled) -> float:
         """Seconds of the fastest run, on random inputs."""
         random = np.random.default_rng(0)
         given = [random.uniform(-1, 1, shape_of(p)).astype(np.float16) for p in compiled.inputs]

@@ -13,7 +13,7 @@ import numpy as np
 
 from anejax.config import config
 from anejax.coreai.asset import check_package
-from anejax.coreai.program import graph, module
+from anejax.coreai.program import Port, graph, module
 from anejax.coreai.text import Text
 from anejax.errors import AnejaxError, DeviceError
 from anejax.mil.parse import parse
@@ -26,7 +26,9 @@ ALIGNMENT = 64
 
 
 class CoreAIProgram:
-    """A program of MIL text on Core AI.
+    """A program on Core AI: its text and large constants, and its ports in order. ``of_mil`` makes one of MIL text.
+
+    ``unit`` is what the system may run it on, where it has Core AI itself: "engine" if it can, "default", or "cpu".
 
     Inputs are copied into memory that the worker shares, but for those whose contents (core.array) it has: it keeps
     what an input was, and an output that comes back as an input, as state does, is handed over. Outputs are copied out
@@ -35,30 +37,42 @@ class CoreAIProgram:
 
     device = "coreai"
 
-    def __init__(self, text: str) -> None:
+    def __init__(
+        self,
+        source: str,
+        large: list[np.ndarray],
+        inputs: Sequence[Port],
+        outputs: Sequence[Port],
+        unit: str = "engine",
+    ) -> None:
         """Raises DeviceError with the reason why Core AI cannot have it; MissingDependencyError."""
         check_package()
-        program = parse(text)
-        main, written = program.main, Text()
-        outputs = [v.name for v in main.outputs]
-        try:
-            self._source = module([graph(written, "main", program, outputs, {})])
-        except AnejaxError as err:
-            raise DeviceError(str(err), "compile_refused") from err
-        self._large = written.large
-        self.inputs, self.outputs = list(map(_port, main.inputs)), list(map(_port, main.outputs))
+        self._source, self._large, self._unit = source, large, unit
+        self.inputs, self.outputs = ([library.port(*port[1:]) for port in ports] for ports in (inputs, outputs))
         self.aliases, self.output_nbytes = [-1] * len(self.outputs), [p.nbytes for p in self.outputs]
         size = 0
         self._places: list[list[Place]] = [[], []]
-        for places, values in zip(self._places, (main.inputs, main.outputs)):
-            for v, port in zip(values, map(_port, values)):
-                places.append((v.name, size, port.nbytes))
+        for places, ports, made in zip(self._places, (inputs, outputs), (self.inputs, self.outputs)):
+            for (name, _, _), port in zip(ports, made):
+                places.append((name, size, port.nbytes))
                 size += -(-port.nbytes // ALIGNMENT) * ALIGNMENT
         self._size = max(size, 1)
         self._lock = threading.Lock()
         self._counts = {"compiles": 0, "loads": 0, "runs": 0, "copied_inputs": 0, "kept_inputs": 0, "handed_inputs": 0}
         self.placement = ""
         self._load()
+
+    @classmethod
+    def of_mil(cls, text: str, unit: str = "engine") -> CoreAIProgram:
+        """The program of MIL text. Raises DeviceError; MissingDependencyError."""
+        program = parse(text)
+        main, written = program.main, Text()
+        outputs = [v.name for v in main.outputs]
+        try:
+            source = module([graph(written, "main", program, outputs, {})])
+        except AnejaxError as err:
+            raise DeviceError(str(err), "compile_refused") from err
+        return cls(source, written.large, list(map(_port, main.inputs)), list(map(_port, main.outputs)), unit)
 
     def run(
         self,
@@ -125,14 +139,16 @@ class CoreAIProgram:
         """Loads the program into the worker, with ``file`` as the memory of both."""
         self._memory = np.frombuffer(mmap.mmap(file, self._size), np.uint8)
         found = self._on.ask(
-            "load", self._number, self._source, self._large, *self._places, limit=config.engine_compile_limit,
-            file=file,
+            "load", self._number, self._source, self._large, *self._places, self._unit,
+            limit=config.engine_compile_limit, file=file,
         )  # fmt: skip
         self._counts["loads"] += 1
         self._counts["compiles"] += found["compiled"]
         regions = {None: "", 0: ", no part of it on the engine"}.get(found["regions"], f", {found['regions']} parts")
-        self.placement = f"the Neural Engine preferred{regions}" if found["engine"] else "Core AI's runtime for the CPU"
-        if found["engine"] and found["regions"] == 0:
+        self.regions = found["regions"]
+        unit = {"engine": "the Neural Engine preferred", "cpu": "the CPU alone"}.get(self._unit, "any unit")
+        self.placement = f"{unit}{regions}" if found["engine"] else "Core AI's runtime for the CPU"
+        if found["engine"] and self._unit == "engine" and found["regions"] == 0:
             raise DeviceError("[coreai] the program was placed on the CPU or the GPU.", "compile_refused")
 
     def read_outputs(self, addresses: Sequence[int]) -> list[np.ndarray]:
@@ -166,8 +182,8 @@ def _file_without_a_name(size: int) -> int:
     return made
 
 
-def _port(value: Value) -> library.Port:
-    return library.port(value.type.shape, NUMPY_DTYPES[value.type.dtype])
+def _port(value: Value) -> Port:
+    return value.name, value.type.shape, NUMPY_DTYPES[value.type.dtype]
 
 
 def _bytes(address: int, place: Place) -> np.ndarray:

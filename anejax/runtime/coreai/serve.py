@@ -35,7 +35,9 @@ class Loaded:
         size = max(1, *(begin + nbytes for _, begin, nbytes in (*inputs, *outputs)))
         self._memory = mmap.mmap(file, size)
         self._shared = np.frombuffer(self._memory, np.uint8)
-        self._arrays = [asset.empty(function.desc.input_descriptor(name)) for name, _, _ in inputs]
+        desc = function.desc
+        self._arrays = [asset.empty(desc.input_descriptor(name)) for name, _, _ in inputs]
+        self._states = {name: asset.empty(desc.state_descriptor(name)) for name in desc.state_names}
         self._made: list[Any] = []
 
     async def run(self, sources: Sequence[int]) -> None:
@@ -47,7 +49,7 @@ class Loaded:
             if source == COPY:
                 asset.fill(self._arrays[p], self._shared[begin : begin + nbytes])
         given = {name: array for (name, _, _), array in zip(self._inputs, self._arrays)}
-        made = await self._function(given, {})
+        made = await self._function(given, self._states)
         self._made = [made[name] for name, _, _ in self._outputs]
         for array, (_, begin, nbytes) in zip(self._made, self._outputs):
             self._shared[begin : begin + nbytes] = asset.elements(array)
@@ -60,14 +62,14 @@ class Server:
         self._programs: dict[int, Loaded] = {}
 
     async def load(
-        self, files: list[int], program: int, text: str, arrays: list[np.ndarray], inputs: Any, outputs: Any
+        self, files: list[int], program: int, text: str, arrays: list[np.ndarray], inputs: Any, outputs: Any, unit: str
     ) -> dict[str, Any]:
         """Compiles, or finds what was compiled before; the answer says which, and where it is placed."""
         on_engine = asset.has_engine()
-        key = store.key_of(text, arrays, "engine" if on_engine else "cpu")
+        key = store.key_of(text, arrays, "asset" if on_engine else "lowered")
         path, compiled = store.stored(key, lambda path: _compile(path, text, arrays, lower=not on_engine))
         try:
-            function, regions = await asset.load(path, on_engine)
+            function, regions = await asset.load(path, unit if on_engine else "")
             self._programs[program] = Loaded(function, files[0], inputs, outputs)
         finally:
             for file in files:
@@ -80,6 +82,10 @@ class Server:
     async def forget(self, files: list[int], programs: Sequence[int]) -> None:
         for program in programs:
             self._programs.pop(program, None)
+
+    async def surface(self, files: list[int], shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The strides of an array of the kind that needs no copies, in elements."""
+        return asset.surface_strides(shape)
 
     async def about(self, files: list[int]) -> dict[str, Any]:
         """What the runtime is."""

@@ -124,6 +124,11 @@ class Worker:
         self.is_alive = False
         self._end()
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def leave(self) -> None:
         """In a forked child: lets go of what belongs to the parent."""
         self.is_alive = False

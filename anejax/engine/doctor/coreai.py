@@ -1,0 +1,414 @@
+"""Questions to Apple's Core AI runtime: what of programs it places on the Neural Engine, how fast, and how right.
+
+On a real Mac, from macOS 27 on, they decide whether this way to the engine can be used, and which forms programs should
+have there. Off one the package's runtime for the CPU answers what is no question of placement; the others are skipped.
+Each answer says for each program the parts that the engine has of it, where the files that the system writes tell, the
+time of a call, and the error in units of the dtype's rounding.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from anejax.coreai.asset import check_package
+from anejax.coreai.program import Fill, plain
+from anejax.coreai.text import Tensor
+from anejax.coreai.words import BROADCASTING, Writer
+from anejax.engine.doctor.bench import execute, smallest
+from anejax.engine.doctor.checks import SKIPPED, Check, of
+from anejax.engine.doctor.memory import resident
+from anejax.errors import DeviceError, MissingDependencyError
+from anejax.runtime.coreai.program import CoreAIProgram, has_engine
+from anejax.runtime.coreai.worker import worker
+from anejax.runtime.library import NativeProgram
+
+GROUP, RUNTIME = "coreai", "runtime"
+HALF, SINGLE, INT = (np.dtype(d) for d in (np.float16, np.float32, np.int32))
+RUNS = 20
+CALLS, LEAK = 1000, 64e6  # bytes that so many calls may add
+NOT_HERE = "only macOS 27 and later reach the Neural Engine by Core AI, so it cannot be asked here"
+Values = Sequence[Tensor]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one program: the parts of it that the engine has, if that is known, microseconds of a call, and the
+    error in units of the dtype's rounding of the largest element."""
+
+    what: str
+    parts: int | None = None
+    us: float = 0.0
+    error: float | None = None
+    trouble: str = ""
+
+    def __str__(self) -> str:
+        if self.trouble:
+            return f"{self.what}: {self.trouble.splitlines()[0]}"
+        parts = "" if self.parts is None else f"{self.parts} parts, "
+        error = "" if self.error is None else f", error {self.error:.2g}"
+        return f"{self.what}: {parts}{self.us:.0f} us{error}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """An answer."""
+
+    fine: bool
+    said: str
+    value: Any
+
+
+def told(rows: Sequence[Row], most: float | None = None) -> Found:
+    """Fine is what runs within ``most`` units; without it every answer is."""
+    fine = most is None or all(not r.trouble and (r.error or 0) <= most for r in rows)
+    return Found(fine, "; ".join(map(str, rows)), list(map(asdict, rows)))
+
+
+def row(what: str, fill: Fill, inputs: Sequence[np.ndarray], want: Any = None, unit: str = "engine") -> Row:
+    """Runs the program of one result that ``fill`` writes, several times, and holds the result against ``want``."""
+    ports = [(f"x{i}", x.shape, x.dtype) for i, x in enumerate(inputs)]
+    try:
+        text, source, outputs = plain(fill, ports)
+        program = CoreAIProgram(source, text.large, ports, outputs, unit)
+        got = execute(program, inputs)
+        us = _least(lambda: execute(program, inputs))
+    except DeviceError as err:
+        return Row(what, trouble=str(err))
+    parts = program.regions if has_engine() else None
+    return Row(what, parts, us, None if want is None else _error(got[0], np.asarray(want)))
+
+
+def _least(call: Callable[[], Any]) -> float:
+    """Microseconds."""
+    return min(_seconds(call) for _ in range(RUNS)) * 1e6
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def _error(got: np.ndarray, want: np.ndarray) -> float:
+    wide = got.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        off = float(np.where(wide == want, 0, np.abs(wide - want)).max(initial=0))
+    if np.isnan(off):
+        return np.inf
+    if got.dtype.kind != "f":
+        return off
+    return off / max(float(np.abs(want).max(initial=0)), 2.0**-14) / float(np.finfo(got.dtype).eps)
+
+
+def normal(*shape: int, dtype: Any = HALF) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(dtype)
+
+
+def wide(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float64)
+
+
+# ---- operations as Core AI has them, without remedies
+
+
+def _exactly(w: Writer, name: str, x: Tensor, y: Tensor) -> Tensor:
+    return w.op(BROADCASTING + name, x, y, out=(x.shape, x.dtype))
+
+
+def _conv(w: Writer, x: Tensor, kernel: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
+    sides = [(n - dilation * (k - 1) - 1) // stride + 1 for n, k in zip(x.shape[2:], kernel.shape[2:])]
+    operands = (w.sizes([stride] * 2), w.sizes([dilation] * 2), w.sizes(1))
+    return w.op("conv2d", x, kernel, *operands, out=((x.shape[0], kernel.shape[0], *sides), x.dtype))
+
+
+def _pooled(w: Writer, x: Tensor, stride: int) -> Tensor:
+    side = (x.shape[2] - 2) // stride + 1
+    operands = (w.sizes([2, 2]), w.sizes([stride] * 2), w.sizes([1, 1]), w.constant(False))
+    return w.op("max_pool_2d", x, *operands, out=((*x.shape[:2], side, side), x.dtype))
+
+
+def _softmax(w: Writer, x: Tensor, axis: int) -> Tensor:
+    return w.op("softmax", x, w.index(axis), out=(x.shape, x.dtype))
+
+
+def _three_turns(w: Writer, carry: Values, turn: Callable[[Writer, Values], Values]) -> Tensor:
+    """The last carry after a loop of three turns, whose carries are not copied."""
+    first = [w.index(0), *carry]
+    out = [Tensor(w.text.new(), t.shape, t.dtype) for t in first]
+    test = w.region(lambda b, c: [b.greater(b.index(3), c[0]), *c], first, "condition")
+    body = w.region(lambda b, c: [b.add(c[0], b.index(1)), *turn(b, c[1:])], first, "yield")
+    w.regions("while", first, [test, body], out)
+    return out[-1]
+
+
+# ---- the questions
+
+
+def products() -> Found:
+    """By inputs and constants, as matrices and as convolutions of 1 x 1, at batch 1 and 4."""
+    rows = []
+    for batch in (1, 4):
+        x, w = normal(batch, 64, 128), normal(128, 64)
+        want = wide(x) @ wide(w)
+        image, kernel = x.transpose(0, 2, 1)[:, :, None, :].copy(), w.T[:, :, None, None].copy()
+        drawn = want.transpose(0, 2, 1)[:, :, None, :]
+        rows += [
+            row(f"batch {batch}, matmul of inputs", lambda t, v: [t.matmul(*v)], [x, w], want),
+            row("by a constant", lambda t, v, w=w: [t.matmul(v[0], t.constant(w))], [x], want),
+            row("1 x 1 convolution by an input", lambda t, v: [_conv(t, v[0], v[1])], [image, kernel], drawn),
+            row("by a constant", lambda t, v, k=kernel: [_conv(t, v[0], t.constant(k))], [image], drawn),
+        ]
+    return told(rows, 32)
+
+
+def dispatches() -> Found:
+    """The smallest program with each choice of unit, and by e5rt in the same process."""
+    x = normal(1, 64)
+    fill: Fill = lambda w, v: [w.matmul(v[0], w.constant((2 * np.eye(64)).astype(HALF)))]  # noqa: E731
+    rows = [row(unit, fill, [x], 2 * wide(x), unit) for unit in ("engine", "default", "cpu")]
+    try:
+        other = NativeProgram("ane", smallest())
+        beside = Row("e5rt", us=_least(lambda: execute(other, [x])))
+    except DeviceError as err:
+        beside = Row("e5rt", trouble=str(err))
+    found = told([*rows, beside])
+    return Found(told(rows, 2).fine, found.said, found.value)
+
+
+def masks() -> Found:
+    """Softmax with masks of three sizes added to its scores."""
+    x, keep = normal(4, 64) * HALF.type(20), np.arange(64) % 3 > 0
+    weights = np.where(keep, np.exp(wide(x)), 0)
+    rows = []
+    for value in (-40000.0, -65504.0, -np.inf):
+        mask = np.where(keep, 0, value).astype(HALF)
+        fill: Fill = lambda w, v, m=mask: [_softmax(w, w.add(v[0], w.constant(m)), 1)]  # noqa: E731
+        rows.append(row(f"{value:g}", fill, [x], weights / weights.sum(1, keepdims=True)))
+    special = np.array([[np.nan, np.inf, -np.inf, 1.0] * 16], HALF)
+    rows.append(row("NaN and infinities through add", lambda w, v: [w.add(*v, *v)], [special], wide(special) * 2))
+    return Found(told(rows[:1], 64).fine, told(rows).said, told(rows).value)
+
+
+def activations() -> Found:
+    """tanh, silu and gelu as they are and by sigmoids, and exp."""
+    x = np.linspace(-6, 6, 256).astype(HALF).reshape(4, 64)
+    f, root = wide(x), 2 * np.sqrt(2 / np.pi)
+    sigmoid = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
+
+    def gelu(w: Writer, v: Tensor) -> Tensor:
+        inner = w.add(v, w.mul(w.mul(w.mul(v, v), v), w.like(0.044715, v)))
+        return w.mul(v, w.unary("sigmoid", w.mul(inner, w.like(root, v))))
+
+    def tanh(w: Writer, v: Tensor) -> Tensor:
+        two = w.like(2, v)
+        return w.sub(w.mul(two, w.unary("sigmoid", w.mul(two, v))), w.like(1, v))
+
+    smooth = f * sigmoid(root * (f + 0.044715 * f**3))
+    rows = [
+        row("tanh", lambda w, v: [w.unary("tanh", v[0])], [x], np.tanh(f)),
+        row("by sigmoid", lambda w, v: [tanh(w, v[0])], [x], np.tanh(f)),
+        row("silu", lambda w, v: [w.unary("silu", v[0])], [x], f * sigmoid(f)),
+        row("by sigmoid", lambda w, v: [w.mul(v[0], w.unary("sigmoid", v[0]))], [x], f * sigmoid(f)),
+        row("gelu", lambda w, v: [w.unary("gelu", v[0], "approximate = #coreai.approximate<tanh>")], [x], smooth),
+        row("by sigmoid", lambda w, v: [gelu(w, v[0])], [x], smooth),
+        row("exp", lambda w, v: [w.unary("exp", v[0])], [x], np.exp(f)),
+    ]
+    return told(rows)
+
+
+def rewritten() -> Found:
+    """Arithmetic that the package's compiler rewrites (docs/export.md, 1 to 3), and carries that change places (18)."""
+    i, x = np.arange(-8, 8, dtype=INT), np.linspace(1e-9, 3.7, 16).astype(SINGLE)
+    one = SINGLE.type(1)
+
+    def divided(w: Writer, v: Values) -> Values:
+        return [_exactly(w, "mul", _exactly(w, "divide", v[0], w.like(4, v[0])), w.like(4, v[0]))]
+
+    def truncated(w: Writer, v: Values) -> Values:
+        return [w.op("cast", w.op("cast", v[0], out=((16,), INT)), out=((16,), SINGLE))]
+
+    def added(w: Writer, v: Values) -> Values:
+        return [_exactly(w, "sub", _exactly(w, "add", v[0], w.like(1, v[0])), w.like(1, v[0]))]
+
+    rows = [
+        row("(x / 4) * 4 of integers", divided, [i], np.trunc(i / 4) * 4),
+        row("float to integer and back", truncated, [x], np.trunc(x)),
+        row("(x + 1) - 1", added, [x], wide((x + one) - one)),
+        row("swapped carries", lambda w, v: [_three_turns(w, v, lambda b, c: [c[1], c[0]])], [x, x + 1], wide(x)),
+    ]
+    return told(rows)
+
+
+def fatal() -> Found:
+    """What ends the process on Linux (docs/export.md, 5 and 6): division by zero, a computed slice from outside."""
+    zeros, x, at = np.zeros(16, INT), normal(16, dtype=SINGLE), np.array([1000], INT)
+
+    def outside(w: Writer, v: Values) -> Values:
+        return [w.op("slice", v[0], v[1], w.add(v[1], w.index([4])), w.index([1]), out=((4,), SINGLE))]
+
+    rows = [row("0 / 0 of integers", lambda w, v: [_exactly(w, "floor_divide", *v, *v)], [zeros])]
+    return told([*rows, row("elements from 1000 on of 16", outside, [x, at])])
+
+
+def updates() -> Found:
+    """slice_update with constant and computed bounds, which crashed the engine's compiler (coreai-torch/issues/6)."""
+    x, new, at = normal(8, 64), normal(2, 64), np.array([3], INT)
+    want = wide(x)
+    want[3:5] = new
+
+    def update(w: Writer, v: Values, begin: Tensor, end: Tensor) -> Values:
+        return [w.op("slice_update", v[0], begin, end, w.index([1, 1]), v[1], out=((8, 64), HALF))]
+
+    def computed(w: Writer, v: Values) -> Values:
+        begin = w.concat([v[2], w.index([0])], 0)
+        return update(w, v, begin, w.add(begin, w.index([2, 64])))
+
+    rows = [
+        row("constant bounds", lambda w, v: update(w, v, w.index([3, 0]), w.index([5, 64])), [x, new], want),
+        row("computed bounds", computed, [x, new, at], want),
+    ]
+    return told(rows)
+
+
+def ports() -> Found:
+    """Ports of each dtype, cast inside, and last axes on both sides of 64 bytes."""
+    rows = []
+    for dtype in map(np.dtype, (np.int8, np.uint8, np.int16, np.uint16, np.float32)):
+        x = np.arange(64, dtype=dtype).reshape(1, 64)
+        rows.append(row(dtype.name, lambda w, v: [w.op("cast", v[0], out=((1, 64), HALF))], [x], wide(x)))
+    for n in (1, 7, 31, 32, 33, 64):
+        x = normal(4, 16, n)
+        rows.append(row(f"last axis of {n}", lambda w, v: [w.add(*v, *v)], [x], 2 * wide(x)))
+    return told(rows, 2)
+
+
+def surfaces() -> Found:
+    """The strides of arrays that need no copies."""
+    found = {n: worker().ask("surface", (4, n), limit=60.0) for n in (1, 31, 32, 33, 64)}
+    return Found(True, ", ".join(f"rows of {n}: strides {list(s)}" for n, s in found.items()), found)
+
+
+def windows() -> Found:
+    """Strides, dilations and kernels of convolutions, and strides of pooling."""
+    x, rows = normal(1, 8, 48, 48), []
+    for name, k, stride, dilation in (
+        *((f"stride {s}", 3, s, 1) for s in (2, 3, 5, 6, 7, 9)), *((f"dilation {d}", 3, 1, d) for d in (2, 4, 8)),
+        *((f"kernel {k}", k, 1, 1) for k in (5, 9, 15, 16)),
+    ):  # fmt: skip
+        w = normal(8, 8, k, k) / HALF.type(8)
+        fill: Fill = lambda t, v, w=w, s=stride, d=dilation: [_conv(t, v[0], t.constant(w), s, d)]  # noqa: E731
+        rows.append(row(name, fill, [x], _convolved(wide(x), wide(w), stride, dilation)))
+    for s in (2, 3, 5):
+        views = np.lib.stride_tricks.sliding_window_view(x, (2, 2), (2, 3))[:, :, ::s, ::s]
+        rows.append(row(f"pooling stride {s}", lambda t, v, s=s: [_pooled(t, v[0], s)], [x], wide(views.max((-1, -2)))))
+    return told(rows)
+
+
+def _convolved(x: np.ndarray, w: np.ndarray, stride: int, dilation: int) -> np.ndarray:
+    reach = dilation * (w.shape[-1] - 1) + 1
+    patches = np.lib.stride_tricks.sliding_window_view(x, (reach, reach), (2, 3))
+    return np.einsum("ncijkl,ockl->noij", patches[:, :, ::stride, ::stride, ::dilation, ::dilation], w)
+
+
+def others() -> Found:
+    """Softmax along channels and along the last axis; gathers, argmax, sorting, integers of 16 bits, a loop."""
+    x, table, at = normal(1, 8, 1, 64), normal(8, 64), np.array([[3], [1]], INT)
+    shorts, e = np.arange(-32, 32, dtype=np.int16).reshape(1, 64), np.exp(wide(x))
+
+    def greatest(w: Writer, v: Values) -> Values:
+        return [w.op("cast", w.op("argmax", v[0], w.index(1), out=((8, 1), np.uint32)), out=((8, 1), HALF))]
+
+    def ordered(w: Writer, v: Values) -> Values:
+        return [w.op("sort", v[0], w.index(1), w.constant(False), w.constant(True), out=((8, 64), HALF))]
+
+    rows = [
+        row("softmax along channels", lambda w, v: [_softmax(w, v[0], 1)], [x], e / e.sum(1, keepdims=True)),
+        row("along the last axis", lambda w, v: [_softmax(w, v[0], 3)], [x], e / e.sum(3, keepdims=True)),
+        row("gather", lambda w, v: [w.op("gather_nd", *v, out=((2, 64), HALF))], [table, at], wide(table[[3, 1]])),
+        row("argmax", greatest, [table], table.argmax(1)[:, None]),
+        row("sort", ordered, [table], wide(np.sort(table, 1))),
+        row("int16 products", lambda w, v: [w.mul(*v, *v)], [shorts], wide(shorts) ** 2),
+        row("while", lambda w, v: [_three_turns(w, v, lambda b, c: [b.add(*c, *c)])], [table], 8 * wide(table)),
+    ]
+    return told(rows)
+
+
+def life() -> Found:
+    """What a first and a later compile take, memory over many calls, and whether Apple's own compiler is there."""
+    salt, x = float(np.random.default_rng().uniform()), normal(1, 64)
+    cold = _seconds(lambda: CoreAIProgram.of_mil(smallest(salt)))
+    warm = _seconds(lambda: CoreAIProgram.of_mil(smallest(salt)))
+    program = CoreAIProgram.of_mil(smallest(salt))
+    before = resident(worker().pid)
+    for _ in range(CALLS):
+        execute(program, [x])
+    grown = resident(worker().pid) - before
+    tool = shutil.which("coreai-build") is not None
+    said = f"compiled in {cold * 1e3:.0f} ms, again in {warm * 1e3:.0f} ms; {CALLS} calls added {grown / 1e6:.1f} MB"
+    return Found(grown < LEAK, f"{said}; coreai-build is {'there' if tool else 'absent'}", [cold, warm, grown, tool])
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A question; ``placement``: it makes no sense without the Neural Engine."""
+
+    name: str
+    ask: Callable[[], Found]
+    placement: bool = False
+
+
+TOPICS = (
+    Topic("products", products),
+    Topic("dispatches", dispatches),
+    Topic("masks", masks),
+    Topic("activations", activations),
+    Topic("arithmetic that is rewritten", rewritten),
+    Topic("what ends the process", fatal),
+    Topic("slice_update", updates),
+    Topic("ports", ports),
+    Topic("arrays without copies", surfaces, placement=True),
+    Topic("windows", windows),
+    Topic("other operations", others),
+    Topic("compiles and memory", life),
+)
+
+
+class Runtime:
+    """Whether Core AI is there, which is asked once."""
+
+    @cached_property
+    def missing(self) -> str:
+        """Why it is not, or ""."""
+        try:
+            check_package()
+            has_engine()
+        except (MissingDependencyError, DeviceError) as err:
+            return str(err)
+        return ""
+
+    def check(self) -> Check:
+        """What it is."""
+        if self.missing:
+            return Check(GROUP, RUNTIME, SKIPPED, self.missing)
+        there = has_engine()
+        said = "the system's, with the Neural Engine" if there else f"the package's, for the CPU. Placement: {NOT_HERE}"
+        return of(GROUP, RUNTIME, True, said, engine=there)
+
+    def answer(self, topic: Topic) -> Check:
+        """A topic's check."""
+        if self.missing:
+            return Check(GROUP, topic.name, SKIPPED, "there is no Core AI here: its own check says why")
+        if topic.placement and not has_engine():
+            return Check(GROUP, topic.name, SKIPPED, NOT_HERE)
+        try:
+            found = topic.ask()
+        except (DeviceError, OSError) as err:
+            return of(GROUP, topic.name, False, str(err))
+        return of(GROUP, topic.name, found.fine, found.said, answer=found.value)
