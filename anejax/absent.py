@@ -121,9 +121,9 @@ GROUPS: tuple[Group, ...] = (
         {"tree_util": "default_registry flatten_one_level_with_keys"},
     ),
     Group(
-        "keys are arrays of their own class",
-        "use isinstance(key, anejax.random.KeyArray)",
-        {"dtypes": "extended prng_key", "random": "key_dtype Key"},
+        "keys are arrays of one dtype",
+        "use key.dtype, and isinstance(key, anejax.random.KeyArray)",
+        {"random": "key_dtype Key"},
     ),
     Group(
         "indexing says it all",

@@ -26,6 +26,32 @@ bfloat16 = np.dtype(ml_dtypes.bfloat16)
 complex64, complex128 = np.dtype(np.complex64), np.dtype(np.complex128)
 float0 = np.dtype([("float0", np.void, 0)])  # the tangent type of integers, as in JAX
 
+
+class extended(np.generic):
+    """The class of dtypes that NumPy does not know."""
+
+
+class prng_key(extended):
+    """The class of the dtype of typed keys."""
+
+
+class KeyDtype:
+    """The dtype of typed keys, ``key<fry>``: two words of Threefry each."""
+
+    name, itemsize, type, kind = "key<fry>", 8, prng_key, "V"
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeyDtype)
+
+    def __hash__(self) -> int:
+        return hash(KeyDtype)
+
+
+KEY = KeyDtype()
+
 FLOATS = (float16, bfloat16, float32, float64)
 SIGNED = (int8, int16, int32, int64)
 UNSIGNED = (uint8, uint16, uint32, uint64)
@@ -74,6 +100,8 @@ def is_bool(dtype: np.dtype) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _known(dtype: Any) -> np.dtype:
+    if dtype == KEY:
+        return dtype
     try:
         d = np.dtype(dtype)
     except TypeError:
@@ -169,6 +197,9 @@ def promote(pairs: list[tuple[np.dtype, bool]], checked: bool = True) -> tuple[n
         return canonical(first[0]), first[1] and first[0] != bool_
     if config.jax_numpy_dtype_promotion == "strict" and checked and user_called():
         _check_strict(pairs)
+    if any(d == KEY for d, _ in pairs):
+        shown = ", ".join(d.name for d, _ in pairs)
+        raise DtypeError(f"[promotion] operands of {shown} have no common dtype: keys are no numbers.")
     node = _join(frozenset(_node(d, w) for d, w in pairs))
     kinds = _WEAK_KINDS.get(node)
     if kinds is not None:
@@ -301,6 +332,8 @@ def issubdtype(a: Any, b: Any) -> bool:
         (True, False)
     """
     one, two = hierarchy(a), hierarchy(b)
+    if one == KEY:
+        return two == KEY or (isinstance(two, type) and issubclass(prng_key, two))
     try:
         if isinstance(one, np.dtype) and one == bfloat16:
             return two == one or two in _ABOVE_BFLOAT16
@@ -311,7 +344,7 @@ def issubdtype(a: Any, b: Any) -> bool:
 
 def hierarchy(x: Any) -> Any:
     """A class of NumPy's hierarchy as it is, a dtype for what names one, anything else as it is."""
-    if isinstance(x, type) and issubclass(x, np.generic) and x is not ml_dtypes.bfloat16:
+    if isinstance(x, KeyDtype) or (isinstance(x, type) and issubclass(x, np.generic) and x is not ml_dtypes.bfloat16):
         return x
     try:
         return np.dtype(x)

@@ -228,7 +228,8 @@ def concrete_array(x: Any) -> DeviceArray:
     if isinstance(x, (np.ndarray, np.generic)):
         return from_numpy(np.asarray(x, aval.dtype), borrowed=True)
     convert = conversion_of(x)
-    assert convert is not None, "aval_of would have refused it"
+    if convert is None:
+        raise DtypeError(f"[array] expected numbers, got {aval}. Of keys, take the words: random.key_data(keys).")
     return concrete_array(convert())
 
 

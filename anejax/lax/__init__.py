@@ -50,6 +50,7 @@ from anejax.lax.special import (
     zeta,
 )
 from anejax.numpy import shaping
+from anejax.numpy.keyed import with_keys_lax
 from anejax.numpy.operands import as_array, finish, joint_shape
 from anejax.ops import arithmetic, elementwise, linear, windows
 from anejax.ops import reduce as reductions
@@ -346,3 +347,6 @@ def conv_shape_tuple(
         pads = padtype_to_pads(lhs_shape[2:], rhs_shape[2:], strides, pads)
     counts = windows.window_counts(lhs_shape[2:], rhs_shape[2:], strides, tuple(tuple(p) for p in pads))
     return (lhs_shape[0] // batch_group_count, rhs_shape[0], *counts)
+
+
+with_keys_lax(globals())

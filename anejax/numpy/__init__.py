@@ -94,7 +94,9 @@ from anejax.numpy import fft, linalg
 import sys as _sys
 from anejax.absent import getattr_of as _getattr_of
 from anejax.numpy.methods import install as _install
+from anejax.numpy.keyed import with_keys as _with_keys
 
 _install(_sys.modules[__name__])
+_with_keys(globals())
 
 __getattr__ = _getattr_of(__name__)

@@ -284,7 +284,7 @@ def _properties() -> dict[str, Any]:
     }
 
 
-_METHODS: dict[str, Any] = {
+METHODS: dict[str, Any] = {
     "argsort": sorting.argsort, "sort": sorting.sort, "searchsorted": sorting.searchsorted, "take": taking.take,
     "argpartition": sorting.argpartition, "nonzero": taking.nonzero, "all": red.all,
     "compress": _compress, "any": red.any, "argmax": red.argmax, "argmin": red.argmin, "astype": _astype,
@@ -316,7 +316,7 @@ def install(namespace: Any) -> None:
         setattr(Array, f"__{name}__", _operator(fn))
     for name, fn in _UNARY.items():
         setattr(Array, f"__{name}__", lambda self, _fn=fn: _fn(self))
-    for name, fn in {**_METHODS, **_properties()}.items():
+    for name, fn in {**METHODS, **_properties()}.items():
         setattr(Array, name, fn)
     protocol = {
         "__getitem__": indexing.getitem, "__len__": _len, "__iter__": _iter, "__contains__": _contains,

@@ -9,6 +9,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.config import config
 from anejax.core.array import Array
+from anejax.core.keys import KeyArray
 from anejax.numpy.creation import asarray
 
 
@@ -148,6 +149,8 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
 
 def iscomplexobj(x: Any) -> bool:
     """Whether ``x`` has a complex dtype."""
+    if isinstance(x, KeyArray):
+        return False
     return (
         bool(np.issubdtype(np.dtype(_dtype_of(x)), np.complexfloating))
         if hasattr(x, "dtype")

@@ -7,102 +7,21 @@ key, so that any part of the array can be made alone (JAX calls this "partitiona
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 import anejax.numpy as jnp
-from anejax import dtypes, lax, tree
+from anejax import dtypes, lax
 from anejax.core.aval import checked_shape
+from anejax.core.keys import KeyArray as KeyArray
 from anejax.core.trace import aval_of
+from anejax.dtypes import KeyDtype
 from anejax.errors import DtypeError, ShapeError
 from anejax.ops.random import threefry2x32
 
 _UINT = {8: dtypes.uint8, 16: dtypes.uint16, 32: dtypes.uint32, 64: dtypes.uint64}
-
-
-class KeyDtype:
-    """The dtype of typed keys."""
-
-    name = "key<fry>"
-
-    def __repr__(self) -> str:
-        return self.name
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, KeyDtype)
-
-    def __hash__(self) -> int:
-        return hash(KeyDtype)
-
-
-class KeyArray:
-    """A typed key, or an array of them. A pytree node over its words, uint32[..., 2].
-
-    Example:
-        >>> from anejax import random
-        >>> keys = random.split(random.key(0), 3)
-        >>> keys.shape, keys[0].shape
-        ((3,), ())
-    """
-
-    __slots__ = ("_words",)
-    __hash__ = None  # type: ignore[assignment]
-    dtype = KeyDtype()
-
-    def __init__(self, words: Any) -> None:
-        self._words = words
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self._words.shape[:-1])
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    def __getitem__(self, index: Any) -> KeyArray:
-        index = index if isinstance(index, tuple) else (index,)
-        rest = (slice(None),) if any(i is Ellipsis for i in index) else (Ellipsis, slice(None))
-        return KeyArray(self._words[index + rest])
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("[len] expected an array of keys, got a single key.")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[KeyArray]:
-        return (self[i] for i in range(len(self)))
-
-    def __eq__(self, other: object) -> Any:
-        if not isinstance(other, KeyArray):
-            return NotImplemented
-        same = lax.eq(self._words, other._words)
-        return lax.bitwise_and(*(lax.index_in_dim(same, i, -1, keepdims=False) for i in (0, 1)))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise TypeError("[numpy.asarray] expected numbers, got keys. Take their words with random.key_data.")
-
-    def reshape(self, *shape: Any) -> KeyArray:
-        """The same keys in another shape."""
-        target = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
-        return KeyArray(self._words.reshape((*target, 2)))
-
-    def block_until_ready(self) -> KeyArray:
-        """Waits for the words."""
-        self._words.block_until_ready()
-        return self
-
-    def __repr__(self) -> str:
-        return f"Array({self.shape}, dtype={self.dtype}) overlaying:\n{self._words}"
-
-
-tree.register_node(KeyArray, lambda k: ((k._words,), None), lambda _, words: KeyArray(*words))
 
 
 def _words(op: str, key: Any) -> Any:

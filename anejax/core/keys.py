@@ -1,0 +1,61 @@
+"""Typed keys: arrays whose elements are keys of random bits. They are held as their words, uint32[..., 2]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from anejax import tree
+from anejax.core.array import Array
+from anejax.core.aval import Aval
+from anejax.dtypes import KEY
+
+
+class KeyArray(Array):
+    """A typed key, or an array of them: an Array of dtype ``key<fry>``. A pytree node over its words, uint32[..., 2].
+
+    Functions that only move elements take it (indexing, reshape, concatenate, where, ...); those of numbers do not.
+
+    Example:
+        >>> from anejax import random
+        >>> keys = random.split(random.key(0), 3)
+        >>> keys.shape, keys[0].shape, keys.at[0].set(keys[1]).dtype
+        ((3,), (), key<fry>)
+    """
+
+    __slots__ = ("_words",)
+
+    def __init__(self, words: Any) -> None:
+        self._words = words
+
+    @property
+    def aval(self) -> Aval:  # type: ignore[override]
+        """The shape of the keys, and their dtype."""
+        return Aval(tuple(self._words.shape[:-1]), KEY)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TypeError("[numpy.asarray] expected numbers, got keys. Take their words with random.key_data.")
+
+    def block_until_ready(self) -> KeyArray:
+        """Waits for the words."""
+        self._words.block_until_ready()
+        return self
+
+    def is_deleted(self) -> bool:
+        """Whether the memory of the words was given up."""
+        return self._words.is_deleted()
+
+    def delete(self) -> None:
+        """Gives the memory of the words up."""
+        self._words.delete()
+
+    def __repr__(self) -> str:
+        if not isinstance(self._words, Array):  # of eval_shape
+            return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype})"
+        return f"Array({self.shape}, dtype={self.dtype}) overlaying:\n{self._words}"
+
+
+tree.register_node(KeyArray, lambda k: ((k._words,), None), lambda _, words: KeyArray(*words))
