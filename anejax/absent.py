@@ -61,13 +61,9 @@ GROUPS: tuple[Group, ...] = (
         {"": "explain_cache_misses no_execution no_tracing"},
     ),
     Group(
-        "rules of the user see zero tangents and cotangents as arrays",
-        "use custom_vjp and custom_jvp, whose rules may return None for zero, or vjp",
-        {
-            "": "ad fwd_and_bwd",
-            "custom_derivatives": """CustomVJPPrimal SymbolicZero custom_vjp_primal_tree_values zero_from_primal
-                linear_call""",
-        },
+        "rules are set with custom_jvp and custom_vjp",
+        "use those, or vjp",
+        {"": "ad fwd_and_bwd", "custom_derivatives": "linear_call"},
     ),
     Group(
         "it belongs to XLA and to the formats around it",

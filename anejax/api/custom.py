@@ -13,12 +13,69 @@ from anejax import dtypes, tree
 from anejax.api.flat import FlatFunction, aval_of_tangent, check_leaves, name_of
 from anejax.api.memory import Remembers
 from anejax.callers import is_internal
+from anejax.core.aval import Aval
 from anejax.core.context import current_mark, current_trace, marked
 from anejax.core.primitive import Zero
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError, TreeError
 from anejax.ops.families import instantiate
 from anejax.transforms.custom import CustomJVPCall, CustomVJPCall
+
+
+class SymbolicZero:
+    """A tangent or cotangent that is zero, of the type ``aval``, for rules set with ``symbolic_zeros=True``."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: Aval) -> None:
+        self.aval = aval
+
+    shape = property(lambda self: self.aval.shape)
+    dtype = property(lambda self: self.aval.dtype)
+    ndim = property(lambda self: self.aval.ndim)
+    size = property(lambda self: self.aval.size)
+
+    @staticmethod
+    def from_primal_value(value: Any) -> SymbolicZero:
+        """The zero tangent of ``value``."""
+        return SymbolicZero(aval_of(value).tangent())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SymbolicZero) and self.aval == other.aval
+
+    def __hash__(self) -> int:
+        return hash(self.aval)
+
+    def __repr__(self) -> str:
+        return f"SymbolicZero({self.aval})"
+
+
+def zero_from_primal(value: Any, symbolic_zeros: bool = False) -> Any:
+    """The zero tangents of ``value``, a tree: arrays, or with ``symbolic_zeros`` a SymbolicZero for each."""
+    make = SymbolicZero.from_primal_value if symbolic_zeros else (lambda v: _shown(Zero(aval_of(v).tangent())))
+    return tree.map(make, value)
+
+
+class CustomVJPPrimal:
+    """An argument of a forward rule set with ``symbolic_zeros=True``.
+
+    Attributes:
+        value: the argument. perturbed: whether it is differentiated, so that its cotangent is asked for.
+    """
+
+    __slots__ = ("perturbed", "value")
+
+    def __init__(self, value: Any, perturbed: bool) -> None:
+        self.value, self.perturbed = value, perturbed
+
+    def __repr__(self) -> str:
+        return f"CustomVJPPrimal(value={self.value!r}, perturbed={self.perturbed})"
+
+
+def custom_vjp_primal_tree_values(tree_: Any) -> Any:
+    """``tree_`` with the value in the place of each CustomVJPPrimal."""
+    is_primal = lambda x: isinstance(x, CustomVJPPrimal)  # noqa: E731
+    return tree.map(lambda x: x.value if is_primal(x) else x, tree_, is_leaf=is_primal)
 
 
 class _Custom(Remembers):
@@ -99,12 +156,14 @@ class custom_jvp(_Custom):
     """
 
     _jvp: Callable[..., Any] | None = None
+    _symbolic = False
 
     def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
-        """Sets the rule ``(*nondiff, primals, tangents) -> (output, output tangent)``. Returns ``jvp``."""
-        if symbolic_zeros:
-            raise NotImplementedError(_no_symbols("custom_jvp", "defjvp(rule)", "tangent"))
-        self._jvp = jvp
+        """Sets the rule ``(*nondiff, primals, tangents) -> (output, output tangent)``. Returns ``jvp``.
+
+        With ``symbolic_zeros`` tangents that are known to be zero arrive as ``SymbolicZero``, and may be returned so.
+        """
+        self._jvp, self._symbolic = jvp, bool(symbolic_zeros)
         return jvp
 
     def defjvps(self, *rules: Callable[..., Any] | None) -> None:
@@ -116,7 +175,7 @@ class custom_jvp(_Custom):
             zero = tree.map(lambda o: instantiate(Zero(aval_of(o).tangent())), out)
             return out, functools.reduce(lambda a, b: tree.map(lambda x, y: x + y, a, b), terms, zero)
 
-        self._jvp = jvp
+        self._jvp, self._symbolic = jvp, False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._jvp is None:
@@ -126,10 +185,11 @@ class custom_jvp(_Custom):
         args = self._positional(args, kwargs)
         fixed, leaves, in_tree, flat = self._prepare(args)
         rule, name = self._jvp, name_of(self._fun)
+        shown = _symbol if self._symbolic else _shown
         trees: list[Any] = []
 
         def flat_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-            p, t = (tree.unflatten(in_tree, list(map(_shown, x)))[0] for x in (primals, tangents))
+            p, t = (tree.unflatten(in_tree, list(map(shown, x)))[0] for x in (primals, tangents))
             with _lines_of(rule):
                 result = rule(*fixed, p, t)
             if not (isinstance(result, (tuple, list)) and len(result) == 2):
@@ -138,7 +198,8 @@ class custom_jvp(_Custom):
             ts = tree.flatten_up_to(out_tree, result[1], f"the tangent that the rule of {name} returned")
             trees[:] = [out_tree]
             for o, tangent in zip(outs, ts):
-                _same_type(name, "tangent", aval_of(o).tangent(), tangent)
+                if not isinstance(tangent, SymbolicZero):
+                    _same_type(name, "tangent", aval_of(o).tangent(), tangent)
             return outs, [_taken(t) for t in ts]
 
         outs = current_trace().process_custom_jvp(CustomJVPCall(flat, flat_jvp, name), leaves)
@@ -154,11 +215,22 @@ class custom_vjp(_Custom):
 
     _rules: tuple[Callable[..., Any], Callable[..., Any]] | None = None
 
-    def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any], symbolic_zeros: bool = False) -> None:
-        """Sets the two rules."""
-        if symbolic_zeros:
-            raise NotImplementedError(_no_symbols("custom_vjp", "defvjp(forward, backward)", "cotangent"))
-        self._rules = fwd, bwd
+    _symbolic = False
+
+    def defvjp(
+        self, fwd: Callable[..., Any], bwd: Callable[..., Any], symbolic_zeros: bool = False,
+        optimize_remat: bool = False,
+    ) -> None:  # fmt: skip
+        """Sets the two rules.
+
+        Args:
+            symbolic_zeros: whether ``fwd`` gets each leaf of its arguments as a ``CustomVJPPrimal``, with ``.value``
+                and ``.perturbed``, and ``bwd`` cotangents that are known to be zero as ``SymbolicZero``.
+            optimize_remat: accepted for compatibility: what nothing reads of a forward rule is never computed.
+        """
+        if symbolic_zeros and optimize_remat:
+            raise NotImplementedError("[custom_vjp] expected symbolic_zeros or optimize_remat, got both.")
+        self._rules, self._symbolic = (fwd, bwd), bool(symbolic_zeros)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = name_of(self._fun)
@@ -170,10 +242,13 @@ class custom_vjp(_Custom):
         fixed, leaves, in_tree, flat = self._prepare(args)
         forward, backward = self._rules
         nondiff = {n % len(args) for n in self._nondiff} if args else set()
+        symbolic = self._symbolic
+        shown = _symbol if symbolic else _shown
         trees: dict[str, Any] = {}
 
-        def fwd(*values: Any) -> tuple[list[Any], list[Any]]:
-            rest = iter(tree.unflatten(in_tree, values)[0])
+        def fwd(perturbed: Sequence[bool], *values: Any) -> tuple[list[Any], list[Any]]:
+            given_values = list(map(CustomVJPPrimal, values, perturbed)) if symbolic else values
+            rest = iter(tree.unflatten(in_tree, given_values)[0])
             given = iter(fixed)
             count = len(fixed) + in_tree.children()[0].num_children
             with _lines_of(forward):
@@ -186,20 +261,13 @@ class custom_vjp(_Custom):
             return residuals, outs
 
         def bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-            ct = tree.unflatten(trees["out"], list(map(_shown, cts)))
+            ct = tree.unflatten(trees["out"], list(map(shown, cts)))
             with _lines_of(backward):
                 found = backward(*fixed, tree.unflatten(trees["residuals"], residuals), ct)
             return _cotangents(name, found, in_tree, trees["ins"])
 
         outs = current_trace().process_custom_vjp(CustomVJPCall(flat, fwd, bwd, name), leaves)
         return tree.unflatten(flat.out_tree if flat.out_tree is not None else trees["out"], outs)
-
-
-def _no_symbols(op: str, call: str, what: str) -> str:
-    return (
-        f"[{op}] expected symbolic_zeros=False, got True. Write {call}: a {what} that is zero arrives as an array of"
-        f" zeros, of which a rule makes the same numbers; arguments come as they are, without .value and .perturbed."
-    )
 
 
 def _lines_of(rule: Callable[..., Any]) -> Any:
@@ -223,7 +291,7 @@ def _cotangents(name: str, found: Any, in_tree: Any, avals: Sequence[Any]) -> li
     out = []
     for aval, ct in zip(avals, flat):
         zero = Zero(aval.tangent())
-        if ct is None or zero.aval.dtype == dtypes.float0:
+        if ct is None or isinstance(ct, SymbolicZero) or zero.aval.dtype == dtypes.float0:
             out.append(zero)
         else:
             _same_type(name, "cotangent", zero.aval, ct)
@@ -244,7 +312,14 @@ def _shown(x: Any) -> Any:
     return x
 
 
+def _symbol(x: Any) -> Any:
+    """Symbolic zeros as users' rules see them that ask for them."""
+    return SymbolicZero(x.aval) if isinstance(x, Zero) else x
+
+
 def _taken(t: Any) -> Any:
+    if isinstance(t, SymbolicZero):
+        return Zero(t.aval)
     aval = aval_of_tangent(t)
     return Zero(aval) if aval.dtype == dtypes.float0 else t
 

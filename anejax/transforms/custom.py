@@ -64,14 +64,15 @@ def _zero_for(x: Any) -> Zero:
 
 
 class CustomVJPCall:
-    """``fun(*args) -> outs`` with ``fwd(*args) -> (residuals, outs)`` and ``bwd(residuals, cts) -> cts``, all flat."""
+    """``fun(*args) -> outs`` with ``fwd(perturbed, *args) -> (residuals, outs)`` and ``bwd(residuals, cts) -> cts``,
+    all flat, with symbolic zeros; ``perturbed`` says of each argument whether it has a tangent."""
 
     def __init__(self, fun: Flat, fwd: Callable[..., tuple[list, list]], bwd: Callable[..., list], name: str) -> None:
         self.fun, self.fwd, self.bwd, self.name = fun, fwd, bwd, name
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """Forward runs now; the tangents become one linear equation that only ``bwd`` can transpose."""
-        residuals, outs = self.fwd(*primals)
+        residuals, outs = self.fwd(tuple(nonzero(tangents)), *primals)
         avals = tuple(aval_of(o).tangent() for o in outs)
         floats = [a for a in avals if a.dtype.names is None]
         has_ct = tuple(aval_of(p).tangent().dtype.names is None for p in primals)
@@ -85,11 +86,11 @@ class CustomVJPCall:
     def batched(self, trace: BatchTrace, dims: Sequence[int | None]) -> CustomVJPCall:
         residual_dims: list[int | None] = []
 
-        def fwd(*args: Any) -> tuple[list[Any], list[Any]]:
+        def fwd(perturbed: Sequence[bool], *args: Any) -> tuple[list[Any], list[Any]]:
             count = [0]
 
             def both(*inner: Any) -> list[Any]:
-                residuals, outs = self.fwd(*inner)
+                residuals, outs = self.fwd(perturbed, *inner)
                 count[0] = len(residuals)
                 return [*residuals, *outs]
 
@@ -108,8 +109,8 @@ class CustomVJPCall:
         graph, consts = stage(self.fun, [aval_of(a) for a in args])
         n = len(consts)
 
-        def fwd(*flat: Any) -> tuple[list[Any], list[Any]]:
-            return self.fwd(*flat[n:])
+        def fwd(perturbed: Sequence[bool], *flat: Any) -> tuple[list[Any], list[Any]]:
+            return self.fwd(perturbed[n:], *flat[n:])
 
         def bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
             return [*(Zero(aval_of(c).tangent()) for c in consts), *self.bwd(residuals, cts)]
@@ -179,7 +180,7 @@ def _linear_transpose(
     cts: Sequence[Any], *args: Any, bwd: Any, num_residuals: int, has_ct: Any, out_avals: Any, name: str
 ) -> list[Any]:
     given = iter(cts)
-    full = [instantiate(next(given)) if a.dtype.names is None else Zero(a) for a in out_avals]
+    full = [next(given) if a.dtype.names is None else Zero(a) for a in out_avals]
     found = bwd(args[:num_residuals], full)
     linear = [ct for ct, has in zip(found, has_ct) if has]
     return [*(None for _ in range(num_residuals)), *linear]
