@@ -26,6 +26,7 @@ def check(f: Callable[..., Any], *args: Any, chip: str = "M4") -> list[Finding]:
         ...     print(found.rule.severity, found.message)
         refused [sort] MIL's sorting operations order one array by one key, in unstated order of equals
         note [tanh] a table of 33 knots: error up to 1.7e-3
+        note [tanh] by Core AI it may leave the engine, to be computed in float32
     """
     plan = partition(program_graph(f, *args)[0], chip, by_cost=False, keep_state=False)
     found = [

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anejax.mil import limits
-from anejax.mil.program import Function, Op, Value
-from anejax.mil.rules import APPLE, CATALOG, NOTE, ONE, SWEEP, WRONG, Finding, Rule
+from anejax.mil.program import NUMPY_DTYPES, Function, Op, Value
+from anejax.mil.rules import APPLE, CATALOG, ISSUES, NOTE, ONE, SWEEP, WRONG, Finding, Rule
 from anejax.mil.view import View
 
 ROUNDING = ("ceil", "floor", "round")
@@ -24,6 +24,12 @@ EQUAL_STRIDES = (6, 9, 12, 16, 24, 32)  # good too where all are equal [apple]
 POOL_STRIDES = (1, 2, 4)  # [apple] names 2 and 4
 LARGE_KERNEL = 7  # from here on [apple] asks for chains of small ones
 LONG_DILATION = 4  # from here on [apple] asks for chains of 2 and 3
+MASKED = 2**16  # elements: softmax over fewer along the last axis is of no account
+PADDED = 2**18  # bytes that padding adds to a value from which it is worth a note
+LAST_AXIS = 64  # bytes of a row [apple]
+SOFTMAXES = ("softmax", "reduce_max")
+MOVES = ("reshape", "transpose", "expand_dims", "squeeze")
+COREAI_PORTS = ("fp16", "int8", "int16")  # [apple]
 WINDOW = 8  # [one]; the catalog has 29 to 31, limits.py
 CONTRACTION = 32768  # [one], on M4; the catalog has 65536, limits.py
 
@@ -42,6 +48,15 @@ class Around:
         """The name of the operation that makes a value; "" for inputs and constants."""
         op = self.made.get(value)
         return op.name if op else ""
+
+    def read_by(self, value: Value, through: Sequence[str]) -> set[str]:
+        """The names of the operations that read a value, behind operations of ``through``."""
+        found, open_ = set[str](), [value]
+        while open_:
+            for op in self.readers.get(open_.pop(), ()):
+                found.add(op.name)
+                open_ += op.results if op.name in through else ()
+        return found
 
 
 Ask = Callable[[View, Around], str | None]
@@ -130,6 +145,21 @@ def _long_dilation(v: View, around: Around) -> str | None:
     return f"a dilation of {longest} is expensive (from {LONG_DILATION} on)" if longest >= LONG_DILATION else None
 
 
+def _large_mask(v: View, around: Around) -> str | None:
+    named = ("a", "b") if v.op.name == "select" else ("x", "y")
+    constants = (v.value(name).const for name in named)
+    least = min((float(np.min(c)) for c in constants if isinstance(c, np.ndarray) and c.size), default=0.0)
+    if least < limits.MASK and not around.read_by(v.op.results[0], MOVES).isdisjoint(SOFTMAXES):
+        return f"a mask of {least:g} may become infinite when softmax subtracts the greatest score"
+    return None
+
+
+def _softmax_axis(v: View, around: Around) -> str | None:
+    x = v.type("x")
+    last = v.integer("axis") % max(x.rank, 1) == x.rank - 1
+    return f"softmax over the last axis of {x} is not split in space" if last and x.size >= MASKED else None
+
+
 def _rank_of(*wanted: int) -> Ask:
     def ask(v: View, around: Around) -> str | None:
         rank = v.type("x").rank
@@ -193,6 +223,8 @@ def _hazards() -> Iterator[Hazard]:
     )
     yield Hazard("large kernel", APPLE, "a chain of small kernels, of k = k1 + k2 - 1", NOTE, ("conv",), _large_kernel)
     yield Hazard("long dilation", APPLE, "a chain of dilations of 2 and 3", NOTE, ("conv",), _long_dilation)
+    yield Hazard("mask", APPLE, "masks of -40000", NOTE, ("add", "select"), _large_mask)
+    yield Hazard("softmax axis", APPLE, "softmax over axis 1, the channels", NOTE, ("softmax",), _softmax_axis)
     yield Hazard("prelu rank", CATALOG, "reshape to rank 3 or more", WRONG, ("prelu",), _rank_of(3, 4, 5))
     yield Hazard("instance_norm rank", CATALOG, "reshape to rank 4", WRONG, ("instance_norm",), _rank_of(4))
     yield Hazard("inexact sum", SWEEP, "matmul with ones, which accumulates wide", NOTE, mean, _inexact_sum)
@@ -205,7 +237,29 @@ def _hazards() -> Iterator[Hazard]:
 
 HAZARDS = tuple(_hazards())
 NUMERICS = {op: Rule("accuracy", SWEEP, "loosen what the result is held to", NOTE) for op in limits.NUMERICS}
+SIGMOID_FORM = Rule(
+    "sigmoid form",
+    ISSUES,
+    "for programs on Core AI: x * sigmoid(x), gelu by sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)), 2 sigmoid(2 x) - 1",
+    NOTE,
+)
+SIGMOID_FORMS = dict.fromkeys(("gelu", "silu", "tanh"), "by Core AI it may leave the engine, to be computed in float32")
+NARROW = Rule("last axis", APPLE, "64 bytes or more in the last axis, in float16 32 elements, and never 1", NOTE)
+PORTS = Rule("port dtype", APPLE, "cast to fp16, int8 or int16 where data comes in and goes out", NOTE)
 WEIGHTS = Rule("weight bytes", ONE, "cut the program in parts, or make weights inputs", WRONG)
+
+
+def _ports(function: Function) -> Iterator[Finding]:
+    """What Apple asks of ports beyond what the engine takes by e5rt."""
+    for value in (*function.inputs, *function.outputs):
+        if value.type.dtype in limits.PORTS and value.type.dtype not in COREAI_PORTS:
+            yield Finding(PORTS, "port", f"[port] {value}: by Core AI ports are {', '.join(COREAI_PORTS)}")
+    made = (r for op in function.ops for r in op.results)
+    for value in dict.fromkeys((*function.inputs, *made)):
+        row = value.type.shape[-1] * NUMPY_DTYPES[value.type.dtype].itemsize if value.type.rank else LAST_AXIS
+        if 0 < row < LAST_AXIS and (added := value.type.nbytes // row * (LAST_AXIS - row)) >= PADDED:
+            size = f"{(value.type.nbytes + added) / 1e6:.1f} MB in the place of {value.type.nbytes / 1e6:.1f}"
+            yield Finding(NARROW, "value", f"[value] {value}: rows of {row} bytes are padded to {LAST_AXIS}, {size}")
 
 
 def find(function: Function, family: str, sound: Sequence[View]) -> list[Finding]:
@@ -216,11 +270,13 @@ def find(function: Function, family: str, sound: Sequence[View]) -> list[Finding
             said = hazard.asks(v, around) if family in hazard.families and v.op.name in hazard.ops else None
             if said:
                 found.append(Finding(hazard, v.op.name, f"[{v.op.name}] {said}", v.op.line, v.op.mark.place))
-    first = {v.op.name: v.op for v in reversed(sound) if v.op.name in NUMERICS}
-    found += [
-        Finding(NUMERICS[n], n, f"[{n}] {limits.NUMERICS[n]}", op.line, op.mark.place)
-        for n, op in sorted(first.items())
-    ]
+    first = {v.op.name: v.op for v in reversed(sound)}
+    for n, op in sorted(first.items()):
+        if n in NUMERICS:
+            found.append(Finding(NUMERICS[n], n, f"[{n}] {limits.NUMERICS[n]}", op.line, op.mark.place))
+        if n in SIGMOID_FORMS:
+            found.append(Finding(SIGMOID_FORM, n, f"[{n}] {SIGMOID_FORMS[n]}", op.line, op.mark.place))
+    found += _ports(function)
     size = sum({v: v.type.nbytes for op in function.ops for v in op.values() if v.const is not None}.values())
     if size > limits.MAX_WEIGHT_BYTES:
         message = f"[{function.name}] expected constants of at most {limits.MAX_WEIGHT_BYTES} bytes, got {size}"

@@ -46,12 +46,14 @@ MAX_LOADED_PROGRAMS = 128  # per process [one]; the 129th asks to be compiled ag
 MAX_PROGRAM_OPS = 1000  # about 31 transformer layers compile, and time grows with operations [one]
 MAX_PROGRAM_INPUTS = 98  # the largest number that was seen to work [one]
 MAX_FINITE = 65504.0  # of fp16
+MASK = -40000.0  # what masks add or put in the place of scores [apple]
 SATURATION = 32768.0  # matmul and conv outputs become inf from here, on every chip [sweep]
 EXACT_SUM = 2048  # reduce_sum accumulates in fp16: larger integers are not exact [sweep]
 EXP_OVERFLOW = 11.09  # exp overflows and softplus gives 0 from here [sweep]
 ROUND_WRONG = 1024  # round is wrong from here [sweep]
 
 COREML_MAX_RANK = 5
+STATE = ("read_state", "write_state", "coreml_update_state")  # operations of MIL on state
 COREML_PORTS = ("fp32", "fp16", "int32")
 
 # Why the engine has no such operation, and what to write instead; "" when there is nothing.

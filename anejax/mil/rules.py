@@ -17,6 +17,7 @@ MIL = "the rules of MIL and of this dialect (docs/architecture.md)"
 SWEEP = "[sweep] every MIL operation run on an M5 through the engine's C route"
 CATALOG = "[catalog] tables of the engine's compiler, measured on M1, M2 and M5, predicted between"
 ONE = "[one] a single project's report"
+ISSUES = "[apple] Apple's list of common issues: github.com/apple/coreai-models, common_issues.md"
 APPLE = "[apple] Apple's rules for authors of models: github.com/apple/coreai-models, neural_engine_rules.md"
 
 
@@ -46,6 +47,7 @@ GENERAL: dict[str, Rule] = {
     for rule in (
         Rule("functions", MIL, "give the program distinct functions, one of them main, that name each other rightly"),
         Rule("operation", MIL, "use an operation of the table, anejax/mil/opset.py"),
+        Rule("state", APPLE, "take state as an input and return the new one; what calls the program keeps it"),
         Rule("target", SWEEP, "leave this part to the CPU device, or write it in operations that the engine has"),
         Rule("attributes", MIL, "write operands, not attributes"),
         Rule("order", MIL, "define values once, and before they are used"),

@@ -127,7 +127,8 @@ class _Checker:
 
     def statement(self, op: Op) -> None:
         schema = OPSET.get(op.name)
-        known = self.holds("operation", self.check_known, op) and self.holds("target", self.check_target, op)
+        known = self.holds("state", self.check_stateless, op) and self.holds("operation", self.check_known, op)
+        known = known and self.holds("target", self.check_target, op)
         sound = known and schema is not None and self.form(op, schema)
         for value in op.results:
             self.define(op.name, value)
@@ -147,6 +148,10 @@ class _Checker:
     def engine_rules(self, view: View) -> None:
         for name in engine.RULES if self.target == "ane" else engine.CORE_ML:
             self.holds(name, engine.check, engine.RULES[name], view, self.family)
+
+    def check_stateless(self, op: Op) -> None:
+        if self.target == "ane" and op.name in limits.STATE:
+            fail(op.name, "expected no reads or writes of state in a program for the engine", VerifyError)
 
     def check_known(self, op: Op) -> None:
         if op.name not in OPSET:

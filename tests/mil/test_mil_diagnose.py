@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from anejax.mil import engine, hazards
 from anejax.mil.chips import CHIPS
 from anejax.mil.cost import predict
 from anejax.mil.parse import parse
-from anejax.mil.program import BlobRef, Builder, Program, Type, Value
+from anejax.mil.program import BlobRef, Builder, Op, Program, Type, Value
 from anejax.mil.rules import GENERAL, NOTE, REFUSED, WRONG
 from anejax.mil.verify import diagnose, verify
 from tests.mil.samples import SAMPLES, program
@@ -182,6 +183,24 @@ def tiled() -> Program:
     return b.end(b.then("tile", (8,), x=b.x, reps=[2]))
 
 
+def masked(value: float) -> Program:
+    """Scores that are masked, and reach the maximum of a softmax by way of a reshape."""
+    b = Chain(2, 4, 4)
+    scores = b.then("add", (2, 4, 4), x=b.x, y=np.array([[0, value, 0, 0]], np.float16))
+    rows = b.then("reshape", (8, 4), x=scores, shape=[8, 4])
+    return b.end(b.then("reduce_max", (8, 1), x=rows, axes=[1], keep_dims=True))
+
+
+def softmax(axis: int) -> Program:
+    b = Chain(1, 64, 1, 1024)
+    return b.end(b.then("softmax", b.x.type.shape, x=b.x, axis=axis))
+
+
+def narrow(last: int) -> Program:
+    b = Chain(2**18, last) if last < 31 else Chain(2**18, 1, last)
+    return b.end(b.then("relu", b.x.type.shape, x=b.x))
+
+
 def heavy(rows: int) -> Program:
     b = Chain(1, 65536)
     weight = b.const(BlobRef("w.bin", 64), Type(F16, (rows, 65536)))
@@ -202,6 +221,10 @@ def heavy(rows: int) -> Program:
         ("pooling stride", pooled_by, 3, 4, ("M1", "M5"), ()),
         ("large kernel", windowed, 7, 6, ("M1", "M5"), ()),
         ("long dilation", dilated, 4, 3, ("M1", "M5"), ()),
+        ("mask", masked, -65504, -40000, ("M1", "M5"), ()),
+        ("softmax axis", softmax, -1, 1, ("M1", "M5"), ()),
+        ("last axis", narrow, 1, 32, ("M1", "M5"), ()),
+        ("last axis", narrow, 31, 32, ("M1", "M5"), ()),
         ("wide window", pooled, 9, 8, ("M1", "M5"), ()),
         ("long contraction", contracted, 32769, 32768, ("M4", "M5"), ()),
         ("split groups", grouped, 2049, 2048, ("M4",), ()),
@@ -229,6 +252,22 @@ def test_notes_on_accuracy_come_once() -> None:
     b = Chain(4)
     y = b.then("exp", (4,), x=b.then("exp", (4,), x=b.x))
     assert [f.message for f in diagnose(b.end(y), "M4")] == ["[exp] overflows above 11.09"]
+
+
+def test_what_apple_asks_of_core_ai() -> None:
+    b = Chain(4)
+    b.input("n", Type("uint8", (64,)))
+    program = b.end(b.then("tanh", (4,), x=b.then("tanh", (4,), x=b.x)))
+    found = [f for f in diagnose(program, "M4") if "[apple]" in f.rule.source]
+    assert [(f.rule.name, f.rule.severity) for f in found] == [("sigmoid form", NOTE), ("port dtype", NOTE)]
+    assert "uint8" in found[1].message
+    small = Chain(4)
+    state = Op("write_state", {"input": small.x, "data": small.x}, (Value("s", Type(F16, (4,))),))
+    program = small.end(small.then("relu", (4,), x=small.x))
+    program = Program((replace(program.main, ops=(state, *program.main.ops)),))
+    (broken,) = (f for f in diagnose(program, "M4") if f.rule.severity == REFUSED)
+    assert broken.rule.name == "state"
+    assert "reads or writes of state" in broken.message
 
 
 def test_every_rule_says_where_from_and_what_to_do() -> None:

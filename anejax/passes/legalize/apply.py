@@ -33,6 +33,7 @@ from anejax.passes.legalize import scaling as scaling
 from anejax.passes.legalize import sums as sums
 from anejax.passes.legalize import windows as windows
 from anejax.passes.legalize.axes import with_axes
+from anejax.passes.legalize.masks import with_masks
 from anejax.passes.legalize.rows import with_full_rows
 from anejax.passes.legalize.rules import RULES
 from anejax.passes.simplify import simplify
@@ -138,7 +139,7 @@ def legalize(graph: Graph, target: str, chip: str | None = None, inner: bool = F
             outs = [_leave(o, target) for o in eval_graph(graph, args)]
     new, consts = trace.finish(outs)
     assert not consts, "legalization rules make constants by equations"
-    return with_axes(simplify(with_full_rows(simplify(new)))) if target == "ane" else new
+    return with_masks(with_axes(simplify(with_full_rows(simplify(new))))) if target == "ane" else new
 
 
 def _port(aval: Aval, target: str) -> Aval:
