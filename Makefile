@@ -10,6 +10,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
 MACOS := build/macos
 ARM := build/arm64
+MODELS := build/models
 
 # of fuzz-programs
 COUNT ?= 10000
@@ -19,7 +20,7 @@ SEED ?= $(shell date +%Y%m%d)0000
 # without it here the first C++ exception of any library ends the process.
 ASAN_PRELOAD = $(foreach library,libasan.so libstdc++.so,$(shell c++ -print-file-name=$(library)))
 
-.PHONY: demo test test-all test-native test-matrix fuzz-programs fuzz-compositions engine-check test-wheel test-arm macos ci-long check build golden jax-answers notebooks format clean
+.PHONY: demo test test-all test-native test-matrix fuzz-programs fuzz-compositions engine-check test-wheel test-arm models-check models-fixtures macos ci-long check build golden jax-answers notebooks format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -42,6 +43,7 @@ ci-long: test-all  ## the slow rest: the C++ tests with sanitizers and checked c
 	$(MAKE) test-native NATIVE_BUILD=build/tsan NATIVE_FLAGS="-DANESDK_SANITIZE=thread"
 	$(MAKE) test-wheel
 	$(MAKE) test-arm
+	$(MAKE) models-check
 	$(MAKE) macos
 
 test-matrix: $(LIBRARY)  ## the tests on each installed Python, OpenBLAS kernel and number of threads (ARGS for pytest)
@@ -65,6 +67,12 @@ test-arm: $(ARM)/.ready $(VENV)/.base  ## arm64 Linux code with Apple's M1 instr
 	ANEJAX_LIBRARY=$(abspath $(ARM))/libanesdk.so ANEJAX_ESPRESSO=$(abspath $(ARM))/native/tests/libanesdk_espresso.so \
 		PYTHONPATH=$(abspath $(ARM))/site:. $(ARM)/python -m pytest -q -m "not long" -k "not coremltools" \
 		-p no:cacheprovider $(ARM_TESTS)
+
+models-check: $(LIBRARY) $(MODELS)/.ready  ## pretrained models against transformers, in an environment of its own
+	PYTHONPATH=. $(MODELS)/bin/pytest -W default tests/pretrained
+
+models-fixtures: $(LIBRARY) $(MODELS)/.ready  ## write what transformers computes anew, for the fast tests
+	PYTHONPATH=. $(MODELS)/bin/python -m tests.pretrained.reference
 
 macos: $(MACOS)/.venv/.ready  ## the library and the wheel for arm64 macOS: cross-compiled and inspected, not run
 	rm -f $(MACOS)/*.whl
@@ -133,6 +141,12 @@ $(LIBRARY): $(VENV)/.base $(NATIVE)
 
 $(ARM)/.ready: native/arm64/setup.sh $(VENV)/.base
 	native/arm64/setup.sh $(ARM) $(BIN)/pip
+	touch $@
+
+$(MODELS)/.ready: pyproject.toml
+	test -x $(MODELS)/bin/python || $(PYTHON) -m venv $(MODELS)
+	$(MODELS)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(MODELS)/bin/python -m pip install --quiet --group models
 	touch $@
 
 $(MACOS)/.venv/.ready: pyproject.toml

@@ -103,12 +103,20 @@ if TYPE_CHECKING:
     from anejax import export as export
     from anejax import image as image
     from anejax import interop as interop
+    from anejax import models as models
     from anejax import scipy as scipy
     from anejax.interop import from_jax as from_jax
 
 __version__ = "0.1.0"
 
-_LAZY = {"export": "export", "from_jax": "interop:from_jax", "image": "image", "interop": "interop", "scipy": "scipy"}
+_LAZY = {
+    "export": "export",
+    "from_jax": "interop:from_jax",
+    "image": "image",
+    "interop": "interop",
+    "models": "models",
+    "scipy": "scipy",
+}
 
 __getattr__ = getattr_of(__name__, _LAZY)
 

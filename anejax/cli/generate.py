@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import dataclasses
 import itertools
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from typing import Any
 
+from anejax import models
 from anejax.cli import options
 from anejax.cli.options import UsageError
 from anejax.data import tokenizer
 from anejax.models import llama2c
 from anejax.models.generate import generate
+from anejax.models.hub import LanguageModel
 from anejax.models.llama import Llama
 from anejax.terminal import printable
 
@@ -21,11 +24,15 @@ from anejax.terminal import printable
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
-    add("--checkpoint", type=options.path, required=True, metavar="FILE", help="a llama2.c checkpoint")
-    add("--tokenizer", type=options.path, required=True, metavar="FILE", help="its tokenizer, in llama2.c's form")
+    add("--model", type=options.path, metavar="DIR", help="a folder with config.json, weights and tokenizer")
+    add("--checkpoint", type=options.path, metavar="FILE", help="a llama2.c checkpoint")
+    add("--tokenizer", type=options.path, metavar="FILE", help="its tokenizer, in llama2.c's form")
     add("--prompt", default="", metavar="TEXT", help="how the text begins")
-    add("--temperature", type=options.not_negative, default=1.0, metavar="X", help="0: the likeliest (default: 1)")
-    add("--top-p", type=options.not_negative, default=0.9, metavar="P", help="of the likeliest tokens (default: 0.9)")
+    add("--chat", action="store_true", help="the prompt is what a user says, in the model's chat template")
+    add("--system", metavar="TEXT", help="what the system says first in a chat")
+    add("--temperature", type=options.not_negative, metavar="X", help="0: the likeliest (default: the model's, or 1)")
+    add("--top-p", type=options.not_negative, metavar="P", help="of the likeliest (default: the model's, or 0.9)")
+    add("--top-k", type=options.whole, metavar="N", help="the N likeliest tokens (default: the model's, or all)")
     add("--steps", type=options.count, default=256, metavar="N", help="tokens in all, the prompt's too (default: 256)")
     add("--seed", type=options.whole, default=0, metavar="N", help="of the choices (default: 0)")
     options.add_common(parser)
@@ -35,29 +42,89 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the prompt and what follows, up to a token that ends a text, and the speed to stderr; returns 0."""
     options.use_device(args.device)
+    if (args.model is None) == (args.checkpoint is None):
+        raise UsageError("[generate] expected --model DIR, or --checkpoint FILE and --tokenizer FILE.")
+    if args.model is None and args.tokenizer is None:
+        raise UsageError("[generate] a llama2.c checkpoint has no tokenizer in it; give --tokenizer FILE.")
+    if args.system is not None and not args.chat:
+        raise UsageError("[generate] --system is part of a chat; add --chat.")
+    return _pretrained(args) if args.model else _llama2c(args)
+
+
+def _pretrained(args: argparse.Namespace) -> int:
+    model = models.load(args.model)
+    if not isinstance(model.network, LanguageModel):
+        raise UsageError(f"[generate] expected a language model, got {model.config['model_type']}, which writes none.")
+    words, text, given = model.words, args.prompt, model.generation
+    if args.chat:
+        said = [("system", args.system)] if args.system is not None else []
+        text = words.chat([{"role": role, "content": content} for role, content in (*said, ("user", text))])
+    prompt = words.encode(text, not args.chat)  # a template writes the tokens that begin a text itself
+    if not prompt:
+        raise UsageError("[generate] expected a prompt: the model's tokenizer begins no text by itself. Give --prompt.")
+    greedy = given.get("do_sample") is False
+    sampling = {
+        "temperature": _either(args.temperature, 0.0 if greedy else given.get("temperature"), 1.0),
+        "top_p": _either(args.top_p, given.get("top_p"), 0.9),
+        "top_k": _either(args.top_k, given.get("top_k"), 0),
+    }
+    tokens = _tokens(model.network, model.params, prompt, args, **sampling)
+    shown = prompt if not args.chat else []
+    new = itertools.chain(shown, itertools.takewhile(lambda token: token not in model.ends, tokens))
+    return _show(words.stream(new))
+
+
+def _either(said: Any, held: Any, default: Any) -> Any:
+    """What the command line says, else a number of the model's, else the default."""
+    if said is not None:
+        return said
+    return held if type(held) in (int, float) and held >= 0 else default
+
+
+def _llama2c(args: argparse.Namespace) -> int:
+    if args.chat:
+        raise UsageError("[generate] a llama2.c checkpoint has no chat template.")
     config, params = llama2c.read(args.checkpoint)
     words = tokenizer.read(args.tokenizer, config.vocabulary)
     prompt = words.encode(args.prompt)
-    steps = min(args.steps, config.length)
-    if len(prompt) > steps:
-        raise UsageError(f"[generate] expected a prompt of at most {steps} tokens, got {len(prompt)}.")
-    config = dataclasses.replace(config, length=steps)  # the cache is as long as what is asked for
-    sampling = {"temperature": args.temperature, "top_p": args.top_p, "seed": args.seed}
+    sampling = {
+        "temperature": _either(args.temperature, None, 1.0),
+        "top_p": _either(args.top_p, None, 0.9),
+        "top_k": args.top_k or 0,
+    }
+    new = _tokens(Llama(config), params, prompt, args, **sampling)
+    return _show(_pieces(words, prompt, new))
+
+
+def _pieces(words: tokenizer.Tokenizer, prompt: list[int], new: Iterable[int]) -> Iterator[str]:
+    """The text, up to a token that begins or ends one."""
     text = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    previous, begun, count = prompt[0], 0.0, 0
-    new = generate(Llama(config), params, prompt, **sampling)
-    for token in itertools.chain(prompt[1:], itertools.islice(new, steps - len(prompt) + 1)):
+    previous = prompt[0]
+    for token in itertools.chain(prompt[1:], new):
         if token in (tokenizer.BOS, tokenizer.EOS):
             break
-        _show(text.decode(words.piece(token, previous)))
-        previous, count = token, count + 1
+        yield text.decode(words.piece(token, previous))
+        previous = token
+    yield text.decode(b"", final=True)
+
+
+def _tokens(model: Any, params: Any, prompt: list[int], args: argparse.Namespace, **sampling: Any) -> Iterator[int]:
+    """What follows the prompt, to ``--steps`` tokens in all."""
+    steps = min(args.steps, model.length)
+    if len(prompt) > steps:
+        raise UsageError(f"[generate] expected a prompt of at most {steps} tokens, got {len(prompt)}.")
+    new = generate(model, params, prompt, seed=args.seed, length=steps, **sampling)
+    return itertools.islice(new, steps - len(prompt) + 1)
+
+
+def _show(pieces: Iterator[str]) -> int:
+    """Prints what a model says as it comes, in which nothing acts on the terminal; returns 0."""
+    begun, count = 0.0, 0
+    for piece in pieces:
+        print(printable(piece), end="", flush=True)
+        count += 1
         begun = begun or time.perf_counter()  # what comes before is compiling
-    _show(text.decode(b"", final=True) + "\n")
-    if count > 1:
-        print(f"{(count - 1) / (time.perf_counter() - begun):.1f} tok/s", file=sys.stderr)
+    print()
+    if count > 2:
+        print(f"{(count - 2) / (time.perf_counter() - begun):.1f} tok/s", file=sys.stderr)
     return 0
-
-
-def _show(text: str) -> None:
-    """Prints what a model says, in which nothing acts on the terminal."""
-    print(printable(text), end="", flush=True)

@@ -1,1 +1,5 @@
-"""Networks, each in a few lines of ``anejax.nn`` layers."""
+"""Networks, each in a few lines of ``anejax.nn`` layers, and pretrained ones: ``load``."""
+
+from anejax.models.hub import ModelError as ModelError
+from anejax.models.hub import Pretrained as Pretrained
+from anejax.models.hub import load as load

@@ -103,10 +103,21 @@ class Llama(nn.Layer):
         )
         return params, ()
 
-    def cache(self, params: Any, batch: int) -> Any:
-        """The state with which ``apply`` takes sequences part by part, up to ``config.length`` tokens of each."""
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens there are."""
+        return self.config.vocabulary
+
+    @property
+    def length(self) -> int:
+        """The longest sequence."""
+        return self.config.length
+
+    def cache(self, params: Any, batch: int, length: int | None = None) -> Any:
+        """The state with which ``apply`` takes sequences part by part, up to ``length`` tokens of each (as many as the
+        network is made for)."""
         layer = attention(self.config)
-        caches = (layer.cache(one[0]["main"][1], batch, self.config.length) for one in params["blocks"])
+        caches = (layer.cache(one[0]["main"][1], batch, length or self.length) for one in params["blocks"])
         return tuple(map(_states, caches))
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:

@@ -55,4 +55,4 @@ def losses(model: nn.Layer, params: Any, tokens: Any, targets: Any) -> Any:
     """One loss per token, float32[N,T]."""
     logits, _ = model.apply(params, (), tokens)
     with aj.named_scope("loss"):
-        return optim.softmax_cross_entropy_with_integer_labels(logits, targets)
+        return optim.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), targets)

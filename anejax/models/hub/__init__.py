@@ -1,0 +1,129 @@
+"""Pretrained models: ``load`` reads a folder as the hub lays it out, ``save`` writes one that transformers reads."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anejax import dtypes, tree
+from anejax.core.array import from_numpy
+from anejax.models.hub import decoder, weights, words
+from anejax.models.hub.network import LanguageModel, Network
+from anejax.models.hub.settings import ModelError, Settings, read_json
+from anejax.paths import atomic_folder
+
+_CONFIG, _GENERATION = "config.json", "generation_config.json"
+# kind of a configuration -> (its values, kind, the most layers there can be) -> network
+KINDS: dict[str, Callable[[Settings, str, int], Network]] = dict.fromkeys(decoder.FAMILIES, decoder.read)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A network, its parameters, and what lay beside them.
+
+    Attributes:
+        network: the layer: ``network.apply(params, (), tokens)`` gives logits of a language model.
+        params: arrays by the names of the checkpoint, as they are stored: mapped, of their own dtype.
+        config: the values of ``config.json``.
+        generation: those of ``generation_config.json``.
+        folder: where it was read from.
+        prefix: of the names in the file.
+    """
+
+    network: Any
+    params: dict[str, Any]
+    config: dict[str, Any]
+    generation: dict[str, Any]
+    folder: Path
+    prefix: str = ""
+
+    @functools.cached_property
+    def words(self) -> words.Words:
+        """The tokenizer. Raises ModelError if the folder has none; MissingDependencyError."""
+        return words.read(self.folder)
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end a text."""
+        found = self.generation.get("eos_token_id", self.config.get("eos_token_id"))
+        found = found if isinstance(found, list) else [found]
+        return frozenset(token for token in found if type(token) is int)
+
+    def save(self, folder: Path | str, params: Any = None) -> None:
+        """Writes the model, with ``params`` in place of its own, as a new folder that ``load`` and transformers read.
+
+        Raises ModelError when the parameters are not those of the network; FileError if the folder is there; OSError.
+        """
+        given = self.params if params is None else params
+        if not isinstance(given, Mapping):
+            raise ModelError(f"[models] expected parameters by name to save, got {type(given).__name__}.")
+        found, _ = self.network.named({name: np.asarray(array) for name, array in given.items()}, "params")
+        config = self.config | {"dtype": _dtype(found)}
+        if "torch_dtype" in config:
+            config["torch_dtype"] = config["dtype"]
+        with atomic_folder(Path(folder).absolute()) as part:
+            weights.write(part, {self.network.file_name(n, self.prefix): a for n, a in found.items()})
+            for name, values in ((_CONFIG, config), (_GENERATION, self.generation)):
+                if values:
+                    (part / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+            for name in words.FILES:
+                if (self.folder / name).is_file():
+                    shutil.copyfile(self.folder / name, part / name)
+
+    def astype(self, dtype: Any) -> Pretrained:
+        """The same with parameters of ``dtype``: copies, unless they have it already."""
+        cast = tree.map(lambda w: from_numpy(np.asarray(w).astype(dtypes.canonical(dtype), copy=False)), self.params)
+        return replace(self, params=cast)
+
+
+def load(path: str | Path) -> Pretrained:
+    """The pretrained model in a folder as the hub lays it out: ``config.json`` and files of safetensors.
+
+    Weights are mapped from their files and keep their dtype (float32, float16 or bfloat16). The kinds of models are
+    those of ``anejax.models.hub.KINDS``. Nothing is unpickled, and no code of the folder runs.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        ModelError: a file is missing or damaged, arrays do not fit the configuration, or the model is of a kind that
+            is not here. OSError: a file cannot be read.
+
+    Example:
+        >>> import anejax as aj
+        >>> model = aj.models.load("SmolLM2-135M")  # doctest: +SKIP
+        >>> tokens = model.words.encode("Once upon a time", True)  # doctest: +SKIP
+        >>> logits, _ = model.network.apply(model.params, (), aj.numpy.asarray([tokens]))  # doctest: +SKIP
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ModelError(f"[models] {folder}: expected a folder with {_CONFIG} and weights, which is not there.")
+    if not (folder / _CONFIG).exists():
+        raise ModelError(f"[models] {folder}: expected {_CONFIG}, which is not there.")
+    config = read_json(folder / _CONFIG)
+    arrays = weights.read_folder(folder)
+    network = network_of(config, str(folder / _CONFIG), len(arrays))
+    found, prefix = network.named(arrays, str(folder))
+    generation = read_json(folder / _GENERATION) if (folder / _GENERATION).exists() else {}
+    params = {name: from_numpy(np.require(a, dtypes.canonical(a.dtype), ["A", "C"])) for name, a in found.items()}
+    return Pretrained(network, params, config, generation, folder, prefix)
+
+
+def network_of(config: dict[str, Any], where: str, most_layers: int) -> Network:
+    """The network that the values of a ``config.json`` describe. Raises ModelError."""
+    kind = Settings(config, where).choice("model_type", KINDS)
+    return KINDS[kind](Settings(config, where), kind, most_layers)
+
+
+def _dtype(params: Mapping[str, np.ndarray]) -> str:
+    return dtypes.name(next(iter(params.values())).dtype)
+
+
+__all__ = ["KINDS", "LanguageModel", "ModelError", "Network", "Pretrained", "load", "network_of"]

@@ -1,0 +1,39 @@
+"""Against transformers itself: in the environment of ``make models-check``, skipped elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import anejax as aj
+from anejax.models.hub import weights
+from tests.pretrained import cases
+
+pytest.importorskip("transformers", reason="`make models-check` has an environment with transformers")
+from tests.pretrained import reference
+
+
+@pytest.mark.parametrize("name", cases.CASES)
+def test_the_fixtures_are_what_transformers_computes(name: str, tmp_path: Path) -> None:
+    reference.make(name, tmp_path)
+    for file in ("config.json", "case.json"):
+        assert (tmp_path / file).read_text() == (cases.FIXTURES / name / file).read_text()
+    found = weights.read(tmp_path / "answers.safetensors")
+    for output, expected in cases.answers(name).items():
+        assert np.abs(found[output] - expected).max() <= cases.tolerance(32, expected)
+
+
+@pytest.mark.parametrize("name", cases.CASES)
+def test_transformers_reads_what_is_saved(name: str, tmp_path: Path) -> None:
+    cases.build(name, tmp_path / "first")
+    model = aj.models.load(tmp_path / "first")
+    params = {n: np.asarray(w) * np.float32(1.01) for n, w in model.params.items()}
+    model.save(tmp_path / "second", params)
+    given = cases.inputs(name)
+    found = {n: x for n, x in reference.outputs(tmp_path / "second", name).items() if n in cases.answers(name)}
+    ours = cases.ours(aj.models.load(tmp_path / "second"), given)
+    for output, expected in ours.items():
+        assert np.abs(found[output] - expected).max() <= cases.tolerance(32 * 4, expected)
+        assert np.abs(found[output] - cases.answers(name)[output]).max() > cases.tolerance(32 * 4, expected)
