@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from anejax import interop as interop
     from anejax import models as models
     from anejax import scipy as scipy
+    from anejax import train as train
     from anejax.interop import from_jax as from_jax
 
 __version__ = "0.1.0"
@@ -116,6 +117,7 @@ _LAZY = {
     "interop": "interop",
     "models": "models",
     "scipy": "scipy",
+    "train": "train",
 }
 
 __getattr__ = getattr_of(__name__, _LAZY)

@@ -46,7 +46,7 @@ def generate(
 
     Example:
         >>> from anejax import ShapeDtypeStruct, random
-        >>> from anejax.models.llama import Config
+        >>> from anejax.models.llama import Config, Llama
         >>> model = Llama(Config(8, 8, 1, 1, 1, vocabulary=5, length=4))
         >>> params, _ = model.init(random.key(0), ShapeDtypeStruct((1, 1), "int32"))
         >>> len(list(generate(model, params, [1, 2])))

@@ -1,1 +1,10 @@
-"""Training: a plain loop, its checkpoints and its records."""
+"""Training: ``fit`` for any layer and data, and the runs of ``anejax train``."""
+
+from anejax.train.fitting import CrossEntropy as CrossEntropy
+from anejax.train.fitting import Fitted as Fitted
+from anejax.train.fitting import JsonLines as JsonLines
+from anejax.train.fitting import LabelError as LabelError
+from anejax.train.fitting import evaluate as evaluate
+from anejax.train.fitting import fit as fit
+from anejax.train.fitting import predict as predict
+from anejax.train.fitting import squared_error as squared_error

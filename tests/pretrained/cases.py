@@ -47,6 +47,12 @@ _LLAMA3 = {
 _YARN = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 4.0, "original_max_position_embeddings": 12}
 _LINEAR = {"rope_type": "linear", "rope_theta": 1000.0, "factor": 2.0}
 _DYNAMIC = {"rope_type": "dynamic", "rope_theta": 1000.0, "factor": 2.0}
+_GPT2 = {"vocab_size": VOCABULARY, "n_positions": LENGTH, "n_embd": 32, "n_layer": 2, "n_head": 4, "bos_token_id": 1,
+         "eos_token_id": 1}  # fmt: skip
+_BERT = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+         "intermediate_size": 40, "max_position_embeddings": LENGTH}  # fmt: skip
+_VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 40,
+        "image_size": [8, 12], "patch_size": 4}  # fmt: skip
 CASES: dict[str, Case] = {
     "llama": _decoder("Llama", rms_norm_eps=1e-5),
     "llama-biases": _decoder("Llama", attention_bias=True, mlp_bias=True, head_dim=12, rope_parameters=_LLAMA3),
@@ -61,6 +67,15 @@ CASES: dict[str, Case] = {
                        final_logit_softcapping=3.0),
     "gemma3": _decoder("Gemma3", head_dim=16, query_pre_attn_scalar=24, sliding_window=4, num_hidden_layers=3,
                        layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+    "gpt2": Case("GPT2LMHeadModel", "GPT2Config", _GPT2),
+    "gpt2-scaled": Case("GPT2LMHeadModel", "GPT2Config", _GPT2 | {
+        "scale_attn_by_inverse_layer_idx": True, "n_inner": 24, "activation_function": "relu",
+        "tie_word_embeddings": False}),
+    "bert": Case("BertModel", "BertConfig", _BERT),
+    "bert-classes": Case("BertForSequenceClassification", "BertConfig", _BERT | {"num_labels": 5}),
+    "bert-tokens": Case("BertForTokenClassification", "BertConfig", _BERT | {"num_labels": 3}),
+    "vit": Case("ViTModel", "ViTConfig", _VIT),
+    "vit-classes": Case("ViTForImageClassification", "ViTConfig", _VIT | {"num_labels": 7, "qkv_bias": False}),
 }  # fmt: skip
 
 
@@ -93,10 +108,18 @@ def tolerance(terms: int, of: np.ndarray) -> float:
 
 def inputs(name: str) -> dict[str, np.ndarray]:
     """What a model is called with, by argument."""
-    return {"input_ids": TOKENS.astype(np.int64)}
+    if name.startswith("vit"):
+        return {"pixel_values": np.random.default_rng(2).normal(size=(2, 3, 8, 12)).astype(np.float32)}
+    if not name.startswith("bert"):
+        return {"input_ids": TOKENS.astype(np.int64)}
+    mask = (np.arange(TOKENS.shape[1]) < [[TOKENS.shape[1]], [13]]).astype(np.int64)
+    types = (np.arange(TOKENS.shape[1]) > [[6], [9]]).astype(np.int64)
+    return {"input_ids": TOKENS.astype(np.int64), "attention_mask": mask, "token_type_ids": types}
 
 
 def ours(model: Any, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What a loaded model gives for inputs of transformers, by transformers' names of the outputs."""
-    y, _ = model.network.apply(model.params, (), given["input_ids"].astype(np.int32))
-    return {"logits": np.asarray(y)}
+    given = {n: x.astype(np.int32) if x.dtype == np.int64 else x for n, x in given.items()}
+    if list(given) == ["input_ids"]:
+        return {"logits": np.asarray(model.network.apply(model.params, (), given["input_ids"])[0])}
+    return {n: np.asarray(y) for n, y in model.network.apply(model.params, (), given)[0].items()}

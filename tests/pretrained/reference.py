@@ -47,6 +47,12 @@ def make(name: str, into: Path) -> None:
         safetensors.numpy.save_file(outputs(folder, name), into / "answers.safetensors")
 
 
+def gguf_weights(path: Path, name: str) -> dict[str, np.ndarray]:
+    """The weights that transformers reads from a file of GGUF, by its names."""
+    model = getattr(transformers, cases.CASES[name].model).from_pretrained(path.parent, gguf_file=path.name)
+    return {n: w.float().numpy() for n, w in model.state_dict().items()}
+
+
 def main() -> None:
     for name in cases.CASES:
         make(name, cases.FIXTURES / name)

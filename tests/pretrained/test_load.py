@@ -40,6 +40,23 @@ def test_logits_are_those_of_transformers_and_a_cache_changes_nothing(name: str,
     assert int(cache["position"]) == 21
 
 
+@pytest.mark.parametrize("name", sorted(set(cases.CASES) - set(LANGUAGE)))
+def test_encoders_give_what_transformers_gives(name: str, tmp_path: Path) -> None:
+    model = load(name, tmp_path)
+    found, expected = cases.ours(model, cases.inputs(name)), cases.answers(name)
+    assert set(expected) <= set(found)
+    for output, value in expected.items():
+        assert np.abs(found[output] - value).max() <= cases.tolerance(32 * 4, value)
+
+
+def test_texts_are_pooled_over_their_tokens() -> None:
+    features = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    mask = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
+    expected = np.stack([features[0, :3].mean(0), features[1].mean(0)])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(aj.models.mean_pooled(features, mask), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_weights_of_16_bits_are_kept(dtype: type, tmp_path: Path) -> None:
     model, expected = load("qwen2", tmp_path, dtype), cases.answers("qwen2")["logits"]

@@ -14,14 +14,19 @@ import numpy as np
 
 from anejax import dtypes, tree
 from anejax.core.array import from_numpy
-from anejax.models.hub import decoder, weights, words
+from anejax.models.hub import decoder, encoder, gguf, gpt2, weights, words
+from anejax.models.hub.encoder import mean_pooled
 from anejax.models.hub.network import LanguageModel, Network
 from anejax.models.hub.settings import ModelError, Settings, read_json
 from anejax.paths import atomic_folder
 
 _CONFIG, _GENERATION = "config.json", "generation_config.json"
 # kind of a configuration -> (its values, kind, the most layers there can be) -> network
-KINDS: dict[str, Callable[[Settings, str, int], Network]] = dict.fromkeys(decoder.FAMILIES, decoder.read)
+KINDS: dict[str, Callable[[Settings, str, int], Network]] = {
+    **dict.fromkeys(decoder.FAMILIES, decoder.read),
+    "gpt2": gpt2.read,
+    **dict.fromkeys(("bert", "vit"), encoder.read),
+}
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,13 @@ class Pretrained:
 
 
 def load(path: str | Path) -> Pretrained:
-    """The pretrained model in a folder as the hub lays it out: ``config.json`` and files of safetensors.
+    """The pretrained model in a folder as the hub lays it out (``config.json``, safetensors), or in a file of GGUF.
 
     Weights are mapped from their files and keep their dtype (float32, float16 or bfloat16). The kinds of models are
     those of ``anejax.models.hub.KINDS``. Nothing is unpickled, and no code of the folder runs.
 
     Args:
-        path: the folder.
+        path: the folder or the file. The tokenizer of a file of GGUF is looked for beside it.
 
     Raises:
         ModelError: a file is missing or damaged, arrays do not fit the configuration, or the model is of a kind that
@@ -102,18 +107,28 @@ def load(path: str | Path) -> Pretrained:
         >>> tokens = model.words.encode("Once upon a time", True)  # doctest: +SKIP
         >>> logits, _ = model.network.apply(model.params, (), aj.numpy.asarray([tokens]))  # doctest: +SKIP
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise ModelError(f"[models] {folder}: expected a folder with {_CONFIG} and weights, which is not there.")
-    if not (folder / _CONFIG).exists():
-        raise ModelError(f"[models] {folder}: expected {_CONFIG}, which is not there.")
-    config = read_json(folder / _CONFIG)
-    arrays = weights.read_folder(folder)
-    network = network_of(config, str(folder / _CONFIG), len(arrays))
-    found, prefix = network.named(arrays, str(folder))
+    given = Path(path)
+    folder = given if given.is_dir() else given.parent
+    config, arrays = _read_folder(given) if given.is_dir() else _read_file(given)
+    network = network_of(config, str(given), len(arrays))
+    found, prefix = network.named(arrays, str(given))
     generation = read_json(folder / _GENERATION) if (folder / _GENERATION).exists() else {}
     params = {name: from_numpy(np.require(a, dtypes.canonical(a.dtype), ["A", "C"])) for name, a in found.items()}
-    return Pretrained(network, params, config, generation, folder, prefix)
+    return Pretrained(network, params, config, generation, folder, prefix if given.is_dir() else network.prefix)
+
+
+def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    if not (folder / _CONFIG).exists():
+        raise ModelError(f"[models] {folder}: expected {_CONFIG}, which is not there.")
+    return read_json(folder / _CONFIG), weights.read_folder(folder)
+
+
+def _read_file(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    if not path.exists():
+        raise ModelError(f"[models] {path}: expected a folder with {_CONFIG} and weights, which is not there.")
+    if gguf.is_gguf(path):
+        return gguf.read(path)
+    raise ModelError(f"[models] {path}: expected a folder with {_CONFIG} and weights, or a file of GGUF.")
 
 
 def network_of(config: dict[str, Any], where: str, most_layers: int) -> Network:
@@ -126,4 +141,4 @@ def _dtype(params: Mapping[str, np.ndarray]) -> str:
     return dtypes.name(next(iter(params.values())).dtype)
 
 
-__all__ = ["KINDS", "LanguageModel", "ModelError", "Network", "Pretrained", "load", "network_of"]
+__all__ = ["KINDS", "LanguageModel", "ModelError", "Network", "Pretrained", "load", "mean_pooled", "network_of"]
