@@ -8,6 +8,7 @@ import importlib
 # name -> (module with configure(parser) and run(args) -> exit code, summary)
 TASKS = {
     "cifar10": ("anejax.cli.train_cifar10", "a convolutional network on CIFAR-10"),
+    "images": ("anejax.cli.train_images", "a convolutional network on a folder of images"),
     "chars": ("anejax.cli.train_chars", "an LSTM that writes text, character by character"),
     "stories": ("anejax.cli.train_stories", "a transformer of the Stories family on short stories"),
 }

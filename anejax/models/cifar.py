@@ -1,4 +1,4 @@
-"""Convolutional networks for images of 32 x 32 pixels: logits of ten classes."""
+"""Convolutional networks for small images: logits of ten classes, or of as many as there are."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def block(name: str, features: int, *, pool: bool) -> list[nn.Layer]:
     return [nn.Scope(f"{name}/{part}", layer) for part, layer in layers.items()]
 
 
-def network(width: int) -> nn.Layer:
+def network(width: int, classes: int = 10) -> nn.Layer:
     """Three blocks that halve the sides and double the features, a residual pair, and a linear layer."""
     pair = nn.Residual(nn.Sequential(*(x for i in range(2) for x in block(f"{i}", 4 * width, pool=False))))
     blocks = [x for i in range(3) for x in block(f"blocks/{i}", width << i, pool=True)]
-    head = nn.Scope("mean", nn.GlobalAvgPool()), nn.Scope("classifier", nn.Linear(10))
+    head = nn.Scope("mean", nn.GlobalAvgPool()), nn.Scope("classifier", nn.Linear(classes))
     return nn.Sequential(*blocks, nn.Scope("residual", pair), *head)
 
 

@@ -60,13 +60,13 @@ def make(recipe: Cifar10Recipe, data: cifar10.Cifar10, resumed: bool = False) ->
     train_batches = TrainBatches(*train, recipe.batch, cifar10.MEAN, cifar10.STD, recipe.seed)
     test_batches = TestBatches(*test, min(_TEST_BATCH, len(test.labels)), cifar10.MEAN, cifar10.STD)
     model = NETWORKS[recipe.network]()
-    optimizer = _optimizer(recipe, len(train_batches) * recipe.epochs)
+    how = optimizer(recipe.lr, recipe.momentum, recipe.weight_decay, len(train_batches) * recipe.epochs)
     scaled: Callable[[Any], Any] = lambda state: state  # noqa: E731
     if recipe.precision == "float32":
-        train_step = classify.train_step(model, optimizer, recipe.smoothing)
+        train_step = classify.train_step(model, how, recipe.smoothing)
     else:
         policy = f"compute={recipe.precision}"
-        train_step, scaled = classify.mixed_train_step(model, optimizer, recipe.smoothing, policy)
+        train_step, scaled = classify.mixed_train_step(model, how, recipe.smoothing, policy)
     task = Task(
         name=f"CIFAR-10, {recipe.network} network",
         config=recipe.to_json(),
@@ -79,23 +79,23 @@ def make(recipe: Cifar10Recipe, data: cifar10.Cifar10, resumed: bool = False) ->
 
     def state() -> classify.TrainState:
         example = np.zeros((recipe.batch, 3, 32, 32), np.float32)
-        return scaled(classify.init_state(model, optimizer, example, recipe.seed))
+        return scaled(classify.init_state(model, how, example, recipe.seed))
 
     return task, initial(state, resumed)
 
 
-def _optimizer(recipe: Cifar10Recipe, steps: int) -> Any:
+def optimizer(lr: float, momentum: float, weight_decay: float, steps: int) -> Any:
     """SGD with Nesterov momentum and weight decay."""
     schedule = optim.warmup_cosine_decay_schedule(
-        init_value=recipe.lr / 10,
-        peak_value=recipe.lr,
+        init_value=lr / 10,
+        peak_value=lr,
         warmup_steps=steps // 5,
         decay_steps=max(steps, 1),
-        end_value=recipe.lr / 100,
+        end_value=lr / 100,
     )
     return optim.chain(
-        optim.add_decayed_weights(recipe.weight_decay),
-        optim.sgd(schedule, momentum=recipe.momentum, nesterov=True),
+        optim.add_decayed_weights(weight_decay),
+        optim.sgd(schedule, momentum=momentum, nesterov=True),
     )
 
 
