@@ -9,7 +9,7 @@ from pathlib import Path
 import anejax as aj
 from anejax.cli import subject
 from anejax.cli.options import UsageError
-from anejax.export import FORMATS, Function
+from anejax.export import FORMATS, PRECISIONS, Function
 from anejax.export.compress import SCHEMES
 from anejax.models import llama2c
 from anejax.terminal import printable
@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--to", type=Path, metavar="PATH", help="where to write (default: the target's name, here)")
     add("--shape", action="append", default=[], metavar="TYPE", help="of an argument, such as float32[8,4]; repeat it")
     add("--weights", choices=SCHEMES, help="how parameters are stored (default: as they are)")
+    add("--precision", choices=PRECISIONS, default="float32", help="what is computed in (default: float32)")
     add("--debug", action="store_true", help="show tracebacks of errors")
     parser.set_defaults(run=run)
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"[--to] expected a path that ends in .{' or .'.join(FORMATS)}, got {str(args.to)!r}.")
     path = args.to or Path(f"{_name(args.target)}.{kind}")
     functions = _functions(args)
-    FORMATS[kind](functions, path=path, weights=args.weights, report=_report)
+    FORMATS[kind](functions, path=path, weights=args.weights, precision=args.precision, report=_report)
     size = sum(found.stat().st_size for found in path.rglob("*") if found.is_file())
     print(printable(f"{path}: {', '.join(functions)}; {size / 1e6:.1f} MB"))
     return 0

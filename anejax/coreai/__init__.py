@@ -6,3 +6,4 @@ from anejax.coreai import elementwise as elementwise
 from anejax.coreai import movement as movement
 from anejax.coreai import products as products
 from anejax.coreai import reductions as reductions
+from anejax.coreai import weights as weights

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from anejax.coreai.text import MARK
+from anejax.coreai.text import MARK, NARROW
 from anejax.errors import MissingDependencyError
+from anejax.mil.weights import packed
 
 PACKAGE = "coreai-core"
 TRIED = ("1.0.0b3",)  # tests/export/test_export_coreai.py
@@ -68,11 +69,10 @@ def save(large: list[np.ndarray[Any, Any]], source: str, path: Path) -> Any:
 
 def _fill(module: Any, arrays: list[np.ndarray[Any, Any]]) -> None:
     """Puts each array in the place of the zeros that stand for it."""
-    create = part("coreai._compiler.dialects.coreai").create_constant_attr
 
     def visit(op: Any) -> None:
         if MARK in op.attributes:
-            op.attributes["value"] = create(np.ascontiguousarray(arrays[op.attributes[MARK].value]))
+            op.attributes["value"] = _attribute(np.ascontiguousarray(arrays[op.attributes[MARK].value]))
             del op.attributes[MARK]
         for region in op.regions:
             for block in region:
@@ -81,6 +81,18 @@ def _fill(module: Any, arrays: list[np.ndarray[Any, Any]]) -> None:
 
     if arrays:
         visit(module.operation)
+
+
+def _attribute(array: np.ndarray[Any, Any]) -> Any:
+    """A constant of the package's. Elements of fewer than eight bits lie side by side: create_constant_attr takes their
+    bytes for that, and what it makes of them ends the process when it is loaded."""
+    ir, bits = part("coreai._compiler.ir"), NARROW.get(array.dtype.name)
+    if bits is None:
+        return part("coreai._compiler.dialects.coreai").create_constant_attr(array)
+    make = ir.IntegerType.get_unsigned if array.dtype.name.startswith("u") else ir.IntegerType.get_signed
+    type_of = ir.RankedTensorType.get(list(array.shape), make(bits))
+    side_by_side = np.frombuffer(packed(array.astype(np.int8), bits), np.uint8)
+    return ir.DenseResourceElementsAttr.get_from_buffer(side_by_side, "dense_resource", type_of)
 
 
 class Loop:

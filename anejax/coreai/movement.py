@@ -11,7 +11,6 @@ import numpy as np
 from anejax.coreai.operands import Operation, writes
 from anejax.coreai.text import Dims, Tensor, absent
 from anejax.coreai.words import I32, Writer
-from anejax.mil.constexpr import SCALED
 
 
 @writes("reshape", "aj_reshape", "expand_dims", "squeeze")
@@ -287,11 +286,3 @@ def _scatter_nd(w: Writer, op: Operation) -> Tensor:
     written = _scattered(w, w.reshape(x, (math.prod(x.shape),)), w.reshape(at, (count * row,)),
                          w.reshape(updates, (count * row,)), op.const("mode"))  # fmt: skip
     return w.reshape(written, x.shape)
-
-
-@writes(SCALED)
-def _scaled(w: Writer, op: Operation) -> Tensor:
-    """A constant in few bits: scale * (data - zero) + offset."""
-    data, scale = op.tensor("data"), op.tensor("scale")
-    nothing = [w.constant(np.zeros(scale.shape, dtype)) for dtype in (data.dtype, scale.dtype)]
-    return w.op("blockwise_shift_scale", data, scale, *nothing, out=(op.shape, op.dtype))

@@ -55,6 +55,15 @@ class Operation:
         (value,) = self._values(name)
         return value.const if isinstance(value.const, str) else np.asarray(value.const).tolist()
 
+    def array(self, name: str) -> np.ndarray[Any, Any]:
+        """A constant operand as an array."""
+        (value,) = self._values(name)
+        return np.asarray(value.const)
+
+    def attribute(self, name: str) -> int | None:
+        """An attribute, which is a whole number, or None."""
+        return int(np.asarray(self._op.attributes[name].const)) if name in self._op.attributes else None
+
     def callees(self, name: str) -> list[Function]:
         return [self.functions[str(v.const)] for v in self._values(name)]
 

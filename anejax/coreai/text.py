@@ -19,8 +19,9 @@ Array = np.ndarray[Any, Any]
 
 TYPES = {
     "bool": "i1", "float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64",
-    **{f"{sign}int{bits}": f"{'u' if sign else 's'}i{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    **{f"{sign}int{bits}": f"{'u' if sign else 's'}i{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64)},
 }  # fmt: skip
+NARROW = {"int2": 2, "uint2": 2, "int4": 4, "uint4": 4}  # dtypes of ml_dtypes: bits of an element
 INLINE = 1024  # elements; larger constants stand outside the text
 MARK = "anejax.constant"
 
@@ -143,7 +144,7 @@ def dense(array: Array) -> str:
     """A constant's elements: hexadecimal bytes, which are exact for every dtype; bools element by element."""
     if array.size == 0:
         return "dense<>"
-    if array.dtype.kind == "b":
+    if array.dtype.kind == "b" or array.dtype.name in NARROW:
         return f"dense<{_nested(array)}>"
     if array.ndim == 0:
         if array.dtype.kind in "iu":
@@ -156,11 +157,13 @@ def dense(array: Array) -> str:
 
 def _nested(array: Array) -> str:
     if array.ndim == 0:
-        return "true" if array else "false"
+        return {True: "true", False: "false"}[bool(array)] if array.dtype.kind == "b" else str(int(array))
     return f"[{', '.join(map(_nested, array))}]"
 
 
 def _zero(dtype: np.dtype) -> str:
+    if dtype.name in NARROW:
+        return "0"
     return {"b": "false", "i": "0", "u": "0"}.get(dtype.kind, "0.0")
 
 

@@ -13,6 +13,8 @@ from anejax.export.coreai_program import write
 from anejax.export.coreml_program import entry
 from anejax.export.function import Function as Function
 from anejax.export.function import Image as Image
+from anejax.export.halves import PRECISIONS as PRECISIONS
+from anejax.export.halves import check_precision
 from anejax.export.mlpackage import Metadata as Metadata
 from anejax.export.mlpackage import checked_path, save
 from anejax.export.mlpackage import save_mlpackage as save_mlpackage
@@ -22,7 +24,7 @@ from anejax.nn.layer import Layer
 def coreml(
     f: Callable[..., Any] | Layer | Mapping[str, Function], *args: Any, path: str | Path, params: Any = None,
     state: Any = None, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
-    images: Mapping[str, Image] | None = None, weights: str | None = None,
+    images: Mapping[str, Image] | None = None, weights: str | None = None, precision: str = "float32",
     descriptions: Mapping[str, str] | None = None, metadata: Metadata | None = None, report: Report | None = None,
 ) -> Path:  # fmt: skip
     """Writes ``f`` as the Core ML package ``path`` (.mlpackage), for iOS 18 or macOS 15 and later.
@@ -41,8 +43,11 @@ def coreml(
             starts as zeros, whatever is given here, until an app writes it.
         inputs, outputs: names of the ports.
         images: inputs, by name, that are pictures.
-        weights: None keeps the dtypes of constants; "float16" halves the file, "int8" makes matrices and kernels a
-            quarter, with a scale for each output channel.
+        weights: None keeps the dtypes of constants; "float16" halves the file. Matrices and kernels of more than 64
+            elements are stored in fewer bits by "int8" and "int4", with a scale for each output channel, "int8-block"
+            and "int4-block", with one for each 32 inputs of a channel, and "lut2", "lut4", "lut6" and "lut8", as
+            places in a table of values that k-means finds.
+        precision: "float16" computes in float16, with casts of float32 ports; "float32" as the function says.
         report: hears the name of each weight that is stored in fewer bytes, and its relative error.
         descriptions: a sentence for each port, by name.
         metadata: what the package says of itself.
@@ -65,8 +70,9 @@ def coreml(
         'linear.mlpackage'
     """
     path = checked_path(path, ".mlpackage")
+    check_precision(precision)
     functions = _functions(f, args, params, state, inputs, outputs, images)
-    entries = {name: entry(function, weights, descriptions or {}, report) for name, function in functions.items()}
+    entries = {n: entry(function, weights, descriptions or {}, report, precision) for n, function in functions.items()}
     save(entries, metadata or Metadata(), path)
     return path
 
@@ -74,13 +80,14 @@ def coreml(
 def coreai(
     f: Callable[..., Any] | Layer | Mapping[str, Function], *args: Any, path: str | Path, params: Any = None,
     state: Any = None, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
-    images: Mapping[str, Image] | None = None, weights: str | None = None,
+    images: Mapping[str, Image] | None = None, weights: str | None = None, precision: str = "float32",
     metadata: Metadata | None = None, report: Report | None = None,
 ) -> Path:  # fmt: skip
     """Writes ``f`` as the Core AI asset ``path`` (.aimodel), for macOS 27 or iOS 27 and later.
 
     The arguments are those of ``coreml``, but for ``weights="float16"``, of which Core AI's compiler makes float32
-    again. Ports and states have the function's own dtypes. Functions share the states
+    again (``precision="float16"`` stays), and ``weights="lut6"``, as it has no indices of 6 bits. Ports and states have
+    the function's own dtypes. Functions share the states
     that they give one name; what these begin with is returned by the asset's function ``initial``. Whatever the CPU
     device runs can be exported, but for factorizations, Fourier transforms and a few special functions: a training
     step, too, with its parameters as state. ``AIModel(path)`` runs the asset here.
@@ -104,8 +111,9 @@ def coreai(
         >>> losses = [float(model({"x": x, "y": y}, "step")["loss"]) for _ in range(100)]  # doctest: +SKIP
     """
     path = checked_path(path, ".aimodel")
+    check_precision(precision)
     write(_functions(f, args, params, state, inputs, outputs, images), weights, path, report,
-          metadata or Metadata())  # fmt: skip
+          metadata or Metadata(), precision)  # fmt: skip
     return path
 
 

@@ -16,8 +16,9 @@ from anejax.coreai.text import TYPES, Tensor, Text, supported
 from anejax.coreai.words import Writer
 from anejax.errors import DtypeError, ExportError, fail
 from anejax.export.aimodel import INITIAL
-from anejax.export.compress import Report, check_scheme, compressed
+from anejax.export.compress import COREAI, Report, check_scheme, compressed
 from anejax.export.function import Exported, Function, refuse_dtype, trace
+from anejax.export.halves import in_precision
 from anejax.export.mlpackage import Metadata
 from anejax.lower.to_mil import lower
 from anejax.mil.program import Program, renamed
@@ -26,18 +27,19 @@ from anejax.paths import atomic_folder
 
 
 def write(
-    functions: Mapping[str, Function], weights: str | None, path: Path, report: Report | None, metadata: Metadata
-) -> None:
+    functions: Mapping[str, Function], weights: str | None, path: Path, report: Report | None, metadata: Metadata,
+    precision: str = "float32",
+) -> None:  # fmt: skip
     """Saves the functions as the asset ``path``. Raises what ``coreai`` does."""
     check_package()
-    check_scheme(weights, ("int8",))  # its compiler makes float32 of float16 constants again
+    check_scheme(weights, COREAI)  # its compiler makes float32 of float16 constants again
     text = Text()
     graphs: list[str] = []
     initial: dict[str, np.ndarray[Any, Any]] = {}
     for name, function in functions.items():
         exported = trace(function, _port, _port)
         _join(initial, exported)
-        graphs.append(_graph(text, name, exported, weights, report))
+        graphs.append(_graph(text, name, exported, weights, report, precision))
     if initial:
         if INITIAL in functions:
             fail("export", f"expected no function called {INITIAL}, which returns what the states begin with",
@@ -59,8 +61,10 @@ def _say(metadata: Metadata, known: Any) -> None:
         known.set_custom(name, said)
 
 
-def _graph(text: Text, name: str, exported: Exported, weights: str | None, report: Report | None) -> str:
-    program = lower(optimize(exported.graph), "cpu", exported.constants)
+def _graph(
+    text: Text, name: str, exported: Exported, weights: str | None, report: Report | None, precision: str
+) -> str:
+    program = in_precision(lower(optimize(exported.graph), "cpu", exported.constants), precision)
     main = program.main
     updates = [f"{p.name}_new" for p in exported.states]
     outputs = [*updates, *(p.name for p in exported.outputs)]

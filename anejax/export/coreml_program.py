@@ -12,6 +12,7 @@ from anejax.core.graph import Eqn, Graph, Literal
 from anejax.errors import DtypeError, ExportError, RefusedError, fail
 from anejax.export.compress import SCHEMES, Report, check_scheme, compressed
 from anejax.export.function import Exported, Function, refuse_dtype, trace
+from anejax.export.halves import in_precision
 from anejax.export.mlpackage import Entry
 from anejax.lower.to_mil import lower
 from anejax.mil.opset import OPSET
@@ -25,14 +26,15 @@ AS_INT32 = (dtypes.bool_, dtypes.int8, dtypes.uint8, dtypes.int16, dtypes.uint16
 
 
 def entry(
-    function: Function, weights: str | None, descriptions: Mapping[str, str], report: Report | None = None
-) -> Entry:
+    function: Function, weights: str | None, descriptions: Mapping[str, str], report: Report | None = None,
+    precision: str = "float32",
+) -> Entry:  # fmt: skip
     """The function ready to be saved. Raises what ``coreml`` does."""
     check_scheme(weights, tuple(SCHEMES))
     exported = trace(function, _port, _state)
     graph = optimize(_with_own_weights(exported), "coreml")
     _check_dtypes(graph)
-    program = lower(graph, "coreml", exported.constants)
+    program = in_precision(lower(graph, "coreml", exported.constants), precision)
     main = program.main
     names = [p.name for p in (*exported.states, *exported.inputs)]
     updates = [f"{p.name}_new" for p in exported.states]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from anejax.errors import MilError, fail
-from anejax.export.compress import SCALED
+from anejax.mil.constexpr import BITS, PALETTE, SCALED
 from anejax.mil.program import BlobRef, Function, Op, Operand, Program, Type, Value, const_data
-from anejax.mil.weights import DTYPE_CODES, WeightWriter
+from anejax.mil.weights import DTYPE_CODES, WeightWriter, packed
 
 OPSET = "CoreML8"  # iOS 18, macOS 15, as functions name it
 INLINE_ELEMENTS = 64  # larger constants go to the weight file
@@ -176,6 +176,20 @@ class Serializer:
         else:
             self.elements(message.immediateValue.tensor, value.type.dtype, data)
 
+    def packed(self, message: Any, value: Value, bits: int) -> None:
+        """Writes a constant of int8 or uint8 as one of fewer bits."""
+        data = value.const
+        assert isinstance(data, np.ndarray)
+        self.type(message.type, value.type)
+        narrow = f"{value.type.dtype.upper().removesuffix('8')}{bits}"
+        message.type.tensorType.dataType = self.mil.DataType.Value(narrow)
+        if self.weights is not None and data.size > INLINE_ELEMENTS:
+            blob: BlobRef = self.weights.add_packed(data, bits)
+            message.blobFileValue.fileName = blob.path
+            message.blobFileValue.offset = blob.offset
+        else:
+            message.immediateValue.tensor.bytes.values = packed(data, bits)
+
     def elements(self, tensor: Any, dtype: str, data: np.ndarray[Any, Any]) -> None:
         """Each dtype has its field of TensorValue; narrow ones stand there as bytes."""
         if dtype == "fp32":
@@ -298,19 +312,24 @@ def _sort(s: Serializer, op: Op) -> None:
         s.names[result] = s.named("gather_along_axis", result.name, operands, result.type)
 
 
-def _scaled(s: Serializer, op: Op) -> None:
-    """A constant in few bits with its scales, which stand in the operation itself."""
+def _constexpr(s: Serializer, op: Op) -> None:
+    """A constant in few bits with its scales or its table, which stand in the operation itself."""
     (result,) = op.results
     s.name(result)
     message = s.operation(op.name, s.names[result], {})
     for name, operand in op.operands.items():
         (value,) = _several(operand)
-        s.constant(message.inputs[name].arguments.add().value, value)
+        written = message.inputs[name].arguments.add().value
+        if BITS in op.attributes and name in ("data", "indices"):
+            s.packed(written, value, int(np.asarray(op.attributes[BITS].const)))
+        else:
+            s.constant(written, value)
     s.named_type(message.outputs.add(), result)
 
 
 FORMS: Mapping[str, Callable[[Serializer, Op], None]] = {
-    SCALED: _scaled,
+    SCALED: _constexpr,
+    PALETTE: _constexpr,
     "aj_while": _while,
     "aj_cond": _cond,
     "aj_dynamic_slice": _dynamic_slice,

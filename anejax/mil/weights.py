@@ -23,7 +23,10 @@ VERSION = 2
 MAGIC = 0xDEADBEEF
 HEADER = struct.Struct("<II56x")
 DESCRIPTOR = struct.Struct("<IIQQ40x")
+PACKED = struct.Struct("<IIQQQ32x")  # with the bits that are left in the last byte
 DTYPE_CODES = {"fp16": 1, "fp32": 2, "uint8": 3, "int8": 4}
+# of elements with fewer bits, one after the other from the lowest bit of a byte on (MILBlob/Blob/BlobDataType.hpp)
+PACKED_CODES = {"int4": 8, "uint2": 10, "uint4": 11, "uint6": 13}
 
 
 class WeightWriter:
@@ -42,11 +45,21 @@ class WeightWriter:
         if dtype not in DTYPE_CODES:
             fail("weights", f"expected {' or '.join(DTYPE_CODES)}, got {array.dtype}", MilError)
         payload = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        return self._added(dtype, DTYPE_CODES[dtype], payload, 0)
+
+    def add_packed(self, array: Array, bits: int) -> BlobRef:
+        """Where the lowest ``bits`` of each element of int8 or uint8 are."""
+        dtype = f"{array.dtype.name.removesuffix('8')}{bits}"
+        if dtype not in PACKED_CODES:
+            fail("weights", f"expected {' or '.join(PACKED_CODES)}, got {dtype}", MilError)
+        return self._added(dtype, PACKED_CODES[dtype], packed(array, bits), -array.size * bits % 8)
+
+    def _added(self, dtype: str, code: int, payload: bytes, spare: int) -> BlobRef:
         key = (dtype, hashlib.sha256(payload).digest())
         if key in self._known:
             return self._known[key]
         offset = self._end
-        descriptor = DESCRIPTOR.pack(MAGIC, DTYPE_CODES[dtype], len(payload), offset + DESCRIPTOR.size)
+        descriptor = PACKED.pack(MAGIC, code, len(payload), offset + DESCRIPTOR.size, spare)
         padding = bytes(-len(payload) % ALIGNMENT)
         self._chunks.append(descriptor + payload + padding)
         self._end += len(self._chunks[-1])
@@ -56,6 +69,12 @@ class WeightWriter:
 
     def contents(self) -> bytes:
         return HEADER.pack(self._count, VERSION) + b"".join(self._chunks)
+
+
+def packed(array: Array, bits: int) -> bytes:
+    """The lowest ``bits`` of each element of int8 or uint8, one after the other."""
+    places = np.unpackbits(array.ravel().view(np.uint8)[:, None], axis=1, count=bits, bitorder="little")
+    return np.packbits(places, bitorder="little").tobytes()
 
 
 def write_weights(arrays: Iterable[Array]) -> tuple[bytes, list[int]]:

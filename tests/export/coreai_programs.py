@@ -14,7 +14,10 @@ import numpy as np
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import lax, nn
+from anejax.coreai.text import INLINE
 from anejax.errors import ExportError
+from anejax.export.compress import COREAI, SCHEMES
+from anejax.mil.program import Type, Value
 from anejax.train import deploy
 from tests.export.coreai_samples import call, error
 from tests.export.models import MODELS, STORIES, stories, tell, told
@@ -179,7 +182,7 @@ def large_constants_stand_outside_the_text() -> None:
 
 
 def weights_of_one_byte() -> None:
-    w, x = normal(100, 70) * 10.0 ** np.arange(-3, 4, 0.1, np.float32), normal(3, 100)
+    w, x = normal(100, 70) * 10.0 ** np.arange(-3, 4, 0.1, dtype=np.float32), normal(3, 100)
     with tempfile.TemporaryDirectory() as folder:
         sizes = {}
         for weights in (None, "int8"):
@@ -192,6 +195,48 @@ def weights_of_one_byte() -> None:
             np.testing.assert_allclose(model({"x": x})["output"], x @ rounded, rtol=1e-4, atol=1e-4)
             model.close()
         assert sizes["int8"] < 0.3 * sizes[None]
+
+
+def weights_of_few_bits() -> None:
+    """Each scheme gives what it gives Core ML, in fewer bytes; on both sides of what stands in the text."""
+    for shape in ((33, 13), (65, 71)):
+        w, x, sizes = normal(*shape), np.eye(shape[0], dtype=np.float32), {}
+        for scheme in COREAI:
+            with tempfile.TemporaryDirectory() as folder:
+                path = aj.export.coreai(
+                    lambda p, x: x @ p, x, path=Path(folder) / "f.aimodel", params=w, weights=scheme
+                )
+                sizes[scheme] = (path / "main.mlirb").stat().st_size
+                model = aj.export.AIModel(path)
+                want = SCHEMES[scheme].make(Value("w", Type("fp32", w.shape), w), w)[1]
+                np.testing.assert_allclose(model({"x": x})["output"], want, rtol=1e-6, err_msg=scheme)
+                model.close()
+        if w.size > INLINE:
+            assert sizes["lut2"] < sizes["int4"] < sizes["int8"] - 0.4 * w.size
+
+
+def half_precision() -> None:
+    """Half the bytes, and float16's numbers; loops and their bodies too."""
+    w, x = normal(64, 64) / 8, normal(3, 64)
+
+    def f(p: Any, x: Any) -> Any:
+        turn = lambda c, _: (jnp.tanh(c @ p), jnp.log(jnp.sum(c * c) + 1e-12))  # noqa: E731
+        return lax.scan(turn, x, None, length=3)
+
+    sizes, found = {}, {}
+    for precision in ("float32", "float16"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "f.aimodel"
+            aj.export.coreai(f, x, path=path, params=w, precision=precision, outputs=("y", "logs"))
+            sizes[precision] = (path / "main.mlirb").stat().st_size
+            model = aj.export.AIModel(path)
+            found[precision] = model({"x": x})
+            model.close()
+    assert sizes["float16"] < sizes["float32"] - 1.9 * w.size
+    for name, want in found["float32"].items():
+        assert found["float16"][name].dtype == np.float32
+        off = np.abs(found["float16"][name] - want).max() / np.abs(want).max()
+        assert 1e-5 < off < 1e-2, (name, off)
 
 
 def an_asset_says_what_it_is() -> None:
@@ -369,7 +414,8 @@ CASES |= {
         integers_divided_by_nothing, indices_outside, nothing_to_reduce, integers_wrap, rests_have_the_right_sign,
         the_first_nan_is_the_greatest, slices_go_down, mixed_dtypes, scalars_are_arrays_without_axes, branches_hand_on,
         carries_change_places, branches_in_loops, loops_in_loops, returned_inputs_and_constants,
-        large_constants_stand_outside_the_text, weights_of_one_byte, an_asset_says_what_it_is, wrong_calls_raise,
+        large_constants_stand_outside_the_text, weights_of_one_byte, weights_of_few_bits, half_precision,
+        an_asset_says_what_it_is, wrong_calls_raise,
         mlp_by_sgd, cnn_by_adam, lstm_by_sgd,
         dropout_with_its_key_as_state, functions_share_their_states, stories_with_its_cache,
     )

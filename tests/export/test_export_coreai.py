@@ -70,7 +70,9 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
     refused(lambda x: x + 1j, X, error=DtypeError, match="expected one of bool, float16")
     refused(lambda x: x, X, path=tmp_path / "f.mlpackage", error=ExportError, match="ends in .aimodel")
     refused(lambda x: x, X[:0], error=DtypeError, match="x: expected no axis of size 0")
-    refused(lambda x: x, X, weights="float16", error=ExportError, match="expected weights to be None or 'int8'")
+    refused(
+        lambda x: x, X, weights="float16", error=ExportError, match="expected weights to be None or 'int8' or 'int4'"
+    )
     one = aj.export.Function(lambda s, x: (x, s), X, state=X)
     two = aj.export.Function(lambda s, x: (x, s), X, state=X + 1)
     refused({"a": one, "b": two}, error=ExportError, match="one value of the state s, got two")

@@ -11,6 +11,8 @@ import pytest
 import anejax as aj
 import anejax.numpy as jnp
 from anejax.errors import DtypeError, ExportError
+from anejax.export.compress import SCHEMES, centers, nearest
+from anejax.mil.program import Type, Value
 from anejax.models import cifar
 from tests.export.evaluate import WEIGHTS, Package
 
@@ -129,6 +131,47 @@ def test_weights_of_one_byte(tmp_path: Path) -> None:
     assert (path / WEIGHTS / "weight.bin").stat().st_size < 0.3 * (w.nbytes + k.nbytes) + 1024
 
 
+@pytest.mark.parametrize("scheme", [s for s in SCHEMES if s != "float16"])
+def test_what_weights_are_stored_as(tmp_path: Path, scheme: str) -> None:
+    """coremltools reads from the file what the scheme gives, in as many bytes as it says."""
+    w, k = normal(96, 71) * 10.0 ** np.linspace(-1, 1, 71, dtype=np.float32), normal(9, 3, 3, 3)
+    f = lambda p, x, im: (x @ p["w"], aj.lax.conv_general_dilated(im, p["k"], (1, 1), "SAME"))  # noqa: E731
+    x, image, heard = np.eye(96, dtype=np.float32), normal(1, 3, 5, 6), {}
+    path = aj.export.coreml(f, x, image, path=tmp_path / "f.mlpackage", params={"w": w, "k": k}, weights=scheme,
+                            report=heard.__setitem__)  # fmt: skip
+    got = Package(path)({"x": x, "im": image})
+    stored = [SCHEMES[scheme].make(Value("w", Type("fp32", a.shape), a), a)[1].astype(np.float32) for a in (w, k)]
+    np.testing.assert_array_equal(got["output_0"], stored[0])
+    close(got["output_1"], f({"w": stored[0], "k": stored[1]}, x, image)[1], 16)
+    for name, before, after in zip(("params_w", "params_k"), (w, k), stored):
+        assert np.isclose(heard[name], np.linalg.norm(before - after) / np.linalg.norm(before))
+    bits = int("".join(filter(str.isdigit, scheme)))
+    scales = 4 * (71 + 9) * (3 if "block" in scheme else 1) if "int" in scheme else 8 * 2**bits
+    assert (path / WEIGHTS / "weight.bin").stat().st_size <= (w.size + k.size) * bits / 8 + scales + 8 * 64 + 128
+
+
+def test_means_of_clusters() -> None:
+    """Near the best that there is for normal numbers (Max, 1960), and exact where there are few values."""
+    x = np.random.default_rng(0).standard_normal(100_000)
+    for bits, best in ((1, 0.3634), (2, 0.1175), (3, 0.03454), (4, 0.009497), (5, 0.002499)):
+        table = centers(x, 2**bits)
+        assert np.all(np.diff(table) > 0)
+        assert np.mean((x - table[nearest(x, table)]) ** 2) < 1.03 * best
+    few = np.repeat([3.0, -1.0, 7.5], [1, 5, 3])
+    np.testing.assert_array_equal(centers(few, 4), [-1, 3, 7.5, 7.5])
+    np.testing.assert_array_equal(centers(np.zeros(7), 2), [0, 0])
+
+
+def test_blocks_that_do_not_divide(tmp_path: Path) -> None:
+    """A scale for the whole channel then."""
+    w = normal(33, 5)
+    path = aj.export.coreml(lambda p, x: x @ p, np.eye(33, dtype=np.float32), path=tmp_path / "f.mlpackage", params=w,
+                            weights="int4-block")  # fmt: skip
+    step = np.abs(w).max(0) / 7
+    got = Package(path)({"x": np.eye(33, dtype=np.float32)})["output"]
+    np.testing.assert_allclose(got, np.rint(w / step) * step, rtol=1e-6)
+
+
 def test_pictures(tmp_path: Path) -> None:
     image = aj.export.Image(scale=1 / 255, bias=(-0.5, 0.0, 0.25), layout="BGR")
     path = aj.export.coreml(lambda photo: photo.sum((2, 3)), aj.ShapeDtypeStruct((1, 3, 5, 7), "float32"),
@@ -212,3 +255,32 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="is there already"):
         aj.export.coreml(lambda x: x, X, path=path)
     assert not any(path.iterdir())
+
+
+def test_precision(tmp_path: Path) -> None:
+    """float16 inside, float32 at the ports: no constant, and nothing between two operations, has more."""
+    w, k = normal(96, 71), normal(9, 3, 3, 3)
+
+    def f(p: Any, x: Any, im: Any) -> Any:
+        y = aj.nn.softmax(jnp.log(jnp.abs(x @ p["w"]) + 1e-12))
+        return y, jnp.where(im > 0, im, -1e30), aj.lax.conv_general_dilated(im, p["k"], (1, 1), "SAME").sum((2, 3))
+
+    x, image, params = normal(2, 96), normal(1, 3, 5, 6), {"w": w, "k": k}
+    for weights in (None, "int8", "float16"):
+        path = aj.export.coreml(f, x, image, path=tmp_path / f"{weights}.mlpackage", params=params, weights=weights,
+                                precision="float16")  # fmt: skip
+        package = Package(path)
+        kinds = {
+            p.type.multiArrayType.dataType for p in (*package.spec.description.input, *package.spec.description.output)
+        }
+        assert kinds == {package.spec.description.input[0].type.multiArrayType.FLOAT32}
+        got, want = package({"x": x, "im": image}), f(params, x, image)
+        np.testing.assert_allclose(got["output_0"], want[0], atol=3e-3)
+        assert np.abs(got["output_1"]).max() == 65504
+        np.testing.assert_allclose(got["output_2"], want[2], atol=0.3)
+        (block,) = package.spec.mlProgram.functions["main"].block_specializations.values()
+        made = {o.type.tensorType.dataType for op in block.operations if op.type != "cast" for o in op.outputs}
+        assert 11 not in made, "FLOAT32 of MIL.proto"
+    with pytest.raises(ExportError, match="expected precision to be 'float32' or 'float16', got 'half'"):
+        aj.export.coreml(f, x, image, path=tmp_path / "g.mlpackage", params=params, precision="half")
+    assert not (tmp_path / "g.mlpackage").exists()

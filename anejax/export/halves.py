@@ -1,0 +1,94 @@
+"""Programs that compute in float16: float32 everywhere becomes float16, but for what comes in and goes out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from anejax.errors import ExportError, RefusedError, fail
+from anejax.mil.program import Function, Op, Operand, Program, Type, Value
+
+PRECISIONS = ("float32", "float16")
+MOST, LEAST = float(np.finfo(np.float16).max), float(np.finfo(np.float16).smallest_normal)
+BITS = "aj_bitcast_convert_type"  # whose bits are those of float32
+
+
+def check_precision(precision: str) -> None:
+    """Raises ExportError for one that there is not."""
+    if precision not in PRECISIONS:
+        fail("export", f"expected precision to be {' or '.join(map(repr, PRECISIONS))}, got {precision!r}", ExportError)
+
+
+def in_precision(program: Program, precision: str) -> Program:
+    """``program`` with float16 inside where ``precision`` says so; its ports stay as they are.
+
+    Constants beyond float16 become its largest numbers, and epsilons below its normal ones the least of those.
+    """
+    if precision == "float32":
+        return program
+    main, *others = (_Halves(function).made(function.name == "main") for function in program.functions)
+    return Program((main, *others), program.version)
+
+
+class _Halves:
+    """One function being rewritten."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._new: dict[Value, Value] = {}
+
+    def made(self, with_ports: bool) -> Function:
+        f, entering, leaving = self._function, list[Op](), list[Op]()
+        inputs: list[Value] = []
+        for value in f.inputs:
+            if with_ports and value.type.dtype == "fp32":
+                inside = Value(f"{value.name}_half", Type("fp16", value.type.shape))
+                entering.append(_cast(value, inside))
+                self._new[value] = inside
+                inputs.append(value)
+            else:
+                inputs.append(self.value(value))
+        ops = [self.op(op) for op in f.ops]
+        outputs: list[Value] = []
+        for value in f.outputs:
+            new = self.value(value)
+            if with_ports and value.type.dtype == "fp32":
+                outside = Value(f"{value.name}_single", value.type)
+                leaving.append(_cast(new, outside))
+                new = outside
+            outputs.append(new)
+        return replace(f, inputs=tuple(inputs), ops=(*entering, *ops, *leaving), outputs=tuple(outputs))
+
+    def op(self, op: Op) -> Op:
+        if op.name == BITS and any(v.type.dtype == "fp32" for v in (*op.values(), *op.results)):
+            where = f" at {op.mark.line}" if op.mark.line else ""
+            raise RefusedError(f"[export] float16 has not the bits of float32 that bitcast_convert_type{where} takes; "
+                               "leave this part to the app, or compute in float32.")  # fmt: skip
+        operands = {name: self.operand(name, given) for name, given in op.operands.items()}
+        return replace(op, operands=operands, results=tuple(map(self.value, op.results)))
+
+    def operand(self, name: str, given: Operand) -> Operand:
+        if isinstance(given, tuple):
+            return tuple(map(self.value, given))
+        if name == "epsilon" and isinstance(given.const, np.ndarray) and given.type.dtype == "fp32":
+            return Value(
+                given.name, Type("fp16", given.type.shape), np.asarray(np.maximum(given.const, LEAST), np.float16)
+            )
+        if name == "dtype" and given.const == "fp32":
+            return Value(given.name, given.type, "fp16")
+        return self.value(given)
+
+    def value(self, value: Value) -> Value:
+        if value.type.dtype != "fp32":
+            return value
+        if value not in self._new:
+            data = value.const
+            if isinstance(data, np.ndarray):
+                data = np.asarray(np.clip(data, -MOST, MOST), np.float16)
+            self._new[value] = Value(value.name, Type("fp16", value.type.shape), data)
+        return self._new[value]
+
+
+def _cast(x: Value, out: Value) -> Op:
+    return Op("cast", {"x": x, "dtype": Value(f"{out.name}_dtype", Type("string"), out.type.dtype)}, (out,))
