@@ -251,8 +251,15 @@ def _checked(name: str, value: Any) -> tuple[str, Any]:
     return ours, value
 
 
+# while one of these is on, calls go through all that looks at settings
+_WATCHED = ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit")
+
+
 class Config:
     """Process-wide settings, readable as attributes.
+
+    ``stamp`` is for calls that remember what they did under the same settings: an object that is another one after
+    each change, and None while a thread has values of its own or a setting of ``_WATCHED`` is on.
 
     Example:
         >>> from anejax import config
@@ -270,6 +277,8 @@ class Config:
         self._lock = threading.Lock()
         self._overridden = defaultdict[str, set[int]](set)  # name -> the threads that are in a block
         self.__dict__.update(self._values)  # every jitted call reads several: these are found without __getattr__
+        self.stamp: object | None = None
+        self._renew(object())
 
     def after_fork(self) -> None:
         """A forked child has one thread: those that held the lock or were in a block do not exist there."""
@@ -294,6 +303,13 @@ class Config:
             self._values[name] = value
             if name in self.__dict__:
                 self.__dict__[name] = value
+            self._renew(object())
+
+    def _renew(self, own: object) -> None:
+        """Makes ``own`` the stamp of the settings for the whole process."""
+        self._own_stamp = own
+        plain = not any(self._overridden.values()) and not any(self._values[name] for name in _WATCHED)
+        self.stamp = own if plain else None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -321,6 +337,7 @@ class Config:
                 self.__dict__.pop(name, None)
             else:
                 self.__dict__[name] = self._values[name]
+            self._renew(self._own_stamp)
 
     def read(self, name: str) -> Any:
         """The value of the setting ``name``."""

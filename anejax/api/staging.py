@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import operator
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from anejax.api.stages import Lowered, Staged, Traced, check_options
 from anejax.config import config
 from anejax.core.array import Array, DeviceArray
 from anejax.core.aval import Aval
-from anejax.core.context import base_trace, current_trace
+from anejax.core.context import base_trace, current_trace, has_trace
 from anejax.core.recent import Recent
 from anejax.core.trace import Tracer, concrete_array, conversion_of, executor, user_stacklevel
 from anejax.transforms.calls import call_p
@@ -24,6 +25,9 @@ from anejax.transforms.stage import stage
 from anejax.transforms.vmap import named_axes
 
 ONLY_ARRAYS = {DeviceArray}
+AVAL = operator.attrgetter("aval")
+_LEAF = tree.structure(0)
+SHORT_FORMS = 64  # that one jitted function keeps
 _LOG = logging.getLogger("anejax")
 
 
@@ -64,9 +68,19 @@ class Jitted(Remembers):
         self._device, self._precision = device, precision
         self._constants = constants
         self._cache: Recent[Any, Staged] = Memory().table(None) if forms is None else forms
+        self._short: dict[Any, Callable[[Any], Any]] = {}
         _JITTED.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        stamp = config.stamp
+        if stamp is not None and not kwargs and not has_trace() and ONLY_ARRAYS.issuperset(map(type, args)):
+            key = stamp, tuple(map(AVAL, args))
+            call = self._short.get(key)
+            return self._call(args, kwargs, key) if call is None else call(args)
+        return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Any = None) -> Any:
+        """The whole of a call. Under ``key`` it keeps a short form for calls with as many arrays of these types."""
         if config.jax_disable_jit:
             return self._fun(*args, **kwargs)
         staged, leaves = self._staged(args, kwargs)
@@ -75,9 +89,26 @@ class Jitted(Remembers):
         if current_trace() is base_trace() and (arrays is not None or not any(issubclass(t, Tracer) for t in types)):
             arrays = staged.consts + (arrays if arrays is not None else list(map(concrete_array, leaves)))
             outs = executor().run_graph(staged.graph, arrays, staged.donated, self.device, staged.frozen)
+            if key is not None:
+                self._shorten(key, staged)
         else:
             outs = call_p.bind(*staged.consts, *leaves, graph=staged.graph, name=staged.name, donated=staged.donated)
         return tree.unflatten(staged.out_tree, outs)
+
+    def _shorten(self, key: Any, staged: Staged) -> None:
+        """Keeps what calls under ``key`` do, where that is to run one program of the CPU device."""
+        executable = executor().compile_graph(staged.graph, staged.donated, self.device, staged.frozen)
+        run, consts, out_tree = executable.short_call(), staged.consts, staged.out_tree
+        if run is None or len(key[1]) + len(consts) != len(staged.graph.inputs):  # static arguments are no inputs
+            return
+        if len(self._short) >= SHORT_FORMS:
+            self._short.clear()
+        if consts:
+            self._short[key] = lambda args: tree.unflatten(out_tree, run([*consts, *args]))
+        elif out_tree == _LEAF:
+            self._short[key] = lambda args: run(args)[0]
+        else:
+            self._short[key] = lambda args: tree.unflatten(out_tree, run(args))
 
     @property
     def device(self) -> str:
@@ -189,6 +220,7 @@ class Jitted(Remembers):
 
     def clear_cache(self) -> None:
         """Forgets every staged form."""
+        self._short.clear()
         self._cache.clear()
 
     def _cache_size(self) -> int:

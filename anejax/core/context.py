@@ -36,6 +36,11 @@ def current_trace() -> Any:
     return _state.trace or _base
 
 
+def has_trace() -> bool:
+    """Whether a transformation is going on in this thread, so that primitives are not simply evaluated."""
+    return _state.trace is not None
+
+
 class tracing:
     """``with tracing(trace):`` makes ``trace`` the current one in this thread."""
 

@@ -5,6 +5,7 @@ Each promotes its operands to one dtype by JAX's rules, broadcasts by NumPy's, a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
+from anejax.core.direct import direct
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
 from anejax.numpy.operands import (
@@ -42,7 +44,7 @@ def _unary(name: str, op: Callable[[Any], Any], what: str, convert: Callable[...
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}, element by element.\n\nTakes an array or a number, returns an array of its shape."
-    return function
+    return direct(function, 1)
 
 
 def _as_it_is(name: str, x: Any) -> list[Any]:
@@ -80,7 +82,7 @@ def _binary(
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what}, element by element.\n\nOperands broadcast and promote to one dtype."
-    return function
+    return direct(function, 2)
 
 
 exp = _unary("exp", elementwise.exp, "e**x", promote_inexact)
@@ -180,6 +182,11 @@ def logical_not(x: Any, /) -> Array:
 def negative(x: Any, /, out: None = None, where: None = None) -> Array:
     """``-x``, element by element. Refuses bools."""
     refuse("negative", out=out, where=where)
+    return _opposite(x)
+
+
+@functools.partial(direct, count=1)
+def _opposite(x: Any, /) -> Array:
     return arithmetic.neg(*_no_bool("negative", x))
 
 
@@ -205,6 +212,11 @@ abs = absolute
 
 def true_divide(x1: Any, x2: Any, /) -> Array:
     """``x1 / x2`` as floats, element by element."""
+    return _quotient(x1, x2)
+
+
+@functools.partial(direct, count=2)
+def _quotient(x1: Any, x2: Any, /) -> Array:
     return arithmetic.div(*broadcast("divide", *promote_inexact("divide", x1, x2)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.array import Array
+from anejax.core.direct import direct
 from anejax.errors import ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy.operands import as_array, as_int, astype, one_axis, promote, refuse
@@ -45,6 +47,15 @@ def matmul(
         >>> jnp.matmul(jnp.ones((2, 3)), jnp.ones((3, 4))).shape
         (2, 4)
     """
+    return _matmul(a, b) if preferred_element_type is None else _matrix_product(a, b, preferred_element_type)
+
+
+@functools.partial(direct, count=2)
+def _matmul(a: Any, b: Any) -> Array:
+    return _matrix_product(a, b, None)
+
+
+def _matrix_product(a: Any, b: Any, preferred_element_type: Any) -> Array:
     x, y = _pair("matmul", a, b)
     if x.ndim == 0 or y.ndim == 0:
         raise ShapeError(f"[matmul] expected arrays with an axis, got {x.aval} @ {y.aval}. Use * for scalars.")

@@ -18,6 +18,7 @@ from anejax.numpy import at, bits, indexing, linear, selection, shaping, sorting
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.operands import as_array
+from anejax.numpy.ufunc import ufunc
 from anejax.ops import elementwise
 
 # --- operators ----------------------------------------------------------------------------------------------------
@@ -40,16 +41,20 @@ def _not_taken(fn: Callable[..., Any], other: Any) -> Any:
 
 
 def _operator(fn: Callable[..., Any]) -> Callable[..., Any]:
+    call = fn.of_two if isinstance(fn, ufunc) else fn
+
     def method(self: Any, other: Any) -> Any:
-        return fn(self, other) if _takes(other) else _not_taken(fn, other)
+        return call(self, other) if _takes(other) else _not_taken(fn, other)
 
     method.__doc__ = fn.__doc__
     return method
 
 
 def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
+    call = fn.of_two if isinstance(fn, ufunc) else fn
+
     def method(self: Any, other: Any) -> Any:
-        return fn(other, self) if _takes(other) else _not_taken(fn, other)
+        return call(other, self) if _takes(other) else _not_taken(fn, other)
 
     method.__doc__ = fn.__doc__
     return method

@@ -10,6 +10,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.api.control import scan
 from anejax.core.array import Array
+from anejax.core.direct import direct
 from anejax.numpy.operands import as_array, astype, broadcast, refuse, strong
 from anejax.ops import arithmetic, shape
 
@@ -28,6 +29,10 @@ class ufunc:
         self.__doc__ = f"{what}, element by element.\n\nOperands broadcast and promote to one dtype."
         self._op, self._convert, self.identity = op, convert, identity
         self._associative = associative
+        self.of_two = direct(self._of_two, 2)
+
+    def _of_two(self, x: Any, y: Any, /) -> Any:
+        return self._op(*broadcast(self.__name__, *self._convert(self.__name__, x, y)))
 
     def __repr__(self) -> str:
         return f"<anejax.numpy.ufunc {self.__name__}>"
@@ -36,7 +41,7 @@ class ufunc:
         if out is not None or where is not None:
             refuse(self.__name__, out=out, where=where)
         if len(args) == 2:
-            return self._op(*broadcast(self.__name__, *self._convert(self.__name__, *args)))
+            return self.of_two(*args)
         if len(args) < 2:
             raise TypeError(f"[{self.__name__}] expected two arguments, got {len(args)}.")
         result = args[0]

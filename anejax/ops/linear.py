@@ -51,7 +51,14 @@ def _abstract(x: Aval, y: Aval, *, dimension_numbers: DotDims, preferred_element
     return Aval(shape, preferred_element_type or dtype, weak)
 
 
+_ROWS_BY_COLUMNS: DotDims = (((1,), (0,)), ((), ()))
+_COMPUTED_AS_THEY_ARE = (dtypes.float32, dtypes.float64)
+
+
 def _impl(x: np.ndarray, y: np.ndarray, *, dimension_numbers: DotDims, preferred_element_type: Any = None) -> Any:
+    plain = dimension_numbers == _ROWS_BY_COLUMNS and x.ndim == y.ndim == 2
+    if plain and x.dtype in _COMPUTED_AS_THEY_ARE and preferred_element_type in (None, x.dtype):
+        return np.matmul(x, y)
     (xc, yc), (xb, yb) = dimension_numbers
     out_dtype = preferred_element_type or x.dtype
     xf, yf = free_dims(x.ndim, xc, xb), free_dims(y.ndim, yc, yb)
