@@ -17,6 +17,7 @@ from anejax import ops as ops
 from anejax import optim as optim
 from anejax import profiler as profiler
 from anejax import random as random
+from anejax import distributed as distributed
 from anejax import sharding as sharding
 from anejax import stages as stages
 from anejax import tree as tree
@@ -60,6 +61,9 @@ from anejax.api.devices import print_environment_info as print_environment_info
 from anejax.api.devices import process_count as process_count
 from anejax.api.devices import process_index as process_index
 from anejax.api.devices import process_indices as process_indices
+from anejax.api.meshes import NamedSharding as NamedSharding
+from anejax.api.meshes import PartitionSpec as P  # noqa: F401
+from anejax.api.meshes import make_mesh as make_mesh
 from anejax.api.numerics import NumericsReport as NumericsReport
 from anejax.api.numerics import numerics_report as numerics_report
 from anejax.api.scopes import check_tracer_leaks as check_tracer_leaks
@@ -81,6 +85,8 @@ from anejax.api.scopes import transfer_guard as transfer_guard
 from anejax.api.scopes import transfer_guard_device_to_device as transfer_guard_device_to_device
 from anejax.api.scopes import transfer_guard_device_to_host as transfer_guard_device_to_host
 from anejax.api.scopes import transfer_guard_host_to_device as transfer_guard_host_to_device
+from anejax.api.spmd import pmap as pmap
+from anejax.api.spmd import shard_map as shard_map
 from anejax.api.staging import clear_caches as clear_caches
 from anejax.api.staging import eval_shape as eval_shape
 from anejax.api.staging import jit as jit

@@ -30,14 +30,14 @@ class Group(NamedTuple):
 
 GROUPS: tuple[Group, ...] = (
     Group(
-        "arrays live on one device, so there is nothing to distribute or to shard",
-        "use vmap; leave sharding arguments out, or give an array's own sharding",
+        "arrays are whole in every process, and only shard_map and pmap divide work among processes",
+        "use shard_map or pmap; leave sharding arguments out, or give an array's own sharding",
         {
-            "": """pmap shard_map smap NamedSharding P Shard make_mesh set_mesh reshard distributed
+            "": """smap Shard set_mesh reshard
                 auto_pcast make_array_from_callback make_array_from_process_local_data
                 make_array_from_single_device_arrays remove_size_one_mesh_axis_from_type
                 get_abstract_mesh get_mesh use_abstract_mesh""",
-            "sharding": """AbstractDevice AbstractMesh AxisType ManualAxisType Mesh NamedSharding PartitionSpec
+            "sharding": """AbstractDevice AbstractMesh AxisType ManualAxisType
                 UnreducedKind auto_axes explicit_axes get_abstract_mesh get_mesh no_collectives reshard set_mesh
                 use_abstract_mesh""",
             "lax": """with_sharding_constraint sharding_constraint_p pcast psend precv psum_scatter_start

@@ -71,6 +71,12 @@ _SETTINGS: dict[str, tuple[str, Kind, Any, str]] = {
         "jit calls the Python function, operation by operation",
     ),
     "jax_debug_nans": ("ANEJAX_DEBUG_NANS", _flag, False, "an operation that makes a NaN raises"),
+    "distributed_timeout": (
+        "ANEJAX_DISTRIBUTED_TIMEOUT",
+        _seconds,
+        600.0,
+        "seconds for which a process waits for the others before it gives up; 0: for ever",
+    ),
     "jax_debug_infs": ("ANEJAX_DEBUG_INFS", _flag, False, "an operation that makes an infinity raises"),
     "jax_numpy_dtype_promotion": (
         "ANEJAX_DTYPE_PROMOTION",

@@ -1,6 +1,9 @@
-"""jax.sharding on anejax: arrays lie on one device, and shardings say so; meshes and partitions are absent."""
+"""jax.sharding on anejax: where arrays lie, and meshes of processes that ``shard_map`` divides work among."""
 
 from anejax.absent import getattr_of
+from anejax.api.meshes import Mesh as Mesh
+from anejax.api.meshes import NamedSharding as NamedSharding
+from anejax.api.meshes import PartitionSpec as PartitionSpec
 from anejax.api.sharding import Sharding as Sharding
 from anejax.api.sharding import SingleDeviceSharding as SingleDeviceSharding
 from anejax.api.sharding import make_single_device_sharding as make_single_device_sharding

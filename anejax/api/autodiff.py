@@ -29,6 +29,7 @@ from anejax.errors import DtypeError, ShapeError
 from anejax.ops.elementwise import convert_element_type
 from anejax.ops.families import instantiate
 from anejax.ops.shape import reshape
+from anejax.transforms.collectives import check_gradients
 from anejax.transforms.jvp import jvp_flat
 from anejax.transforms.linearize import Linearized, apply_linear, backward_mixed, linearize_flat
 from anejax.transforms.stage import stage
@@ -118,6 +119,7 @@ def _at_point(
     fun: Callable[..., Any], primals: Sequence[Any], has_aux: bool
 ) -> tuple[Any, _Derivative, list[Any], Any]:
     """(output, derivative, its residuals, aux) of ``fun`` at ``primals``."""
+    check_gradients("vjp")
     flat, leaves = _flat(fun, primals, has_aux)
     lin = linearize_flat(flat, leaves)
     in_avals, out_avals = list(map(aval_of, leaves)), list(map(aval_of, lin.outs))
@@ -226,6 +228,7 @@ def _value_and_grad(
 ) -> Callable[..., Any]:
     @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
     def with_grad(*args: Any, **kwargs: Any) -> Any:
+        check_gradients(op)
         of_chosen, chosen = select_args(op, fun, argnums, args, kwargs)
         flat, leaves = _flat(of_chosen, chosen, has_aux)
         _check_inputs(op, of_chosen, leaves, flat.in_tree, allow_int, holomorphic)

@@ -1,4 +1,4 @@
-"""jax.lax's collectives, over the named axes of ``vmap``. Each takes a tree and works leaf by leaf.
+"""jax.lax's collectives, over the named axes of ``vmap``, and over processes. Each takes a tree and works leaf by leaf.
 
 An axis name may be a tuple of names, which stand for one axis, the first name the slowest.
 """
@@ -15,10 +15,11 @@ from anejax import dtypes, tree
 from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.errors import RefusedError, ShapeError, UnboundAxisError
-from anejax.ops import arithmetic, elementwise, reduce, shape
+from anejax.ops import arithmetic, elementwise, processes, reduce, shape
+from anejax.ops import complex as complex_parts
 from anejax.ops.families import is_python_scalar, move_axis
 from anejax.ops.index import dynamic_index_in_dim
-from anejax.transforms.collectives import all_gather_p, axis_index_p
+from anejax.transforms.collectives import all_gather_p, axis_index_p, process_axes
 from anejax.transforms.vmap import named_axes
 
 
@@ -32,8 +33,18 @@ def _length(op: str, name: Any) -> int:
             return size
     raise UnboundAxisError(
         f"[{op}] expected the name of a mapped axis, got {name!r}; mapped here:"
-        f" {', '.join(repr(n) for n, _ in named_axes()) or 'none'}. Give vmap that axis_name."
+        f" {', '.join(repr(n) for n, _ in named_axes()) or 'none'}. Give vmap, pmap or a mesh that axis_name."
     )
+
+
+def _is_processes(name: Any) -> bool:
+    """Whether the axis ``name`` is processes: no ``vmap`` inside has the same name."""
+    return any(name == n for n, _ in process_axes()) and named_axes().count((name, _length("axis", name))) == 1
+
+
+def _together(axis_name: Any) -> bool:
+    """Whether ``axis_name`` is an axis of several processes, and nothing else."""
+    return processes.WORLD.size > 1 and len(_names(axis_name)) == 1 and _is_processes(_names(axis_name)[0])
 
 
 def _ungrouped(op: str, axis_index_groups: Any) -> None:
@@ -56,8 +67,14 @@ def axis_index(axis_name: Any) -> Array:
     """
     index: Any = 0
     for name in _names(axis_name):
-        index = index * _length("axis_index", name) + axis_index_p.bind(axis_name=name)
+        index = index * _length("axis_index", name) + _place(name)
     return index
+
+
+def _place(name: Any) -> Any:
+    if not _is_processes(name):
+        return axis_index_p.bind(axis_name=name)
+    return processes.index_p.bind() if _length("axis_index", name) > 1 else np.int32(0)
 
 
 def _gathered(op: str, x: Any, axis_name: Any) -> Any:
@@ -66,8 +83,23 @@ def _gathered(op: str, x: Any, axis_name: Any) -> Any:
     sizes = tuple(_length(op, n) for n in names)
     dims = aval_of(x).shape
     for name, size in zip(reversed(names), reversed(sizes)):
-        x = all_gather_p.bind(x, axis_name=name, axis_size=size)
+        x = _gathered_along(x, name, size)
     return shape.reshape(x, (math.prod(sizes), *dims)) if len(names) != 1 else x
+
+
+def _gathered_along(x: Any, name: Any, size: int) -> Any:
+    if not _is_processes(name):
+        return all_gather_p.bind(x, axis_name=name, axis_size=size)
+    if size == 1:
+        return shape.expand_dims(x, (0,))
+    return _by_parts(lambda part: processes.gather_p.bind(part, size=size), x)
+
+
+def _by_parts(function: Callable[[Any], Any], x: Any) -> Any:
+    """``function``, which is linear and takes no complex arrays, of ``x``."""
+    if aval_of(x).dtype not in dtypes.COMPLEX:
+        return function(x)
+    return complex_parts.complex(function(complex_parts.real(x)), function(complex_parts.imag(x)))
 
 
 def _own(op: str, x: Any, axis_name: Any) -> Any:
@@ -101,14 +133,35 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     """
     _ungrouped("psum", axis_index_groups)
 
+    leaves, treedef = tree.flatten(x)
+    names = _names(axis_name)
+    mapped = tuple(n for n in names if not _is_processes(n))
+
     def one(leaf: Any) -> Any:
         if is_python_scalar(leaf):
             return leaf * axis_size(axis_name)
         if aval_of(leaf).dtype == dtypes.bool_:
             leaf = elementwise.convert_element_type(leaf, dtypes.int32)
-        return reduce.reduce_sum(_gathered("psum", leaf, axis_name), (0,))
+        return reduce.reduce_sum(_gathered("psum", leaf, mapped), (0,)) if mapped else leaf
 
-    return tree.map(one, x)
+    totals = [one(leaf) for leaf in leaves]
+    if len(mapped) < len(names) and processes.WORLD.size > 1:
+        totals = _summed_over_processes(leaves, totals)
+    return tree.unflatten(treedef, totals)
+
+
+def _summed_over_processes(leaves: list[Any], totals: list[Any]) -> list[Any]:
+    """All arrays in one message for each dtype."""
+    arrays = [i for i, leaf in enumerate(leaves) if not is_python_scalar(leaf)]
+    parts: list[Any] = []
+    for i in arrays:
+        halves = aval_of(totals[i]).dtype in dtypes.COMPLEX
+        parts += [complex_parts.real(totals[i]), complex_parts.imag(totals[i])] if halves else [totals[i]]
+    sums = iter(processes.process_sum(parts))
+    for i in arrays:
+        halves = aval_of(totals[i]).dtype in dtypes.COMPLEX
+        totals[i] = complex_parts.complex(next(sums), next(sums)) if halves else next(sums)
+    return totals
 
 
 def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
@@ -158,6 +211,9 @@ def psum_scatter(
     _ungrouped("psum_scatter", axis_index_groups)
 
     def one(leaf: Any) -> Any:
+        if _together(axis_name):
+            parts = _cut("psum_scatter", leaf, scatter_dimension, axis_name, tiled)
+            return reduce.reduce_sum(_by_parts(processes.exchange_p.bind, parts), (0,))
         parts = _cut("psum_scatter", psum(leaf, axis_name), scatter_dimension, axis_name, tiled)
         return _own("psum_scatter", parts, axis_name)
 
@@ -173,8 +229,11 @@ def all_to_all(
     def one(leaf: Any) -> Any:
         at = shape.check_axis("all_to_all", concat_axis, aval_of(leaf).ndim)
         parts = _cut("all_to_all", leaf, split_axis, axis_name, tiled)  # [part, ...]
-        everyone = move_axis(_gathered("all_to_all", parts, axis_name), 1, 0)  # [part, example, ...]
-        mine = move_axis(_own("all_to_all", everyone, axis_name), 0, at)
+        if _together(axis_name):
+            mine = move_axis(_by_parts(processes.exchange_p.bind, parts), 0, at)
+        else:
+            everyone = move_axis(_gathered("all_to_all", parts, axis_name), 1, 0)  # [part, example, ...]
+            mine = move_axis(_own("all_to_all", everyone, axis_name), 0, at)
         return _merged(mine, at) if tiled else mine
 
     return tree.map(one, x)
@@ -193,6 +252,9 @@ def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
         if not (0 <= source < n and 0 <= target < n) or sources[target] >= 0 or source in sources:
             raise ValueError(f"[ppermute] expected distinct sources and destinations below {n}, got {list(perm)}.")
         sources[target] = source
+    if _together(axis_name):
+        pairs = tuple((int(s), t) for t, s in enumerate(sources) if s >= 0)
+        return tree.map(lambda leaf: _by_parts(lambda part: processes.permute_p.bind(part, pairs=pairs), leaf), x)
     source = _own("ppermute", sources, axis_name)
 
     def one(leaf: Any) -> Any:

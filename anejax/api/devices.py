@@ -13,11 +13,12 @@ from anejax.config import config
 from anejax.core.array import Array, DeviceArray
 from anejax.core.trace import concrete_array, executor
 from anejax.errors import DeviceError
-from anejax.runtime import engine
+from anejax.ops.processes import WORLD
+from anejax.runtime import engine, processes
 
 
 class Device:
-    """A place where programs run."""
+    """A place where programs run. Each process has one; its ``id`` is the number of the process."""
 
     def __init__(self, platform: str, id: int = 0) -> None:
         self.platform, self.id = platform, id
@@ -37,8 +38,8 @@ class Device:
 
     @property
     def process_index(self) -> int:
-        """The number of the process that has it: 0."""
-        return 0
+        """The number of the process that has it."""
+        return self.id
 
     host_id = local_hardware_id = process_index
 
@@ -57,22 +58,31 @@ CPU, *_BESIDE_IT = (Device(name) for name in ("cpu", *engine.ENGINES))
 
 
 def devices(backend: str | None = None) -> list[Device]:
-    """The devices that can run programs here. Raises DeviceError for a backend that is not there.
+    """The devices that can run programs, one of each process. Raises DeviceError for a backend that is not there.
 
     Example:
         >>> import anejax as aj
         >>> aj.devices()
         [Device(platform='cpu', id=0)]
     """
+    local = _local(backend)
+    return [local if i == local.id else Device(local.platform, i) for i in range(process_count())]
+
+
+def _local(backend: str | None) -> Device:
+    """The device of this process."""
+    processes.join_if_launched()
+    for device in (CPU, *_BESIDE_IT):
+        device.id = WORLD.index
     if backend in (None, "cpu"):
-        return [CPU]
+        return CPU
     found = [d for d in _BESIDE_IT if d.platform == backend]
     if not found:
         raise DeviceError(f"[devices] expected backend 'cpu', 'ane' or 'coreai', got {backend!r}.")
     reason = engine.why_missing(found[0].platform)
     if reason is not None:
         raise DeviceError(f"[devices] {'the engine' if backend == 'ane' else 'Core AI'} is not there: {reason}")
-    return found
+    return found[0]
 
 
 def default_backend() -> str:
@@ -117,33 +127,36 @@ def block_until_ready(x: Any) -> Any:
 def local_devices(
     process_index: int | None = None, backend: str | None = None, host_id: int | None = None
 ) -> list[Device]:
-    """The devices of this process: all there are."""
-    return devices(backend)
+    """The device of this process, or that of the process of that number."""
+    index = host_id if process_index is None else process_index
+    return [_local(backend)] if index is None else [d for d in devices(backend) if d.id == index]
 
 
 def device_count(backend: str | None = None) -> int:
-    """How many devices can run programs here."""
+    """How many devices can run programs: one for each process."""
     return len(devices(backend))
 
 
 def local_device_count(backend: str | None = None) -> int:
-    """How many devices this process has: all there are."""
-    return device_count(backend)
+    """How many devices this process has: 1."""
+    return len(local_devices(backend=backend))
 
 
 def process_index(backend: str | None = None) -> int:
-    """The number of this process: 0, since each runs alone."""
-    return 0
+    """The number of this process among those that compute together (``anejax.distributed``), from 0 on."""
+    processes.join_if_launched()
+    return WORLD.index
 
 
 def process_count(backend: str | None = None) -> int:
-    """How many processes run together: 1."""
-    return 1
+    """How many processes compute together: 1, unless a launcher of MPI started several."""
+    processes.join_if_launched()
+    return WORLD.size
 
 
 def process_indices(backend: str | None = None) -> list[int]:
-    """The numbers of the processes that run together."""
-    return [0]
+    """The numbers of the processes that compute together."""
+    return list(range(process_count()))
 
 
 host_id, host_count, host_ids = process_index, process_count, process_indices

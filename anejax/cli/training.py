@@ -27,7 +27,7 @@ from anejax.data.fetch import Progress as FetchProgress
 from anejax.paths import locked, sweep
 from anejax.runtime.engine import device_in_words
 from anejax.terminal import printable
-from anejax.train import checkpoint, plot
+from anejax.train import checkpoint, parallel, plot
 from anejax.train.journal import Log
 from anejax.train.loop import Run, Task, fit, resume
 from anejax.train.recipe import Recipe
@@ -82,8 +82,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(training: Training, args: argparse.Namespace) -> int:
-    """Trains; returns 0 when the run was finished and 130 when it was interrupted."""
-    console = Console()
+    """Trains; returns 0 when the run was finished and 130 when it was interrupted.
+
+    Of several processes the first one shows progress and writes files.
+    """
+    console = Console(quiet=not parallel.is_first())
     options.use_device(args.device)
     if args.resume:
         say = lambda text: console.print(printable(text), highlight=False, markup=False, soft_wrap=True)  # noqa: E731
@@ -91,11 +94,9 @@ def run(training: Training, args: argparse.Namespace) -> int:
         directory, recipe = args.resume, _resumed_recipe(training, args, index)
     else:
         index, recipe = None, training.choose(args)
-        directory = args.out or _fresh_directory(training, recipe)
+        directory = Path(parallel.from_first(str(args.out or _fresh_directory(training, recipe))))
         _refuse_used(directory)
-    with locked(directory / ".lock", lambda: _refuse_busy(directory)):
-        sweep(directory)
-        checkpoint.sweep(_checkpoints(directory))
+    with _owned(directory):
         with fetching(console) as progress:
             task, state = training.make(recipe, args, progress)
         if index is None:
@@ -103,6 +104,18 @@ def run(training: Training, args: argparse.Namespace) -> int:
         else:
             run = resume(task, _checkpoints(directory), index, state)
         return _train(training, run, directory, args, console)
+
+
+@contextlib.contextmanager
+def _owned(directory: Path) -> Iterator[None]:
+    """While no other command trains in ``directory``. Of several processes the first one sees to that."""
+    if not parallel.is_first():
+        yield
+        return
+    with locked(directory / ".lock", lambda: _refuse_busy(directory)):
+        sweep(directory)
+        checkpoint.sweep(_checkpoints(directory))
+        yield
 
 
 def _train(training: Training, run: Run, directory: Path, args: argparse.Namespace, console: Console) -> int:
@@ -113,14 +126,16 @@ def _train(training: Training, run: Run, directory: Path, args: argparse.Namespa
     report.say(f"device: {device_in_words(config.device)}")
     if journal.step:
         report.say(f"going on after {journal.epoch} epochs and {journal.batch} batches")
-    log = Log(args.log or directory / "log.jsonl", task.config, journal)
-    profiled = Profiled(task.train_step, args.profile, directory, report.say) if args.profile else None
+    first = parallel.is_first()
+    log = Log((args.log or directory / "log.jsonl") if first else None, task.config, journal)
+    profiled = Profiled(task.train_step, args.profile, directory, report.say) if args.profile and first else None
     if profiled is not None:
         run.task = replace(task, train_step=profiled)
     finished = fit(run, report, log, args.save_every)
     if profiled is not None:
         profiled.close()
-    _draw(run, directory / "curves.png", report)
+    if first:
+        _draw(run, directory / "curves.png", report)
     if not finished:
         log.write("stop", {"step": journal.step})
         report.say(f"stopped at step {journal.step}; nothing is lost. To go on:")

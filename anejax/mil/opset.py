@@ -463,6 +463,13 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("eig", real, *X, *flags("left right"), several=True)
     yield from _aj("schur", real, *X, *flags("vectors"), several=True)
     yield from _aj("threefry2x32", ("uint32",), *_tensors("k0 k1 x0 x1"), results=("T", "T"))
+    # between processes
+    yield from _aj("process_sum", AJ_NUMBER, _variadic("values"), several=True)
+    yield from _aj("process_gather", AJ_ANY, *X, *_aj_int("size"))
+    yield from _aj("process_exchange", AJ_ANY, *X)
+    yield from _aj("process_cut process_join", AJ_ANY, *X, *_aj_int("size"))
+    yield from _aj("process_permute", AJ_ANY, *X, *_aj_list("sources targets"))
+    yield from _aj("process_index", ("int32",))
     # control flow
     scan = (*_functions("body"), *_mixed("carry consts xs"), _int("length"), _flag("reverse"))
     yield from _aj("scan", AJ_ANY, *scan, result="", several=True)

@@ -289,6 +289,45 @@ def aj_fft(v: View) -> list[Shape]:
     return [lead + (half if kind == "rfft" else tuple(lengths))] * (1 if kind == "irfft" else 2)
 
 
+def aj_process_sum(v: View) -> list[Shape]:
+    return v.shapes("values")
+
+
+def aj_process_gather(v: View) -> list[Shape]:
+    """One block for each of ``size`` processes."""
+    v.expect(v.integer("size") >= 1, "a size of 1 or more")
+    return [(v.integer("size"), *v.shape("x"))]
+
+
+def aj_process_exchange(v: View) -> list[Shape]:
+    v.expect(len(v.shape("x")) > 0, "x of rank 1 or more: one block for each process")
+    return [v.shape("x")]
+
+
+def aj_process_cut(v: View) -> list[Shape]:
+    x, size = v.shape("x"), v.integer("size")
+    v.expect(len(x) > 0 and size >= 1 and x[0] % size == 0, f"a first axis of x that {size} divides")
+    return [(x[0] // size, *x[1:])]
+
+
+def aj_process_join(v: View) -> list[Shape]:
+    x, size = v.shape("x"), v.integer("size")
+    v.expect(len(x) > 0 and size >= 1, "x of rank 1 or more, and a size of 1 or more")
+    return [(x[0] * size, *x[1:])]
+
+
+def aj_process_permute(v: View) -> list[Shape]:
+    sources, targets = v.ints("sources"), v.ints("targets")
+    v.expect(len(sources) == len(targets), "as many sources as targets")
+    for name, numbers in (("sources", sources), ("targets", targets)):
+        v.expect(len({*numbers}) == len(numbers) and min(numbers, default=0) >= 0, f"distinct numbers in {name}")
+    return [v.shape("x")]
+
+
+def aj_process_index(v: View) -> list[Shape]:
+    return [()]
+
+
 RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
@@ -296,6 +335,7 @@ RULES: Mapping[str, Rule] = {
         aj_broadcast_in_dim, aj_slice, aj_concatenate, aj_pad, aj_rev, aj_iota, aj_dynamic_slice,
         aj_dynamic_update_slice, aj_dot_general, aj_conv_general_dilated, aj_reduce_window,
         aj_select_and_scatter_add, aj_gather, aj_scatter, aj_same_each, aj_threefry2x32,
-        aj_fft,
+        aj_fft, aj_process_sum, aj_process_gather, aj_process_exchange, aj_process_cut,
+        aj_process_join, aj_process_permute, aj_process_index,
     )
 }  # fmt: skip

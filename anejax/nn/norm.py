@@ -48,13 +48,15 @@ class BatchNorm(Layer):
     """Normalises each channel (axis 1; the last of [N, C]) over the batch, and keeps running statistics as state.
 
     In training the statistics are the batch's, and ``running = momentum * running + (1 - momentum) * batch``;
-    otherwise they are the running ones.
+    otherwise they are the running ones. With ``axis_name`` the batch is that of all processes (or examples of ``vmap``)
+    along the axis of that name.
     """
 
     momentum: float = 0.9
     eps: float = 1e-5
     scale: bool = True
     bias: bool = True
+    axis_name: Any = None
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
         self._check(x)
@@ -79,8 +81,10 @@ class BatchNorm(Layer):
         offset = affine.get("bias", 0)
         if train:
             axes = tuple(i for i in range(x.ndim) if i != 1)
-            mean = jnp.mean(shifted, axes)
-            batch_var = jnp.maximum(jnp.mean(jnp.square(shifted), axes) - jnp.square(mean), 0)
+            mean, square = jnp.mean(shifted, axes), jnp.mean(jnp.square(shifted), axes)
+            if self.axis_name is not None:
+                mean, square = lax.pmean((mean, square), self.axis_name)
+            batch_var = jnp.maximum(square - jnp.square(mean), 0)
             state = {"mean": self._blend(running, running + mean), "var": self._blend(var, batch_var)}
             var = batch_var
         factor = lax.rsqrt(var + self.eps) * affine.get("scale", 1)

@@ -22,7 +22,7 @@ from anejax import dtypes
 from anejax.config import config
 from anejax.errors import DeviceError
 
-ABI_VERSION = 6
+ABI_VERSION = 7
 ENGINE_LIMITS = ("backoff", "compile_limit", "run_limit")  # settings of the engine: config.engine_<name>, in seconds
 MAX_RANK = 32
 OVERFLOWED, NOT_FINITE = 1, 2  # flags of NativeProgram.numerics
@@ -66,6 +66,22 @@ class Event(ctypes.Structure):
     )
 
 
+class Processes(ctypes.Structure):
+    """anesdk_processes: MPI's functions and handles."""
+
+    _fields_ = (
+        ("size", ctypes.c_int32),
+        ("index", ctypes.c_int32),
+        ("request_bytes", U64),
+        ("timeout", ctypes.c_int64),
+        ("communicator", U64),
+        ("sum", U64),
+        ("bytes", U64),
+        ("types", U64 * 13),
+        *((name, ctypes.c_void_p) for name in ("iallreduce", "iallgather", "ialltoall", "isend", "irecv", "test")),
+    )
+
+
 # function -> (result, arguments), in the order of the header
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "anesdk_abi_version": (ctypes.c_int32, []),
@@ -75,6 +91,8 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "anesdk_set_num_threads": (Status, [ctypes.c_int32]),
     "anesdk_num_threads": (Status, [POINTER(ctypes.c_int32)]),
     "anesdk_load_blas": (Status, [Text]),
+    "anesdk_set_processes": (Status, [POINTER(Processes)]),
+    "anesdk_leave_processes": (Status, []),
     "anesdk_buffers_create": (Status, [U64, POINTER(U64), POINTER(Handle), POINTER(Handle)]),
     "anesdk_buffers_release": (Status, [U64, POINTER(Handle)]),
     "anesdk_idle_memory": (Status, [ctypes.c_int32, POINTER(U64)]),
@@ -151,6 +169,44 @@ def load() -> ctypes.CDLL:
     blas = blas_path()
     check(lib, lib.anesdk_load_blas(blas.encode() if blas else None), "load_blas")
     return lib
+
+
+def set_processes(mpi: Any, communicator: Any, timeout: float) -> None:
+    """Lets programs send to the other processes of ``communicator``.
+
+    Args:
+        mpi: the module ``mpi4py.MPI``, which is linked with the MPI library: the functions are found in it.
+        communicator: an ``mpi4py.MPI.Comm``.
+        timeout: seconds that one message may take; 0 for any time.
+    """
+    library = ctypes.CDLL(mpi.__file__)
+    address = lambda name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value  # noqa: E731
+    handle = lambda x: mpi._handleof(x) & (2**64 - 1)  # noqa: E731
+    whole = {f"{sign}int{8 * size}": getattr(mpi, f"{sign.upper()}INT{8 * size}_T") for sign in ("", "u") for size in (1, 2, 4, 8)}
+    numbers = {**whole, "float32": mpi.FLOAT, "float64": mpi.DOUBLE}
+    table = Processes(
+        size=communicator.Get_size(),
+        index=communicator.Get_rank(),
+        request_bytes=mpi._sizeof(mpi.Request),
+        timeout=round(1000 * timeout),
+        communicator=handle(communicator),
+        sum=handle(mpi.SUM),
+        bytes=handle(mpi.BYTE),
+        **{
+            field: address(f"MPI_{name}")
+            for field, name in (("iallreduce", "Iallreduce"), ("iallgather", "Iallgather"), ("ialltoall", "Ialltoall"),
+                                ("isend", "Isend"), ("irecv", "Irecv"), ("test", "Test"))
+        },
+    )  # fmt: skip
+    for code, dtype in DTYPES.items():
+        if dtype.name in numbers:
+            table.types[code] = handle(numbers[dtype.name])
+    check(load(), load().anesdk_set_processes(ctypes.byref(table)), "set_processes")
+
+
+def leave_processes() -> None:
+    """Tells the other processes that this one ends. Returns when they have heard it; raises DeviceError otherwise."""
+    check(load(), load().anesdk_leave_processes(), "leave_processes")
 
 
 def blas_path() -> str | None:

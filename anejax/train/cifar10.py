@@ -13,7 +13,7 @@ from anejax.data import cifar10
 from anejax.data.batches import TestBatches, TrainBatches
 from anejax.models import cifar
 from anejax.records import Between
-from anejax.train import classify
+from anejax.train import classify, parallel
 from anejax.train.loop import Task
 from anejax.train.recipe import Name, Positive, Recipe, RecipeError, Seed, Size, initial
 
@@ -59,11 +59,14 @@ def make(recipe: Cifar10Recipe, data: cifar10.Cifar10, resumed: bool = False) ->
     train, test = (_first(split, recipe.subset) for split in data)
     train_batches = TrainBatches(*train, recipe.batch, cifar10.MEAN, cifar10.STD, recipe.seed)
     test_batches = TestBatches(*test, min(_TEST_BATCH, len(test.labels)), cifar10.MEAN, cifar10.STD)
-    model = NETWORKS[recipe.network]()
+    parallel.check_batch(recipe.batch)
+    model = NETWORKS[recipe.network](parallel.axis_name())
     how = optimizer(recipe.lr, recipe.momentum, recipe.weight_decay, len(train_batches) * recipe.epochs)
     scaled: Callable[[Any], Any] = lambda state: state  # noqa: E731
     if recipe.precision == "float32":
         train_step = classify.train_step(model, how, recipe.smoothing)
+    elif parallel.axis_name() is not None:
+        raise parallel.ParallelError("[train] several processes train in float32 only; leave out --precision.")
     else:
         policy = f"compute={recipe.precision}"
         train_step, scaled = classify.mixed_train_step(model, how, recipe.smoothing, policy)

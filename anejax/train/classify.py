@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import amp, nn, optim, random
+from anejax.train import parallel
 
 
 class TrainState(NamedTuple):
@@ -47,11 +48,12 @@ def train_step(model: Any, optimizer: Any, smoothing: float) -> Callable[..., An
         (value, (model_state, accuracy)), grads = value_and_grad(
             state.params, state.model_state, images, labels, step_key
         )
+        value, accuracy, grads = parallel.mean((value, accuracy, grads))
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optim.apply_updates(state.params, updates)
         return TrainState(params, model_state, opt_state, key), {"loss": value, "accuracy": accuracy}
 
-    return aj.jit(step, donate_argnums=0)
+    return aj.jit(parallel.divided(step), donate_argnums=0)
 
 
 def mixed_train_step(

@@ -101,15 +101,18 @@ class Journal:
 class Log:
     """A file of JSON lines: one for the start, one for each epoch, one for the end of a run."""
 
-    def __init__(self, path: Path, start: Mapping[str, Any], journal: Journal) -> None:
-        """Begins the file anew; a resumed run writes the epochs that it remembers again."""
+    def __init__(self, path: Path | None, start: Mapping[str, Any], journal: Journal) -> None:
+        """Begins the file anew; a resumed run writes the epochs that it remembers again. None: nothing is written."""
         self.path = path
+        if path is None:
+            return
         with atomic_file(path, "w") as file:
             file.write(_line("start", start))
             file.writelines(_line("epoch", row) for row in journal.epochs)
 
     def write(self, event: str, values: Mapping[str, Any]) -> None:
-        append(self.path, _line(event, values))
+        if self.path is not None:
+            append(self.path, _line(event, values))
 
 
 def _line(event: str, values: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import nn, optim
+from anejax.train import parallel
 
 
 class TrainState(NamedTuple):
@@ -24,11 +25,11 @@ def train_step(model: nn.Layer, optimizer: Any) -> Callable[..., Any]:
         return jnp.mean(losses(model, params, tokens, targets))
 
     def step(state: TrainState, tokens: Any, targets: Any) -> Any:
-        value, grads = aj.value_and_grad(loss)(state.params, tokens, targets)
+        value, grads = parallel.mean(aj.value_and_grad(loss)(state.params, tokens, targets))
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         return TrainState(optim.apply_updates(state.params, updates), opt_state), {"loss": value}
 
-    return aj.jit(step, donate_argnums=0)
+    return aj.jit(parallel.divided(step), donate_argnums=0)
 
 
 def eval_step(model: nn.Layer) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from anejax.data.batches import prefetch
 from anejax.errors import AnejaxError
-from anejax.train import checkpoint
+from anejax.train import checkpoint, parallel
 from anejax.train.journal import Journal, Log
 from anejax.train.report import Report
 
@@ -82,10 +82,10 @@ class Run:
     def save(self) -> None:
         """Writes a checkpoint, unless this position has one."""
         position = (self.journal.epoch, self.journal.batch)
-        if position != self.saved:
+        if position != self.saved and parallel.is_first():
             record = {"config": self.task.config, "journal": self.journal.to_json()}
             checkpoint.save(self.directory, self.journal.step, self.state, record)
-            self.saved = position
+        self.saved = position
 
     def finished(self) -> bool:
         return self.journal.epoch >= self.task.epochs
@@ -131,7 +131,7 @@ def _train_epoch(run: Run, report: Report, stopped: threading.Event, save_second
             now = time.monotonic()
             _count(run, report, values, now - start)
             report.step(journal)
-            if stopped.is_set():
+            if parallel.any_process(stopped.is_set()):
                 return False
             if now >= due:
                 run.save()
@@ -144,7 +144,7 @@ def _end_epoch(run: Run, report: Report, log: Log, stopped: threading.Event) -> 
     """Evaluates, closes the epoch and saves; False when it was interrupted."""
     totals: dict[str, float] = {}
     for batch in run.task.test:
-        if stopped.is_set():
+        if parallel.any_process(stopped.is_set()):
             return False
         for name, value in run.task.eval_step(run.state, *batch).items():
             totals[name] = totals.get(name, 0.0) + float(value)

@@ -1,10 +1,13 @@
 """What crosses a named axis of ``vmap``: gathering along it, and the place on it. Other collectives are made of these.
 
 Both are equations until the ``vmap`` that owns the name runs their ``collective`` rule, so no device ever sees them.
+A name may stand for processes instead; collectives over it are made of the primitives of ``ops/processes``.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +15,48 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.primitive import Primitive, Refused
+from anejax.errors import RefusedError
 from anejax.ops.families import batch_to, linear_jvp, reduce_sum_p
 from anejax.ops.index import dynamic_index_in_dim
+
+class _Processes(threading.local):
+    axes: tuple[tuple[Any, int], ...] = ()
+    gradients: bool = True  # whether gradients may be taken
+
+
+_processes = _Processes()
+
+
+def process_axes() -> tuple[tuple[Any, int], ...]:
+    """(name, length) of the axes that are processes here, within ``shard_map`` or ``pmap``."""
+    return _processes.axes
+
+
+def check_gradients(op: str) -> None:
+    """Raises RefusedError in a ``shard_map`` with ``check_vma=True``."""
+    if not _processes.gradients:
+        raise RefusedError(
+            f"[{op}] gradients inside of shard_map are those of one process, while jax sums them with check_vma=True."
+            " Write check_vma=False and sum them: lax.psum(grads, axis_name); or take the gradient of the mapped"
+            " function."
+        )
+
+
+class over_processes:
+    """``with over_processes(axes):`` the names of ``axes`` stand for processes that compute together."""
+
+    __slots__ = ("axes", "gradients", "previous")
+
+    def __init__(self, axes: Sequence[tuple[Any, int]], gradients: bool = True) -> None:
+        self.axes, self.gradients = tuple(axes), gradients
+
+    def __enter__(self) -> None:
+        self.previous = _processes.axes, _processes.gradients
+        _processes.axes, _processes.gradients = (*self.axes, *self.previous[0]), self.gradients
+
+    def __exit__(self, *exc: object) -> None:
+        _processes.axes, _processes.gradients = self.previous
+
 
 BOUND = Refused("vmap replaces it where it maps the axis of that name")
 

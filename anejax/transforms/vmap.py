@@ -10,6 +10,7 @@ from anejax.core.context import applying, current_trace, tracing
 from anejax.core.primitive import Primitive
 from anejax.core.trace import Trace, Tracer, aval_of
 from anejax.ops.families import batch_to, move_axis, reduce_sum_p
+from anejax.transforms.collectives import process_axes
 
 
 class _Mapped(threading.local):
@@ -41,12 +42,13 @@ def mapped_name() -> Any:
 
 
 def named_axes() -> tuple[tuple[Any, int], ...]:
-    """(name, length) of the named axes that are mapped here, the innermost first."""
+    """(name, length) of the named axes that are mapped here, the innermost first, and of those that are processes."""
     current = current_trace()
     if current.parent is None:  # as in every call from outside
-        return ()
+        return process_axes()
     traces = [current, *current.ancestors()]
-    return tuple((t.axis_name, t.size) for t in traces if isinstance(t, BatchTrace) and t.axis_name is not None)
+    mapped = tuple((t.axis_name, t.size) for t in traces if isinstance(t, BatchTrace) and t.axis_name is not None)
+    return mapped + process_axes()
 
 
 class BatchTracer(Tracer):

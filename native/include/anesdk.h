@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define ANESDK_ABI_VERSION 6
+#define ANESDK_ABI_VERSION 7
 #define ANESDK_MAX_RANK 32
 
 /* status codes: name, value, meaning */
@@ -99,6 +99,31 @@ ANESDK_API const char* anesdk_devices(void);
 ANESDK_API int32_t anesdk_set_num_threads(int32_t count);
 ANESDK_API int32_t anesdk_num_threads(int32_t* out);
 ANESDK_API int32_t anesdk_load_blas(const char* path);
+
+/* The processes that compute together, by MPI: the functions of its library, and its handles as 64-bit integers
+ * (the values of 32-bit ones zero-extended). set while no program runs; what `functions` point to must stay loaded. */
+typedef struct anesdk_processes {
+  int32_t size;           /* how many there are; 1: no other, and nothing below is read */
+  int32_t index;          /* of this one, 0 .. size - 1 */
+  uint64_t request_bytes; /* of an MPI_Request, at most 16 */
+  int64_t timeout;        /* milliseconds after which a call gives up waiting for the others; 0: never */
+  uint64_t communicator;
+  uint64_t sum;       /* the MPI_Op */
+  uint64_t bytes;     /* the MPI_Datatype of one byte */
+  uint64_t types[13]; /* the MPI_Datatype of each anesdk_dtype that sums take; 0 for the others */
+  const void* iallreduce;
+  const void* iallgather;
+  const void* ialltoall;
+  const void* isend;
+  const void* irecv;
+  const void* test;
+} anesdk_processes;
+ANESDK_API int32_t anesdk_set_processes(const anesdk_processes* table);
+
+/* Each run of a program that talks to other processes first compares a digest of the program with those of the others.
+ * A process that leaves compares this one, so that the others are told instead of waiting. */
+#define ANESDK_PROCESS_LEFT 1
+ANESDK_API int32_t anesdk_leave_processes(void);
 
 /* Buffers: count of them in one call; sizes[i] may be 0. handles[i] and data[i] are written. A release nulls what it
  * released, and stops at the first handle that is not live. */

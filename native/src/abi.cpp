@@ -19,6 +19,7 @@
 #include "hosted_call.h"
 #include "mil/parser.h"
 #include "mil/verify.h"
+#include "processes.h"
 
 namespace anesdk {
 namespace {
@@ -318,6 +319,14 @@ int32_t anesdk_load_blas([[maybe_unused]] const char* path) {
     refuse(ANESDK_UNSUPPORTED, "[load_blas] this build has no CPU device");
 #endif
   });
+}
+
+int32_t anesdk_set_processes(const anesdk_processes* table) {
+  return guarded([&] { processes::set(table); });
+}
+
+int32_t anesdk_leave_processes(void) {
+  return guarded([] { processes::agree(ANESDK_PROCESS_LEFT); });
 }
 
 int32_t anesdk_buffers_create(uint64_t count, const uint64_t* sizes, anesdk_buffer** handles, void** data) {

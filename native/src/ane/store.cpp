@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "digest.h"
 #include "hosted_call.h"
 #include "mil/error.h"
 
@@ -65,17 +66,12 @@ void make_folder(const fs::path& path) {
   if (error) fail_file(path, "cannot be made: " + error.message());
 }
 
-// FNV-1a. Files are compared in full besides, so that equal hashes of unequal programs cost a compile, no more.
-uint64_t hash(uint64_t state, const std::string& text) {
-  for (const char c : text) state = (state ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return state;
-}
-
+// Files are compared in full besides, so that equal digests of unequal programs cost a compile, no more.
 std::string folder_name(const std::map<std::string, std::string>& files) {
-  uint64_t low = 0xcbf29ce484222325, high = 0x9e3779b97f4a7c15;
+  uint64_t low = kDigestBegin, high = 0x9e3779b97f4a7c15;
   for (const auto& [name, content] : files) {
-    low = hash(hash(low, name), content);
-    high = hash(hash(high, content), name);
+    low = digest(digest(low, name), content);
+    high = digest(digest(high, content), name);
   }
   char text[33];
   std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(high),

@@ -1,19 +1,42 @@
 // The CPU device: executables behind the C table of devices. "cpu-fp16" is the same with the engine's numerics.
 #include "device.h"
 
+#include <algorithm>
+#include <string>
+
 #include "buffers.h"
 #include "cpu/frame.h"
 #include "cpu/numerics.h"
 #include "cpu/profile.h"
+#include "digest.h"
 #include "mil/error.h"
+#include "mil/opset.h"
+#include "processes.h"
 
 namespace anesdk::cpu {
 namespace {
 
+// What the programs of all processes must have in common: the text, and the order in which the plan sends. 0 for a
+// program that sends nothing.
+uint64_t common_digest(const mil::Program& program, const Plan& plan) {
+  const auto sends = [](const mil::Op& op) { return op.schema->name.starts_with("aj_process_"); };
+  const bool any = std::any_of(program.functions.begin(), program.functions.end(),
+                               [&](const mil::Function& f) { return std::any_of(f.ops.begin(), f.ops.end(), sends); });
+  if (!any) return 0;
+  std::string order;
+  for (const auto& nodes : plan.step_nodes) {
+    for (const int32_t n : nodes) {
+      const Node& node = plan.graph.nodes[static_cast<size_t>(n)];
+      if (node.kind == NodeKind::KERNEL || node.kind == NodeKind::CONTROL) order += std::to_string(node.op) + ",";
+    }
+  }
+  return digest(program.digest, order) | (uint64_t{1} << 63);  // which ANESDK_PROCESS_LEFT has not
+}
+
 class Executable {
  public:
-  Executable(std::shared_ptr<const Plan> plan, std::unique_ptr<Numerics> numerics)
-      : numerics_(std::move(numerics)), plan_(std::move(plan)) {
+  Executable(std::shared_ptr<const Plan> plan, std::unique_ptr<Numerics> numerics, uint64_t digest)
+      : numerics_(std::move(numerics)), plan_(std::move(plan)), digest_(digest) {
     for (const int64_t alias : plan_->memory.output_alias) overwrites_inputs_ |= alias >= 0;
   }
 
@@ -21,6 +44,7 @@ class Executable {
   const Numerics* numerics() const { return numerics_.get(); }  // null: those of the CPU
 
   void run(const void* const* inputs, void* const* outputs) const {
+    if (digest_ != 0) processes::agree(digest_);
     const Scratch memory(Frame::bytes(*plan_));
     const Frame frame(*plan_, memory.data());
     for (size_t i = 0; i < plan_->graph.inputs.size(); ++i) {
@@ -53,6 +77,7 @@ class Executable {
 
   std::unique_ptr<Numerics> numerics_;
   std::shared_ptr<const Plan> plan_;
+  uint64_t digest_;
   bool overwrites_inputs_ = false;
 };
 
@@ -66,7 +91,8 @@ void* make(const void* mil_program, const char* options, std::unique_ptr<Numeric
   std::vector<Donation> donate;
   for (const uint64_t input : parsed.donate) donate.push_back({input});
   std::shared_ptr<const Plan> plan = Plans(program, numerics.get()).get("main", donate);
-  return new Executable(std::move(plan), std::move(numerics));
+  const uint64_t digest = common_digest(program, *plan);
+  return new Executable(std::move(plan), std::move(numerics), digest);
 }
 
 int32_t compile(const void* mil_program, const char* options, void** exe, char*, size_t) {

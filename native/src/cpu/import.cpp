@@ -90,6 +90,11 @@ std::vector<View> Importer::add_kernel(const mil::Function& function, const mil:
   node.kind = NodeKind::KERNEL;
   for (mil::ValueId id : prepared->kernel->inputs()) node.inputs.push_back(b.dense(operand(id)));
   std::vector<View> results = add_results(function, op, &node);
+  if (prepared->name.starts_with("aj_process_")) {
+    // All processes must send in one order: that of the text. The kernel does not read this operand.
+    if (last_message_.base >= 0) node.inputs.push_back(last_message_);
+    last_message_ = results.at(0);
+  }
   node.kernel = std::move(prepared);
   b.add(std::move(node));
   return results;

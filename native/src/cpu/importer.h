@@ -60,6 +60,7 @@ class Importer {
   Graph& graph_;
   std::unordered_map<mil::ValueId, View> views_;
   std::unordered_map<mil::ValueId, std::vector<const mil::Op*>> users_;
+  View last_message_;  // what the last operation between processes made, if any
 };
 
 using Handler = void (*)(Importer&, const mil::Op&);

@@ -145,6 +145,7 @@ const Rule* find_rule(const OpSchema& schema) {
     add_lax_index_rules(all);
     add_control_rules(all);
     add_lax_linalg_rules(all);
+    add_process_rules(all);
     return all;
   }();
   auto it = rules.find(schema.name);

@@ -94,6 +94,7 @@ void add_lax_window_rules(Rules& rules);
 void add_lax_index_rules(Rules& rules);
 void add_control_rules(Rules& rules);
 void add_lax_linalg_rules(Rules& rules);
+void add_process_rules(Rules& rules);
 
 const Rule* find_rule(const OpSchema& schema);  // null when the table has outgrown the rules
 

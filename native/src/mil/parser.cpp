@@ -1,9 +1,9 @@
-#include "mil/parser.h"
 
 #include <algorithm>
 #include <string>
 #include <unordered_map>
 
+#include "digest.h"
 #include "hosted_call.h"
 #include "mil/lexer.h"
 #include "mil/literal.h"
@@ -450,7 +450,9 @@ ValueId Parser::inline_value(Function& f, Literal literal) {
 
 Program parse(std::string_view text) {
   if (text.size() > kMaxText) throw Error("1:1: the text is longer than 256 MiB", ANESDK_PARSE_ERROR);
-  return Parser(text).program();
+  Program program = Parser(text).program();
+  program.digest = digest(kDigestBegin, text);
+  return program;
 }
 
 }  // namespace anesdk::mil

@@ -83,6 +83,7 @@ struct Function {
 
 struct Program {
   std::vector<Function> functions;
+  uint64_t digest = 0;  // of its text
   const Function* find(std::string_view name) const;
 };
 

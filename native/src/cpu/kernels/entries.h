@@ -19,5 +19,6 @@ std::span<const KernelEntry> fft_entries();
 std::span<const KernelEntry> solve_entries();
 std::span<const KernelEntry> spectral_entries();
 std::span<const KernelEntry> eigen_entries();
+std::span<const KernelEntry> process_entries();
 
 }  // namespace anesdk::cpu

@@ -1,0 +1,82 @@
+"""The processes that compute together, over MPI: joining them, and leaving so that no other one waits in vain."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import sys
+from types import TracebackType
+from typing import Any
+
+from anejax.config import config
+from anejax.errors import DeviceError
+from anejax.ops.processes import WORLD
+from anejax.runtime import library
+
+# Variables that launchers give each process: Open MPI's mpiexec (its manual, "Environmental variables"), Hydra and
+# other launchers of MPICH (the PMI-1 interface), and srun with either.
+LAUNCHED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")
+
+_communicator: Any = None
+
+
+def joined() -> bool:
+    """Whether this process has joined the others."""
+    return _communicator is not None
+
+
+def join_if_launched() -> None:
+    """Joins the others in a process that a launcher of MPI started. Does nothing when that was done before.
+
+    Raises:
+        DeviceError: mpi4py or an MPI library is missing.
+    """
+    if _communicator is None and any(name in os.environ for name in LAUNCHED):
+        _join()
+
+
+def _join() -> None:
+    global _communicator
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as err:  # RuntimeError: mpi4py found no MPI library
+        raise DeviceError(
+            f"[distributed] expected mpi4py and an MPI library, got: {err}. Write: pip install 'anejax[mpi]'."
+        ) from None
+    communicator = MPI.COMM_WORLD.Dup()  # apart from messages that the user sends
+    library.set_processes(MPI, communicator, config.distributed_timeout)
+    _communicator = communicator
+    WORLD.size, WORLD.index = communicator.Get_size(), communicator.Get_rank()
+    if WORLD.size > 1:
+        _end_together(MPI)
+
+
+def abort(why: str) -> None:
+    """Ends all processes, after saying which one ended them and why."""
+    print(
+        f"[distributed] process {WORLD.index} of {WORLD.size} on {platform.node()} ended: {why}",
+        file=sys.stderr,
+        flush=True,
+    )
+    _communicator.Abort(1)
+
+
+def _end_together(mpi: Any) -> None:
+    """Whatever ends this process early ends the others; if it just ends, those that wait for it are told."""
+    before = sys.excepthook
+
+    def ended(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        before(kind, error, where)
+        abort(f"{kind.__name__}: {error}")
+
+    def leave() -> None:
+        if mpi.Is_finalized():
+            return
+        try:
+            library.leave_processes()
+        except DeviceError as err:
+            abort(str(err))
+
+    sys.excepthook = ended
+    atexit.register(leave)

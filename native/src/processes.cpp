@@ -1,0 +1,222 @@
+#include "processes.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "hosted_call.h"
+#include "mil/error.h"
+
+namespace anesdk::processes {
+namespace {
+
+using std::chrono::steady_clock;
+
+// MPI's handles are 32-bit integers in some libraries (MPICH) and pointers in others (Open MPI, the ABI of MPI 5). Both
+// are passed as 64-bit integers here: the calling conventions of x86-64 and of arm64 put either into one register or
+// into one 8-byte slot of the stack, and a function that takes 32 bits reads the lower half (System V ABI of AMD64,
+// section 3.2.3; Procedure Call Standard for the Arm 64-bit Architecture, section 6.8.2). Apple's arm64 packs arguments
+// on the stack, which no call here reaches there: the first eight are in registers.
+using Handle = uint64_t;
+using Reduce = int (*)(const void*, void*, int, Handle, Handle, Handle, void*);
+using Spread = int (*)(const void*, int, Handle, void*, int, Handle, Handle, void*);
+using Send = int (*)(const void*, int, Handle, int, int, Handle, void*);
+using Receive = int (*)(void*, int, Handle, int, int, Handle, void*);
+using Test = int (*)(void*, int*, void*);
+
+constexpr int kTag = 1;
+constexpr size_t kLargest = size_t{1} << 30;  // bytes of one message: MPI counts elements in an int
+
+anesdk_processes table = [] {
+  anesdk_processes alone{};
+  alone.size = 1;
+  return alone;
+}();
+// MPI may be asked by one thread at a time only (MPI_THREAD_SERIALIZED).
+std::mutex calls;
+bool broken = false;  // a call was left before it ended, so later ones would meet the wrong ones of other processes
+
+[[noreturn]] void fail(const std::string& what) { throw mil::Error("[processes] " + what, ANESDK_RUNTIME_ERROR); }
+
+// Memory that MPI reads and writes. It is apart from the program's, because a call that is left early goes on in MPI:
+// its memory is then never freed.
+struct Message {
+  explicit Message(size_t bytes) : memory(new std::byte[std::max<size_t>(bytes, 1)]) {}
+  std::unique_ptr<std::byte[]> memory;
+};
+
+void copy(void* to, const void* from, size_t bytes) {
+  if (bytes) std::memcpy(to, from, bytes);  // the pointers may be null where there is nothing
+}
+
+void check(int code, const char* call) {
+  if (code != 0) fail(std::string(call) + " of MPI failed with code " + std::to_string(code) + ".");
+}
+
+struct Request {
+  alignas(16) std::byte bytes[16] = {};
+};
+
+// Waits for `request`. In short turns first: a message on one machine takes microseconds.
+void finish(Request* request) {
+  const auto begin = steady_clock::now();
+  alignas(16) std::byte status[256];
+  for (int64_t turn = 0;; ++turn) {
+    int done = 0;
+    check(reinterpret_cast<Test>(table.test)(request->bytes, &done, status), "Test");
+    if (done) return;
+    if (turn < 200) continue;
+    std::this_thread::yield();
+    if (turn % 64 != 0) continue;
+    waited();
+    const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - begin).count();
+    if (table.timeout > 0 && passed > table.timeout) {
+      fail("the other processes did not answer within " + std::to_string(table.timeout / 1000) +
+           " s (ANEJAX_DISTRIBUTED_TIMEOUT). One of them may have ended, or it computes something else.");
+    }
+    if (passed > 20) std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+}
+
+// Starts requests and waits for them; what they need stays in memory if they cannot be waited for.
+template <class Start>
+void complete(Message& from, Message& to, size_t count, Start start) {
+  if (broken) fail("an earlier call ended before all processes had answered; start the program again.");
+  try {
+    std::vector<Request> requests(count);
+    for (size_t i = 0; i < count; ++i) start(i, requests[i].bytes);
+    for (Request& request : requests) finish(&request);
+  } catch (...) {
+    broken = true;
+    (void)from.memory.release(), (void)to.memory.release();
+    throw;
+  }
+}
+
+}  // namespace
+
+void set(const anesdk_processes* given) {
+  const auto require = [](bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(std::string("[set_processes] ") + what);
+  };
+  require(given != nullptr, "the table is null");
+  require(given->size >= 1 && given->index >= 0 && given->index < given->size, "expected 0 <= index < size");
+  if (given->size > 1) {
+    for (const void* call :
+         {given->iallreduce, given->iallgather, given->ialltoall, given->isend, given->irecv, given->test}) {
+      require(call != nullptr, "a function is null");
+    }
+    require(given->request_bytes > 0 && given->request_bytes <= sizeof(Request), "a request has more than 16 bytes");
+  }
+  const std::lock_guard lock(calls);
+  table = *given;
+  broken = false;
+}
+
+int32_t size() { return table.size; }
+int32_t index() { return table.index; }
+
+void agree(uint64_t digest) {
+  if (table.size == 1) return;
+  std::vector<uint64_t> all(static_cast<size_t>(table.size));
+  gather(&digest, all.data(), sizeof digest);
+  const auto other = std::find_if(all.begin(), all.end(), [&](uint64_t theirs) { return theirs != digest; });
+  if (other == all.end() || digest == ANESDK_PROCESS_LEFT) return;  // if this process leaves, the others are told
+  broken = true;
+  const auto left = std::find(all.begin(), all.end(), uint64_t{ANESDK_PROCESS_LEFT});
+  if (left != all.end()) fail("process " + std::to_string(left - all.begin()) + " has ended.");
+  fail("process " + std::to_string(other - all.begin()) + " runs another program than process " +
+       std::to_string(table.index) +
+       ". Every process must run the same functions on arguments of the same shapes, in the same order.");
+}
+
+void sum(std::span<const Piece> pieces, mil::DType dtype) {
+  if (table.size == 1) {
+    for (const Piece& piece : pieces) copy(piece.to, piece.from, piece.bytes);
+    return;
+  }
+  const std::lock_guard lock(calls);
+  size_t bytes = 0;
+  for (const Piece& piece : pieces) bytes += piece.bytes;
+  const size_t element = mil::size_of(dtype);
+  Message from(bytes), to(bytes);
+  size_t at = 0;
+  for (const Piece& piece : pieces) {
+    copy(from.memory.get() + at, piece.from, piece.bytes);
+    at += piece.bytes;
+  }
+  complete(from, to, (bytes + kLargest - 1) / kLargest, [&](size_t i, void* request) {
+    const size_t begin = i * kLargest, part = std::min(bytes - begin, kLargest);
+    check(reinterpret_cast<Reduce>(table.iallreduce)(
+              from.memory.get() + begin, to.memory.get() + begin, static_cast<int>(part / element),
+              table.types[static_cast<int>(dtype)], table.sum, table.communicator, request),
+          "Iallreduce");
+  });
+  at = 0;
+  for (const Piece& piece : pieces) {
+    copy(piece.to, to.memory.get() + at, piece.bytes);
+    at += piece.bytes;
+  }
+}
+
+namespace {
+
+// gather and exchange: `sent` bytes of memory at `from`, one block for each process at `to`.
+void spread(const void* call, const char* name, const void* from, void* to, size_t bytes, size_t sent) {
+  if (table.size == 1) return copy(to, from, bytes);
+  if (bytes == 0) return;
+  if (bytes > kLargest) fail(std::string(name) + " takes blocks of 1 GiB at most.");
+  const std::lock_guard lock(calls);
+  const size_t all = bytes * static_cast<size_t>(table.size);
+  Message out(sent), in(all);
+  std::memcpy(out.memory.get(), from, sent);
+  complete(out, in, 1, [&](size_t, void* request) {
+    const int count = static_cast<int>(bytes);
+    check(reinterpret_cast<Spread>(call)(out.memory.get(), count, table.bytes, in.memory.get(), count, table.bytes,
+                                         table.communicator, request),
+          name);
+  });
+  std::memcpy(to, in.memory.get(), all);
+}
+
+}  // namespace
+
+void gather(const void* from, void* to, size_t bytes) {
+  spread(table.iallgather, "Iallgather", from, to, bytes, bytes);
+}
+
+void exchange(const void* from, void* to, size_t bytes) {
+  spread(table.ialltoall, "Ialltoall", from, to, bytes, bytes * static_cast<size_t>(table.size));
+}
+
+void pass_on(const void* from, void* to, size_t bytes, int64_t target, int64_t source) {
+  if (bytes == 0) return;
+  if (table.size == 1) return target == 0 ? copy(to, from, bytes) : void(std::memset(to, 0, bytes));
+  if (bytes > kLargest) fail("ppermute takes arrays of 1 GiB at most.");
+  const std::lock_guard lock(calls);
+  Message out(bytes), in(bytes);
+  std::memcpy(out.memory.get(), from, bytes);
+  std::memset(in.memory.get(), 0, bytes);
+  const int count = static_cast<int>(bytes);
+  const bool sends = target >= 0, receives = source >= 0;
+  complete(out, in, static_cast<size_t>(sends) + static_cast<size_t>(receives), [&](size_t i, void* request) {
+    if (i == 0 && receives) {
+      check(reinterpret_cast<Receive>(table.irecv)(in.memory.get(), count, table.bytes, static_cast<int>(source), kTag,
+                                                   table.communicator, request),
+            "Irecv");
+    } else {
+      check(reinterpret_cast<Send>(table.isend)(out.memory.get(), count, table.bytes, static_cast<int>(target), kTag,
+                                                table.communicator, request),
+            "Isend");
+    }
+  });
+  std::memcpy(to, in.memory.get(), bytes);
+}
+
+}  // namespace anesdk::processes

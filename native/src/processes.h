@@ -1,0 +1,43 @@
+// The processes that compute together, and what they send one another: by the functions of MPI, which the host found
+// (anesdk_set_processes). Every process makes the same calls in the same order; agree() is where that is made sure of.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "anesdk.h"
+#include "mil/program.h"
+
+namespace anesdk::processes {
+
+// Throws std::invalid_argument for a table that cannot be used.
+void set(const anesdk_processes* table);
+
+int32_t size();   // 1 where none were set
+int32_t index();  // from 0 on
+
+// Holds `digest` against those of the other processes, each of which must come here too. Throws mil::Error with the
+// number of the first process that has another one.
+void agree(uint64_t digest);
+
+// One array, or many small ones that go as one message.
+struct Piece {
+  const void* from;
+  void* to;
+  size_t bytes;
+};
+
+// Each element becomes its sum over all processes. The pieces have elements of one dtype.
+void sum(std::span<const Piece> pieces, mil::DType dtype);
+
+// `to` has size() blocks of `bytes`: block i is what process i gave.
+void gather(const void* from, void* to, size_t bytes);
+
+// Both have size() blocks of `bytes`: block i goes to process i, and came from process i.
+void exchange(const void* from, void* to, size_t bytes);
+
+// `from` goes to process `target` and `to` is what process `source` sent; -1 for neither, and `to` is then zeros.
+void pass_on(const void* from, void* to, size_t bytes, int64_t target, int64_t source);
+
+}  // namespace anesdk::processes
