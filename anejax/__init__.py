@@ -7,6 +7,7 @@ from anejax import amp as amp
 from anejax import custom_batching as custom_batching
 from anejax import custom_derivatives as custom_derivatives
 from anejax import debug as debug
+from anejax import distributed as distributed
 from anejax import dlpack as dlpack
 from anejax import errors as errors
 from anejax import flatten_util as flatten_util
@@ -17,7 +18,6 @@ from anejax import ops as ops
 from anejax import optim as optim
 from anejax import profiler as profiler
 from anejax import random as random
-from anejax import distributed as distributed
 from anejax import sharding as sharding
 from anejax import stages as stages
 from anejax import tree as tree

@@ -77,6 +77,12 @@ _SETTINGS: dict[str, tuple[str, Kind, Any, str]] = {
         600.0,
         "seconds for which a process waits for the others before it gives up; 0: for ever",
     ),
+    "distributed_bucket": (
+        "ANEJAX_DISTRIBUTED_BUCKET",
+        _number(1, 1 << 30),
+        25e6,
+        "bytes of one message of sums over processes, such as gradients",
+    ),
     "jax_debug_infs": ("ANEJAX_DEBUG_INFS", _flag, False, "an operation that makes an infinity raises"),
     "jax_numpy_dtype_promotion": (
         "ANEJAX_DTYPE_PROMOTION",

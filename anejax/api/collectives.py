@@ -92,7 +92,7 @@ def _gathered_along(x: Any, name: Any, size: int) -> Any:
         return all_gather_p.bind(x, axis_name=name, axis_size=size)
     if size == 1:
         return shape.expand_dims(x, (0,))
-    return _by_parts(lambda part: processes.gather_p.bind(part, size=size), x)
+    return _by_parts(lambda part: processes.gather_p.bind(part, count=size), x)
 
 
 def _by_parts(function: Callable[[Any], Any], x: Any) -> Any:

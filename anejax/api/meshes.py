@@ -1,4 +1,4 @@
-"""Meshes of processes, and which axes of arrays they divide. Arrays are whole in every process; ``shard_map`` cuts them."""
+"""Meshes of processes, and which axes of arrays they divide. Arrays are whole; ``shard_map`` cuts them."""
 
 from __future__ import annotations
 

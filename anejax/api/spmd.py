@@ -6,20 +6,19 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anejax import tree
+from anejax import dtypes, tree
 from anejax.api.devices import process_count
 from anejax.api.flat import name_of
 from anejax.api.meshes import Mesh, PartitionSpec, check_divides
 from anejax.api.staging import jit
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
-from anejax.ops import processes
 from anejax.ops import complex as complex_parts
+from anejax.ops import processes
 from anejax.ops.families import move_axis
 from anejax.ops.index import index_in_dim
 from anejax.ops.shape import expand_dims
 from anejax.transforms.collectives import over_processes
-from anejax import dtypes
 
 
 def shard_map(
@@ -39,18 +38,18 @@ def shard_map(
 
     Args:
         f: a function of pytrees; without it, a decorator.
-        mesh: the processes and the names of their axes; every process by the name of ``in_specs`` if left out.
+        mesh: the processes and the names of their axes.
         in_specs: a ``PartitionSpec`` for each argument, each a tree prefix: the axes that are divided.
-        out_specs: the same for the results. An axis that no spec names must come out alike in every process, as sums do.
+        out_specs: the same for the results. What no spec divides must come out alike in every process, as sums do.
         axis_names: accepted for compatibility: all axes of the mesh.
         check_vma: with True, ``f`` may not take gradients, as these differ (see "Raises").
 
     Raises:
         ShapeError: an axis that the processes do not divide.
-        RefusedError: a gradient inside of ``f`` unless ``check_vma`` is False. Then it is that of one process, as in jax,
-            and the function sums it: ``lax.psum(grad(loss)(w, x), "batch")``. With ``check_vma=True`` jax sums gradients
-            of what all processes have alike by itself, which is not done here. Gradients of the mapped function, from
-            outside, are right with either.
+        RefusedError: a gradient inside of ``f`` unless ``check_vma`` is False. Then it is that of one process, as in
+            jax, and the function sums it: ``lax.psum(grad(loss)(w, x), "batch")``. With ``check_vma=True`` jax itself
+            sums gradients of what all processes have alike, which is not done here. Gradients of the mapped
+            function, from outside, are right with either.
 
     Example:
         >>> import anejax as aj, anejax.numpy as jnp
@@ -65,12 +64,18 @@ def shard_map(
             shard_map, mesh=mesh, in_specs=in_specs, out_specs=out_specs, axis_names=axis_names, check_vma=check_vma
         )  # type: ignore[return-value]
     if mesh is None:
-        raise ValueError("[shard_map] expected mesh=, for example anejax.make_mesh((anejax.process_count(),), ('batch',)).")
+        raise ValueError(
+            "[shard_map] expected mesh=, for example anejax.make_mesh((anejax.process_count(),), ('batch',))."
+        )
     run = f
 
     @functools.wraps(f, assigned=("__doc__", "__name__", "__module__"), updated=())
     def mapped(*args: Any) -> Any:
-        specs = in_specs if isinstance(in_specs, tuple) and not isinstance(in_specs, PartitionSpec) else (in_specs,) * len(args)
+        specs = (
+            in_specs
+            if isinstance(in_specs, tuple) and not isinstance(in_specs, PartitionSpec)
+            else (in_specs,) * len(args)
+        )
         leaves, treedef = tree.flatten(args)
         parts = [_enter(x, s, mesh) for x, s in zip(leaves, _specs("in_specs", specs, args), strict=True)]
         with over_processes(tuple(mesh.shape.items()), gradients=not check_vma):
@@ -153,7 +158,11 @@ def pmap(
         >>> aj.pmap(lambda x: x / aj.lax.psum(x, "i"), axis_name="i")(jnp.ones((1, 3)))
         Array([[1., 1., 1.]], dtype=float32)
     """
-    static = (static_broadcasted_argnums,) if isinstance(static_broadcasted_argnums, int) else tuple(static_broadcasted_argnums)
+    static = (
+        (static_broadcasted_argnums,)
+        if isinstance(static_broadcasted_argnums, int)
+        else tuple(static_broadcasted_argnums)
+    )
     name = object() if axis_name is None else axis_name
 
     def on_own(*args: Any) -> Any:
@@ -184,6 +193,7 @@ def _own(x: Any, dim: int | None, name: str) -> Any:
     aval = aval_of(x)
     if not -aval.ndim <= dim < aval.ndim or aval.shape[dim] != 1:
         raise ShapeError(
-            f"[pmap] expected axis {dim} of length 1, the number of devices of a process, got {aval} as an argument of {name}."
+            f"[pmap] expected axis {dim} of length 1, the number of devices of a process, got {aval} as an"
+            f" argument of {name}."
         )
     return index_in_dim(x, 0, dim, keepdims=False)

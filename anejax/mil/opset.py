@@ -464,7 +464,7 @@ def _aj_ops() -> Iterator[OpSchema]:
     yield from _aj("schur", real, *X, *flags("vectors"), several=True)
     yield from _aj("threefry2x32", ("uint32",), *_tensors("k0 k1 x0 x1"), results=("T", "T"))
     # between processes
-    yield from _aj("process_sum", AJ_NUMBER, _variadic("values"), several=True)
+    yield from _aj("process_sum", (*AJ_INT, "fp32", "fp64"), _variadic("values"), several=True)
     yield from _aj("process_gather", AJ_ANY, *X, *_aj_int("size"))
     yield from _aj("process_exchange", AJ_ANY, *X)
     yield from _aj("process_cut process_join", AJ_ANY, *X, *_aj_int("size"))

@@ -1,6 +1,6 @@
-"""What processes that compute together send one another: sums, gathering, exchange, passing on, and their own numbers.
+"""What processes that compute together send one another: sums, blocks, and their own numbers.
 
-Alone, a process gets its own values back. Together, the CPU device calls MPI; eager calls run programs of one operation.
+Alone, a process gets its own values back. Otherwise the CPU device calls MPI, for eager calls too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from anejax.ops.arithmetic import div
 from anejax.ops.elementwise import convert_element_type
 from anejax.ops.families import (
     ORDERED,
-    REAL_NUMBER,
     batch_to,
     check_domain,
     instantiate,
@@ -40,6 +39,7 @@ class World:
     index: int = 0
 
 
+SUMMED = (*dtypes.INTS, dtypes.float32, dtypes.float64)  # MPI has no 16-bit floats
 WORLD = World()  # runtime/processes sets it
 
 sum_p = primitive("process_sum", multiple_results=True)
@@ -59,7 +59,7 @@ def _alone(name: str) -> None:
 
 def _sum_abstract(*xs: Aval) -> list[Aval]:
     for x in xs:
-        check_domain("process_sum", x, REAL_NUMBER)
+        check_domain("process_sum", x, SUMMED)
         if x.dtype != xs[0].dtype:
             raise ShapeError(f"[process_sum] expected arrays of one dtype, got {', '.join(map(str, xs))}.")
     return list(xs)
@@ -97,25 +97,25 @@ sum_p.fill(
 # --- gathering and exchange -------------------------------------------------------------------------------------------
 
 
-def _gather_impl(x: np.ndarray, *, size: int) -> np.ndarray:
+def _gather_impl(x: np.ndarray, *, count: int) -> np.ndarray:
     _alone("process_gather")
     return x[None].copy()
 
 
-def _gather_abstract(x: Aval, *, size: int) -> Aval:
+def _gather_abstract(x: Aval, *, count: int) -> Aval:
     check_domain("process_gather", x, ORDERED)
-    if size != WORLD.size:
-        raise ShapeError(f"[process_gather] expected size={WORLD.size}, the number of processes, got {size}.")
-    return x.update(shape=(size, *x.shape))
+    if count != WORLD.size:
+        raise ShapeError(f"[process_gather] expected count={WORLD.size}, the number of processes, got {count}.")
+    return x.update(shape=(count, *x.shape))
 
 
 gather_p.fill(
     abstract=_gather_abstract,
     impl=_gather_impl,
     jvp=linear_jvp(gather_p),
-    transpose=lambda ct, x, *, size: [reduce_sum_p.bind(exchange_p.bind(ct), axes=(0,))],
+    transpose=lambda ct, x, *, count: [reduce_sum_p.bind(exchange_p.bind(ct), axes=(0,))],
     batch=lambda size, args, dims, **params: (gather_p.bind(*args, **params), dims[0] + 1),
-    mil=lambda ctx, x, *, size: ctx.emit_aj(x=x, size=size),
+    mil=lambda ctx, x, *, count: ctx.emit_aj(x=x, size=count),
     native_eager=True,
 )
 

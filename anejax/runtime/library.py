@@ -74,6 +74,7 @@ class Processes(ctypes.Structure):
         ("index", ctypes.c_int32),
         ("request_bytes", U64),
         ("timeout", ctypes.c_int64),
+        ("bucket_bytes", U64),
         ("communicator", U64),
         ("sum", U64),
         ("bytes", U64),
@@ -171,24 +172,30 @@ def load() -> ctypes.CDLL:
     return lib
 
 
-def set_processes(mpi: Any, communicator: Any, timeout: float) -> None:
+def set_processes(mpi: Any, communicator: Any, timeout: float, bucket_bytes: int) -> None:
     """Lets programs send to the other processes of ``communicator``.
 
     Args:
         mpi: the module ``mpi4py.MPI``, which is linked with the MPI library: the functions are found in it.
         communicator: an ``mpi4py.MPI.Comm``.
         timeout: seconds that one message may take; 0 for any time.
+        bucket_bytes: of one message of sums.
     """
     library = ctypes.CDLL(mpi.__file__)
     address = lambda name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value  # noqa: E731
     handle = lambda x: mpi._handleof(x) & (2**64 - 1)  # noqa: E731
-    whole = {f"{sign}int{8 * size}": getattr(mpi, f"{sign.upper()}INT{8 * size}_T") for sign in ("", "u") for size in (1, 2, 4, 8)}
+    whole = {
+        f"{sign}int{8 * size}": getattr(mpi, f"{sign.upper()}INT{8 * size}_T")
+        for sign in ("", "u")
+        for size in (1, 2, 4, 8)
+    }
     numbers = {**whole, "float32": mpi.FLOAT, "float64": mpi.DOUBLE}
     table = Processes(
         size=communicator.Get_size(),
         index=communicator.Get_rank(),
         request_bytes=mpi._sizeof(mpi.Request),
         timeout=round(1000 * timeout),
+        bucket_bytes=bucket_bytes,
         communicator=handle(communicator),
         sum=handle(mpi.SUM),
         bytes=handle(mpi.BYTE),

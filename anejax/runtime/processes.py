@@ -45,7 +45,7 @@ def _join() -> None:
             f"[distributed] expected mpi4py and an MPI library, got: {err}. Write: pip install 'anejax[mpi]'."
         ) from None
     communicator = MPI.COMM_WORLD.Dup()  # apart from messages that the user sends
-    library.set_processes(MPI, communicator, config.distributed_timeout)
+    library.set_processes(MPI, communicator, config.distributed_timeout, int(config.distributed_bucket))
     _communicator = communicator
     WORLD.size, WORLD.index = communicator.Get_size(), communicator.Get_rank()
     if WORLD.size > 1:

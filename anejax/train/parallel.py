@@ -73,6 +73,6 @@ def from_first(text: str) -> str:
     count = aj.process_count()
     if count == 1:
         return text
-    data = text.encode()[:_LONGEST].ljust(_LONGEST, b"\\0")
-    every = processes.gather_p.bind(np.frombuffer(data, np.uint8), size=count)
-    return bytes(np.asarray(every)[0]).rstrip(b"\\0").decode()
+    data = text.encode()[:_LONGEST].ljust(_LONGEST, b"\0")
+    every = processes.gather_p.bind(np.frombuffer(data, np.uint8), count=count)
+    return bytes(np.asarray(every)[0]).rstrip(b"\0").decode()

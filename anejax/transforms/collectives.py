@@ -19,6 +19,7 @@ from anejax.errors import RefusedError
 from anejax.ops.families import batch_to, linear_jvp, reduce_sum_p
 from anejax.ops.index import dynamic_index_in_dim
 
+
 class _Processes(threading.local):
     axes: tuple[tuple[Any, int], ...] = ()
     gradients: bool = True  # whether gradients may be taken

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -38,8 +40,9 @@ anesdk_processes table = [] {
   alone.size = 1;
   return alone;
 }();
-// MPI may be asked by one thread at a time only (MPI_THREAD_SERIALIZED).
-std::mutex calls;
+// MPI may be asked by one thread at a time only (MPI_THREAD_SERIALIZED). Never destroyed, as a thread may still wait
+// when the process ends.
+std::mutex& calls = *new std::mutex;
 bool broken = false;  // a call was left before it ended, so later ones would meet the wrong ones of other processes
 
 [[noreturn]] void fail(const std::string& what) { throw mil::Error("[processes] " + what, ANESDK_RUNTIME_ERROR); }
@@ -63,14 +66,11 @@ struct Request {
   alignas(16) std::byte bytes[16] = {};
 };
 
-// Waits for `request`. In short turns first: a message on one machine takes microseconds.
-void finish(Request* request) {
+// Asks done() until it is true: in short turns first, since a message on one machine takes microseconds.
+template <class Done>
+void wait_until(Done done) {
   const auto begin = steady_clock::now();
-  alignas(16) std::byte status[256];
-  for (int64_t turn = 0;; ++turn) {
-    int done = 0;
-    check(reinterpret_cast<Test>(table.test)(request->bytes, &done, status), "Test");
-    if (done) return;
+  for (int64_t turn = 0; !done(); ++turn) {
     if (turn < 200) continue;
     std::this_thread::yield();
     if (turn % 64 != 0) continue;
@@ -84,10 +84,23 @@ void finish(Request* request) {
   }
 }
 
+void finish(Request* request) {
+  alignas(16) std::byte status[256];
+  wait_until([&] {
+    int done = 0;
+    check(reinterpret_cast<Test>(table.test)(request->bytes, &done, status), "Test");
+    return done != 0;
+  });
+}
+
+void require_whole() {
+  if (broken) fail("an earlier call ended before all processes had answered; start the program again.");
+}
+
 // Starts requests and waits for them; what they need stays in memory if they cannot be waited for.
 template <class Start>
 void complete(Message& from, Message& to, size_t count, Start start) {
-  if (broken) fail("an earlier call ended before all processes had answered; start the program again.");
+  require_whole();
   try {
     std::vector<Request> requests(count);
     for (size_t i = 0; i < count; ++i) start(i, requests[i].bytes);
@@ -136,33 +149,109 @@ void agree(uint64_t digest) {
        ". Every process must run the same functions on arguments of the same shapes, in the same order.");
 }
 
-void sum(std::span<const Piece> pieces, mil::DType dtype) {
+namespace {
+
+// A sum under way.
+struct Sum {
+  Message from, to;
+  std::vector<Request> requests;
+  bool done = false;
+};
+
+auto& sums = *new std::map<int64_t, Sum>;  // guarded by `calls`
+int64_t last_sum = 0;
+auto& begun = *new std::condition_variable;
+
+// Sees how far the sums are. With `calls` locked.
+bool all_done() {
+  bool all = true;
+  alignas(16) std::byte status[256];
+  for (auto& [id, sum] : sums) {
+    if (sum.done) continue;
+    sum.done = true;
+    for (Request& request : sum.requests) {
+      int done = 0;
+      check(reinterpret_cast<Test>(table.test)(request.bytes, &done, status), "Test");
+      sum.done &= done != 0;
+    }
+    all &= sum.done;
+  }
+  return all;
+}
+
+// MPI moves data while one of its functions runs (MPI 4.1, section 2.9), so a thread asks how far the sums are while
+// the program computes. It is never joined: it sleeps when there is nothing to ask, and ends with the process.
+void keep_going() {
+  std::unique_lock lock(calls);
+  for (;;) {
+    begun.wait(lock, [] { return !sums.empty() && !broken; });
+    try {
+      if (all_done()) begun.wait(lock);
+    } catch (const mil::Error&) {
+      broken = true;  // finish_sum says so
+    }
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    lock.lock();
+  }
+}
+
+}  // namespace
+
+int64_t start_sum(std::span<const Piece> pieces, mil::DType dtype) {
+  if (table.size == 1) return 0;
+  size_t bytes = 0;
+  for (const Piece& piece : pieces) bytes += piece.bytes;
+  Sum sum{Message(bytes), Message(bytes), std::vector<Request>((bytes + kLargest - 1) / kLargest)};
+  std::byte* at = sum.from.memory.get();
+  for (const Piece& piece : pieces) {
+    copy(at, piece.from, piece.bytes);
+    at += piece.bytes;
+  }
+  const size_t element = mil::size_of(dtype);
+  const std::lock_guard lock(calls);
+  require_whole();
+  static std::thread* const thread = new std::thread(keep_going);
+  (void)thread;
+  Sum& kept = sums.emplace(++last_sum, std::move(sum)).first->second;  // at its place before MPI learns the addresses
+  for (size_t i = 0; i < kept.requests.size(); ++i) {
+    const size_t begin = i * kLargest, part = std::min(bytes - begin, kLargest);
+    check(reinterpret_cast<Reduce>(table.iallreduce)(
+              kept.from.memory.get() + begin, kept.to.memory.get() + begin, static_cast<int>(part / element),
+              table.types[static_cast<int>(dtype)], table.sum, table.communicator, kept.requests[i].bytes),
+          "Iallreduce");
+  }
+  begun.notify_one();
+  return last_sum;
+}
+
+void finish_sum(int64_t message, std::span<const Piece> pieces) {
   if (table.size == 1) {
     for (const Piece& piece : pieces) copy(piece.to, piece.from, piece.bytes);
     return;
   }
-  const std::lock_guard lock(calls);
-  size_t bytes = 0;
-  for (const Piece& piece : pieces) bytes += piece.bytes;
-  const size_t element = mil::size_of(dtype);
-  Message from(bytes), to(bytes);
-  size_t at = 0;
-  for (const Piece& piece : pieces) {
-    copy(from.memory.get() + at, piece.from, piece.bytes);
-    at += piece.bytes;
-  }
-  complete(from, to, (bytes + kLargest - 1) / kLargest, [&](size_t i, void* request) {
-    const size_t begin = i * kLargest, part = std::min(bytes - begin, kLargest);
-    check(reinterpret_cast<Reduce>(table.iallreduce)(
-              from.memory.get() + begin, to.memory.get() + begin, static_cast<int>(part / element),
-              table.types[static_cast<int>(dtype)], table.sum, table.communicator, request),
-          "Iallreduce");
+  wait_until([&] {
+    const std::lock_guard lock(calls);
+    require_whole();
+    const auto found = sums.find(message);
+    if (found == sums.end()) fail("a sum was finished twice.");
+    return all_done() || found->second.done;
   });
-  at = 0;
+  const std::lock_guard lock(calls);
+  const auto found = sums.find(message);
+  const std::byte* at = found->second.to.memory.get();
   for (const Piece& piece : pieces) {
-    copy(piece.to, to.memory.get() + at, piece.bytes);
+    copy(piece.to, at, piece.bytes);
     at += piece.bytes;
   }
+  sums.erase(found);
+}
+
+size_t bucket_bytes() { return table.bucket_bytes; }
+
+void give_up() {
+  const std::lock_guard lock(calls);
+  broken |= !sums.empty();
 }
 
 namespace {

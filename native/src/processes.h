@@ -21,15 +21,24 @@ int32_t index();  // from 0 on
 // number of the first process that has another one.
 void agree(uint64_t digest);
 
-// One array, or many small ones that go as one message.
+// One of the arrays that a message holds.
 struct Piece {
   const void* from;
   void* to;
   size_t bytes;
 };
 
-// Each element becomes its sum over all processes. The pieces have elements of one dtype.
-void sum(std::span<const Piece> pieces, mil::DType dtype);
+// Sums over all processes, element by element, of arrays of one dtype, as one message. start_sum copies the arrays and
+// returns at once, with a number for the message; finish_sum waits for it and writes the sums in the same order. In
+// between a thread of this file keeps the message going.
+int64_t start_sum(std::span<const Piece> pieces, mil::DType dtype);
+void finish_sum(int64_t message, std::span<const Piece> pieces);
+
+// How many bytes one such message should have: larger ones are cut, so that the first sets out while the last is made.
+size_t bucket_bytes();
+
+// To be called when a run ends early: sums that it started and did not finish leave the others behind.
+void give_up();
 
 // `to` has size() blocks of `bytes`: block i is what process i gave.
 void gather(const void* from, void* to, size_t bytes);

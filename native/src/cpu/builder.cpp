@@ -81,6 +81,13 @@ View Builder::constant(const mil::Value& value) {
   return dense_view(id, value.type.dtype, value.type.shape);
 }
 
+void Builder::add_message(Node node) {
+  if (last_message_.base >= 0) node.inputs.push_back(last_message_);  // an operand that no kernel reads
+  const TensorId made = node.outputs.at(0);
+  last_message_ = dense_view(made, dtype_of(made), {graph_.tensors[made].elements});
+  add(std::move(node));
+}
+
 View Builder::scalar(DType dtype, double value) {
   mil::Value v;
   v.type.dtype = dtype;

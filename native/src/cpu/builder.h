@@ -20,6 +20,9 @@ class Builder {
     node.op = op_;
     graph_.nodes.push_back(std::move(node));
   }
+  // As add, for a node that sends to other processes, and has an output. It runs behind those that were added before:
+  // all processes must send in one order.
+  void add_message(Node node);
   // What is added from now on is a part of the operation whose first result has this name.
   void begin_op(const std::string& name) {
     op_ = static_cast<int32_t>(graph_.op_names.size());
@@ -72,6 +75,7 @@ class Builder {
   Graph& graph_;
   Site* narrow_ = nullptr;
   int32_t op_ = -1;
+  View last_message_;  // what the last node that sends made, if any
   std::vector<std::pair<View, View>> copies_;
 };
 

@@ -54,6 +54,7 @@ class Executable {
     try {
       frame.run(ThreadPool::instance());
     } catch (...) {
+      if (digest_ != 0) processes::give_up();
       if (overwrites_inputs_) break_off();
       throw;
     }

@@ -77,6 +77,9 @@ enum class NodeKind : uint8_t { MAP, REDUCE, ARG_REDUCE, GEMM, CONCAT, DYNAMIC_S
 // Whether it gives 16-bit floats for 16-bit floats without rounding.
 bool exact_in_short(MapOp op);
 
+// When a node runs, of those that could run: before others, as memory wants it, or after all others.
+enum class Turn : uint8_t { FIRST, USUAL, LAST };
+
 struct PreparedKernel;  // a kernel of the registry, ready to run (kernel_step.h)
 struct Control;         // a loop or a choice between branches (control.h)
 class Plans;            // of the program's functions (plan.h)
@@ -109,6 +112,7 @@ struct Node {
   std::vector<int64_t> limits, steps;
   std::shared_ptr<const PreparedKernel> kernel;
   std::shared_ptr<const Control> control;
+  Turn turn = Turn::USUAL;
   Site* site = nullptr;   // of the plan's Numerics
   bool repeated = false;  // a copy made by the planner, to be fused with its readers only
   int32_t op = -1;        // the operation that it is a part of, in Graph::op_names; -1: none

@@ -30,7 +30,7 @@ void Importer::run() {
 }
 
 void Importer::import_op(const mil::Op& op) {
-  for (const Handlers* handlers : {&aj_handlers(), &mil_handlers(), &layer_handlers()})
+  for (const Handlers* handlers : {&aj_handlers(), &mil_handlers(), &layer_handlers(), &process_handlers()})
     if (const auto found = handlers->find(op.schema->name); found != handlers->end()) return found->second(*this, op);
   if (!import_control(op)) import_kernel(op);
 }
@@ -90,13 +90,9 @@ std::vector<View> Importer::add_kernel(const mil::Function& function, const mil:
   node.kind = NodeKind::KERNEL;
   for (mil::ValueId id : prepared->kernel->inputs()) node.inputs.push_back(b.dense(operand(id)));
   std::vector<View> results = add_results(function, op, &node);
-  if (prepared->name.starts_with("aj_process_")) {
-    // All processes must send in one order: that of the text. The kernel does not read this operand.
-    if (last_message_.base >= 0) node.inputs.push_back(last_message_);
-    last_message_ = results.at(0);
-  }
+  const bool sends = prepared->name.starts_with("aj_process_");
   node.kernel = std::move(prepared);
-  b.add(std::move(node));
+  sends ? b.add_message(std::move(node)) : b.add(std::move(node));
   return results;
 }
 

@@ -68,6 +68,7 @@ using Handlers = std::map<std::string_view, Handler>;  // by the operation's nam
 const Handlers& aj_handlers();                         // import_aj.cpp
 const Handlers& mil_handlers();                        // import_mil.cpp
 const Handlers& layer_handlers();                      // import_layers.cpp
+const Handlers& process_handlers();                    // import_processes.cpp
 
 // The function with the engine's numerics (import_engine.cpp).
 void import_for_engine(const mil::Function& function, Plans& plans, Graph* graph);

@@ -1,6 +1,7 @@
 // The order of the steps. A group of nodes that leaves no more temporaries alive than it found runs as soon as it can
 // (an optimizer's update right behind its gradient); otherwise the group with the earliest node goes first. A group
-// that could write an operand in place waits for the other readers of that operand.
+// that could write an operand in place waits for the other readers of that operand. Messages to other processes begin
+// as soon as they can, and are waited for when nothing else is left to do (Turn).
 #include <algorithm>
 #include <array>
 #include <set>
@@ -13,7 +14,7 @@ namespace anesdk::cpu {
 namespace {
 
 constexpr int64_t kSmallGrowth = 4096;  // bytes that count as none
-constexpr size_t kRanks = 6;
+constexpr size_t kRanks = 8;
 
 void make_unique(std::vector<int32_t>* values) {
   std::sort(values->begin(), values->end());
@@ -115,7 +116,11 @@ class Scheduler {
     }
   }
 
-  size_t rank(int32_t g) const { return 2 * patience(g) + (growth(g) <= kSmallGrowth ? 0 : 1); }
+  size_t rank(int32_t g) const {
+    const Turn turn = graph_.nodes[groups_[g].front()].turn;
+    if (turn != Turn::USUAL) return turn == Turn::FIRST ? 0 : kRanks - 1;
+    return 1 + 2 * patience(g) + (growth(g) <= kSmallGrowth ? 0 : 1);
+  }
 
   // 0 unless the group could write an operand that others still read; then the price of writing elsewhere: 1, another
   // buffer; 2, a copy of the operand as well.

@@ -11,25 +11,6 @@
 namespace anesdk::cpu {
 namespace {
 
-class Sum final : public Kernel {
- public:
-  Sum(const mil::Function& function, const mil::Op& op) {
-    inputs_ = function.find(op, "values")->values;
-    dtype_ = function.values[inputs_.at(0)].type.dtype;
-    for (mil::ValueId id : inputs_) bytes_.push_back(function.values[id].type.nbytes());
-  }
-
-  void run(const void* const* inputs, void* const* outputs, void*, ThreadPool&) const override {
-    std::vector<processes::Piece> pieces;
-    for (size_t i = 0; i < bytes_.size(); ++i) pieces.push_back({inputs[i], outputs[i], bytes_[i]});
-    processes::sum(pieces, dtype_);
-  }
-
- private:
-  mil::DType dtype_;
-  std::vector<size_t> bytes_;
-};
-
 class Spread final : public Kernel {
  public:
   using Call = void (*)(const void*, void*, size_t);
@@ -111,7 +92,6 @@ std::unique_ptr<const Kernel> prepare(const mil::Function& function, const mil::
 
 std::span<const KernelEntry> process_entries() {
   static constexpr KernelEntry entries[] = {
-      {"aj_process_sum", prepare<Sum>},
       {"aj_process_gather",
        [](const mil::Function& f, const mil::Op& op) -> std::unique_ptr<const Kernel> {
          return std::make_unique<Spread>(f, op, processes::gather);

@@ -1,0 +1,122 @@
+"""Several processes over MPI. Each test starts mpiexec; what the processes check is in worker.py."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import anejax as aj
+import anejax.numpy as jnp
+from anejax import lax
+from anejax.errors import ShapeError
+from anejax.sharding import NamedSharding
+from anejax.sharding import PartitionSpec as P
+
+ROOT = Path(__file__).parents[2]
+MPIEXEC = Path(sys.executable).parent / "mpiexec"
+needs_mpi = pytest.mark.skipif(
+    not MPIEXEC.exists() or importlib.util.find_spec("mpi4py") is None,
+    reason="mpi4py and an MPI library are not installed (extra 'mpi')",
+)
+
+
+def mpiexec(count: int, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """``python -m command`` in ``count`` processes of one thread each."""
+    env = os.environ | {"ANEJAX_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | settings
+    line = [str(MPIEXEC), "-n", str(count), sys.executable, "-m", *command]
+    return subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240)
+
+
+@functools.cache
+def checks(count: int) -> str:
+    """What the processes printed. Small buckets, so that gradients go as several messages."""
+    done = mpiexec(count, "tests.distributed.worker", ANEJAX_DISTRIBUTED_BUCKET="200")
+    return done.stdout + done.stderr
+
+
+NAMES = [
+    line.split("def ")[1].split("(")[0]
+    for before, line in zip(
+        *(lambda lines: (lines, lines[1:]))((Path(__file__).parent / "worker.py").read_text().splitlines())
+    )
+    if before == "@check"
+]
+
+
+@needs_mpi
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.long)])
+def test_processes(count: int, name: str) -> None:
+    printed = checks(count)
+    assert all(f"[{i}] {name} passed" in printed for i in range(count)), printed
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("raises", "process 1 of 2 on"),
+        ("other shape", "runs another program than process"),
+        pytest.param("ends", "process 1 has ended", marks=pytest.mark.long),
+        pytest.param("killed", "", marks=pytest.mark.long),
+        pytest.param("interrupted", "KeyboardInterrupt", marks=pytest.mark.long),
+        pytest.param("other collective", "runs another program than process", marks=pytest.mark.long),
+        pytest.param("never comes", "did not answer within 3 s", marks=pytest.mark.long),
+    ],
+)
+def test_a_process_that_goes_wrong_ends_the_others(how: str, words: str) -> None:
+    began = time.monotonic()
+    done = mpiexec(2, "tests.distributed.faulty", how, ANEJAX_DISTRIBUTED_TIMEOUT="3")
+    assert done.returncode != 0
+    assert "finished" not in done.stdout
+    assert words in done.stdout + done.stderr
+    assert time.monotonic() - began < 200  # it ended by itself
+
+
+@needs_mpi
+def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be, that is the question. " * 200)
+    losses = []
+    for count in (1, 2):
+        out = tmp_path / f"run{count}"
+        run = ["anejax", "train", "chars", "--text", str(text), "--hidden", "16", "--steps", "6", "--eval-every", "3"]
+        done = mpiexec(count, *run, "--batch", "4", "--length", "10", "--out", str(out))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count("writing to") == 1  # the first process speaks
+        rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+        losses.append([row["train_loss"] for row in rows if row["event"] == "epoch"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+# --- one process ------------------------------------------------------------------------------------------------------
+
+
+def test_one_process_is_the_identity() -> None:
+    mesh = aj.make_mesh((1,), ("b",))
+    assert (aj.process_count(), aj.process_index(), aj.distributed.is_initialized()) == (1, 0, False)
+    aj.distributed.initialize()
+    f = aj.shard_map(lambda x: lax.psum(x, "b") + lax.axis_index("b"), mesh=mesh, in_specs=P("b"), out_specs=P("b"))
+    assert f(jnp.arange(3.0)).tolist() == [0, 1, 2]
+    assert aj.grad(lambda x: f(x).sum())(jnp.arange(3.0)).tolist() == [1, 1, 1]
+    assert aj.pmap(lambda x: lax.all_gather(x, "i"), axis_name="i")(jnp.ones((1, 2))).shape == (1, 1, 2)
+
+
+def test_shardings_say_what_each_process_has() -> None:
+    mesh = aj.make_mesh((1, 1), ("b", "m"))
+    sharding = NamedSharding(mesh, P(("b", "m"), None))
+    assert sharding.shard_shape((4, 2)) == (4, 2)
+    assert sharding.is_fully_replicated
+    assert aj.device_put(jnp.ones(3), sharding).shape == (3,)
+    with pytest.raises(ShapeError, match="at most 1 entries"):
+        sharding.shard_shape((4,))
+    with pytest.raises(ShapeError, match="product is 1"):
+        aj.make_mesh((2,), ("b",))
