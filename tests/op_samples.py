@@ -544,14 +544,16 @@ row("threefry2x32", *(Case(tuple(I(s, 0, 2**32, dtypes.uint32) for s in shapes))
 _same = lambda lax, x, **p: x  # noqa: E731
 row("process_sum", Case((X((3, 2)), X(()), X((0,)))), dtypes=(dtypes.float32, dtypes.int32), grad=(0, 1),
     jax=lambda lax, *xs: list(xs))
-row("process_gather", Case((X((3, 2)),), {"count": 1}), Case((X(()),), {"count": 1}), dtypes=FLOATS + SOME_INTS + BOOL,
+row("process_gather", Case((X((3, 2)),), {"count": 1}), Case((X(()),), {"count": 1}),
+    Case((X((0, 2)),), {"count": 1}), dtypes=FLOATS + SOME_INTS + BOOL,
     grad=(0,), jax=lambda lax, x, count: lax.expand_dims(x, (0,)))
 row("process_exchange", Case((X((1, 3)),)), Case((X((1, 0)),)), dtypes=FLOATS + SOME_INTS + BOOL, grad=(0,), jax=_same)
-row("process_permute", Case((X((3,)),), {"pairs": ((0, 0),)}), dtypes=FLOATS + SOME_INTS + BOOL, grad=(0,), jax=_same)
+row("process_permute", Case((X((3,)),), {"pairs": ((0, 0),)}), Case((X(()),), {"pairs": ((0, 0),)}),
+    Case((X((0,)),), {"pairs": ((0, 0),)}), dtypes=FLOATS + SOME_INTS + BOOL, grad=(0,), jax=_same)
 for _name in ("process_cut", "process_join"):
     row(_name, Case((X((3, 2)),)), Case((X((0,)),)), dtypes=FLOATS + SOME_INTS + BOOL, grad=(0,), jax=_same)
 for _name in ("process_enter", "process_leave"):
-    row(_name, Case((X((3, 2)),)), Case((X(()),)), dtypes=(dtypes.float32,), grad=(0,), jax=_same)
+    row(_name, Case((X((3, 2)),)), Case((X(()),)), Case((X((0,)),)), dtypes=(dtypes.float32,), grad=(0,), jax=_same)
 row("process_index", Case(()), dtypes=(dtypes.float32,), jax=lambda lax: np.int32(0))
 
 # --- complex numbers --------------------------------------------------------------------------------------------------

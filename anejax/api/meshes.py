@@ -24,13 +24,14 @@ class Mesh:
     Args:
         devices: devices, one of each process, in an array with one axis for each name.
         axis_names: the names of the axes.
+        axis_types: accepted for compatibility.
 
     Raises:
         ShapeError: another number of axes than of names.
         RefusedError: two axes longer than 1, or other devices than all there are.
     """
 
-    def __init__(self, devices: Any, axis_names: str | Sequence[str]) -> None:
+    def __init__(self, devices: Any, axis_names: str | Sequence[str], axis_types: Any = None) -> None:
         self.devices = np.asarray(devices, object)
         self.axis_names: Names = (axis_names,) if isinstance(axis_names, str) else tuple(axis_names)
         if self.devices.ndim != len(self.axis_names):
@@ -111,13 +112,17 @@ def make_mesh(
 class PartitionSpec(tuple[Any, ...]):
     """Which axis of a mesh divides each axis of an array: a name, a tuple of names, or None. Axes not told are whole.
 
+    Raises RefusedError for names in ``unreduced`` or ``reduced``: sums that are not taken yet are no arrays here.
+
     Example:
         >>> from anejax.sharding import PartitionSpec as P
         >>> P("batch", None)
         PartitionSpec('batch', None)
     """
 
-    def __new__(cls, *parts: Any) -> PartitionSpec:
+    def __new__(cls, *parts: Any, unreduced: Any = frozenset(), reduced: Any = frozenset()) -> PartitionSpec:
+        if unreduced or reduced:
+            raise RefusedError("[PartitionSpec] unreduced and reduced axes are not supported; sum by lax.psum.")
         return super().__new__(cls, parts)
 
     def __repr__(self) -> str:
