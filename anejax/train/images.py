@@ -13,7 +13,7 @@ from anejax.data import pictures
 from anejax.data.batches import TestBatches, TrainBatches
 from anejax.models import cifar
 from anejax.records import Between
-from anejax.train import classify
+from anejax.train import classify, parallel
 from anejax.train.cifar10 import optimizer
 from anejax.train.loop import Task
 from anejax.train.recipe import Name, Positive, Recipe, Seed, Size, initial
@@ -56,8 +56,9 @@ def make(recipe: ImagesRecipe, resumed: bool = False) -> tuple[Task, classify.Tr
     recipe = _with_facts(recipe, train, test)
     mean, deviation = tuple(recipe.mean), tuple(recipe.deviation)
     batch = min(recipe.batch, len(train.images))
+    parallel.check_batch(batch)
     batches = TrainBatches(train.images, train.labels, batch, mean, deviation, recipe.seed, recipe.flip)
-    model = cifar.network(recipe.width, len(train.classes))
+    model = cifar.network(recipe.width, parallel.axis_name(), len(train.classes))
     how = optimizer(recipe.lr, recipe.momentum, recipe.weight_decay, len(batches) * recipe.epochs)
     task = Task(
         name=f"images of {len(train.classes)} classes",
