@@ -305,15 +305,22 @@ def aj_process_exchange(v: View) -> list[Shape]:
 
 
 def aj_process_cut(v: View) -> list[Shape]:
-    x, size = v.shape("x"), v.integer("size")
-    v.expect(len(x) > 0 and size >= 1 and x[0] % size == 0, f"a first axis of x that {size} divides")
-    return [(x[0] // size, *x[1:])]
+    length, rest, size = _blocks(v)
+    v.expect(length % size == 0, f"a first axis of x that {size} divides")
+    return [(length // size, *rest)]
 
 
 def aj_process_join(v: View) -> list[Shape]:
+    length, rest, size = _blocks(v)
+    return [(length * size, *rest)]
+
+
+def _blocks(v: View) -> tuple[int, Shape, int]:
+    """The first axis of x, its other axes, and the number of processes."""
     x, size = v.shape("x"), v.integer("size")
-    v.expect(len(x) > 0 and size >= 1, "x of rank 1 or more, and a size of 1 or more")
-    return [(x[0] * size, *x[1:])]
+    rank = len(x)
+    v.expect(rank > 0 and size >= 1, "x of rank 1 or more, and a size of 1 or more")
+    return x[0], x[1:], size
 
 
 def aj_process_permute(v: View) -> list[Shape]:

@@ -252,7 +252,7 @@ NO_ARGUMENTS = Refused("it has no arguments")
 
 
 def _index_impl() -> np.ndarray:
-    return np.int32(WORLD.index)
+    return np.asarray(WORLD.index, np.int32)
 
 
 index_p.fill(
