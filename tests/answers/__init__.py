@@ -14,6 +14,7 @@ import importlib.metadata
 import json
 import lzma
 import os
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -109,10 +110,30 @@ def answers(live: Callable[[], Any], *depends_on: Any, errors: tuple[type[Except
 
 
 def of_jax(function: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Any]:
-    """The leaves of what ``function``, which asks jax, gives for arrays and other values."""
+    """The leaves of what ``function``, which asks jax, gives for arrays, answers of jax and other values."""
     import jax
 
-    return answers(lambda: jax.tree.leaves(function(*args, **kwargs)), function, args, kwargs)
+    def live() -> list[Any]:
+        put = lambda x: x.value if isinstance(x, Answer) else x  # noqa: E731
+        return jax.tree.leaves(function(*map(put, args), **kwargs))
+
+    return answers(live, function, args, kwargs)
+
+
+class Namespace:
+    """A module of jax whose functions answer by the record: with an array, or a list of leaves where they give more."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._module, name)
+
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            leaves = of_jax(function, *args, **kwargs)
+            return leaves[0] if len(leaves) == 1 else leaves
+
+        return ask
 
 
 def _live(live: Callable[[], Any], errors: tuple[type[Exception], ...]) -> Any:

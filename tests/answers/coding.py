@@ -30,6 +30,9 @@ class Answer:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.value, dtype=dtype, copy=copy)
 
+    def __float__(self) -> float:
+        return float(self.value)
+
     def __repr__(self) -> str:
         return f"Answer({self.value!r}, weak_type={self.weak_type})"
 

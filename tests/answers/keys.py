@@ -54,6 +54,12 @@ def _is_of_tests(x: Any) -> TypeGuard[types.FunctionType]:
     return isinstance(x, types.FunctionType) and x.__module__.split(".")[0] in ("tests", "benchmarks")
 
 
+def _is_of_jax(x: Any) -> bool:
+    """Whether ``x`` is an array of jax or one on record, and not a tracer, whose elements are not known."""
+    known = isinstance(getattr(x, "dtype", None), np.dtype) and hasattr(x, "weak_type")
+    return known and not any(t.__name__ == "Tracer" for t in type(x).__mro__)
+
+
 def _is_where_it_says(x: Any) -> bool:
     """Whether a function or type is what its module has under its name; what wraps another often has the other's."""
     try:
@@ -80,6 +86,9 @@ class _Walk:
             self.sha.update(np.ascontiguousarray(x).tobytes())
         elif isinstance(x, np.dtype):
             self.note("dtype", x)
+        elif _is_of_jax(x):
+            self.note("array", x.dtype, x.shape, x.weak_type)
+            self.sha.update(np.ascontiguousarray(x).tobytes())
         elif isinstance(x, (list, tuple)):
             self.note(type(x).__name__, len(x))
             for item in x:

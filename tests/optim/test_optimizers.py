@@ -15,6 +15,7 @@ import anejax as aj
 import anejax.numpy as jnp
 from anejax import optim, tree
 from anejax.errors import TreeError
+from tests.answers import of_jax
 from tests.random.reference import distance
 
 STEPS = 8
@@ -113,23 +114,42 @@ LIMITS = {
 }  # fmt: skip
 
 
+def of_optax(function, *args):
+    """The leaves of what ``function`` gives for optax and ``args``."""
+    return of_jax(lambda version, *args: function(optax, *args), optax.__version__, *args)
+
+
+def run(library, make, jitted):
+    """The first state of an optimizer, then the updates and the parameters of each step, and the last state."""
+    optimizer = make(library)
+    update = (aj if library is optim else jax).jit(optimizer.update) if jitted else optimizer.update
+    p = params()
+    state = optimizer.init(p)
+    made = [state]
+    for step in range(STEPS):
+        updates, state = update(gradients(step), state, p)
+        assert tree.structure(updates) == tree.structure(p)
+        p = library.apply_updates(p, updates)
+        made += [updates, p]
+    return [*made, state]
+
+
 @pytest.mark.parametrize("jitted", [False, True])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_steps_are_those_of_optax(name, jitted):
-    ours, theirs = OPTIMIZERS[name](optim), OPTIMIZERS[name](optax)
-    update, reference = (aj.jit(ours.update), jax.jit(theirs.update)) if jitted else (ours.update, theirs.update)
-    p, q = params(), params()
-    state, other = ours.init(p), theirs.init(q)
     limit = LIMITS.get(name, 8) if jitted or "bfloat16" not in name else 8
-    assert_close(state, other, 0)
-    for step in range(STEPS):
-        got, state = update(gradients(step), state, p)
-        expected, other = reference(gradients(step), other, q)
-        assert tree.structure(got) == tree.structure(p)
-        assert_close(got, expected, limit)
-        p, q = optim.apply_updates(p, got), optax.apply_updates(q, expected)
-        assert_close(p, q, 2 * limit, floor=0.5)
-    assert_close(state, other, 8 * limit)
+    first, *steps, last = run(optim, OPTIMIZERS[name], jitted)
+    theirs = iter(of_optax(run, OPTIMIZERS[name], jitted))
+
+    def compare(got, limit, **floor):
+        assert_close(got, [next(theirs) for _ in tree.leaves(got)], limit, **floor)
+
+    compare(first, 0)
+    for updates, p in zip(steps[::2], steps[1::2]):
+        compare(updates, limit)
+        compare(p, 2 * limit, floor=0.5)
+    compare(last, 8 * limit)
+    assert not [*theirs]
 
 
 def test_one_jitted_step_does_everything_and_compiles_once():
@@ -180,47 +200,49 @@ def test_global_norm_and_zero_nans_and_stateless():
 
 
 def test_injected_values_may_be_changed_and_schedules_are_followed():
-    runs = []
-    for o, apply in ((optim, aj.jit), (optax, jax.jit)):
+    def seen(o):
         opt = o.inject_hyperparams(o.sgd)(learning_rate=0.5, momentum=o.linear_schedule(0.0, 1.0, 4))
-        state, update, seen = opt.init({"w": np.ones(2, np.float32)}), apply(opt.update), []
+        state, update = opt.init({"w": np.ones(2, np.float32)}), (aj if o is optim else jax).jit(opt.update)
         for i in range(4):
             if i == 2:
                 state.hyperparams["learning_rate"] = np.float32(0.25)
                 state.hyperparams["momentum"] = np.float32(100.0)
             updates, state = update({"w": np.ones(2, np.float32)}, state)
-            seen += [float(updates["w"][0]), float(state.hyperparams["momentum"])]
-        runs.append(seen)
-    assert runs[0] == pytest.approx(runs[1])
+            yield from (float(updates["w"][0]), float(state.hyperparams["momentum"]))
+
+    assert [*seen(optim)] == pytest.approx(of_optax(lambda o: [*seen(o)]))
 
 
 @pytest.mark.parametrize("reset", [False, True])
 def test_lookahead_is_that_of_optax(reset):
-    runs = []
-    for o in (optim, optax):
+    def last(o):
         opt = o.lookahead(o.adam(0.1), 3, 0.5, reset)
         p = o.LookaheadParams.init_synced(params())
         state = opt.init(p)
         for step in range(STEPS):
             updates, state = opt.update(gradients(step), state, p)
             p = o.apply_updates(p, updates)
-        runs.append((p, state))
-    assert_close(runs[0][0], runs[1][0], 16, floor=0.5)
-    assert_close(runs[0][1], runs[1][1], 64)
+        return p, state
+
+    (p, state), theirs = last(optim), of_optax(last)
+    count = len(tree.leaves(p))
+    assert_close(p, theirs[:count], 16, floor=0.5)
+    assert_close(state, theirs[count:], 64)
 
 
 def test_gradients_that_are_not_finite_are_counted_and_left_out():
     bad = tree.map(lambda g: g * np.float32("nan"), gradients(0))
-    runs = []
-    for o in (optim, optax):
-        opt, seen = o.apply_if_finite(o.adam(0.1), 2), []
+
+    def seen(o, bad):
+        opt = o.apply_if_finite(o.adam(0.1), 2)
         state = opt.init(params())
         for g in (gradients(0), bad, bad, gradients(1), bad, bad, bad):
             updates, state = opt.update(g, state, params())
             facts = (state.notfinite_count, state.last_finite, state.total_notfinite, np.isnan(updates["w"]).all())
-            seen.append([int(f) for f in facts])
-        runs.append(seen)
-    assert runs[0] == runs[1] and runs[0][-1] == [3, 0, 5, 1]
+            yield from (int(f) for f in facts)
+
+    ours = [*seen(optim, bad)]
+    assert ours == of_optax(lambda o, bad: [*seen(o, bad)], bad) and ours[-4:] == [3, 0, 5, 1]
 
 
 def test_multi_steps_skip_what_is_not_finite():
@@ -237,9 +259,11 @@ def test_multi_steps_skip_what_is_not_finite():
 
 def test_moving_averages_of_parameters():
     new, old = gradients(0), gradients(1)
-    assert_close(optim.incremental_update(new, old, 0.1), optax.incremental_update(new, old, 0.1), 2)
+    expected = of_optax(lambda o, new, old: o.incremental_update(new, old, 0.1), new, old)
+    assert_close(optim.incremental_update(new, old, 0.1), expected, 2)
     for step in (2, 3):
-        assert_close(optim.periodic_update(new, old, step, 3), optax.periodic_update(new, old, step, 3), 0)
+        expected = of_optax(lambda o, new, old, step: o.periodic_update(new, old, step, 3), new, old, step)
+        assert_close(optim.periodic_update(new, old, step, 3), expected, 0)
 
 
 def test_multi_steps_says_when_it_has_updated():

@@ -7,6 +7,7 @@ import pytest
 
 import anejax as aj
 from anejax import optim
+from tests.answers import of_jax
 
 SCHEDULES = {
     "constant": lambda o: o.constant_schedule(0.3),
@@ -34,8 +35,9 @@ COUNTS = np.arange(35, dtype=np.int32)
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_is_that_of_optax(name):
-    ours, theirs = SCHEDULES[name](optim), SCHEDULES[name](optax)
-    expected = np.asarray([np.asarray(theirs(c), np.float32) for c in COUNTS])
+    ours = SCHEDULES[name](optim)
+    values = lambda make, counts, version: [make(optax)(c) for c in counts]  # noqa: E731
+    expected = np.asarray(of_jax(values, SCHEDULES[name], COUNTS, optax.__version__), np.float32)
     limit = 4 * np.finfo(np.float32).eps * np.max(np.abs(expected))
     np.testing.assert_allclose([np.asarray(ours(c)) for c in COUNTS], expected, rtol=0, atol=limit)
     np.testing.assert_allclose([float(ours(int(c))) for c in COUNTS], expected, rtol=0, atol=limit)

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.random
 import ml_dtypes
 import numpy as np
 
 import anejax as aj
+from tests.answers import Namespace
+
+jax_random = Namespace(jax.random)  # what it draws is on record
 
 SEEDS = (0, 1, 42, -7, 2**31 - 1)
 SHAPES = ((), (7,), (2, 3, 4), (0, 2))

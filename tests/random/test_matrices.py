@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
-from jax import random as jax_random
 
 from anejax import random
 from anejax.errors import ShapeError
+from tests.random.reference import jax_random
 
-KEY, THEIRS = random.PRNGKey(3), jax_random.PRNGKey(3)
+KEY, THEIRS = random.PRNGKey(3), jax.random.PRNGKey(3)
 MEAN = np.array([1.0, -2.0, 0.5], np.float32)
 COV = np.array([[2.0, 0.3, 0.1], [0.3, 1.0, -0.2], [0.1, -0.2, 0.5]], np.float32)
 
