@@ -23,6 +23,7 @@ from anejax.api.flat import (
 )
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
+from anejax.core.graph import remove_dead
 from anejax.core.primitive import Linear, Zero
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
@@ -135,7 +136,9 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     a tree of that, so jitted functions may return and take it.
     """
     outs, derivative, residuals, aux = _at_point(fun, primals, has_aux)
-    linear = tree.Partial(derivative.push_forward, residuals)
+    # a custom_vjp function, which has no forward mode, may stand in what no result needs
+    lin = derivative.lin._replace(graph=remove_dead(derivative.lin.graph))
+    linear = tree.Partial(dataclasses.replace(derivative, lin=lin).push_forward, residuals)
     return (outs, linear, aux) if has_aux else (outs, linear)
 
 

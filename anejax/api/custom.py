@@ -167,15 +167,20 @@ class custom_jvp(_Custom):
         return jvp
 
     def defjvps(self, *rules: Callable[..., Any] | None) -> None:
-        """Sets a rule ``(tangent, out, *primals) -> tangent`` per argument; None means zero."""
+        """Sets a rule ``(tangent, out, *primals) -> tangent`` per argument; None means zero.
+
+        The rule of an argument that is not differentiated is not called: an infinite derivative times 0 is no NaN.
+        """
 
         def jvp(primals: Any, tangents: Any) -> Any:
             out = self(*primals)
-            terms = [r(t, out, *primals) for r, t in zip(rules, tangents) if r is not None]
+            needed = [not all(isinstance(leaf, SymbolicZero) for leaf in tree.leaves(t)) for t in tangents]
+            given = [tree.map(_without_symbols, t) for t in tangents]
+            terms = [r(t, out, *primals) for r, t, n in zip(rules, given, needed) if r is not None and n]
             zero = tree.map(lambda o: instantiate(Zero(aval_of(o).tangent())), out)
             return out, functools.reduce(lambda a, b: tree.map(lambda x, y: x + y, a, b), terms, zero)
 
-        self._jvp, self._symbolic = jvp, False
+        self._jvp, self._symbolic = jvp, True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._jvp is None:
@@ -315,6 +320,10 @@ def _shown(x: Any) -> Any:
 def _symbol(x: Any) -> Any:
     """Symbolic zeros as users' rules see them that ask for them."""
     return SymbolicZero(x.aval) if isinstance(x, Zero) else x
+
+
+def _without_symbols(x: Any) -> Any:
+    return _shown(Zero(x.aval)) if isinstance(x, SymbolicZero) else x
 
 
 def _taken(t: Any) -> Any:

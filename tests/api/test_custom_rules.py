@@ -180,3 +180,15 @@ def test_a_vmap_rule_holds_under_vmap_of_jvp(axes: Any) -> None:
     ours = mapped(aj, lambda x, w: f(x, {"w": w, "n": 2})[0])
     for got, expected in zip(ours, mapped(jax, lambda x, w: 3 * jax.numpy.sin(x) * w)):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_linearize_leaves_out_what_no_tangent_needs():
+    f = aj.custom_vjp(lambda x, y: x)
+    f.defvjp(lambda x, y: (x, (x, y)), lambda kept, ct: (ct * kept[1], ct * kept[0]))
+    x = np.float32([0.5, 0.25])
+    constant = lambda a, b: aj.grad(lambda p, q: f(a, q).sum())(a, b)  # noqa: E731
+    for run in (aj.linearize, aj.jit(aj.linearize, static_argnums=0)):
+        np.testing.assert_array_equal(run(constant, x, x)[1](x, x), [0, 0])
+        np.testing.assert_array_equal(run(lambda a: (f(a, a), 2 * a)[1], x)[1](x), 2 * x)
+        with pytest.raises(aj.errors.RefusedError, match="reverse mode only"):
+            run(lambda a: f(a, a), x)[1](x)

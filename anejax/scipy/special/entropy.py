@@ -21,10 +21,12 @@ def _x_log(name: str, log: Callable[[Any], Any], inner: Callable[[Any], Any]) ->
         zero = x == 0
         return jnp.where(zero & ~jnp.isnan(y), 0, x * log(jnp.where(zero, 1, y)) + jnp.where(zero, 0 * y, 0))
 
-    @product.defjvp
-    def rule(primals: Any, tangents: Any) -> Any:
-        (x, y), (dx, dy) = primals, tangents
-        return product(x, y), dx * log(y) + dy * x / inner(y)
+    def in_y(dy: Any, _: Any, x: Any, y: Any) -> Any:
+        """0 where x is 0 and y is at the pole of the logarithm, since the product is 0 for all other y."""
+        below = inner(y)
+        return dy * x / jnp.where((x == 0) & (below == 0), 1, below)
+
+    product.defjvps(lambda dx, _, x, y: dx * log(y), in_y)
 
     def face(x: Any, y: Any) -> Array:
         return product(*floats(name, x, y))
@@ -40,7 +42,7 @@ xlog1py.__doc__ = "x log(1 + y), and 0 where x is 0."
 
 
 def entr(x: Any) -> Array:
-    """-x log(x); 0 at 0, -inf below."""
+    """-x log(x); 0 at 0, -inf below, where the derivative is 0 as it is outside of the support of a law."""
     (x,) = floats("entr", x)
     return jnp.where(x < 0, -np.inf, -_x_log_x(jnp.where(x < 0, 1, x)))
 

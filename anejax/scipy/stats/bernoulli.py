@@ -7,7 +7,7 @@ from typing import Any
 import anejax.numpy as jnp
 from anejax.core.array import Array
 from anejax.scipy import special
-from anejax.scipy.stats.laws import exp_of, probability, standard
+from anejax.scipy.stats.laws import density_of, probability, standard
 
 
 @standard(0, 1)
@@ -15,7 +15,7 @@ def logpmf(k: Any, p: Any, loc: Any = 0) -> Array:
     return special.xlogy(k, p) + special.xlog1py(1 - k, -p)
 
 
-pmf = exp_of(logpmf)
+pmf = density_of(logpmf, "p", lambda k, p: [(0, k, special.xlog1py(1 - k, -p)), (1, 1 - k, special.xlogy(k, p))])
 
 
 @standard(0, 1)

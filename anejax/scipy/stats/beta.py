@@ -8,7 +8,7 @@ import anejax.numpy as jnp
 from anejax.core.array import Array
 from anejax.lax.special.beta import log_leading
 from anejax.scipy import special
-from anejax.scipy.stats.laws import exp_of, log_of, positive, standard
+from anejax.scipy.stats.laws import density_of, log_of, positive, standard
 
 
 @standard(0, 1)
@@ -21,7 +21,12 @@ def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:
     return jnp.where(bulk, large, special.xlogy(a - 1, x) + special.xlog1py(b - 1, -x) - special.betaln(a, b))
 
 
-pdf = exp_of(logpdf)
+def _edges(x: Any, a: Any, b: Any) -> list[tuple[int, Any, Any]]:
+    scale = special.betaln(a, b)
+    return [(0, a - 1, special.xlog1py(b - 1, -x) - scale), (1, b - 1, special.xlogy(a - 1, x) - scale)]
+
+
+pdf = density_of(logpdf, "x", _edges)
 
 
 @standard(0, 1)

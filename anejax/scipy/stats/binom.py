@@ -8,7 +8,7 @@ import anejax.numpy as jnp
 from anejax.core.array import Array
 from anejax.lax.special.beta import log_leading
 from anejax.scipy import special
-from anejax.scipy.stats.laws import exp_of, probability, standard, valid
+from anejax.scipy.stats.laws import density_of, probability, standard, valid
 
 
 @standard(0, "n")
@@ -18,8 +18,16 @@ def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Array:
     yes, no = jnp.where(bulk, k, 10), jnp.where(bulk, rest, 10)
     large = log_leading(yes, no, jnp.where(bulk, p, 0.5)) - jnp.log(yes / (yes + no) * no)
     p, k, rest = jnp.where(bulk, 0.5, p), jnp.where(bulk, 0, k), jnp.where(bulk, n, rest)
-    ways = -special.betaln(rest + 1, k + 1) - jnp.log1p(n)
-    return jnp.where(bulk, large, ways + special.xlogy(k, p) + special.xlog1py(rest, -p))
+    return jnp.where(bulk, large, _log_ways(k, n) + special.xlogy(k, p) + special.xlog1py(rest, -p))
 
 
-pmf = exp_of(logpmf)
+def _log_ways(k: Any, n: Any) -> Any:
+    return -special.betaln(n - k + 1, k + 1) - jnp.log1p(n)
+
+
+def _edges(k: Any, n: Any, p: Any) -> list[tuple[int, Any, Any]]:
+    ways = _log_ways(k, n)
+    return [(0, k, ways + special.xlog1py(n - k, -p)), (1, n - k, ways + special.xlogy(k, p))]
+
+
+pmf = density_of(logpmf, "p", _edges)

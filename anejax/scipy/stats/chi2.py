@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from anejax.core.array import Array
+from anejax.scipy import special
 from anejax.scipy.stats import gamma
-from anejax.scipy.stats.laws import exp_of, log_of, standard
+from anejax.scipy.stats.laws import density_of, log_of, standard
 
 
 @standard()
@@ -14,7 +16,12 @@ def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Array:
     return gamma.logpdf(x, df / 2, 0, 2)
 
 
-pdf = exp_of(logpdf)
+def _edges(x: Any, df: Any) -> list[tuple[int, Any, Any]]:
+    half = 0.5 * df
+    return [(0, half - 1, -0.5 * x - half * math.log(2) - special.gammaln(half))]
+
+
+pdf = density_of(logpdf, "x", _edges)
 
 
 @standard()

@@ -8,7 +8,7 @@ import anejax.numpy as jnp
 from anejax.core.array import Array
 from anejax.lax.special.gamma import log_leading
 from anejax.scipy import special
-from anejax.scipy.stats.laws import exp_of, log_of, positive, standard
+from anejax.scipy.stats.laws import density_of, log_of, positive, standard
 
 
 @standard(0)
@@ -21,7 +21,7 @@ def logpdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Array:
     return jnp.where(bulk, large, special.xlogy(a - 1, x) - x - special.gammaln(a))
 
 
-pdf = exp_of(logpdf)
+pdf = density_of(logpdf, "x", lambda x, a: [(0, a - 1, -x - special.gammaln(a))])
 
 
 @standard(0)

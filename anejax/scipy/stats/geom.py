@@ -7,7 +7,7 @@ from typing import Any
 import anejax.numpy as jnp
 from anejax.core.array import Array
 from anejax.scipy import special
-from anejax.scipy.stats.laws import exp_of, probability, standard
+from anejax.scipy.stats.laws import density_of, probability, standard
 
 
 @standard(1)
@@ -16,4 +16,4 @@ def logpmf(k: Any, p: Any, loc: Any = 0) -> Array:
     return special.xlog1py(k - 1, -p) + jnp.log(p)
 
 
-pmf = exp_of(logpmf)
+pmf = density_of(logpmf, "p", lambda k, p: [(0, 1, special.xlog1py(k - 1, -p)), (1, k - 1, jnp.log(p))])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -110,6 +111,47 @@ def _interior(low: Any, high: Any) -> Any:
 def exp_of(function: F) -> F:
     """The function whose logarithm ``function`` is: "pdf" of "logpdf", and so on."""
     return _through(jnp.exp, function, function.__name__.removeprefix("log"))
+
+
+Edges = Callable[..., Sequence[tuple[int, Any, Any]]]
+
+
+def density_of(logarithm: F, variable: str, edges: Edges) -> F:
+    """The exponential of ``logarithm``, with right derivatives where ``variable`` is at an edge of its range.
+
+    Those of exp(log) are 0 times infinity there. ``edges(x, *shapes)`` says for each edge, a number, that the density
+    near it is |variable - edge| ** exponent * exp(rest): (edge, exponent, rest). At the edge that power is
+    differentiated: the derivatives are the limits from inside, or infinite. Where the exponent is 0, the logarithm has
+    right ones itself.
+    """
+    name = logarithm.__name__.removeprefix("log")
+    signature = inspect.signature(logarithm)
+    first = next(iter(signature.parameters))
+    op = f"{logarithm.__module__.rpartition('.')[2]}.{name}"
+
+    @functools.wraps(logarithm)
+    def face(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        x, shapes, loc, scale = _taken(op, bound.arguments)
+        x = x if loc is None else x - loc
+        values = {first: x if scale is None else x / scale, **shapes}
+        v = values[variable]
+        there = [(v == edge) & (exponent != 0) for edge, exponent, _ in edges(*values.values())]
+        inside = logarithm(**values | {variable: jnp.where(functools.reduce(operator.or_, there), 0.5, v)})
+        result = jnp.exp(inside if scale is None else inside - jnp.log(scale))
+        for i, at in enumerate(there):
+            at &= inside > -math.inf  # else the density is 0 whatever the variable
+            masked = values | {first: jnp.where(at, values[first], 0)}
+            masked |= {variable: jnp.where(at, v, 0.5)}
+            edge, exponent, rest = edges(*masked.values())[i]
+            base = masked[variable] if edge == 0 else edge - masked[variable]
+            power = base**exponent * jnp.exp(rest)
+            result = jnp.where(at, power if scale is None else power / scale, result)
+        return result
+
+    face.__doc__ = None
+    return _named(face, name)  # type: ignore[return-value]
 
 
 def log_of(function: F) -> F:

@@ -14,7 +14,6 @@ from anejax.errors import DtypeError
 from anejax.numpy.operands import promote
 from anejax.scipy import special
 from anejax.scipy.special.operands import reals
-from anejax.scipy.stats.laws import exp_of
 
 
 def logpmf(x: Any, n: Any, p: Any) -> Array:
@@ -29,4 +28,9 @@ def logpmf(x: Any, n: Any, p: Any) -> Array:
     return jnp.where(whole, special.gammaln(n + 1) + jnp.sum(terms, -1), -np.inf)
 
 
-pmf = exp_of(logpmf)
+def pmf(x: Any, n: Any, p: Any) -> Array:
+    """The probability of ``x``; its derivative in a probability of 0 is that of a power, not 0 times infinity."""
+    (p,) = reals("multinomial.pmf", p)
+    gone = (p == 0) & (jnp.asarray(x) != 0)
+    powers = jnp.where(gone, jnp.where(gone, p, 1) ** jnp.asarray(x).astype(p.dtype), 1)
+    return jnp.exp(logpmf(x, n, jnp.where(gone, 1, p))) * jnp.prod(powers, -1)

@@ -14,7 +14,7 @@ from anejax.lax.special.gamma import log_leading
 from anejax.lax.special.series import horner, wide
 from anejax.scipy import special
 from anejax.scipy.special.operands import floats
-from anejax.scipy.stats.laws import exp_of, standard, valid
+from anejax.scipy.stats.laws import density_of, standard, valid
 
 
 @standard(0)
@@ -23,7 +23,7 @@ def logpmf(k: Any, mu: Any, loc: Any = 0) -> Array:
     return jnp.where(jnp.round(k) == k, _log_term(k, valid(mu, mu >= 0)), -np.inf)
 
 
-pmf = exp_of(logpmf)
+pmf = density_of(logpmf, "mu", lambda k, mu: [(0, k, -mu - special.gammaln(k + 1))])
 
 
 def _log_term(k: Any, mu: Any) -> Any:
