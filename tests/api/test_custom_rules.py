@@ -1,4 +1,5 @@
 """Functions with rules of the user's, called in all the ways in which Python passes arguments: both libraries agree."""
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 
 from __future__ import annotations
 

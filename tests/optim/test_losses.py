@@ -1,4 +1,5 @@
 """Losses against optax's: values and gradients."""
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 
 import jax
 import numpy as np

@@ -3,6 +3,7 @@
 Distances are in eps of float32 times max(|value|, s), where s is the largest magnitude in the array: XLA contracts
 products and sums where we round twice, so an entry that cancels can be judged only against what was subtracted.
 """
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 
 import functools
 

@@ -1,4 +1,5 @@
 """uniform, randint, bernoulli, permutation, choice and categorical: the bytes of jax.random."""
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 
 import jax.numpy as jax_numpy
 import numpy as np
@@ -37,7 +38,7 @@ def test_uniform_between_bounds_rounds_once_as_in_jax(dtype, bounds):
             got = random.uniform(key, (1000,), dtype, *bounds)
             if dtype == "float16":  # whether XLA rounds the product of halves depends on the CPU; we do not
                 unit = np.asarray(jax_random.uniform(reference, (1000,), dtype), np.float64)
-                low, high = np.float16(bounds)
+                low, high = np.array(bounds, np.float16)
                 expected = np.maximum(low, (unit * np.float64(high - low) + np.float64(low)).astype(np.float16))
             else:
                 expected = jax_random.uniform(reference, (1000,), dtype, *bounds)

@@ -1,4 +1,5 @@
 """scipy.stats beyond what tests/generated draws: edges, large parameters, tails, vectors, and slopes jax has not."""
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 
 from __future__ import annotations
 

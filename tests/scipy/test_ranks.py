@@ -1,4 +1,5 @@
 """rankdata, mode and sem: values and types against jax, and against SciPy where that differs."""
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 
 from __future__ import annotations
 

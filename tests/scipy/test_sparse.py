@@ -1,4 +1,5 @@
 """Iterative solvers against direct solutions in float64, and against jax step by step."""
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 
 from __future__ import annotations
 

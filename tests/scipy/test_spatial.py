@@ -1,4 +1,5 @@
 """Rotations against jax and SciPy in float64."""
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """scipy.special and scipy.stats.norm: values against SciPy in float64, dtypes and derivatives against jax."""
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
 # ruff: noqa: E501  (a table: one call per line)
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 """Structured matrices, polar, expm_frechet, eigh_tridiagonal, qr_multiply and solve_sylvester against jax and SciPy."""
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 
 from __future__ import annotations
 
