@@ -20,6 +20,7 @@ from anejax.core.trace import aval_of
 from anejax.errors import ShapeError, TreeError
 from anejax.ops.families import instantiate
 from anejax.transforms.custom import CustomJVPCall, CustomVJPCall
+from anejax.tree import map as map_tree
 
 
 class SymbolicZero:
@@ -50,10 +51,10 @@ class SymbolicZero:
         return f"SymbolicZero({self.aval})"
 
 
-def zero_from_primal(value: Any, symbolic_zeros: bool = False) -> Any:
-    """The zero tangents of ``value``, a tree: arrays, or with ``symbolic_zeros`` a SymbolicZero for each."""
+def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
+    """The zero tangents of ``val``, a tree: arrays, or with ``symbolic_zeros`` a SymbolicZero for each."""
     make = SymbolicZero.from_primal_value if symbolic_zeros else (lambda v: _shown(Zero(aval_of(v).tangent())))
-    return tree.map(make, value)
+    return tree.map(make, val)
 
 
 class CustomVJPPrimal:
@@ -72,10 +73,10 @@ class CustomVJPPrimal:
         return f"CustomVJPPrimal(value={self.value!r}, perturbed={self.perturbed})"
 
 
-def custom_vjp_primal_tree_values(tree_: Any) -> Any:
-    """``tree_`` with the value in the place of each CustomVJPPrimal."""
+def custom_vjp_primal_tree_values(tree: Any) -> Any:
+    """``tree`` with the value in the place of each CustomVJPPrimal."""
     is_primal = lambda x: isinstance(x, CustomVJPPrimal)  # noqa: E731
-    return tree.map(lambda x: x.value if is_primal(x) else x, tree_, is_leaf=is_primal)
+    return map_tree(lambda x: x.value if is_primal(x) else x, tree, is_leaf=is_primal)
 
 
 class _Custom(Remembers):

@@ -6,7 +6,7 @@ Importing this package installs the operators and methods of Array.
 # ruff: noqa: F401, I001
 # fmt: off
 from anejax.numpy.ufunc import (
-    ufunc,
+    frompyfunc, ufunc,
 )
 from anejax.numpy.elementwise import (
     abs, absolute, acos, acosh, add, angle, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, around, asin,
@@ -86,7 +86,7 @@ from anejax.numpy.packing import (
     set_printoptions, unpackbits,
 )
 from anejax.numpy.functional import (
-    apply_along_axis, apply_over_axes, frompyfunc, vectorize,
+    apply_along_axis, apply_over_axes, vectorize,
 )
 from anejax.core.array import Array as ndarray
 from anejax.numpy import fft, linalg

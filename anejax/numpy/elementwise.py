@@ -31,7 +31,7 @@ from anejax.numpy.operands import (
     result_dtype,
     strong,
 )
-from anejax.numpy.ufunc import binary_ufunc
+from anejax.numpy.ufunc import binary_ufunc, ufunc
 from anejax.ops import arithmetic, elementwise, reduce, shape
 from anejax.ops import complex as complexes
 
@@ -179,15 +179,13 @@ def logical_not(x: Any, /) -> Array:
 # --- arithmetic ---------------------------------------------------------------------------------------------------
 
 
-def negative(x: Any, /, out: None = None, where: None = None) -> Array:
-    """``-x``, element by element. Refuses bools."""
-    refuse("negative", out=out, where=where)
-    return _opposite(x)
-
-
 @functools.partial(direct, count=1)
-def _opposite(x: Any, /) -> Array:
+def _negative(x: Any, /) -> Array:
+    """``-x``, element by element. Refuses bools."""
     return arithmetic.neg(*_no_bool("negative", x))
+
+
+negative = ufunc(_negative, 1, 1, name="negative", call=_negative)
 
 
 def positive(x: Any, /) -> Array:

@@ -1,4 +1,4 @@
-"""Functions of functions: vectorize, apply_along_axis, apply_over_axes, frompyfunc."""
+"""Functions of functions: vectorize, apply_along_axis, apply_over_axes."""
 
 from __future__ import annotations
 
@@ -47,16 +47,41 @@ def vectorize(
             return pyfunc(*whole, **{**kwargs, **dict(zip(names, xs[len(chosen) :]))})
 
         xs = [as_array("vectorize", args[i]) for i in chosen] + [as_array("vectorize", kwargs[k]) for k in names]
-        return _mapped(core, xs, _core_ranks(signature, xs))
+        out = _mapped(core, xs, _core_ranks(signature, xs))
+        if signature is not None:
+            _check_results(signature, xs, out)
+        return out
 
     return function
+
+
+def _labels(signature: str) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """The names of the core axes of each argument, and of each result."""
+    sides = signature.replace(" ", "").split("->")
+    one, two = ([tuple(filter(None, i.split(","))) for i in re.findall(r"\(([^)]*)\)", side)] for side in sides)
+    return one, two
+
+
+def _check_results(signature: str, xs: Sequence[Any], out: Any) -> None:
+    """Raises where the results are not as many, or not of the core axes, as the signature says."""
+    inputs, outputs = _labels(signature)
+    results = out if isinstance(out, tuple) else (out,)
+    if len(results) != len(outputs):
+        raise TypeError(
+            f"[vectorize] {signature!r} describes {len(outputs)} results, the function gave {len(results)}."
+        )
+    sizes = {n: k for names, x in zip(inputs, xs) for n, k in zip(names, x.shape[x.ndim - len(names) :])}
+    leading = joint_shape("vectorize", [x.shape[: x.ndim - len(names)] for names, x in zip(inputs, xs)])
+    for names, y in zip(outputs, results):
+        core = y.shape[len(leading) :]
+        if len(core) != len(names) or any(sizes.setdefault(n, k) != k for n, k in zip(names, core)):
+            raise ShapeError(f"[vectorize] {signature!r} describes results with the core {names}, got core {core}.")
 
 
 def _core_ranks(signature: str | None, xs: Sequence[Any]) -> list[int]:
     if signature is None:
         return [0] * len(xs)
-    inputs = re.findall(r"\(([^)]*)\)", signature.replace(" ", "").split("->")[0])
-    labels = [tuple(filter(None, i.split(","))) for i in inputs]
+    labels, _ = _labels(signature)
     if len(labels) != len(xs):
         raise TypeError(f"[vectorize] {signature!r} describes {len(labels)} arguments, got {len(xs)}.")
     sizes: dict[str, int] = {}
@@ -85,11 +110,6 @@ def _mapped(core: Callable[..., Any], xs: Sequence[Any], ranks: Sequence[int]) -
     out = function(*squeezed)
     restore = lambda y: shape.expand_dims(as_array("vectorize", y), ones)  # noqa: E731
     return tuple(map(restore, out)) if isinstance(out, tuple) else restore(out)
-
-
-def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, *, identity: Any = None) -> Callable[..., Any]:
-    """``func`` of ``nin`` scalars as a function of arrays that broadcast."""
-    return vectorize(func)
 
 
 def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:

@@ -39,10 +39,8 @@ NEW_PARAMETERS = {
 
 # functions whose parameters differ on purpose
 EXCEPTIONS = {
-    "jax.numpy.ufunc": "made by frompyfunc only",
     "jax.numpy.isneginf": "results go nowhere but out: no argument out",
     "jax.numpy.isposinf": "results go nowhere but out: no argument out",
-    "jax.numpy.negative": "a function, not a ufunc",
     "jax.numpy.trunc": "its argument is positional, as that of the other rounding functions",
     **({"jax.numpy.array": "jax's own is wrapped"} if jax.__version_info__ < (0, 12) else {}),
     "jax.numpy.set_printoptions": "NumPy's parameters by name",
