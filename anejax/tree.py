@@ -384,17 +384,32 @@ def keystr(keys: Iterable[Any], *, simple: bool = False, separator: str = "") ->
     return separator.join(short(k) if simple and dataclasses.is_dataclass(k) else str(k) for k in keys)
 
 
-def _leaf_with_path(is_leaf: Callable[..., bool] | None, takes_path: bool) -> Callable[[Any], bool] | None:
-    if is_leaf is not None and takes_path:
-        raise TreeError("[tree] is_leaf_takes_path is not supported: is_leaf gets the subtree alone.")
-    return is_leaf
+def _leaf_with_path(tree: Any, is_leaf: Callable[..., bool] | None, takes_path: bool) -> Callable[[Any], bool] | None:
+    """``is_leaf`` as a function of the subtree. One that takes the path is asked beforehand, in optree's order."""
+    if is_leaf is None or not takes_path:
+        return is_leaf
+    answers: list[bool] = []
+
+    def visit(path: tuple[Any, ...], node: Any) -> None:
+        answers.append(bool(is_leaf(path, node)))
+        if answers[-1] or optree.tree_is_leaf(node, namespace=_NAMESPACE):
+            return
+        accessors, children, _ = optree.tree_flatten_with_accessor(
+            node, is_leaf=lambda child: child is not node, namespace=_NAMESPACE
+        )
+        for accessor, child in zip(accessors, children):
+            visit((*path, *(_key(e) for e in accessor)), child)
+
+    visit((), tree)
+    given = iter(answers)
+    return lambda _: next(given)
 
 
 def flatten_with_path(
     tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
 ) -> tuple[list[tuple[tuple[Any, ...], Any]], PyTreeDef]:
     """([(key path, leaf), ...], treedef) of ``tree``."""
-    test = _leaf_with_path(is_leaf, is_leaf_takes_path)
+    test = _leaf_with_path(tree, is_leaf, is_leaf_takes_path)
     accessors, flat, treedef = optree.tree_flatten_with_accessor(tree, test, namespace=_NAMESPACE)
     return [(tuple(_key(e) for e in a), leaf) for a, leaf in zip(accessors, flat)], treedef
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from anejax import dtypes, tree
 from anejax.api.custom import custom_vjp
-from anejax.api.flat import FlatFunction, abstract
+from anejax.api.flat import FlatFunction, abstract, name_of
 from anejax.core.trace import Tracer, aval_of
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.stage import stage
@@ -25,12 +25,12 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Callab
     graph, captured = stage(flat, [abstract(x) for x in leaves])
     hoisted = [isinstance(c, Tracer) and dtypes.is_float(aval_of(c).dtype) for c in captured]
 
-    @functools.wraps(fun, assigned=("__doc__", "__name__", "__module__"), updated=())
+    @functools.wraps(fun, updated=())  # what a partial function does not have is left out
     def converted(*args_and_consts: Any) -> Any:
         count = len(args_and_consts) - sum(hoisted)
         args, given = args_and_consts[:count], iter(args_and_consts[count:])
         consts = [next(given) if is_hoisted else c for is_hoisted, c in zip(hoisted, captured)]
-        values = tree.flatten_up_to(in_tree, (args, {}), f"the arguments of {flat.fun.__name__}")
+        values = tree.flatten_up_to(in_tree, (args, {}), f"the arguments of {name_of(fun)}")
         return tree.unflatten(flat.out_tree, eval_graph(graph, [*consts, *values]))
 
     return converted, [c for is_hoisted, c in zip(hoisted, captured) if is_hoisted]

@@ -366,8 +366,11 @@ def _before_last(carry: Any) -> Any:
 # --- branches --------------------------------------------------------------------------------------------------------
 
 
+_NONE: Any = object()  # no operand was passed by keyword
+
+
 def cond(
-    pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any, operand: Any = None,
+    pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any, operand: Any = _NONE,
     linear: Any = None,
 ) -> Any:  # fmt: skip
     """``true_fun(*operands)`` where ``pred`` holds, else ``false_fun(*operands)``; only one of them runs.
@@ -390,8 +393,12 @@ def cond(
         >>> lax.cond(True, lambda x: x + 1.0, lambda x: x - 1.0, 5.0)
         Array(6., dtype=float32, weak_type=True)
     """
+    if len(operands) == 2 and not callable(true_fun) and callable(false_fun) and callable(operands[1]):
+        one, true_fun, two, false_fun = true_fun, false_fun, *operands  # cond(pred, x, true_fun, y, false_fun)
+        with_own = lambda f, i: lambda both: f(both[i])  # noqa: E731
+        return cond(pred, with_own(true_fun, 0), with_own(false_fun, 1), (one, two))
     _check_callable("cond", true_fun, false_fun)
-    if operand is not None:
+    if operand is not _NONE:
         operands = (*operands, operand)
     if isinstance(pred, Callable):
         raise TypeError("[cond] expected pred, a scalar, first: cond(pred, true_fun, false_fun, *operands).")
@@ -404,7 +411,7 @@ def cond(
     return _switch("cond", convert_element_type(truth, dtypes.int32), (false_fun, true_fun), operands)
 
 
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any, operand: Any = None) -> Any:
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any, operand: Any = _NONE) -> Any:
     """``branches[index](*operands)``, with ``index`` clamped to the range; only that branch runs.
 
     Args:
@@ -422,7 +429,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any, o
     if not branches:
         raise ValueError("[switch] expected one branch or more, got none.")
     _check_callable("switch", *branches)
-    if operand is not None:
+    if operand is not _NONE:
         operands = (*operands, operand)
     aval = aval_of(index)
     if aval.shape != () or aval.dtype not in dtypes.INTS:

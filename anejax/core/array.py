@@ -234,6 +234,10 @@ class DeviceArray(Array):
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)  # kDLCPU
 
+    def __buffer__(self, flags: int) -> memoryview:
+        """The memory, read-only, for ``memoryview(x)``, from Python 3.12 on."""
+        return self.value.__buffer__(flags)  # type: ignore[attr-defined]
+
     def __bytes__(self) -> bytes:
         return self.value.tobytes()
 

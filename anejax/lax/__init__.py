@@ -35,7 +35,8 @@ from anejax.errors import DtypeError, ShapeError
 from anejax.lax import linalg
 from anejax.lax.derived import (
     approx_max_k, approx_min_k, bitcast_convert_type, conv_general_dilated_local, conv_general_dilated_patches,
-    conv_general_shape_tuple, conv_transpose_shape_tuple, dtype, mulhi, platform_dependent, reduce_window_shape_tuple,
+    conv_general_shape_tuple, conv_transpose_shape_tuple, dtype, mulhi, platform_dependent, reduce_precision,
+    reduce_window_shape_tuple, slice_in_dim,
 )  # fmt: skip
 from anejax.lax.ragged import RaggedDotDimensionNumbers, ragged_dot, ragged_dot_general
 from anejax.lax.special import (
@@ -146,7 +147,7 @@ def _of_array(fn: Callable[..., Any], name: str | None = None) -> Callable[..., 
 
 reshape, transpose, rev, pad = builtins.map(_of_array, (shapes.reshape, shapes.transpose, shapes.rev, shapes.pad))
 broadcast, broadcast_in_dim = builtins.map(_of_array, (shapes.broadcast, shapes.broadcast_in_dim))
-expand_dims, squeeze, slice_in_dim = builtins.map(_of_array, (shapes.expand_dims, shapes.squeeze, shapes.slice_in_dim))
+expand_dims, squeeze = builtins.map(_of_array, (shapes.expand_dims, shapes.squeeze))
 slice = _of_array(shapes.slice_, "slice")
 
 
@@ -327,16 +328,6 @@ def _halved(xs: list[Any], computation: Any, treedef: Any) -> list[Any]:
     if n % 2:
         out = [shapes.concatenate([y, cut(x, n - 1, n)], last) for x, y in zip(xs, out)]
     return out
-
-
-def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Array:
-    """``operand`` rounded to a float format of fewer bits: that of float16, bfloat16 or its own."""
-    x = as_array("reduce_precision", operand)
-    formats = {(5, 10): dtypes.float16, (8, 7): dtypes.bfloat16, (8, 23): dtypes.float32, (11, 52): dtypes.float64}
-    target = formats.get((exponent_bits, mantissa_bits))
-    if target is None or x.dtype not in dtypes.FLOATS:
-        raise DtypeError(f"[reduce_precision] no format of {exponent_bits} and {mantissa_bits} bits for {x.aval}.")
-    return elementwise.convert_element_type(elementwise.convert_element_type(x, target), x.dtype, x.weak_type)
 
 
 def conv_shape_tuple(

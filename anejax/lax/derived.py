@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.api.custom import custom_jvp
 from anejax.api.staging import eval_shape
 from anejax.core.array import Array
 from anejax.core.aval import ShapeDtypeStruct
 from anejax.core.trace import aval_of
-from anejax.errors import ShapeError
+from anejax.errors import DtypeError, ShapeError
 from anejax.numpy.operands import as_array
 from anejax.ops import arithmetic, elementwise, linear
 from anejax.ops import shape as shapes
@@ -173,6 +174,17 @@ def platform_dependent(
     return chosen(*args)
 
 
+def slice_in_dim(
+    operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1, axis: int = 0
+) -> Array:
+    """The elements from ``start_index`` to before ``limit_index`` along ``axis``; negative ones count from the end."""
+    x = as_array("slice_in_dim", operand)
+    axis = shapes.check_axis("slice_in_dim", axis, x.ndim)
+    if limit_index is not None and limit_index > x.shape[axis]:
+        raise ShapeError(f"[slice_in_dim] expected a limit of at most {x.shape[axis]} for {x.aval}, got {limit_index}.")
+    return shapes.slice_in_dim(x, start_index, limit_index, stride, axis)
+
+
 # --- bits -------------------------------------------------------------------------------------------------------------
 
 
@@ -213,6 +225,63 @@ def _joined_bits(bits: Any, whole: np.dtype, old: int, new: int) -> Any:
     parts = [shapes.squeeze(shapes.slice_in_dim(wide, i, i + 1, axis=last), (last,)) for i in range(new // old)]
     moved = [arithmetic.shift_left(p, np.asarray(i * old, whole)) for i, p in enumerate(parts)]
     return functools.reduce(arithmetic.or_, moved)
+
+
+_FORMATS = {dtypes.float16: (5, 10), dtypes.bfloat16: (8, 7), dtypes.float32: (8, 23), dtypes.float64: (11, 52)}
+
+
+def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Array:
+    """``operand`` rounded to a float format of so many bits, halves to even; its dtype stays.
+
+    What is too large becomes infinite, and what is below the format's least normal number 0, as in XLA.
+
+    Example:
+        >>> import numpy as np
+        >>> from anejax import lax
+        >>> lax.reduce_precision(np.float32([1.3, 300, 1e-5]), 4, 3)
+        Array([1.25,  inf, 0.  ], dtype=float32)
+    """
+    x = as_array("reduce_precision", operand)
+    if x.dtype not in dtypes.FLOATS:
+        raise DtypeError(f"[reduce_precision] expected an array of floats, got {x.aval}.")
+    if exponent_bits < 1 or mantissa_bits < 0:
+        raise ValueError(
+            f"[reduce_precision] expected exponent_bits of 1 or more and mantissa_bits of 0 or more, got"
+            f" {exponent_bits} and {mantissa_bits}."
+        )
+    return _rounded(int(exponent_bits), int(mantissa_bits))(x)
+
+
+@functools.cache
+def _rounded(exponent_bits: int, mantissa_bits: int) -> Any:
+    rounded = custom_jvp(lambda x: _round_bits(x, exponent_bits, mantissa_bits))
+    rounded.defjvp(lambda primals, tangents: (rounded(*primals), rounded(*tangents)))
+    return rounded
+
+
+def _round_bits(x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
+    """By the bits of the elements, as XLA's ReducePrecision does it."""
+    exponents, mantissas = _FORMATS[x.dtype]
+    word = np.dtype(f"uint{x.dtype.itemsize * 8}")
+    constant = lambda v: np.asarray(v, word)  # noqa: E731
+    bits = elementwise.bitcast_convert_type(x, word)
+    sign = arithmetic.and_(bits, constant(1 << (exponents + mantissas)))
+    less = mantissas - mantissa_bits
+    if less > 0:
+        last = arithmetic.and_(arithmetic.shift_right_logical(bits, constant(less)), constant(1))
+        bits = arithmetic.add(bits, arithmetic.add(last, constant((1 << (less - 1)) - 1)))
+        bits = arithmetic.and_(bits, constant(~((1 << less) - 1) & ((1 << (x.dtype.itemsize * 8)) - 1)))
+    if exponent_bits < exponents:
+        own, narrow = (1 << (exponents - 1)) - 1, (1 << (exponent_bits - 1)) - 1
+        exponent = arithmetic.and_(bits, constant(((1 << exponents) - 1) << mantissas))
+        infinite = arithmetic.or_(sign, constant(((1 << exponents) - 1) << mantissas))
+        too_large = arithmetic.gt(exponent, constant((own + narrow) << mantissas))
+        too_small = arithmetic.le(exponent, constant((own - narrow) << mantissas))
+        bits = arithmetic.select_n(too_large, bits, infinite)
+        bits = arithmetic.select_n(too_small, bits, sign)
+    out = elementwise.bitcast_convert_type(bits, x.dtype)
+    out = arithmetic.select_n(arithmetic.ne(x, x), out, x)
+    return elementwise.convert_element_type(out, x.dtype, aval_of(x).weak_type)
 
 
 def mulhi(x: Any, y: Any, /) -> Array:

@@ -6,6 +6,12 @@ They run on the CPU device, by LAPACK, in float32 and float64, real and complex.
 from __future__ import annotations
 
 from anejax.absent import getattr_of
+from anejax.lax.factors import (
+    qr as qr,
+)
+from anejax.lax.factors import (
+    triangular_solve as triangular_solve,
+)
 from anejax.ops.eigen import (
     eig as eig,
 )
@@ -40,9 +46,6 @@ from anejax.ops.linalg import (
     lu_pivots_to_permutation as lu_pivots_to_permutation,
 )
 from anejax.ops.linalg import (
-    qr as qr,
-)
-from anejax.ops.linalg import (
     qr_p as qr_p,
 )
 from anejax.ops.linalg import (
@@ -50,9 +53,6 @@ from anejax.ops.linalg import (
 )
 from anejax.ops.linalg import (
     svd_p as svd_p,
-)
-from anejax.ops.linalg import (
-    triangular_solve as triangular_solve,
 )
 from anejax.ops.linalg import (
     triangular_solve_p as triangular_solve_p,

@@ -341,12 +341,17 @@ def dot_product_attention(
     query_seq_lengths: Any = None,
     key_value_seq_lengths: Any = None,
     local_window_size: int | tuple[int, int] | None = None,
+    implementation: str | None = None,
+    return_residual: bool = False,
 ) -> Any:
     """softmax(query key^T * scale + bias) value, per head: [B, T, N, H] of query, [B, S, K, H] of key and value.
 
     K divides N: each head of key and value serves N / K heads of query. ``bias`` and ``mask`` broadcast to
-    [B, N, T, S]; positions where ``mask`` is False take no part.
+    [B, N, T, S]; positions where ``mask`` is False take no part. ``implementation`` is None or "xla", which mean the
+    same here. With ``return_residual`` the result is (attention, the logarithms of the sums of exponentials [B, T, N]).
     """
+    if implementation not in (None, "xla"):
+        raise ValueError(f"[dot_product_attention] expected implementation None or 'xla', got {implementation!r}.")
     query, key, value = jnp.asarray(query), jnp.asarray(key), jnp.asarray(value)
     shape = query.shape
     if query.ndim == 3:
@@ -363,13 +368,27 @@ def dot_product_attention(
     if query_seq_lengths is not None:
         inside = jnp.arange(time)[None] < jnp.asarray(query_seq_lengths)[:, None]
         out = out * inside[:, :, None, None].astype(out.dtype)
-    return out.reshape((*shape[:-1], out.shape[-1]))
+    out = out.reshape((*shape[:-1], out.shape[-1]))
+    if not return_residual:
+        return out
+    sums = logsumexp(_attention_logits(query, key, bias, seen, scale).astype(jnp.float32), axis=-1)
+    return out, jnp.swapaxes(sums, 1, 2).reshape(shape[:-1])
 
 
 def _attended(query: Any, key: Any, value: Any, bias: Any, seen: Any, *, scale: Any, **marks: Any) -> Any:
     heads, (time, length) = query.shape[2], (query.shape[1], key.shape[1])
+    logits = _attention_logits(query, key, bias, seen, scale)
+    weights = softmax(logits.astype(jnp.float32)).astype(key.dtype)
+    weights = weights.reshape(query.shape[0], key.shape[2], -1, length)
+    out = jnp.matmul(weights, jnp.transpose(value, (0, 2, 1, 3))).reshape(query.shape[0], heads, time, -1)
+    return jnp.transpose(out, (0, 2, 1, 3))
+
+
+def _attention_logits(query: Any, key: Any, bias: Any, seen: Any, scale: Any) -> Any:
+    """[B, N, T, S]: scaled products of queries and keys, with the bias, and very low where not ``seen``."""
+    heads, (time, length) = query.shape[2], (query.shape[1], key.shape[1])
     wide = jnp.promote_types(query.dtype, jnp.float32)
-    keys, values = (jnp.transpose(v, (0, 2, 1, 3)) for v in (key, value))
+    keys = jnp.transpose(key, (0, 2, 1, 3))
     logits = jnp.matmul(_grouped(query, key.shape[2]), jnp.swapaxes(keys, -1, -2), preferred_element_type=wide)
     logits = logits.reshape(query.shape[0], heads, time, length) * np.asarray(scale, wide)
     if bias is not None:
@@ -377,10 +396,7 @@ def _attended(query: Any, key: Any, value: Any, bias: Any, seen: Any, *, scale: 
     if seen is not None:
         lowest = -0.7 * float(min(jnp.finfo(logits.dtype).max, jnp.finfo(jnp.float32).max))
         logits = jnp.where(seen, logits, np.asarray(lowest, logits.dtype))
-    weights = softmax(logits.astype(jnp.float32)).astype(key.dtype)
-    weights = weights.reshape(query.shape[0], key.shape[2], -1, length)
-    out = jnp.matmul(weights, values).reshape(query.shape[0], heads, time, -1)
-    return jnp.transpose(out, (0, 2, 1, 3))
+    return logits
 
 
 def _check_attention(query: Any, key: Any, value: Any) -> None:

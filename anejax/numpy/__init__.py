@@ -89,6 +89,8 @@ from anejax.numpy.functional import (
     apply_along_axis, apply_over_axes, vectorize,
 )
 from anejax.core.array import Array as ndarray
+from anejax.numpy.namespace import ARRAY_API_VERSION as __array_api_version__
+from anejax.numpy.namespace import ArrayNamespaceInfo as __array_namespace_info__
 from anejax.numpy import fft, linalg
 
 import sys as _sys

@@ -165,7 +165,7 @@ def _assemble(aval: Any, expanded: tuple[int, ...], entries: Sequence[Any]) -> I
         elif isinstance(e, slice):
             slices.append(_static_slice(e, n))
         elif isinstance(e, _Positions):
-            if e.length not in (None, n):
+            if e.length not in (None, n, 0):  # a mask without elements chooses none, as in jax
                 raise IndexError(f"[getitem] a mask of length {e.length} does not fit axis {axis} of {aval}.")
             slices.append(whole)
             arrays[axis] = e.values

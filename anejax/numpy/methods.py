@@ -17,6 +17,7 @@ from anejax.errors import ConcretizationError, DtypeError, RefusedError
 from anejax.numpy import at, bits, indexing, linear, selection, shaping, sorting, taking
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
+from anejax.numpy.namespace import check_version
 from anejax.numpy.operands import as_array
 from anejax.numpy.ufunc import ufunc
 from anejax.ops import elementwise
@@ -312,6 +313,15 @@ def _round_dunder(self: Any, ndigits: int | None = None) -> Any:
     return ew.astype_(ew.round(self), int) if ndigits is None else ew.round(self, ndigits)
 
 
+def _namespace_of(namespace: Any) -> Callable[..., Any]:
+    def array_namespace(self: Any, *, api_version: str | None = None) -> Any:
+        """``anejax.numpy``, which follows the array API standard as jax does."""
+        check_version(api_version)
+        return namespace
+
+    return array_namespace
+
+
 def install(namespace: Any) -> None:
     """Sets the operators on Array, and what needs a value on DeviceArray. ``namespace`` is anejax.numpy."""
     for name, fn in _BINARY.items():
@@ -327,7 +337,7 @@ def install(namespace: Any) -> None:
         "__getitem__": indexing.getitem, "__len__": _len, "__iter__": _iter, "__contains__": _contains,
         "__hash__": _hash, "__setitem__": _setitem,
         "__format__": _format, "__round__": _round_dunder,
-        "__array_priority__": 1000, "__array_namespace__": lambda self, *, api_version=None: namespace,
+        "__array_priority__": 1000, "__array_namespace__": _namespace_of(namespace),
     }  # fmt: skip
     for name, fn in protocol.items():
         setattr(Array, name, fn)

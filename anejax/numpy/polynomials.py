@@ -17,19 +17,24 @@ from anejax.numpy.creation import asarray
 from anejax.numpy.linalg.solving import inv
 from anejax.numpy.linalg.spectral import lstsq
 from anejax.numpy.linear import matmul, outer, vander
-from anejax.numpy.operands import as_array, as_int, promote, promote_inexact
+from anejax.numpy.operands import as_array, as_int, joint_shape, promote, promote_inexact
 from anejax.numpy.shaping import atleast_1d, concatenate
 from anejax.numpy.signal import convolve
 from anejax.ops import shape
 
 
 def polyval(p: Any, x: Any, *, unroll: int = 16) -> Array:
-    """The polynomial at ``x``, by Horner's rule."""
+    """The polynomial at ``x``, by Horner's rule.
+
+    Coefficients of higher rank are those of several polynomials, along the first axis; the others broadcast with ``x``.
+    ``unroll`` is accepted for compatibility: every step stands by itself.
+    """
     p, x = promote("polyval", p, x)
     p = as_array("polyval", p)
-    if p.ndim != 1:
-        raise ShapeError(f"[polyval] expected rank-1 coefficients, got {p.aval}.")
-    out: Any = shape.full(aval_of(x).shape, np.zeros((), p.dtype))
+    if not p.ndim:
+        raise ShapeError(f"[polyval] expected coefficients of rank 1 or more, got {p.aval}.")
+    target = joint_shape("polyval", [p.shape[1:], aval_of(x).shape], [p.aval, aval_of(x)])
+    out: Any = shape.full(target, np.zeros((), p.dtype))
     for i in range(p.shape[0]):
         out = ew.add(ew.multiply(out, x), p[i])
     return as_array("polyval", out)

@@ -14,7 +14,7 @@ from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.creation import asarray
 from anejax.numpy.operands import Axis, as_array, astype, axes_of, promote_inexact, refuse
-from anejax.numpy.sorting import sort
+from anejax.numpy.sorting import argsort, sort
 from anejax.numpy.taking import take_along_axis
 from anejax.ops import arithmetic, shape
 
@@ -89,8 +89,10 @@ def _quantile(
     weights: Any,
     skip: bool,
 ) -> Array:
-    refuse(op, out=out, overwrite_input=overwrite, weights=weights)
-    if method not in _METHODS:
+    refuse(op, out=out, overwrite_input=overwrite)
+    if weights is not None and method != "inverted_cdf":
+        raise ValueError(f"[{op}] expected the method 'inverted_cdf' with weights, got {method!r}.")
+    if method not in (*_METHODS, "inverted_cdf"):
         raise RefusedError(f"[{op}] expected method {', '.join(_METHODS)}, got {method!r}.")
     (x,) = promote_inexact(op, a)
     dtype = aval_of(x).dtype
@@ -98,8 +100,14 @@ def _quantile(
     x, q = as_array(op, x), as_array(op, q)
     axes = axes_of(op, axis, x.ndim)
     lengths = x.shape
-    x = _axes_last(x, axes)
-    values = _between(_sorted_for(x, skip), q, _present(x, skip), method)
+    if method == "inverted_cdf":
+        w = shape.full(lengths, np.ones((), x.dtype)) if weights is None else as_array(op, weights)
+        w = astype(red.weights_like(op, w, x, axis), x.dtype)
+        x, w = _axes_last(x, axes), _axes_last(w, axes)
+        values = _reached(x, w, q, skip)
+    else:
+        x = _axes_last(x, axes)
+        values = _between(_sorted_for(x, skip), q, _present(x, skip), method)
     kept = tuple(1 if i in axes else n for i, n in enumerate(lengths)) if keepdims else x.shape[:-1]
     return astype(shape.reshape(values, q.shape + kept), dtype)
 
@@ -123,6 +131,28 @@ def _present(x: Any, skip: bool) -> Any:
     if not skip:
         return shape.full((*x.shape[:-1], 1), np.asarray(x.shape[-1], x.dtype))
     return red.sum(ew.logical_not(ew.isnan(x)), -1, x.dtype, keepdims=True)
+
+
+def _reached(x: Any, weights: Any, q: Any, skip: bool) -> Any:
+    """The least elements of rows up to which the weights are ``q`` of all or more: [*q.shape, *rows]."""
+    missing = ew.isnan(x)
+    if skip:
+        weights = ew._select("quantile", missing, np.zeros((), x.dtype), weights)
+    order = argsort(x, -1)
+    x, weights = (take_along_axis(v, order, -1) for v in (x, weights))
+    part = red.cumsum(weights, -1)
+    part = ew.true_divide(part, part[..., -1:])
+    part = ew._select("quantile", arithmetic.eq(part, np.zeros((), x.dtype)), np.asarray(-1, x.dtype), part)
+    flat = shape.reshape(q, (q.size,))
+    before = ew.less(part[..., None, :], shape.expand_dims(flat, (1,)))
+    place = ew.minimum(red.sum(before, -1), max(x.shape[-1] - 1, 0))
+    out = take_along_axis(x, place, -1, mode="clip")
+    bad = ew.logical_or(ew.logical_or(ew.less(flat, 0), ew.greater(flat, 1)), ew.isnan(flat))
+    if not skip:
+        bad = ew.logical_or(red.any(missing, -1, keepdims=True), bad)
+    out = ew._select("quantile", bad, np.asarray(np.nan, x.dtype), out)
+    rank = aval_of(out).ndim
+    return shape.transpose(out, (rank - 1, *range(rank - 1)))
 
 
 def _between(x: Any, q: Any, count: Any, method: str) -> Any:

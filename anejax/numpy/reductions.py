@@ -41,7 +41,7 @@ def _reduce(
     axes = axes_of(op, axis, aval_of(a).ndim)
     dtype = aval_of(a).dtype
     if where is not None:
-        a = ew._select(op, ew.to_bool(operand(op, where)), a, np.asarray(identity, dtype))
+        a = ew._select(op, _mask(op, where), a, np.asarray(identity, dtype))
     out = fn(a, axes)
     if initial is not None:
         start = as_array(op, initial)
@@ -49,6 +49,14 @@ def _reduce(
             raise ShapeError(f"[{op}] expected a scalar initial value, got {start.aval}.")
         out = combine(*broadcast(op, out, astype(start, dtype)))
     return _keep(strong(out), aval_of(a).shape, axes, keepdims)
+
+
+def _mask(op: str, where: Any) -> Any:
+    """``where``, which says by True and False which elements count."""
+    mask = operand(op, where)
+    if aval_of(mask).dtype != dtypes.bool_:
+        raise DtypeError(f"[{op}] expected where to be an array of bools, got {aval_of(mask)}. Compare it with 0.")
+    return mask
 
 
 def _keep(x: Any, shape_in: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -176,7 +184,7 @@ def _count(x: Any, axis: Axis, keepdims: bool, where: Any, dtype: np.dtype) -> A
     axes = axes_of("mean", axis, x.ndim)
     if where is None:
         return np.asarray(math.prod(x.shape[i] for i in axes), dtype)
-    chosen = shape.broadcast_to(ew.to_bool(operand("mean", where)), x.shape)
+    chosen = shape.broadcast_to(_mask("mean", where), x.shape)
     return sum(chosen, axes, dtype, keepdims=keepdims)
 
 
@@ -250,25 +258,29 @@ def std(
 
 
 def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
-    """The mean over ``axis`` with ``weights``, of a's shape or of the length of the one axis."""
+    """The mean over ``axis`` with ``weights``, of a's shape or of the lengths of the axes, in their order."""
     x = as_array("average", a)
     if weights is None:
         out = mean(x, axis, keepdims=keepdims)
         total = _count(x, axis, keepdims, None, out.dtype)
         return (out, shape.broadcast_to(as_array("average", total), out.shape)) if returned else out
     x, w = (as_array("average", v) for v in ew.promote_inexact("average", x, weights))
-    if x.shape != w.shape:
-        if axis is None or isinstance(axis, (tuple, list)) or w.ndim != 1:
-            raise ShapeError(
-                f"[average] expected weights of the shape of {x.aval}, or rank 1 and one axis, got {w.aval}."
-            )
-        i = one_axis("average", axis, x.ndim)
-        if w.shape[0] != x.shape[i]:
-            raise ShapeError(f"[average] expected {x.shape[i]} weights for axis {i} of {x.aval}, got {w.aval}.")
-        w = shape.broadcast_in_dim(w, x.shape, (i,))
+    w = weights_like("average", w, x, axis)
     total = sum(w, axis, keepdims=keepdims)
     out = ew.true_divide(sum(ew.multiply(x, w), axis, keepdims=keepdims), total)
     return (out, shape.broadcast_to(total, out.shape)) if returned else out
+
+
+def weights_like(op: str, weights: Any, x: Any, axis: Axis) -> Any:
+    """``weights``, of x's shape or of the lengths of the axes ``axis`` in their order, in x's shape."""
+    if x.shape == weights.shape:
+        return weights
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = () if axis is None else tuple(one_axis(op, i, x.ndim) for i in axes)
+    if not axes or weights.shape != tuple(x.shape[i] for i in axes):
+        raise ShapeError(f"[{op}] expected weights of the shape of {x.aval} or of its axes {axis}, got {weights.aval}.")
+    ordered = shape.transpose(weights, tuple(np.argsort(axes)))
+    return shape.broadcast_in_dim(ordered, x.shape, tuple(sorted(axes)))
 
 
 # --- positions ----------------------------------------------------------------------------------------------------
@@ -359,7 +371,7 @@ nanargmin = _nan_position("nanargmin", argmin, np.inf)
 
 
 def _chosen(present: Any, where: Any) -> Any:
-    return present if where is None else ew.logical_and(present, where)
+    return present if where is None else ew.logical_and(present, _mask("nanmean", where))
 
 
 def nanmean(

@@ -104,6 +104,8 @@ def take_along_axis(
         raise ShapeError(f"[take_along_axis] expected indices of the rank of {x.aval}, got {found.aval}.")
     axis = one_axis("take_along_axis", axis, x.ndim)
     name = getattr(mode, "name", mode)
+    if name in ("one_hot", "ONE_HOT"):
+        name, fill_value = "fill", 0  # a product with vectors that have a 1 at the index, 0 for one that is outside
     mode = {"FILL_OR_DROP": "fill", "CLIP": "clip", "PROMISE_IN_BOUNDS": "promise_in_bounds"}.get(name, name)
     x, found = _matched("take_along_axis", x, found, axis)
     if mode not in (None, "fill", "clip", "promise_in_bounds"):

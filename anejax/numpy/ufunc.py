@@ -39,20 +39,20 @@ class ufunc:
     ) -> None:  # fmt: skip
         self.__name__ = self.__qualname__ = name or getattr(func, "__name__", "ufunc")
         self.__doc__ = getattr(func, "__doc__", None)
-        self.__wrapped__ = func
+        self._func = func
         self.nin, self.nout, self.nargs, self.identity = nin, nout, nin if nargs is None else nargs, identity
         self._call = call or vectorize(func)
         given = {"reduce": reduce, "accumulate": accumulate, "at": at, "reduceat": reduceat}
         self._faster = {name: method for name, method in given.items() if method is not None}
 
     def _key(self) -> Any:
-        return self.__wrapped__, self.__name__, self.nin, self.nout, self.nargs, self.identity
+        return self._func, self.__name__, self.nin, self.nout, self.nargs, self.identity
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ufunc) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self.__wrapped__, self.__name__, self.nin, self.nout))
+        return hash((self._func, self.__name__, self.nin, self.nout))
 
     def __repr__(self) -> str:
         return f"<anejax.numpy.ufunc {self.__name__}>"

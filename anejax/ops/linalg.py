@@ -548,14 +548,12 @@ def lu(x: Any) -> tuple[Any, Any, Any]:
     return tuple(lu_p.bind(x))
 
 
-def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True, use_magma: bool | None = None) -> tuple[Any, Any]:
+def qr(x: Any, *, full_matrices: bool = True) -> tuple[Any, Any]:
     """(q, r) with q r = ``x``, q orthogonal (unitary) and r upper triangular, of matrices [..., m, n].
 
     Returns:
         q [..., m, m] and r [..., m, n]; without ``full_matrices`` [..., m, k] and [..., k, n], k = min(m, n).
     """
-    if pivoting:
-        raise RefusedError("[qr] column pivoting is not supported. anejax.lax.linalg.svd reveals ranks.")
     return tuple(qr_p.bind(x, full_matrices=bool(full_matrices)))
 
 

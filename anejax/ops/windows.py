@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anejax import dtypes
+from anejax import dtypes, tree
 from anejax.core.aval import Aval
 from anejax.core.context import base_trace, tracing
 from anejax.core.primitive import Primitive, Refused, Zero
@@ -33,7 +33,7 @@ from anejax.ops.families import (
     zeros,
 )
 from anejax.ops.reduce import highest, lowest, wide
-from anejax.ops.shape import full, pad, pad_p, slice_
+from anejax.ops.shape import as_dtype, full, pad, pad_p, slice_
 
 Dims = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
@@ -409,14 +409,20 @@ def reduce_window(
     """Reduces each window of ``operand`` with ``computation``, starting from ``init_value``, which also fills padding.
 
     Args:
-        operand: the array.
-        init_value: a scalar of its dtype.
-        computation: an associative function of two elements. Sums, maxima and minima that start from their identity
-            run as one operation; anything else combines the elements of a window one after another.
+        operand: the array, or a tree of arrays of one shape.
+        init_value: a scalar of its dtype, or a tree of them.
+        computation: an associative function of two elements, or of two trees of them. Sums, maxima and minima
+            that start from their identity run as one operation; anything else combines the elements of a window one
+            after another.
         window_dimensions, window_strides: an integer per axis.
         padding: "VALID", "SAME", "SAME_LOWER" or (low, high) per axis.
         base_dilation, window_dilation: holes between elements of the operand and of the window, per axis.
     """
+    leaves, treedef = tree.flatten(operand)
+    if not treedef.is_leaf():
+        inits = tree.flatten_up_to(treedef, init_value, "init_value")
+        window = window_dimensions, window_strides, padding, base_dilation, window_dilation
+        return tree.unflatten(treedef, _reduce_windows(leaves, inits, treedef, computation, window))
     aval = aval_of(operand)
     if aval_of(init_value).shape:
         raise ShapeError(f"[reduce_window] expected a scalar init_value, got {aval_of(init_value)}.")
@@ -431,6 +437,24 @@ def reduce_window(
         return prim.bind(operand, **window)
     start = full(_window_shape("reduce_window", aval, window), init)
     return functools.reduce(computation, window_slices(operand, init, window), start)
+
+
+def _reduce_windows(operands: Sequence[Any], inits: Sequence[Any], treedef: Any, computation: Any, w: Any) -> list[Any]:
+    """The windows of several arrays at once, each element of a window after the other."""
+    if len({aval_of(x).shape for x in operands}) > 1:
+        shown = ", ".join(str(aval_of(x)) for x in operands)
+        raise ShapeError(f"[reduce_window] expected operands of one shape, got {shown}.")
+    totals, places = [], []
+    for x, init in zip(operands, inits):
+        aval = aval_of(x)
+        fill = np.asarray(init, aval.dtype) if is_python_scalar(init) else as_dtype(init, aval.dtype)
+        window = window_params("reduce_window", aval, *w)
+        totals.append(full(_window_shape("reduce_window", aval, window), fill))
+        places.append(window_slices(x, fill, window))
+    for elements in zip(*places):
+        found = computation(*(tree.unflatten(treedef, list(v)) for v in (totals, elements)))
+        totals = tree.flatten_up_to(treedef, found, "what computation returned")
+    return totals
 
 
 def window_params(

@@ -12,6 +12,7 @@ from anejax import dtypes
 from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
 from anejax.errors import DtypeError, RefusedError, ShapeError
+from anejax.lax.linalg import qr as pivoted_qr
 from anejax.numpy.linalg.spectral import matrices
 from anejax.numpy.operands import promote_inexact
 from anejax.ops import linalg
@@ -60,18 +61,28 @@ def solve_triangular(
 
     For ``trans`` 1 or "T" it is a^T x = b, for 2 or "C" a^H x = b.
 
-    ``b`` is [n], [..., n] or [..., n, k], with leading axes of ``a``.
+    ``b`` is [n], [..., n] or [..., n, k]; its leading axes and those of ``a`` broadcast.
     """
     if trans not in (0, 1, 2, "N", "T", "C"):
         raise ValueError(f"[solve_triangular] expected trans to be 0, 1, 2, 'N', 'T' or 'C', got {trans!r}.")
     a, b = promote_inexact("solve_triangular", a, b)
-    x, y = matrices("solve_triangular", a, True), jnp.asarray(b)
-    vectors = y.ndim == x.ndim - 1
+    x, y, vectors = _system(matrices("solve_triangular", a, True), jnp.asarray(b))
     out = linalg.triangular_solve(
-        x, y[..., None] if vectors else y, left_side=True, lower=lower, transpose_a=trans not in (0, "N"),
+        x, y, left_side=True, lower=lower, transpose_a=trans not in (0, "N"),
         conjugate_a=trans in (2, "C"), unit_diagonal=unit_diagonal,
     )  # fmt: skip
     return out[..., 0] if vectors else out
+
+
+def _system(a: Any, b: Any) -> tuple[Any, Any, bool]:
+    """Matrices [..., n, n] and right sides [..., n, k] of the leading axes to which both broadcast; whether ``b`` was
+    vectors."""
+    vectors = b.ndim == 1 or (b.ndim == a.ndim - 1 and b.shape == a.shape[:-1])
+    y = b[..., None] if vectors else b
+    if y.ndim < 2 or y.shape[-2] != a.shape[-1]:
+        raise ShapeError(f"[solve] expected right sides with {a.shape[-1]} rows for {a.aval}, got {b.aval}.")
+    leading = jnp.broadcast_shapes(a.shape[:-2], y.shape[:-2])
+    return *(jnp.broadcast_to(v, (*leading, *v.shape[-2:])) for v in (a, y)), vectors  # type: ignore[return-value]
 
 
 def solve(
@@ -122,10 +133,11 @@ def lu_solve(
     if trans not in (0, 1, 2):
         raise ValueError(f"[lu_solve] expected trans to be 0, 1 or 2, got {trans!r}.")
     a, b = promote_inexact("lu_solve", lu_and_piv[0], b)
-    factors, y = matrices("lu_solve", a, True), jnp.asarray(b)
+    factors = matrices("lu_solve", a, True)
     permutation = linalg.lu_pivots_to_permutation(jnp.asarray(lu_and_piv[1]), factors.shape[-1])
-    vectors = y.ndim == factors.ndim - 1
-    out = linalg.solve_factored(factors, permutation, y[..., None] if vectors else y, trans)
+    factors, y, vectors = _system(factors, jnp.asarray(b))
+    permutation = jnp.broadcast_to(permutation, factors.shape[:-1])
+    out = linalg.solve_factored(factors, permutation, y, trans)
     return out[..., 0] if vectors else out
 
 
@@ -153,13 +165,14 @@ def qr(
     pivoting: bool = False,
     check_finite: bool = True,
 ) -> tuple[Array, ...]:
-    """(Q, R) with Q R = ``a``: "full" (Q [..., m, m]) or "economic"; (R,) for the mode "r"."""
-    if pivoting:
-        raise RefusedError("[qr] column pivoting is not supported. svd reveals ranks.")
+    """(Q, R) with Q R = ``a``: "full" (Q [..., m, m]) or "economic"; (R,) for the mode "r".
+
+    With ``pivoting`` the columns P, int32 [..., n], follow: Q R = a[..., P], where the diagonal of R falls in size.
+    """
     if mode not in ("full", "economic", "r"):
         raise ValueError(f"[qr] expected the mode 'full', 'economic' or 'r', got {mode!r}.")
-    q, r = linalg.qr(matrices("qr", a), full_matrices=mode != "economic")
-    return (r,) if mode == "r" else (q, r)
+    q, *rest = pivoted_qr(matrices("qr", a), pivoting=pivoting, full_matrices=mode != "economic")
+    return tuple(rest) if mode == "r" else (q, *rest)
 
 
 def svd(
@@ -241,14 +254,12 @@ def qr_multiply(
     conjugate: bool = False,
     overwrite_a: bool = False,
     overwrite_c: bool = False,
-) -> tuple[Array, Array]:
+) -> tuple[Array, ...]:
     """(``c`` Q, R), or (Q ``c``, R) for the mode "left", of the economic factorization Q R = ``a`` [..., m, n].
 
     ``c`` has m columns (k = min(m, n) rows for "left"), or is a vector of as many elements. ``conjugate``: with
-    conj(Q) instead.
+    conj(Q) instead. With ``pivoting`` the columns follow, as of ``qr``.
     """
-    if pivoting:
-        raise RefusedError("[qr_multiply] column pivoting is not supported. svd reveals ranks.")
     if mode not in ("right", "left"):
         raise ValueError(f"[qr_multiply] expected the mode 'right' or 'left', got {mode!r}.")
     a, c = promote_inexact("qr_multiply", a, c)
@@ -260,10 +271,10 @@ def qr_multiply(
     if y.ndim < 2 or (y.shape[-2] != k if mode == "left" else y.shape[-1] != m):
         wanted = f"{k} rows" if mode == "left" else f"{m} columns"
         raise ShapeError(f"[qr_multiply] expected c with {wanted}, got {y.aval} for {x.aval}.")
-    q, r = linalg.qr(x, full_matrices=False)
+    q, *rest = pivoted_qr(x, pivoting=pivoting, full_matrices=False)
     q = q.conj() if conjugate else q
     out = q @ y if mode == "left" else y @ q
-    return (out.ravel() if vector else out), r
+    return (out.ravel() if vector else out), *rest  # type: ignore[return-value]
 
 
 def polar(
