@@ -255,7 +255,7 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Ar
 @functools.cache
 def _rounded(exponent_bits: int, mantissa_bits: int) -> Any:
     rounded = custom_jvp(lambda x: _round_bits(x, exponent_bits, mantissa_bits))
-    rounded.defjvp(lambda primals, tangents: (rounded(*primals), rounded(*tangents)))
+    rounded.defjvp(lambda primals, tangents: (rounded(*primals), *tangents))  # rounding a tangent is not linear
     return rounded
 
 

@@ -19,7 +19,6 @@ from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.namespace import check_version
 from anejax.numpy.operands import as_array
-from anejax.numpy.ufunc import ufunc
 from anejax.ops import elementwise
 
 # --- operators ----------------------------------------------------------------------------------------------------
@@ -42,7 +41,7 @@ def _not_taken(fn: Callable[..., Any], other: Any) -> Any:
 
 
 def _operator(fn: Callable[..., Any]) -> Callable[..., Any]:
-    call = fn.of_two if isinstance(fn, ufunc) else fn
+    call = getattr(fn, "of_two", fn)
 
     def method(self: Any, other: Any) -> Any:
         return call(self, other) if _takes(other) else _not_taken(fn, other)
@@ -52,7 +51,7 @@ def _operator(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
-    call = fn.of_two if isinstance(fn, ufunc) else fn
+    call = getattr(fn, "of_two", fn)
 
     def method(self: Any, other: Any) -> Any:
         return call(other, self) if _takes(other) else _not_taken(fn, other)
@@ -74,7 +73,7 @@ _COMPARISONS = {
     "gt": ew.greater,
     "ge": ew.greater_equal,
 }
-_UNARY = {"neg": ew.negative, "pos": ew.positive, "abs": ew.absolute, "invert": ew.bitwise_not}
+_UNARY = {"neg": ew._negative, "pos": ew.positive, "abs": ew.absolute, "invert": ew.bitwise_not}
 
 
 # --- the Python protocol ------------------------------------------------------------------------------------------
