@@ -11,36 +11,59 @@
 namespace anesdk::cpu {
 namespace {
 
-class Spread final : public Kernel {
- public:
-  using Call = void (*)(const void*, void*, size_t);
+// Whether the result has one block, of `bytes`, for each process: the program may have been made for another number.
+void expect_blocks(const mil::Op& op, size_t result, size_t bytes) {
+  expect(result == bytes * static_cast<size_t>(processes::size()), op.schema->name,
+         "expected one block for each of " + std::to_string(processes::size()) + " processes.");
+}
 
-  Spread(const mil::Function& function, const mil::Op& op, Call call) : call_(call) {
+size_t bytes_of_operand(const mil::Function& function, const mil::Op& op) {
+  return function.value(op, "x").type.nbytes();
+}
+
+size_t bytes_of_result(const mil::Function& function, const mil::Op& op) {
+  return function.values[op.results.at(0)].type.nbytes();
+}
+
+class Gather final : public Kernel {
+ public:
+  Gather(const mil::Function& function, const mil::Op& op) : bytes_(bytes_of_operand(function, op)) {
     inputs_ = {function.find(op, "x")->values.at(0)};
-    const mil::Shape& out = function.values[op.results.at(0)].type.shape;
-    expect(
-        !out.empty() && out[0] % processes::size() == 0, op.schema->name,
-        "expected one block for each process along the first axis; the program was made for another number of them.");
-    bytes_ = function.values[op.results.at(0)].type.nbytes() / static_cast<size_t>(processes::size());
+    expect_blocks(op, bytes_of_result(function, op), bytes_);
   }
 
   void run(const void* const* inputs, void* const* outputs, void*, ThreadPool&) const override {
-    call_(inputs[0], outputs[0], bytes_);
+    processes::gather(inputs[0], outputs[0], bytes_);
   }
 
  private:
-  Call call_;
+  size_t bytes_;
+};
+
+class Exchange final : public Kernel {
+ public:
+  Exchange(const mil::Function& function, const mil::Op& op) {
+    inputs_ = {function.find(op, "x")->values.at(0)};
+    bytes_ = bytes_of_operand(function, op) / static_cast<size_t>(processes::size());
+    expect_blocks(op, bytes_of_operand(function, op), bytes_);
+    expect(function.value(op, "x").type.shape.at(0) % processes::size() == 0, op.schema->name,
+           "expected a first axis that " + std::to_string(processes::size()) + " processes divide.");
+  }
+
+  void run(const void* const* inputs, void* const* outputs, void*, ThreadPool&) const override {
+    processes::exchange(inputs[0], outputs[0], bytes_);
+  }
+
+ private:
   size_t bytes_;
 };
 
 // The own block of an array that all processes have.
 class Cut final : public Kernel {
  public:
-  Cut(const mil::Function& function, const mil::Op& op) {
+  Cut(const mil::Function& function, const mil::Op& op) : bytes_(bytes_of_result(function, op)) {
     inputs_ = {function.find(op, "x")->values.at(0)};
-    bytes_ = function.values[op.results.at(0)].type.nbytes();
-    expect(function.values[inputs_[0]].type.nbytes() == bytes_ * static_cast<size_t>(processes::size()),
-           op.schema->name, "expected one block for each process; the program was made for another number of them.");
+    expect_blocks(op, bytes_of_operand(function, op), bytes_);
   }
 
   void run(const void* const* inputs, void* const* outputs, void*, ThreadPool&) const override {
@@ -78,6 +101,8 @@ class Permute final : public Kernel {
 
 class Index final : public Kernel {
  public:
+  Index(const mil::Function&, const mil::Op&) {}
+
   void run(const void* const*, void* const* outputs, void*, ThreadPool&) const override {
     *static_cast<int32_t*>(outputs[0]) = processes::index();
   }
@@ -92,22 +117,9 @@ std::unique_ptr<const Kernel> prepare(const mil::Function& function, const mil::
 
 std::span<const KernelEntry> process_entries() {
   static constexpr KernelEntry entries[] = {
-      {"aj_process_gather",
-       [](const mil::Function& f, const mil::Op& op) -> std::unique_ptr<const Kernel> {
-         return std::make_unique<Spread>(f, op, processes::gather);
-       }},
-      {"aj_process_exchange",
-       [](const mil::Function& f, const mil::Op& op) -> std::unique_ptr<const Kernel> {
-         return std::make_unique<Spread>(f, op, processes::exchange);
-       }},
-      {"aj_process_join",
-       [](const mil::Function& f, const mil::Op& op) -> std::unique_ptr<const Kernel> {
-         return std::make_unique<Spread>(f, op, processes::gather);
-       }},
-      {"aj_process_cut", prepare<Cut>},
-      {"aj_process_permute", prepare<Permute>},
-      {"aj_process_index",
-       [](const mil::Function&, const mil::Op&) -> std::unique_ptr<const Kernel> { return std::make_unique<Index>(); }},
+      {"aj_process_gather", prepare<Gather>},     {"aj_process_join", prepare<Gather>},
+      {"aj_process_exchange", prepare<Exchange>}, {"aj_process_cut", prepare<Cut>},
+      {"aj_process_permute", prepare<Permute>},   {"aj_process_index", prepare<Index>},
   };
   return entries;
 }
