@@ -9,6 +9,7 @@ from anejax.nn.activation import GELU as GELU
 from anejax.nn.activation import Dropout as Dropout
 from anejax.nn.activation import Flatten as Flatten
 from anejax.nn.activation import LeakyReLU as LeakyReLU
+from anejax.nn.activation import PReLU as PReLU
 from anejax.nn.activation import ReLU as ReLU
 from anejax.nn.activation import Sigmoid as Sigmoid
 from anejax.nn.activation import SiLU as SiLU
@@ -59,21 +60,29 @@ from anejax.nn.layer import apply_as as apply_as
 from anejax.nn.layer import count_parameters as count_parameters
 from anejax.nn.linear import Conv1D as Conv1D
 from anejax.nn.linear import Conv2D as Conv2D
+from anejax.nn.linear import ConvTranspose1D as ConvTranspose1D
 from anejax.nn.linear import ConvTranspose2D as ConvTranspose2D
 from anejax.nn.linear import Embedding as Embedding
 from anejax.nn.linear import Linear as Linear
 from anejax.nn.norm import BatchNorm as BatchNorm
 from anejax.nn.norm import GroupNorm as GroupNorm
+from anejax.nn.norm import InstanceNorm as InstanceNorm
 from anejax.nn.norm import LayerNorm as LayerNorm
 from anejax.nn.norm import RMSNorm as RMSNorm
+from anejax.nn.pool import AdaptiveAvgPool as AdaptiveAvgPool
+from anejax.nn.pool import AdaptiveMaxPool as AdaptiveMaxPool
 from anejax.nn.pool import AvgPool as AvgPool
 from anejax.nn.pool import GlobalAvgPool as GlobalAvgPool
 from anejax.nn.pool import MaxPool as MaxPool
+from anejax.nn.summary import Summary as Summary
+from anejax.nn.summary import summary as summary
+from anejax.nn.transformer import TransformerBlock as TransformerBlock
 
 __getattr__ = getattr_of(__name__)
 from anejax.nn.recurrent import GRU as GRU
 from anejax.nn.recurrent import LSTM as LSTM
 from anejax.nn.recurrent import RNN as RNN
+from anejax.nn.recurrent import Bidirectional as Bidirectional
 from anejax.nn.recurrent import Cell as Cell
 from anejax.nn.recurrent import GRUCell as GRUCell
 from anejax.nn.recurrent import LSTMCell as LSTMCell

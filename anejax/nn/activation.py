@@ -9,7 +9,8 @@ import anejax.numpy as jnp
 from anejax import random
 from anejax.errors import ShapeError
 from anejax.nn import functions
-from anejax.nn.layer import Layer, spec, typed
+from anejax.nn.layer import Layer, spec, take, typed
+from anejax.nn.linear import weight_dtype
 
 
 class _Activation(Layer):
@@ -28,6 +29,29 @@ class ReLU(_Activation):
 
     def function(self, x: Any) -> Any:
         return functions.relu(x)
+
+
+@dataclass(frozen=True)
+class PReLU(Layer):
+    """x where positive, slope * x elsewhere, with one learned ``slope``, or one for each of ``channels`` (axis 1)."""
+
+    channels: int = 1
+    slope: float = 0.25
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        self._check(x)
+        return {"slope": jnp.full((self.channels,), self.slope, weight_dtype(x))}, ()
+
+    def _check(self, x: Any) -> None:
+        shape = spec(self, x).shape
+        if self.channels < 1 or (self.channels > 1 and (len(shape) < 2 or shape[1] != self.channels)):
+            raise ShapeError(f"[PReLU] expected channels=1, or an input [N, {self.channels}, ...], got {typed(x)}.")
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        self._check(x)
+        (slope,) = take(self, params, "slope")
+        slope = slope.reshape((1, -1) + (1,) * (x.ndim - 2)) if self.channels > 1 else slope[0]
+        return jnp.where(x > 0, x, slope * x), state
 
 
 @dataclass(frozen=True)

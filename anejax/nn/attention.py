@@ -48,10 +48,15 @@ def _speeds(half: int, base: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MultiHeadAttention(Layer):
-    """Self-attention of [N, T, features] by several heads.
+    """Attention of [N, T, features] by several heads, to itself or to another sequence.
 
     ``kv_heads`` (a divisor of ``heads``) shares keys and values among heads; ``causal`` lets a position see itself and
-    those before it; ``rotary_base`` turns queries and keys by their positions. Parameters: q, k, v, o.
+    those before it; ``rotary_base`` turns queries and keys by their positions. Parameters: q, k, v, o, and with
+    ``bias`` bq, bk, bv, bo.
+
+    ``apply(..., memory=m)`` attends to m [N, S, features] instead (cross attention); ``init(key, x, memory)`` is for a
+    memory of other features. ``apply(..., mask=m)`` takes bools that broadcast to [N, heads, T, S]: positions where it
+    is False are not seen. [N, S] and [N, T, S] have their other axes added.
 
     The state is ``()``, or a cache of keys and values: then the input is the next part of sequences whose earlier parts
     the cache has seen. Whoever calls must not go past the cache's length.
@@ -74,6 +79,7 @@ class MultiHeadAttention(Layer):
     causal: bool = False
     rotary_base: float | None = None
     weight_init: initializers.Initializer = _LECUN
+    bias: bool = False
 
     def __post_init__(self) -> None:
         if self.heads < 1 or self.heads % (self.kv_heads or self.heads):
@@ -88,14 +94,17 @@ class MultiHeadAttention(Layer):
             )
         return self.head_size or features // self.heads
 
-    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+    def init(self, key: Any, x: Any, memory: Any = None) -> tuple[Any, Any]:
         check_rank(self, x, 3, "sequences [N, T, features]")
-        features = x.shape[-1]
+        features, other = x.shape[-1], (x if memory is None else memory).shape[-1]
         wide = self.heads * self._size(features)
         narrow = (self.kv_heads or self.heads) * self._size(features)
-        shapes = {"q": (features, wide), "k": (features, narrow), "v": (features, narrow), "o": (wide, features)}
+        shapes = {"q": (features, wide), "k": (other, narrow), "v": (other, narrow), "o": (wide, features)}
         keys = random.split(key, len(shapes))
-        return {n: self.weight_init(keys[i], s, weight_dtype(x)) for i, (n, s) in enumerate(shapes.items())}, ()
+        made = {n: self.weight_init(keys[i], s, weight_dtype(x)) for i, (n, s) in enumerate(shapes.items())}
+        if self.bias:
+            made |= {f"b{n}": jnp.zeros(s[1:], weight_dtype(x)) for n, s in shapes.items()}
+        return made, ()
 
     def cache(self, params: Any, batch: int, length: int) -> dict[str, Any]:
         """An empty cache for sequences of up to ``length`` positions: k and v [batch, length, kv_heads, size]."""
@@ -105,23 +114,66 @@ class MultiHeadAttention(Layer):
         shape = (batch, length, self.kv_heads or self.heads, k.shape[1] // (self.kv_heads or self.heads))
         return {"k": jnp.zeros(shape, k.dtype), "v": jnp.zeros(shape, k.dtype), "position": jnp.zeros((), dtypes.int32)}
 
-    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
-        q, k, v, o = take(self, params, "q", "k", "v", "o")
+    def apply(
+        self,
+        params: Any,
+        state: Any,
+        x: Any,
+        *,
+        key: Any = None,
+        train: bool = False,
+        memory: Any = None,
+        mask: Any = None,
+    ) -> tuple[Any, Any]:
+        names = ("q", "k", "v", "o")
+        take(self, params, *names, *(f"b{n}" for n in names if self.bias))
         check_rank(self, x, 3, "sequences [N, T, features]")
-        check_features(self, x, -1, q.shape[0])
-        size = q.shape[1] // self.heads
-        projected = (named_matmul(name, x, w) for name, w in (("q", q), ("k", k), ("v", v)))
-        queries, keys, values = (h.reshape((*x.shape[:2], -1, size)) for h in projected)
+        check_features(self, x, -1, params["q"].shape[0])
+        if memory is not None:
+            return self._project(params, "o", self._cross(params, state, x, memory, mask)), state
+        queries, keys, values = (self._split(params, name, x) for name in "qkv")
         positions = jnp.arange(x.shape[1]) + (state["position"] if state else 0)
         if self.rotary_base is not None:
             queries, keys = (rotary(h, positions, self.rotary_base) for h in (queries, keys))
         if state:
             state = _extended(state, keys, values)
-            mask = jnp.arange(state["k"].shape[1]) <= positions[:, None]
-            y = dot_product_attention(queries, state["k"], state["v"], mask=mask)
+            seen = jnp.arange(state["k"].shape[1]) <= positions[:, None]
+            seen = seen if mask is None else seen & _broadcast(self, mask)
+            y = dot_product_attention(queries, state["k"], state["v"], mask=seen)
         else:
-            y = dot_product_attention(queries, keys, values, is_causal=self.causal)
-        return named_matmul("o", y.reshape((*x.shape[:2], -1)), o), state
+            y = dot_product_attention(queries, keys, values, mask=_broadcast(self, mask), is_causal=self.causal)
+        return self._project(params, "o", y.reshape((*x.shape[:2], -1))), state
+
+    def _project(self, params: Any, name: str, x: Any) -> Any:
+        y = named_matmul(name, x, params[name])
+        return y + params[f"b{name}"] if self.bias else y
+
+    def _split(self, params: Any, name: str, x: Any) -> Any:
+        """[N, T, heads, size]."""
+        size = params["q"].shape[1] // self.heads
+        return self._project(params, name, x).reshape((*x.shape[:2], -1, size))
+
+    def _cross(self, params: Any, state: Any, x: Any, memory: Any, mask: Any) -> Any:
+        if state or self.causal or self.rotary_base is not None:
+            raise ValueError(
+                "[MultiHeadAttention] expected a layer without causal, rotary_base and cache to attend to a memory,"
+                " whose positions have no order with those of x."
+            )
+        check_rank(self, memory, 3, "a memory [N, S, features]")
+        check_features(self, memory, -1, params["k"].shape[0])
+        keys, values = (self._split(params, name, memory) for name in "kv")
+        y = dot_product_attention(self._split(params, "q", x), keys, values, mask=_broadcast(self, mask))
+        return y.reshape((*x.shape[:2], -1))
+
+
+def _broadcast(layer: Layer, mask: Any) -> Any:
+    """A mask [N, S], [N, T, S] or [N, heads, T, S] with four axes."""
+    if mask is None:
+        return None
+    mask = jnp.asarray(mask)
+    if mask.ndim not in (2, 3, 4) or mask.dtype != dtypes.bool_:
+        raise ShapeError(f"[{layer.name}] expected a mask bool[N, S], [N, T, S] or [N, heads, T, S], got {mask.aval}.")
+    return mask[:, None, None] if mask.ndim == 2 else mask[:, None] if mask.ndim == 3 else mask
 
 
 def named_matmul(name: str, x: Any, w: Any) -> Any:

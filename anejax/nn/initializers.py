@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +19,47 @@ Initializer = Callable[..., Any]
 Axes = int | Sequence[int]
 
 
+class Made:
+    """What a function of this module made: an initializer that prints as it was written, and can be pickled."""
+
+    def __init__(self, factory: Callable[..., Initializer], init: Initializer, args: Any, kwargs: Any) -> None:
+        self._factory, self._init, self._args, self._kwargs = factory, init, args, kwargs
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._init(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        said = [*map(repr, self._args), *(f"{n}={v!r}" for n, v in self._kwargs.items())]
+        return f"{self._factory.__name__}({', '.join(said)})"
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Made) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __reduce__(self) -> Any:
+        return _remake, (self._factory.__name__, self._args, self._kwargs)
+
+
+def _remake(name: str, args: Any, kwargs: Any) -> Any:
+    return _FACTORIES[name](*args, **kwargs)
+
+
+_FACTORIES: dict[str, Callable[..., Any]] = {}
+
+
+def _factory(make: Callable[..., Initializer]) -> Callable[..., Initializer]:
+    """``make``, whose initializers know how they were made."""
+
+    @functools.wraps(make)
+    def factory(*args: Any, **kwargs: Any) -> Initializer:
+        return Made(factory, make(*args, **kwargs), args, kwargs)
+
+    _FACTORIES[factory.__name__] = factory
+    return factory
+
+
 def _dtype(dtype: Any) -> np.dtype:
     return dtypes.canonical(dtypes.float64 if dtype is None else dtype)
 
@@ -32,6 +74,7 @@ def ones(key: Any, shape: Any, dtype: Any = None) -> Any:
     return jnp.ones(shape, _dtype(dtype))
 
 
+@_factory
 def constant(value: Any, dtype: Any = None) -> Initializer:
     """All ``value``."""
 
@@ -41,6 +84,7 @@ def constant(value: Any, dtype: Any = None) -> Initializer:
     return init
 
 
+@_factory
 def uniform(scale: Any = 0.01, dtype: Any = None) -> Initializer:
     """Uniform in [0, scale)."""
 
@@ -50,6 +94,7 @@ def uniform(scale: Any = 0.01, dtype: Any = None) -> Initializer:
     return init
 
 
+@_factory
 def normal(stddev: Any = 0.01, dtype: Any = None) -> Initializer:
     """Normal with mean 0."""
 
@@ -59,6 +104,7 @@ def normal(stddev: Any = 0.01, dtype: Any = None) -> Initializer:
     return init
 
 
+@_factory
 def truncated_normal(stddev: Any = 0.01, dtype: Any = None, lower: Any = -2.0, upper: Any = 2.0) -> Initializer:
     """Normal with mean 0, cut at ``lower`` and ``upper`` (in units of ``stddev``)."""
 
@@ -87,6 +133,7 @@ _MODES: dict[str, Callable[[float, float], float]] = {
 }
 
 
+@_factory
 def variance_scaling(
     scale: Any,
     mode: str,
@@ -143,9 +190,10 @@ def _named(name: str, scale: float, mode: str, distribution: str) -> Callable[..
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"variance_scaling({scale}, {mode!r}, {distribution!r})."
-    return make
+    return _factory(make)
 
 
+@_factory
 def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
     """Rows or columns, whichever are fewer, that are orthonormal but for ``scale``: Q of a normal matrix.
 
@@ -169,6 +217,7 @@ def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> In
     return init
 
 
+@_factory
 def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
     """Convolution kernels [spatial..., in, out] that are orthogonal at their centre and 0 elsewhere; in <= out."""
 

@@ -7,10 +7,11 @@ pytrees, ``()`` where there are none, so that every transformation works on them
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
 from anejax import random, tree
@@ -26,6 +27,7 @@ class _Running(threading.local):
 
     layer: Layer | None = None
     next_name: str | None = None
+    watch: Callable[..., Any] | None = None  # (name, layer, its apply, its arguments) -> what apply returns
 
 
 _running = _Running()
@@ -44,6 +46,37 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if "apply" in cls.__dict__:
             cls.apply = _marking(cls.apply)
+        if "__repr__" not in cls.__dict__:  # before ``dataclass`` writes one that names every field
+            cls.__repr__ = cls.__repr__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises TypeError: a layer holds no parameters."""
+        raise TypeError(
+            f"[{self.name}] a layer holds no parameters, so it cannot be called. Write `params, state = net.init(key,"
+            " x)`, then `y, state = net.apply(params, state, x)`."
+        )
+
+    def __repr__(self) -> str:
+        """As Python would make it, without the fields that are as they are by default."""
+        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self._changed().items())})"
+
+    def _changed(self) -> dict[str, Any]:
+        """The fields that are not as by default."""
+        if not is_dataclass(self):
+            return {}
+        values = [(item, getattr(self, item.name)) for item in fields(self)]
+        return {item.name: value for item, value in values if not _is_default(item, value)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: the fields that are not as by default, since functions made by functions cannot be pickled."""
+        if not is_dataclass(self):
+            return vars(self)
+        return self._changed()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        held = {item.name: item.default for item in fields(self)} if is_dataclass(self) else {}
+        for name, value in (held | state).items():
+            object.__setattr__(self, name, value)
 
     @property
     def name(self) -> str:
@@ -63,6 +96,10 @@ class Layer:
         return eval_shape(lambda p, s, v: self.apply(p, s, v)[0], params, state, x)
 
 
+def _is_default(item: Any, value: Any) -> bool:
+    return item.default is value or (type(item.default) is type(value) and bool(item.default == value))
+
+
 def _marking(apply: Callable[..., Any]) -> Any:
     """``apply`` under the name of its layer."""
 
@@ -75,7 +112,9 @@ def _marking(apply: Callable[..., Any]) -> Any:
         _running.layer, _running.next_name = self, None
         try:
             with named_scope(name):
-                return apply(self, *args, **kwargs)
+                if _running.watch is None:
+                    return apply(self, *args, **kwargs)
+                return _running.watch(name, self, lambda: apply(self, *args, **kwargs), args)
         finally:
             _running.layer = owner
 
@@ -151,6 +190,16 @@ def _keys(key: Any, count: int) -> Sequence[Any]:
     return [keys[i] for i in range(count)]
 
 
+@contextlib.contextmanager
+def watching(watch: Callable[..., Any]) -> Iterator[None]:
+    """Inside, layers are applied by ``watch(name, layer, apply, arguments)``, which returns what ``apply()`` does."""
+    before, _running.watch = _running.watch, watch
+    try:
+        yield
+    finally:
+        _running.watch = before
+
+
 @dataclass(frozen=True, init=False, repr=False)
 class Sequential(Layer):
     """Layers one after the other; parameters and states are tuples, one entry per layer.
@@ -176,7 +225,10 @@ class Sequential(Layer):
         object.__setattr__(self, "layers", tuple(layers))
 
     def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.layers))})"
+        """A line for each layer where there are several."""
+        parts = [repr(layer).replace("\n", "\n    ") for layer in self.layers]
+        short = f"Sequential({', '.join(parts)})"
+        return short if len(parts) < 3 and len(short) <= 80 else "Sequential(\n    " + ",\n    ".join(parts) + ",\n)"
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
         params, states = [], []

@@ -167,9 +167,7 @@ class Conv1D(_Conv):
 
 
 @dataclass(frozen=True)
-class ConvTranspose2D(Layer):
-    """The transpose of a convolution, which enlarges images [N, C, H, W] by its stride, with w [C, features, h, w]."""
-
+class _ConvTranspose(Layer):
     features: int
     kernel: Sizes
     stride: Sizes = 1
@@ -178,10 +176,13 @@ class ConvTranspose2D(Layer):
     weight_init: initializers.Initializer = _LECUN_IO
     bias_init: initializers.Initializer = initializers.zeros
 
+    _axes = 2
+    _input = "images [N, C, H, W]"
+
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
-        check_rank(self, x, 4, "images [N, C, H, W]")
+        check_rank(self, x, self._axes + 2, self._input)
         w_key, b_key = random.split(key)
-        shape = (x.shape[1], self.features, *sizes(self, "kernel", self.kernel, 2))
+        shape = (x.shape[1], self.features, *sizes(self, "kernel", self.kernel, self._axes))
         params = {"w": self.weight_init(w_key, shape, weight_dtype(x))}
         if self.bias:
             params["b"] = self.bias_init(b_key, (self.features,), weight_dtype(x))
@@ -189,8 +190,23 @@ class ConvTranspose2D(Layer):
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         w, *b = take(self, params, "w", *(["b"] if self.bias else []))
-        check_rank(self, x, 4, "images [N, C, H, W]")
+        check_rank(self, x, self._axes + 2, self._input)
         check_features(self, x, 1, w.shape[0])
-        strides = sizes(self, "stride", self.stride, 2)
-        y = lax.conv_transpose(x, w, strides, pads(self, self.padding, 2), dimension_numbers=("NCHW", "IOHW", "NCHW"))
-        return (y + b[0].reshape(-1, 1, 1) if b else y), state
+        strides = sizes(self, "stride", self.stride, self._axes)
+        spatial = "HW"[: self._axes]
+        numbers = (f"NC{spatial}", f"IO{spatial}", f"NC{spatial}")
+        y = lax.conv_transpose(x, w, strides, pads(self, self.padding, self._axes), dimension_numbers=numbers)
+        return (y + b[0].reshape((-1,) + (1,) * self._axes) if b else y), state
+
+
+@dataclass(frozen=True)
+class ConvTranspose2D(_ConvTranspose):
+    """The transpose of a convolution, which enlarges images [N, C, H, W] by its stride, with w [C, features, h, w]."""
+
+
+@dataclass(frozen=True)
+class ConvTranspose1D(_ConvTranspose):
+    """The transpose of a convolution, which enlarges sequences [N, C, L] by its stride, with w [C, features, l]."""
+
+    _axes = 1
+    _input = "sequences [N, C, L]"

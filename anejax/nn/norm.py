@@ -147,6 +147,30 @@ def _rms_norm(x: Any, *scale: Any, eps: float) -> Any:
 
 
 @dataclass(frozen=True)
+class InstanceNorm(Layer):
+    """Normalises each channel (axis 1) of each example [N, C, ...] over its other axes."""
+
+    eps: float = 1e-5
+    scale: bool = True
+    bias: bool = True
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        self._check(x)
+        return _affine_init(x.shape[1], weight_dtype(x), self.scale, self.bias), ()
+
+    def _check(self, x: Any) -> None:
+        if len(spec(self, x).shape) < 3:
+            raise ShapeError(f"[InstanceNorm] expected an input [N, C, L, ...], got {typed(x)}.")
+
+    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+        self._check(x)
+        wide = _wide(x)
+        mean, var = _moments(wide, range(2, x.ndim))
+        y = (wide - mean) * lax.rsqrt(var + self.eps)
+        return _affine(self, y, params, self.scale, self.bias, (1, -1) + (1,) * (x.ndim - 2)).astype(x.dtype), state
+
+
+@dataclass(frozen=True)
 class GroupNorm(Layer):
     """Normalises each example over groups of channels (axis 1) of inputs [N, C, ...]."""
 

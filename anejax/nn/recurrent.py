@@ -8,16 +8,16 @@ formulas, their order and the names of weights are PyTorch's (``RNN``, ``LSTM``,
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import anejax.numpy as jnp
-from anejax import lax, random
+from anejax import lax, random, tree
 from anejax.api.composites import composed
 from anejax.core.aval import ShapeDtypeStruct
 from anejax.errors import ShapeError
 from anejax.nn.functions import sigmoid
-from anejax.nn.layer import Layer, check_features, check_rank, spec, take, typed
+from anejax.nn.layer import Layer, apply_as, check_features, check_rank, spec, take, typed
 from anejax.nn.linear import weight_dtype
 
 
@@ -158,6 +158,9 @@ class Recurrent(Layer):
     The products with all inputs are taken at once, before the scan. With ``stateful`` the last carry is the state, and
     the next call goes on from it, truncating its gradient there; otherwise every call begins at zero. ``reverse`` runs
     from the last step to the first.
+
+    ``apply(..., lengths=n)`` takes int32[N], how many steps each sequence has: what lies behind them changes nothing,
+    its outputs are 0, and the last carry is that of the last step.
     """
 
     hidden: int
@@ -177,14 +180,16 @@ class Recurrent(Layer):
         params, carry = self.cell.init(key, ShapeDtypeStruct((x.shape[0], x.shape[2]), spec(self, x).dtype))
         return params, carry if self.stateful else ()
 
-    def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
+    def apply(
+        self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False, lengths: Any = None
+    ) -> tuple[Any, Any]:
         check_rank(self, x, 3, "sequences [N, T, features]")
         cell = self.cell
         weights = cell.weights(params)
         dtype = jnp.result_type(x, *(weights[name] for name in ("w", "b") if name in weights))
         first = lax.stop_gradient(state) if self.stateful else cell.carry(x.shape[0], dtype)
         self._check_batch(first, x)
-        ys, last = self._run(weights, first, x)
+        ys, last = self._run(weights, first, x) if lengths is None else self._masked(weights, first, x, lengths)
         return ys, last if self.stateful else state
 
     def _run(self, params: Any, first: Any, x: Any) -> tuple[Any, Any]:
@@ -193,12 +198,64 @@ class Recurrent(Layer):
         last, ys = lax.scan(lambda c, i: cell.advance(params, c, i), first, inputs, reverse=self.reverse)
         return jnp.swapaxes(ys, 0, 1), last
 
+    def _masked(self, params: Any, first: Any, x: Any, lengths: Any) -> tuple[Any, Any]:
+        """As ``_run``, with steps behind the sequences' ends left out."""
+        lengths = jnp.asarray(lengths)
+        if lengths.shape != x.shape[:1]:
+            raise ShapeError(f"[{self.name}] expected lengths [{x.shape[0]}], one per sequence, got {lengths.aval}.")
+        inside = (jnp.arange(x.shape[1])[:, None] < lengths)[..., None]
+        cell, inputs = self.cell, jnp.swapaxes(self.cell.inputs(params, x), 0, 1)
+
+        def step(carry: Any, given: Any) -> tuple[Any, Any]:
+            at, inside = given
+            after, y = cell.advance(params, carry, at)
+            return tree.map(lambda old, new: jnp.where(inside, new, old), carry, after), jnp.where(inside, y, 0)
+
+        last, ys = lax.scan(step, first, (inputs, inside), reverse=self.reverse)
+        return jnp.swapaxes(ys, 0, 1), last
+
     def _check_batch(self, carry: Any, x: Any) -> None:
         part = carry[0] if isinstance(carry, (tuple, list)) else carry
         if part.shape[0] != x.shape[0]:
             raise ShapeError(
                 f"[{self.name}] expected the {part.shape[0]} sequences that the state is of, got {typed(x)}."
             )
+
+
+@dataclass(frozen=True)
+class Bidirectional(Layer):
+    """A recurrent layer in both directions: [N, T, 2 * hidden], first what ``main`` gives, then the one in reverse.
+
+    ``apply(..., lengths=n)`` is as of the layer: the reverse one begins at the last step of each sequence.
+
+    Example:
+        >>> from anejax import nn, random
+        >>> import anejax.numpy as jnp
+        >>> layer, x = nn.Bidirectional(nn.GRU(5)), jnp.ones((2, 7, 3))
+        >>> params, state = layer.init(random.key(0), x)
+        >>> layer.apply(params, state, x, lengths=jnp.array([7, 4]))[0].shape
+        (2, 7, 10)
+    """
+
+    main: Recurrent
+
+    def _parts(self) -> dict[str, Recurrent]:
+        if self.main.stateful or self.main.reverse:
+            raise ValueError("[Bidirectional] expected a layer that is neither stateful nor reversed.")
+        return {"forward": self.main, "backward": replace(self.main, reverse=True)}
+
+    def init(self, key: Any, x: Any) -> tuple[Any, Any]:
+        parts = self._parts()
+        keys = random.split(key, 2)
+        return {name: part.init(keys[i], x)[0] for i, (name, part) in enumerate(parts.items())}, ()
+
+    def apply(
+        self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False, lengths: Any = None
+    ) -> tuple[Any, Any]:
+        parts = self._parts()
+        of = dict(zip(parts, take(self, params, *parts), strict=True))
+        ys = [apply_as(name, part, of[name], (), x, lengths=lengths)[0] for name, part in parts.items()]
+        return jnp.concatenate(ys, axis=-1), state
 
 
 @dataclass(frozen=True)

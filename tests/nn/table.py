@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from anejax import nn
+from anejax.numpy import tanh as aj_tanh
 
 Tree = Any
 
@@ -44,10 +45,13 @@ def conv(strides: tuple[int, ...], padding: Any, dilation: int = 1, groups: int 
     return reference
 
 
-def conv_transpose(strides: tuple[int, int], padding: Any) -> Callable[..., Any]:
+def conv_transpose(strides: tuple[int, ...], padding: Any) -> Callable[..., Any]:
+    axes = "HW"[: len(strides)]
+
     def reference(p: Tree, x: Any) -> Any:
-        y = lax.conv_transpose(x, p["w"], strides, padding, dimension_numbers=("NCHW", "IOHW", "NCHW"))
-        return y + column(p["b"], 2)
+        numbers = (f"NC{axes}", f"IO{axes}", f"NC{axes}")
+        y = lax.conv_transpose(x, p["w"], strides, padding, dimension_numbers=numbers)
+        return y + column(p["b"], len(strides))
 
     return reference
 
@@ -58,6 +62,15 @@ def windows(x: Any, size: int, stride: int, reduce: Callable[..., Any]) -> Any:
         count = (x.shape[axis] - size) // stride + 1
         index = np.arange(count)[:, None] * stride + np.arange(size)
         x = reduce(jnp.take(x, index, axis=axis), axis=axis + 1)
+    return x
+
+
+def adaptive(x: Any, sizes: tuple[int, ...], reduce: Callable[..., Any]) -> Any:
+    """Window i of n is from floor(i L / n) to ceil((i + 1) L / n) (PyTorch's AdaptiveAvgPool)."""
+    for axis, n in enumerate(sizes, 2):
+        length = x.shape[axis]
+        edges = [(int(np.floor(i * length / n)), int(np.ceil((i + 1) * length / n))) for i in range(n)]
+        x = jnp.stack([reduce(jnp.take(x, np.arange(a, b), axis=axis), axis=axis) for a, b in edges], axis=axis)
     return x
 
 
@@ -103,6 +116,31 @@ def attention(heads: int, kv_heads: int, causal: bool, base: float | None) -> Ca
         return jnp.einsum("nhts,nshd->nthd", jax.nn.softmax(scores), v).reshape(n, t, -1) @ p["o"]
 
     return reference
+
+
+def biased(heads: int) -> Callable[..., Any]:
+    """Attention with biases, to itself."""
+
+    def reference(p: Tree, x: Any) -> Any:
+        n, t, _ = x.shape
+        q, k, v = ((x @ p[c] + p[f"b{c}"]).reshape(n, t, heads, -1) for c in "qkv")
+        scores = jnp.einsum("nthd,nshd->nhts", q, k) / np.sqrt(q.shape[-1])
+        y = jnp.einsum("nhts,nshd->nthd", jax.nn.softmax(scores), v).reshape(n, t, -1)
+        return y @ p["o"] + p["bo"]
+
+    return reference
+
+
+def block(p: Tree, x: Any) -> Any:
+    x = x + biased(2)(p["attention"], layer_norm(p["attention_norm"], x))
+    hidden = jax.nn.gelu(layer_norm(p["mlp_norm"], x) @ p["up"]["w"] + p["up"]["b"])
+    return x + hidden @ p["down"]["w"] + p["down"]["b"]
+
+
+def post_norm_block(p: Tree, x: Any) -> Any:
+    x = layer_norm(p["attention_norm"], x + biased(2)(p["attention"], x))
+    hidden = jnp.tanh(x @ p["up"]["w"] + p["up"]["b"])
+    return layer_norm(p["mlp_norm"], x + hidden @ p["down"]["w"] + p["down"]["b"])
 
 
 def swiglu(p: Tree, x: Any) -> Any:
@@ -175,6 +213,9 @@ TABLE: dict[str, Row] = {
     "ConvTranspose2D padding": Row(
         nn.ConvTranspose2D(3, (2, 3), stride=(1, 2), padding=1), IMAGES, conv_transpose((1, 2), [(1, 1), (1, 1)])
     ),
+    "ConvTranspose1D": Row(nn.ConvTranspose1D(3, 4, stride=3), SEQUENCES, conv_transpose((3,), "SAME")),
+    "AdaptiveAvgPool": Row(nn.AdaptiveAvgPool((3, 2)), IMAGES, plain(lambda x: adaptive(x, (3, 2), jnp.mean))),
+    "AdaptiveMaxPool": Row(nn.AdaptiveMaxPool(4), SEQUENCES, plain(lambda x: adaptive(x, (4,), jnp.max)), smooth=False),
     "MaxPool": Row(nn.MaxPool(2), IMAGES, plain(lambda x: windows(x, 2, 2, jnp.max)), smooth=False),
     "MaxPool of sequences": Row(nn.MaxPool(3, 2), SEQUENCES, plain(lambda x: windows(x, 3, 2, jnp.max)), smooth=False),
     "AvgPool": Row(nn.AvgPool(3, 2), IMAGES, plain(lambda x: windows(x, 3, 2, jnp.mean))),
@@ -182,6 +223,11 @@ TABLE: dict[str, Row] = {
     "GlobalAvgPool": Row(nn.GlobalAvgPool(), IMAGES, plain(lambda x: x.mean((2, 3)))),
     "BatchNorm": Row(nn.BatchNorm(), IMAGES, batch_norm),
     "BatchNorm of rows": Row(nn.BatchNorm(), ROWS, batch_norm),
+    "InstanceNorm": Row(nn.InstanceNorm(), IMAGES, group_norm(4)),
+    "PReLU": Row(nn.PReLU(), ROWS, lambda p, x: jnp.where(x > 0, x, p["slope"][0] * x), smooth=False),
+    "PReLU by channel": Row(
+        nn.PReLU(4), IMAGES, lambda p, x: jnp.where(x > 0, x, column(p["slope"], 2) * x), smooth=False
+    ),
     "GroupNorm": Row(nn.GroupNorm(2), IMAGES, group_norm(2)),
     "GroupNorm of sequences": Row(nn.GroupNorm(4), SEQUENCES, group_norm(4)),
     "LayerNorm": Row(nn.LayerNorm(), ROWS, layer_norm),
@@ -212,6 +258,11 @@ TABLE: dict[str, Row] = {
         TIMES,
         attention(4, 2, True, 100.0),
     ),
+    "MultiHeadAttention with biases": Row(nn.MultiHeadAttention(4, bias=True), TIMES, biased(4)),
+    "TransformerBlock": Row(nn.TransformerBlock(2, 12), TIMES, block),
+    "TransformerBlock after": Row(
+        nn.TransformerBlock(2, 12, pre_norm=False, activation=aj_tanh), TIMES, post_norm_block
+    ),
     "SwiGLU": Row(nn.SwiGLU(11), TIMES, swiglu),
     "RNNCell": Row(nn.RNNCell(3), ROWS, one_step(rnn_step, 3)),
     "LSTMCell": Row(nn.LSTMCell(3), ROWS, one_step(lstm_step, 3, pair=True)),
@@ -220,6 +271,13 @@ TABLE: dict[str, Row] = {
     "LSTM": Row(nn.LSTM(3), TIMES, over_time(lstm_step, 3, pair=True)),
     "LSTM reversed without bias": Row(
         nn.LSTM(3, bias=False, reverse=True), TIMES, over_time(lstm_step, 3, pair=True, reverse=True)
+    ),
+    "Bidirectional": Row(
+        nn.Bidirectional(nn.GRU(3)),
+        TIMES,
+        lambda p, x: jnp.concatenate(
+            [over_time(gru_step, 3)(p["forward"], x), over_time(gru_step, 3, reverse=True)(p["backward"], x)], -1
+        ),
     ),
     "GRU": Row(nn.GRU(3), TIMES, over_time(gru_step, 3)),
     "GRU stateful without bias": Row(nn.GRU(3, bias=False, stateful=True), TIMES, over_time(gru_step, 3)),
