@@ -59,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="anejax", description=importlib.import_module("anejax").__doc__)
+    package = importlib.import_module("anejax")
+    parser = argparse.ArgumentParser(prog="anejax", description=package.__doc__)
+    parser.add_argument("--version", action="version", version=f"anejax {package.__version__}")
     choices = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
         child = choices.add_parser(name, help=summary, description=summary)
