@@ -6,6 +6,8 @@ import ast
 import importlib.resources
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,8 @@ def test_the_version_is_said() -> None:
 
 def test_type_checkers_read_the_package() -> None:
     assert (importlib.resources.files("anejax") / "py.typed").is_file()
+
+
+def test_the_version_stands_in_two_places() -> None:
+    root = Path(__file__).parents[2]
+    assert tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"] == aj.__version__
