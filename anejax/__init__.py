@@ -109,6 +109,7 @@ if TYPE_CHECKING:
     from anejax import export as export
     from anejax import image as image
     from anejax import interop as interop
+    from anejax import lora as lora
     from anejax import models as models
     from anejax import scipy as scipy
     from anejax import train as train
@@ -121,6 +122,7 @@ _LAZY = {
     "from_jax": "interop:from_jax",
     "image": "image",
     "interop": "interop",
+    "lora": "lora",
     "models": "models",
     "scipy": "scipy",
     "train": "train",

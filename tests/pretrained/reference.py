@@ -53,6 +53,15 @@ def gguf_weights(path: Path, name: str) -> dict[str, np.ndarray]:
     return {n: w.float().numpy() for n, w in model.state_dict().items()}
 
 
+def with_adapter(base: Path, adapter: Path, name: str) -> np.ndarray:
+    """The logits of a model with an adapter, as PEFT reads it."""
+    peft: Any = importlib.import_module("peft")
+    model = getattr(transformers, cases.CASES[name].model).from_pretrained(base, attn_implementation="eager")
+    model = peft.PeftModel.from_pretrained(model, adapter).eval()
+    with torch.no_grad():
+        return model(torch.from_numpy(cases.TOKENS.astype(np.int64))).logits.numpy()
+
+
 def main() -> None:
     for name in cases.CASES:
         make(name, cases.FIXTURES / name)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import anejax as aj
+from anejax import lora
 from anejax.models.hub import weights
 from tests.pretrained import cases
 
 pytest.importorskip("transformers", reason="`make models-check` has an environment with transformers")
 from tests.pretrained import gguf_file, reference
+from tests.pretrained.test_lora import filled
 
 
 @pytest.mark.parametrize("name", cases.CASES)
@@ -47,3 +49,18 @@ def test_transformers_reads_the_same_from_gguf(name: str, tmp_path: Path) -> Non
     found = aj.models.load(tmp_path / "model.gguf")
     for key, w in found.params.items():
         assert np.allclose(np.asarray(w), expected[found.network.file_name(key, "model.")], atol=1e-3), key
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_peft_reads_adapters(name: str, tmp_path: Path) -> None:
+    cases.build(name, tmp_path / "base")
+    model = aj.models.load(tmp_path / "base")
+    targets = ["c_attn"] if name == "gpt2" else ["q", "v"]
+    adapters = filled(lora.init(aj.random.key(0), model.params, rank=3, targets=targets))
+    facts = {"alpha": 9.0, "prefix": model.network.prefix, "transposed": name == "gpt2"}
+    lora.save(tmp_path / "adapter", adapters, **facts)
+    merged = lora.merge(model.params, adapters, 9.0)
+    ours = np.asarray(model.network.apply(merged, (), cases.TOKENS)[0])
+    expected = reference.with_adapter(tmp_path / "base", tmp_path / "adapter", name)
+    assert np.abs(ours - expected).max() <= cases.tolerance(32 * 4, expected)
+    assert np.abs(expected - cases.answers(name)["logits"]).max() > 0.1
