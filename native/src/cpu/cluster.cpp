@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
+#include "cpu/scalar_program.h"
 #include "cpu/simd.h"
 #include "cpu/tile.h"
 #include "mil/error.h"
@@ -401,6 +403,7 @@ class Compiler {
       }
     }
     instr.fn = map_fn(node.map, compute, scalars);
+    instr.is_op = true, instr.op = node.map, instr.dtype = compute;
     const TensorId out = node.outputs[0];
     instr.dst = destination(out, level);
     program_.body.push_back(instr);
@@ -660,13 +663,21 @@ class Compiler {
 
 class FusedStep : public Step {
  public:
-  FusedStep(tile::Program program, std::string text) : program_(std::move(program)), text_(std::move(text)) {}
-  void run(const RunContext& context) const override { tile::run(program_, context); }
+  FusedStep(tile::Program program, std::string text) : program_(std::move(program)), text_(std::move(text)) {
+    ScalarProgram scalar;
+    if (scalar.append(program_)) scalar_ = std::move(scalar);
+  }
+  void run(const RunContext& context) const override {
+    if (scalar_) return scalar_->run(context.tensors);
+    tile::run(program_, context);
+  }
+  bool append_to(ScalarProgram* all) const override { return all->append(program_); }
   std::string describe() const override { return text_; }
   size_t workspace_bytes() const override { return static_cast<size_t>(program_.chunks()) * program_.chunk_bytes; }
 
  private:
   tile::Program program_;
+  std::optional<ScalarProgram> scalar_;  // the same, where there is one element
   std::string text_;
 };
 

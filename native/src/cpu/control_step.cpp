@@ -43,7 +43,9 @@ class LoopStep : public ControlStep {
   LoopStep(const Graph& graph, const Node& node, size_t body) : ControlStep(graph, node), body_(body) {
     for (size_t k = 0; k < control_->carry; ++k) {
       spare_.push_back(spare_bytes_);
-      if (!control_->in_place(k)) spare_bytes_ += align64(bytes_[k]);
+      if (control_->in_place(k)) continue;
+      spare_bytes_ += align64(bytes_[k]);
+      stays_ = false;
     }
   }
 
@@ -74,6 +76,7 @@ class LoopStep : public ControlStep {
   size_t body_;
   std::vector<size_t> spare_;  // by carry: offset of its other buffer among the spares
   size_t spare_bytes_ = 0;
+  bool stays_ = true;  // each carry is where the turn before wrote it, from the second turn on
 };
 
 // workspace: the body's frame, spares
@@ -95,11 +98,12 @@ class ScanStep : public LoopStep {
     }
     const Frame frame(body(), context.workspace);
     std::byte* spares = context.workspace + Frame::bytes(body());
+    const FrameRunner turn(frame, context.pool);
     bind_consts(context, frame);
     for (int64_t t = 0; t < length; ++t) {
       // What is written last lands in the result, so that nothing is left to copy.
       const bool other = (length - 1 - t) % 2 != 0;
-      for (size_t k = 0; k < carry; ++k) {
+      for (size_t k = 0; k < carry && (t < 2 || !stays_); ++k) {
         frame.input(control_->consts + k, t == 0 ? initial(context, k) : buffer(context, spares, k, !other));
         frame.output(k, buffer(context, spares, k, other));
       }
@@ -108,7 +112,7 @@ class ScanStep : public LoopStep {
       for (size_t i = 0; i < stacked_.size(); ++i) {
         frame.output(carry + i, out(context, carry + i) + at * stacked_[i]);
       }
-      frame.run(context.pool);
+      turn();
     }
   }
 
@@ -142,21 +146,23 @@ class WhileStep : public LoopStep {
     for (size_t i = 0; i < cond_consts; ++i) test.input(i, in(context, control_->consts + carry + i));
     test.output(0, more);
     bind_consts(context, frame);
+    const FrameRunner ask(test, context.pool), turn(frame, context.pool);
     bool other = false;
-    for (bool first = true;; first = false, other = !other) {
-      for (size_t k = 0; k < carry; ++k) {
+    int64_t turns = 0;
+    for (bool first = true;; first = false, other = !other, ++turns) {
+      for (size_t k = 0; k < carry && (turns < 2 || !stays_); ++k) {
         const std::byte* from = first ? initial(context, k) : buffer(context, spares, k, !other);
         test.input(cond_consts + k, from);
         frame.input(control_->consts + k, from);
         frame.output(k, buffer(context, spares, k, other));
       }
-      test.run(context.pool);
+      ask();
       if (*more == std::byte{0}) {
         for (size_t k = 0; k < carry; ++k)
           finish(context, k, first ? initial(context, k) : buffer(context, spares, k, !other));
         return;
       }
-      frame.run(context.pool);
+      turn();
     }
   }
 

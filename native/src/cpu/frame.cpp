@@ -1,8 +1,5 @@
 #include "cpu/frame.h"
 
-#include "cpu/profile.h"
-#include "hosted_call.h"
-
 namespace anesdk::cpu {
 
 size_t Frame::bytes(const Plan& plan) {
@@ -47,6 +44,7 @@ void Frame::run(ThreadPool& pool) const {
     return;
   }
   HostedCall* call = HostedCall::current();
+  if (plan_->scalar) return FrameRunner(*this, pool)();
   if (call == nullptr) {
     for (const auto& step : plan_->steps) step->run(context);
     return;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "cpu/plan.h"
+#include "cpu/profile.h"
+#include "hosted_call.h"
 
 namespace anesdk::cpu {
 
@@ -19,10 +21,33 @@ class Frame {
   void run(ThreadPool& pool) const;
 
  private:
+  friend class FrameRunner;
   const Plan* plan_;
   const TensorId *inputs_, *outputs_;
   std::byte* workspace_;
   std::byte** tensors_;
+};
+
+// Runs one frame again and again: what does not change meanwhile is looked up once.
+class FrameRunner {
+ public:
+  FrameRunner(const Frame& frame, ThreadPool& pool)
+      : frame_(frame),
+        pool_(pool),
+        scalar_(frame.plan_->scalar && !Profile::is_on() ? &*frame.plan_->scalar : nullptr),
+        call_(HostedCall::current()) {}
+
+  void operator()() const {
+    if (scalar_ == nullptr) return frame_.run(pool_);
+    scalar_->run(frame_.tensors_);
+    if (call_ != nullptr) call_->spent(64);
+  }
+
+ private:
+  const Frame& frame_;
+  ThreadPool& pool_;
+  const ScalarProgram* scalar_;  // null: the plan has steps to be called
+  HostedCall* call_;
 };
 
 }  // namespace anesdk::cpu

@@ -58,6 +58,14 @@ std::vector<int32_t> nodes_of(const Unit& unit) {
   return out;
 }
 
+std::optional<ScalarProgram> scalar_program(const std::vector<std::unique_ptr<Step>>& steps) {
+  ScalarProgram all;
+  for (const auto& step : steps) {
+    if (!step->append_to(&all)) return std::nullopt;
+  }
+  return all;
+}
+
 void count_passes(Plan* plan, const std::vector<Unit>& units) {
   for (const Unit& unit : units) {
     if (!unit.fused()) continue;
@@ -93,6 +101,7 @@ std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::
     if (plan->graph.tensors[t].storage == Storage::CONSTANT) plan->constants.push_back(static_cast<TensorId>(t));
   }
   count_passes(plan.get(), units);
+  plan->scalar = scalar_program(plan->steps);
   return plan;
 }
 

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "cpu/cluster.h"
 #include "cpu/graph.h"
+#include "cpu/scalar_program.h"
 #include "cpu/step.h"
 
 namespace anesdk::cpu {
@@ -68,6 +70,7 @@ struct Plan {
   Graph graph;
   std::vector<std::unique_ptr<Step>> steps;
   Memory memory;
+  std::optional<ScalarProgram> scalar;  // all steps, where each is elementwise on one element
   std::vector<TensorId> constants;
   std::vector<int64_t> step_bytes;               // by step: what it reads and writes, and something for itself
   std::vector<std::vector<int32_t>> step_nodes;  // by step: the nodes that it computes

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cpu/scalar_program.h"
 #include "cpu/simd.h"
 #include "cpu/steps.h"
 
@@ -88,6 +89,12 @@ class CopyStep : public Step {
       // The same memory only where the planner lets a copy have that of what it copies (may_take).
       if (to != context.at(inputs_[i])) copies_[i].run(to, context.at(inputs_[i]), context.pool);
     }
+  }
+  bool append_to(ScalarProgram* all) const override {
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      if (!all->append_copy(windows_[i], inputs_[i])) return false;
+    }
+    return true;
   }
   std::string describe() const override {
     if (inputs_.size() > 1) return "concat of " + std::to_string(inputs_.size()) + " windows";

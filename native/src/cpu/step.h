@@ -26,6 +26,7 @@ struct RunContext {
 };
 
 struct Plan;
+class ScalarProgram;
 
 // A function that a step runs.
 struct Nested {
@@ -40,6 +41,8 @@ class Step {
   virtual std::string describe() const = 0;
   virtual size_t workspace_bytes() const { return 0; }
   virtual std::vector<Nested> nested() const { return {}; }
+  // Adds what it does to `all`, if that is elementwise on one element; else returns false.
+  virtual bool append_to(ScalarProgram*) const { return false; }
 };
 
 inline size_t align64(size_t bytes) { return (bytes + 63) & ~size_t{63}; }

@@ -34,12 +34,14 @@ struct Instr {
   Level level = Level::FULL;
   uint8_t sources = 0;
   MapFn fn = nullptr;
+  bool is_op = false;      // MAP: fn is the loop of `op` for operands of `dtype`
+  MapOp op = MapOp::COPY;  // MAP
   ReduceRowFn reduce_row = nullptr;
   ReduceColumnFn reduce_column = nullptr;
   Ref dst, src[3];
   int64_t imm = 0;
   int64_t inner = 1, length = 1;
-  DType dtype = DType::FP32;
+  DType dtype = DType::FP32;    // IOTA, MAP
   Site* site = nullptr;         // SETTLE
   std::vector<Extent> extents;  // LOAD
 };
