@@ -1,4 +1,5 @@
 """The network against jax, its cache against whole sequences, and the real Stories260K."""
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalOperand=false
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from anejax.errors import ShapeError
 from anejax.models import llama
 from anejax.models.llama import SIZES, Config, Llama
 from benchmarks import llama_jax
+from tests.answers import of_jax
 
 CONFIGS = {
     "shared": Config(16, 24, 2, 4, 4, 37, 16),
@@ -49,14 +51,15 @@ def test_values_and_gradients_are_jaxs(name):
     config = CONFIGS[name]
     model, params, state, tokens, targets = make(config, min(11, config.length))
     theirs = jax.tree.map(np.asarray, params)
-    expected = np.asarray(jax.jit(partial(llama_jax.logits, config))(theirs, tokens))
+    logits = lambda config, *args: jax.jit(partial(llama_jax.logits, config))(*args)  # noqa: E731
+    expected = np.asarray(of_jax(logits, config, theirs, tokens)[0])
     got = aj.jit(model.apply)(params, state, tokens)[0]
     np.testing.assert_allclose(got, expected, atol=64 * EPS * max(1, np.abs(expected).max()), rtol=0)
     value, grads = aj.jit(aj.value_and_grad(loss_of(model, state, tokens, targets)))(params)
-    theirs_step = jax.jit(jax.value_and_grad(partial(llama_jax.loss, config)))
-    expected_value, expected_grads = theirs_step(theirs, tokens, targets)
+    step = lambda config, *args: jax.jit(jax.value_and_grad(partial(llama_jax.loss, config)))(*args)  # noqa: E731
+    expected_value, *expected_grads = of_jax(step, config, theirs, tokens, targets)
     np.testing.assert_allclose(value, expected_value, rtol=16 * EPS, atol=16 * EPS)
-    for g, e in zip(aj.tree.leaves(grads), jax.tree.leaves(expected_grads), strict=True):
+    for g, e in zip(aj.tree.leaves(grads), expected_grads, strict=True):
         np.testing.assert_allclose(g, e, rtol=0, atol=256 * EPS * max(1, np.abs(e).max()))
 
 
