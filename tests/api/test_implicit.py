@@ -12,6 +12,7 @@ import pytest
 import anejax as aj
 import anejax.numpy as jnp
 from anejax.errors import RefusedError, ShapeError, TreeError
+from tests.answers import of_jax
 from tests.generated.libraries import JAX, OURS
 
 RNG = np.random.default_rng(0)
@@ -60,15 +61,16 @@ def compared(ours: Any, theirs: Any) -> None:
 @pytest.mark.parametrize("make, args, mapped", [
     (system, (MATRIX, VECTOR), (0, None)), (cube_root, (np.float32(9),), 0)])  # fmt: skip
 def test_derivatives_are_those_of_the_equation(make: Any, args: Any, mapped: Any, has_aux: bool) -> None:
-    ours, theirs = make(OURS, has_aux), make(JAX, has_aux)
+    ours, theirs = make(OURS, has_aux), lambda *args: make(JAX, has_aux)(*args)
+    answer = lambda what, *args: of_jax(lambda *args: what(theirs)(*args), *args)  # noqa: E731
     argnums = tuple(range(len(args)))
     many = (np.stack([args[0], 2 * args[0]]), *args[1:])
-    compared(aj.value_and_grad(ours, argnums)(*args), jax.value_and_grad(theirs, argnums)(*args))
-    compared(aj.jit(aj.grad(ours, argnums))(*args), jax.grad(theirs, argnums)(*args))
-    compared(aj.jvp(ours, args, args), jax.jvp(theirs, args, args))
-    compared(aj.hessian(ours)(*args), jax.hessian(theirs)(*args))
+    compared(aj.value_and_grad(ours, argnums)(*args), answer(lambda f: jax.value_and_grad(f, argnums), *args))
+    compared(aj.jit(aj.grad(ours, argnums))(*args), answer(lambda f: jax.grad(f, argnums), *args))
+    compared(aj.jvp(ours, args, args), answer(lambda f: lambda *args: jax.jvp(f, args, args), *args))
+    compared(aj.hessian(ours)(*args), answer(jax.hessian, *args))
     gradients = aj.vmap(aj.grad(ours), mapped)
-    compared((gradients(*many), aj.jit(gradients)(*many)), [jax.vmap(jax.grad(theirs), mapped)(*many)] * 2)
+    compared((gradients(*many), aj.jit(gradients)(*many)), answer(lambda f: jax.vmap(jax.grad(f), mapped), *many) * 2)
 
 
 def test_a_mapped_right_hand_side_and_trees() -> None:
@@ -77,7 +79,7 @@ def test_a_mapped_right_hand_side_and_trees() -> None:
         solve = lambda _, t: {"x": t["x"] / 2, "y": t["y"] / 3}  # noqa: E731
         return m.lax.custom_linear_solve(matvec, b, solve, symmetric=True)
 
-    b = {"x": np.float32([1, 2]), "y": np.float32([[3], [4]])}
+    b = {"x": np.array([1, 2], np.float32), "y": np.array([[3], [4]], np.float32)}
     compared(aj.vmap(lambda b: of(OURS, b))(b), jax.vmap(lambda b: of(JAX, b))(b))
     loss = lambda m: lambda b: sum((v**2).sum() for v in of(m, b).values())  # noqa: E731
     compared(aj.grad(loss(OURS))(jax.tree.map(jnp.asarray, b)), jax.grad(loss(JAX))(b))
