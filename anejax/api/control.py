@@ -139,6 +139,11 @@ def _settled(
 # --- scan ------------------------------------------------------------------------------------------------------------
 
 
+def _check_unroll(op: str, unroll: Any) -> None:
+    if not isinstance(unroll, (bool, int)) or unroll < 0:
+        raise ValueError(f"[{op}] expected unroll to be a bool or an integer that is not negative, got {unroll!r}.")
+
+
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,
@@ -176,6 +181,7 @@ def scan(
         >>> lax.scan(lambda total, x: (total + x, total), 0.0, jnp.arange(4.0))
         (Array(6., dtype=float32), Array([0., 0., 1., 3.], dtype=float32))
     """
+    _check_unroll("scan", unroll)
     _check_callable("scan", f)
     return _scan("scan", Body(f, f), init, xs, length, reverse)
 
@@ -340,9 +346,12 @@ def fori_loop(
         Array(10, dtype=int32, weak_type=True)
     """
     _check_callable("fori_loop", body_fun)
+    if unroll is not None:
+        _check_unroll("fori_loop", unroll)
     first, last = map(_bound, (lower, upper))
     dtype = _joint_dtype(aval_of(first), aval_of(last))
-    first, last = (convert_element_type(b, dtype, aval_of(b).weak_type) for b in (first, last))
+    weak = lambda aval: aval.weak_type and aval.dtype == dtype  # noqa: E731
+    first, last = (convert_element_type(b, dtype, weak(aval_of(b))) for b in (first, last))
     if all(isinstance(b, (int, np.integer)) for b in (lower, upper)):
         step = Body(lambda carry, _: ((carry[0] + 1, body_fun(*carry)), None), body_fun, "for")
         turns = max(int(upper) - int(lower), 0)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from anejax.api.devices import CPU, Device
-from anejax.core.aval import checked_shape
+from anejax.core.aval import Aval, checked_shape
 from anejax.errors import DeviceError
 
 Slices = tuple[slice, ...]
@@ -116,3 +116,6 @@ ON_CPU = SingleDeviceSharding(CPU)
 def make_single_device_sharding(device: Device, *, memory_kind: str | None = None) -> SingleDeviceSharding:
     """The sharding of an array that lies on ``device``."""
     return SingleDeviceSharding(device)
+
+
+Aval.sharding = property(lambda self: ON_CPU)  # type: ignore[attr-defined]  # typeof(x).sharding

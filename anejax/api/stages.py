@@ -164,6 +164,18 @@ class Lowered(Stage):
         staged = self._staged
         return executor().lower_text(staged.graph, staged.donated, self._device, debug_info, staged.frozen)
 
+    def compiler_ir(self, dialect: str | None = None) -> Any:
+        """The program as its compiler takes it: MIL text for None and "mil", the Graph for "graph".
+
+        Raises:
+            ValueError: ``dialect`` is another one, such as "stablehlo", which is XLA's.
+        """
+        return self.graph.graph if dialect == "graph" else self.as_text(dialect or "mil")
+
+    def cost_analysis(self) -> dict[str, Any]:
+        """What ``compile().cost_analysis()`` says."""
+        return self.compile().cost_analysis()
+
     def compile(self, compiler_options: None = None) -> Compiled:
         """Compiles. Returns a callable that takes arguments of the same types."""
         check_options("compile", compiler_options)

@@ -18,6 +18,7 @@ from anejax.config import config
 from anejax.core.array import Array, DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.context import base_trace, current_trace, has_trace
+from anejax.core.graph import has_effects_in_while
 from anejax.core.recent import Recent
 from anejax.core.trace import Tracer, concrete_array, conversion_of, executor, user_stacklevel
 from anejax.transforms.calls import call_p
@@ -97,6 +98,8 @@ class Jitted(Remembers):
 
     def _shorten(self, key: Any, staged: Staged) -> None:
         """Keeps what calls under ``key`` do, where that is to run one program of the CPU device."""
+        if has_effects_in_while(staged.graph):
+            return  # it is interpreted
         executable = executor().compile_graph(staged.graph, staged.donated, self.device, staged.frozen)
         run, consts, out_tree = executable.short_call(), staged.consts, staged.out_tree
         if run is None or len(key[1]) + len(consts) != len(staged.graph.inputs):  # static arguments are no inputs

@@ -159,6 +159,15 @@ def has_effects(graph: Graph) -> bool:
     return any(e.primitive.effect or any(map(has_effects, subgraphs(e.params))) for e in graph.eqns)
 
 
+def has_effects_in_while(graph: Graph) -> bool:
+    """Whether a loop of unknown length has effects in its turns, which no program can replay."""
+    for eqn in graph.eqns:
+        inner = list(subgraphs(eqn.params))
+        if any(map(has_effects, inner)) and (eqn.primitive.name == "while" or any(map(has_effects_in_while, inner))):
+            return True
+    return False
+
+
 def remove_dead(graph: Graph) -> Graph:
     """``graph`` without equations that no output and no effect needs."""
     live = {a for a in graph.outputs if isinstance(a, Var)}

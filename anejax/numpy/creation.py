@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -296,6 +296,8 @@ def arange(
                 f"[arange] the bounds decide the length, which must be known when tracing; got {b.describe()}. Mark the"
                 " argument static (static_argnums), or take arange of the greatest length and a mask."
             )
+    if any(aval_of(b).dtype in dtypes.COMPLEX for b in bounds):
+        raise DtypeError("[arange] expected real bounds: complex numbers have no order, got complex ones.")
     kind = dtypes.canonical(dtype) if dtype is not None else result_dtype(*bounds)[0]
     if kind == dtypes.bool_:
         raise DtypeError("[arange] expected a dtype of numbers, got bool. Convert the result with .astype(bool).")
@@ -431,6 +433,8 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 
 def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False) -> Any:
     """The index arrays of a grid: one stacked int32 array, or a tuple of open ones when ``sparse``."""
+    if not isinstance(dimensions, Iterable):
+        raise TypeError(f"[indices] expected a sequence of lengths, got {dimensions!r}.")
     dims = checked_shape(dimensions, "indices")
     kind = dtypes.canonical(dtype or dtypes.int64)
     if sparse:

@@ -6,6 +6,7 @@ Each promotes its operands to one dtype by JAX's rules, broadcasts by NumPy's, a
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -552,7 +553,7 @@ def rint(x: Any, /) -> Array:
 def round(a: Any, decimals: int = 0, out: None = None) -> Array:
     """``a`` rounded to ``decimals`` places, halves to even."""
     refuse("round", out=out)
-    x = as_array("round", a)
+    x, decimals = as_array("round", a), operator.index(decimals)
     if x.dtype in dtypes.COMPLEX:
         return _by_parts(lambda part: round(part, decimals), x)
     if x.dtype not in dtypes.FLOATS:

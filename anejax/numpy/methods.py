@@ -13,7 +13,7 @@ from anejax.api.devices import CPU, Device, device_put
 from anejax.api.sharding import sharding_of, shards_of
 from anejax.core.array import Array, DeviceArray
 from anejax.core.trace import Tracer, conversion_of
-from anejax.errors import ConcretizationError, DtypeError, RefusedError
+from anejax.errors import ConcretizationError, DtypeError, RefusedError, ShapeError
 from anejax.numpy import at, bits, indexing, linear, selection, shaping, sorting, taking
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
@@ -92,6 +92,8 @@ def _iter(self: Any) -> Iterator[Any]:
 
 
 def _contains(self: Any, value: Any) -> bool:
+    if self.ndim != 1:
+        raise ShapeError(f"[contains] expected an array of rank 1, got {self.aval}. Use anejax.numpy.any(x == value).")
     return builtins.bool(red.any(ew.equal(self, value)))
 
 

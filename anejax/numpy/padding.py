@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from anejax import dtypes
+from anejax import dtypes, tree
 from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.errors import RefusedError, ShapeError
@@ -41,6 +41,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Ar
         Array([1, 0, 1, 2, 1], dtype=int32)
     """
     x = as_array("pad", array)
+    if any(isinstance(n, (float, np.floating)) for n in tree.leaves(pad_width)):
+        raise TypeError(f"[pad] expected integers as widths, got {pad_width!r}.")
     widths = _pairs("pad_width", pad_width, x.ndim)
     if (widths < 0).any():
         raise ShapeError(f"[pad] expected non-negative widths, got {pad_width}.")

@@ -39,9 +39,9 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None, **old: Any) -> Ar
         >>> jnp.clip(jnp.arange(4), 1, 2)
         Array([1, 1, 2, 2], dtype=int32)
     """
-    low, high = old.pop("a_min", min), old.pop("a_max", max)
-    x = old.pop("a", arr)
-    if old or x is None:
+    twice = ("a_min" in old or "a_max" in old) and (min is not None or max is not None)
+    low, high, x = old.pop("a_min", min), old.pop("a_max", max), old.pop("a", arr)
+    if old or x is None or twice:
         raise TypeError(f"[clip] expected an array, min and max, got {sorted(old) or 'no array'}.")
     x = as_array("clip", x)
     if any(v is not None and iscomplexobj(v) for v in (x, low, high)):

@@ -287,6 +287,8 @@ def i0(x: Any) -> Array:
     DLMF 10.25.2 and 10.40.1.
     """
     (x,) = promote_inexact("i0", x)
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        raise DtypeError(f"[i0] expected real numbers, got {aval_of(x)}.")
     x = ew.absolute(x)
     quarter = ew.multiply(ew.square(x), np.asarray(0.25, x.dtype))
     term: Any = np.ones((), x.dtype)

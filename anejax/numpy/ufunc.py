@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -210,7 +209,7 @@ class ufunc:
 
 
 class _Binary(ufunc):
-    """A ufunc of anejax: ``op`` on converted operands. ``f(x, y)``, ``f(x, y, z, ...)`` from the left."""
+    """A ufunc of anejax: ``op`` on converted operands."""
 
     def __init__(
         self, name: str, op: Callable[[Any, Any], Any], what: str, convert: Any, identity: Any, associative: bool
@@ -228,9 +227,7 @@ class _Binary(ufunc):
             refuse(self.__name__, out=out, where=where)
         if len(args) == 2:
             return self.of_two(*args)
-        if len(args) < 2:
-            raise TypeError(f"[{self.__name__}] expected two arguments, got {len(args)}.")
-        return functools.reduce(self, args)
+        raise TypeError(f"[{self.__name__}] expected two arguments, got {len(args)}.")
 
     def _joined(self, *args: Any) -> Array:
         return self(*args)

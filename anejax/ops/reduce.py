@@ -12,7 +12,7 @@ from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.primitive import Primitive, Zero
 from anejax.core.trace import aval_of
-from anejax.errors import ShapeError
+from anejax.errors import DtypeError, ShapeError
 from anejax.ops import complex as complexes
 from anejax.ops import complex_values
 from anejax.ops.arithmetic import abs, add, div, eq, lt, max, min, mul, ne, rem, select_n, sub
@@ -344,17 +344,24 @@ reduce_and, reduce_or = _face(reduce_and_p, "And of bits"), _face(reduce_or_p, "
 reduce_xor = _face(reduce_xor_p, "Exclusive or of bits")
 
 
+def _index_dtype(op: str, dtype: Any) -> np.dtype:
+    found = dtypes.canonical(dtype)
+    if found not in dtypes.INTS:
+        raise DtypeError(f"[{op}] expected an index_dtype of integers, got {found.name}.")
+    return found
+
+
 def argmax(operand: Any, axis: int, index_dtype: Any = np.int32) -> Any:
     """The position of the first maximum along ``axis``; NaN counts as greatest."""
     return argmax_p.bind(
-        operand, axis=check_axis("argmax", axis, aval_of(operand).ndim), index_dtype=dtypes.canonical(index_dtype)
+        operand, axis=check_axis("argmax", axis, aval_of(operand).ndim), index_dtype=_index_dtype("argmax", index_dtype)
     )
 
 
 def argmin(operand: Any, axis: int, index_dtype: Any = np.int32) -> Any:
     """The position of the first minimum along ``axis``; NaN counts as least."""
     return argmin_p.bind(
-        operand, axis=check_axis("argmin", axis, aval_of(operand).ndim), index_dtype=dtypes.canonical(index_dtype)
+        operand, axis=check_axis("argmin", axis, aval_of(operand).ndim), index_dtype=_index_dtype("argmin", index_dtype)
     )
 
 

@@ -35,8 +35,9 @@ def _lifted(eqn: Eqn) -> list[Eqn]:
     if eqn.primitive is cond_p:
         return _cond(eqn)
     raise RefusedError(
-        f"[debug.print] cannot be inside {eqn.primitive.name} under jit: programs print after they have run, and how"
-        " often this loop turns is not known before. Print what it returns, use lax.scan, or anejax.disable_jit()."
+        f"[debug.print] cannot be inside {eqn.primitive.name} of a compiled program: programs print after they have"
+        " run, and how often this loop turns is not known before. Call the jitted function, which is interpreted, print"
+        " what the loop returns, or use lax.scan."
     )
 
 

@@ -17,10 +17,11 @@ import numpy as np
 
 from anejax.config import config
 from anejax.core.array import MEMORY, DeviceArray, give_back, new_contents, take_over
-from anejax.core.graph import Eqn, Graph, Var, subgraphs
+from anejax.core.context import base_trace, tracing
+from anejax.core.graph import Eqn, Graph, Var, has_effects_in_while, subgraphs
 from anejax.core.primitive import Primitive
 from anejax.core.recent import Recent
-from anejax.core.trace import NOTHING_FROZEN, Executor, Frozen, check_numbers, register_executor
+from anejax.core.trace import NOTHING_FROZEN, Executor, Frozen, check_numbers, concrete_array, register_executor
 from anejax.errors import DeviceError
 from anejax.lower.to_mil import lower
 from anejax.mil.program import Program
@@ -32,6 +33,7 @@ from anejax.runtime import engine, library
 from anejax.runtime.pipeline import Pipeline
 from anejax.runtime.prepare import Route, prepare
 from anejax.runtime.programs import Compiled, compiled
+from anejax.transforms.evaluate import eval_graph
 
 DEVICES = ("cpu", "ane", "coreai")
 PROGRAMS_BYTES = 256 << 20  # of compiled programs that are kept, in use or not
@@ -322,7 +324,11 @@ class NativeExecutor(Executor):
         device: str = "cpu",
         frozen: Frozen = NOTHING_FROZEN,
     ) -> list[DeviceArray]:
-        found = graph.derived.get((donated, device)) or self.compile_graph(graph, donated, device, frozen)
+        found = graph.derived.get((donated, device))
+        if found is None:
+            if has_effects_in_while(graph):
+                return _interpreted(graph, args)
+            found = self.compile_graph(graph, donated, device, frozen)
         outs = found(args)
         check_numbers("jit", outs)
         return outs
@@ -350,6 +356,12 @@ class NativeExecutor(Executor):
             graph = Graph(inputs, (Eqn(prim, inputs, outputs, params),), outputs)
             known.put(key, graph)
         return self.run_graph(graph, args, ())
+
+
+def _interpreted(graph: Graph, args: Sequence[DeviceArray]) -> list[DeviceArray]:
+    """The results of ``graph``, one equation after the other, so that a loop of unknown length prints in its turns."""
+    with tracing(base_trace()):
+        return [concrete_array(x) for x in eval_graph(graph, args)]
 
 
 def _debug(stage: str, text: Any) -> None:

@@ -1,5 +1,6 @@
 """What users get wrong with loops and branches, and what the faces take: types, weak types, keywords, disabled jit."""
 
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 from typing import Any
@@ -236,4 +237,6 @@ def test_printing_inside_loops(capsys: pytest.CaptureFixture[str]) -> None:
         run(XS, jnp.array([5.0, 6.0]))
         assert capsys.readouterr().out == expected
     with pytest.raises(errors.RefusedError, match=r"debug\.print.*while.*lax\.scan"):
-        aj.jit(lambda: lax.while_loop(lambda c: c < 3, lambda c: (aj.debug.print("{}", c), c + 1)[1], 0))()
+        aj.jit(
+            lambda: lax.while_loop(lambda c: c < 3, lambda c: (aj.debug.print("{}", c), c + 1)[1], 0)
+        ).lower().compile()

@@ -19,7 +19,7 @@ from anejax.config import config
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.context import tracing
-from anejax.core.graph import Atom, Graph, Literal, Var, has_effects
+from anejax.core.graph import Atom, Graph, Literal, Var, has_effects, has_effects_in_while
 from anejax.core.primitive import Linear, Primitive, Zero
 from anejax.core.trace import Tracer, aval_of, concrete_array, executor
 from anejax.errors import ShapeError
@@ -107,7 +107,7 @@ def _abstract(*avals: Aval, body: Graph, num_consts: int, num_carry: int, length
 
 
 def _impl(*args: DeviceArray, **params: Any) -> list[DeviceArray]:
-    if config.eager == "numpy":
+    if config.eager == "numpy" or has_effects_in_while(params["body"]):
         return in_python(*args, **params)
     return executor().run_primitive(scan_p, list(args), params)
 

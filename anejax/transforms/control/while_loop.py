@@ -14,7 +14,7 @@ from anejax.config import config
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.context import tracing
-from anejax.core.graph import Graph, Var, remove_dead
+from anejax.core.graph import Graph, Var, has_effects, remove_dead
 from anejax.core.primitive import Primitive, Refused, Zero
 from anejax.core.trace import aval_of, concrete_array, executor
 from anejax.errors import DtypeError
@@ -52,7 +52,7 @@ def _abstract(*avals: Aval, cond: Graph, body: Graph, num_cond_consts: int, num_
 
 
 def _impl(*args: DeviceArray, **params: Any) -> list[DeviceArray]:
-    if config.eager == "numpy":
+    if config.eager == "numpy" or has_effects(params["cond"]) or has_effects(params["body"]):
         return _in_python(*args, **params)
     return executor().run_primitive(while_p, list(args), params)
 
