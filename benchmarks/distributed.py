@@ -1,6 +1,7 @@
 """Training steps by one process and by two on the same cores, what messages cost, and what more machines would take.
 
     python -m benchmarks.distributed [--rounds 5]     measures; starts mpiexec itself
+    python -m benchmarks.distributed --links DIR      measures with the delays of slow links
     python -m benchmarks.distributed --model [--plot docs/distributed.png]     predicts, from the table STEPS
 
 One process has both cores; of two, each has one. So with the same work in all, the step of two may take as long as that
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 import anejax as aj
+import anejax.numpy as jnp
 from anejax import optim
 from anejax.models import cifar
 from anejax.models.chars import CharLSTM
@@ -57,6 +59,10 @@ def predicted(
     return step + max(one, buckets * one - 2 / 3 * step)
 
 
+# of the networks that are run: bytes of gradients
+GRADIENTS = {"LSTM, 32 x 64": 1.45e6, "CIFAR-10, demo, 64": 1.56e6, "MLP, 64": 50.3e6}
+
+
 def _messages() -> dict[str, float]:
     """Median seconds of a sum of each size."""
     result = {}
@@ -86,6 +92,26 @@ def _networks() -> Iterator[tuple[str, Callable[[], Any]]]:
     state = [classify.init_state(model, sgd, images, 0)]
     yield "CIFAR-10, demo, 64", _stepping(classify.train_step(model, sgd, 0.1), state, images, labels)
 
+    yield "MLP, 64", _mlp(rng)
+
+
+def _mlp(rng: np.random.Generator) -> Callable[[], float]:
+    """Three layers of 2048 units: many bytes of gradients for little work."""
+
+    def step(weights: Any, x: Any, y: Any) -> Any:
+        def loss(weights: Any) -> Any:
+            h = x
+            for w in weights:
+                h = jnp.tanh(h @ w)
+            return jnp.mean(jnp.square(h - y))
+
+        value, grads = parallel.mean(aj.value_and_grad(loss)(weights))
+        return [w - 0.01 * g for w, g in zip(weights, grads, strict=True)], {"loss": value}
+
+    weights = [rng.normal(size=(2048, 2048)).astype(np.float32) / 50 for _ in range(3)]
+    batch = [rng.normal(size=(64, 2048)).astype(np.float32) for _ in range(2)]
+    return _stepping(aj.jit(parallel.divided(step), donate_argnums=0), [[jnp.asarray(w) for w in weights]], *batch)
+
 
 def _stepping(step: Any, held: list[Any], *batch: Any) -> Callable[[], float]:
     def call() -> float:
@@ -105,11 +131,31 @@ def measure(steps: int) -> None:
         print(json.dumps(result), flush=True)
 
 
-def _run(count: int) -> dict[str, Any]:
+def _run(count: int, **settings: str) -> dict[str, Any]:
     mpiexec = Path(sys.executable).parent / "mpiexec"
     line = [str(mpiexec), "-n", str(count), sys.executable, "-m", "benchmarks.distributed", "--process"]
-    env = os.environ | {"ANEJAX_NUM_THREADS": str(2 // count)}
+    env = os.environ | {"ANEJAX_NUM_THREADS": str(2 // count)} | settings
     return json.loads(subprocess.run(line, env=env, capture_output=True, text=True, check=True).stdout)
+
+
+def slow_links(rounds: int, folder: Path) -> None:
+    """Steps of two processes with the delays of each link (benchmarks/slow_mpi.c), beside the model's."""
+    from mpi4py import MPI
+
+    slow = folder / "libslow_mpi.so"
+    source = Path(__file__).with_name("slow_mpi.c")
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(slow), str(source), "-ldl"], check=True)
+    base = {"ANEJAX_MPI": str(slow), "SLOW_MPI_LIBRARY": MPI.__file__}
+    for link, (bandwidth, latency) in {"none": (1e15, 0.0), **NETWORKS}.items():
+        # of a ring of two, as in ``predicted``
+        delays = {"SLOW_MPI_BANDWIDTH": str(bandwidth), "SLOW_MPI_LATENCY": str(2 * latency)}
+        found = [_run(2, **base, **delays) for _ in range(rounds)]
+        if link == "none":
+            fastest = {name: statistics.median(r[name] for r in found) for name in GRADIENTS}
+        for name, nbytes in GRADIENTS.items():
+            times = [r[name] * 1e3 for r in found]
+            model = predicted(fastest[name], nbytes, 2, bandwidth, latency) * 1e3
+            print(f"{name:20} {link:20} {_spread(times)} ms, model {model:.1f} ms")
 
 
 def compare(rounds: int) -> None:
@@ -169,6 +215,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--process", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--model", action="store_true")
+    parser.add_argument("--links", type=Path, metavar="DIR", help="measure slow links; DIR is where to compile")
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     if args.process:
@@ -178,7 +225,7 @@ def main() -> None:
         return plot(args.plot) if args.plot else None
     if importlib.util.find_spec("mpi4py") is None:
         sys.exit("mpi4py is not installed: pip install 'anejax[mpi]'")
-    return compare(args.rounds)
+    return slow_links(args.rounds, args.links) if args.links else compare(args.rounds)
 
 
 if __name__ == "__main__":

@@ -181,8 +181,13 @@ def set_processes(mpi: Any, communicator: Any, timeout: float, bucket_bytes: int
         timeout: seconds that one message may take; 0 for any time.
         bucket_bytes: of one message of sums.
     """
-    library = ctypes.CDLL(mpi.__file__)
-    address = lambda name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value  # noqa: E731
+    libraries = [ctypes.CDLL(path) for path in (os.environ.get("ANEJAX_MPI"), mpi.__file__) if path]
+
+    def address(name: str) -> int | None:
+        """Of a function: that of ANEJAX_MPI, if it has one of that name."""
+        library = next(found for found in libraries if hasattr(found, name))
+        return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+
     handle = lambda x: mpi._handleof(x) & (2**64 - 1)  # noqa: E731
     whole = {
         f"{sign}int{8 * size}": getattr(mpi, f"{sign.upper()}INT{8 * size}_T")
