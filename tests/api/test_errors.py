@@ -149,8 +149,8 @@ def test_not_linear() -> None:
 def test_names_that_are_not_there_say_why() -> None:
     with raises(AttributeError, "rng_uniform is not supported: it belongs to XLA"):
         _ = lax.rng_uniform
-    with raises(AttributeError, "pmap is not supported: arrays live on one device.*use vmap"):
-        _ = aj.pmap
+    with raises(AttributeError, "set_mesh is not supported: arrays are whole.*use shard_map"):
+        _ = aj.set_mesh
 
 
 def test_arguments_go_by_their_names() -> None:

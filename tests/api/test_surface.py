@@ -269,9 +269,9 @@ def test_clear_caches():
 
 
 def test_absent_things_raise_what_hasattr_understands():
-    assert not hasattr(aj, "pmap") and not hasattr(aj.lax, "with_sharding_constraint")
-    with pytest.raises(AbsentError, match=r"\[anejax\] pmap is not supported: .*one device.* Instead, use vmap"):
-        aj.pmap  # noqa: B018
+    assert not hasattr(aj, "set_mesh") and not hasattr(aj.lax, "with_sharding_constraint")
+    with pytest.raises(AbsentError, match=r"\[anejax\] set_mesh is not supported: .*whole.* Instead, use shard_map"):
+        aj.set_mesh  # noqa: B018
 
 
 def test_callbacks_and_logs(caplog):

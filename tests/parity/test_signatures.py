@@ -33,6 +33,7 @@ NEW_PARAMETERS = {
     "jax.vjp": {"in_nzs", "saveable_args"},
     "jax.numpy.lexsort": {"batch_size"},
     "jax.lax.top_k": {"is_stable"},
+    **{n: {"unreduced_kind"} for n in ("jax.P", "jax.sharding.PartitionSpec")},
     **{f"jax.random.{n}": {"method"} for n in ("beta", "chisquare", "gamma", "loggamma", "poisson")},
     **{f"{m}.custom_gradient": {"with_logs", "remat", "with_accums"} for m in ("jax", "jax.custom_derivatives")},
 }
@@ -43,6 +44,7 @@ EXCEPTIONS = {
     "jax.numpy.isposinf": "results go nowhere but out: no argument out",
     "jax.numpy.trunc": "its argument is positional, as that of the other rounding functions",
     **({"jax.numpy.array": "jax's own is wrapped"} if jax.__version_info__ < (0, 12) else {}),
+    **({"jax.make_mesh": "axis_shapes was its name before"} if jax.__version_info__ >= (0, 12) else {}),
     "jax.numpy.set_printoptions": "NumPy's parameters by name",
     "jax.lax.random_gamma_grad": "takes a and x; jax's own is wrapped",
     "jax.lax.nextafter": "operands are x and y, as in every other binary function",
