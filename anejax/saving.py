@@ -20,6 +20,7 @@ from anejax import dtypes, tree
 from anejax.core.array import from_numpy
 from anejax.core.trace import concrete_array
 from anejax.errors import AnejaxError, DtypeError, FileError, TreeError
+from anejax.foreign import sentence
 from anejax.paths import atomic_path, open_file
 from anejax.random.keys import KeyArray
 
@@ -96,7 +97,9 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except (OSError, MemoryError):
         raise
     except Exception as err:  # whatever safetensors and NumPy say of a header
-        raise FileError(f"[file] {path} is no file of safetensors: {type(err).__name__}: {err}.") from err
+        raise FileError(
+            f"[file] {path} is no file of safetensors: {type(err).__name__}: {err}.{sentence(path)}"
+        ) from err
 
 
 def _own(where: str, name: str, array: np.ndarray) -> Any:

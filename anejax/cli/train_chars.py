@@ -64,6 +64,7 @@ _TRAINING = training.Training(
         "lr": "--lr",
         "seed": "--seed",
     },
+    changeable=("lr", "steps", "batch", "text"),
     choose=_choose,
     make=_make,
     label=lambda recipe: Path(recipe.text).stem,

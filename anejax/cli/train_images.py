@@ -62,6 +62,7 @@ _TRAINING = training.Training(
         "lr": "--lr",
         "seed": "--seed",
     },
+    changeable=("lr", "epochs", "data"),
     choose=_choose,
     make=_make,
     label=lambda recipe: Path(recipe.data).name,

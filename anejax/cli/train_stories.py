@@ -8,6 +8,7 @@ import shlex
 from typing import Any
 
 from anejax.cli import options, training
+from anejax.cli.options import UsageError
 from anejax.data.fetch import Progress
 from anejax.models import llama2c
 from anejax.models.llama import SIZES
@@ -40,7 +41,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _choose(args: argparse.Namespace) -> recipes.StoriesRecipe:
-    return dataclasses.replace(recipes.preset(args.size or "260K"), **training.given(_TRAINING, args))
+    size = args.size or (_size_of(args.start) if args.start else "260K")
+    return dataclasses.replace(recipes.preset(size), **training.given(_TRAINING, args))
+
+
+def _size_of(path: str) -> str:
+    """The size of the network in a checkpoint."""
+    found, _ = llama2c.read(path)
+    like = lambda config: dataclasses.replace(config, vocabulary=1, length=1, shared=True)  # noqa: E731
+    size = next((name for name, config in SIZES.items() if like(config) == like(found)), None)
+    if size is None:
+        raise UsageError(f"[train] {path}: expected a network of {', '.join(SIZES)}, got {found}.")
+    return size
 
 
 def _make(recipe: recipes.StoriesRecipe, args: argparse.Namespace, progress: Progress) -> tuple[Task, Any]:
@@ -74,6 +86,7 @@ _TRAINING = training.Training(
         "seed": "--seed",
         "remat": "--remat",
     },
+    changeable=("lr", "steps", "batch", "data", "valid", "tokenizer", "remat"),
     choose=_choose,
     make=_make,
     label=lambda recipe: recipe.size,

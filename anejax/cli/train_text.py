@@ -78,6 +78,7 @@ _TRAINING = training.Training(
         "save": "--save",
         "seed": "--seed",
     },
+    changeable=("lr", "steps", "batch", "data", "valid", "save"),
     choose=_choose,
     make=_make,
     label=lambda recipe: Path(recipe.model).name,

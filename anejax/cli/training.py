@@ -10,7 +10,7 @@ import argparse
 import contextlib
 import itertools
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from anejax.paths import locked, sweep
 from anejax.runtime.engine import device_in_words
 from anejax.terminal import printable
 from anejax.train import checkpoint, parallel, plot
-from anejax.train.journal import Log
+from anejax.train.journal import Journal, Log
 from anejax.train.loop import Run, Task, fit, resume
 from anejax.train.recipe import Recipe
 from anejax.train.report import Report
@@ -46,6 +46,8 @@ class Training:
         choose: the recipe of a new run.
         make: the task of a recipe, and the state in which it starts. A resumed run takes only its shapes.
         label: the second part of the run's directory.
+        changeable: fields that a resumed run may change, since the state means the same: the learning rate, how long
+            the run is, where data lies (whose fingerprint is in the recipe).
         finish: what a finished run says at its end, besides the figures of its last test.
     """
 
@@ -56,6 +58,7 @@ class Training:
     make: Callable[[Any, argparse.Namespace, FetchProgress], tuple[Task, Any]]
     label: Callable[[Any], str]
     finish: Callable[[Run, Report], None] = lambda run, report: None
+    changeable: Sequence[str] = ("lr", "epochs")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -99,11 +102,14 @@ def run(training: Training, args: argparse.Namespace) -> int:
     with _owned(directory):
         with fetching(console) as progress:
             task, state = training.make(recipe, args, progress)
+        changes: dict[str, tuple[Any, Any]] = {}
         if index is None:
             run = Run(task, _checkpoints(directory), state)
         else:
+            changes = _changes(training, args, index)
+            _check_position(task, index, changes)
             run = resume(task, _checkpoints(directory), index, state)
-        return _train(training, run, directory, args, console)
+        return _train(training, run, directory, args, console, changes)
 
 
 @contextlib.contextmanager
@@ -118,7 +124,14 @@ def _owned(directory: Path) -> Iterator[None]:
         yield
 
 
-def _train(training: Training, run: Run, directory: Path, args: argparse.Namespace, console: Console) -> int:
+def _train(
+    training: Training,
+    run: Run,
+    directory: Path,
+    args: argparse.Namespace,
+    console: Console,
+    changes: Mapping[str, Any],
+) -> int:
     task, journal = run.task, run.journal
     report = Report(console, task.epochs, len(task.train), task.train.items, task.unit)
     size = sum(leaf.size for leaf in tree.leaves(run.state.params))
@@ -128,6 +141,10 @@ def _train(training: Training, run: Run, directory: Path, args: argparse.Namespa
         report.say(f"going on after {journal.epoch} epochs and {journal.batch} batches")
     first = parallel.is_first()
     log = Log((args.log or directory / "log.jsonl") if first else None, task.config, journal)
+    if changes:
+        said = (f"{training.options[name]} from {was} to {now}" for name, (was, now) in changes.items())
+        report.say(f"changed: {', '.join(said)}")
+        log.write("change", {"step": journal.step} | {name: now for name, (_, now) in changes.items()})
     profiled = Profiled(task.train_step, args.profile, directory, report.say) if args.profile and first else None
     if profiled is not None:
         run.task = replace(task, train_step=profiled)
@@ -170,15 +187,35 @@ def _resumed_recipe(training: Training, args: argparse.Namespace, index: Path) -
         raise checkpoint.CheckpointError(
             f"[checkpoint] {index} is not of `anejax train {training.name}`: {err}."
         ) from err
-    for name, now in given(training, args).items():
-        was = getattr(recipe, name)
-        if now != was:
+    changes = _changes(training, args, index)
+    for name, (was, now) in changes.items():
+        if name not in training.changeable:
+            may = ", ".join(training.options[n] for n in training.changeable if n in training.options)
             raise UsageError(
-                f"[train] the run was started with {training.options[name]} {was} and cannot go on with {now}."
+                f"[train] the run was started with {training.options[name]} {was} and cannot go on with {now}. What may"
+                f" change is {may}."
             )
     if args.out is not None:
         raise UsageError("[train] --resume writes to the directory of the run; leave out --out.")
-    return recipe
+    new: Any = recipe
+    return replace(new, **{name: now for name, (_, now) in changes.items()})
+
+
+def _changes(training: Training, args: argparse.Namespace, index: Path) -> dict[str, tuple[Any, Any]]:
+    """What the command line asks for otherwise than the run was started: field -> (was, is)."""
+    was = checkpoint.record(index)["config"]
+    return {name: (was[name], now) for name, now in given(training, args).items() if was[name] != now}
+
+
+def _check_position(task: Task, index: Path, changes: Mapping[str, tuple[Any, Any]]) -> None:
+    """Raises UsageError when the run stands where it cannot with what was changed."""
+    if not changes:
+        return
+    try:
+        Journal.from_json(checkpoint.record(index).get("journal")).check_position(task.epochs, len(task.train))
+    except ValueError as err:
+        said = ", ".join(f"{name} from {was} to {now}" for name, (was, now) in changes.items())
+        raise UsageError(f"[train] the run cannot change {said}: {err}.") from None
 
 
 def _checkpoints(directory: Path) -> Path:

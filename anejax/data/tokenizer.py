@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anejax.errors import AnejaxError
+from anejax.foreign import sentence
 from anejax.paths import atomic_file, read_file
 
 BOS, EOS = 1, 2
@@ -193,20 +194,20 @@ def read(path: Path | str, size: int | None = None) -> Tokenizer:
         if len(tokens) == _MOST_TOKENS:
             raise TokenizerError(f"[tokenizer] {path}: expected at most {_MOST_TOKENS:,} tokens, got more.")
         if at + 8 > len(data):
-            raise TokenizerError(f"[tokenizer] {path} is cut off in token {len(tokens)}.")
+            raise TokenizerError(f"[tokenizer] {path} is cut off in token {len(tokens)}.{sentence(path)}")
         score, length = struct.unpack_from("<fi", data, at)
         at += 8 + length
         if not 0 <= length <= _LONGEST or at > len(data):
             raise TokenizerError(
                 f"[tokenizer] {path} is not a llama2.c tokenizer, or damaged: token {len(tokens)} has length {length},"
-                f" {len(data) - at + length} bytes before the end."
+                f" {len(data) - at + length} bytes before the end.{sentence(path)}"
             )
         tokens.append(data[at - length : at])
         scores.append(score)
     try:
         tokenizer = Tokenizer(tuple(tokens), tuple(scores))
     except TokenizerError as err:
-        raise TokenizerError(f"{err} {path} is not a llama2.c tokenizer.") from None
+        raise TokenizerError(f"{err} {path} is not a llama2.c tokenizer.{sentence(path)}") from None
     if size is not None and len(tokenizer) != size:
         raise TokenizerError(f"[tokenizer] {path}: expected {size} tokens, as the network has, got {len(tokenizer)}.")
     return tokenizer

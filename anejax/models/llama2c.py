@@ -19,6 +19,7 @@ import numpy as np
 
 import anejax.numpy as jnp
 from anejax.errors import AnejaxError, ShapeError
+from anejax.foreign import sentence
 from anejax.models.llama import Config
 from anejax.paths import atomic_file, open_file
 
@@ -43,7 +44,9 @@ def read(path: Path | str) -> tuple[Config, Any]:
         shapes, size = _shapes(config), os.fstat(file.fileno()).st_size
         count = sum(map(math.prod, shapes.values()))
         if size != _HEADER + 4 * count:
-            raise Llama2cError(f"[llama2c] {path}: expected {_HEADER + 4 * count} bytes for {config}, got {size}.")
+            raise Llama2cError(
+                f"[llama2c] {path}: expected {_HEADER + 4 * count} bytes for {config}, got {size}.{sentence(path)}"
+            )
         if config.layers > _SHALLOW and config.layers * _LEAST_LAYER > size:
             raise Llama2cError(
                 f"[llama2c] {path}: expected {_LEAST_LAYER:,} bytes or more for each of {config.layers} layers, got a"
@@ -77,14 +80,15 @@ def write(path: Path | str, config: Config, params: Any) -> None:
 
 def _config(path: Path | str, header: bytes) -> Config:
     if header.startswith(_LATER_VERSIONS):
-        raise Llama2cError(f"[llama2c] {path} is of a later version; export it again as version 0.")
+        known = sentence(path) or " Export it again as version 0."
+        raise Llama2cError(f"[llama2c] {path} is of a later version.{known}")
     if len(header) < _HEADER:
         raise Llama2cError(f"[llama2c] {path}: expected a header of {_HEADER} bytes, got {len(header)}.")
     features, hidden, layers, heads, kv_heads, vocabulary, length = np.frombuffer(header, "<i4").tolist()
     try:
         return Config(features, hidden, layers, heads, kv_heads, abs(vocabulary), length, vocabulary > 0)
     except ShapeError as err:
-        raise Llama2cError(f"[llama2c] {path} is not a llama2.c checkpoint: {err}") from err
+        raise Llama2cError(f"[llama2c] {path} is not a llama2.c checkpoint: {err}{sentence(path)}") from err
 
 
 def _shapes(c: Config) -> dict[str, tuple[int, ...]]:

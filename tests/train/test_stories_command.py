@@ -116,11 +116,41 @@ def test_without_data_the_message_says_how_to_get_it(capsys) -> None:
     assert "`anejax fetch TinyStories-train.txt`" in capsys.readouterr().err
 
 
+def test_a_run_goes_on_longer_at_another_rate_with_moved_data(capsys) -> None:
+    assert train("--out", "run") == 0
+    rows = [json.loads(line) for line in Path("run/log.jsonl").read_text().splitlines()]
+    steps = rows[-2]["step"]
+    Path("text.txt").rename("moved.txt")
+    capsys.readouterr()
+    change = ["--lr", 1e-4, "--steps", 2 * steps, "--batch", 3, "--data", "moved.txt"]
+    assert run("train", "stories", "--resume", "run", *change) == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "changed: " in said and f"--steps from {steps} to {2 * steps}" in said
+    events = [json.loads(line) for line in Path("run/log.jsonl").read_text().splitlines()]
+    (changed,) = [event for event in events if event["event"] == "change"]
+    assert (changed["step"], changed["lr"], changed["steps"], changed["batch"]) == (steps, 1e-4, 2 * steps, 3)
+    assert events[-2]["step"] == 2 * steps and events[0]["lr"] == 1e-4
+    assert run("train", "stories", "--resume", "run", "--steps", 1) == 2
+    assert "the run cannot change steps from" in capsys.readouterr().err
+
+
+def test_from_says_the_size(capsys) -> None:
+    assert train("--out", "run") == 0
+    again = ["--data", "text.txt", "--tokenizer", "t.bin", "--length", 16, "--batch", 2, "--steps", 1]
+    assert run("train", "stories", "--from", "run/model.bin", *again, "--out", "next") == 0
+    config = Config(8, 8, 1, 2, 1, 276, 40)
+    llama2c.write("odd.bin", config, Llama(config).init(random.key(0), np.zeros((1, 1), np.int32))[0])
+    assert run("train", "stories", "--from", "odd.bin", *again, "--out", "odd") == 2
+    assert "expected a network of 260K" in capsys.readouterr().err
+
+
 def test_a_run_cannot_go_on_as_another(capsys) -> None:
     assert train("--out", "run") == 0
     kept = tensors("run")
     assert run("train", "stories", "--resume", "run", "--size", "15M") == 2
     assert "started with --size 260K and cannot go on with 15M" in capsys.readouterr().err
+    assert run("train", "stories", "--resume", "run", "--length", 3) == 2
+    assert "What may change is --lr, --steps, --batch, --data" in capsys.readouterr().err
     Path("text.txt").write_text(Path("text.txt").read_text() + "b")
     assert run("train", "stories", "--resume", "run") == 2
     assert "has changed since the run began" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import numpy as np
 
 from anejax import dtypes, tree
 from anejax.core.array import from_numpy
+from anejax.foreign import sentence
 from anejax.models.hub import decoder, encoder, gguf, gpt2, weights, words
 from anejax.models.hub.encoder import mean_pooled
 from anejax.models.hub.network import LanguageModel, Network
@@ -128,7 +129,9 @@ def _read_file(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise ModelError(f"[models] {path}: expected a folder with {_CONFIG} and weights, which is not there.")
     if gguf.is_gguf(path):
         return gguf.read(path)
-    raise ModelError(f"[models] {path}: expected a folder with {_CONFIG} and weights, or a file of GGUF.")
+    raise ModelError(
+        f"[models] {path}: expected a folder with {_CONFIG} and weights, or a file of GGUF.{sentence(path)}"
+    )
 
 
 def network_of(config: dict[str, Any], where: str, most_layers: int) -> Network:

@@ -19,6 +19,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from anejax.foreign import sentence
 from anejax.models.hub.settings import ModelError, read_json
 from anejax.paths import atomic_file, open_file
 
@@ -63,7 +64,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         except (OSError, MemoryError):
             raise
         except Exception as err:  # whatever safetensors, JSON and NumPy say of a header
-            raise ModelError(f"[models] {path} is no file of safetensors, or damaged: {err}.") from None
+            raise ModelError(f"[models] {path} is no file of safetensors, or damaged: {err}.{sentence(path)}") from None
 
 
 def _array(name: str, facts: Any, data: np.ndarray) -> np.ndarray:
