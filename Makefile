@@ -20,7 +20,7 @@ SEED ?= $(shell date +%Y%m%d)0000
 # without it here the first C++ exception of any library ends the process.
 ASAN_PRELOAD = $(foreach library,libasan.so libstdc++.so,$(shell c++ -print-file-name=$(library)))
 
-.PHONY: demo test test-all test-native test-matrix fuzz-programs fuzz-compositions engine-check test-wheel test-arm models-check models-fixtures macos ci-long check build golden jax-answers notebooks format clean
+.PHONY: demo test test-all test-native test-matrix fuzz-programs fuzz-compositions engine-check test-wheel test-arm models-check models-fixtures macos ci-long check build golden jax-answers notebooks bench format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -112,6 +112,9 @@ check: $(VENV)/.dev  ## formatting, lint, types
 
 notebooks: $(LIBRARY) $(VENV)/.dev  ## run the notebooks and write them with their outputs (about five minutes)
 	$(BIN)/python notebooks/build.py
+
+bench: $(LIBRARY) $(VENV)/.dev  ## training steps against jax, PyTorch and MLX, each in an environment of its own (build/bench)
+	$(BIN)/python -m benchmarks.peers
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
