@@ -1,5 +1,6 @@
 """The table of names agrees with the installed jax and with the package."""
 
+# pyright: reportOptionalMemberAccess=false
 from __future__ import annotations
 
 import json
@@ -14,7 +15,7 @@ import pytest
 import anejax
 from anejax.absent import GROUPS
 from anejax.errors import AbsentError
-from tests.parity import table
+from tests.parity import arguments, table
 
 
 def test_the_stored_names_are_those_of_jax() -> None:
@@ -74,4 +75,4 @@ def test_little_is_planned() -> None:
 
 
 def test_the_page_is_current() -> None:
-    assert table.PAGE.read_text() == table.markdown(), "run python -m tests.parity"
+    assert table.PAGE.read_text() == table.markdown() + arguments.markdown(), "run python -m tests.parity"

@@ -48,8 +48,9 @@ def face(function: Callable[..., Any]) -> Callable[..., Array]:
         kinds = {a.dtype for x, a in zip(xs, avals) if not is_scalar(x)}
         if len(kinds) > 1 or not all(k in dtypes.FLOATS for k in kinds):
             raise DtypeError(f"[{op}] expected operands of one float dtype, got {shown}. Convert with x.astype(...).")
-        if len({a.ndim for a in avals} - {0}) > 1:
-            raise ShapeError(f"[{op}] expected operands of one rank or of rank 0, got {shown}.")
+        columns = zip(*(a.shape for a in avals if a.shape))
+        if len({a.ndim for a in avals} - {0}) > 1 or any(len({*lengths} - {1}) > 1 for lengths in columns):
+            raise ShapeError(f"[{op}] expected operands of one shape, got {shown}. Broadcast with broadcast_to.")
         value = inner(*jnp.broadcast_arrays(*map(jnp.asarray, promote_inexact(op, *xs))))
         return astype(value, value.dtype, all(a.weak_type for a in avals))
 
