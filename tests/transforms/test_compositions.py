@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import anejax as aj
+from tests.answers import of_jax
 from tests.transforms.programs import DIRECTION, JAX, OURS, POINT, ROWS, SMOOTH
 
 Transformation = Callable[[Any, Callable[[Any], Any]], Any]
@@ -47,8 +48,9 @@ TRANSFORMATIONS: dict[str, Transformation] = {
 def test_agrees_with_jax(program: Any, name: str) -> None:
     """float32 on both sides, with sums of at most some hundred terms: 64 eps of the largest element."""
     ours = np.asarray(TRANSFORMATIONS[name](OURS, lambda x: program(OURS, x)))
+    ask = lambda transformation, program: transformation(JAX, lambda x: program(JAX, x))  # noqa: E731
     with jax.disable_jit(program.__name__ not in ("remat",)):  # saves compiling each; remat needs its jaxpr
-        theirs = np.asarray(TRANSFORMATIONS[name](JAX, lambda x: program(JAX, x)))
+        theirs = np.asarray(of_jax(ask, TRANSFORMATIONS[name], program)[0])
     assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
     atol = 64 * float(np.finfo(np.float32).eps) * max(1.0, float(np.abs(theirs).max()))
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol)
