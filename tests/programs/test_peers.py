@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,6 +54,15 @@ def test_a_step_is_timed_on_request() -> None:
     assert worker.info["losses"] == pytest.approx(sorted(worker.info["losses"], reverse=True))  # it learns
     assert 0 < worker.seconds(1) < 60
     worker.close()
+
+
+def test_a_slow_framework_gets_two_turns() -> None:
+    info = {"version": "1", "losses": [1.0]}
+    fast = SimpleNamespace(info=info, seconds=lambda steps: 0.001)
+    slow = SimpleNamespace(info=info, seconds=lambda steps: peers.LONGEST)
+    rows = peers.measure("mlp", {"anejax": fast, "slow": slow}, 5, 1)
+    assert [len(r["ms"]) for r in rows] == [5, 2]
+    assert peers.summary(rows)[1]["ratio"] == pytest.approx(1000 * peers.LONGEST)
 
 
 def test_the_picture_is_a_png(tmp_path: Path) -> None:
