@@ -340,6 +340,10 @@ class Config:
         """Sets ``name`` for this thread, within a ``with`` block or, as a decorator, within each call."""
         return Override(self, name, value)
 
+    def overrides(self) -> dict[str, Any]:
+        """What this thread overrides, by name: for a thread that works for it."""
+        return dict(self._local.__dict__)
+
     def _settle(self, name: str) -> None:
         """Notes whether this thread overrides ``name``; while a thread does, all threads read it by __getattr__."""
         with self._lock:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from anejax.engine.graphs import program_graph
-from anejax.engine.placement import facts_of, flows_of
+from anejax.engine.placement import facts_of, flows_of, whole_us
 from anejax.mil.chips import CHIPS
 from anejax.partition import partition
 from anejax.partition.cost import host_us, product_flops
@@ -52,8 +52,9 @@ def plan_of(network: str, step: str, chip: str) -> Row:
     on_engine = sum(f for f, reason in zip(flops, plan.reasons) if reason is None)
     segments = [facts_of(s, (graph.eqns[i] for i in s.origin)) for s in plan.segments]
     device = lambda i: "cpu" if i is None else segments[i].device  # noqa: E731
-    crossing = sum(f.nbytes for f in flows_of(plan) if device(f.source) != device(f.target))
-    return Row(network, step, chip, sum(s.us for s in segments) / 1e3, host_us(graph.eqns) / 1e3,
+    flows = flows_of(plan)
+    crossing = sum(f.nbytes for f in flows if device(f.source) != device(f.target))
+    return Row(network, step, chip, whole_us(segments, flows) / 1e3, host_us(graph.eqns) / 1e3,
                on_engine / max(sum(flops), 1), crossing / 1e6, len(plan.programs), len(segments), took)  # fmt: skip
 
 

@@ -15,8 +15,17 @@ from anejax.api.flat import name_of
 from anejax.config import config
 from anejax.core.graph import Graph
 from anejax.engine.graphs import program_graph
-from anejax.engine.picture import draw, element
-from anejax.engine.placement import Flow, Placement, SegmentFacts, facts_of, flows_of, placements_of, program_of
+from anejax.engine.picture import draw, element, in_letters
+from anejax.engine.placement import (
+    Flow,
+    Placement,
+    SegmentFacts,
+    facts_of,
+    flows_of,
+    placements_of,
+    program_of,
+    whole_us,
+)
 from anejax.engine.units import bytes_text, time_text
 from anejax.errors import DeviceError
 from anejax.mil.chips import BY_COREAI
@@ -59,8 +68,8 @@ class Explanation:
 
     @property
     def us(self) -> float:
-        """Predicted microseconds of one call: those of the segments, one after the other."""
-        return sum(s.us for s in self.segments)
+        """Predicted microseconds of one call, in which both devices work at the same time where they can."""
+        return whole_us(self.segments, self.flows)
 
     @property
     def dispatches(self) -> int:
@@ -197,6 +206,9 @@ def _lines(found: Explanation) -> Iterator[str]:
         yield from _wrapped(f"  nothing goes to the engine. {found.idle}", 4)
     if found.unpredicted:
         yield from _wrapped(f"  not predicted, on the CPU device: {_counts(found.unpredicted)}", 4)
+    if len(found.segments) > 1:
+        yield "  along time, by the last digit of the segment:"
+        yield from (f"    {line}" for line in in_letters(found.segments, found.flows))
     for i, segment in enumerate(found.segments):
         yield ""
         yield f"segment {i}: {segment.device}, {_time(segment.us, segment.unpredicted)}"

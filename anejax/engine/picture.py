@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from anejax.engine.placement import Flow, SegmentFacts
+from anejax.engine.placement import Flow, SegmentFacts, schedule, whole_us
 from anejax.engine.units import bytes_text, time_text
 
 WIDTH, LEFT, RIGHT = 820.0, 90.0, 60.0  # of all boxes together, and of the margins
@@ -38,15 +38,35 @@ def draw(title: str, segments: Sequence[SegmentFacts], flows: Sequence[Flow]) ->
     return _Picture(segments, flows).draw(title)
 
 
+COLUMNS = 72  # of a picture in letters
+
+
+def in_letters(segments: Sequence[SegmentFacts], flows: Sequence[Flow]) -> list[str]:
+    """A line for each device: along time, from left to right, the last digit of the segment that runs there."""
+    total, times = whole_us(segments, flows) or 1.0, [s.us for s in segments]
+    begins = schedule(times, segments, flows)
+    lines = []
+    for device, name in LANES.items():
+        row = ["."] * COLUMNS
+        for i, (segment, begin) in enumerate(zip(segments, begins)):
+            if segment.device == device:
+                first = min(int(begin / total * COLUMNS), COLUMNS - 1)
+                for column in range(first, max(first + 1, round((begin + segment.us) / total * COLUMNS))):
+                    row[column] = str(i % 10)
+        lines.append(f"{name:<7}{''.join(row)}")
+    return lines
+
+
 class _Picture:
-    """Places boxes one behind the other, and labels in as many lines as keep them apart."""
+    """Places boxes along time, and labels in as many lines as keep them apart."""
 
     def __init__(self, segments: Sequence[SegmentFacts], flows: Sequence[Flow]) -> None:
         self.segments, self.flows = segments, flows
-        total = sum(s.us for s in segments) or 1.0
+        total = whole_us(segments, flows) or 1.0
         self.widths = [max(LEAST, WIDTH * s.us / total) for s in segments]
-        self.starts = [LEFT + sum(self.widths[:i]) for i in range(len(segments))]
-        self.width = LEFT + max(WIDTH, sum(self.widths)) + RIGHT
+        self.starts = [LEFT + x for x in schedule(self.widths, segments, flows)]
+        ends = (x + w for x, w in zip(self.starts, self.widths))
+        self.width = max([LEFT + WIDTH, *ends]) + RIGHT
         inner = [f for f in flows if self.is_inner(f)]
         outer = [f for f in flows if not self.is_inner(f)]
         self.inner_rows, self.outer_rows = self.rows(inner), self.rows(outer)

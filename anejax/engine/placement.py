@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from anejax.core.graph import Eqn, Var, subgraphs
 from anejax.lower.to_mil import lower
 from anejax.marks import Mark
 from anejax.mil.program import Program
-from anejax.partition import Plan, Segment
+from anejax.partition import Plan, Segment, lanes
 from anejax.partition.cost import host_us
 from anejax.passes.legalize import why_not
 from anejax.passes.pipeline import optimize
@@ -117,6 +117,21 @@ def flows_of(plan: Plan) -> tuple[Flow, ...]:
     for var, target in _reads(plan):
         sizes.setdefault((made.get(var), target), []).append(var.aval.nbytes)
     return tuple(Flow(source, target, len(n), sum(n)) for (source, target), n in sizes.items())
+
+
+def schedule(times: Sequence[float], segments: Sequence[SegmentFacts], flows: Iterable[Flow]) -> list[float]:
+    """When each segment begins if each takes ``times``: both devices work at the same time."""
+    needs: list[set[int]] = [set() for _ in segments]
+    for flow in flows:
+        if flow.source is not None and flow.target is not None:
+            needs[flow.target].add(flow.source)
+    return lanes.starts(times, [s.device for s in segments], needs)
+
+
+def whole_us(segments: Sequence[SegmentFacts], flows: Iterable[Flow]) -> float:
+    """Predicted microseconds of one call."""
+    times = [s.us for s in segments]
+    return max((b + t for b, t in zip(schedule(times, segments, flows), times)), default=0.0)
 
 
 def placements_of(plan: Plan, engine_reason: str) -> tuple[Placement, ...]:

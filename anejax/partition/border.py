@@ -28,6 +28,7 @@ from anejax.partition.levels import CPU
 from anejax.transforms.stage import stage
 
 BORDER = dtypes.float16
+FREE = frozenset({"reshape", "convert_element_type"})  # of no work on the engine
 EXTENT = min(figures.max_extent for figures in LIMITS.values())
 
 
@@ -93,6 +94,22 @@ class Divided:
     graph: Graph
     sides: tuple[int, ...]
     origin: tuple[int | None, ...]
+
+    def entering(self, side: int) -> dict[Var, int]:
+        """What casts and reshapes make of values that come to ``side`` from others, for ``side`` alone, and which
+        equations they are."""
+        outside = {a for a in self.graph.outputs if isinstance(a, Var)}
+        for eqn, at in zip(self.graph.eqns, self.sides):
+            outside.update(a for a in eqn.inputs if at != side and isinstance(a, Var))
+        own: set[Var] = set()
+        found: dict[Var, int] = {}
+        for i, (eqn, at, origin) in enumerate(zip(self.graph.eqns, self.sides, self.origin)):
+            repeats = origin is None or eqn.primitive.name in FREE
+            if at == side and repeats and outside.isdisjoint(eqn.outputs) and own.isdisjoint(eqn.inputs):
+                found.update((v, i) for v in eqn.outputs)
+            elif at == side:
+                own.update(eqn.outputs)
+        return found
 
 
 def with_casts(graph: Graph, sides: Sequence[int], loops: Mapping[int, Eqn]) -> Divided:

@@ -14,11 +14,12 @@ from anejax.mil.cost import Cost, in_sequence, predict
 from anejax.mil.limits import MAX_PROGRAM_INPUTS, MAX_PROGRAM_OPS
 from anejax.mil.program import Program
 from anejax.ops.arithmetic import mul_p
-from anejax.partition import state
+from anejax.partition import lanes, state
 from anejax.partition.ability import abilities
 from anejax.partition.border import Divided, crosses_as_it_is, entering, leaving, with_casts
 from anejax.partition.cost import engine_us, host_us
 from anejax.partition.levels import CPU, ENGINE, LOOP, cheapest_cut, components, parts, read_by, readers_of, subgraph
+from anejax.partition.returning import RETURNS, returning
 from anejax.partition.scans import Chunked, chunk
 from anejax.passes.legalize import legalize
 
@@ -181,13 +182,16 @@ def partition(
         chunked = {i: form for i, form in found.loops.items() if reasons[i] is None}
         for i in _begins_of(graph, chunked):
             reasons[i] = reasons[i] or BEGINS
+        for i in returning(graph, reasons) if by_cost else ():
+            reasons[i] = RETURNS
         loops.update((i, _loop(form, chip)) for i, form in chunked.items() if i not in loops)
         sides = [CPU if r else LOOP + i if i in chunked else ENGINE for i, r in enumerate(reasons)]
         divided = with_casts(graph, sides, {i: form.eqn for i, form in chunked.items()})
-        segments = tuple(_Cutter(divided, chip, loops).segments())
+        cutter = _Cutter(divided, chip, loops)
+        segments = tuple(cutter.segments())
         losing = dict(_losing(divided, segments, chip)) if by_cost else {}
         if not losing:
-            return Plan(chip, graph, tuple(reasons), divided.graph, segments)
+            return Plan(chip, graph, tuple(reasons), divided.graph, cutter.spread(segments) if by_cost else segments)
         for i, reason in losing.items():
             reasons[i] = reason
 
@@ -223,35 +227,78 @@ class _Cutter:
     def __init__(self, divided: Divided, chip: str, loops: Mapping[int, Loop]) -> None:
         self.divided, self.chip, self.loops = divided, chip, loops
         self.readers = readers_of(divided.graph)
+        self.entering = divided.entering(ENGINE)
         self.crossed: dict[Var, Var] = {}
+        self.of_host: list[int] = []
 
     def segments(self) -> Iterator[Segment]:
         for part in parts(self.divided.graph, self.divided.sides):
             if part.side == ENGINE:
-                yield from self.engine(part.members)
+                made = (self.divided.graph.eqns[i].outputs[0] for i in part.members)
+                members = tuple(i for i, v in zip(part.members, made) if v not in self.entering)
+                yield from self.engine(members) if members else ()
                 continue
             graph, origin = subgraph(self.divided.graph, part.members, self.readers), self.origin(part.members)
             loop = None if part.side == CPU else self.loops[part.side - LOOP]
+            self.of_host += part.members if loop is None else ()
             yield (
                 Segment("ane", graph, None, loop.cost, origin, loop)
                 if loop
                 else Segment("cpu", graph, None, None, origin)
             )
 
+    def spread(self, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+        """``segments`` with the CPU device's in pieces, where both devices are predicted to be done earlier then."""
+        programs = [s for s in segments if s.cost is not None]
+        if len(programs) < 2:
+            return segments
+        rows: list[tuple[lanes.Place, Segment]] = [((n, 2), s) for n, s in enumerate(programs)]
+        for place, members in lanes.places_of_host(
+            self.divided.graph, self.of_host, [s.graph for s in programs]
+        ).items():
+            graph = subgraph(self.divided.graph, members, self.readers)
+            rows.append((place, Segment("cpu", graph, None, None, self.origin(members))))
+        pieces = tuple(s for _, s in sorted(rows, key=lambda row: row[0]))
+        now, then = whole_us(segments), whole_us(pieces)
+        return pieces if then < now - max(lanes.WORTH_US, lanes.WORTH_SHARE * now) else segments
+
     def engine(self, members: tuple[int, ...]) -> Iterator[Segment]:
         """One segment, or several when the program would be too large."""
-        plain = subgraph(self.divided.graph, members, self.readers)
+        own = subgraph(self.divided.graph, members, self.readers)
+        plain = self.with_entering(own)
         if len(members) == 1 or (len(plain.inputs) <= MAX_PROGRAM_INPUTS and len(members) <= 2 * MAX_PROGRAM_OPS):
             crossed = dict(self.crossed)
             graph = self.in_border_form(plain)
             program = engine_program(graph, self.chip)
             if len(program.main.ops) <= MAX_PROGRAM_OPS or len(members) == 1:
-                yield Segment("ane", graph, program, predict(program, self.chip), self.origin(members))
+                origin = self.origin([*self.entering_of(own, {}), *members])
+                yield Segment("ane", graph, program, predict(program, self.chip), origin)
                 return
             self.crossed = crossed
-        cut = cheapest_cut(plain)
+        cut = cheapest_cut(own)
         yield from self.engine(members[:cut])
         yield from self.engine(members[cut:])
+
+    def with_entering(self, graph: Graph) -> Graph:
+        """``graph`` with the casts of what enters it: each program has its own, so that no program hands on what came
+        from the CPU device."""
+        inputs: dict[Var, None] = {}
+        eqns = tuple(self.divided.graph.eqns[i] for i in self.entering_of(graph, inputs))
+        return Graph(tuple(inputs), (*eqns, *graph.eqns), graph.outputs)
+
+    def entering_of(self, graph: Graph, inputs: dict[Var, None]) -> list[int]:
+        """The equations that make what ``graph`` reads of what enters, in order; ``inputs`` gets what they read."""
+        found: set[int] = set()
+        waiting = list(reversed(graph.inputs))
+        while waiting:
+            v = waiting.pop()
+            i = self.entering.get(v)
+            if i is None:
+                inputs[v] = None
+            elif i not in found:
+                found.add(i)
+                waiting += reversed(list(read_by(self.divided.graph.eqns[i])))
+        return sorted(found)
 
     def in_border_form(self, graph: Graph) -> Graph:
         """``graph`` with casts at the ports that other engine segments are at the other end of."""
@@ -274,6 +321,13 @@ class _Cutter:
     def origin(self, members: Sequence[int]) -> tuple[int, ...]:
         found = (self.divided.origin[i] for i in members)
         return tuple(i for i in found if i is not None)
+
+
+def whole_us(segments: Sequence[Segment]) -> float:
+    """Predicted microseconds of segments that run on both devices at the same time, each as early as it can."""
+    times = [host_us(s.graph.eqns) if s.cost is None else s.cost.us + (s.loop.host_us if s.loop else 0.0)
+             for s in segments]  # fmt: skip
+    return lanes.total(times, [s.device for s in segments], lanes.needs_of([s.graph for s in segments]))
 
 
 def engine_program(graph: Graph, chip: str) -> Program:

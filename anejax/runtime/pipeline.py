@@ -23,6 +23,7 @@ from anejax.passes.pipeline import optimize
 from anejax.runtime import dispatches, library
 from anejax.runtime.engine import fall_back, why_not_resident
 from anejax.runtime.entering import Border
+from anejax.runtime.lanes import Lanes
 from anejax.runtime.overflow import Lookout, Watcher, marks_of, rows_of, since
 from anejax.runtime.programs import Compiled
 from anejax.runtime.verify import PATIENCE, difference, loses, overflows
@@ -87,6 +88,7 @@ class Pipeline:
                     self.aliases[self._outputs[out]] = self._inputs[source]
                 else:
                     self._kept[out] = source
+        self._lanes = Lanes(self.steps, self._kept)
         made = dict.fromkeys(v for step in self.steps for v in step.outputs)
         self._between = [v for v in made if v not in self._outputs and v not in self._kept]
         self._between_nbytes = [v.aval.nbytes for v in self._between]
@@ -115,18 +117,28 @@ class Pipeline:
         held = {v: new_contents() for v in (*self._between, *self._kept)}
         held.update(zip(self._inputs, holds))
         held.update(zip(self._outputs, makes))
-        for i, step in enumerate(self.steps):
+        begun: list[Step | LoopStep] = []
+
+        def run(i: int) -> None:
+            step = self.steps[i]
             ins, outs = step.graph.inputs, step.outputs
             places = [where[v] for v in ins], [where[v] for v in outs]
             if step.is_watched and self._lookout.is_open:
                 beyond = self._border.first_beyond(step.graph, where)
                 if beyond is not None:
                     self._lookout.tell(beyond)
+            begun.append(step)
             try:
                 step.run(*places, [held[v] for v in ins], [held[v] for v in outs])
             except DeviceError as err:
-                err.changed |= any(done.in_place() for done in self.steps[:i])
+                err.changed |= any(done.in_place() for done in begun if done is not step)
                 raise
+
+        if self._lanes.overlap and not any(step.is_watched for step in self.steps):
+            self._lanes.run(run)
+        else:
+            for i in range(len(self.steps)):
+                run(i)
         del between  # held until here
         if self._speaks:
             self._lookout.say()

@@ -74,12 +74,12 @@ def test_costs_decide_as_in_jit() -> None:
 def test_totals_are_sums(all_to_engine: None) -> None:
     found = aj.explain(mixed, *ARGS)
     assert [s.device for s in found.segments] == ["cpu", "ane", "cpu", "ane", "cpu"]
-    assert found.us == sum(s.us for s in found.segments) > 2 * 100
+    assert found.us == pytest.approx(sum(s.us for s in found.segments)) and found.us > 2 * 100  # each waits
     assert found.unpredicted == {"gather": 1, "sort": 1}
     for i, segment in enumerate(found.segments):
         assert sum(f.values for f in found.flows if f.target == i) == len(segment.inputs)
     x, rows = 2 * 8 * 8, 2 * 5 * 8  # of float16
-    assert found.crossing_bytes == 2 * x + x + rows + rows  # x and w; tanh; the sorted rows; the product
+    assert found.crossing_bytes == 3 * x + x + rows + rows  # x, w for each program; tanh; the sorted rows; the product
     assert sum(f.nbytes for f in found.flows if f.target is None) == 4 * (5 * 8 + 5)
     again = json.loads(json.dumps(found.to_json()))
     assert again["dispatches"] == 5 and again["us"] == found.us and len(again["segments"]) == 5

@@ -31,6 +31,9 @@ def _dot_general(x: Any, y: Any, *, dimension_numbers: Any, preferred_element_ty
     no sum of products is longer than that, which is all that is done about their end at 32768 (e5rt 8): a factor before
     and its inverse after would gain one bit, as float16 ends at 65504, and drop small products (ane-facts 5.5).
     """
+    found = _of_sources(x, y, dimension_numbers) if families() else None
+    if found is not None:
+        return dot_general(*found, preferred_element_type=preferred_element_type)
     (xc, yc), (xb, yb) = dimension_numbers
     ax, ay = aval_of(x), aval_of(y)
     xf, yf = free_dims(ax.ndim, xc, xb), free_dims(ay.ndim, yc, yb)
@@ -55,6 +58,65 @@ def _dot_general(x: Any, y: Any, *, dimension_numbers: Any, preferred_element_ty
     if pn > 1:
         out = S.transpose(S.reshape(out, (lead * pm, pn, m // pm, n // pn)), (0, 2, 1, 3))
     return S.reshape(out, batch + rows + columns)
+
+
+def _of_sources(x: Any, y: Any, numbers: Any) -> tuple[Any, Any, Any] | None:
+    """The operands of a product, and its numbers, with the arrays of which they are transposes; None where they are of
+    none, or where that would be no product of matrices as they are."""
+    (xc, yc), (xb, yb) = numbers
+    sources = [_transposed_of(v) or (v, tuple(range(aval_of(v).ndim))) for v in (x, y)]
+    if sources[0][0] is x and sources[1][0] is y:
+        return None
+    (x, xp), (y, yp) = sources
+    moved = ((tuple(xp[a] for a in xc), tuple(yp[a] for a in yc)), (tuple(xp[a] for a in xb), tuple(yp[a] for a in yb)))
+    return None if matmul_flags(aval_of(x), aval_of(y), moved) is None else (x, y, moved)
+
+
+def _transposed_of(x: Any) -> tuple[Any, Dims] | None:
+    """(array, permutation) if ``x`` is a transpose, maybe with more leading axes of length 1."""
+    made = maker(x)
+    if made is None or made.primitive.name not in ("transpose", "reshape") or not isinstance(made.inputs[0], Var):
+        return None
+    source = traced(made.inputs[0])
+    if made.primitive.name == "transpose":
+        return source, made.params["permutation"]
+    more = _more_axes(aval_of(x).shape, aval_of(source).shape)
+    found = _transposed_of(source) if more else None
+    if found is None:
+        return None
+    source, permutation = found
+    return S.reshape(source, (1,) * more + aval_of(source).shape), (*range(more), *(p + more for p in permutation))
+
+
+def _more_axes(shape: Dims, of: Dims) -> int:
+    """How many axes of length 1 ``shape`` has before those of ``of``; 0 if it differs otherwise."""
+    more = max(len(shape) - len(of), 0)
+    return more if shape == (1,) * more + of else 0
+
+
+@rule("transpose", targets=("ane",))
+def _transpose(x: Any, *, permutation: Any) -> Any:
+    """The transpose of one matrix that is a product is the product in the other order: so gradients of weights that
+    were used transposed are written once."""
+    made = maker(x)
+    if made is None or made.primitive.name not in ("dot_general", "reshape"):
+        return NotImplemented
+    args = [traced(v) for v in made.inputs if isinstance(v, Var)]
+    if made.primitive.name == "reshape":
+        more = _more_axes(aval_of(args[0]).shape, aval_of(x).shape) if args else 0
+        first = maker(args[0]) if more else None
+        if first is None or first.primitive.name != "dot_general":
+            return NotImplemented
+        turned = S.transpose(args[0], (*range(more), *(p + more for p in permutation)))
+        return S.reshape(turned, aval_of(turned).shape[more:])
+    lead, rank = aval_of(x).shape[:-2], aval_of(x).ndim
+    (xc, yc), (xb, yb) = made.params["dimension_numbers"]
+    swaps = rank >= 2 and tuple(permutation) == (*range(rank - 2), rank - 1, rank - 2)
+    if len(args) < 2 or not swaps or math.prod(lead) != 1 or len(xb) != len(lead):
+        return NotImplemented
+    preferred = made.params["preferred_element_type"]
+    return as_it_is(made.primitive, args[1], args[0], dimension_numbers=((yc, xc), (yb, xb)),
+                    preferred_element_type=preferred)  # fmt: skip
 
 
 def scaled(prim: Primitive, x: Any, y: Any) -> Any:
