@@ -30,6 +30,7 @@ inline constexpr OpRow kOpRows[] = {
      "fp32[2,3,4] o = batch_norm(epsilon = fp32(0x1p-10), mean = fp32[3]([0x0p+0,0x0p+0,0x0p+0]), "
      "variance = fp32[3]([0x1p+0,0x1p+0,0x1p+0]), x = x)"},
     {"fp32[2,2] x", "fp32[2,2] o = layer_norm(axes = {-1}, beta = fp32[2]([0x0p+0,0x0p+0]), x = x)"},
+    {"fp32[2,3,4] x", "fp32[2,3,4] o = l2_norm(epsilon = fp32(0x1p-10), x = x)"},
     {"fp32[2,3] x", "fp32[2] o = reduce_sum(axes = {1}, keep_dims = bool(false), x = x)"},
     {"fp32[2,3] x", "fp32[2,1] o = reduce_max(axes = {-1}, keep_dims = bool(true), x = x)"},
     {"fp32[2,3] x", "fp32 o = reduce_mean(x = x)"},
@@ -201,6 +202,14 @@ inline constexpr OpRow kOpRows[] = {
      "fp64[3,2] o, fp64[3,3,2] p = aj_eig(complex = bool(true), left = bool(false), right = bool(true), x = x)"},
     {"fp32[3,3] x", "fp32[3,3] o, fp32[3,3] p = aj_schur(vectors = bool(true), x = x)"},
     {"fp64[3,3,2] x", "fp64[3,3,2] o = aj_schur(complex = bool(true), vectors = bool(false), x = x)"},
+    // between processes
+    {"fp32[2,3] x, fp32 y", "fp32[2,3] o, fp32 p = aj_process_sum(values = (x, y))"},
+    {"bool[2,3] x", "bool[1,2,3] o = aj_process_gather(size = int32(1), x = x)"},
+    {"int8[1,3] x", "int8[1,3] o = aj_process_exchange(x = x)"},
+    {"fp32[2,3] x", "fp32[2,3] o = aj_process_cut(size = int32(1), x = x)"},
+    {"fp32[2,3] x", "fp32[2,3] o = aj_process_join(size = int32(1), x = x)"},
+    {"fp32[2,3] x", "fp32[2,3] o = aj_process_permute(sources = {0}, targets = {0}, x = x)"},
+    {"fp32 x", "int32 o = aj_process_index()"},
     {"uint32 k, uint32[4] x", "uint32[4] o, uint32[4] p = aj_threefry2x32(k0 = k, k1 = k, x0 = x, x1 = x)"},
     {"fp32[2,6] x, fp32[2,6] y",
      "fp32[2,6] o, fp32[2,6] p = aj_fft(kind = string(\"fft\"), lengths = {6}, values = (x, y))"},
