@@ -226,6 +226,6 @@ MapFn convert(DType from, DType to) {
 }
 
 extern const SimdTable kTable;
-const SimdTable kTable = {map_op, convert, reduce_row, reduce_column, copy_plane, dot_rows, inspect_fp16};
+const SimdTable kTable = {map_op, convert, reduce_row, reduce_column, copy_plane, dot_rows, inspect_fp16, narrow};
 
 }  // namespace anesdk::cpu::ANESDK_SIMD_NS

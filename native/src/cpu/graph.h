@@ -91,7 +91,8 @@ struct Site;            // what the engine's numerics did to one operation (nume
 //   REDUCE          dense input read as [outer, length, inner], length vanishes; with a `site`, a sum that the engine
 //                   keeps in float16
 //   ARG_REDUCE      as REDUCE; `largest` picks argmax; the output's dtype is an integer's
-//   GEMM            inputs [batch..., M, K] and [batch..., K, N], output dense [batch..., M, N]
+//   GEMM            inputs [batch..., M, K] and [batch..., K, N], output dense [batch..., M, N]; one of them may be of
+//                   int8 or uint8 in a product of float32, input 2 is then what scales it, if there is any
 //   CONCAT          inputs are copied to `windows` of the output, first input first; the rest keeps what was written
 //   DYNAMIC_SLICE   input 0 is a view whose shape is the slice's and whose offset is that of start 0; inputs 1.. are
 //                   rank-0 starts, clamped to `limits` and scaled by `steps`

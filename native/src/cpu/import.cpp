@@ -170,6 +170,7 @@ Graph import_function(const mil::Function& function, Plans& plans) {
   } else {
     Importer(function, plans, &graph).run();
   }
+  narrow_products(&graph);
   remove_dead_nodes(&graph);
   return graph;
 }

@@ -20,6 +20,7 @@ std::unique_ptr<Step> make_step(const Plan& plan, const Unit& unit) {
     case NodeKind::ARG_REDUCE:
       return make_arg_reduce_step(plan.graph, node);
     case NodeKind::GEMM:
+      if (is_narrow(node)) return make_narrow_step(node);
       return make_gemm_step(plan.graph, node);
     case NodeKind::CONCAT:
       return make_copy_step(plan.graph, node);

@@ -25,6 +25,13 @@ struct Unit {
   bool fused() const { return !cluster.members.empty(); }
 };
 
+// Products of at most so many rows read weights of one byte as they are stored.
+constexpr int64_t kNarrowRows = 4;
+
+// Lets such products read integers that were converted for them alone (plan_narrow.cpp).
+void narrow_products(Graph* graph);
+bool is_narrow(const Node& node);
+
 // The units in an order that respects every dependence (plan_fuse.cpp).
 std::vector<Unit> make_units(const Graph& graph);
 

@@ -20,6 +20,23 @@ using CopyPlaneFn = void (*)(void* dst, int64_t dst_row, int64_t dst_column, con
 using DotRowsFn = void (*)(void* out, int64_t out_stride, const void* matrix, int64_t distance, const void* vector,
                            int64_t rows, int64_t k);
 
+constexpr int64_t kNarrowColumns = 2048;  // whose sums stay in the first cache
+
+// The scales of weights of one byte: `first` + rows[r] is where those of row r as stored begin, `stride` apart (0 or
+// 1); null: there are none.
+struct NarrowScale {
+  const float* first;
+  const int64_t* rows;
+  int64_t stride;
+};
+// out[i * out_stride] = the sum of x[j] * (weight * scale) over j < k, for i < n <= kNarrowColumns; rows as stored are
+// `distance` apart. `sums`: row j has the weights of j; `dots`: row i has those of i.
+using NarrowFn = void (*)(float* out, int64_t out_stride, const void* weight, int64_t distance, const float* x,
+                          const NarrowScale& scale, int64_t n, int64_t k);
+struct NarrowFns {
+  NarrowFn sums, dots;
+};
+
 // What float32 numbers become as float16.
 struct Inspection {
   int32_t worst = 0;  // the bits of the largest magnitude, NaN above all
@@ -37,6 +54,7 @@ struct SimdTable {
   CopyPlaneFn (*copy_plane)(int64_t element_size);
   DotRowsFn (*dot_rows)(DType dtype);  // of float32 and float64
   InspectFn inspect_fp16;
+  NarrowFns (*narrow)(DType dtype);  // of int8 and uint8
 };
 
 const SimdTable& simd();

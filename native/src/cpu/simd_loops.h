@@ -26,6 +26,7 @@ ReduceRowFn reduce_row(ReduceOp op, DType dtype);
 ReduceColumnFn reduce_column(ReduceOp op, DType dtype);
 CopyPlaneFn copy_plane(int64_t element_size);
 DotRowsFn dot_rows(DType dtype);
+NarrowFns narrow(DType dtype);
 
 template <class Out, class T, class F>
 void unary_loop(void* dst, const void* const* src, int64_t n, int64_t) {
