@@ -175,6 +175,11 @@ def _scalars(eqn: Eqn, made_by: dict[Var, Eqn]) -> Eqn | None:
     return eqn.replace(inputs=tuple(inputs)) if tuple(inputs) != eqn.inputs else None
 
 
+def _identity_of_processes(eqn: Eqn, made_by: dict[Var, Eqn]) -> Atom:
+    """What only the derivative needed to know of: that all processes have the array alike."""
+    return eqn.inputs[0]
+
+
 RULES: dict[str, Callable[[Eqn, dict[Var, Eqn]], Eqn | Atom | None]] = {
     "transpose": _transpose,
     "reshape": _reshape,
@@ -183,6 +188,7 @@ RULES: dict[str, Callable[[Eqn, dict[Var, Eqn]], Eqn | Atom | None]] = {
     "mul": _unit(1, (0, 1)),
     "div": _unit(1, (1,)),
     "sub": _unit(0, (1,)),  # x + 0 is left alone: it turns -0 into 0
+    **dict.fromkeys(("process_enter", "process_leave"), _identity_of_processes),
     **dict.fromkeys(("add", "max", "min", "pow", "atan2", "rem"), _scalars),
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor"), _scalars),
 }

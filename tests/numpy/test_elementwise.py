@@ -310,7 +310,8 @@ def test_ufunc_methods():
         np.testing.assert_array_equal(
             getattr(anp, name).reduce(x, axis=0, initial=7), getattr(np, name).reduce(x, axis=0, initial=7)
         )
-    check(lambda m, x: m.add(x, x, x) if m is anp else x + x + x, x)
+    with pytest.raises(TypeError, match="expected two arguments, got 3"):
+        anp.add(x, x, x)
 
 
 def test_ufuncs_reduce_what_is_chosen():
