@@ -58,6 +58,7 @@ _WITHOUT: dict[str, list[tuple[str, str]]] = {  # namespace -> (reason, names)
          "conv_general_dilated_local ragged_dot ragged_dot_general"),
         (_COMPLEX, "complex conj fft imag real"),
         ("jax does not batch it: tests/transforms/test_collectives.py has it", "pbroadcast"),
+        ("a decorator: tests/transforms/test_composite.py has it", "composite"),
         (_THIN, "approx_max_k approx_min_k conv_general_dilated_patches conv_general_shape_tuple "
          "conv_transpose_shape_tuple conv_general_permutations dtype platform_dependent reduce_window_shape_tuple"),
         ("solvers of the user's: tests/api/test_implicit.py has it", "custom_linear_solve custom_root"),
