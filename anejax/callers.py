@@ -14,7 +14,7 @@ def _files(*places: str) -> tuple[str, ...]:
     return tuple(PACKAGE + place.replace("/", os.sep) for place in places)
 
 
-_CONVERTING = _files("callers.py", "dtypes.py", "numpy/operands.py")
+_CONVERTING = _files("callers.py", "dtypes.py", "numpy/operands.py", "numpy/keyed.py")
 _ELEMENTWISE = _files(
     *(f"numpy/{name}.py" for name in ("elementwise", "selection", "ufunc", "methods"))
 )  # as one module

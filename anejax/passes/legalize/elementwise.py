@@ -216,11 +216,6 @@ def _copy(x: Any) -> Any:
     return A.mul(x, const(x, 1)) if is_float(x) else NotImplemented
 
 
-@rule("process_enter", "process_leave")
-def _alike(x: Any) -> Any:
-    return x
-
-
 @rule("optimization_barrier")
 def _barrier(*xs: Any) -> Any:
     return xs
@@ -229,7 +224,7 @@ def _barrier(*xs: Any) -> Any:
 refuse("MIL has no integer bit operations", "population_count", "clz", "shift_left", "shift_right_logical",
        "shift_right_arithmetic", "bitcast_convert_type")  # fmt: skip
 refuse("the CPU device sends to other processes", "process_sum", "process_gather", "process_exchange",
-       "process_permute", "process_cut", "process_join", "process_index")  # fmt: skip
+       "process_permute", "process_cut", "process_join", "process_enter", "process_leave", "process_index")  # fmt: skip
 refuse("MIL has no unsigned 32-bit arithmetic; random bits are drawn on the CPU device", "threefry2x32")
 refuse("MIL has no such function, and no composition of its functions is accurate", "erf_inv", "lgamma", "digamma",
        "nextafter")  # fmt: skip
