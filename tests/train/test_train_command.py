@@ -151,7 +151,7 @@ def test_resuming_refuses_another_recipe_and_a_second_start(
     assert run(data, *short, "--out", directory) == 0
     for arguments, message in (
         ([*RUN, "--out", directory], "holds a run"),
-        (["train", "cifar10", "--resume", directory, "--lr", 0.5], "started with --lr 0.1"),
+        (["train", "cifar10", "--resume", directory, "--seed", 5], "started with --seed 0"),
         (["train", "cifar10", "--resume", directory, "--preset", "full"], "started with --preset demo"),
         (["train", "cifar10", "--resume", directory, "--out", tmp_path], "leave out --out"),
     ):
