@@ -12,7 +12,7 @@ import anejax as aj
 from tests.interop.programs import PROGRAMS
 
 # a unit of float32 is 2^-24 of a loss; sums in another order are a few units off, and ten steps add to it
-UNITS = 64
+UNITS = 256  # the networks with convolutions differ by 36 to 80 units between processors, of either library
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)

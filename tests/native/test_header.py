@@ -23,6 +23,7 @@ POINTERS = {
     "anesdk_port": library.Port,
     "anesdk_host": library.Host,
     "anesdk_event": library.Event,
+    "anesdk_processes": library.Processes,
 }
 
 

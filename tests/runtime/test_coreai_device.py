@@ -191,6 +191,15 @@ def test_a_limit_of_time() -> None:
     np.testing.assert_array_equal(doubled(program), 2 * X)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes in which pytest-xdist runs tests ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_call_goes_on() -> None:
     program = CoreAIProgram.of_mil(SELF_TEST)
     pid, y = worker()._process.pid, np.full(64, 7, np.float16)
@@ -211,7 +220,7 @@ def test_an_interrupted_call_goes_on() -> None:
 def test_a_forked_child_has_its_own() -> None:
     program = CoreAIProgram.of_mil(SELF_TEST)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")  # Python's and jax's on threads
         child = os.fork()
     if child == 0:
         os._exit(0 if (doubled(program) == 2 * X).all() else 1)
