@@ -33,8 +33,9 @@ from anejax.ops import processes
 from anejax.train import classify, language, parallel
 
 SIZES = (8, 64 << 10, 1 << 20, 25_000_000)
-# network -> (seconds of a step of one machine, MB of gradients): measured on two cores, docs/performance.md
-STEPS = {"CIFAR-10, full": (0.24, 6.2), "stories15M": (0.30, 61.0), "stories110M": (0.56, 438.0)}
+# network -> (seconds of a step of one machine, MB of gradients). Of two cores: the demo network's 2,050 images a second
+# in batches of 128 (docs/performance.md), and 4 x 256 and 1 x 256 tokens at two thirds of a peak of 462 GFLOP/s.
+STEPS = {"CIFAR-10, demo": (0.062, 1.56), "stories15M": (0.31, 61.0), "stories110M": (0.56, 438.0)}
 # name -> (bytes a second, seconds of a message). 10 GBASE-T and Thunderbolt with 90 % and 50 % of their bit rates.
 NETWORKS = {
     "Ethernet 1 Gb/s": (0.112e9, 60e-6),

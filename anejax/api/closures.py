@@ -25,7 +25,7 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Callab
     graph, captured = stage(flat, [abstract(x) for x in leaves])
     hoisted = [isinstance(c, Tracer) and dtypes.is_float(aval_of(c).dtype) for c in captured]
 
-    @functools.wraps(fun, updated=())  # what a partial function does not have is left out
+    @functools.wraps(fun, updated=())  # a functools.partial has no __name__, which wraps() then leaves out
     def converted(*args_and_consts: Any) -> Any:
         count = len(args_and_consts) - sum(hoisted)
         args, given = args_and_consts[:count], iter(args_and_consts[count:])

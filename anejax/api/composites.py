@@ -27,8 +27,8 @@ def composite(decomposition: Callable[..., Any], name: str, version: int = 0) ->
     recorded program finds the name and the attributes.
 
     Args:
-        decomposition: what the function computes.
-        name: what to call it.
+        decomposition: the function that computes the results.
+        name: the name that the equation gets.
         version: a number to tell meanings of one name apart.
 
     Returns:

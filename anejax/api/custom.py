@@ -232,7 +232,7 @@ class custom_vjp(_Custom):
         Args:
             symbolic_zeros: whether ``fwd`` gets each leaf of its arguments as a ``CustomVJPPrimal``, with ``.value``
                 and ``.perturbed``, and ``bwd`` cotangents that are known to be zero as ``SymbolicZero``.
-            optimize_remat: accepted for compatibility: what nothing reads of a forward rule is never computed.
+            optimize_remat: accepted for compatibility: results of a forward rule that nothing reads are never computed.
         """
         if symbolic_zeros and optimize_remat:
             raise NotImplementedError("[custom_vjp] expected symbolic_zeros or optimize_remat, got both.")

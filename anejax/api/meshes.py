@@ -110,7 +110,7 @@ def make_mesh(
 
 
 class PartitionSpec(tuple[Any, ...]):
-    """Which axis of a mesh divides each axis of an array: a name, a tuple of names, or None. Axes not told are whole.
+    """For each axis of an array the name of the mesh axis that divides it, a tuple of names, or None for no division.
 
     Raises RefusedError for names in ``unreduced`` or ``reduced``: sums that are not taken yet are no arrays here.
 
@@ -151,7 +151,7 @@ class PartitionSpec(tuple[Any, ...]):
 
 @dataclasses.dataclass(frozen=True)
 class NamedSharding(Sharding):
-    """What of an array each process of ``mesh`` works on. Wherever a sharding is given, arrays stay whole."""
+    """The part of an array that each process of ``mesh`` works on. The array itself stays whole in every process."""
 
     mesh: Mesh
     spec: PartitionSpec

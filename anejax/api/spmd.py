@@ -40,7 +40,7 @@ def shard_map(
         f: a function of pytrees; without it, a decorator.
         mesh: the processes and the names of their axes.
         in_specs: a ``PartitionSpec`` for each argument, each a tree prefix: the axes that are divided.
-        out_specs: the same for the results. What no spec divides must come out alike in every process, as sums do.
+        out_specs: the same for the results. A result that no spec divides must be equal in all processes, as sums are.
         axis_names: accepted for compatibility: all axes of the mesh.
         check_vma: with True, ``f`` may not take gradients, as these differ (see "Raises").
 
@@ -139,13 +139,13 @@ def pmap(
     axis_size: int | None = None,
     donate_argnums: int | Sequence[int] = (),
 ) -> Callable[..., Any]:
-    """``fun``, compiled, in every process on the data of its own device: the mapped axes have length 1 here.
+    """``fun``, compiled, which every process runs on the data of its own device. So mapped axes have length 1 here.
 
     Args:
         fun: a function of pytrees.
         axis_name: a name for the processes, for ``lax.psum`` and the other collectives.
         in_axes: as those of ``vmap``; each mapped axis has one element for each device of this process, which is one.
-        out_axes: where the results have that axis.
+        out_axes: the position of that axis in each result.
         static_broadcasted_argnums: positions of arguments that are no arrays.
         devices, backend, axis_size: accepted for compatibility.
         donate_argnums: positions of arguments whose memory the results may take.

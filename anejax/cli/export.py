@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--to", type=Path, metavar="PATH", help="where to write (default: the target's name, here)")
     add("--shape", action="append", default=[], metavar="TYPE", help="of an argument, such as float32[8,4]; repeat it")
     add("--weights", choices=SCHEMES, help="how parameters are stored (default: as they are)")
-    add("--precision", choices=PRECISIONS, default="float32", help="what is computed in (default: float32)")
+    add("--precision", choices=PRECISIONS, default="float32", help="the dtype of the computation (default: float32)")
     add("--debug", action="store_true", help="show tracebacks of errors")
     parser.set_defaults(run=run)
 

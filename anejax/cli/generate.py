@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--tokenizer", type=options.path, metavar="FILE", help="its tokenizer, in llama2.c's form")
     add("--prompt", default="", metavar="TEXT", help="how the text begins")
     add("--chat", action="store_true", help="the prompt is what a user says, in the model's chat template")
-    add("--system", metavar="TEXT", help="what the system says first in a chat")
+    add("--system", metavar="TEXT", help="the message of the system at the beginning of a chat")
     add("--temperature", type=options.not_negative, metavar="X", help="0: the likeliest (default: the model's, or 1)")
     add("--top-p", type=options.not_negative, metavar="P", help="of the likeliest (default: the model's, or 0.9)")
     add("--top-k", type=options.whole, metavar="N", help="the N likeliest tokens (default: the model's, or all)")
@@ -75,7 +75,7 @@ def _pretrained(args: argparse.Namespace) -> int:
 
 
 def _either(said: Any, held: Any, default: Any) -> Any:
-    """What the command line says, else a number of the model's, else the default."""
+    """The value of the command line, else that of the model's configuration, else the default."""
     if said is not None:
         return said
     return held if type(held) in (int, float) and held >= 0 else default
