@@ -214,24 +214,20 @@ def _join_impl(x: np.ndarray) -> np.ndarray:
     return x.copy()
 
 
-cut_p.fill(
-    abstract=_cut_abstract,
-    impl=_cut_impl,
-    jvp=linear_jvp(cut_p),
-    transpose=lambda ct, x: [join_p.bind(ct)],
-    batch=_along_second(cut_p),
-    mil=lambda ctx, x: ctx.emit_aj(x=x, size=WORLD.size),
-    native_eager=True,
-)
-join_p.fill(
-    abstract=_join_abstract,
-    impl=_join_impl,
-    jvp=linear_jvp(join_p),
-    transpose=lambda ct, x: [cut_p.bind(ct)],
-    batch=_along_second(join_p),
-    mil=lambda ctx, x: ctx.emit_aj(x=x, size=WORLD.size),
-    native_eager=True,
-)
+def _fill(prim: Any, transposed: Any, abstract: Any, impl: Any) -> None:
+    prim.fill(
+        abstract=abstract,
+        impl=impl,
+        jvp=linear_jvp(prim),
+        transpose=lambda ct, x: [transposed.bind(ct)],
+        batch=_along_second(prim),
+        mil=lambda ctx, x: ctx.emit_aj(x=x, size=WORLD.size),
+        native_eager=True,
+    )
+
+
+_fill(cut_p, join_p, _cut_abstract, _cut_impl)
+_fill(join_p, cut_p, _join_abstract, _join_impl)
 
 
 def _identity(prim: Any, transpose: Any) -> None:
