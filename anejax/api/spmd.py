@@ -139,7 +139,7 @@ def pmap(
     axis_size: int | None = None,
     donate_argnums: int | Sequence[int] = (),
 ) -> Callable[..., Any]:
-    """``fun``, compiled, which every process runs on the data of its own device. So mapped axes have length 1 here.
+    """``fun``, compiled. Every process runs it on the data of its own device, so mapped axes have length 1.
 
     Args:
         fun: a function of pytrees.

@@ -109,7 +109,7 @@ def _pieces(words: tokenizer.Tokenizer, prompt: list[int], new: Iterable[int]) -
 
 
 def _tokens(model: Any, params: Any, prompt: list[int], args: argparse.Namespace, **sampling: Any) -> Iterator[int]:
-    """What follows the prompt, to ``--steps`` tokens in all."""
+    """The tokens that follow the prompt; with it they are ``--steps`` tokens at most."""
     steps = min(args.steps, model.length)
     if len(prompt) > steps:
         raise UsageError(f"[generate] expected a prompt of at most {steps} tokens, got {len(prompt)}.")
@@ -123,7 +123,7 @@ def _show(pieces: Iterator[str]) -> int:
     for piece in pieces:
         print(printable(piece), end="", flush=True)
         count += 1
-        begun = begun or time.perf_counter()  # what comes before is compiling
+        begun = begun or time.perf_counter()  # the time before is that of compiling
     print()
     if count > 2:
         print(f"{(count - 2) / (time.perf_counter() - begun):.1f} tok/s", file=sys.stderr)

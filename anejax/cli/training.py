@@ -202,7 +202,7 @@ def _resumed_recipe(training: Training, args: argparse.Namespace, index: Path) -
 
 
 def _changes(training: Training, args: argparse.Namespace, index: Path) -> dict[str, tuple[Any, Any]]:
-    """What the command line asks for otherwise than the run was started: field -> (was, is)."""
+    """The fields in which the command line differs from the recipe of the run: field -> (old, new)."""
     was = checkpoint.record(index)["config"]
     return {name: (was[name], now) for name, now in given(training, args).items() if was[name] != now}
 
