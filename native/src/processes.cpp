@@ -58,6 +58,12 @@ void copy(void* to, const void* from, size_t bytes) {
   if (bytes) std::memcpy(to, from, bytes);  // the pointers may be null where there is nothing
 }
 
+// One of MPI's functions, of the table that Python filled.
+template <class Function>
+Function function(const void* address) {
+  return reinterpret_cast<Function>(const_cast<void*>(address));
+}
+
 void check(int code, const char* call) {
   if (code != 0) fail(std::string(call) + " of MPI failed with code " + std::to_string(code) + ".");
 }
@@ -88,7 +94,7 @@ void finish(Request* request) {
   alignas(16) std::byte status[256];
   wait_until([&] {
     int done = 0;
-    check(reinterpret_cast<Test>(table.test)(request->bytes, &done, status), "Test");
+    check(function<Test>(table.test)(request->bytes, &done, status), "Test");
     return done != 0;
   });
 }
@@ -171,7 +177,7 @@ bool all_done() {
     sum.done = true;
     for (Request& request : sum.requests) {
       int done = 0;
-      check(reinterpret_cast<Test>(table.test)(request.bytes, &done, status), "Test");
+      check(function<Test>(table.test)(request.bytes, &done, status), "Test");
       sum.done &= done != 0;
     }
     all &= sum.done;
@@ -216,9 +222,9 @@ int64_t start_sum(std::span<const Piece> pieces, mil::DType dtype) {
   Sum& kept = sums.emplace(++last_sum, std::move(sum)).first->second;  // at its place before MPI learns the addresses
   for (size_t i = 0; i < kept.requests.size(); ++i) {
     const size_t begin = i * kLargest, part = std::min(bytes - begin, kLargest);
-    check(reinterpret_cast<Reduce>(table.iallreduce)(
-              kept.from.memory.get() + begin, kept.to.memory.get() + begin, static_cast<int>(part / element),
-              table.types[static_cast<int>(dtype)], table.sum, table.communicator, kept.requests[i].bytes),
+    check(function<Reduce>(table.iallreduce)(kept.from.memory.get() + begin, kept.to.memory.get() + begin,
+                                             static_cast<int>(part / element), table.types[static_cast<int>(dtype)],
+                                             table.sum, table.communicator, kept.requests[i].bytes),
           "Iallreduce");
   }
   begun.notify_one();
@@ -267,8 +273,8 @@ void spread(const void* call, const char* name, const void* from, void* to, size
   std::memcpy(out.memory.get(), from, sent);
   complete(out, in, 1, [&](size_t, void* request) {
     const int count = static_cast<int>(bytes);
-    check(reinterpret_cast<Spread>(call)(out.memory.get(), count, table.bytes, in.memory.get(), count, table.bytes,
-                                         table.communicator, request),
+    check(function<Spread>(call)(out.memory.get(), count, table.bytes, in.memory.get(), count, table.bytes,
+                                 table.communicator, request),
           name);
   });
   std::memcpy(to, in.memory.get(), all);
@@ -296,12 +302,12 @@ void pass_on(const void* from, void* to, size_t bytes, int64_t target, int64_t s
   const bool sends = target >= 0, receives = source >= 0;
   complete(out, in, static_cast<size_t>(sends) + static_cast<size_t>(receives), [&](size_t i, void* request) {
     if (i == 0 && receives) {
-      check(reinterpret_cast<Receive>(table.irecv)(in.memory.get(), count, table.bytes, static_cast<int>(source), kTag,
-                                                   table.communicator, request),
+      check(function<Receive>(table.irecv)(in.memory.get(), count, table.bytes, static_cast<int>(source), kTag,
+                                           table.communicator, request),
             "Irecv");
     } else {
-      check(reinterpret_cast<Send>(table.isend)(out.memory.get(), count, table.bytes, static_cast<int>(target), kTag,
-                                                table.communicator, request),
+      check(function<Send>(table.isend)(out.memory.get(), count, table.bytes, static_cast<int>(target), kTag,
+                                        table.communicator, request),
             "Isend");
     }
   });
