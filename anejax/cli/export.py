@@ -12,8 +12,12 @@ from anejax.cli.options import UsageError
 from anejax.export import FORMATS, PRECISIONS, Function
 from anejax.export.compress import SCHEMES
 from anejax.models import llama2c
+from anejax.models.llama import Llama
+from anejax.paths import open_file
 from anejax.terminal import printable
 from anejax.train import deploy
+
+_MOST_BYTES = 1 << 24  # of a file of labels
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--shape", action="append", default=[], metavar="TYPE", help="of an argument, such as float32[8,4]; repeat it")
     add("--weights", choices=SCHEMES, help="how parameters are stored (default: as they are)")
     add("--precision", choices=PRECISIONS, default="float32", help="the dtype of the computation (default: float32)")
+    add("--labels", type=Path, metavar="FILE", help="of the classes of module:function, a line for each; the labels of "
+        "a trained network are in its run")  # fmt: skip
     add("--debug", action="store_true", help="show tracebacks of errors")
     parser.set_defaults(run=run)
 
@@ -47,6 +53,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _labels(path: Path | None) -> list[str] | None:
+    """The lines of a file."""
+    if path is None:
+        return None
+    with open_file(path) as file:
+        found = file.read(_MOST_BYTES + 1)
+    try:
+        if len(found) > _MOST_BYTES:
+            raise ValueError
+        return found.decode().splitlines()
+    except ValueError:
+        raise UsageError(f"[--labels] expected UTF-8 text of at most {_MOST_BYTES >> 20} MB in {path}.") from None
+
+
 def _report(name: str, error: float) -> None:
     print(printable(f"{name}: off by {error:.2%}"))
 
@@ -58,13 +78,12 @@ def _name(target: str) -> str:
 
 def _functions(args: argparse.Namespace) -> deploy.Functions:
     target = args.target
-    if args.shape and ":" not in target:
-        raise UsageError(
-            "[--shape] expected with module:function only: a trained network has the shapes of its training."
-        )
+    for option in ("shape", "labels"):
+        if getattr(args, option) and ":" not in target:
+            raise UsageError(f"[--{option}] expected with module:function only: a trained network has its own.")
     if ":" in target and not Path(target).exists():
         function = subject.function(target)
-        return {"main": Function(function, *map(subject.shape, args.shape))}
+        return {"main": Function(function, *map(subject.shape, args.shape), labels=_labels(args.labels))}
     path = Path(target)
     if path.is_dir():
         return deploy.of_run(path, lambda text: print(printable(text), file=sys.stderr))
@@ -72,5 +91,5 @@ def _functions(args: argparse.Namespace) -> deploy.Functions:
         return deploy.of_checkpoint(path)
     if path.suffix == ".bin":
         config, params = llama2c.read(path)
-        return deploy.of_llama(config, aj.tree.map(aj.numpy.asarray, params))
+        return deploy.of_language_model(Llama(config), aj.tree.map(aj.numpy.asarray, params))
     raise UsageError(f"[{target}] expected a directory of a run, a checkpoint (.json, .bin), or module:function.")

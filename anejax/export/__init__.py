@@ -15,6 +15,7 @@ from anejax.export.function import Function as Function
 from anejax.export.function import Image as Image
 from anejax.export.halves import PRECISIONS as PRECISIONS
 from anejax.export.halves import check_precision
+from anejax.export.labels import Labels as Labels
 from anejax.export.mlpackage import Metadata as Metadata
 from anejax.export.mlpackage import checked_path, save
 from anejax.export.mlpackage import save_mlpackage as save_mlpackage
@@ -26,6 +27,7 @@ def coreml(
     state: Any = None, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
     images: Mapping[str, Image] | None = None, weights: str | None = None, precision: str = "float32",
     descriptions: Mapping[str, str] | None = None, metadata: Metadata | None = None, report: Report | None = None,
+    labels: Labels | Sequence[str] | Sequence[int] | None = None,
 ) -> Path:  # fmt: skip
     """Writes ``f`` as the Core ML package ``path`` (.mlpackage), for iOS 18 or macOS 15 and later.
 
@@ -51,6 +53,9 @@ def coreml(
         report: hears the name of each weight that is stored in fewer bytes, and its relative error.
         descriptions: a sentence for each port, by name.
         metadata: what the package says of itself.
+        labels: a name for each class. The output of probabilities becomes the two outputs of Core ML's classifiers:
+            ``classLabel``, the most probable label, and ``classLabel_probs``, a dictionary from labels to
+            probabilities. ``Labels`` says which of several outputs has the probabilities.
 
     Returns:
         The path.
@@ -71,7 +76,7 @@ def coreml(
     """
     path = checked_path(path, ".mlpackage")
     check_precision(precision)
-    functions = _functions(f, args, params, state, inputs, outputs, images)
+    functions = _functions(f, args, params, state, inputs, outputs, images, labels)
     entries = {n: entry(function, weights, descriptions or {}, report, precision) for n, function in functions.items()}
     save(entries, metadata or Metadata(), path)
     return path
@@ -82,11 +87,13 @@ def coreai(
     state: Any = None, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
     images: Mapping[str, Image] | None = None, weights: str | None = None, precision: str = "float32",
     metadata: Metadata | None = None, report: Report | None = None,
+    labels: Labels | Sequence[str] | Sequence[int] | None = None,
 ) -> Path:  # fmt: skip
     """Writes ``f`` as the Core AI asset ``path`` (.aimodel), for macOS 27 or iOS 27 and later.
 
     The arguments are those of ``coreml``, but for ``weights="float16"``, of which Core AI's compiler makes float32
-    again (``precision="float16"`` stays), and ``weights="lut6"``, as it has no indices of 6 bits. Ports and states have
+    again (``precision="float16"`` stays), and ``weights="lut6"``, as it has no indices of 6 bits. Core AI has no
+    classifiers: ``labels`` are written into the asset's metadata, and the output stays. Ports and states have
     the function's own dtypes. Functions share the states
     that they give one name; what these begin with is returned by the asset's function ``initial``. Whatever the CPU
     device runs can be exported, but for factorizations, Fourier transforms and a few special functions: a training
@@ -112,7 +119,7 @@ def coreai(
     """
     path = checked_path(path, ".aimodel")
     check_precision(precision)
-    write(_functions(f, args, params, state, inputs, outputs, images), weights, path, report,
+    write(_functions(f, args, params, state, inputs, outputs, images, labels), weights, path, report,
           metadata or Metadata(), precision)  # fmt: skip
     return path
 
@@ -121,11 +128,12 @@ FORMATS: Mapping[str, Callable[..., Path]] = {"mlpackage": coreml, "aimodel": co
 
 
 def _functions(f: Any, args: tuple[Any, ...], params: Any, state: Any, inputs: Any, outputs: Any,
-               images: Any) -> Mapping[str, Function]:  # fmt: skip
+               images: Any, labels: Any) -> Mapping[str, Function]:  # fmt: skip
     """The functions by name: those of a dictionary, or ``f`` alone as main."""
     if isinstance(f, Mapping):
-        return _several(f, args, (params, state, inputs, outputs, images))
-    return {"main": Function(f, *args, params=params, state=state, inputs=inputs, outputs=outputs, images=images)}
+        return _several(f, args, (params, state, inputs, outputs, images, labels))
+    return {"main": Function(f, *args, params=params, state=state, inputs=inputs, outputs=outputs, images=images,
+                             labels=labels)}  # fmt: skip
 
 
 def _several(functions: Mapping[str, Any], args: Sequence[Any], others: Sequence[Any]) -> Mapping[str, Function]:

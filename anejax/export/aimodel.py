@@ -11,6 +11,7 @@ import numpy as np
 from anejax.coreai.asset import Loop, part
 from anejax.errors import ExportError, fail
 
+LABELS = "classLabels"  # in the asset's metadata: function -> output -> the labels of its elements
 INITIAL = "initial"  # the function that returns what states begin with
 
 
@@ -33,6 +34,7 @@ class AIModel:
         self._loop = Loop()
         try:
             asset = part("coreai.authoring").AIModelAsset.load(path)
+            self._labels = asset.metadata.creator_defined_metadata.get(LABELS, {})
             self._manager = asset.executable()
             self._model = self._loop.run(self._manager.__aenter__())
         except BaseException:
@@ -62,6 +64,17 @@ class AIModel:
         """The names of its inputs, outputs and states."""
         desc = self._function(function).desc
         return list(desc.input_names), list(desc.output_names), list(desc.state_names)
+
+    def labels(self, function: str = "main") -> dict[str, list[Any]]:
+        """The labels of the classes that outputs of the function have probabilities of, by the outputs' names.
+
+        Raises ExportError if the asset's metadata has something else in their place.
+        """
+        found = self._labels.get(function, {}) if isinstance(self._labels, dict) else self._labels
+        if not isinstance(found, dict) or not all(isinstance(names, list) for names in found.values()):
+            fail("coreai", f"expected the metadata {LABELS!r} to be lists of labels by function and output, got "
+                 f"{self._labels!r:.60}", ExportError)  # fmt: skip
+        return dict(found)
 
     def close(self) -> None:
         """Frees the model; it must not be called after this."""

@@ -15,7 +15,7 @@ from anejax.coreai.program import graph, module
 from anejax.coreai.text import TYPES, Tensor, Text, supported
 from anejax.coreai.words import Writer
 from anejax.errors import DtypeError, ExportError, fail
-from anejax.export.aimodel import INITIAL
+from anejax.export.aimodel import INITIAL, LABELS
 from anejax.export.compress import COREAI, Report, check_scheme, compressed
 from anejax.export.function import Exported, Function, refuse_dtype, trace
 from anejax.export.halves import in_precision
@@ -36,9 +36,12 @@ def write(
     text = Text()
     graphs: list[str] = []
     initial: dict[str, np.ndarray[Any, Any]] = {}
+    labels: dict[str, Any] = {}
     for name, function in functions.items():
         exported = trace(function, _port, _port)
         _join(initial, exported)
+        if exported.labels is not None:
+            labels[name] = {exported.labels.output: list(exported.labels.names)}
         graphs.append(_graph(text, name, exported, weights, report, precision))
     if initial:
         if INITIAL in functions:
@@ -47,18 +50,20 @@ def write(
         graphs.append(_initial(text, initial))
     with atomic_folder(path) as folder:
         inner = folder / path.name
-        save(text.large, module(graphs), inner).update_metadata(partial(_say, metadata))
+        save(text.large, module(graphs), inner).update_metadata(partial(_say, metadata, labels))
         for found in inner.iterdir():
             found.rename(folder / found.name)
         inner.rmdir()
 
 
-def _say(metadata: Metadata, known: Any) -> None:
+def _say(metadata: Metadata, labels: Mapping[str, Any], known: Any) -> None:
     """What the asset says of itself, in the package's own object."""
     known.author, known.license, known.model_description = metadata.author, metadata.license, metadata.description
     version = {"version": metadata.version} if metadata.version else {}
     for name, said in {**version, **metadata.more}.items():
         known.set_custom(name, said)
+    if labels:
+        known.set_custom(LABELS, labels)
 
 
 def _graph(

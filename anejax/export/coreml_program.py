@@ -40,9 +40,7 @@ def entry(
     updates = [f"{p.name}_new" for p in exported.states]
     called = dict(zip(main.inputs, names))
     called |= dict(zip(main.outputs, [*updates, *(p.name for p in exported.outputs)]))
-    unknown = {*descriptions} - {*called.values()}
-    if unknown:
-        fail("export", f"expected descriptions of {', '.join(called.values())}, got {sorted(unknown)}", ExportError)
+    _check_descriptions(descriptions, exported)
     main = renamed(main, called)
     program = Program((main, *(f for f in program.functions if f.name != "main")), program.version)
     _check_operations(program)
@@ -51,7 +49,17 @@ def entry(
     program = Program((main, *program.functions[1:]), program.version)
     states = {p.name: update for p, update in zip(exported.states, updates)}
     images = {p.name: p.image.layout for p in exported.inputs if p.image is not None}
-    return Entry(program, descriptions, states, images)
+    return Entry(program, descriptions, states, images, exported.labels)
+
+
+def _check_descriptions(descriptions: Mapping[str, str], exported: Exported) -> None:
+    ports = [p.name for p in (*exported.inputs, *exported.states, *exported.outputs)]
+    if exported.labels is not None:
+        ports.remove(str(exported.labels.output))
+        ports += [exported.labels.predicted, exported.labels.probabilities]
+    unknown = {*descriptions} - {*ports}
+    if unknown:
+        fail("export", f"expected descriptions of {', '.join(ports)}, got {sorted(unknown)}", ExportError)
 
 
 def _with_own_weights(exported: Exported) -> Graph:

@@ -14,6 +14,9 @@ from anejax.api.flat import abstract, argument_paths, name_of
 from anejax.core.aval import Aval
 from anejax.core.graph import Graph
 from anejax.errors import DtypeError, ExportError, fail
+from anejax.export.labels import Labels
+from anejax.export.labels import checked as checked_labels
+from anejax.export.labels import found as found_labels
 from anejax.export.ports import chosen, readable
 from anejax.lower.to_mil import Constant
 from anejax.nn.layer import Layer
@@ -48,6 +51,8 @@ class Function:
         inputs, outputs: names of the leaves of ``args`` and of the result; by default those of the arguments with the
             paths inside them, and the paths of the result.
         images: names of inputs that are pictures.
+        labels: a name for each class, for a function that returns probabilities; ``Labels`` says which of several
+            outputs has them.
     """
 
     f: Callable[..., Any]
@@ -57,18 +62,19 @@ class Function:
     inputs: Sequence[str] | None
     outputs: Sequence[str] | None
     images: Mapping[str, Image]
+    labels: Labels | None
 
     def __init__(
         self, f: Callable[..., Any] | Layer, *args: Any, params: Any = None, state: Any = None,
         inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
-        images: Mapping[str, Image] | None = None,
+        images: Mapping[str, Image] | None = None, labels: Labels | Sequence[str] | Sequence[int] | None = None,
     ) -> None:  # fmt: skip
         if isinstance(f, Layer):
             f = _inference(f, params)
         if not callable(f):
             fail("export", f"expected a function or a layer, got {type(f).__name__}", ExportError)
-        for name, value in (("f", f), ("args", args), ("params", params), ("state", state), ("inputs", inputs),
-                            ("outputs", outputs), ("images", dict(images or {}))):  # fmt: skip
+        fields = {"f": f, "args": args, "params": params, "state": state, "inputs": inputs, "outputs": outputs}
+        for name, value in (fields | {"images": dict(images or {}), "labels": checked_labels(labels)}).items():
             object.__setattr__(self, name, value)
 
 
@@ -94,7 +100,7 @@ class Port:
 @dataclass(frozen=True)
 class Exported:
     """A traced function. The Graph's inputs are the constants, the states and the inputs; its outputs the new states
-    and the outputs. ``initial`` are the states' values."""
+    and the outputs. ``initial`` are the states' values; ``labels`` names an output."""
 
     graph: Graph
     constants: list[Constant]
@@ -102,6 +108,7 @@ class Exported:
     inputs: list[Port]
     outputs: list[Port]
     initial: list[np.ndarray[Any, Any]]
+    labels: Labels | None = None
 
 
 Border = Callable[[str, Aval], Aval]  # (what it is of, an aval) -> the aval that the format has a port for
@@ -140,8 +147,9 @@ class _Tracing:
         out_names = chosen("outputs", self.function.outputs, self.out_names, [*names, *state_names])
         ports = [Port(*port) for port in zip([*state_names, *names], avals, self.images)]
         outputs = [Port(*port) for port in zip(out_names, self.out_avals)]
+        labels = found_labels(self.function.labels, {p.name: p.aval for p in outputs}, [*names, *state_names])
         return Exported(closed.graph, self.constants(closed.consts), ports[:count], ports[count:], outputs,
-                        list(map(np.asarray, self.states)))  # fmt: skip
+                        list(map(np.asarray, self.states)), labels)  # fmt: skip
 
     def paths(self) -> list[str]:
         """What the function calls each leaf of the state and the arguments."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anejax.errors import MilError, fail
+from anejax.export.labels import Labels
 from anejax.mil.constexpr import BITS, PALETTE, SCALED
 from anejax.mil.program import BlobRef, Function, Op, Operand, Program, Type, Value, const_data
 from anejax.mil.weights import DTYPE_CODES, WeightWriter, packed
@@ -37,12 +38,13 @@ class Serializer:
         self.functions: dict[str, Function] = {}
         self.inlined: set[str] = set()  # functions that stand inside others
 
-    def function(self, program: Program, states: Mapping[str, str], message: Any) -> None:
-        """Writes the program's main; `states` are inputs that the outputs of these names are stored in."""
+    def function(self, program: Program, states: Mapping[str, str], message: Any, labels: Labels | None = None) -> None:
+        """Writes the program's main; `states` are inputs that the outputs of these names are stored in, and `labels`
+        those of an output that becomes a label and a dictionary."""
         main = program.main
         self.functions = {f.name: f for f in program.functions}
         self.inlined = {"main"}
-        self.names, self.taken = {}, {}
+        self.names, self.taken = {}, dict.fromkeys((labels.predicted, labels.probabilities), 0) if labels else {}
         message.opset = OPSET
         block = message.block_specializations[OPSET]
         self.operations = block.operations
@@ -53,7 +55,10 @@ class Serializer:
         results = {v.name: v for v in main.outputs}
         for state, result in states.items():
             self.write_state(state, results[result])
-        block.outputs.extend(self.names[v] for v in main.outputs if v.name not in states.values())
+        if labels is not None:
+            block.outputs.extend(self.classify(labels, results[str(labels.output)]))
+        written = {*states.values(), labels and labels.output}
+        block.outputs.extend(self.names[v] for v in main.outputs if v.name not in written)
         strays = self.functions.keys() - self.inlined
         if strays:
             fail("coreml", f"expected no functions that main does not run, got {', '.join(sorted(strays))}", MilError)
@@ -69,6 +74,34 @@ class Serializer:
 
     def write_state(self, state: str, value: Value) -> None:
         self.operation("write_state", f"{state}_write", {"input": [state], "data": [self.names[value]]})
+
+    def classify(self, labels: Labels, value: Value) -> tuple[str, str]:
+        """Writes the operation that makes a classifier of a program; returns the names of its two results.
+
+        Its probabilities are float32 and its labels a literal, as coremltools writes them.
+        """
+        probabilities, single = self.names[value], Type("fp32", value.type.shape)
+        if value.type.dtype != "fp32":
+            operands = {"x": [probabilities], "dtype": [self.literal("fp32", "string")]}
+            probabilities = self.named("cast", f"{value.name}_single", operands, single)
+        message = self.operation("classify", self.fresh("classify"), {"probabilities": [probabilities]})
+        kind, (label, table) = Type("string" if isinstance(labels.names[0], str) else "int64"), (
+            message.outputs.add(name=labels.predicted), message.outputs.add(name=labels.probabilities)
+        )  # fmt: skip
+        self.type(label.type, kind)
+        self.type(table.type.dictionaryType.keyType, kind)
+        self.type(table.type.dictionaryType.valueType, Type("fp64"))
+        classes = message.inputs["classes"].arguments.add().value
+        self.type(classes.type.listType.type, kind)
+        classes.type.listType.length.constant.size = len(labels.names)
+        for name in labels.names:
+            written = classes.immediateValue.list.values.add()
+            if isinstance(name, str):
+                self.text(written, name)
+            else:
+                self.type(written.type, kind)
+                written.immediateValue.tensor.longInts.values.append(name)
+        return labels.predicted, labels.probabilities
 
     def statement(self, op: Op) -> None:
         if op.name in FORMS:

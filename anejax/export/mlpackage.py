@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from anejax.errors import ExportError, MissingDependencyError, fail
+from anejax.export.labels import Labels
 from anejax.export.milproto import Serializer
 from anejax.mil.program import Program, Value
 from anejax.mil.verify import verify
@@ -33,13 +34,14 @@ class Entry:
     """A function of a package: its program's `main`, and what the package says of it.
 
     `descriptions` gives ports, by name, a sentence each; `states` names the output that each state becomes; `images`
-    the colour space of inputs that are pictures.
+    the colour space of inputs that are pictures. `labels` are those of the output that it names.
     """
 
     program: Program
     descriptions: Mapping[str, str] = field(default_factory=dict[str, str])
     states: Mapping[str, str] = field(default_factory=dict[str, str])
     images: Mapping[str, str] = field(default_factory=dict[str, str])
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def serialize(entries: Mapping[str, Entry], metadata: Metadata, weights: WeightW
     alone = [*entries] == ["main"]
     for name, entry in entries.items():
         _describe_function(spec.description if alone else spec.description.functions.add(name=name), entry)
-        serializer.function(entry.program, entry.states, spec.mlProgram.functions[name])
+        serializer.function(entry.program, entry.states, spec.mlProgram.functions[name], entry.labels)
     if not alone:
         spec.description.defaultFunctionName = next(iter(entries))
     _say(spec.description.metadata, metadata)
@@ -115,9 +117,27 @@ def _describe_function(description: Any, entry: Entry) -> None:
     for value in main.inputs:
         features = description.state if value.name in entry.states else description.input
         _describe_port(features.add(), value, entry)
+    if entry.labels is not None:
+        _describe_classes(description, entry.labels, entry.descriptions)
+        updated.add(str(entry.labels.output))
     for value in main.outputs:
         if value.name not in updated:
             _describe_port(description.output.add(), value, entry)
+
+
+def _describe_classes(description: Any, labels: Labels, said: Mapping[str, str]) -> None:
+    """The two outputs of a classifier, as coremltools describes them."""
+    label, probabilities = description.output.add(name=labels.predicted), description.output.add()
+    probabilities.name = labels.probabilities
+    if isinstance(labels.names[0], str):
+        label.type.stringType.SetInParent()
+        probabilities.type.dictionaryType.stringKeyType.SetInParent()
+    else:
+        label.type.int64Type.SetInParent()
+        probabilities.type.dictionaryType.int64KeyType.SetInParent()
+    for feature in (label, probabilities):
+        feature.shortDescription = said.get(feature.name, "")
+    description.predictedFeatureName, description.predictedProbabilitiesName = label.name, probabilities.name
 
 
 def _describe_port(feature: Any, value: Value, entry: Entry) -> None:

@@ -109,6 +109,16 @@ def write(run: Run) -> list[Path]:
     return [folder, adapter]
 
 
+def parts(recipe: TextRecipe) -> tuple[LanguageModel, Any, Callable[[Any], Any]]:
+    """(the network, the types of what a run trains, from what is trained to all parameters).
+
+    Raises RecipeError or ModelError if the folder of the pretrained model is gone, or has another model.
+    """
+    model = _model(recipe)
+    whole, first = _parts(recipe, model)
+    return model.network, aj.eval_shape(first), whole
+
+
 def _model(recipe: TextRecipe) -> Pretrained:
     model = models.load(recipe.model)
     if not isinstance(model.network, LanguageModel):

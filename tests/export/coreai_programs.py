@@ -14,13 +14,17 @@ import numpy as np
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import lax, nn
+from anejax.cli import main
 from anejax.coreai.text import INLINE
+from anejax.data.cifar10 import CLASSES
 from anejax.errors import ExportError
 from anejax.export.compress import COREAI, SCHEMES
 from anejax.mil.program import Type, Value
+from anejax.models.llama import SIZES
 from anejax.train import deploy
 from tests.export.coreai_samples import call, error
-from tests.export.models import MODELS, STORIES, stories, tell, told
+from tests.export.models import MODELS
+from tests.export.runs import PREFILL, RUNS, SIZE
 from tests.export.worker import serve
 
 RNG = np.random.default_rng(0)
@@ -242,7 +246,11 @@ def half_precision() -> None:
 def an_asset_says_what_it_is() -> None:
     said = aj.export.Metadata("A. Author", "MIT", "1.2", "Adds one.", {"source": "a test"})
     with tempfile.TemporaryDirectory() as folder:
-        path = aj.export.coreai(lambda x: x + 1, X, path=Path(folder) / "f.aimodel", metadata=said)
+        path = aj.export.coreai(lambda x: x + 1, X, path=Path(folder) / "f.aimodel", metadata=said,
+                                labels=["cat", "dog", "ape"])  # fmt: skip
+        model = aj.export.AIModel(path)
+        assert model.labels() == {"output": ["cat", "dog", "ape"]} and model.labels("other") == {}
+        model.close()
         text = (path / "metadata.json").read_text()
     assert all(f'"{word}"' in text for word in ("A. Author", "MIT", "1.2", "Adds one.", "source", "a test")), text
 
@@ -392,20 +400,22 @@ def network(name: str) -> None:
     same(lambda *xs: function(params, *xs), *args, most=64)
 
 
-def stories_with_its_cache() -> None:
-    tokens = RNG.integers(0, STORIES.vocabulary, (1, 24)).astype(np.int32)
-    model, params = stories()
-    deploy.PREFILL = 20
+def run(name: str) -> None:
+    """`anejax export` of a run of each kind."""
+    deploy.PREFILL, SIZES["260K"] = PREFILL, SIZE
     with tempfile.TemporaryDirectory() as folder:
-        asset = aj.export.AIModel(aj.export.coreai(deploy.of_llama(STORIES, params), path=Path(folder) / "f.aimodel"))
-        call = lambda name, t, at: asset({"tokens": t, "position": at}, name)["logits"]  # noqa: E731
-        want, got = told(model, params, tokens, 20), tell(call, tokens, 20)
-        assert error(want, got) <= 64
+        trained, path = RUNS[name].write(Path(folder)), Path(folder) / "net.aimodel"
+        assert main(["export", str(Path(folder) / "run"), "--to", str(path)]) == 0
+        asset = aj.export.AIModel(path)
+        RUNS[name].check(trained, lambda f, inputs: asset(inputs, f), 1e-5)
+        classes = {"images": ["blau", "grün", "rot"], "cifar10": CLASSES}.get(name)
+        assert asset.labels() == ({"probabilities": classes} if classes else {})
         asset.close()
 
 
 CASES: dict[str, Callable[[], None]] = {
     **{name: partial(network, name) for name in MODELS},
+    **{f"a run: {name}": partial(run, name) for name in RUNS},
 }
 CASES |= {
     f.__name__: f
@@ -417,7 +427,7 @@ CASES |= {
         large_constants_stand_outside_the_text, weights_of_one_byte, weights_of_few_bits, half_precision,
         an_asset_says_what_it_is, wrong_calls_raise,
         mlp_by_sgd, cnn_by_adam, lstm_by_sgd,
-        dropout_with_its_key_as_state, functions_share_their_states, stories_with_its_cache,
+        dropout_with_its_key_as_state, functions_share_their_states,
     )
 }  # fmt: skip
 

@@ -38,7 +38,7 @@ class Package:
             )
         self.states: dict[str, np.ndarray[Any, Any]] = {}
 
-    def __call__(self, inputs: dict[str, Any], function: str | None = None) -> dict[str, np.ndarray[Any, Any]]:
+    def __call__(self, inputs: dict[str, Any], function: str | None = None) -> dict[str, Any]:
         name = function or self.spec.description.defaultFunctionName or "main"
         main = self.program.functions[name]
         env: dict[Any, Any] = {}
@@ -62,6 +62,9 @@ class Package:
                 continue
             outs = self._operation(op, env)
             for var, out in zip(op.outputs, outs, strict=True):
+                if op.op_type == "classify":
+                    env[var] = out
+                    continue
                 out = np.asarray(out)
                 assert out.shape == tuple(var.shape), (op.op_type, op.name, out.shape, var.shape)
                 env[var] = out
@@ -88,6 +91,10 @@ class Package:
                 values = self._run(body, values, env)
             return values
         given = {k: of(v) for k, v in op.inputs.items() if v is not None and not k.startswith("_")}
+        if op.op_type == "classify":
+            flat = np.ravel(given["probabilities"]).tolist()
+            names = [name.item() if isinstance(name, np.generic) else name for name in op.classes.val]
+            return names[int(np.argmax(flat))], dict(zip(names, flat, strict=True))
         if op.op_type in OURS:
             return OURS[op.op_type](**given)
         return _theirs(op.op_type, given)

@@ -71,16 +71,3 @@ def stories() -> tuple[Any, Any]:
     model = Llama(STORIES)
     params, _ = model.init(aj.random.key(1), aj.ShapeDtypeStruct((1, 1), "int32"))
     return model, aj.tree.map(lambda w: w * 10, params)  # so that logits differ
-
-
-def tell(call: Any, tokens: np.ndarray, prompt: int) -> np.ndarray:
-    """The logits after each token from the last one of the prompt on: one prefill, then token by token."""
-    out = [call("prefill", tokens[:, :prompt], np.zeros(1, np.int32))]
-    for i in range(prompt, tokens.shape[1]):
-        out.append(call("decode", tokens[:, i : i + 1], np.array([i], np.int32)))
-    return np.concatenate(out)
-
-
-def told(model: Any, params: Any, tokens: np.ndarray, prompt: int) -> np.ndarray:
-    """The same, all at once."""
-    return np.asarray(model.apply(params, (), tokens)[0])[0, prompt - 1 :]

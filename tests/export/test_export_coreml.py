@@ -184,6 +184,52 @@ def test_pictures(tmp_path: Path) -> None:
     close(package({"photo": pixels})["output"], want)
 
 
+@pytest.mark.parametrize("names", [("cat", "dog", "\u732b"), (7, -(2**40), 0)])
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")  # coremltools' folder of weights
+def test_labels(tmp_path: Path, names: Any, several: bool) -> None:
+    """The outputs that coremltools' ClassifierConfig makes, with the probabilities as they are."""
+    coremltools = pytest.importorskip("coremltools")
+    dtype = np.float16 if several else np.float32
+
+    def f(x: Any) -> Any:
+        p = aj.nn.softmax(x)
+        return {"more": x * 2, "p": p.astype(dtype)} if several else p.reshape(1, 3)
+
+    labels = aj.export.Labels(names, output="p", predicted="animal") if several else list(names)
+    label = "animal" if several else "classLabel"
+    path = aj.export.coreml(f, X, path=tmp_path / "f.mlpackage", labels=labels, descriptions={label: "a kind"})
+    package, x = Package(path), np.array([0.5, 2.0, -1.0], np.float32)
+    got, want = package({"x": x}), np.asarray(aj.nn.softmax(x)).astype(dtype)
+    assert list(got) == [label, f"{label}_probs", *["more"] * several]
+    assert got[label] == names[1] and got[f"{label}_probs"] == dict(zip(names, want.astype(np.float32).tolist()))
+    said = package.spec.description
+    assert (said.predictedFeatureName, said.predictedProbabilitiesName) == (label, f"{label}_probs")
+    assert said.output[0].shortDescription == "a kind"
+    theirs = coremltools.ClassifierConfig(list(names), label)
+    assert _converted(theirs).output[:2] == _without_descriptions(said).output[:2]
+
+
+def _converted(config: Any) -> Any:
+    """The description of a classifier that coremltools converts."""
+    import coremltools as ct
+    from coremltools.converters.mil.mil import Builder as mb
+
+    @mb.program(input_specs=[mb.TensorSpec((3,))], opset_version=ct.target.iOS18)
+    def program(x: Any) -> Any:
+        return mb.softmax(x=x, axis=-1)  # type: ignore[attr-defined]
+
+    model: Any = ct.convert(program, convert_to="mlprogram", classifier_config=config, skip_model_load=True,
+                       minimum_deployment_target=ct.target.iOS18)  # fmt: skip
+    return model.get_spec().description
+
+
+def _without_descriptions(said: Any) -> Any:
+    for port in said.output:
+        port.ClearField("shortDescription")
+    return said
+
+
 def test_metadata_and_descriptions(tmp_path: Path) -> None:
     said = aj.export.Metadata("A. Author", "MIT", "1.2", "Doubles.", {"source": "a test"})
     path = aj.export.coreml(lambda x: 2 * x, normal(3), path=tmp_path / "f.mlpackage", metadata=said,
@@ -235,6 +281,21 @@ WRONG: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], type[Exception], st
     "state dtype": (lambda s, x: (x, s), (X,), {"state": np.arange(3, dtype=np.int32)}, DtypeError, "s: expected one"),
     "image": (lambda x: x, (X,), {"images": {"x": aj.export.Image()}}, ExportError, "for a picture"),
     "layer": (aj.nn.Linear(2), (X,), {}, ExportError, r"expected params=\(params, state\) for a layer"),
+    "labels": (lambda x: x, (X,), {"labels": ["a", "b"]}, ExportError, "one for each of the 2 labels, got float32.3"),
+    "label twice": (lambda x: x, (X,), {"labels": ["a", "b", "a"]}, ExportError, "labels that differ, got 'a' twice"),
+    "label types": (lambda x: x, (X,), {"labels": ["a", 1, 2]}, ExportError, "all strings or all integers, got 1"),
+    "label bool": (lambda x: x, (X,), {"labels": [True, 0, 2]}, ExportError, "all strings or all integers, got True"),
+    "label size": (lambda x: x, (X,), {"labels": [2**63, 0, 2]}, ExportError, "integers of 64 bits"),
+    "no labels": (lambda x: x, (X,), {"labels": []}, ExportError, "expected one label at least"),
+    "labels text": (lambda x: x, (X,), {"labels": "abc"}, ExportError, "expected labels to be a list"),
+    "labels of integers": (lambda x: x.astype(np.int32), (X,), {"labels": list("abc")}, ExportError, "to be floats"),
+    "labels of one": (lambda x: (x, x), (X,), {"labels": ["a", "b", "c"]}, ExportError, "say which of the outputs"),
+    "labels of none": (lambda x: x, (X,), {"labels": aj.export.Labels(["a", "b", "c"], "y")}, ExportError,
+                       "labels of one of the outputs output, got 'y'"),
+    "label's name": (lambda x: x, (X,), {"labels": aj.export.Labels(["a", "b", "c"], predicted="x")}, ExportError,
+                     "names that no other port has for the label"),
+    "label's description": (lambda x: x, (X,), {"labels": ["a", "b", "c"], "descriptions": {"output": ""}}, ExportError,
+                            "expected descriptions of x, classLabel, classLabel_probs"),
     "no function": (3, (X,), {}, ExportError, "expected a function or a layer, got int"),
     "description": (lambda x: x, (X,), {"descriptions": {"y": ""}}, ExportError, "expected descriptions of x, output"),
 }  # fmt: skip

@@ -11,16 +11,14 @@ import pytest
 import anejax as aj
 from anejax.cli import main
 from anejax.coreai import asset
-from anejax.data.cifar10 import MEAN, STD
 from anejax.models import llama2c
-from anejax.train import checkpoint, classify, deploy
-from anejax.train.cifar10 import NETWORKS, PRESETS
+from anejax.models.llama import SIZES
+from anejax.train import deploy
 from tests.export.evaluate import Package
-from tests.export.models import MODELS, STORIES, stories, tell, told
+from tests.export.models import MODELS, STORIES, stories
+from tests.export.runs import PREFILL, RUNS, SIZE
 
 EPS = float(np.finfo(np.float32).eps)
-TOKENS = np.random.default_rng(0).integers(0, STORIES.vocabulary, (1, 24)).astype(np.int32)
-PROMPT = 20  # STORIES.length is less than what prefill takes at most
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -31,21 +29,6 @@ def test_networks(tmp_path: Path, name: str) -> None:
     want = np.asarray(aj.jit(function)(params, *args), np.float64)
     got = package(dict(zip(names, args)))["output"]
     assert np.abs(got - want).max() <= 16 * EPS * max(1, np.abs(want).max())
-
-
-def test_stories_with_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache is float16 there."""
-    monkeypatch.setattr(deploy, "PREFILL", PROMPT)
-    model, params = stories()
-    package = Package(aj.export.coreml(deploy.of_llama(STORIES, params), path=tmp_path / "f.mlpackage"))
-
-    def call(name: str, tokens: Any, position: Any) -> Any:
-        return package({"tokens": tokens, "position": position}, name)["logits"]
-
-    want = told(model, params, TOKENS, PROMPT)
-    got = tell(call, TOKENS, PROMPT)
-    assert np.abs(got - want).max() <= 5e-3 * np.abs(want).max()
-    assert (got.argmax(-1) == want.argmax(-1)).all()
 
 
 # ---- the command
@@ -73,20 +56,37 @@ def test_a_function(run: Any, tmp_path: Path) -> None:
     )
 
 
-def test_a_run_on_cifar10(run: Any, tmp_path: Path) -> None:
-    recipe = PRESETS["demo"]
-    model = NETWORKS[recipe.network]()
-    images = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32)).astype(np.float32)
-    params, state = model.init(aj.random.key(0), images)
-    trained = classify.TrainState(params, state, (np.zeros(3),), aj.random.PRNGKey(0))
-    checkpoint.save(tmp_path / "run" / "checkpoints", 7, trained, {"config": recipe.to_json()})
+@pytest.mark.parametrize("name", RUNS)
+def test_runs(run: Any, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network of each kind of run, as coremltools reads it and computes it. States are float16 there."""
+    monkeypatch.setattr(deploy, "PREFILL", PREFILL)
+    monkeypatch.setitem(SIZES, "260K", SIZE)
+    network = RUNS[name].write(tmp_path)
+    code, out, err = run("run", "--to", "net.mlpackage")
+    assert (code, err) == (0, "") and out.startswith("net.mlpackage: ")
+    package = Package(tmp_path / "net.mlpackage")
+    several = len(package.program.functions) > 1
+    RUNS[name].check(network, lambda f, inputs: package(inputs, f if several else None), 5e-3)
+
+
+def test_labels_of_a_function(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "names").write_text("left\nright\n", encoding="utf-8")
+    command = ("tests.cli.subjects:product", "--shape", "float32[1,3]", "--shape", "float32[3,2]", "--labels")
+    assert run(*command, "names")[0] == 0
+    x, y = np.ones((1, 3), np.float32), np.array([[0, 1]] * 3, np.float32)
+    assert Package(tmp_path / "product.mlpackage")({"x": x, "y": y})["classLabel"] == "right"
+    (tmp_path / "names").write_bytes(b"\xff\n")
+    code, _, err = run(*command, "names", "--to", "other.mlpackage")
+    assert code == 2 and "expected UTF-8 text" in err and not (tmp_path / "other.mlpackage").exists()
+
+
+def test_weights_of_a_run(run: Any, tmp_path: Path) -> None:
+    network = RUNS["images"].write(tmp_path)
     code, out, err = run("run", "--weights", "float16", "--to", "net.mlpackage")
-    assert (code, err) == (0, "") and "params_0_0_w: off by 0.0" in out and "\nnet.mlpackage: main; " in out
+    assert (code, err) == (0, "") and "params_0_4_w: off by 0.0" in out and "\nnet.mlpackage: main; " in out
     package = Package(tmp_path / "net.mlpackage")
     assert package.spec.description.input[0].type.WhichOneof("Type") == "imageType"
-    mean, deviation = (np.array(v, np.float32).reshape(1, 3, 1, 1) for v in (MEAN, STD))
-    want = aj.nn.softmax(model.apply(params, state, (images / 255 - mean) / deviation)[0])
-    np.testing.assert_allclose(package({"image": images})["probabilities"], want, atol=2e-3)
+    RUNS["images"].check(network, lambda f, inputs: package(inputs), 5e-3)
 
 
 def test_a_checkpoint_of_stories(run: Any, tmp_path: Path) -> None:
@@ -111,6 +111,7 @@ def test_formats(run: Any, tmp_path: Path) -> None:
         (("tests.cli.subjects:NUMBER",), "expected a function, got int"),
         (("empty",), "holds no checkpoint"),
         (("empty", "--shape", "float32[3]"), "expected with module:function only"),
+        (("empty", "--labels", "names"), "expected with module:function only"),
     ],
 )
 def test_mistakes(run: Any, tmp_path: Path, argv: tuple[str, ...], message: str) -> None:
