@@ -19,6 +19,8 @@ from anejax.export.labels import Labels as Labels
 from anejax.export.mlpackage import Metadata as Metadata
 from anejax.export.mlpackage import checked_path, save
 from anejax.export.mlpackage import save_mlpackage as save_mlpackage
+from anejax.export.shapes import Shapes as Shapes
+from anejax.export.shapes import expanded
 from anejax.nn.layer import Layer
 
 
@@ -38,7 +40,8 @@ def coreml(
 
     Args:
         f: a function, jitted or not, or a ``nn.Layer``; or a dictionary of Functions, without further arguments.
-        args: the inputs, as arrays or ShapeDtypeStructs.
+        args: the inputs, as arrays or ShapeDtypeStructs, or as ``Shapes`` where an input may have several: then the
+            package has a function for each.
         path: where to write; nothing may be there.
         params: a tree of arrays; for a layer (params, state), as its ``init`` returns them.
         state: a tree of floats that the package keeps between calls, as float16, the one dtype of Core ML's states; it
@@ -129,11 +132,11 @@ FORMATS: Mapping[str, Callable[..., Path]] = {"mlpackage": coreml, "aimodel": co
 
 def _functions(f: Any, args: tuple[Any, ...], params: Any, state: Any, inputs: Any, outputs: Any,
                images: Any, labels: Any) -> Mapping[str, Function]:  # fmt: skip
-    """The functions by name: those of a dictionary, or ``f`` alone as main."""
+    """The functions by name: those of a dictionary, or ``f`` alone as main; one for each of several shapes."""
     if isinstance(f, Mapping):
-        return _several(f, args, (params, state, inputs, outputs, images, labels))
-    return {"main": Function(f, *args, params=params, state=state, inputs=inputs, outputs=outputs, images=images,
-                             labels=labels)}  # fmt: skip
+        return expanded(_several(f, args, (params, state, inputs, outputs, images, labels)))
+    main = Function(f, *args, params=params, state=state, inputs=inputs, outputs=outputs, images=images, labels=labels)
+    return expanded({"main": main})
 
 
 def _several(functions: Mapping[str, Any], args: Sequence[Any], others: Sequence[Any]) -> Mapping[str, Function]:

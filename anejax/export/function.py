@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ class Function:
 
     Args:
         f: a function, jitted or not, or a layer.
-        args: arrays or ShapeDtypeStructs; only shapes and dtypes count.
+        args: arrays, ShapeDtypeStructs, or ``Shapes`` where one may have several; only shapes and dtypes count.
         params: a tree of arrays, which become constants of the package.
         state: a tree of arrays that the package keeps between calls.
         inputs, outputs: names of the leaves of ``args`` and of the result; by default those of the arguments with the
@@ -76,6 +77,12 @@ class Function:
         fields = {"f": f, "args": args, "params": params, "state": state, "inputs": inputs, "outputs": outputs}
         for name, value in (fields | {"images": dict(images or {}), "labels": checked_labels(labels)}).items():
             object.__setattr__(self, name, value)
+
+    def replaced(self, args: tuple[Any, ...]) -> Function:
+        """The function with other arguments."""
+        other = copy.copy(self)
+        object.__setattr__(other, "args", args)
+        return other
 
 
 def _inference(layer: Layer, params: Any) -> Callable[..., Any]:

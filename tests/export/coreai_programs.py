@@ -255,6 +255,24 @@ def an_asset_says_what_it_is() -> None:
     assert all(f'"{word}"' in text for word in ("A. Author", "MIT", "1.2", "Adds one.", "source", "a test")), text
 
 
+def several_shapes() -> None:
+    """A function for each shape, and their weights once."""
+    w, sizes = normal(300, 70) / 20, {}
+    for n in (1, 5):
+        with tempfile.TemporaryDirectory() as folder:
+            f = lambda p, x: jnp.tanh(x @ p)  # noqa: E731
+            x = aj.export.Shapes((range(1, n + 1, 2), 300))
+            path = aj.export.coreai(f, x, path=Path(folder) / "f.aimodel", params=w)
+            sizes[n] = (path / "main.mlirb").stat().st_size
+            model = aj.export.AIModel(path)
+            assert model.functions == ([f"main_{k}" for k in (1, 3, 5)] if n > 1 else ["main"])
+            for k, name in zip((1, 3, 5), model.functions):
+                x = normal(k, 300)
+                assert error(np.asarray(jnp.tanh(jnp.asarray(x) @ w)), model({"x": x}, name)["output"]) <= 64
+            model.close()
+    assert sizes[5] < sizes[1] + 4096
+
+
 def wrong_calls_raise() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = aj.export.AIModel(aj.export.coreai(lambda x: x + 1, X, path=Path(folder) / "f.aimodel"))
@@ -425,7 +443,7 @@ CASES |= {
         the_first_nan_is_the_greatest, slices_go_down, mixed_dtypes, scalars_are_arrays_without_axes, branches_hand_on,
         carries_change_places, branches_in_loops, loops_in_loops, returned_inputs_and_constants,
         large_constants_stand_outside_the_text, weights_of_one_byte, weights_of_few_bits, half_precision,
-        an_asset_says_what_it_is, wrong_calls_raise,
+        an_asset_says_what_it_is, wrong_calls_raise, several_shapes,
         mlp_by_sgd, cnn_by_adam, lstm_by_sgd,
         dropout_with_its_key_as_state, functions_share_their_states,
     )

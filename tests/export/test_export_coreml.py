@@ -10,7 +10,7 @@ import pytest
 
 import anejax as aj
 import anejax.numpy as jnp
-from anejax.errors import DtypeError, ExportError
+from anejax.errors import DtypeError, ExportError, ShapeError
 from anejax.export.compress import SCHEMES, centers, nearest
 from anejax.mil.program import Type, Value
 from anejax.models import cifar
@@ -102,6 +102,43 @@ def test_equal_weights_are_stored_once(tmp_path: Path) -> None:
         x = normal(rows, 100)
         got = package({"x": x}, name)
         close(next(iter(got.values())), x.astype(np.float64) @ np.asarray(w, np.float64), 16)
+
+
+def test_several_shapes(tmp_path: Path) -> None:
+    """A function for each shape; what they share is stored once, and the first one is the default."""
+    w = normal(3, 70)
+    f = lambda p, x, y: {"p": aj.nn.softmax(x @ p["w"] + y.sum(-1, keepdims=True))}  # noqa: E731
+    args = aj.export.Shapes((5, 3), (range(1, 4, 2), 3)), {"y": aj.export.Shapes((5, 1), (1, 2), (3, 2))}
+    path = aj.export.coreml(lambda p, x, o: f(p, x, o["y"]), *args, path=tmp_path / "f.mlpackage", params={"w": w})
+    package = Package(path)
+    assert sorted(package.program.functions) == ["main_1_1x2", "main_3_3x2", "main_5_5x1"]
+    assert package.spec.description.defaultFunctionName == "main_5_5x1"
+    assert (path / WEIGHTS / "weight.bin").stat().st_size < 1.3 * w.nbytes
+    for name, shapes in zip(sorted(package.program.functions), (((1, 3), (1, 2)), ((3, 3), (3, 2)), ((5, 3), (5, 1)))):
+        x, y = (normal(*shape) for shape in shapes)
+        close(package({"x": x, "o_y": y}, name)["p"], f({"w": w}, x, y)["p"], 16)
+    alone = aj.export.coreml(f, args[0], args[0], path=tmp_path / "g.mlpackage", params={"w": w}, labels=None)
+    assert sorted(Package(alone).program.functions) == ["main_1", "main_3", "main_5"]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ((), "expected one shape or more"),
+        (((3,), (3, 4)), "as many axes as each other"),
+        (((3,), (4,), (3,)), r"shapes that differ, got \(3,\) twice"),
+        (((3, 0),), "sizes of 1 or more, got 0"),
+        (((range(3),),), r"sizes of 1 or more, got range\(0, 3\)"),
+        (((range(3, 3),),), r"sizes of 1 or more, got range\(3, 3\)"),
+        (((3.0,),), "integers or ranges of them, got 3.0"),
+        ((3,), "tuples of sizes, got 3"),
+        (((range(1, 13), range(1, 13)),), "at most 128 shapes of an argument, got 144"),
+        (((range(1, 10**12),),), "at most 128 shapes"),
+    ],
+)
+def test_shapes_that_will_not_do(shapes: Any, message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        aj.export.Shapes(*shapes)
 
 
 def test_half_of_the_weights(tmp_path: Path) -> None:
@@ -296,6 +333,10 @@ WRONG: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], type[Exception], st
                      "names that no other port has for the label"),
     "label's description": (lambda x: x, (X,), {"labels": ["a", "b", "c"], "descriptions": {"output": ""}}, ExportError,
                             "expected descriptions of x, classLabel, classLabel_probs"),
+    "shapes": (lambda x, y: x, (aj.export.Shapes((1,), (2,)), aj.export.Shapes((range(1, 4),))), {}, ExportError,
+               "to have as many as each other, got 2 and 3"),
+    "shapes and sizes": (lambda x: x @ np.ones((3, 2), np.float32), (aj.export.Shapes((2, 3), (2, 4)),), {}, ShapeError,
+                         "matmul"),
     "no function": (3, (X,), {}, ExportError, "expected a function or a layer, got int"),
     "description": (lambda x: x, (X,), {"descriptions": {"y": ""}}, ExportError, "expected descriptions of x, output"),
 }  # fmt: skip
@@ -308,6 +349,12 @@ def test_bad_input_writes_nothing(tmp_path: Path, name: str) -> None:
     with pytest.raises(error, match=message):
         aj.export.coreml(function, *args, path=path, **options)
     assert not any(tmp_path.iterdir())
+
+
+def test_names_of_functions_that_shapes_make(tmp_path: Path) -> None:
+    one = aj.export.Function(lambda x: x, aj.export.Shapes((1,), (2,)))
+    with pytest.raises(ExportError, match="different names, got f_2 twice: the shapes of f"):
+        aj.export.coreml({"f": one, "f_2": aj.export.Function(lambda x: x, X)}, path=tmp_path / "f.mlpackage")
 
 
 def test_what_is_there_stays(tmp_path: Path) -> None:
