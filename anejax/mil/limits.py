@@ -79,7 +79,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "tan": ("not implemented on any chip [sweep]", "sin / cos (A15 on), after range reduction"),
     "scaled_dot_product_attention": ("its mask is ignored, or long rows fail [one]", "matmul, softmax, matmul"),
     **dict.fromkeys(
-        ("upsample_nearest_neighbor", "upsample_bilinear", "resize_nearest_neighbor", "resize_bilinear"),
+        (
+            *("upsample_nearest_neighbor", "upsample_bilinear", "resize_nearest_neighbor", "resize_bilinear"),
+            *("resize", "affine"),
+        ),
         ("not tried by this project, though engines have it [one]", "matmul with a constant matrix"),
     ),
     **dict.fromkeys(
@@ -87,6 +90,8 @@ REFUSED: dict[str, tuple[str, str]] = {
         ("not tried by this project, though engines have some [one]", "reshape, transpose, reshape"),
     ),
     **dict.fromkeys(("quantize", "dequantize"), ("not tried by this project", "arithmetic in fp16 on the CPU device")),
+    "crop": ("not tried by this project", "slice_by_size"),
+    "flatten2d": ("not tried by this project", "reshape"),
     "einsum": ("not tried by this project", "transpose, matmul, transpose"),
     "l2_norm": ("not checked against numbers on any chip [sweep]", "x * rsqrt(reduce_sum(x * x))"),
     "lstm": ("not implemented on any chip [sweep]", "matmul, sigmoid and tanh for each step"),

@@ -138,6 +138,10 @@ def _text(name: str, default: str | None = None) -> Arg:
     return _const(name, "string", default=default)
 
 
+def _texts(names: str) -> tuple[Arg, ...]:
+    return tuple(_text(name) for name in names.split())
+
+
 def _int(name: str, default: int | None = None) -> Arg:
     return _const(name, "int32", default=default)
 
@@ -333,9 +337,20 @@ def _mil_layers() -> Iterator[OpSchema]:
     yield layer("upsample_nearest_neighbor", *scales(), shape="upsample")
     corners = (_flag("align_corners", True), _const("half_pixel_centers", "bool", optional=True))
     yield layer("upsample_bilinear", *scales(*corners))
-    yield layer("resize_nearest_neighbor", *X, _int("target_size_height"), _int("target_size_width"), shape="resize")
+    yield layer("resize_nearest_neighbor", *X, _int("target_size_height"), _int("target_size_width"), shape="resize_to")
     sizes = (_int("target_size_height", 1), _int("target_size_width", 1))
     yield layer("resize_bilinear", *X, *sizes, _text("sampling_mode", "DEFAULT"))
+    modes = (_text("interpolation_mode", "LINEAR"), _text("sampling_mode", "DEFAULT"))
+    yield layer("resize", *X, _ints("shape"), _const("resized_dims", "uint32"), *modes)
+    yield layer("crop", *X, _ints("crop_height"), _ints("crop_width"))
+    options = (
+        *_texts("sampling_mode padding_mode coordinates_mode"),
+        _value("padding_value"),
+        _flag("align_corners", None),
+    )
+    sizes = (_int("output_height"), _int("output_width"))
+    yield layer("affine", *_tensors("x transform_matrix"), *sizes, *options)
+    yield _mil("flatten2d", (*X, _int("axis", 1)), DATA, engine=OFF_ENGINE)
     factors = (_value("alpha", 1e-4), _value("beta", 0.75), _value("k", 1.0))
     yield layer("local_response_norm", *X, _int("size"), *factors)
     yield layer("einsum", _variadic("values"), _text("equation"))
@@ -351,16 +366,16 @@ def _mil_layers() -> Iterator[OpSchema]:
     yield layer("l2_norm", *X, _value("epsilon", 1e-6))
 
 
-def _mil_ops_off_cpu() -> Iterator[OpSchema]:
-    """MIL operations that no pass writes yet: they are here so that programs naming them verify."""
-    yield from _unary("relu6 softsign", FLOAT, cpu=False)
-    yield from _unary("leaky_relu elu thresholded_relu", FLOAT, _value("alpha"), cpu=False)
+def _mil_ops_unwritten() -> Iterator[OpSchema]:
+    """MIL operations that no pass writes; programs of others have them. The CPU device lacks `lstm`."""
+    yield from _unary("relu6 softsign", FLOAT)
+    yield from _unary("leaky_relu elu thresholded_relu", FLOAT, _value("alpha"))
     alpha_beta = (_value("alpha"), _value("beta"))
-    yield from _unary("scaled_tanh sigmoid_hard clamped_relu", FLOAT, *alpha_beta, cpu=False)
-    yield from _unary("linear_activation", FLOAT, *alpha_beta, engine=Engine(max_rank=4), cpu=False)
-    yield from _unary("threshold", NUMBER, _value("alpha"), cpu=False)
-    yield from _unary("prelu", FLOAT, _value("alpha", rank=1), cpu=False)
-    yield from _unary("instance_norm", FLOAT, *AFFINE, cpu=False)
+    yield from _unary("scaled_tanh sigmoid_hard clamped_relu", FLOAT, *alpha_beta)
+    yield from _unary("linear_activation", FLOAT, *alpha_beta, engine=Engine(max_rank=4))
+    yield from _unary("threshold", NUMBER, _value("alpha"))
+    yield from _unary("prelu", FLOAT, _value("alpha", rank=1))
+    yield from _unary("instance_norm", FLOAT, *AFFINE)
     back = [_value(f"{name}_back", rank=2, optional=True) for name in ("weight_ih", "weight_hh")]
     matrices = (_value("weight_ih", rank=2), _value("weight_hh", rank=2), *back)
     vectors = ("bias", "peephole", "bias_back", "peephole_back")
@@ -370,7 +385,52 @@ def _mil_ops_off_cpu() -> Iterator[OpSchema]:
     states = _tensors("x initial_h initial_c")
     lstm = _mil("lstm", (*states, *matrices, *offsets, *options), FLOAT, engine=OFF_ENGINE, cpu=False)
     yield replace(lstm, results=("T", "T", "T"))
-    yield from _reduce("reduce_l1_norm reduce_l2_norm reduce_log_sum", NUMBER, cpu=False)
+    yield from _reduce("reduce_l1_norm reduce_l2_norm reduce_log_sum", NUMBER)
+
+
+def _weights() -> Iterator[OpSchema]:
+    """Constants in few bits, which the CPU device makes whole once. Exports write them in their own way.
+
+    Types of fewer than eight bits are read as int8 and uint8.
+    """
+    small = ("int8", "uint8")
+    table, mask = (*small, *FLOAT), TypeVar("M", ("bool", "uint8"))
+    source, offset = TypeVar("S", table), TypeVar("O", table)
+
+    def weights(
+        name: str, *args: Arg, domain: tuple[str, ...], results: tuple[str, ...], extra: tuple[TypeVar, ...]
+    ) -> OpSchema:
+        ordered = tuple(sorted(args, key=lambda a: a.name))
+        return OpSchema(name, ordered, (TypeVar("T", domain), *extra), results, targets=("cpu",), shape=name)
+
+    def const(name: str, var: str, optional: bool = False) -> Arg:
+        return Arg(name, "const", var, optional=optional)
+
+    scales = (const("scale", "T"), const("offset", "O", True))
+    palette = (const("lut", "T"), _const("vector_axis", "int32", optional=True))
+    dense, sparse = ("T",), ("M", "T")
+    quantized = (const("quantized_data", "S"), const("scale", "T"), const("zero_point", "O"), _int("axis"))
+    yield weights("constexpr_affine_dequantize", *quantized, domain=FLOAT, results=dense,
+                  extra=(TypeVar("S", small), TypeVar("O", (*small, "fp32"))))  # fmt: skip
+    yield weights("constexpr_blockwise_shift_scale", const("data", "S"), *scales, domain=FLOAT, results=dense,
+                  extra=(source, offset))  # fmt: skip
+    yield weights("constexpr_lut_to_dense", const("indices", "S"), *palette, domain=table, results=dense,
+                  extra=(TypeVar("S", ("uint8",)),))  # fmt: skip
+    yield weights("constexpr_sparse_to_dense", *_tensors("nonzero_data"), *_tensors("mask", "M"), domain=table,
+                  results=dense, extra=(mask,))  # fmt: skip
+    yield weights("constexpr_lut_to_sparse", const("indices_mask", "M"), const("indices_nonzero_data", "S"), *palette,
+                  domain=table, results=sparse, extra=(mask, TypeVar("S", ("uint8",))))  # fmt: skip
+    sparse_data = (const("data_mask", "M"), const("nonzero_data", "S"))
+    yield weights("constexpr_sparse_blockwise_shift_scale", *sparse_data, *scales, domain=FLOAT,
+                  results=sparse, extra=(mask, source, offset))  # fmt: skip
+    yield weights("constexpr_cast", const("source_val", "S"), _text("output_dtype"), domain=("fp32",), results=dense,
+                  extra=(TypeVar("S", ("fp16",)),))  # fmt: skip
+
+
+def _state() -> Iterator[OpSchema]:
+    """Reads and writes of state, whose values the readers of texts hand on: both pass an operand through."""
+    for name, args in (("read_state", _tensors("input")), ("coreml_update_state", _tensors("state value"))):
+        yield OpSchema(name, args, (TypeVar("T", MOVABLE),), ("T",), targets=("cpu",), shape=name)
 
 
 def _aj_ops() -> Iterator[OpSchema]:
@@ -480,5 +540,7 @@ def _aj_ops() -> Iterator[OpSchema]:
 
 
 OPSET: dict[str, OpSchema] = {
-    schema.name: schema for group in (_mil_ops(), _mil_layers(), _mil_ops_off_cpu(), _aj_ops()) for schema in group
+    schema.name: schema
+    for group in (_mil_ops(), _mil_layers(), _mil_ops_unwritten(), _weights(), _state(), _aj_ops())
+    for schema in group
 }

@@ -49,7 +49,11 @@ TOKEN = re.compile(
 SPACES = " \t\n\r\f\v"
 UNESCAPED = {"\\\\": "\\", '\\"': '"', "\\n": "\n", "\\t": "\t"}
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-LITERAL_WORDS = frozenset([*NUMPY_DTYPES, "string", "tensor", "true", "false"])  # that an inline literal starts with
+NARROW = {"int4": "int8", **dict.fromkeys(("uint1", "uint2", "uint3", "uint4", "uint6"), "uint8")}  # are read as
+LITERAL_WORDS = frozenset(
+    [*NUMPY_DTYPES, *NARROW, "string", "tensor", "true", "false"]
+)  # that an inline literal starts with
+OPENS = re.compile(r"\s*[(<]", re.ASCII)
 INTEGER = re.compile(r"-?[0-9]+")
 HEX_FLOAT = re.compile(r"-?0[xX]")
 
@@ -67,6 +71,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.scope: dict[str, Value] = {}
+        self.states: dict[str, Value] = {}  # of the function, as they came
         self.taken: set[str] = set()
         self.literals = 0
         self.end = 0
@@ -171,7 +176,7 @@ class _Parser:
         self.mark("<")
         opset = self.name("an opset")
         self.mark(">", "(")
-        self.scope = {}
+        self.scope, self.states = {}, {}
         inputs = tuple(self.listed(")", self.input))
         self.mark("{")
         ops: list[Op] = []
@@ -182,12 +187,28 @@ class _Parser:
         self.mark("}", "->", "(")
         outputs = tuple(self.listed(")", self.reference))
         self.mark(";")
+        outputs += tuple(self.scope[name] for name, given in self.states.items() if self.scope[name] is not given)
         return Function(name, inputs, tuple(ops), outputs, opset)
 
     def input(self) -> Value:
+        """An input; `state<type>` is one whose last value is a result as well, if it was updated."""
+        is_state = self.at("state")
+        if is_state:
+            self.mark("state", "<")
         type = self.type()
+        if is_state:
+            self.mark(">")
         at = self.start
-        return self.define(Value(self.name(), type), at)
+        value = self.define(Value(self.name(), type), at)
+        if is_state:
+            self.states[value.name] = value
+        return value
+
+    def update(self, op: Op) -> None:
+        """From an update on the state's name is the new value's."""
+        for name in self.states:
+            if op.operands.get("state") is self.scope[name] and len(op.results) == 1:
+                self.scope[name] = op.results[0]
 
     # ---- statements
 
@@ -209,7 +230,12 @@ class _Parser:
             self.constant(results, operands, attributes)
             return None
         values = tuple(self.define(Value(n, t), at) for n, t, at in results)
-        return Op(name, operands, values, attributes, line)
+        if name.startswith("constexpr_"):  # texts have their operands among the attributes
+            operands, attributes = {**operands, **attributes}, {}
+        op = Op(name, operands, values, attributes, line)
+        if name == "coreml_update_state":
+            self.update(op)
+        return op
 
     def result(self) -> tuple[str, Type, int]:
         type = self.type()
@@ -255,11 +281,17 @@ class _Parser:
             return {}
         self.mark("[")
         at = self.start
-        attributes = self.named("]", self.literal)
+        attributes = self.named("]", self.attribute)
         name = attributes.pop("name", None)
         if name is not None and not isinstance(name.const, str):
             self.fail(f"expected the name of a statement to be a string, got {name.type}", at)
         return attributes
+
+    def attribute(self) -> Value:
+        """A literal, or the name of a value, which may be that of a type."""
+        if OPENS.match(self.text, self.end) or (self.token in ("true", "false") and self.token not in self.scope):
+            return self.literal()
+        return self.reference()
 
     def value(self) -> Value:
         """An SSA name or an inline literal: a word that no value is called by is a dtype, true or false."""
@@ -290,7 +322,7 @@ class _Parser:
             shape = tuple(self.listed("]", self.size))
             self.mark(">")
         try:
-            return Type(dtype, shape)
+            return Type(NARROW.get(dtype, dtype), shape)
         except MilError as error:
             self.fail(str(error), at)
 

@@ -99,7 +99,7 @@ def upsample_bilinear(v: View) -> list[Shape]:
     return upsample(v)
 
 
-def resize(v: View) -> list[Shape]:
+def resize_to(v: View) -> list[Shape]:
     shape = _plane(v)
     sizes = [v.integer(f"target_size_{axis}") for axis in ("height", "width")]
     v.expect(min(sizes) >= 0, "sizes of at least 0")
@@ -108,7 +108,49 @@ def resize(v: View) -> list[Shape]:
 
 def resize_bilinear(v: View) -> list[Shape]:
     v.text("sampling_mode", SAMPLING_MODES)
-    return resize(v)
+    return resize_to(v)
+
+
+def resize(v: View) -> list[Shape]:
+    """The last `resized_dims` axes as long as the last numbers of `shape` say; 0 is the size that an axis has."""
+    v.text("interpolation_mode", ("LINEAR", "NEAREST_NEIGHBOR"))
+    v.text("sampling_mode", SAMPLING_MODES)
+    x, wanted, count = v.shape("x"), v.sizes("shape"), v.integer("resized_dims")
+    v.expect(
+        count <= len(wanted) <= len(x), "resized_dims of at most the length of shape, and that of at most x's rank"
+    )
+    kept = len(x) - count
+    sizes = [new or old for old, new in zip(x[kept:], wanted[len(wanted) - count :])]
+    for old, new in zip(x[kept:], sizes):
+        v.expect(old > 0 or new == 0, "an axis with elements to be resized")
+    return [(*x[:kept], *sizes)]
+
+
+def crop(v: View) -> list[Shape]:
+    shape = _plane(v)
+    sizes = [size - sum(v.sizes(name, 2)) for size, name in zip(shape[-2:], ("crop_height", "crop_width"))]
+    v.expect(min(sizes) >= 0, "crops that fit")
+    return [(*shape[:-2], *sizes)]
+
+
+def affine(v: View) -> list[Shape]:
+    n, c, *_ = _image(v)
+    v.text("sampling_mode", ("bilinear",))
+    v.text("padding_mode", ("constant",))
+    v.text("coordinates_mode", ("normalized_minus_one_to_one",))
+    v.expect(v.flag("align_corners"), "align_corners to be true")
+    v.expect(v.data("padding_value") == 0, "padding_value to be 0")
+    v.expect(v.shape("transform_matrix") in ((n, 6), (1, 6)), "transform_matrix of shape [batch or 1, 6]")
+    sizes = [v.integer(name) for name in ("output_height", "output_width")]
+    v.expect(min(sizes) >= 0, "sizes of at least 0")
+    return [(n, c, *sizes)]
+
+
+def flatten2d(v: View) -> list[Shape]:
+    shape, axis = v.shape("x"), v.integer("axis")
+    v.expect(-len(shape) <= axis <= len(shape), "axis from -rank to rank")
+    axis += len(shape) if axis < 0 else 0
+    return [(math.prod(shape[:axis]), math.prod(shape[axis:]))]
 
 
 def local_response_norm(v: View) -> list[Shape]:
@@ -186,7 +228,8 @@ RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
         depth_to_space, space_to_depth, pixel_shuffle, pixel_unshuffle, space_to_batch, batch_to_space, upsample,
-        upsample_bilinear, resize, resize_bilinear, local_response_norm, scaled_dot_product_attention,
+        upsample_bilinear, resize_to, resize_bilinear, resize, crop, affine, flatten2d,
+        local_response_norm, scaled_dot_product_attention,
         lstm, einsum, quantize,
     )
 }  # fmt: skip

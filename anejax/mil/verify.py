@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from anejax.errors import VerifyError, fail
-from anejax.mil import control, engine, hazards, limits, shapes, shapes_aj, shapes_layers, shapes_linalg
+from anejax.mil import control, engine, hazards, limits, shapes, shapes_aj, shapes_layers, shapes_linalg, shapes_weights
+from anejax.mil.absent import REASONS
 from anejax.mil.chips import chip_of
 from anejax.mil.opset import BY_NAME, LISTS, OPSET, TARGETS, Arg, OpSchema
 from anejax.mil.program import NUMPY_DTYPES, BlobRef, Function, Op, Program, Type, Value, as_doubles
@@ -21,7 +22,8 @@ from anejax.mil.rules import GENERAL, Finding
 from anejax.mil.view import Rule, View
 
 RULES: dict[str, Rule] = {
-    **shapes.RULES, **shapes_layers.RULES, **shapes_aj.RULES, **shapes_linalg.RULES, **control.RULES,
+    **shapes.RULES, **shapes_layers.RULES, **shapes_weights.RULES, **shapes_aj.RULES, **shapes_linalg.RULES,
+    **control.RULES,
 }  # fmt: skip
 STATED_DTYPE = {
     "cast": "dtype", **dict.fromkeys(("reduce_argmax", "reduce_argmin", "quantize"), "output_dtype"),
@@ -155,7 +157,8 @@ class _Checker:
 
     def check_known(self, op: Op) -> None:
         if op.name not in OPSET:
-            fail(op.name, "expected an operation of the table (anejax/mil/opset.py)", VerifyError)
+            why = f"; {REASONS[op.name]}" if op.name in REASONS else ""
+            fail(op.name, f"expected an operation of the table (anejax/mil/opset.py){why}", VerifyError)
 
     def check_target(self, op: Op) -> None:
         if self.target not in OPSET[op.name].targets:

@@ -55,6 +55,35 @@ inline constexpr OpRow kOpRows[] = {
     {"fp32[2,5,3] x",
      "fp32[2,5,3] o = local_response_norm(alpha = fp32(0x1p-2), beta = fp32(0x1.8p-1), k = fp32(0x1p+0), "
      "size = int32(3), x = x)"},
+    {"fp32[2,3,4] x",
+     "fp32[2,5,4] o = resize(interpolation_mode = string(\"LINEAR\"), resized_dims = uint32(2), shape = {5,0}, x = x)"},
+    {"fp16[2,5,6] x", "fp16[2,2,6] o = crop(crop_height = {1,2}, crop_width = {0,0}, x = x)"},
+    {"fp32[2,3,4,5] x, fp32[1,6] m",
+     "fp32[2,3,7,2] o = affine(align_corners = bool(true), coordinates_mode = "
+     "string(\"normalized_minus_one_to_one\"), output_height = int32(7), output_width = int32(2), padding_mode = "
+     "string(\"constant\"), padding_value = fp32(0x0p+0), sampling_mode = string(\"bilinear\"), "
+     "transform_matrix = m, x = x)"},
+    {"bool[2,3,4] x", "bool[6,4] o = flatten2d(axis = int32(-1), x = x)"},
+    // MIL's own: weights in few bits, and state
+    {"",
+     "fp16[2,2] o = constexpr_affine_dequantize(axis = int32(1), quantized_data = int8[2,2]([1,2,3,4]), scale = "
+     "fp16[2]([0x1p-1,0x1p+0]), zero_point = int8(1))"},
+    {"",
+     "fp32[2,2] o = constexpr_blockwise_shift_scale(data = uint8[2,2]([1,2,3,4]), offset = uint8[1,2]([1,0]), "
+     "scale = fp32[1,2]([0x1p-1,0x1p+0]))"},
+    {"",
+     "fp32[4] o = constexpr_lut_to_dense(indices = uint8[2]([1,0]), lut = fp32[1,2,2]([0x0p+0,0x1p+0,0x1p-1,"
+     "0x1p+2]), vector_axis = int32(0))"},
+    {"", "fp16[3] o = constexpr_sparse_to_dense(mask = uint8[3]([1,0,1]), nonzero_data = fp16[2]([0x1p+0,0x1p+1]))"},
+    {"",
+     "uint8[3] o, fp32[2] p = constexpr_lut_to_sparse(indices_mask = uint8[3]([1,0,1]), indices_nonzero_data = "
+     "uint8[2]([1,0]), lut = fp32[1,2,1]([0x0p+0,0x1p+0]))"},
+    {"",
+     "bool[2] o, fp32[1] p = constexpr_sparse_blockwise_shift_scale(data_mask = tensor<bool, [2]>([true, false]), "
+     "nonzero_data = int8[1]([3]), scale = fp32[1]([0x1p-1]))"},
+    {"", "fp32[1] o = constexpr_cast(output_dtype = string(\"fp32\"), source_val = fp16[1]([0x1p+0]))"},
+    {"fp16[2] s", "fp16[2] o = read_state(input = s)"},
+    {"fp16[2] s, fp16[2] v", "fp16[2] o = coreml_update_state(state = s, value = v)"},
     {"fp32[2,3,4,5] x, fp32[1,5,4,6] y",
      "fp32[2,3,4,6] o = einsum(equation = string(\"nchw,nwhu->nchu\"), values = (x, y))"},
     {"fp32[2,3] x",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -84,6 +85,47 @@ def resize_nearest(x: Array, target_size_height: int, target_size_width: int) ->
         for axis, size in ((-2, target_size_height), (-1, target_size_width))
     )
     return x[..., rows, :][..., columns]
+
+
+def resize(
+    x: Array, shape: list[int], resized_dims: Any, interpolation_mode: str = "LINEAR", sampling_mode: str = "DEFAULT"
+) -> Array:
+    axes = range(x.ndim - int(resized_dims), x.ndim)
+    sizes = [shape[len(shape) - (x.ndim - axis)] or x.shape[axis] for axis in axes]
+    y = x.astype(np.float64)
+    for axis, size in zip(axes, sizes):
+        if interpolation_mode == "LINEAR":
+            points, entries = _grid(sampling_mode, x.shape[axis], size), np.arange(x.shape[axis])
+            y = np.apply_along_axis(lambda row, p=points, e=entries: np.interp(p, e, row), axis, y)
+        else:
+            y = np.take(y, np.arange(size) * x.shape[axis] // max(size, 1), axis)
+    return y.astype(x.dtype)
+
+
+def crop(x: Array, crop_height: list[int], crop_width: list[int]) -> Array:
+    (top, bottom), (left, right) = crop_height, crop_width
+    return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
+
+
+def flatten2d(x: Array, axis: int = 1) -> Array:
+    return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
+
+
+@exact
+def affine(x: Array, transform_matrix: Array, output_height: int, output_width: int, **options: Any) -> Array:
+    """A weight for each pixel of the image: 1 at the place that is sampled, 0 from a distance of 1 on."""
+
+    def weights(at: Array, size: int) -> Array:
+        return np.maximum(0, 1 - np.abs((at[..., None] + 1) / 2 * (size - 1) - np.arange(size)))
+
+    v, u = (np.linspace(-1, 1, n) if n != 1 else np.zeros(1) for n in (output_height, output_width))
+    places = np.stack(
+        [np.broadcast_to(u, (len(v), len(u))), np.repeat(v[:, None], len(u), 1), np.ones((len(v), len(u)))]
+    )
+    to = np.einsum("bkj,jhw->bkhw", transform_matrix.reshape(-1, 2, 3), places)
+    to = np.broadcast_to(to, (len(x), *to.shape[1:]))
+    rows, columns = weights(to[:, 1], x.shape[2]), weights(to[:, 0], x.shape[3])
+    return np.einsum("bcij,bhwi,bhwj->bchw", x, rows, columns)
 
 
 def upsample_nearest(x: Array, **scales: Any) -> Array:
@@ -182,3 +224,46 @@ def quantize(input: Array, scale: Array, output_dtype: str, zero_point: Any = 0,
     ratio = (input / np.asarray(_spread(scale, axis, input.ndim), input.dtype)).astype(np.float32)
     ends = np.iinfo(output_dtype)
     return np.clip(np.rint(ratio) + _spread(zero_point, axis, input.ndim), ends.min, ends.max).astype(output_dtype)
+
+
+# ---- weights in few bits, after coremltools' decompress
+
+
+def _blocks(parts: Array, shape: tuple[int, ...]) -> Array:
+    """Each of ``parts`` for a block of ``shape``."""
+    for axis, size in enumerate(shape):
+        parts = np.repeat(parts, size // parts.shape[axis], axis)
+    return parts
+
+
+def affine_dequantize(quantized_data: Array, zero_point: Array, scale: Array, axis: int) -> Array:
+    return dequantize(quantized_data, scale, zero_point, axis if scale.ndim or zero_point.ndim else None)
+
+
+def blockwise(data: Array, scale: Array, offset: Array | None = None) -> Array:
+    low = 0.0 if offset is None else _blocks(offset.astype(np.float64), data.shape)
+    return (_blocks(scale.astype(np.float64), data.shape) * (data - low)).astype(scale.dtype)
+
+
+def lut_to_dense(indices: Array, lut: Array, vector_axis: int = 0) -> Array:
+    count = lut.shape[-1]
+    tables = _blocks(lut, (*indices.shape, *lut.shape[-2:]))
+    entries = np.take_along_axis(tables, indices[..., None, None].astype(np.int64), -2)[..., 0, :]
+    sizes = [n * count if i == vector_axis else n for i, n in enumerate(indices.shape)]
+    return np.moveaxis(entries, -1, vector_axis + 1).reshape(sizes)
+
+
+def sparse_to_dense(nonzero_data: Array, mask: Array) -> Array:
+    out = np.zeros(mask.shape, nonzero_data.dtype)
+    out[mask != 0] = nonzero_data
+    return out
+
+
+def lut_to_sparse(indices_mask: Array, indices_nonzero_data: Array, lut: Array, vector_axis: int = 0) -> list[Array]:
+    mask = np.repeat(indices_mask, lut.shape[-1], vector_axis)
+    dense = lut_to_dense(sparse_to_dense(indices_nonzero_data, indices_mask), lut, vector_axis)
+    return [mask, dense[mask != 0]]
+
+
+def sparse_blockwise(data_mask: Array, nonzero_data: Array, scale: Array, offset: Array | None = None) -> list[Array]:
+    return [data_mask, blockwise(sparse_to_dense(nonzero_data, data_mask), scale, offset)[data_mask != 0]]

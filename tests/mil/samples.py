@@ -537,6 +537,41 @@ SAMPLES: list[Sample] = [
     ),
     *(
         Sample(
+            "resize",
+            {"x": values(2, 3, 4)},
+            {"shape": shape, "resized_dims": np.uint32(axes), "interpolation_mode": mode, "sampling_mode": "DEFAULT"},
+            layers.resize,
+        )
+        for shape, axes, mode in (
+            ([5, 0], 2, "LINEAR"),
+            ([9, 0, 8], 2, "LINEAR"),
+            ([6, 8], 1, "NEAREST_NEIGHBOR"),
+            ([7], 0, "LINEAR"),
+        )
+    ),
+    Sample("resize", {"x": values(2, 3, 4)}, {"shape": [4, 6, 5], "resized_dims": np.uint32(3)}, layers.resize),
+    Sample("crop", {"x": IMAGE}, {"crop_height": [1, 2], "crop_width": [0, 1]}, layers.crop),
+    *(
+        Sample(
+            "affine",
+            {"x": values(2, 3, 4, 5), "transform_matrix": values(batch, 6, low=-1, high=1)},
+            {
+                "output_height": height,
+                "output_width": 3,
+                "sampling_mode": "bilinear",
+                "padding_mode": "constant",
+                "padding_value": 0.0,
+                "coordinates_mode": "normalized_minus_one_to_one",
+                "align_corners": True,
+            },
+            layers.affine,
+        )
+        for batch, height in ((2, 6), (1, 1))
+    ),
+    # of no axes coremltools has a product of floats
+    *(Sample("flatten2d", {"x": values(2, 3, 4)}, {"axis": a}, layers.flatten2d, computed=a != 3) for a in (1, -1, 3)),
+    *(
+        Sample(
             "local_response_norm",
             {"x": values(2, 5, 3, 2)},
             {"size": size, "alpha": alpha, "beta": 0.75, "k": 1.0},

@@ -20,7 +20,11 @@ from tests.mil.samples import SAMPLES, Sample, program, values
 NAMES = {
     "depth_to_space", "space_to_depth", "pixel_shuffle", "pixel_unshuffle", "space_to_batch", "batch_to_space",
     "upsample_nearest_neighbor", "upsample_bilinear", "resize_nearest_neighbor", "resize_bilinear",
-    "local_response_norm", "scaled_dot_product_attention", "l2_norm", "einsum", "quantize", "dequantize",
+    "local_response_norm", "scaled_dot_product_attention", "l2_norm", "einsum", "quantize", "dequantize", "resize",
+    "crop", "affine", "flatten2d", "relu6", "softsign", "leaky_relu", "elu", "thresholded_relu", "scaled_tanh",
+    "sigmoid_hard",
+    "clamped_relu", "linear_activation", "threshold", "prelu", "instance_norm", "reduce_l1_norm", "reduce_l2_norm",
+    "reduce_log_sum",
 }  # fmt: skip
 
 
@@ -160,3 +164,19 @@ def test_quantization(dtype: str, shape: tuple[int, ...]) -> None:
         check(Sample("quantize", big, {**consts, "output_dtype": dtype}, layers.quantize), "fp32", 0)
         small = {"input": rng.integers(0, 100, shape).astype(dtype)}
         check(Sample("dequantize", small, consts, layers.dequantize), "fp32", 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 0, 3, 4), (0, 2, 3, 4), (1, 2, 1, 7), (3, 1, 5, 2)])
+@pytest.mark.parametrize("size", [(0, 2), (1, 1), (3, 7)])
+def test_affine(shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    """The identity gives the image itself; what lies outside it, at any distance, is 0."""
+    options = {"sampling_mode": "bilinear", "padding_mode": "constant", "padding_value": 0.0,
+               "coordinates_mode": "normalized_minus_one_to_one", "align_corners": True}  # fmt: skip
+    consts = {"output_height": size[0], "output_width": size[1], **options}
+    for matrix in (values(1, 6), values(shape[0], 6), np.array([[1.0, 0, 0, 0, 1, 0]])):
+        check(Sample("affine", {"x": values(*shape), "transform_matrix": matrix}, consts, layers.affine), "fp32", 64)
+    far = np.array([[np.inf, 0, 0, 0, 1, 0], [1e30, 0, 1e30, 0, np.nan, 0]], np.float32)
+    made = program(Sample("affine", {"x": values(2, 1, 2, 2), "transform_matrix": far}, {**consts, "output_width": 2},
+                          out=(2, 1, size[0], 2)), "fp32", ports=False)  # fmt: skip
+    (got,) = run(NativeProgram("cpu", to_text(made)), [np.ones((2, 1, 2, 2), np.float32), far])
+    np.testing.assert_array_equal(got, np.zeros((2, 1, size[0], 2)))

@@ -30,7 +30,8 @@ void Importer::run() {
 }
 
 void Importer::import_op(const mil::Op& op) {
-  for (const Handlers* handlers : {&aj_handlers(), &mil_handlers(), &layer_handlers(), &process_handlers()})
+  for (const Handlers* handlers : {&aj_handlers(), &mil_handlers(), &layer_handlers(), &activation_handlers(),
+                                   &weight_handlers(), &process_handlers()})
     if (const auto found = handlers->find(op.schema->name); found != handlers->end()) return found->second(*this, op);
   if (!import_control(op)) import_kernel(op);
 }
@@ -39,6 +40,24 @@ View Importer::view(mil::ValueId id) {
   const auto found = views_.find(id);
   if (found != views_.end()) return found->second;
   return views_[id] = b.constant(f.values[id]);
+}
+
+const mil::Value& Importer::constant(const mil::Op& op, std::string_view name) const {
+  const mil::ValueId id = f.find(op, name)->values.at(0);
+  const auto found = computed_.find(id);
+  const mil::Value& value = found == computed_.end() ? f.values[id] : found->second;
+  if (value.constant == nullptr || value.constant->blob)
+    throw mil::Error("[" + std::string(op.schema->name) + "] on the CPU device " + std::string(name) +
+                         " must be a constant that is written out, or made of such constants",
+                     ANESDK_UNSUPPORTED);
+  return value;
+}
+
+void Importer::set_constant(const mil::Op& op, std::shared_ptr<const mil::Constant> constant, size_t result) {
+  mil::Value value = f.values[op.results.at(result)];
+  value.constant = std::move(constant);
+  set(op, b.constant(value), result);
+  computed_[op.results.at(result)] = std::move(value);
 }
 
 std::vector<View> Importer::list(const mil::Op& op, std::string_view name) {

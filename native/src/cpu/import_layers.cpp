@@ -89,12 +89,13 @@ View taken(Importer& i, const View& x, int64_t axis, const std::vector<int64_t>&
   return none;
 }
 
-// Of a result's last two axes, the nearest entries at or before. Where the ratio is no integer MIL's documentation
+// Of a result's last axes, the nearest entries at or before. Where the ratio is no integer MIL's documentation
 // leaves the choice open.
-void nearest(Importer& i, const Op& op) {
+void nearest(Importer& i, const Op& op, size_t axes) {
   View x = i.in(op, "x");
   const Shape& out = i.type(op).shape;
-  for (size_t axis = out.size() - 2; axis < out.size(); ++axis) {
+  for (size_t axis = out.size() - axes; axis < out.size(); ++axis) {
+    if (x.shape[axis] == out[axis]) continue;
     check_parts(op, out[axis]);
     std::vector<int64_t> entries(static_cast<size_t>(out[axis]));
     for (size_t k = 0; k < entries.size(); ++k) entries[k] = static_cast<int64_t>(k) * x.shape[axis] / out[axis];
@@ -102,6 +103,8 @@ void nearest(Importer& i, const Op& op) {
   }
   i.set(op, x);
 }
+
+void nearest_plane(Importer& i, const Op& op) { nearest(i, op, 2); }
 
 // Where the `count` samples of an axis of `size` lie: coremltools' documentation of resize_bilinear.
 std::vector<double> grid(const std::string& mode, int64_t size, int64_t count) {
@@ -154,10 +157,10 @@ View between(Importer& i, const View& x, size_t axis, const std::vector<double>&
   return i.b.select(i.b.compare(MapOp::EQ, weight, i.b.scalar(DType::FP32, 0.0)), low, mixed);
 }
 
-void bilinear(Importer& i, const Op& op, const std::string& mode) {
+void bilinear(Importer& i, const Op& op, const std::string& mode, size_t axes = 2) {
   View x = wide(i, i.in(op, "x"));
   const Shape& out = i.type(op).shape;
-  for (size_t axis = out.size() - 2; axis < out.size(); ++axis) {
+  for (size_t axis = out.size() - axes; axis < out.size(); ++axis) {
     check_parts(op, out[axis]);
     x = between(i, x, axis, grid(mode, x.shape[axis], out[axis]));
   }
@@ -169,6 +172,28 @@ void upsample_bilinear(Importer& i, const Op& op) {
   if (i.flag(op, "align_corners", true)) return bilinear(i, op, "STRICT_ALIGN_CORNERS");
   bilinear(i, op, i.flag(op, "half_pixel_centers", true) ? "UNALIGN_CORNERS" : "DEFAULT");
 }
+
+void resize(Importer& i, const Op& op) {
+  const std::string mode = i.text(op, "sampling_mode", "DEFAULT");
+  const auto axes = static_cast<size_t>(i.f.integer(op, "resized_dims"));
+  if (i.text(op, "interpolation_mode", "LINEAR") == "LINEAR") return bilinear(i, op, mode, axes);
+  if (mode != "DEFAULT")
+    throw mil::Error("[resize] with NEAREST_NEIGHBOR the CPU device takes the sampling_mode DEFAULT, got " + mode,
+                     ANESDK_UNSUPPORTED);
+  nearest(i, op, axes);
+}
+
+void crop(Importer& i, const Op& op) {
+  const View x = i.in(op, "x");
+  std::vector<int64_t> start(x.shape.size(), 0), limit = x.shape;
+  for (const auto& [name, axis] : {std::pair{"crop_height", x.shape.size() - 2}, {"crop_width", x.shape.size() - 1}}) {
+    start[axis] = i.ints(op, name)[0];
+    limit[axis] = start[axis] + i.type(op).shape[axis];
+  }
+  i.set(op, slice(x, start, limit, {}));
+}
+
+void flatten2d(Importer& i, const Op& op) { i.set(op, i.b.reshape(i.in(op, "x"), i.type(op).shape)); }
 
 // ---- layers
 
@@ -281,8 +306,11 @@ const Handlers& layer_handlers() {
       {"pixel_unshuffle", to_depth<false>},
       {"space_to_batch", space_to_batch},
       {"batch_to_space", batch_to_space},
-      {"upsample_nearest_neighbor", nearest},
-      {"resize_nearest_neighbor", nearest},
+      {"upsample_nearest_neighbor", nearest_plane},
+      {"resize_nearest_neighbor", nearest_plane},
+      {"resize", resize},
+      {"crop", crop},
+      {"flatten2d", flatten2d},
       {"upsample_bilinear", upsample_bilinear},
       {"resize_bilinear", resize_bilinear},
       {"local_response_norm", local_response_norm},

@@ -115,6 +115,18 @@ void reduce_sum_square(Importer& i, const Op& op) {
   finish_reduction(i, op, i.b.reduce(ReduceOp::SUM, i.b.map(MapOp::SQUARE, x), axes_of(i, op, x.shape.size())));
 }
 
+// The integers' in float32, rounded when they are integers again.
+template <MapOp kBefore, MapOp kAfter>
+void reduce_between(Importer& i, const Op& op) {
+  View x = i.in(op, "x");
+  x = i.b.convert(x, x.dtype == DType::INT32 ? DType::FP32 : compute_dtype(x.dtype));
+  const std::vector<int64_t> axes = axes_of(i, op, x.shape.size());
+  if (kBefore != MapOp::COPY) x = i.b.map(kBefore, x);
+  View sum = i.b.reduce(ReduceOp::SUM, x, axes);
+  if (kAfter != MapOp::COPY) sum = i.b.map(kAfter, sum);
+  finish_reduction(i, op, sum);
+}
+
 void reduce_mean(Importer& i, const Op& op) {
   const View x = wide(i, i.in(op, "x"));
   const std::vector<int64_t> axes = axes_of(i, op, x.shape.size());
@@ -447,6 +459,9 @@ const Handlers& mil_handlers() {
       {"reduce_max", reduce<ReduceOp::MAX>},
       {"reduce_min", reduce<ReduceOp::MIN>},
       {"reduce_mean", reduce_mean},
+      {"reduce_l1_norm", reduce_between<MapOp::ABS, MapOp::COPY>},
+      {"reduce_l2_norm", reduce_between<MapOp::SQUARE, MapOp::SQRT>},
+      {"reduce_log_sum", reduce_between<MapOp::COPY, MapOp::LOG>},
       {"reduce_sum_square", reduce_sum_square},
       {"reduce_log_sum_exp", reduce_log_sum_exp},
       {"reduce_argmax", reduce_arg<true>},

@@ -27,6 +27,9 @@ class Importer {
   View in(const mil::Op& op, std::string_view name) { return view(f.find(op, name)->values.at(0)); }
   std::vector<View> list(const mil::Op& op, std::string_view name);
   View view(mil::ValueId id);
+  // A const, or what a handler has computed of consts when the program was compiled.
+  const mil::Value& constant(const mil::Op& op, std::string_view name) const;
+  void set_constant(const mil::Op& op, std::shared_ptr<const mil::Constant> constant, size_t result = 0);
   void set(const mil::Op& op, const View& view, size_t result = 0) { views_[op.results.at(result)] = view; }
   const mil::Type& type(const mil::Op& op, size_t result = 0) const { return f.values[op.results.at(result)].type; }
   // Consts with a default for an absent operand.
@@ -59,6 +62,7 @@ class Importer {
   Plans& plans_;
   Graph& graph_;
   std::unordered_map<mil::ValueId, View> views_;
+  std::unordered_map<mil::ValueId, mil::Value> computed_;
   std::unordered_map<mil::ValueId, std::vector<const mil::Op*>> users_;
   View last_message_;  // what the last operation between processes made, if any
 };
@@ -68,6 +72,8 @@ using Handlers = std::map<std::string_view, Handler>;  // by the operation's nam
 const Handlers& aj_handlers();                         // import_aj.cpp
 const Handlers& mil_handlers();                        // import_mil.cpp
 const Handlers& layer_handlers();                      // import_layers.cpp
+const Handlers& activation_handlers();                 // import_activations.cpp
+const Handlers& weight_handlers();                     // import_weights.cpp
 const Handlers& process_handlers();                    // import_processes.cpp
 
 // The function with the engine's numerics (import_engine.cpp).

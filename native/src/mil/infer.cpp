@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "mil/literal.h"
+
 namespace anesdk::mil {
 
 std::string str(const Shape& shape) {
@@ -53,6 +55,16 @@ int64_t OpView::integer(std::string_view arg, int64_t low, int64_t high) const {
 
 int64_t OpView::integer_or(std::string_view arg, int64_t low, int64_t fallback) const {
   return has(arg) ? integer(arg, low) : fallback;
+}
+
+int64_t OpView::nonzero(std::string_view arg) const {
+  const Value& value = f_.value(op_, arg);
+  require(value.constant && !value.constant->blob, std::string(arg) + " must be written out");
+  const std::vector<std::byte>& data = value.constant->data;
+  const size_t size = size_of(value.type.dtype);
+  int64_t count = 0;
+  for (size_t at = 0; at < data.size(); at += size) count += decode_integer(value.type.dtype, data.data() + at) != 0;
+  return count;
 }
 
 std::vector<bool> OpView::flags(std::string_view arg, int64_t length) const {
@@ -140,6 +152,7 @@ const Rule* find_rule(const OpSchema& schema) {
     add_movement_rules(all);
     add_window_rules(all);
     add_layer_rules(all);
+    add_weight_rules(all);
     add_lax_rules(all);
     add_lax_window_rules(all);
     add_lax_index_rules(all);

@@ -46,6 +46,7 @@ class OpView {
   int64_t integer(std::string_view arg, int64_t low, int64_t high = kMaxExtent) const;
   int64_t integer_or(std::string_view arg, int64_t low, int64_t fallback) const;
   double real_or(std::string_view arg, double fallback) const { return has(arg) ? f_.real(op_, arg) : fallback; }
+  int64_t nonzero(std::string_view arg) const;  // how many elements of a const list of integers or flags are not 0
   bool flag(std::string_view arg) const { return has(arg) && f_.boolean(op_, arg); }
   std::string text_or(std::string_view arg, std::string_view fallback) const;
   // One of the words, or the first when absent.
@@ -89,6 +90,7 @@ void add_elementwise_rules(Rules& rules);
 void add_movement_rules(Rules& rules);
 void add_window_rules(Rules& rules);
 void add_layer_rules(Rules& rules);
+void add_weight_rules(Rules& rules);
 void add_lax_rules(Rules& rules);
 void add_lax_window_rules(Rules& rules);
 void add_lax_index_rules(Rules& rules);

@@ -6,6 +6,9 @@
 namespace anesdk::mil {
 namespace {
 
+const std::vector<std::string_view> kSamplingModes = {"DEFAULT", "STRICT_ALIGN_CORNERS", "ALIGN_CORNERS",
+                                                      "OFFSET_CORNERS", "UNALIGN_CORNERS"};
+
 const Shape& image(const OpView& op) {
   op.require(op.rank("x") == 4, "x must have rank 4");
   return op.shape("x");
@@ -91,13 +94,61 @@ Shapes upsample_bilinear(const OpView& op) {
   return upsample(op);
 }
 
-Shapes resize(const OpView& op) {
+Shapes resize_to(const OpView& op) {
   return resized(op, op.integer_or("target_size_height", 0, 1), op.integer_or("target_size_width", 0, 1));
 }
 
 Shapes resize_bilinear(const OpView& op) {
-  op.one_of("sampling_mode", {"DEFAULT", "STRICT_ALIGN_CORNERS", "ALIGN_CORNERS", "OFFSET_CORNERS", "UNALIGN_CORNERS"});
-  return resize(op);
+  op.one_of("sampling_mode", kSamplingModes);
+  return resize_to(op);
+}
+
+// The last resized_dims axes as long as the last numbers of `shape` say; 0 is the size that an axis has.
+Shapes resize(const OpView& op) {
+  op.one_of("interpolation_mode", {"LINEAR", "NEAREST_NEIGHBOR"});
+  op.one_of("sampling_mode", kSamplingModes);
+  Shape out = op.shape("x");
+  const List wanted = op.any_ints("shape", 0);
+  const int64_t count = op.integer("resized_dims", 0);
+  op.require(count <= std::ssize(wanted) && std::ssize(wanted) <= std::ssize(out),
+             "shape must have resized_dims numbers or more, and no more than x has axes");
+  for (int64_t i = 1; i <= count; ++i) {
+    int64_t& size = out[out.size() - static_cast<size_t>(i)];
+    const int64_t number = wanted[wanted.size() - static_cast<size_t>(i)];
+    if (number == 0) continue;
+    op.require(size > 0, "an axis without elements cannot be resized");
+    size = number;
+  }
+  return {out};
+}
+
+Shapes crop(const OpView& op) {
+  op.require(op.rank("x") >= 3, "x must have rank 3 or more");
+  Shape out = op.shape("x");
+  const List height = op.ints("crop_height", 2, 0), width = op.ints("crop_width", 2, 0);
+  out[out.size() - 2] = op.extent(out[out.size() - 2] - height[0] - height[1]);
+  out[out.size() - 1] = op.extent(out[out.size() - 1] - width[0] - width[1]);
+  return {out};
+}
+
+Shapes affine(const OpView& op) {
+  const Shape &x = image(op), &matrix = op.shape("transform_matrix");
+  op.one_of("sampling_mode", {"bilinear"});
+  op.one_of("padding_mode", {"constant"});
+  op.one_of("coordinates_mode", {"normalized_minus_one_to_one"});
+  op.require(op.flag("align_corners"), "align_corners must be true");
+  op.require(op.real_or("padding_value", 0.0) == 0, "padding_value must be 0");
+  op.require(matrix == Shape{x[0], 6} || matrix == Shape{1, 6}, "transform_matrix must have shape [batch or 1, 6]");
+  return {{x[0], x[1], op.integer("output_height", 0), op.integer("output_width", 0)}};
+}
+
+Shapes flatten2d(const OpView& op) {
+  const Shape& x = op.shape("x");
+  int64_t axis = op.has("axis") ? op.integer("axis", -op.rank("x"), op.rank("x")) : 1;
+  op.require(axis <= op.rank("x"), "axis must not be above the rank");
+  if (axis < 0) axis += op.rank("x");
+  const auto middle = x.begin() + axis;
+  return {{op.elements(Shape(x.begin(), middle)), op.elements(Shape(middle, x.end()))}};
 }
 
 Shapes local_response_norm(const OpView& op) {
@@ -220,8 +271,12 @@ void add_layer_rules(Rules& rules) {
                 {"batch_to_space", batch_to_space},
                 {"upsample", upsample},
                 {"upsample_bilinear", upsample_bilinear},
-                {"resize", resize},
+                {"resize_to", resize_to},
                 {"resize_bilinear", resize_bilinear},
+                {"resize", resize},
+                {"crop", crop},
+                {"affine", affine},
+                {"flatten2d", flatten2d},
                 {"local_response_norm", local_response_norm},
                 {"scaled_dot_product_attention", attention},
                 {"l2_norm", l2_norm},

@@ -59,6 +59,7 @@ class Parser {
   Function function();
   void parameter(Function& f);
   void statement(Function& f);
+  void update(const Function& f, const Op& op);
   std::shared_ptr<const Constant> constant_value(const Type& declared);
   void operands(Function& f, Op& op);
   void attributes(Function& f, Op& op);
@@ -71,7 +72,8 @@ class Parser {
   Lexer lexer_;
   Token token_;
   int depth_ = 0;
-  std::unordered_map<std::string_view, ValueId> names_;  // of the function being parsed
+  std::unordered_map<std::string_view, ValueId> names_;       // of the function being parsed
+  std::vector<std::pair<std::string_view, ValueId>> states_;  // its inputs that are state, as they came
 };
 
 // Counts nesting for as long as it lives.
@@ -124,6 +126,13 @@ const std::unordered_map<std::string_view, DType>& dtypes() {
 #define ANESDK_DTYPE_ENTRY(suffix, code, text, size) {text, DType::suffix},
       ANESDK_DTYPE_LIST(ANESDK_DTYPE_ENTRY)
 #undef ANESDK_DTYPE_ENTRY
+      // Fewer than eight bits stand in eight.
+      {"int4", DType::INT8},
+      {"uint1", DType::UINT8},
+      {"uint2", DType::UINT8},
+      {"uint3", DType::UINT8},
+      {"uint4", DType::UINT8},
+      {"uint6", DType::UINT8},
   };
   return names;
 }
@@ -303,6 +312,7 @@ Program Parser::program() {
 Function Parser::function() {
   Function f;
   names_.clear();
+  states_.clear();
   expect("func");
   f.name = ident("a function name");
   expect("<");
@@ -315,14 +325,30 @@ Function Parser::function() {
   expect("->");
   list("(", ")", [&] { f.outputs.push_back(find(take(TokenKind::IDENT, "a name"))); });
   expect(";");
+  for (const auto& [name, given] : states_)
+    if (names_.at(name) != given) f.outputs.push_back(names_.at(name));
   return f;
 }
 
 void Parser::parameter(Function& f) {
+  const bool state = accept("state");  // state<type>: its last value is a result as well, if it was updated
+  if (state) expect("<");
   Type declared = type();
+  if (state) expect(">");
   if (declared.dtype == DType::STRING) fail("an input cannot be a string");
   const Token name = take(TokenKind::IDENT, "a name");
   f.inputs.push_back(define(f, {std::string(name.text), std::move(declared), nullptr}, name));
+  if (state) states_.emplace_back(name.text, f.inputs.back());
+}
+
+// From an update on the state's name is the new value's.
+void Parser::update(const Function& f, const Op& op) {
+  const Operand* state = f.find(op, "state");
+  if (!state || state->values.size() != 1 || state->variadic || op.results.size() != 1) return;
+  for (const auto& [name, given] : states_) {
+    ValueId& current = names_.at(name);
+    if (current == state->values[0]) current = op.results[0];
+  }
 }
 
 ValueId Parser::define(Function& f, Value value, const Token& where) {
@@ -365,6 +391,7 @@ void Parser::statement(Function& f) {
   attributes(f, op);
   spent_a_little();
   for (size_t i = 0; i < results.size(); ++i) op.results.push_back(define(f, std::move(results[i]), names[i]));
+  if (op.schema->name == "coreml_update_state") update(f, op);
   f.ops.push_back(std::move(op));
 }
 

@@ -20,5 +20,6 @@ std::span<const KernelEntry> solve_entries();
 std::span<const KernelEntry> spectral_entries();
 std::span<const KernelEntry> eigen_entries();
 std::span<const KernelEntry> process_entries();
+std::span<const KernelEntry> affine_entries();
 
 }  // namespace anesdk::cpu

@@ -11,7 +11,7 @@ const KernelEntry* find_kernel(std::string_view op_name) {
     std::vector<KernelEntry> all;
     for (const auto& room : {conv_entries(), pool_entries(), window_entries(), gather_entries(), scatter_entries(),
                              sort_entries(), scan_entries(), threefry_entries(), fft_entries(), solve_entries(),
-                             spectral_entries(), eigen_entries(), process_entries()}) {
+                             spectral_entries(), eigen_entries(), process_entries(), affine_entries()}) {
       all.insert(all.end(), room.begin(), room.end());
     }
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.op < b.op; });
