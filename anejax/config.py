@@ -83,6 +83,12 @@ _SETTINGS: dict[str, tuple[str, Kind, Any, str]] = {
         25e6,
         "bytes of one message of sums over processes, such as gradients",
     ),
+    "distributed_wire": (
+        "ANEJAX_DISTRIBUTED_WIRE",
+        _one_of("float32", "float16"),
+        "float32",
+        "float16: training commands send gradients as float16, and add later what that leaves out",
+    ),
     "jax_debug_infs": ("ANEJAX_DEBUG_INFS", _flag, False, "an operation that makes an infinity raises"),
     "jax_numpy_dtype_promotion": (
         "ANEJAX_DTYPE_PROMOTION",

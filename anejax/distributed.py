@@ -6,9 +6,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from anejax.errors import DeviceError
+import numpy as np
+
+import anejax.numpy as jnp
+from anejax import dtypes, lax, tree
+from anejax.config import config
+from anejax.errors import DeviceError, ShapeError
 from anejax.ops.processes import WORLD
 from anejax.runtime import processes
 
@@ -49,3 +55,101 @@ def is_initialized() -> bool:
 
 def shutdown() -> None:
     """Does nothing: processes leave when they end, and tell the others."""
+
+
+def float16_mean(values: Any, left_out: Any, axis_name: Any) -> tuple[Any, Any]:
+    """The mean of a tree of float32 arrays over processes, sent as float16: half the bytes of ``lax.pmean``.
+
+    float16 has 11 bits, so each message leaves something out. ``left_out`` has what earlier messages of this process
+    left out, and is added before the arrays are rounded; over many steps the means add up to the true ones (error
+    feedback: Karimireddy et al. 2019, https://arxiv.org/abs/1901.09847, and Tang et al. 2019,
+    https://arxiv.org/abs/1905.05957, for the second message). Each process adds up one part of all arrays in float32,
+    in the order of the processes, so the bits do not depend on the MPI library.
+
+    Args:
+        values: a tree of float32 arrays, such as gradients. Arrays are sent together, in messages of about 25 MB
+            (``config.distributed_bucket``), of which each has a scale by its largest element.
+        left_out: a tree like ``values``, of zeros at first: ``tree.map(jnp.zeros_like, params)``. Each process has its
+            own.
+        axis_name: of the processes, or of a ``vmap``.
+
+    Returns:
+        (mean, left_out), both trees like ``values``. Every process gets the same mean. An infinity or a NaN stays what
+        it is in the mean, and leaves nothing out.
+
+    Raises:
+        ShapeError: an array is not float32, or the two trees have different shapes.
+
+    Example:
+        >>> import numpy as np
+        >>> import anejax as aj
+        >>> g = np.array([[0.1, 0.2], [0.3, 0.4]], np.float32)
+        >>> mean, left_out = aj.vmap(lambda g, e: aj.distributed.float16_mean(g, e, "i"), axis_name="i")(g, 0 * g)
+        >>> np.abs(mean - g.mean(0)).max() < 1e-3
+        np.True_
+        >>> np.abs(mean.sum(0) + left_out.sum(0) - g.sum(0)).max() < 1e-7
+        np.True_
+    """
+    arrays, structure = tree.flatten(values)
+    rests, other = tree.flatten(left_out)
+    for x, rest in zip(arrays, rests, strict=structure == other):
+        if (x.dtype, x.shape) != (rest.dtype, rest.shape) or x.dtype != dtypes.float32:
+            raise ShapeError(
+                f"[float16_mean] expected float32 arrays and a left_out of the same shapes, got {x} and {rest}."
+            )
+    means, left = [], []
+    for which in _buckets([x.nbytes // 2 for x in arrays]):
+        mean, rest = _mean_of_bucket([arrays[i] + rests[i] for i in which], axis_name)
+        means += mean
+        left += rest
+    return tree.unflatten(structure, means), tree.unflatten(structure, left)
+
+
+def _buckets(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Numbers of arrays of ``sizes`` bytes, in the order of the arrays: as many as a message takes, at least one."""
+    which: list[int] = []
+    total = 0
+    for i, size in enumerate(sizes):
+        which.append(i)
+        total += size
+        if total >= config.distributed_bucket:
+            yield which
+            which, total = [], 0
+    if which:
+        yield which
+
+
+def _mean_of_bucket(arrays: Sequence[Any], axis_name: Any) -> tuple[list[Any], list[Any]]:
+    """The means of ``arrays`` over the axis, and what of them float16 left out."""
+    count, here = lax.axis_size(axis_name), lax.axis_index(axis_name)
+    flat = jnp.concatenate([x.ravel() for x in arrays])
+    parts = jnp.pad(flat, (0, -flat.size % count)).reshape(count, -1)  # one for each process to add up
+    sent = _narrowed(parts)
+    total = _widened(lax.all_to_all(sent, axis_name, 0, 0)).sum(0)
+    passed_on = _narrowed(total[None])
+    sums = _widened(lax.all_gather(passed_on[0], axis_name))
+    left = (parts - _widened(sent)).at[here].add(total - _widened(passed_on)[0])
+    mean, left = (x.ravel()[: flat.size] for x in (sums / count, jnp.where(jnp.isfinite(left), left, 0)))
+    return _like(arrays, mean), _like(arrays, left)
+
+
+def _narrowed(rows: Any) -> Any:
+    """float32[N, K] as float16[N, K + 1]: numbers from -2^15 to 2^15, and the power of two that they are to be times.
+
+    Of numbers so scaled, those from 2^-29 of the largest one on have all 11 bits.
+    """
+    largest = jnp.max(jnp.where(jnp.isfinite(rows), jnp.abs(rows), 0), initial=0.0)
+    exponent = jnp.frexp(largest)[1] - 15
+    scaled = jnp.ldexp(rows, -exponent).astype(jnp.float16)
+    return jnp.concatenate([scaled, jnp.full((len(rows), 1), exponent, jnp.float16)], 1)
+
+
+def _widened(rows: Any) -> Any:
+    """float16[N, K + 1] from ``_narrowed`` as float32[N, K]."""
+    return jnp.ldexp(rows[:, :-1].astype(jnp.float32), rows[:, -1:].astype(jnp.int32))
+
+
+def _like(arrays: Sequence[Any], flat: Any) -> list[Any]:
+    """``flat`` cut into arrays of the shapes of ``arrays``."""
+    ends = np.cumsum([x.size for x in arrays])
+    return [part.reshape(x.shape) for part, x in zip(jnp.split(flat, ends[:-1]), arrays, strict=True)]

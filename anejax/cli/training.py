@@ -102,6 +102,7 @@ def run(training: Training, args: argparse.Namespace) -> int:
     with _owned(directory):
         with fetching(console) as progress:
             task, state = training.make(recipe, args, progress)
+        parallel.check_alike(task.config)
         changes: dict[str, tuple[Any, Any]] = {}
         if index is None:
             run = Run(task, _checkpoints(directory), state)

@@ -11,7 +11,7 @@ from anejax import optim, random
 from anejax.data import chars, tokens
 from anejax.models.chars import CharLSTM, write
 from anejax.records import Between
-from anejax.train import language
+from anejax.train import language, parallel
 from anejax.train.loop import Run, Task
 from anejax.train.recipe import Name, Positive, Recipe, Seed, Size, initial
 
@@ -56,7 +56,8 @@ def make(recipe: CharsRecipe, resumed: bool = False) -> tuple[Task, language.Tra
         raise chars.TextError(f"[train] {recipe.text} has changed since the run began.")
     recipe = dataclasses.replace(recipe, stream=found)
     kept = len(stream) * 19 // 20
-    model, optimizer = _model(recipe, alphabet), _optimizer(recipe)
+    model, optimizer = _model(recipe, alphabet), parallel.averaged(_optimizer(recipe))
+    parallel.check_batch(recipe.batch)
     steps = min(recipe.eval_every, recipe.steps)
     task = Task(
         name=f"characters, LSTM of {recipe.hidden}",

@@ -61,7 +61,9 @@ def make(recipe: Cifar10Recipe, data: cifar10.Cifar10, resumed: bool = False) ->
     test_batches = TestBatches(*test, min(_TEST_BATCH, len(test.labels)), cifar10.MEAN, cifar10.STD)
     parallel.check_batch(recipe.batch)
     model = NETWORKS[recipe.network](parallel.axis_name())
-    how = optimizer(recipe.lr, recipe.momentum, recipe.weight_decay, len(train_batches) * recipe.epochs)
+    how = parallel.averaged(
+        optimizer(recipe.lr, recipe.momentum, recipe.weight_decay, len(train_batches) * recipe.epochs)
+    )
     scaled: Callable[[Any], Any] = lambda state: state  # noqa: E731
     if recipe.precision == "float32":
         train_step = classify.train_step(model, how, recipe.smoothing)

@@ -40,7 +40,10 @@ def make_loss(model: Any, smoothing: float) -> Callable[..., Any]:
 
 
 def train_step(model: Any, optimizer: Any, smoothing: float) -> Callable[..., Any]:
-    """(state, images, labels) -> (state, {loss, accuracy}), compiled."""
+    """(state, images, labels) -> (state, {loss, accuracy}), compiled.
+
+    ``optimizer`` averages the gradients of several processes (``parallel.averaged``).
+    """
     value_and_grad = aj.value_and_grad(make_loss(model, smoothing), has_aux=True)
 
     def step(state: TrainState, images: Any, labels: Any) -> Any:
@@ -48,7 +51,7 @@ def train_step(model: Any, optimizer: Any, smoothing: float) -> Callable[..., An
         (value, (model_state, accuracy)), grads = value_and_grad(
             state.params, state.model_state, images, labels, step_key
         )
-        value, accuracy, grads = parallel.mean((value, accuracy, grads))
+        value, accuracy = parallel.mean((value, accuracy))
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optim.apply_updates(state.params, updates)
         return TrainState(params, model_state, opt_state, key), {"loss": value, "accuracy": accuracy}

@@ -59,7 +59,7 @@ def make(recipe: ImagesRecipe, resumed: bool = False) -> tuple[Task, classify.Tr
     parallel.check_batch(batch)
     batches = TrainBatches(train.images, train.labels, batch, mean, deviation, recipe.seed, recipe.flip)
     model = cifar.network(recipe.width, parallel.axis_name(), len(train.classes))
-    how = optimizer(recipe.lr, recipe.momentum, recipe.weight_decay, len(batches) * recipe.epochs)
+    how = parallel.averaged(optimizer(recipe.lr, recipe.momentum, recipe.weight_decay, len(batches) * recipe.epochs))
     task = Task(
         name=f"images of {len(train.classes)} classes",
         config=recipe.to_json(),

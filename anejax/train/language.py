@@ -19,15 +19,18 @@ class TrainState(NamedTuple):
 
 
 def train_step(model: nn.Layer, optimizer: Any) -> Callable[..., Any]:
-    """(state, tokens, targets) -> (state, {loss}), compiled; both arrays are int32[N,T]."""
+    """(state, tokens, targets) -> (state, {loss}), compiled; both arrays are int32[N,T].
+
+    ``optimizer`` averages the gradients of several processes (``parallel.averaged``).
+    """
 
     def loss(params: Any, tokens: Any, targets: Any) -> Any:
         return jnp.mean(losses(model, params, tokens, targets))
 
     def step(state: TrainState, tokens: Any, targets: Any) -> Any:
-        value, grads = parallel.mean(aj.value_and_grad(loss)(state.params, tokens, targets))
+        value, grads = aj.value_and_grad(loss)(state.params, tokens, targets)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        return TrainState(optim.apply_updates(state.params, updates), opt_state), {"loss": value}
+        return TrainState(optim.apply_updates(state.params, updates), opt_state), {"loss": parallel.mean(value)}
 
     return aj.jit(parallel.divided(step), donate_argnums=0)
 

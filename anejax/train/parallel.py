@@ -6,13 +6,17 @@ depend on how many processes there are, except for the order in which float32 nu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import anejax as aj
-from anejax import lax, tree
+import anejax.numpy as jnp
+from anejax import lax, optim, tree
+from anejax.config import config
 from anejax.errors import AnejaxError
 from anejax.ops import processes
 from anejax.transforms.collectives import over_processes
@@ -37,9 +41,52 @@ def check_batch(batch: int) -> None:
         raise ParallelError(f"[train] expected a batch that {count} processes divide, got {batch}.")
 
 
+def check_alike(config: Mapping[str, Any]) -> None:
+    """Raises ParallelError unless all processes have the same recipe, whose fingerprints tell data apart."""
+    count, names = aj.process_count(), sorted(config)
+    if count == 1:
+        return
+    digests = np.asarray([zlib.crc32(json.dumps(config[name]).encode()) for name in names], np.uint32)
+    every = np.asarray(processes.gather_p.bind(digests, count=count))
+    differing = [name for name, column in zip(names, every.T, strict=True) if len(set(column.tolist())) > 1]
+    if differing:
+        raise ParallelError(
+            f"[train] expected one recipe and the same data in all {count} processes; they differ in:"
+            f" {', '.join(differing)}."
+        )
+
+
 def mean(values: Any) -> Any:
     """The mean over all processes of a tree of floats, each of this process's part of the batch."""
     return values if axis_name() is None else lax.pmean(values, AXIS)
+
+
+class Averaged(NamedTuple):
+    """The state of an optimizer that gets means sent as float16."""
+
+    left_out: Any  # by earlier messages of this process
+    state: Any
+
+
+def averaged(optimizer: optim.GradientTransformation) -> optim.GradientTransformation:
+    """``optimizer`` for gradients of this process's part of a batch: it gets their mean over all processes.
+
+    With ``config.distributed_wire`` "float16" the gradients are sent as float16, and the state is an ``Averaged``.
+    """
+    if config.distributed_wire == "float32":
+        return optim.GradientTransformation(
+            optimizer.init, lambda grads, state, params=None: optimizer.update(mean(grads), state, params)
+        )
+
+    def update(grads: Any, state: Averaged, params: Any = None) -> Any:
+        left_out = state.left_out
+        if axis_name() is not None:
+            grads, left_out = aj.distributed.float16_mean(grads, left_out, AXIS)
+        updates, inner = optimizer.update(grads, state.state, params)
+        return updates, Averaged(left_out, inner)
+
+    init = lambda params: Averaged(tree.map(jnp.zeros_like, params), optimizer.init(params))  # noqa: E731
+    return optim.GradientTransformation(init, update)
 
 
 def divided(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from anejax.errors import AnejaxError
 from anejax.models import llama2c
 from anejax.models.llama import SIZES, Config, Llama
 from anejax.records import Between
-from anejax.train import language
+from anejax.train import language, parallel
 from anejax.train.loop import Task
 from anejax.train.recipe import Name, Positive, Recipe, RecipeError, Seed, Size, initial
 
@@ -84,7 +84,8 @@ def make(recipe: StoriesRecipe, progress: Progress, resumed: bool = False) -> tu
     train, valid = _streams(recipe, words, said)
     recipe = _with_streams(recipe, train, valid)
     model = Llama(config, recipe.remat)
-    optimizer = _optimizer(recipe)
+    optimizer = parallel.averaged(_optimizer(recipe))
+    parallel.check_batch(recipe.batch)
     batches = tokens.TokenBatches(train, recipe.batch, recipe.length, min(recipe.eval_every, recipe.steps), recipe.seed)
     task = Task(
         name=f"Stories, {recipe.size} network",

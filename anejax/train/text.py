@@ -17,7 +17,7 @@ from anejax.data import texts, tokens
 from anejax.models.hub import LanguageModel, Pretrained
 from anejax.models.hub.gpt2 import GPT2
 from anejax.records import Between
-from anejax.train import language
+from anejax.train import language, parallel
 from anejax.train.loop import Run, Task
 from anejax.train.recipe import Name, Positive, Recipe, RecipeError, Seed, Size, initial
 
@@ -66,7 +66,8 @@ def make(recipe: TextRecipe, resumed: bool = False) -> tuple[Task, language.Trai
     train, valid, streams = _streams(recipe, model)
     recipe = dataclasses.replace(recipe, streams=streams)
     steps = min(recipe.eval_every, recipe.steps)
-    optimizer = _optimizer(recipe, recipe.epochs * steps)
+    optimizer = parallel.averaged(_optimizer(recipe, recipe.epochs * steps))
+    parallel.check_batch(recipe.batch)
     whole, first = _parts(recipe, model)
     losses = _losses(model.network, whole)
     task = Task(
@@ -169,14 +170,17 @@ def _losses(network: LanguageModel, whole: Callable[[Any], Any]) -> Callable[...
 def _train_step(losses: Callable[..., Any], optimizer: Any) -> Callable[..., Any]:
     def loss(trained: Any, inputs: Any, targets: Any) -> Any:
         found, learned = losses(trained, inputs, targets)
-        return jnp.sum(found * learned) / jnp.maximum(jnp.sum(learned), 1)
+        count = parallel.mean(jnp.sum(learned))  # so that the mean of all processes' losses is that of the whole batch
+        return jnp.sum(found * learned) / jnp.where(count > 0, count, 1)
 
     def step(state: language.TrainState, inputs: Any, targets: Any) -> Any:
         value, grads = aj.value_and_grad(loss)(state.params, inputs, targets)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        return language.TrainState(optim.apply_updates(state.params, updates), opt_state), {"loss": value}
+        return language.TrainState(optim.apply_updates(state.params, updates), opt_state), {
+            "loss": parallel.mean(value)
+        }
 
-    return aj.jit(step, donate_argnums=0)
+    return aj.jit(parallel.divided(step), donate_argnums=0)
 
 
 def _eval_step(losses: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import anejax as aj
@@ -86,18 +87,37 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("to be or not to be, that is the question. " * 200)
     losses = []
-    for count in (1, 2):
-        out = tmp_path / f"run{count}"
+    for count, wire in ((1, "float32"), (2, "float32"), (2, "float16")):
+        out = tmp_path / f"run{count}{wire}"
         run = ["anejax", "train", "chars", "--text", str(text), "--hidden", "16", "--steps", "6", "--eval-every", "3"]
-        done = mpiexec(count, *run, "--batch", "4", "--length", "10", "--out", str(out))
+        sizes = ["--batch", "4", "--length", "10", "--out", str(out)]
+        done = mpiexec(count, *run, *sizes, ANEJAX_DISTRIBUTED_WIRE=wire)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count("writing to") == 1  # the first process speaks
         rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
         losses.append([row["train_loss"] for row in rows if row["event"] == "epoch"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[0] == pytest.approx(losses[2], rel=2e-3)
 
 
 # --- one process ------------------------------------------------------------------------------------------------------
+
+
+def test_means_sent_as_float16_leave_out_nothing_in_the_end() -> None:
+    """Mapped processes: the means, and what all processes still have to send, add up to the true means."""
+    mean = aj.jit(aj.vmap(lambda g, e: aj.distributed.float16_mean(g, e, "i"), axis_name="i"))
+    for count, shape in ((1, (5,)), (2, ()), (3, (7, 2)), (4, (0, 3)), (5, (1,))):
+        grads = np.random.default_rng(0).normal(size=(count, *shape)).astype(np.float32)
+        means, left = mean(grads, np.zeros_like(grads))
+        assert all(np.array_equal(means[0], row) for row in means)
+        found = np.asarray(means, np.float64)[0] + np.asarray(left, np.float64).mean(0)
+        np.testing.assert_allclose(found, grads.astype(np.float64).mean(0), rtol=0, atol=4e-7)
+    means, left = mean(np.array([[np.inf, 1, 70000], [1, np.nan, 1]], np.float32), np.zeros((2, 3), np.float32))
+    np.testing.assert_array_equal(means[0][:2], [np.inf, np.nan])
+    assert means[0, 2] == pytest.approx(35000.5, rel=1e-3)
+    assert np.isfinite(left).all()
+    with pytest.raises(ShapeError, match="expected float32 arrays"):
+        aj.vmap(lambda g: aj.distributed.float16_mean(g, g, "i"), axis_name="i")(np.zeros((2, 3), np.int32))
 
 
 def test_one_process_is_the_identity() -> None:

@@ -18,7 +18,7 @@ from anejax import lax, nn, optim, random
 from anejax.errors import DeviceError, RefusedError, ShapeError
 from anejax.sharding import Mesh
 from anejax.sharding import PartitionSpec as P
-from anejax.train import language
+from anejax.train import language, parallel
 
 CHECKS: dict[str, Callable[[], None]] = {}
 N, ME = aj.process_count(), aj.process_index()
@@ -220,11 +220,40 @@ def training_is_that_of_one_process() -> None:
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         return language.TrainState(optim.apply_updates(state.params, updates), opt_state), {"loss": value}
 
-    step = language.train_step(model, optimizer)
+    step = language.train_step(model, parallel.averaged(optimizer))
     (once, state), (twice, again) = (_steps(model, start(), step, tokens) for _ in range(2))
     np.testing.assert_allclose(once, _steps(model, start(), aj.jit(whole), tokens)[0], rtol=1e-5)
     assert once == twice
     assert all(np.array_equal(a, b) for a, b in zip(aj.tree.leaves(state), aj.tree.leaves(again), strict=True))
+
+
+@check
+def means_sent_as_float16() -> None:
+    """The same in every process, and over many steps the true ones."""
+    grads = {"w": everyone((7, 3)), "b": everyone((5,)) * 1e-3, "none": everyone((0,))}
+    step = aj.pmap(lambda g, e: aj.distributed.float16_mean(g, e, "i"), axis_name="i")
+    mine = aj.tree.map(lambda x: x[ME : ME + 1], grads)
+    left = aj.tree.map(np.zeros_like, mine)
+    total = aj.tree.map(lambda x: np.zeros(x.shape[1:]), grads)
+    for _ in range(20):
+        means, left = step(mine, left)
+        total = aj.tree.map(lambda t, m: t + np.asarray(m, np.float64)[0] / 20, total, means)
+    for name, x in grads.items():
+        largest = np.abs(x).max(initial=0)
+        np.testing.assert_allclose(total[name], x.astype(np.float64).mean(0), rtol=0, atol=largest * 2.0**-13)
+        whole = np.asarray(aj.pmap(lambda m: lax.all_gather(m, "i"), axis_name="i")(means[name]))[0]
+        assert all(np.array_equal(whole[0], row) for row in whole)
+
+
+@check
+def other_data_are_refused() -> None:
+    parallel.check_alike({"lr": 0.1, "stream": "a"})
+    try:
+        parallel.check_alike({"lr": 0.1, "stream": str(ME)})
+    except parallel.ParallelError as err:
+        assert "differ in: stream." in str(err)
+    else:
+        raise AssertionError("processes with other data were taken")
 
 
 @check
