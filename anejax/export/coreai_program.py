@@ -18,7 +18,7 @@ from anejax.errors import DtypeError, ExportError, fail
 from anejax.export.aimodel import INITIAL, LABELS
 from anejax.export.compress import COREAI, Report, check_scheme, compressed
 from anejax.export.function import Exported, Function, refuse_dtype, trace
-from anejax.export.halves import in_precision
+from anejax.export.halves import in_precision, in_range
 from anejax.export.mlpackage import Metadata
 from anejax.lower.to_mil import lower
 from anejax.mil.program import Program, renamed
@@ -69,7 +69,7 @@ def _say(metadata: Metadata, labels: Mapping[str, Any], known: Any) -> None:
 def _graph(
     text: Text, name: str, exported: Exported, weights: str | None, report: Report | None, precision: str
 ) -> str:
-    program = in_precision(lower(optimize(exported.graph), "cpu", exported.constants), precision)
+    program = in_precision(lower(in_range(optimize(exported.graph), precision), "cpu", exported.constants), precision)
     main = program.main
     updates = [f"{p.name}_new" for p in exported.states]
     outputs = [*updates, *(p.name for p in exported.outputs)]

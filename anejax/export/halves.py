@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from anejax.core.graph import Graph
 from anejax.errors import ExportError, RefusedError, fail
 from anejax.mil.program import Function, Op, Operand, Program, Type, Value
+from anejax.passes.legalize.masks import with_masks
 
 PRECISIONS = ("float32", "float16")
 MOST, LEAST = float(np.finfo(np.float16).max), float(np.finfo(np.float16).smallest_normal)
@@ -18,6 +20,11 @@ def check_precision(precision: str) -> None:
     """Raises ExportError for one that there is not."""
     if precision not in PRECISIONS:
         fail("export", f"expected precision to be {' or '.join(map(repr, PRECISIONS))}, got {precision!r}", ExportError)
+
+
+def in_range(graph: Graph, precision: str) -> Graph:
+    """``graph``, with masks of -40000 at the least where it will compute in float16 (``legalize/masks.py``)."""
+    return graph if precision == "float32" else with_masks(graph)
 
 
 def in_precision(program: Program, precision: str) -> Program:

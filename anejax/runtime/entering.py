@@ -10,6 +10,7 @@ from anejax import dtypes
 from anejax.core.graph import Atom, Eqn, Graph, Var
 from anejax.mil.limits import MAX_FINITE
 from anejax.partition import Plan
+from anejax.passes.legalize.masks import bounded
 from anejax.runtime.library import Borrowed
 
 CASTS = ("convert_element_type", "reshape")
@@ -40,9 +41,13 @@ class Border:
         return next(self._beyond(segment, where), None)
 
     def _beyond(self, segment: Graph, where: Mapping[Var, int]) -> Iterator[str]:
+        masks = bounded(segment)  # which -infinity does not harm
         for v in segment.inputs:
             maker = self._maker.get(v)
-            if maker is None or v.aval.dtype != dtypes.float16 or not np.isinf(_at(where[v], v)).any():
+            if maker is None or v.aval.dtype != dtypes.float16:
+                continue
+            entered = _at(where[v], v)
+            if not (np.isposinf if v in masks else np.isinf)(entered).any():
                 continue
             source = _cast_from(maker, v)
             if source is None or source in self._mended or source.aval.dtype != dtypes.float32:

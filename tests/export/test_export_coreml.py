@@ -392,3 +392,25 @@ def test_precision(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="expected precision to be 'float32' or 'float16', got 'half'"):
         aj.export.coreml(f, x, image, path=tmp_path / "g.mlpackage", params=params, precision="half")
     assert not (tmp_path / "g.mlpackage").exists()
+
+
+@pytest.mark.parametrize("lowest", [-np.inf, np.finfo(np.float32).min, -1e9])
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+def test_masks_in_half_precision(tmp_path: Path, lowest: float) -> None:
+    """No score becomes infinite, whatever an app's mask has, and the answers are those of float32."""
+    q, mask = normal(1, 5, 2, 8), np.where(np.tri(5, dtype=bool), 0, lowest).astype(np.float32)
+    functions = {
+        "attention": lambda q, mask: aj.nn.dot_product_attention(q, q, q, bias=mask[None, None], is_causal=True),
+        "softmax": lambda q, mask: aj.nn.softmax(q[0, :, 0] @ q[0, :, 0].T + mask),
+        "constant": lambda q, mask: jnp.exp(
+            aj.nn.log_softmax(q[0, :, 0] @ q[0, :, 0].T + jnp.where(mask < 0, lowest, 0))
+        ),
+    }
+    for name, f in functions.items():
+        path = aj.export.coreml(f, q, mask, path=tmp_path / f"{name}.mlpackage", precision="float16")
+        package, seen = Package(path), list[tuple[str, Any]]()
+        package.watch = lambda kind, value, seen=seen: seen.append((kind, value))
+        got = package({"q": q, "mask": mask})["output"]
+        np.testing.assert_allclose(got, f(q, mask), atol=5e-3)
+        made = [x for op, x in seen if op not in ("cast", "reshape", "expand_dims", "tile")]
+        assert all(np.isfinite(x).all() for x in made if np.asarray(x).dtype.kind == "f"), name

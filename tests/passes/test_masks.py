@@ -70,3 +70,30 @@ def test_a_mask_that_is_read_twice() -> None:
     mask = lambda x: jnp.where(x > 0, x, -jnp.inf)  # noqa: E731
     found = constants(legal(lambda x: (nn.softmax(mask(x)), jnp.max(mask(x * 2), -1))), "broadcast_in_dim", "select_n")
     assert found >= {MASK, -MAX_FINITE}
+
+
+ROWS, KEPT = X.astype(np.float32), np.broadcast_to(SEEN, X.shape)
+COMPUTED: dict[str, tuple[Callable[[Any, Any], Any], np.ndarray]] = {
+    "infinity": (lambda x, m: nn.softmax(x + m), np.where(KEPT, 0, -np.inf)),
+    "the least number": (lambda x, m: nn.softmax(x + m[None]), np.where(KEPT[0], 0, np.finfo(np.float32).min)),
+    "a factor": (lambda x, m: nn.softmax(x + (1 - m) * np.float32(-1e9)), KEPT),
+    "another factor": (lambda x, m: nn.softmax(x + (m - 1) * np.float32(1e9)), KEPT),
+    "a logarithm": (lambda x, m: nn.softmax(x + jnp.log(m)), KEPT),
+    "a bias": (
+        lambda x, m: nn.dot_product_attention(*3 * (x[None] / 8,), bias=m),
+        np.where(KEPT[0, :3, :3], 0, -np.inf),
+    ),
+    "logarithms of softmax": (lambda x, m: jnp.exp(nn.log_softmax(x + m)), np.where(KEPT, 0, -np.inf)),
+}
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+@pytest.mark.filterwarnings("ignore::anejax.errors.NumericsWarning")  # of masks that float16 has no number for
+def test_masks_that_are_inputs_or_computed(name: str) -> None:
+    """They are bounded before they are added, and nothing else is: the result is that of float32."""
+    function, mask = COMPUTED[name]
+    mask = mask.astype(np.float32)
+    graph = optimize(aj.make_jaxpr(function)(ROWS, mask).graph, "ane")
+    assert MASK in constants(graph, "max")
+    got, want = (np.asarray(aj.jit(function, precision=p)(ROWS, mask)) for p in ("fp16", "float32"))
+    np.testing.assert_allclose(got, want, atol=8e-3)

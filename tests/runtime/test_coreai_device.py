@@ -18,7 +18,7 @@ import pytest
 
 import anejax as aj
 import anejax.numpy as jnp
-from anejax import lax
+from anejax import lax, nn
 from anejax.config import config
 from anejax.coreai import asset
 from anejax.errors import DeviceError, EngineFallbackWarning
@@ -111,6 +111,17 @@ def test_what_is_written_outside_is_copied_again() -> None:
         program.run([address(x), address(W)], [address(y)], [100 + k, 50], [200 + k])
         np.testing.assert_array_equal(y, 2 * X * k)
     assert json.loads(program.describe("stats"))["kept_inputs"] == 1
+
+
+@pytest.mark.parametrize("lowest", [-np.inf, np.finfo(np.float32).min, -1e9])
+def test_masks_of_users(lowest: float) -> None:
+    q, mask = normal(1, 6, 2, 8), np.where(np.tri(6, dtype=bool), 0, lowest).astype(np.float32)
+    f = lambda q, mask: (nn.dot_product_attention(q, q, q, bias=mask), nn.softmax(q[0, :, 0] @ q[0, :, 1].T + mask))  # noqa: E731
+    with config.override("engine_partition", "all"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = aj.jit(f, device="coreai")(q, mask)
+    for a, want in zip(got, f(q, mask), strict=True):
+        np.testing.assert_allclose(a, want, atol=5e-3)
 
 
 def test_route_of_the_engine() -> None:
