@@ -166,6 +166,35 @@ GROUPS: tuple[Group, ...] = (
         "take x.real where that is meant",
         {"numpy": "ComplexWarning"},
     ),
+    Group(
+        "a line search computes the loss again within an update",
+        "use anejax.scipy.optimize.minimize, or optax itself after anejax.compat.install()",
+        {
+            "optim": """lbfgs scale_by_lbfgs scale_by_backtracking_linesearch scale_by_zoom_linesearch
+                ZoomLinesearchInfo ScaleByLBFGSState ScaleByBacktrackingLinesearchState ScaleByZoomLinesearchState
+                value_and_grad_from_state"""
+        },
+    ),
+    Group(
+        "schedules are functions of the step alone",
+        "use inject_hyperparams, whose state.hyperparams can be written between steps",
+        {
+            "optim": "inject_stateful_hyperparams InjectStatefulHyperparamsState WrappedSchedule",
+            "optim.schedules": """inject_stateful_hyperparams InjectStatefulHyperparamsState WrappedSchedule
+                StatefulSchedule""",
+        },
+    ),
+    Group(
+        "it is a tool beside the optimizers, or one of their experiments",
+        "use optax itself: after anejax.compat.install() it computes with anejax",
+        {
+            "optim": """assignment contrib experimental microbatch microbatching perturbations projections second_order
+                tree tree_utils""",
+            "optim.losses": """binary_dice_loss dice_loss make_fenchel_young_loss multiclass_generalized_dice_loss
+                multiclass_hinge_loss multiclass_perceptron_loss multiclass_sparsemax_loss ranking_softmax_loss
+                sparsemax_loss triplet_margin_loss""",
+        },
+    ),
 )
 
 

@@ -8,11 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import anejax.numpy as jnp
-from anejax import dtypes, tree
+from anejax import dtypes, tree, tree_util
 from anejax.errors import TreeError
 
 Schedule = Callable[[Any], Any]
 ScalarOrSchedule = Any  # a number, or a function of the step
+Params = Any  # a tree of arrays
+Updates = Any  # a tree like the parameters
+OptState = Any  # the tree that an optimizer keeps from step to step
+MaskOrFn = Any  # a prefix tree of bools, a function of the parameters that gives one, or None
+TransformInitFn = Callable[[Any], Any]
+TransformUpdateFn = TransformUpdateExtraArgsFn = Callable[..., tuple[Any, Any]]
 
 
 class GradientTransformation(NamedTuple):
@@ -22,13 +28,34 @@ class GradientTransformation(NamedTuple):
     update: Callable[..., tuple[Any, Any]]
 
 
+class GradientTransformationExtraArgs(GradientTransformation):
+    """A GradientTransformation whose ``update`` takes further arguments by name, such as the loss (``value``)."""
+
+
+def with_extra_args_support(tx: GradientTransformation) -> GradientTransformationExtraArgs:
+    """``tx`` as one that takes further arguments by name: it is itself if it uses them, and else drops them."""
+    if isinstance(tx, GradientTransformationExtraArgs):
+        return tx
+    return GradientTransformationExtraArgs(
+        tx.init, lambda updates, state, params=None, **extra_args: tx.update(updates, state, params)
+    )
+
+
 class EmptyState(NamedTuple):
     """The state of a transformation that keeps none."""
 
 
-def no_state(params: Any) -> EmptyState:
+# names that optax gives the empty state
+ScaleState = ClipState = ClipByGlobalNormState = AddDecayedWeightsState = EmptyState
+ScaleByTrustRatioState = AdaptiveGradClipState = NonNegativeParamsState = EmptyState
+
+
+def init_empty_state(params: Any) -> EmptyState:
     """``init`` of a transformation without state."""
     return EmptyState()
+
+
+no_state = init_empty_state
 
 
 def is_none(x: Any) -> bool:
@@ -82,12 +109,37 @@ def set_to_zero() -> GradientTransformation:
     return GradientTransformation(no_state, lambda updates, state, params=None: (zeros_like(updates), state))
 
 
+@tree_util.register_pytree_node_class
+class ParamsPlaceholder:
+    """Stands for the parameters while ``tree_map_params`` looks for the places that are like them."""
+
+    def tree_flatten(self) -> tuple[tuple[()], None]:
+        """No leaves."""
+        return (), None
+
+    @classmethod
+    def tree_unflatten(cls, aux: Any, children: Any) -> ParamsPlaceholder:
+        """Another one."""
+        return cls()
+
+
 def stateless(f: Callable[[Any, Any], Any]) -> GradientTransformation:
     """A transformation from a function of (updates, params)."""
     return GradientTransformation(no_state, lambda updates, state, params=None: (f(updates, params), state))
 
 
-def chain(*args: GradientTransformation) -> GradientTransformation:
+def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformation:
+    """A transformation from a function of one array of updates and that of the parameters (None without parameters)."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        if params is None:
+            return tree.map(lambda u: f(u, None), updates), state
+        return tree.map(f, updates, params), state
+
+    return GradientTransformation(no_state, update)
+
+
+def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     """The transformations one after the other; the state is a tuple of theirs.
 
     Example:
@@ -95,19 +147,26 @@ def chain(*args: GradientTransformation) -> GradientTransformation:
         >>> opt = optim.chain(optim.clip_by_global_norm(1.0), optim.adam(1e-3))
     """
 
-    def init(params: Any) -> Any:
-        return tuple(t.init(params) for t in args)
+    parts = [with_extra_args_support(t) for t in args]
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def init(params: Any) -> Any:
+        return tuple(t.init(params) for t in parts)
+
+    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
         if not isinstance(state, (tuple, list)) or len(state) != len(args):
             raise TreeError(f"[chain] expected the state of {len(args)} transformations, as init returns it.")
         states = []
-        for transformation, s in zip(args, state):
-            updates, s = transformation.update(updates, s, params)
+        for transformation, s in zip(parts, state):
+            updates, s = transformation.update(updates, s, params, **extra_args)
             states.append(s)
         return updates, tuple(states)
 
-    return GradientTransformation(init, update)
+    return GradientTransformationExtraArgs(init, update)
+
+
+def safe_int32_increment(count: Any) -> Any:
+    """The former name of ``safe_increment``."""
+    return safe_increment(count)
 
 
 def apply_updates(params: Any, updates: Any) -> Any:
@@ -133,8 +192,14 @@ class MaskedState(NamedTuple):
     inner_state: Any
 
 
-def masked(inner: GradientTransformation, mask: Any) -> GradientTransformation:
-    """``inner`` where ``mask`` (a prefix tree of bools, or a function of the parameters that gives one) is True."""
+def masked(
+    inner: GradientTransformation, mask: Any, *, mask_compatible_extra_args: bool = False
+) -> GradientTransformationExtraArgs:
+    """``inner`` where ``mask`` (a prefix tree of bools, or a function of the parameters that gives one) is True.
+
+    With ``mask_compatible_extra_args`` further arguments that are trees like the updates are masked as well.
+    """
+    inner = with_extra_args_support(inner)
 
     def hidden(values: Any, chosen: Any) -> Any:
         return tree.map(lambda m, v: v if m else MaskedNode(), chosen, values)
@@ -143,13 +208,18 @@ def masked(inner: GradientTransformation, mask: Any) -> GradientTransformation:
         return mask(values) if callable(mask) else mask
 
     def init(params: Any) -> Any:
+        if isinstance(params, ParamsPlaceholder):
+            return MaskedState(inner.init(params))
         return MaskedState(inner.init(hidden(params, mask_of(params))))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
         chosen = mask_of(updates)
         seen = None if params is None else hidden(params, chosen)
-        changed, inner_state = inner.update(hidden(updates, chosen), state.inner_state, seen)
+        if mask_compatible_extra_args:
+            like = tree.structure(updates)
+            extra_args = {k: hidden(v, chosen) if tree.structure(v) == like else v for k, v in extra_args.items()}
+        changed, inner_state = inner.update(hidden(updates, chosen), state.inner_state, seen, **extra_args)
         merged = tree.map(lambda m, new, old: new if m else old, chosen, changed, updates)
         return merged, MaskedState(inner_state)
 
-    return GradientTransformation(init, update)
+    return GradientTransformationExtraArgs(init, update)

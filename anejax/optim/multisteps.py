@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 
 import anejax.numpy as jnp
 from anejax import dtypes
-from anejax.optim.base import GradientTransformation, map_leaves, safe_increment, zero_count, zeros_like
+from anejax.optim.base import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    map_leaves,
+    safe_increment,
+    with_extra_args_support,
+    zero_count,
+    zeros_like,
+)
 
 
 class MultiStepsState(NamedTuple):
@@ -18,6 +26,9 @@ class MultiStepsState(NamedTuple):
     inner_opt_state: Any
     acc_grads: Any
     skip_state: Any = ()
+
+
+ShouldSkipUpdateFunction = Callable[[Any, Any, Any], tuple[Any, Any]]  # (updates, gradient_step, params)
 
 
 class MultiSteps:
@@ -33,12 +44,12 @@ class MultiSteps:
         opt: GradientTransformation,
         every_k_schedule: int | Callable[[Any], Any],
         use_grad_mean: bool = True,
-        should_skip_update_fn: Callable[[Any, Any, Any], tuple[Any, Any]] | None = None,
+        should_skip_update_fn: ShouldSkipUpdateFunction | None = None,
         accumulator_dtype: Any = dtypes.float32,
     ) -> None:
         if isinstance(every_k_schedule, int) and every_k_schedule < 1:
             raise ValueError(f"[MultiSteps] expected at least 1 step, got {every_k_schedule}.")
-        self.inner_opt = opt
+        self.inner_opt = with_extra_args_support(opt)
         self._every_k = (lambda step: every_k_schedule) if isinstance(every_k_schedule, int) else every_k_schedule
         self._mean = use_grad_mean
         self._should_skip = should_skip_update_fn or (lambda updates, step, params: (jnp.asarray(False), ()))
@@ -56,12 +67,14 @@ class MultiSteps:
             return map_leaves(lambda g, a: a + (g - a) / (state.mini_step + 1), grads, state.acc_grads)
         return map_leaves(lambda g, a: g + a, grads, state.acc_grads)
 
-    def update(self, updates: Any, state: MultiStepsState, params: Any = None) -> tuple[Any, MultiStepsState]:
+    def update(
+        self, updates: Any, state: MultiStepsState, params: Any = None, **extra_args: Any
+    ) -> tuple[Any, MultiStepsState]:
         """(updates, state): those of the optimizer at every k-th call, zeros at the others."""
         k = self._every_k(state.gradient_step)
         collected = self._collected(updates, state)
         seen = map_leaves(lambda a, u: a.astype(u.dtype), collected, updates)
-        steps, inner = self.inner_opt.update(seen, state.inner_opt_state, params)
+        steps, inner = self.inner_opt.update(seen, state.inner_opt_state, params, **extra_args)
         skip, skip_state = self._should_skip(updates, state.gradient_step, params)
         kept = jnp.logical_not(skip)
         last = state.mini_step == k - 1
@@ -84,6 +97,6 @@ class MultiSteps:
         """Whether the last call was one that updated."""
         return (state.mini_step == 0) & (state.gradient_step > 0)
 
-    def gradient_transformation(self) -> GradientTransformation:
+    def gradient_transformation(self) -> GradientTransformationExtraArgs:
         """The same as a pair of functions."""
-        return GradientTransformation(self.init, self.update)
+        return GradientTransformationExtraArgs(self.init, self.update)

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 import anejax.numpy as jnp
+from anejax.absent import getattr_of
 from anejax.optim.base import Schedule
+from anejax.optim.wrappers import InjectHyperparamsState as InjectHyperparamsState
+from anejax.optim.wrappers import inject_hyperparams as inject_hyperparams
+
+__getattr__ = getattr_of(__name__)
 
 
 def constant_schedule(value: Any) -> Schedule:

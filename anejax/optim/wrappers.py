@@ -13,12 +13,15 @@ from anejax.amp import all_finite
 from anejax.errors import TreeError
 from anejax.optim.base import (
     GradientTransformation,
+    GradientTransformationExtraArgs,
+    ParamsPlaceholder,
     is_none,
     map_leaves,
     masked,
     need_params,
     safe_increment,
     set_to_zero,
+    with_extra_args_support,
     zero_count,
 )
 
@@ -76,12 +79,13 @@ def inject_hyperparams(
             found = values(count, numbers, params)
             return InjectHyperparamsState(count, found, inner_factory(**others, **found).init(params))
 
-        def update(updates: Any, state: Any, params: Any = None) -> Any:
+        def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
             found = values(state.count, state.hyperparams, updates if params is None else params)
-            updates, inner = inner_factory(**others, **found).update(updates, state.inner_state, params)
+            made_now = with_extra_args_support(inner_factory(**others, **found))
+            updates, inner = made_now.update(updates, state.inner_state, params, **extra_args)
             return updates, InjectHyperparamsState(safe_increment(state.count), found, inner)
 
-        return GradientTransformation(init, update)
+        return GradientTransformationExtraArgs(init, update)
 
     return made
 
@@ -129,19 +133,21 @@ def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int) 
     After ``max_consecutive_errors`` bad steps in a row, further ones are applied as they are.
     """
 
+    inner = with_extra_args_support(inner)
+
     def init(params: Any) -> ApplyIfFiniteState:
         return ApplyIfFiniteState(zero_count(), jnp.asarray(True), zero_count(), inner.init(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
         finite = all_finite(updates)
         in_a_row = jnp.where(finite, 0, safe_increment(state.notfinite_count))
         applied = finite | (in_a_row > max_consecutive_errors)
-        steps, inner_state = inner.update(updates, state.inner_state, params)
+        steps, inner_state = inner.update(updates, state.inner_state, params, **extra_args)
         total = jnp.where(finite, state.total_notfinite, safe_increment(state.total_notfinite))
         new_state = ApplyIfFiniteState(in_a_row, finite, total, _chosen(applied, inner_state, state.inner_state))
         return map_leaves(lambda s: jnp.where(applied, s, jnp.zeros_like(s)), steps), new_state
 
-    return GradientTransformation(init, update)
+    return GradientTransformationExtraArgs(init, update)
 
 
 def _chosen(condition: Any, new: Any, old: Any) -> Any:
@@ -174,7 +180,15 @@ class PartitionState(NamedTuple):
     inner_states: dict[Hashable, Any]
 
 
-def partition(transforms: Mapping[Hashable, GradientTransformation], param_labels: Any) -> GradientTransformation:
+MultiTransformState = PartitionState  # its former name
+
+
+def partition(
+    transforms: Mapping[Hashable, GradientTransformation],
+    param_labels: Any,
+    *,
+    mask_compatible_extra_args: bool = False,
+) -> GradientTransformationExtraArgs:
     """Each leaf by the transformation that its label names.
 
     ``param_labels`` is a prefix tree of labels, or a function of the parameters that gives one.
@@ -198,40 +212,46 @@ def partition(transforms: Mapping[Hashable, GradientTransformation], param_label
             raise TreeError(f"[partition] expected labels of {sorted(map(str, transforms))}, got {unknown[0]!r}.")
         return found
 
-    def part(label: Hashable, values: Any) -> GradientTransformation:
-        return masked(transforms[label], tree.map(lambda found: found == label, labels_of(values)))
+    def part(label: Hashable, values: Any) -> GradientTransformationExtraArgs:
+        chosen = tree.map(lambda found: found == label, labels_of(values))
+        return masked(transforms[label], chosen, mask_compatible_extra_args=mask_compatible_extra_args)
 
     def init(params: Any) -> PartitionState:
+        if isinstance(params, ParamsPlaceholder):
+            return PartitionState({label: masked(t, True).init(params) for label, t in transforms.items()})
         return PartitionState({label: part(label, params).init(params) for label in transforms})
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
         states = {}
         for label in transforms:
-            updates, states[label] = part(label, updates).update(updates, state.inner_states[label], params)
+            transformation = part(label, updates)
+            updates, states[label] = transformation.update(updates, state.inner_states[label], params, **extra_args)
         return updates, PartitionState(states)
 
-    return GradientTransformation(init, update)
+    return GradientTransformationExtraArgs(init, update)
 
 
 multi_transform = partition
 
 
-def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransformation:
+def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransformationExtraArgs:
     """``chain`` of (name, transformation) pairs; the state is a dictionary by name."""
     names = [name for name, _ in args]
     if len(set(names)) != len(names):
         raise ValueError(f"[named_chain] expected names that differ, got {names}.")
 
-    def init(params: Any) -> dict[str, Any]:
-        return {name: t.init(params) for name, t in args}
+    parts = {name: with_extra_args_support(t) for name, t in args}
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def init(params: Any) -> dict[str, Any]:
+        return {name: t.init(params) for name, t in parts.items()}
+
+    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
         states = {}
-        for name, t in args:
-            updates, states[name] = t.update(updates, state[name], params)
+        for name, t in parts.items():
+            updates, states[name] = t.update(updates, state[name], params, **extra_args)
         return updates, states
 
-    return GradientTransformation(init, update)
+    return GradientTransformationExtraArgs(init, update)
 
 
 # --- averages of parameters -------------------------------------------------------------------------------------
@@ -309,3 +329,9 @@ def periodic_update(new_tensors: Any, old_tensors: Any, steps: Any, update_perio
 def freeze(mask: Any) -> GradientTransformation:
     """Zeros where ``mask`` is True: those parameters stay as they are."""
     return masked(set_to_zero(), mask)
+
+
+def selective_transform(optimizer: GradientTransformation, *, freeze_mask: Any) -> GradientTransformation:
+    """``optimizer`` where ``freeze_mask`` (a prefix tree of bools) is False; zeros, without state, where it is True."""
+    labels = tree.map(lambda frozen: "freeze" if frozen else "train", freeze_mask)
+    return partition({"train": optimizer, "freeze": set_to_zero()}, labels)

@@ -22,6 +22,7 @@ def names(f):
 
 def shared(ours, theirs):
     public = [n for n in dir(ours) if not n.startswith("_") and callable(getattr(ours, n)) and hasattr(theirs, n)]
+    public = [n for n in public if not n.endswith(("Fn", "Function"))]  # types of functions
     return [n for n in public if inspect.isfunction(getattr(ours, n)) or not inspect.isclass(getattr(ours, n))]
 
 

@@ -6,6 +6,7 @@ products and sums where we round twice, so an entry that cancels can be judged o
 # pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 
 import functools
+import warnings
 
 import jax
 import numpy as np
@@ -106,10 +107,43 @@ OPTIMIZERS = {
     "partition by function": lambda o: o.multi_transform(
         {"x": o.adamw(0.01), "y": o.set_to_zero()}, lambda p: {"w": "x", "b": "y", "deep": ["y", "x"]}
     ),
+    "adafactor": lambda o: o.adafactor(
+        0.1, min_dim_size_to_factor=2, momentum=0.9, weight_decay_rate=0.01, weight_decay_mask=mask_of
+    ),
+    "adafactor whole": lambda o: o.adafactor(clipping_threshold=None, multiply_by_parameter_scale=False),
+    "adamaxw": lambda o: o.adamaxw(0.01, weight_decay=0.1, mask=mask_of),
+    "adan": lambda o: o.adan(0.01, weight_decay=0.1, mask=mask_of),
+    "fromage": lambda o: o.fromage(0.1),
+    "fromage schedule": lambda o: o.fromage(schedule(o)),
+    "lars": lambda o: o.lars(0.1, 0.01, mask_of, trust_ratio_mask=mask_of, nesterov=True),
+    "novograd": lambda o: o.novograd(0.1, weight_decay=0.01),
+    "optimistic descent": lambda o: o.optimistic_gradient_descent(0.1, 0.9, 0.5),
+    "optimistic_adam_v2": lambda o: o.optimistic_adam_v2(schedule(o), alpha=0.9, beta=0.5),
+    "rprop": lambda o: o.rprop(0.1),
+    "signum": lambda o: o.signum(schedule(o), accumulator_dtype="float32"),
+    "sm3": lambda o: o.masked(o.sm3(0.1), {"w": True, "b": True, "deep": [True, False]}),
+    "sm3 decayed": lambda o: o.masked(o.scale_by_sm3(0.8, 0.9), {"w": True, "b": True, "deep": [True, False]}),
+    "by parameters": lambda o: o.chain(
+        o.scale_by_param_block_norm(0.1), o.scale_by_param_block_rms(0.1), o.normalize_by_update_norm(0.5), o.scale(-1)
+    ),
+    "adaptive clip": lambda o: o.chain(o.adaptive_grad_clip(0.1), o.sgd(0.1)),
+    "over gradients": lambda o: o.chain(o.scale_by_distance_over_gradients(), o.scale(-1)),
+    "apply_every": lambda o: o.chain(o.sgd(0.1), o.apply_every(3)),
+    "conditionally": lambda o: o.chain(
+        o.conditionally_transform(o.clip(0.1), lambda step: step % 2 == 0),
+        o.conditionally_mask(o.adam(0.01), lambda step: step % 3 != 1),
+    ),
+    "monitored": lambda o: o.chain(
+        o.snapshot("sum", lambda g: g["w"].sum()), o.flatten(o.adamw(0.01)), o.keep_params_nonnegative()
+    ),
+    "selective": lambda o: o.selective_transform(
+        o.adam(0.01), freeze_mask={"w": True, "b": False, "deep": [False, True]}
+    ),
     "named chain": lambda o: o.named_chain(("a", o.clip_by_global_norm(1.0)), ("b", o.adam(0.01))),
     "frozen": lambda o: o.chain(o.sgd(0.1, 0.9), o.freeze({"w": True, "b": False, "deep": [False, True]})),
 }
 LIMITS = {
+    "fromage schedule": 16, "optimistic_adam_v2": 32,
     "rmsprop centered": 64, "lamb": 16,  # both divide by small differences or norms
     "sgd bfloat16 accumulator": 2**17, "adam bfloat16 mu": 2**17,  # jax.jit skips roundings to bfloat16
 }  # fmt: skip
@@ -124,7 +158,7 @@ def run(library, make, jitted):
     """The first state of an optimizer, then the updates and the parameters of each step, and the last state."""
     optimizer = make(library)
     update = (aj if library is optim else jax).jit(optimizer.update) if jitted else optimizer.update
-    p = params()
+    p = tree.map(np.asarray, params())  # optax refuses NumPy's scalars here and there
     state = optimizer.init(p)
     made = [state]
     for step in range(STEPS):
@@ -145,7 +179,7 @@ def test_steps_are_those_of_optax(name, jitted):
     def compare(got, limit, **floor):
         assert_close(got, [next(theirs) for _ in tree.leaves(got)], limit, **floor)
 
-    compare(first, 0)
+    compare(first, 1 if name == "over gradients" else 0)
     for updates, p in zip(steps[::2], steps[1::2]):
         compare(updates, limit)
         compare(p, 2 * limit, floor=0.5)
@@ -265,6 +299,112 @@ def test_moving_averages_of_parameters():
     for step in (2, 3):
         expected = of_optax(lambda o, new, old, step: o.periodic_update(new, old, step, 3), new, old, step)
         assert_close(optim.periodic_update(new, old, step, 3), expected, 0)
+
+
+def test_noise_is_that_of_optax():
+    for make in (lambda o: o.noisy_sgd(0.1, key=3), lambda o: o.add_noise(0.5, 0.3, seed=4)):
+        expected = of_optax(lambda o, make=make: [*noisy(o, make)])
+        assert_close([*noisy(optim, make)], expected, 64, floor=0.1)
+    with pytest.raises(ValueError, match="key or seed, got both"):
+        optim.add_noise(1.0, 1.0, 1, seed=1)
+
+
+def noisy(o, make):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        opt = make(o)
+    state = opt.init(params())
+    for step in range(3):
+        updates, state = opt.update(gradients(step), state)
+        yield updates
+
+
+def test_sm3_takes_numbers():
+    opt = optim.sm3(0.1)
+    assert float(opt.update(np.float32(2.0), opt.init(np.float32(1.0)))[0]) == pytest.approx(-0.01)
+
+
+def test_polyak_takes_the_loss_through_every_wrapper():
+    def wrapped(o):
+        inner = o.masked(o.partition({"x": o.chain(o.clip(5.0), o.polyak_sgd(variant="sps+"))}, "x"), True)
+        inner = o.named_chain(("a", o.apply_if_finite(inner, 2)), ("b", o.flatten(o.identity())))
+        inner = o.conditionally_transform(inner, lambda step: step < 2)
+        inner = o.inject_hyperparams(lambda scale, inner=inner: o.chain(inner, o.scale(scale)))(0.5)
+        opt, p = o.MultiSteps(inner, 2), params()
+        state = opt.init(p)
+        for step in range(4):
+            updates, state = opt.update(gradients(step), state, p, value=np.float32(step + 0.5))
+            yield updates
+
+    assert_close([*wrapped(optim)], of_optax(lambda o: [*wrapped(o)]), 8)
+    with pytest.raises(ValueError, match="sps or sps"):
+        optim.polyak_sgd(variant="other")
+
+
+def test_monitored_measures_are_those_of_optax():
+    def seen(o):
+        size = lambda updates: updates["w"].sum()  # noqa: E731
+        opt = o.chain(o.monitor({"sum": size, "mean": o.measure_with_ema(size, 0.9)}), o.sgd(0.1))
+        state = opt.init(params())
+        for step in range(3):
+            _, state = opt.update(gradients(step), state, params())
+        return state[0].measurements
+
+    assert_close(seen(optim), of_optax(seen), 8)
+
+
+def test_state_is_mapped_where_it_is_like_the_parameters():
+    def mapped(o):
+        opt = o.chain(o.masked(o.adam(0.1), mask_of(None)), o.partition({"x": o.sgd(0.1, 0.9)}, "x"), o.ema(0.5))
+        more = (lambda m, p: m + p), opt.init(params()), params()
+        return o.tree_map_params(opt, *more, transform_non_params=lambda n: n - 1, is_leaf=lambda v: v == ())
+
+    hidden = lambda o: o.tree_map_params(o.sgd(0.1, 0.9), lambda m: m + 1, o.sgd(0.1, 0.9).init(params()))  # noqa: E731
+    assert_close(hidden(optim), of_optax(hidden), 0)
+
+
+def test_examples_are_clipped_as_by_optax():
+    each = tree.map(lambda *leaves: np.stack(leaves), *(gradients(i) for i in range(3)))
+    for call in (
+        lambda o, g: o.per_example_global_norm_clip(g, 0.5),
+        lambda o, g: o.per_example_layer_norm_clip(g, 0.5),
+        lambda o, g: o.per_example_layer_norm_clip(g, 5.0, uniform=False),
+        lambda o, g: o.transforms.unitwise_norm(g["w"]),
+        lambda o, g: o.transforms.unitwise_norm(g["deep"][0], axis=0),
+    ):
+        assert_close(call(optim, each), of_optax(call, each), 8)
+
+
+def test_iterations_on_matrices_are_those_of_optax():
+    rng = np.random.default_rng(0)
+    half, right = rng.normal(size=(6, 4)).astype(np.float32), rng.normal(size=(6, 2)).astype(np.float32)
+    square = half.T @ half
+    for call in (
+        lambda o, m: o.power_iteration(m)[0],
+        lambda o, m: o.power_iteration(lambda v: {"x": m @ v["x"]}, v0={"x": np.ones(4, np.float32)}),
+        lambda o, m: [o.matrix_inverse_pth_root(m, p)[0] for p in (1, 2, 4)],
+        lambda o, m: o.matrix_inverse_pth_root(m[:1, :1], 2)[0],
+        lambda o, m: [o.nnls(half, right, 50), o.nnls(half, right[:, 0], 5, L=30.0)],
+    ):
+        assert_close(call(optim, square), of_optax(call, square), 2000, floor=0.1)
+    roots = optim.matrix_inverse_pth_root(square, 2)[0]
+    np.testing.assert_allclose(np.asarray(roots @ square @ roots), np.eye(4), atol=1e-3)
+
+
+def test_helpers_are_those_of_optax():
+    def seen(o, grad):
+        g, m = gradients(0), gradients(1)
+        dist = o.multi_normal(np.float32([1.0, 2.0]), np.float32([0.5, -0.5]))
+        return [
+            o.update_moment(g, m, 0.9, 3), o.update_infinity_moment(g, m, 0.9, 1e-3),
+            o.bias_correction(m, 0.9, np.int32(3)),
+            [o.safe_norm(x, 0.5) for x in (g["w"], m["b"] * 0)], o.safe_root_mean_squares(g["w"], 0.5),
+            grad(lambda x: o.safe_norm(x, 0.5))(np.zeros(3, np.float32)),
+            [grad(lambda x, s=s: (o.scale_gradient(x, s) ** 2).sum())(g["w"]) for s in (0.0, 1.0, 0.25)],
+            dist.log_prob(np.ones((3, 2), np.float32)), dist.params,
+        ]  # fmt: skip
+
+    assert_close(seen(optim, aj.grad), of_optax(lambda o: seen(o, jax.grad)), 8)
 
 
 def test_multi_steps_says_when_it_has_updated():
