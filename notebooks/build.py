@@ -17,6 +17,7 @@ import nbformat
 
 HERE = Path(__file__).parent
 SECONDS = 600  # for one cell
+LOG = "ODIE [default]: Loading function"  # of Core AI's runtime
 
 
 def names() -> list[str]:
@@ -43,9 +44,20 @@ def execute(name: str, short: bool) -> nbformat.NotebookNode:
     client.execute(cwd=str(HERE), env=settings)
     notebook.metadata.pop("language_info", None)
     for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = list(filter(None, map(_without_log, cell.outputs)))
         if "not-kept" in cell.metadata.get("tags", []):
             cell.outputs = []
     return notebook
+
+
+def _without_log(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+    """The output without the lines that Core AI's runtime writes when it loads a function; None if nothing is left."""
+    if output.output_type != "stream" or output.name != "stderr":
+        return output
+    kept = [line for line in output.text.splitlines(keepends=True) if not line.startswith(LOG)]
+    output.text = "".join(kept)
+    return output if output.text.strip() else None
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from anejax.errors import DtypeError, ExportError, RefusedError, fail
 from anejax.export.compress import SCHEMES, Report, check_scheme, compressed
 from anejax.export.function import Exported, Function, refuse_dtype, trace
 from anejax.export.halves import in_precision, in_range
+from anejax.export.labels import check_one_row
 from anejax.export.mlpackage import Entry
 from anejax.lower.to_mil import lower
 from anejax.mil.opset import OPSET
@@ -32,6 +33,8 @@ def entry(
     """The function ready to be saved. Raises what ``coreml`` does."""
     check_scheme(weights, tuple(SCHEMES))
     exported = trace(function, _port, _state)
+    if exported.labels is not None:
+        check_one_row(exported.labels, next(p.aval for p in exported.outputs if p.name == exported.labels.output))
     graph = in_range(optimize(_with_own_weights(exported), "coreml"), precision)
     _check_dtypes(graph)
     program = in_precision(lower(graph, "coreml", exported.constants), precision)

@@ -23,6 +23,7 @@ class Labels:
 
     Args:
         names: a label for each element of the output, in that order: strings, or integers of 64 bits; no two are equal.
+            In Core AI the output may have several rows of such elements.
         output: the name of the output, an array of floats; None if the function has only one.
         predicted: the name of the output of Core ML that is the label.
 
@@ -70,6 +71,14 @@ def checked(labels: Labels | Sequence[str] | Sequence[int] | None) -> Labels | N
     return replace(labels, names=names)
 
 
+def check_one_row(labels: Labels, aval: Aval) -> None:
+    """Raises ExportError where the output that ``labels`` are of has several rows."""
+    if aval.size != len(labels.names):
+        fail("export", f"expected the output {labels.output} to have one probability for each of the "
+             f"{len(labels.names)} labels, since Core ML's classifiers have no batches, got {aval}",
+             ExportError)  # fmt: skip
+
+
 def found(labels: Labels | None, outputs: Mapping[str, Aval], others: Sequence[str]) -> Labels | None:
     """``labels`` with the name of its output among ``outputs``; ``others`` are the names of the other ports.
 
@@ -85,9 +94,10 @@ def found(labels: Labels | None, outputs: Mapping[str, Aval], others: Sequence[s
     if output not in outputs:
         fail("export", f"expected labels of one of the outputs {', '.join(names)}, got {output!r}", ExportError)
     aval = outputs[output]
-    if aval.dtype.kind != "f" or aval.size != len(labels.names):
-        fail("export", f"expected the output {output} to be floats, one for each of the {len(labels.names)} labels, "
-             f"got {aval}", ExportError)  # fmt: skip
+    count = len(labels.names)
+    if aval.dtype.kind != "f" or count not in (aval.size, *aval.shape[-1:]):
+        fail("export", f"expected the output {output} to be floats, one for each of the {count} labels, got {aval}",
+             ExportError)  # fmt: skip
     taken = [*others, *(name for name in names if name != output)]
     chosen("label", [labels.predicted, labels.probabilities], ["classLabel", "classLabel_probs"], taken)
     return replace(labels, output=output)

@@ -78,6 +78,23 @@ def a_cast_to_integers_truncates() -> None:  # 3
     equal(lambda i: i.astype(np.uint32).astype(np.int32), I, want=I)
 
 
+def moved_elements_are_no_barrier() -> None:  # 4
+    want = (SMALL + f32(1)) - f32(1)
+    equal(lambda x: (x + 1).reshape(2, 2).T.T.reshape(4) - 1, SMALL, want=want)
+    equal(lambda x: aj.jit(lambda y: y - 1)(aj.jit(lambda y: y + 1)(x)), SMALL, want=want)
+    equal(lambda x: lax.optimization_barrier(x + 1) - 1, SMALL, want=want)
+    equal(lambda x: (x * 1e38)[::-1][::-1] * 1e-38, Y, want=(Y * f32(1e38)) * f32(1e-38))
+
+
+def reductions_have_names() -> None:  # 11
+    x, i = normal(3, 5), RNG.integers(-9, 9, (3, 5)).astype(np.int32)
+    same(lambda x: (x.sum(0), jnp.prod(x, 1), x.max(), x.min((0, 1)), jnp.any(x > 1, 0), jnp.all(x < 1)), x, most=8)
+    same(
+        lambda i: (i.sum(1), jnp.prod(i, 0), lax.reduce_and(i, (0,)), lax.reduce_or(i, (1,)), lax.reduce_xor(i, (0,))),
+        i,
+    )
+
+
 def integers_divided_by_nothing() -> None:  # 5
     y = np.array([0, -1, 3, -3, -1, -1, 0], np.int32)
     x = np.where(np.arange(7) == 4, np.int32(-(2**31)), I)
@@ -439,6 +456,7 @@ CASES |= {
     f.__name__: f
     for f in (
         no_integer_is_divided_by_folding, no_sum_is_reassociated, a_cast_to_integers_truncates,
+        moved_elements_are_no_barrier, reductions_have_names,
         integers_divided_by_nothing, indices_outside, nothing_to_reduce, integers_wrap, rests_have_the_right_sign,
         the_first_nan_is_the_greatest, slices_go_down, mixed_dtypes, scalars_are_arrays_without_axes, branches_hand_on,
         carries_change_places, branches_in_loops, loops_in_loops, returned_inputs_and_constants,

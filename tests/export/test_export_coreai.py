@@ -15,6 +15,7 @@ import pytest
 import anejax as aj
 from anejax.coreai import asset
 from anejax.coreai.operands import WRITERS
+from anejax.coreai.text import TYPES
 from anejax.errors import DtypeError, ExportError, MissingDependencyError, RefusedError
 from anejax.mil.opset import OPSET, _mil_layers, _mil_ops_unwritten, _state, _weights
 from tests.export import coreai_programs, coreai_samples
@@ -82,6 +83,11 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
     refused({"initial": one}, error=ExportError, match="no function called initial")
     with pytest.raises(ExportError, match=r"expected an \.aimodel"):
         aj.export.AIModel(tmp_path)
+
+
+def test_no_float_has_fewer_than_sixteen_bits() -> None:
+    """Hazards 12 and 15: scales of such weights end the process, and casts to them make NaN of large numbers."""
+    assert {t for t in TYPES.values() if "f" in t} == {"f16", "bf16", "f32", "f64"}
 
 
 def test_only_versions_that_were_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

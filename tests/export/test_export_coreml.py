@@ -319,6 +319,8 @@ WRONG: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], type[Exception], st
     "image": (lambda x: x, (X,), {"images": {"x": aj.export.Image()}}, ExportError, "for a picture"),
     "layer": (aj.nn.Linear(2), (X,), {}, ExportError, r"expected params=\(params, state\) for a layer"),
     "labels": (lambda x: x, (X,), {"labels": ["a", "b"]}, ExportError, "one for each of the 2 labels, got float32.3"),
+    "labels of a batch": (lambda x: jnp.stack([x, x]), (X,), {"labels": ["a", "b", "c"]}, ExportError,
+                          "have no batches, got float32.2,3"),
     "label twice": (lambda x: x, (X,), {"labels": ["a", "b", "a"]}, ExportError, "labels that differ, got 'a' twice"),
     "label types": (lambda x: x, (X,), {"labels": ["a", 1, 2]}, ExportError, "all strings or all integers, got 1"),
     "label bool": (lambda x: x, (X,), {"labels": [True, 0, 2]}, ExportError, "all strings or all integers, got True"),
