@@ -10,17 +10,17 @@ import numpy as np
 from rich.console import Console
 
 from anejax import models
-from anejax.cli import options
+from anejax.cli import options, written
 from anejax.cli.options import UsageError
 from anejax.cli.training import fetching
-from anejax.data import tokenizer, tokens
-from anejax.models import llama2c
+from anejax.data import tokens
 from anejax.models.hub import LanguageModel
 from anejax.models.llama import Llama
 from anejax.paths import open_file
-from anejax.train import language
+from anejax.train import language, runs
 
 _LENGTH = 256
+_CHARS_LENGTH, _CHARS_BATCH = 100, 32
 _BATCH_LOGITS = 1 << 25  # 128 MB
 
 
@@ -28,16 +28,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds a subcommand for each task."""
     choices = parser.add_subparsers(metavar="TASK", required=True)
     child = _task(choices, "stories", "the loss of a network on stories, in nats per token", run_stories)
-    child.add_argument("--checkpoint", type=options.path, required=True, metavar="FILE", help="a llama2.c checkpoint")
+    _checkpoint(child, "a run of `anejax train stories`, a checkpoint of one (.json), or one of llama2.c")
     child.add_argument(
-        "--tokenizer", type=options.path, required=True, metavar="FILE", help="its tokenizer, in llama2.c's form"
+        "--tokenizer", type=options.path, metavar="FILE", help="in llama2.c's form (default: that of the run)"
     )
     _stream(child, "a text, or a stream of tokens (.bin)")
     child = _task(choices, "text", "the loss of a pretrained model on a text, and its perplexity", run_text)
     child.add_argument(
-        "--model", type=options.path, required=True, metavar="DIR", help="a folder with config.json, weights, tokenizer"
+        "--model", type=options.path, metavar="DIR", help="a folder with config.json, weights, tokenizer"
     )
+    _checkpoint(child, "a run of `anejax train text`, or a checkpoint of one (.json)", required=False)
     _stream(child, "a text in UTF-8")
+    child = _task(choices, "chars", "the loss of a network on a text, in nats per character", run_chars)
+    _checkpoint(child, "a run of `anejax train chars`, or a checkpoint of one (.json)")
+    _stream(child, "a text in UTF-8")
+    for kind, what in (("cifar10", "where the data set is, or is to be put"), ("images", "a folder of images for each "
+                       "class (default: the images that the run held out)")):  # fmt: skip
+        child = _task(choices, kind, f"the loss and the accuracy of a network of `anejax train {kind}`", run_images)
+        _checkpoint(child, f"a run of `anejax train {kind}`, or a checkpoint of one (.json)")
+        child.add_argument("--data", type=options.path, metavar="DIR", help=what)
+        child.set_defaults(kind=kind)
+
+
+def _checkpoint(child: argparse.ArgumentParser, what: str, required: bool = True) -> None:
+    child.add_argument("--checkpoint", type=options.path, required=required, metavar="RUN", help=what)
 
 
 def _task(choices: Any, name: str, summary: str, run: Any) -> argparse.ArgumentParser:
@@ -57,19 +71,45 @@ def _stream(child: argparse.ArgumentParser, what: str) -> None:
 def run_stories(args: argparse.Namespace) -> int:
     """Predicts each token of the data from those before it in its window, and prints the mean loss; returns 0."""
     options.use_device(args.device)
-    config, params = llama2c.read(args.checkpoint)
+    config, params, words = written.stories(args)
     with fetching(Console(stderr=True)) as progress:
-        words = tokenizer.read(args.tokenizer, config.vocabulary)
         stream = tokens.load(args.data, words, lambda what: progress(what, 0, 1))
         loss = _loss(Llama(config), params, stream, args, progress)
     print(f"valid_loss={loss:.4f}")
     return 0
 
 
+def run_chars(args: argparse.Namespace) -> int:
+    """Predicts each character of a text from those before it in its window, and prints the mean loss; returns 0."""
+    options.use_device(args.device)
+    model, params, alphabet = runs.characters(runs.find(args.checkpoint, written.warn, ("chars",)))
+    with fetching(Console(stderr=True)) as progress:
+        with open_file(args.data) as file:
+            stream = alphabet.encode(file.read().decode("utf-8", "replace"))
+        stream = stream[: args.tokens + 1] if args.tokens else stream
+        batches = tokens.TokenEvaluation(stream, _CHARS_BATCH, args.length or _CHARS_LENGTH)
+        state = language.TrainState(params, ())
+        loss = language.evaluate(model, state.params, batches, lambda n: progress("evaluating", n, len(batches)))
+    print(f"characters={len(stream) - 1} loss={loss:.4f}")
+    return 0
+
+
+def run_images(args: argparse.Namespace) -> int:
+    """Classifies images, and prints loss and accuracy; returns 0."""
+    options.use_device(args.device)
+    found = runs.find(args.checkpoint, written.warn, (args.kind,))
+    with fetching(Console(stderr=True)) as progress:
+        facts = runs.measure(found, args.data, progress)
+    print(f"images={facts['images']} loss={facts['loss']:.4f} accuracy={facts['accuracy']:.4f}")
+    return 0
+
+
 def run_text(args: argparse.Namespace) -> int:
     """Predicts each token of a text from those before it in its window, and prints loss and perplexity; returns 0."""
     options.use_device(args.device)
-    model = models.load(args.model)
+    if (args.model is None) == (args.checkpoint is None):
+        raise UsageError("[eval] expected --model DIR or --checkpoint RUN.")
+    model = models.load(args.model) if args.model else written.pretrained(args.checkpoint)
     if not isinstance(model.network, LanguageModel):
         raise UsageError(f"[eval] expected a language model, got {model.config['model_type']}.")
     with fetching(Console(stderr=True)) as progress:

@@ -15,7 +15,7 @@ from anejax.models import llama2c
 from anejax.models.llama import Llama
 from anejax.paths import open_file
 from anejax.terminal import printable
-from anejax.train import deploy
+from anejax.train import deploy, runs
 
 _MOST_BYTES = 1 << 24  # of a file of labels
 
@@ -85,10 +85,8 @@ def _functions(args: argparse.Namespace) -> deploy.Functions:
         function = subject.function(target)
         return {"main": Function(function, *map(subject.shape, args.shape), labels=_labels(args.labels))}
     path = Path(target)
-    if path.is_dir():
+    if runs.is_run(path):
         return deploy.of_run(path, lambda text: print(printable(text), file=sys.stderr))
-    if path.suffix == ".json":
-        return deploy.of_checkpoint(path)
     if path.suffix == ".bin":
         config, params = llama2c.read(path)
         return deploy.of_language_model(Llama(config), aj.tree.map(aj.numpy.asarray, params))

@@ -10,23 +10,28 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from anejax import models
-from anejax.cli import options
+from anejax import models, random
+from anejax.cli import options, written
 from anejax.cli.options import UsageError
 from anejax.data import tokenizer
-from anejax.models import llama2c
+from anejax.models.chars import write
 from anejax.models.generate import generate
 from anejax.models.hub import LanguageModel
 from anejax.models.llama import Llama
 from anejax.terminal import printable
+from anejax.train import runs
+
+_KINDS = ("chars", "stories", "text")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
     add("--model", type=options.path, metavar="DIR", help="a folder with config.json, weights and tokenizer")
-    add("--checkpoint", type=options.path, metavar="FILE", help="a llama2.c checkpoint")
-    add("--tokenizer", type=options.path, metavar="FILE", help="its tokenizer, in llama2.c's form")
+    add("kind", nargs="?", choices=_KINDS, metavar="KIND", help=f"of the run: {', '.join(_KINDS)} (default: as it is)")
+    add("--checkpoint", type=options.path, metavar="RUN", help="a run of `anejax train`, finished or not, a checkpoint "
+        "of one (.json), or one of llama2.c")  # fmt: skip
+    add("--tokenizer", type=options.path, metavar="FILE", help="in llama2.c's form (default: that of the run)")
     add("--prompt", default="", metavar="TEXT", help="how the text begins")
     add("--chat", action="store_true", help="the prompt is what a user says, in the model's chat template")
     add("--system", metavar="TEXT", help="the message of the system at the beginning of a chat")
@@ -43,16 +48,21 @@ def run(args: argparse.Namespace) -> int:
     """Prints the prompt and what follows, up to a token that ends a text, and the speed to stderr; returns 0."""
     options.use_device(args.device)
     if (args.model is None) == (args.checkpoint is None):
-        raise UsageError("[generate] expected --model DIR, or --checkpoint FILE and --tokenizer FILE.")
-    if args.model is None and args.tokenizer is None:
-        raise UsageError("[generate] a llama2.c checkpoint has no tokenizer in it; give --tokenizer FILE.")
+        raise UsageError("[generate] expected --model DIR, --checkpoint RUN, or --checkpoint FILE --tokenizer FILE.")
     if args.system is not None and not args.chat:
         raise UsageError("[generate] --system is part of a chat; add --chat.")
-    return _pretrained(args) if args.model else _llama2c(args)
+    if args.model:
+        return _pretrained(models.load(args.model), args)
+    kinds = [args.kind] if args.kind else _KINDS
+    kind = runs.find(args.checkpoint, written.warn, kinds).kind if runs.is_run(args.checkpoint) else "stories"
+    if kind == "text":
+        return _pretrained(written.pretrained(args.checkpoint), args)
+    if args.chat:
+        raise UsageError("[generate] the network has no chat template; leave out --chat.")
+    return _characters(args) if kind == "chars" else _stories(args)
 
 
-def _pretrained(args: argparse.Namespace) -> int:
-    model = models.load(args.model)
+def _pretrained(model: Any, args: argparse.Namespace) -> int:
     if not isinstance(model.network, LanguageModel):
         raise UsageError(f"[generate] expected a language model, got {model.config['model_type']}, which writes none.")
     words, text, given = model.words, args.prompt, model.generation
@@ -81,11 +91,17 @@ def _either(said: Any, held: Any, default: Any) -> Any:
     return held if type(held) in (int, float) and held >= 0 else default
 
 
-def _llama2c(args: argparse.Namespace) -> int:
-    if args.chat:
-        raise UsageError("[generate] a llama2.c checkpoint has no chat template.")
-    config, params = llama2c.read(args.checkpoint)
-    words = tokenizer.read(args.tokenizer, config.vocabulary)
+def _characters(args: argparse.Namespace) -> int:
+    model, params, alphabet = runs.characters(runs.find(args.checkpoint, written.warn))
+    prompt = args.prompt or ("\n" if "\n" in alphabet.characters else alphabet.characters[0])
+    key, temperature = random.key(args.seed), _either(args.temperature, None, 0.8)
+    new = write(model, params, alphabet.encode(prompt), max(args.steps - len(prompt), 1), key, temperature)
+    print(printable(args.prompt + alphabet.decode(new.tolist())))
+    return 0
+
+
+def _stories(args: argparse.Namespace) -> int:
+    config, params, words = written.stories(args)
     prompt = words.encode(args.prompt)
     sampling = {
         "temperature": _either(args.temperature, None, 1.0),

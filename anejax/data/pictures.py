@@ -39,7 +39,7 @@ def load(folder: Path | str, size: int, held: float, seed: int) -> tuple[Picture
     without Pillow; OSError.
     """
     folder = Path(folder)
-    seen, unseen = (next((folder / n for n in _PARTS[part] if (folder / n).is_dir()), None) for part in _PARTS)
+    seen, unseen = _parts(folder)
     if seen is not None and unseen is not None:
         classes = _classes(seen)
         if unknown := sorted(set(_classes(unseen)) - set(classes)):
@@ -60,6 +60,16 @@ def load(folder: Path | str, size: int, held: float, seed: int) -> tuple[Picture
             f"[images] {folder}: {total:,} images of {size} x {size} are more than {_MOST_BYTES:,} bytes."
         )
     return _read(train, size), _read(test, size)
+
+
+def has_parts(folder: Path | str) -> bool:
+    """Whether a folder has folders for training and for tests."""
+    return None not in _parts(Path(folder))
+
+
+def _parts(folder: Path) -> list[Path | None]:
+    """The folder for training and that for tests, where they are there."""
+    return [next((folder / n for n in names if (folder / n).is_dir()), None) for names in _PARTS.values()]
 
 
 def _classes(folder: Path) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,9 @@ import numpy as np
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import nn, tree
-from anejax.data import chars as texts
-from anejax.data.cifar10 import CLASSES, MEAN, STD
 from anejax.export import Function, Image
-from anejax.models import cifar
-from anejax.models.chars import CharLSTM
 from anejax.models.llama import Llama
-from anejax.train import checkpoint, classify, language, text
-from anejax.train.chars import CharsRecipe
-from anejax.train.cifar10 import NETWORKS, Cifar10Recipe
-from anejax.train.images import ImagesRecipe
-from anejax.train.recipe import RecipeError
-from anejax.train.stories import StoriesRecipe, config_of_recipe
-from anejax.train.text import TextRecipe
+from anejax.train import runs
 
 PREFILL = 64  # tokens of a prompt that one call takes
 CONTEXT = 2048  # positions of a cache at most, unless more are asked for: states are written into Core AI's assets
@@ -31,22 +21,16 @@ CONTEXT = 2048  # positions of a cache at most, unless more are asked for: state
 Functions = Mapping[str, Function]
 
 
-def of_run(directory: Path, warn: Callable[[str], None]) -> Functions:
-    """The functions of the newest checkpoint of a run that ``anejax train`` wrote; see ``of_checkpoint``."""
-    return of_checkpoint(checkpoint.newest(directory / "checkpoints", warn))
+def of_run(path: Path, warn: Callable[[str], None]) -> Functions:
+    """The functions of the newest checkpoint of a run that ``anejax train`` wrote, or of the checkpoint of this index.
 
+    They are ``main`` from a picture to its class, or ``decode`` and ``prefill`` from tokens to logits of the next one.
 
-def of_checkpoint(index: Path) -> Functions:
-    """The functions of a checkpoint's network: ``main`` from a picture to its class, or ``decode`` and ``prefill``
-    from tokens to the logits of the next one. Raises CheckpointError where it is of no run, or damaged."""
-    config = checkpoint.record(index).get("config")
-    for recipe, make in _KINDS:
-        try:
-            found = recipe.from_json(config)
-        except (RecipeError, KeyError, TypeError, ValueError, AttributeError):
-            continue
-        return make(found, index)
-    raise checkpoint.CheckpointError(f"[export] {index} is of no run that `anejax train` makes.")
+    Raises:
+        CheckpointError: it is of no run, or damaged.
+    """
+    found = runs.find(path, warn)
+    return _KINDS[found.kind](found)
 
 
 def of_language_model(model: Any, params: Any, length: int | None = None) -> Functions:
@@ -85,66 +69,45 @@ def _cached(model: Any, params: Any, length: int) -> tuple[Callable[..., Any], d
     return step, dict(zip(names, chosen(leaves)))
 
 
-def _part(index: Path, state: Any) -> Any:
-    """What ``state`` has types of, from a checkpoint that has more."""
-    return checkpoint.load(index, state, whole=False)
-
-
-def _cifar10(recipe: Cifar10Recipe, index: Path) -> Functions:
-    return _pictures(NETWORKS[recipe.network](), 32, (MEAN, STD), CLASSES, index)
-
-
-def _images(recipe: ImagesRecipe, index: Path) -> Functions:
-    model = cifar.network(recipe.width, classes=len(recipe.classes))
-    return _pictures(model, recipe.size, (recipe.mean, recipe.deviation), recipe.classes, index)
-
-
-def _pictures(model: Any, size: int, statistics: Sequence[Any], classes: Sequence[str], index: Path) -> Functions:
+def _pictures(found: runs.Checkpoint) -> Functions:
     """A classifier of pictures; what the training did to their pixels is inside."""
-    image = aj.ShapeDtypeStruct((1, 3, size, size), "float32")
-    types = aj.eval_shape(model.init, aj.random.key(0), image)
-    state = _part(index, classify.TrainState(types[0], types[1], (), ()))
-    mean, deviation = (np.array(v, np.float32).reshape(1, 3, 1, 1) for v in statistics)
+    made = runs.classifier(found)
+    image = aj.ShapeDtypeStruct((1, 3, made.size, made.size), "float32")
+    mean, deviation = (np.array(v, np.float32).reshape(1, 3, 1, 1) for v in (made.mean, made.deviation))
 
     def predict(params: Any, image: Any) -> Any:
-        logits, _ = model.apply(params[0], params[1], (image / 255 - mean) / deviation)
+        logits, _ = made.network.apply(params[0], params[1], (image / 255 - mean) / deviation)
         return {"probabilities": nn.softmax(logits)}
 
-    params = (state.params, state.model_state)
-    return {"main": Function(predict, image, params=params, images={"image": Image()}, labels=classes)}
+    params = (made.state.params, made.state.model_state)
+    return {"main": Function(predict, image, params=params, images={"image": Image()}, labels=made.classes)}
 
 
-def _chars(recipe: CharsRecipe, index: Path) -> Functions:
-    alphabet, _ = texts.load(recipe.text)
-    model = CharLSTM(len(alphabet), recipe.hidden, recipe.layers)
-    token = aj.ShapeDtypeStruct((1, 1), "int32")
-    params, _ = aj.eval_shape(lambda key: model.init(key, token), aj.random.key(0))
-    params = _part(index, language.TrainState(params, ())).params
+def _chars(found: runs.Checkpoint) -> Functions:
+    model, params, _ = runs.characters(found)
 
     def decode(params: Any, state: Any, token: Any) -> Any:
         logits, state = model.apply(params, state, token)
         return {"logits": logits[:, -1]}, state
 
+    token = aj.ShapeDtypeStruct((1, 1), "int32")
     return {"decode": Function(decode, token, params=params, state=model.carries(1))}
 
 
-def _stories(recipe: StoriesRecipe, index: Path) -> Functions:
-    config = config_of_recipe(recipe)
-    types, _ = aj.eval_shape(lambda k: Llama(config).init(k, aj.ShapeDtypeStruct((1, 1), "int32")), aj.random.key(0))
-    params = tree.map(jnp.asarray, _part(index, language.TrainState(types, ())).params)
+def _stories(found: runs.Checkpoint) -> Functions:
+    config, params = runs.stories(found)
     return of_language_model(Llama(config), params)
 
 
-def _text(recipe: TextRecipe, index: Path) -> Functions:
-    network, types, whole = text.parts(recipe)
-    params = whole(_part(index, language.TrainState(types, ())).params)
-    return of_language_model(network, tree.map(lambda w: jnp.asarray(w).astype(jnp.float32), params))
+def _text(found: runs.Checkpoint) -> Functions:
+    model = runs.pretrained(found)
+    return of_language_model(model.network, tree.map(lambda w: jnp.asarray(w).astype(jnp.float32), model.params))
 
 
-_KINDS: Iterable[tuple[Any, Callable[[Any, Path], Functions]]] = (
-    (Cifar10Recipe, _cifar10),
-    (CharsRecipe, _chars),
-    (StoriesRecipe, _stories),
-    (TextRecipe, _text),
-    (ImagesRecipe, _images),
-)
+_KINDS: Mapping[str, Callable[[runs.Checkpoint], Functions]] = {
+    "cifar10": _pictures,
+    "images": _pictures,
+    "chars": _chars,
+    "stories": _stories,
+    "text": _text,
+}

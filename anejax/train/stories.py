@@ -77,7 +77,7 @@ def make(recipe: StoriesRecipe, progress: Progress, resumed: bool = False) -> tu
     Raises StoriesError when the checkpoint to start from is of another network, or when data has changed since.
     """
     said = lambda what: progress(what, 0, 1)  # noqa: E731
-    words = tokenizer.read(_there(recipe.tokenizer))
+    words = tokenizer.read(there(recipe.tokenizer))
     config = dataclasses.replace(SIZES[recipe.size], vocabulary=len(words))
     if recipe.length > config.length:
         raise StoriesError(f"[train] expected sequences of at most {config.length} tokens, got {recipe.length}.")
@@ -112,19 +112,19 @@ def config_of(task: Task) -> Config:
 
 def config_of_recipe(recipe: StoriesRecipe) -> Config:
     """The sizes of the network that a recipe is for."""
-    return dataclasses.replace(SIZES[recipe.size], vocabulary=len(tokenizer.read(_there(recipe.tokenizer))))
+    return dataclasses.replace(SIZES[recipe.size], vocabulary=len(tokenizer.read(there(recipe.tokenizer))))
 
 
-def _there(path: str) -> Path:
+def there(path: str) -> Path:
     """The file, which ``anejax fetch`` may have to get first."""
     found = Path(path)
     return files.find(found.name) if found == files.path_of(found.name) else found
 
 
 def _streams(recipe: StoriesRecipe, words: tokenizer.Tokenizer, said: Any) -> tuple[tokens.Stream, tokens.Stream]:
-    train = tokens.load(_there(recipe.data), words, said)
+    train = tokens.load(there(recipe.data), words, said)
     if recipe.valid:
-        return train, tokens.load(_there(recipe.valid), words, said)
+        return train, tokens.load(there(recipe.valid), words, said)
     kept = len(train) * 19 // 20
     return train[:kept], train[kept:]
 

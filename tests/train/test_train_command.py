@@ -47,6 +47,10 @@ def test_a_run_writes_all_it_should(data: Path, tmp_path: Path, capsys: pytest.C
     assert [event["event"] for event in events] == ["start", "epoch", "epoch", "end"]
     assert events[0]["batch"] == 16
     assert {"train_loss", "test_accuracy", "images_per_second"} <= events[2].keys()
+    assert run(data, "eval", "cifar10", "--checkpoint", tmp_path / "run") == 0
+    facts = dict(pair.split("=") for pair in capsys.readouterr().out.split())
+    for name in ("loss", "accuracy"):
+        assert float(facts[name]) == pytest.approx(events[2][f"test_{name}"], abs=1e-3)
 
 
 def test_without_an_engine_training_on_it_warns_and_goes_on(data: Path, tmp_path: Path) -> None:
