@@ -1,4 +1,4 @@
-"""Trees of arrays in one file: ``save`` and ``load``, as safetensors.
+"""Trees of arrays in one file: ``save`` and ``load``, as safetensors; or in Orbax's layout, by its package.
 
 The arrays have the names of their places in the tree, such as ``blocks.3.weight``, so any reader of safetensors finds
 them. The structure of the tree is beside them in the file's metadata.
@@ -16,7 +16,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from anejax import dtypes, tree
+from anejax import dtypes, orbax, tree
 from anejax.core.array import from_numpy
 from anejax.core.trace import concrete_array
 from anejax.errors import AnejaxError, DtypeError, FileError, TreeError
@@ -28,7 +28,7 @@ _STRUCTURE = "anejax_tree"  # of the metadata
 _DEEPEST = 200  # levels of a structure in a file: what nests deeper is no tree that a program made
 
 
-def save(path: str | os.PathLike[str], tree: Any) -> None:
+def save(path: str | os.PathLike[str], tree: Any, *, layout: str = "safetensors") -> None:
     """Writes a tree of arrays to ``path``, as safetensors; the file appears as a whole or not at all.
 
     Args:
@@ -36,8 +36,11 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
         tree: dictionaries with keys that are strings or integers, lists, tuples and None, of arrays and numbers of any
             dtype except complex128, and typed keys. Other nodes, such as named tuples and dataclasses, are
             written as well; ``load`` then needs ``like``.
+        layout: "safetensors", or "orbax" for a new folder in Orbax's layout, which Flax programs read; the package
+            orbax-checkpoint writes it.
 
     Raises:
+        ValueError: ``layout`` is another. MissingDependencyError: orbax-checkpoint is not installed.
         DtypeError: a leaf is no array, or complex128. TreeError: a dictionary has other keys. FileError, OSError: the
             file cannot be written.
 
@@ -49,7 +52,11 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
         >>> aj.load(path)["dense"]["bias"]
         Array([0., 0., 0.], dtype=float32)
     """
+    if layout not in ("safetensors", "orbax"):
+        raise ValueError(f"[save] expected layout safetensors or orbax, got {layout!r}.")
     names, leaves, _ = _flatten(tree)
+    if layout == "orbax":
+        return orbax.write(Path(path), tree, lambda leaf: _array("a leaf", leaf))
     arrays = {name: _array(name, leaf) for name, leaf in zip(names, leaves, strict=True)}
     metadata = {_STRUCTURE: json.dumps(_structure(tree, iter(names)))}
     with atomic_path(Path(path)) as part:
@@ -60,10 +67,10 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
 
 
 def load(path: str | os.PathLike[str], like: Any = None) -> Any:
-    """The tree of arrays in a file of safetensors.
+    """The tree of arrays in a file of safetensors, or in a folder in Orbax's layout.
 
     Args:
-        path: a file that ``save`` or another program wrote.
+        path: a file or a folder that ``save`` or another program wrote.
         like: a tree of arrays or ShapeDtypeStructs. The result has its structure, and the shapes and dtypes must be
             those of its leaves. Without it, the result has the structure that ``save`` wrote; a file of another
             program gives a dictionary by name.
@@ -72,8 +79,10 @@ def load(path: str | os.PathLike[str], like: Any = None) -> Any:
         FileError: the file is no whole file of safetensors, or its structure does not fit its arrays. TreeError:
             ``like`` has other leaves, or is needed. OSError: the file cannot be read.
     """
-    arrays, metadata = read_arrays(Path(path))
     where = f"[load] {os.fspath(path)}"
+    if Path(path).is_dir() and orbax.is_checkpoint(Path(path)):
+        return _of_orbax(where, orbax.read(Path(path)), like)
+    arrays, metadata = read_arrays(Path(path))
     if like is not None:
         return _like(where, arrays, like)
     held = {name: _own(where, name, a) for name, a in arrays.items()}
@@ -86,6 +95,15 @@ def load(path: str | os.PathLike[str], like: Any = None) -> Any:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
         raise FileError(f"{where}: its tree does not fit its arrays: {type(err).__name__}: {err}.") from err
+
+
+def _of_orbax(where: str, found: Any, like: Any) -> Any:
+    """Dictionaries and lists of arrays, or the structure of ``like``."""
+    names, leaves, treedef = _flatten(found)
+    arrays = dict(zip(names, map(np.asarray, leaves), strict=True))
+    if like is not None:
+        return _like(where, arrays, like)
+    return tree.unflatten(treedef, [_own(where, name, a) for name, a in arrays.items()])
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
