@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,13 @@ SPREADS = (1e-3, 0.03, 1.0, 8.0, 30.0, 256.0, 1000.0)
 BEYOND = {("variance", s) for s in (1e-3, 256.0, 1000.0)} | {("mean", 1e-3)}
 # Weights of rows that are all on one element: the gradient is the difference between that element and 1.
 SATURATED = {("softmax", s) for s in (30.0, 256.0, 1000.0)}
+
+
+def there(*args: Any, **options: Any) -> np.ndarray:
+    """``inputs`` that float16 has."""
+    x = inputs(*args, **options)
+    assert x is not None
+    return x
 
 
 @pytest.mark.parametrize("spread", SPREADS)
@@ -49,7 +58,7 @@ def test_images(name: str, spread: float) -> None:
 @pytest.mark.parametrize("name", ["RMSNorm", "LayerNorm", "x / norm(x)", "softmax", "log_softmax"])
 def test_wide_rows(name: str, width: int) -> None:
     for spread in (1e-3, 8.0, 256.0):
-        forward, backward = errors(ROWS[name], inputs((2, width), spread))
+        forward, backward = errors(ROWS[name], there((2, width), spread))
         assert forward <= MOST
         assert backward <= MOST or (name, spread) in SATURATED
 
@@ -58,7 +67,7 @@ def test_wide_rows(name: str, width: int) -> None:
 @pytest.mark.parametrize("mean", [10.0, 100.0, 1000.0])
 def test_a_mean_far_from_zero(name: str, mean: float) -> None:
     """The mean is taken off in two parts: rounded to float16 it is as far off as the elements are from each other."""
-    assert max(errors(ROWS[name], inputs((3, 640), 1.0, mean=mean))) <= MOST
+    assert max(errors(ROWS[name], there((3, 640), 1.0, mean=mean))) <= MOST
 
 
 @pytest.mark.parametrize("width", [1, 2])
@@ -66,7 +75,7 @@ def test_short_rows(width: int) -> None:
     """The gradients of such rows are differences of equal numbers, so only values are held to a bound."""
     for name in ("RMSNorm", "LayerNorm", "x / norm(x)", "softmax", "variance"):
         for spread in (1e-2, 1.0, 100.0):
-            assert errors(ROWS[name], inputs((3, width), spread))[0] <= MOST
+            assert errors(ROWS[name], there((3, width), spread))[0] <= MOST
 
 
 def test_rows_of_zeros() -> None:
@@ -104,3 +113,15 @@ def test_a_row_that_is_used_twice_is_measured_once() -> None:
     norm = lambda x: ROWS["RMSNorm"](aj, x)  # noqa: E731
     graph = optimize(aj.jit(lambda x, g: aj.vjp(norm, x)[1](g)[0]).trace(x, x).graph, "ane")
     assert [e.primitive.name for e in graph.eqns].count("reduce_max") == 1
+
+
+@pytest.mark.parametrize("axis", [-1, 0, (0, 2), (1, 2)])
+@pytest.mark.parametrize("spread", [1e-3, 1.0, 8.0])
+def test_variances_by_squares_that_keep_their_axes(axis: int | tuple[int, ...], spread: float) -> None:
+    """mean(x**2) - mean(x)**2, with axes of length 1, as ``nn.standardize`` has them."""
+    x, g = (np.random.default_rng(i).normal(size=(3, 5, 7)).astype(np.float32) for i in range(2))
+    x = x * np.float32(spread) + np.float32(spread)
+    slope = aj.grad(lambda x: jnp.sum(g * aj.nn.standardize(x, axis)))
+    for f in (lambda x: aj.nn.standardize(x, axis), slope):
+        got, want = (np.asarray(aj.jit(f, precision=p)(x)) for p in ("fp16", "float32"))
+        np.testing.assert_allclose(got, want, atol=6e-3 * np.abs(want).max())

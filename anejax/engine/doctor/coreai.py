@@ -15,8 +15,12 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
+import anejax as aj
+import anejax.numpy as jnp
+from anejax import lax, nn
 from anejax.coreai.asset import check_package
 from anejax.coreai.program import Fill, plain
 from anejax.coreai.text import Tensor
@@ -25,6 +29,10 @@ from anejax.engine.doctor.bench import execute, smallest
 from anejax.engine.doctor.checks import SKIPPED, Check, of
 from anejax.engine.doctor.memory import resident
 from anejax.errors import DeviceError, MissingDependencyError
+from anejax.lower.to_mil import lower
+from anejax.mil.limits import MASK
+from anejax.mil.text import to_text
+from anejax.passes.pipeline import optimize
 from anejax.runtime.coreai.program import CoreAIProgram, has_engine
 from anejax.runtime.coreai.worker import worker
 from anejax.runtime.library import NativeProgram
@@ -194,6 +202,95 @@ def masks() -> Found:
     special = np.array([[np.nan, np.inf, -np.inf, 1.0] * 16], HALF)
     rows.append(row("NaN and infinities through add", lambda w, v: [w.add(*v, *v)], [special], wide(special) * 2))
     return Found(told(rows[:1], 64).fine, told(rows).said, told(rows).value)
+
+
+def sums() -> Found:
+    """Products beyond 32768, and sums of more ones than float16 can count: the widths of the accumulators."""
+    rows = []
+    for total in (16384, 32768, 40000, 65504):
+        x, w = np.full((1, 64), total / 64, HALF), np.ones((64, 64), HALF)
+        rows.append(row(f"matmul to {total}", lambda t, v: [t.matmul(*v)], [x, w], np.full((1, 64), total)))
+    for n in (2048, 4096):
+        ones = np.ones((1, n), HALF)
+        rows.append(row(f"sum of {n} ones", lambda t, v: [t.reduce("reduce_sum", v[0], [1])], [ones], [n]))
+        rows.append(row("by matmul", lambda t, v: [t.matmul(*v)], [ones, ones.T.copy()], [[n]]))
+    return told(rows)
+
+
+def compressed() -> Found:
+    """Weights in few bits: palettes, integers with a scale for each output channel, and for each block of inputs."""
+    rng, x = np.random.default_rng(0), normal(4, 128)
+    rows = []
+    for bits, dtype in ((8, np.dtype(np.uint8)), (4, np.dtype(ml_dtypes.uint4)), (2, np.dtype(ml_dtypes.uint2))):
+        table, places = normal(1, 1, 2**bits, 1), rng.integers(0, 2**bits, (128, 64))
+        stored = places.astype(dtype)
+        fill: Fill = lambda t, v, p=stored, table=table: [t.matmul(v[0], _looked_up(t, p, table))]  # noqa: E731
+        rows.append(row(f"palette of {bits} bits", fill, [x], wide(x) @ wide(table).ravel()[places]))
+    for bits, dtype in ((8, np.dtype(np.int8)), (4, np.dtype(ml_dtypes.int4))):
+        data = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (128, 64)).astype(dtype)
+        for name, blocks in (("for each channel", 1), ("for each 32 inputs", 4)):
+            scale = np.abs(normal(blocks, 64)) / HALF.type(2**bits)
+            fill = lambda t, v, d=data, s=scale: [t.matmul(v[0], _scaled(t, d, s))]  # noqa: E731
+            want = wide(x) @ (wide(data) * np.repeat(wide(scale), 128 // blocks, 0))
+            rows.append(row(f"{bits} bits, a scale {name}", fill, [x], want))
+    return told(rows, 64)
+
+
+def _looked_up(w: Writer, places: np.ndarray, table: np.ndarray) -> Tensor:
+    operands = map(w.constant, (places, table, np.int16(0)))
+    return w.op("lut_to_dense", *operands, out=(places.shape, HALF))
+
+
+def _scaled(w: Writer, data: np.ndarray, scale: np.ndarray) -> Tensor:
+    nothing = (np.zeros(scale.shape, data.dtype), np.zeros(scale.shape, HALF))
+    return w.op("blockwise_shift_scale", *map(w.constant, (data, scale, *nothing)), out=(data.shape, HALF))
+
+
+def steps() -> Found:
+    """Gradients of three networks, each as one program: whether the engine has them as a whole."""
+    return told([_gradients(name, *network) for name, network in _networks().items()], 4096)
+
+
+def _networks() -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]:
+    """Name -> (loss, its parameters); the data is captured, which makes inputs of it."""
+    x, image = normal(8, 64, dtype=SINGLE), normal(2, 3, 16, 16, dtype=SINGLE)
+    mask = np.where(np.tri(8, dtype=bool), 0, MASK).astype(SINGLE)
+
+    def mlp(w: Any, v: Any) -> Any:
+        return jnp.mean(jnp.square(jnp.tanh(x @ w) @ v))
+
+    def cnn(kernel: Any, w: Any) -> Any:
+        seen = nn.relu(lax.conv_general_dilated(image, kernel, (1, 1), "SAME"))
+        return jnp.mean(jnp.square(seen.reshape(2, -1) @ w))
+
+    def block(qkv: Any, out: Any) -> Any:
+        q, k, v = (part.reshape(1, 8, 4, 16) for part in jnp.split(nn.standardize(x) @ qkv, 3, -1))
+        attended = nn.dot_product_attention(q, k, v, bias=mask).reshape(8, 64)
+        return jnp.mean(jnp.square(x + attended @ out))
+
+    weights = lambda *shape: normal(*shape, dtype=SINGLE) / SINGLE.type(8)  # noqa: E731
+    return {
+        "MLP": (mlp, (weights(64, 64), weights(64, 64))),
+        "CNN": (cnn, (weights(8, 3, 3, 3), weights(2048, 32))),
+        "transformer block": (block, (weights(64, 192), weights(64, 64))),
+    }
+
+
+def _gradients(name: str, loss: Callable[..., Any], params: Sequence[np.ndarray]) -> Row:
+    """The gradients of a loss, against those of the CPU device in float16."""
+    slopes = aj.grad(loss, argnums=tuple(range(len(params))))
+    closed = aj.make_jaxpr(slopes)(*params)
+    inputs = [*map(np.asarray, closed.consts), *params]
+    text = to_text(lower(optimize(closed.graph, "ane"), "ane"))
+    try:
+        program = CoreAIProgram.of_mil(text)
+        got = execute(program, inputs)
+        us = _least(lambda: execute(program, inputs))
+    except DeviceError as err:
+        return Row(name, trouble=str(err))
+    want = execute(NativeProgram("cpu", text), inputs)
+    parts = program.regions if has_engine() else None
+    return Row(name, parts, us, max(_error(g, w) for g, w in zip(got, want, strict=True)))
 
 
 def activations() -> Found:
@@ -368,6 +465,9 @@ TOPICS = (
     Topic("products", products),
     Topic("dispatches", dispatches),
     Topic("masks", masks),
+    Topic("accumulators", sums),
+    Topic("weights of few bits", compressed),
+    Topic("whole steps", steps),
     Topic("activations", activations),
     Topic("arithmetic that is rewritten", rewritten),
     Topic("what ends the process", fatal),

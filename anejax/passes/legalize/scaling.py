@@ -457,11 +457,13 @@ def _centred(x: Any, y: Any) -> Any:
     count = math.prod(shape[a] for a in axes)
     if not math.isclose(mine.factor * count, part, rel_tol=1e-3):
         return NotImplemented
-    centred = _less_mean(of, S.broadcast_in_dim(product.x, shape, kept(len(shape), axes)), axes)
+    whole = aval_of(product.x).ndim == len(shape)  # a mean that keeps its axes
+    dims = tuple(range(len(shape))) if whole else kept(len(shape), axes)
+    centred = _less_mean(of, S.broadcast_in_dim(product.x, shape, dims), axes)
     variance = times(reduce_sum(A.mul(centred, centred), axes), 1 / count)
     ((_, scale, _), *_) = _units(centred)
     _bring(of, axes, scale)
-    return variance
+    return S.reshape(variance, aval_of(x).shape) if whole else variance
 
 
 def _gradient_of_shares(x: Any, y: Any) -> Any:
