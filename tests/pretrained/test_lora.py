@@ -167,5 +167,7 @@ def test_a_run_writes_a_model_that_knows_the_text(
     assert main(["eval", "text", "--model", str(model), "--data", str(data), "--length", "16"]) == 0
     first = float(capsys.readouterr().out.split("loss=")[1].split()[0])
     assert after < first - 1
+    assert main(["eval", "text", "--checkpoint", str(tmp_path / "run"), "--data", str(data), "--length", "16"]) == 0
+    assert float(capsys.readouterr().out.split("loss=")[1].split()[0]) == pytest.approx(after, abs=1e-3)
     assert main([*command, "--save", str(tmp_path / "new")]) == 2
     assert "is there already" in capsys.readouterr().err
