@@ -9,7 +9,7 @@ from pathlib import Path
 import anejax as aj
 from anejax.cli import subject
 from anejax.cli.options import UsageError
-from anejax.export import FORMATS, PRECISIONS, Function
+from anejax.export import FORMATS, PRECISIONS, Function, Metadata
 from anejax.export.compress import SCHEMES
 from anejax.models import llama2c
 from anejax.models.llama import Llama
@@ -47,10 +47,17 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"[--to] expected a path that ends in .{' or .'.join(FORMATS)}, got {str(args.to)!r}.")
     path = args.to or Path(f"{_name(args.target)}.{kind}")
     functions = _functions(args)
-    FORMATS[kind](functions, path=path, weights=args.weights, precision=args.precision, report=_report)
+    metadata = Metadata(more={"anejax": aj.__version__, **_facts(Path(args.target))})
+    FORMATS[kind](functions, path=path, weights=args.weights, precision=args.precision, report=_report,
+                  metadata=metadata)  # fmt: skip
     size = sum(found.stat().st_size for found in path.rglob("*") if found.is_file())
     print(printable(f"{path}: {', '.join(functions)}; {size / 1e6:.1f} MB"))
     return 0
+
+
+def _facts(path: Path) -> dict[str, str]:
+    """What a package says of the run that it comes from."""
+    return deploy.facts_of_run(path, lambda text: None) if runs.is_run(path) else {}
 
 
 def _labels(path: Path | None) -> list[str] | None:

@@ -13,7 +13,7 @@ import anejax.numpy as jnp
 from anejax import nn, tree
 from anejax.export import Function, Image
 from anejax.models.llama import Llama
-from anejax.train import runs
+from anejax.train import checkpoint, runs
 
 PREFILL = 64  # tokens of a prompt that one call takes
 CONTEXT = 2048  # positions of a cache at most, unless more are asked for: states are written into Core AI's assets
@@ -31,6 +31,14 @@ def of_run(path: Path, warn: Callable[[str], None]) -> Functions:
     """
     found = runs.find(path, warn)
     return _KINDS[found.kind](found)
+
+
+def facts_of_run(path: Path, warn: Callable[[str], None]) -> dict[str, str]:
+    """Where a network of ``of_run`` comes from: the kind of run and the steps of the checkpoint. Of a run on characters
+    also all of them, in the order of their numbers, without which an app cannot read the network's answers."""
+    found = runs.find(path, warn)
+    facts = {"run": found.kind, "steps": str(checkpoint.read(found.index)[0])}
+    return facts | {"characters": runs.characters(found)[2].characters} if found.kind == "chars" else facts
 
 
 def of_language_model(model: Any, params: Any, length: int | None = None) -> Functions:

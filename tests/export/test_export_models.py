@@ -65,6 +65,9 @@ def test_runs(run: Any, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPat
     code, out, err = run("run", "--to", "net.mlpackage")
     assert (code, err) == (0, "") and out.startswith("net.mlpackage: ")
     package = Package(tmp_path / "net.mlpackage")
+    said = dict(package.spec.description.metadata.userDefined)
+    assert (said["anejax"], said["run"], said["steps"]) == (aj.__version__, name.split()[0], "7")
+    assert said.get("characters") == (" benort" if name == "chars" else None)
     several = len(package.program.functions) > 1
     RUNS[name].check(network, lambda f, inputs: package(inputs, f if several else None), 5e-3)
 
