@@ -4,8 +4,8 @@
 
 Nothing is run. Weights are constants in inference, but for the Stories networks, and inputs in training. For each
 plan: milliseconds of a call, casts and the CPU device's part included, beside those of the CPU device alone; the part
-of all products' FLOP that the engine has; MB that cross between the devices; engine programs and segments.
-docs/engine.md keeps the tables.
+of all products' FLOP that the engine has; MB that cross between the devices; engine programs that are compiled, their
+runs in a call, and segments. docs/engine.md keeps the tables.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Row:
     cpu_ms: float
     share: float
     mb: float
-    programs: int
+    programs: int  # that are compiled: equal ones count once
+    runs: int  # of them in a call
     segments: int
     seconds: float  # that planning took here
 
@@ -54,8 +55,9 @@ def plan_of(network: str, step: str, chip: str) -> Row:
     device = lambda i: "cpu" if i is None else segments[i].device  # noqa: E731
     flows = flows_of(plan)
     crossing = sum(f.nbytes for f in flows if device(f.source) != device(f.target))
-    return Row(network, step, chip, whole_us(segments, flows) / 1e3, host_us(graph.eqns) / 1e3,
-               on_engine / max(sum(flops), 1), crossing / 1e6, len(plan.programs), len(segments), took)  # fmt: skip
+    times = whole_us(segments, flows) / 1e3, host_us(graph.eqns) / 1e3
+    counts = plan.compiled, len(plan.programs), len(segments)
+    return Row(network, step, chip, *times, on_engine / max(sum(flops), 1), crossing / 1e6, *counts, took)
 
 
 # Whole networks on others' engines, in ms: ane-facts 7.2 and 7.3, mac-audit. ViT-B/16 at 18.3 ms on M5 Pro is left out:
@@ -97,13 +99,14 @@ def main() -> None:
         record()
         return
     if not args.json:
-        print("| network | step | chip | ms | CPU device, ms | FLOP on the engine | MB | programs | segments |")
-        print("|---|---|---|---|---|---|---|---|---|")
+        print("| network | step | chip | ms | CPU device, ms | FLOP on the engine | MB | programs | runs | segments |")
+        print("|---|---|---|---|---|---|---|---|---|---|")
     for row in rows(args.network or [*NAMES], args.step or ["forward", "train"], args.chip or [*CHIPS]):
         if args.json:
             print(json.dumps(asdict(row)), flush=True)
             continue
-        cells = f"{row.ms:.2f} | {row.cpu_ms:.2f} | {row.share:.0%} | {row.mb:.1f} | {row.programs} | {row.segments}"
+        counts = f"{row.programs} | {row.runs} | {row.segments}"
+        cells = f"{row.ms:.2f} | {row.cpu_ms:.2f} | {row.share:.0%} | {row.mb:.1f} | {counts}"
         print(f"| {row.network} | {row.step} | {row.chip} | {cells} |", flush=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,15 +15,31 @@ from anejax.marks import NOWHERE, Mark
 from anejax.mil.cost import Cost, in_sequence, predict
 from anejax.mil.limits import MAX_PROGRAM_INPUTS, MAX_PROGRAM_OPS
 from anejax.mil.program import Program
+from anejax.mil.text import to_text
 from anejax.ops.arithmetic import mul_p
 from anejax.partition import lanes, state
 from anejax.partition.ability import abilities
+from anejax.partition.again import with_repeats
 from anejax.partition.border import Divided, crosses_as_it_is, entering, leaving, with_casts
 from anejax.partition.cost import engine_us, host_us
-from anejax.partition.levels import CPU, ENGINE, LOOP, cheapest_cut, components, parts, read_by, readers_of, subgraph
+from anejax.partition.layers import layer_cuts
+from anejax.partition.levels import (
+    CPU,
+    ENGINE,
+    LOOP,
+    Part,
+    cheapest_cut,
+    components,
+    parts,
+    read_by,
+    readers_of,
+    subgraph,
+)
 from anejax.partition.returning import RETURNS, returning
 from anejax.partition.scans import Chunked, chunk
 from anejax.passes.legalize import legalize
+
+DISPATCH_SHARE = 0.15  # of a program's time that its dispatch may take for the program to be that of equal layers
 
 BEGINS = "the same in every run, and what a loop of the engine begins with"
 
@@ -130,6 +148,11 @@ class Plan:
         return [s.program for s in self.leaves if s.program is not None]
 
     @property
+    def compiled(self) -> int:
+        """How many different programs of the engine there are: layers that are alike are one."""
+        return len({to_text(program) for program in self.programs})
+
+    @property
     def cost(self) -> Cost:
         """What the engine is predicted to take."""
         return in_sequence(self.chip, (s.cost for s in self.segments if s.cost is not None))
@@ -221,6 +244,16 @@ def _loop(form: Chunked, chip: str) -> Loop:
     return Loop(length, form.turns, full, rest)
 
 
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """The equations of one program: by index, as a Graph, with what enters and leaves it, and as the engine gets it."""
+
+    members: tuple[int, ...]
+    own: Graph
+    graph: Graph
+    program: Program
+
+
 class _Cutter:
     """Makes segments of parts, and knows in which form values go from one engine segment to another."""
 
@@ -232,11 +265,13 @@ class _Cutter:
         self.of_host: list[int] = []
 
     def segments(self) -> Iterator[Segment]:
-        for part in parts(self.divided.graph, self.divided.sides):
+        found = parts(self.divided.graph, self.divided.sides)
+        pieces = {n: [*self.pieces(self.own(part))] for n, part in enumerate(found) if part.side == ENGINE}
+        flat = [piece for own in pieces.values() for piece in own]
+        programs = iter(self.programs(flat))
+        for n, part in enumerate(found):
             if part.side == ENGINE:
-                made = (self.divided.graph.eqns[i].outputs[0] for i in part.members)
-                members = tuple(i for i, v in zip(part.members, made) if v not in self.entering)
-                yield from self.engine(members) if members else ()
+                yield from filter(None, (next(programs) for _ in pieces[n]))
                 continue
             graph, origin = subgraph(self.divided.graph, part.members, self.readers), self.origin(part.members)
             loop = None if part.side == CPU else self.loops[part.side - LOOP]
@@ -246,6 +281,11 @@ class _Cutter:
                 if loop
                 else Segment("cpu", graph, None, None, origin)
             )
+
+    def own(self, part: Part) -> tuple[int, ...]:
+        """The equations of a part of the engine but for those that each of its programs has for itself."""
+        made = (self.divided.graph.eqns[i].outputs[0] for i in part.members)
+        return tuple(i for i, v in zip(part.members, made) if v not in self.entering)
 
     def spread(self, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
         """``segments`` with the CPU device's in pieces, where both devices are predicted to be done earlier then."""
@@ -262,8 +302,10 @@ class _Cutter:
         now, then = whole_us(segments), whole_us(pieces)
         return pieces if then < now - max(lanes.WORTH_US, lanes.WORTH_SHARE * now) else segments
 
-    def engine(self, members: tuple[int, ...]) -> Iterator[Segment]:
-        """One segment, or several when the program would be too large."""
+    def pieces(self, members: tuple[int, ...]) -> Iterator[_Piece]:
+        """One program, or several when it would be too large."""
+        if not members:
+            return
         own = subgraph(self.divided.graph, members, self.readers)
         plain = self.with_entering(own)
         if len(members) == 1 or (len(plain.inputs) <= MAX_PROGRAM_INPUTS and len(members) <= 2 * MAX_PROGRAM_OPS):
@@ -271,13 +313,51 @@ class _Cutter:
             graph = self.in_border_form(plain)
             program = engine_program(graph, self.chip)
             if len(program.main.ops) <= MAX_PROGRAM_OPS or len(members) == 1:
-                origin = self.origin([*self.entering_of(own, {}), *members])
-                yield Segment("ane", graph, program, predict(program, self.chip), origin)
+                yield _Piece(members, own, graph, program)
                 return
             self.crossed = crossed
-        cut = cheapest_cut(own)
-        yield from self.engine(members[:cut])
-        yield from self.engine(members[cut:])
+        for part in self.cut(own, members):
+            yield from self.pieces(part)
+
+    def cut(self, own: Graph, members: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """``members`` in parts: as many layers in each as a dispatch is worth, else two where little crosses."""
+        _, begins = layer_cuts(own)
+        if begins:
+            layer = self.with_entering(subgraph(self.divided.graph, members[begins[0] : begins[1]], self.readers))
+            cost = predict(engine_program(layer, self.chip), self.chip)
+            layers = max(1, math.ceil(cost.floor_us / (DISPATCH_SHARE * max(cost.us - cost.floor_us, 1.0))))
+            ends = (self.behind_casts(members, at) for at in begins[:: min(layers, len(begins) - 1)])
+            found = [members[a:b] for a, b in itertools.pairwise([0, *ends, len(members)]) if b > a]
+            if len(found) > 1:
+                return found
+        at = cheapest_cut(own)
+        return [members[:at], members[at:]]
+
+    def behind_casts(self, members: Sequence[int], at: int) -> int:
+        """``at``, or the next place where no value is about to leave that was made before."""
+        while at < len(members) and self.divided.origin[members[at]] is None:
+            at += 1
+        return at
+
+    def programs(self, pieces: Sequence[_Piece]) -> list[Segment | None]:
+        """The segments of pieces, each of which computes again what should not cross; None where nothing is left."""
+        if len(pieces) > 1:
+            self.crossed = {}
+            changed = [*self.with_repeats(pieces)]
+            fit = all(len(p.program.main.ops) <= MAX_PROGRAM_OPS and len(p.graph.inputs) <= MAX_PROGRAM_INPUTS
+                      for p in changed)  # fmt: skip
+            pieces = changed if fit else pieces
+        return [self.segment(p) if p.members else None for p in pieces]
+
+    def segment(self, piece: _Piece) -> Segment:
+        origin = self.origin([*self.entering_of(piece.own, {}), *piece.members])
+        return Segment("ane", piece.graph, piece.program, predict(piece.program, self.chip), origin)
+
+    def with_repeats(self, pieces: Sequence[_Piece]) -> Iterator[_Piece]:
+        changed = with_repeats(self.divided.graph, [p.members for p in pieces], self.entering)
+        for before, (members, own) in zip(pieces, changed, strict=True):
+            graph = self.in_border_form(self.with_entering(own))
+            yield _Piece(members, own, graph, engine_program(graph, self.chip) if members else before.program)
 
     def with_entering(self, graph: Graph) -> Graph:
         """``graph`` with the casts of what enters it: each program has its own, so that no program hands on what came

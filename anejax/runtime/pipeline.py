@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -69,6 +69,7 @@ class Pipeline:
         given = {v for i, v in enumerate(graph.inputs) if i in donated}
         state = dict(_state(graph, donated))
         self.steps: list[Step | LoopStep] = []
+        texts: set[str] = set()  # of the engine's programs
         for i, segment in enumerate(plan.segments):
             name, ins, outs = f"{within}segment {i}", segment.graph.inputs, segment.outputs
             if segment.loop is not None:
@@ -77,7 +78,11 @@ class Pipeline:
             spent = [p for p, v in enumerate(ins) if v in given and last_reader[v] == i]
             shared = [(p, outs.index(state[v])) for p, v in enumerate(ins) if state.get(v) in outs]
             watcher = Watcher(segment, name, self._lookout, scaled)
-            self.steps.append(Step(segment, name, spent, shared, engine, compile, watcher))
+            # Of equal programs each but the first has ports of its own where arguments may stay in them between calls.
+            stay = any(v in self._inputs and v not in given for v in ins)
+            step = Step(segment, name, spent, shared, engine, compile, watcher, texts if stay else ())
+            self.steps.append(step)
+            texts.add(step.text)
         self._border = Border(plan, scaled, lambda graph, where: _computed(compile, graph, where))
         self.output_nbytes = [a.aval.nbytes for a in graph.outputs]
         self.aliases = [-1] * len(graph.outputs)
@@ -186,6 +191,7 @@ class Step:
     ``shared`` are inputs that an output follows from call to call. On the engine each pair has one buffer, so that
     state stays there, where an accumulator shows that this works, and first results are verified: an engine may write
     the output before it has read the input. A program whose first results are wrong is tried without that.
+    Programs with one of the texts ``taken`` are its own.
     """
 
     def __init__(
@@ -197,6 +203,7 @@ class Step:
         engine: str,
         compile: Compile,
         watcher: Watcher,
+        taken: Container[str] = (),
     ) -> None:
         self._watcher = watcher
         self.graph, self.outputs, self.name, self._compile = segment.graph, segment.outputs, name, compile
@@ -208,7 +215,8 @@ class Step:
             return
         try:
             self.text = to_text(segment.program)
-            self._program = compile(engine, self.text, shared=self._shared, own=engine == "cpu-fp16")
+            own = engine == "cpu-fp16" or self.text in taken
+            self._program = compile(engine, self.text, shared=self._shared, own=own)
             self.device = engine
         except AnejaxError as err:
             self._fall_back(err)

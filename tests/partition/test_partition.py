@@ -13,7 +13,7 @@ from anejax import nn, optim
 from anejax.mil.verify import verify
 from anejax.partition import Plan, donated, fixed, partition, plan, state
 from anejax.partition.border import BORDER
-from anejax.partition.levels import cheapest_cut, components
+from anejax.partition.levels import cheapest_cut, components, readers_of, subgraph
 from anejax.passes.pipeline import optimize
 from tests.partition.run import run_plan
 
@@ -298,3 +298,35 @@ def test_cuts_are_where_little_crosses() -> None:
 def test_nothing_to_divide() -> None:
     assert planned(lambda x: x, normal(3)).segments == ()
     assert devices(planned(lambda x: jnp.zeros((0, 3)) @ x, normal(3, 3))) == ["cpu"]
+
+
+def layered(params: Any, x: Any) -> Any:
+    """Eight equal layers, between an input and an output of their own."""
+    for w, v in params[:-1]:
+        y = nn.silu(x @ w) * (x @ v)
+        x = x + y * aj.lax.rsqrt(jnp.mean(y * y, -1, keepdims=True) + 1e-3)
+    return jnp.mean(jnp.square(x @ params[-1]))
+
+
+def test_equal_layers_are_one_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a part of the engine is too large for a program, it is cut into layers, whose programs have one text. What
+    follows elementwise from what crosses is computed again, and the results stay those of the whole."""
+    monkeypatch.setattr(plan, "MAX_PROGRAM_OPS", 100)
+    monkeypatch.setattr(plan, "DISPATCH_SHARE", 1e9)
+    params = [(normal(16, 16, seed=i) / 8, normal(16, 16, seed=i + 9) / 8) for i in range(8)]
+    args = ([*params, normal(16, 4)], normal(6, 16, seed=30))
+    step = aj.value_and_grad(layered)
+    found = planned(step, *args)
+    assert len(found.programs) >= 14 and found.compiled <= 4
+    got = run_plan(found, list(map(jnp.asarray, aj.tree.leaves(args))))
+    for mine, want in zip(got, aj.tree.leaves(step(*args)), strict=True):
+        np.testing.assert_allclose(mine, want, rtol=0, atol=32 * EPS * max(1, np.abs(np.asarray(want)).max()))
+    crossing = sum(v.aval.nbytes for s in found.segments if s.program for v in s.outputs)
+    monkeypatch.setattr(plan, "with_repeats", without_repeats)
+    plain = planned(step, *args)
+    assert crossing < 0.8 * sum(v.aval.nbytes for s in plain.segments if s.program for v in s.outputs)
+
+
+def without_repeats(graph: Any, pieces: Any, entering: Any) -> list[Any]:
+    readers = readers_of(graph)
+    return [(tuple(piece), subgraph(graph, piece, readers)) for piece in pieces]

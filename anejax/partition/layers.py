@@ -1,0 +1,88 @@
+"""Where a Graph repeats itself: layers of a network are the same equations again and again, on other values.
+
+Cut there, they are programs with the same text, which is compiled once and counts once among those that the engine
+holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from anejax.core.graph import Atom, Eqn, Graph, Literal
+from anejax.partition.levels import read_by
+
+WINDOW = 8  # so many equations alike in a row are taken for the beginning of a repetition
+FEW = 3  # fewer repetitions are no layers
+LOOKED_AT = 4  # distances
+
+
+def layer_cuts(graph: Graph) -> tuple[int, list[int]]:
+    """How many equations a layer of the longest row of layers has, and where the layers begin, the end of the last one
+    included; an empty list where nothing repeats."""
+    kinds = _kinds(graph.eqns)
+    best = (0, 0, 0)  # equations that repeat, where they begin, the distance
+    for distance in _distances(kinds):
+        for begin, end in _alike(kinds, distance):
+            best = max(best, (end - begin, -begin, -distance))
+    length, begin, distance = best[0], -best[1], -best[2]
+    if distance == 0 or length < FEW * distance:
+        return 0, []
+    first = begin + _cheapest(graph, begin, begin + length, distance)
+    return distance, list(range(first, begin + length + 1, distance))
+
+
+def _kinds(eqns: Sequence[Eqn]) -> list[int]:
+    """A number for each equation, the same for equations that differ in their variables alone."""
+    numbers: dict[object, int] = {}
+    return [numbers.setdefault(_kind(e), len(numbers)) for e in eqns]
+
+
+def _kind(eqn: Eqn) -> object:
+    return (eqn.primitive.name, tuple(map(_operand, eqn.inputs)), tuple(str(v.aval) for v in eqn.outputs),
+            repr(sorted((k, repr(v)) for k, v in eqn.params.items())))  # fmt: skip
+
+
+def _operand(atom: Atom) -> object:
+    return (str(atom.aval), atom.value.tobytes()) if isinstance(atom, Literal) else str(atom.aval)
+
+
+def _distances(kinds: Sequence[int]) -> list[int]:
+    """How far apart equal windows are, the commonest first."""
+    last: dict[tuple[int, ...], int] = {}
+    found: Counter[int] = Counter()
+    for i in range(len(kinds) - WINDOW + 1):
+        window = tuple(kinds[i : i + WINDOW])
+        if window in last:
+            found[i - last[window]] += 1
+        last[window] = i
+    return [d for d, _ in found.most_common(LOOKED_AT)]
+
+
+def _alike(kinds: Sequence[int], distance: int) -> Iterator[tuple[int, int]]:
+    """Where, from and to, equations are those of ``distance`` before or behind them."""
+    begin = None
+    for i in range(len(kinds) - distance + 1):
+        same = i + distance < len(kinds) and kinds[i] == kinds[i + distance]
+        if same and begin is None:
+            begin = i
+        elif not same and begin is not None:
+            yield begin, i + distance
+            begin = None
+
+
+def _cheapest(graph: Graph, begin: int, end: int, distance: int) -> int:
+    """At which equation of the first layer to cut it: where the fewest bytes go from layer to layer. What is read much
+    later goes from program to program anyway."""
+    made = {v: i for i in range(begin, end) for v in graph.eqns[i].outputs}
+    last: dict[int, dict[object, int]] = {}
+    for i in range(begin, end):
+        for v in read_by(graph.eqns[i]):
+            if v in made and i - made[v] < distance:
+                last.setdefault(made[v], {})[v] = i
+    crossing = [0] * distance
+    for i, reads in last.items():
+        for v, j in reads.items():
+            for k in range(i + 1, j + 1):
+                crossing[(k - begin) % distance] += v.aval.nbytes  # type: ignore[attr-defined]
+    return min(range(distance), key=crossing.__getitem__)
