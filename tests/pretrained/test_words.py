@@ -21,13 +21,9 @@ TEMPLATE = (
 LETTERS = "abcdefghijklmnopqrstuvwxyz []\n"
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """A tiny llama whose tokens are bytes: ids 3 to 32 are letters, 0 begins a text and 1 ends it."""
+def tokenizer(folder: Path) -> None:
+    """Writes a tokenizer whose tokens are letters: 0 begins a text, 1 ends it, 3 to 32 are LETTERS."""
     tokenizers = pytest.importorskip("tokenizers", reason="pip install tokenizers")
-    folder = tmp_path / "model"
-    folder.mkdir()
-    cases.build("llama", folder)
     vocabulary = {"<s>": 0, "</s>": 1, "<unk>": 2} | {letter: i for i, letter in enumerate(LETTERS, 3)}
     made = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, [], unk_token="<unk>"))
     made.decoder = tokenizers.decoders.Fuse()
@@ -36,6 +32,14 @@ def model(tmp_path: Path) -> Path:
     made.save(str(folder / words.JSON))
     config = {"bos_token": {"content": "<s>"}, "eos_token": "</s>", "chat_template": TEMPLATE}
     (folder / words.CONFIG).write_text(json.dumps(config))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A tiny llama with that tokenizer."""
+    folder = tmp_path / "model"
+    cases.build("llama", folder)
+    tokenizer(folder)
     return folder
 
 
