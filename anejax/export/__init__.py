@@ -19,6 +19,7 @@ from anejax.export.labels import Labels as Labels
 from anejax.export.mlpackage import Metadata as Metadata
 from anejax.export.mlpackage import checked_path, save
 from anejax.export.mlpackage import save_mlpackage as save_mlpackage
+from anejax.export.ports import check_text
 from anejax.export.shapes import Shapes as Shapes
 from anejax.export.shapes import expanded
 from anejax.nn.layer import Layer
@@ -79,6 +80,7 @@ def coreml(
     """
     path = checked_path(path, ".mlpackage")
     check_precision(precision)
+    _check_texts(metadata, descriptions)
     functions = _functions(f, args, params, state, inputs, outputs, images, labels)
     entries = {n: entry(function, weights, descriptions or {}, report, precision) for n, function in functions.items()}
     save(entries, metadata or Metadata(), path)
@@ -122,12 +124,24 @@ def coreai(
     """
     path = checked_path(path, ".aimodel")
     check_precision(precision)
+    _check_texts(metadata, None)
     write(_functions(f, args, params, state, inputs, outputs, images, labels), weights, path, report,
           metadata or Metadata(), precision)  # fmt: skip
     return path
 
 
 FORMATS: Mapping[str, Callable[..., Path]] = {"mlpackage": coreml, "aimodel": coreai}  # by how their paths end
+
+
+def _check_texts(metadata: Metadata | None, descriptions: Mapping[str, str] | None) -> None:
+    """Raises ExportError unless all that a package says in words is text."""
+    said = dict(descriptions or {})
+    if metadata is not None:
+        said |= {name: getattr(metadata, name) for name in ("author", "license", "version", "description")}
+        said |= metadata.more
+    for name, text in said.items():
+        check_text("a name in the metadata", name)
+        check_text(name, text)
 
 
 def _functions(f: Any, args: tuple[Any, ...], params: Any, state: Any, inputs: Any, outputs: Any,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from anejax.core.aval import Aval
 from anejax.errors import ExportError, fail
-from anejax.export.ports import chosen
+from anejax.export.ports import check_text, chosen
 
 PROBABILITIES = "_probs"  # what Core ML appends to the label's name for the name of the dictionary of probabilities
 
@@ -62,7 +62,9 @@ def checked(labels: Labels | Sequence[str] | Sequence[int] | None) -> Labels | N
         if not same or isinstance(name, bool):
             fail("export", f"expected labels that are all strings or all integers, got {name!r:.60} "
                  f"({type(name).__name__}) among them", ExportError)  # fmt: skip
-        if isinstance(name, int) and not -(2**63) <= name < 2**63:
+        if isinstance(name, str):
+            check_text("a label", name)
+        elif not -(2**63) <= name < 2**63:
             fail("export", f"expected labels that are integers of 64 bits, got {name}", ExportError)
     twice = sorted(str(name) for name in {*names} if names.count(name) > 1) if len({*names}) < len(names) else []
     if twice:

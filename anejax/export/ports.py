@@ -44,3 +44,13 @@ def chosen(
     if distinct(given, taken) != given:
         fail("export", f"expected names that no other port has for the {what}, got {given}", ExportError)
     return given
+
+
+def check_text(what: str, text: object) -> None:
+    """Raises ExportError unless ``text`` is a string that UTF-8 has: others end the process in Apple's runtime."""
+    try:
+        fine = isinstance(text, str) and text.encode() is not None
+    except UnicodeEncodeError:
+        fine = False
+    if not fine:
+        fail("export", f"expected {what} to be a string of UTF-8, got {text!r:.60}", ExportError)

@@ -319,6 +319,11 @@ WRONG: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], type[Exception], st
     "image": (lambda x: x, (X,), {"images": {"x": aj.export.Image()}}, ExportError, "for a picture"),
     "layer": (aj.nn.Linear(2), (X,), {}, ExportError, r"expected params=\(params, state\) for a layer"),
     "labels": (lambda x: x, (X,), {"labels": ["a", "b"]}, ExportError, "one for each of the 2 labels, got float32.3"),
+    "label of no text": (lambda x: x, (X,), {"labels": ["a", "b", "\udc80"]}, ExportError, "a label to be a string of"),
+    "author of no text": (lambda x: x, (X,), {"metadata": aj.export.Metadata(author="\udc80")}, ExportError,
+                          "expected author to be a string of UTF-8"),
+    "metadata of no text": (lambda x: x, (X,), {"metadata": aj.export.Metadata(more={"a": 1})}, ExportError,  # type: ignore[dict-item]
+                            "expected a to be a string of UTF-8, got 1"),
     "labels of a batch": (lambda x: jnp.stack([x, x]), (X,), {"labels": ["a", "b", "c"]}, ExportError,
                           "have no batches, got float32.2,3"),
     "label twice": (lambda x: x, (X,), {"labels": ["a", "b", "a"]}, ExportError, "labels that differ, got 'a' twice"),
