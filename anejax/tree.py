@@ -1,7 +1,6 @@
 """Pytrees, by optree with JAX's semantics: None is an empty tree, dictionaries are ordered by key.
 
-Everything that the rest of anejax asks of trees goes through this module. It differs from JAX in this: keys that cannot
-be compared are taken; deques and structseqs are nodes, not leaves; structures print as ``PyTreeSpec``.
+Everything that the rest of anejax asks of trees goes through this module; ``treedefs`` has their structures.
 
 Example:
     >>> from anejax import tree
@@ -12,7 +11,6 @@ Example:
 from __future__ import annotations
 
 import builtins
-import collections
 import dataclasses
 import functools
 import threading
@@ -20,12 +18,12 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, cast
 
 import optree
-from optree.utils import total_order_sorted
 
 from anejax.errors import TreeError
+from anejax.treedefs import PyTreeDef as PyTreeDef
+from anejax.treedefs import defined, is_leaf_of_jax
 
 _NAMESPACE = "anejax"
-PyTreeDef = optree.PyTreeSpec
 
 
 class _Closed:
@@ -53,39 +51,23 @@ def close_to_other_threads() -> None:
 
 def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], PyTreeDef]:
     """(leaves, treedef) of ``tree``."""
-    leaves, treedef = optree.tree_flatten(tree, is_leaf, namespace=_NAMESPACE)
+    leaves, treedef = defined(lambda is_leaf: optree.tree_flatten(tree, is_leaf, namespace=_NAMESPACE), is_leaf)
     return leaves, treedef
 
 
 def unflatten(treedef: PyTreeDef, leaves: Iterable[Any]) -> Any:
-    """The tree of structure ``treedef`` with the given leaves; its dictionaries have their keys in order, as JAX's do.
-
-    Structures are equal whatever order the keys were inserted in. If the order came back, a function that was traced
-    for one dictionary would give its keys to all equal ones.
-    """
-    return treedef.traverse(leaves, _by_key)
-
-
-def _by_key(node: Any) -> Any:
-    kind = type(node)
-    if (kind is not dict and kind is not collections.defaultdict) or len(node) < 2:
-        return node
-    keys = list(node)
-    ordered = total_order_sorted(keys)
-    if ordered == keys:
-        return node
-    items = {k: node[k] for k in ordered}
-    return items if kind is dict else collections.defaultdict(node.default_factory, items)
+    """The tree of structure ``treedef`` with these leaves; its dictionaries have their keys in order, as JAX's do."""
+    return treedef.unflatten(leaves)
 
 
 def leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
     """The leaves of ``tree``, in order."""
-    return optree.tree_leaves(tree, is_leaf, namespace=_NAMESPACE)
+    return flatten(tree, is_leaf)[0]
 
 
 def structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> PyTreeDef:
     """The structure of ``tree``."""
-    return optree.tree_structure(tree, is_leaf, namespace=_NAMESPACE)
+    return flatten(tree, is_leaf)[1]
 
 
 def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
@@ -156,8 +138,14 @@ def _kind(tree: Any) -> str:
 
 def paths(tree: Any, root: str = "", is_leaf: Callable[[Any], bool] | None = None) -> list[str]:
     """How each leaf is reached, as Python would write it: ``params['w'][0]``."""
-    accessors, _, _ = optree.tree_flatten_with_accessor(tree, is_leaf=is_leaf, namespace=_NAMESPACE)
-    return [a.codify(root) for a in accessors]
+    return [a.codify(root) for a in _with_accessors(tree, is_leaf)[0]]
+
+
+def _with_accessors(tree: Any, is_leaf: Callable[[Any], bool] | None) -> tuple[list[Any], list[Any], PyTreeDef]:
+    """(optree's accessors, leaves, treedef) of ``tree``."""
+    flat = lambda is_leaf: optree.tree_flatten_with_accessor(tree, is_leaf, namespace=_NAMESPACE)  # noqa: E731
+    accessors, leaves, treedef = defined(flat, is_leaf)
+    return accessors, leaves, treedef
 
 
 def treedef_paths(treedef: PyTreeDef, root: str = "") -> list[str]:
@@ -391,7 +379,7 @@ def _leaf_with_path(tree: Any, is_leaf: Callable[..., bool] | None, takes_path: 
     answers: list[bool] = []
 
     def visit(path: tuple[Any, ...], node: Any) -> None:
-        answers.append(bool(is_leaf(path, node)))
+        answers.append(bool(is_leaf(path, node)) or is_leaf_of_jax(type(node)))
         if answers[-1] or optree.tree_is_leaf(node, namespace=_NAMESPACE):
             return
         accessors, children, _ = optree.tree_flatten_with_accessor(
@@ -410,7 +398,7 @@ def flatten_with_path(
 ) -> tuple[list[tuple[tuple[Any, ...], Any]], PyTreeDef]:
     """([(key path, leaf), ...], treedef) of ``tree``."""
     test = _leaf_with_path(tree, is_leaf, is_leaf_takes_path)
-    accessors, flat, treedef = optree.tree_flatten_with_accessor(tree, test, namespace=_NAMESPACE)
+    accessors, flat, treedef = _with_accessors(tree, test)
     return [(tuple(_key(e) for e in a), leaf) for a, leaf in zip(accessors, flat)], treedef
 
 

@@ -106,12 +106,12 @@ def register_dataclass(
 
 def all_leaves(iterable: Iterable[Any], is_leaf: Callable[[Any], bool] | None = None) -> bool:
     """Whether every element is a leaf."""
-    return all(treedef_is_leaf(tree.structure(x, is_leaf)) for x in iterable)
+    return all(tree.structure(x, is_leaf).is_leaf() for x in iterable)
 
 
 def treedef_is_leaf(treedef: PyTreeDef) -> bool:
-    """Whether ``treedef`` is that of a single leaf."""
-    return treedef.is_leaf()
+    """Whether ``treedef`` has no children: that of a single leaf, of None, or of an empty container."""
+    return treedef.num_nodes == 1
 
 
 def treedef_children(treedef: PyTreeDef) -> list[PyTreeDef]:

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "anejax"
 # room -> layer; a module may import rooms of its own layer's package or of lower layers (docs/architecture.md)
 LAYERS: dict[str, int] = {
     "errors": 0, "config": 0, "paths": 0, "foreign": 0, "records": 0, "terminal": 0, "marks": 0, "callers": 0,
-    "absent": 1, "dtypes": 1, "tree": 1,
+    "absent": 1, "dtypes": 1, "treedefs": 1, "tree": 1,
     "core": 2, "mil": 2,
     "ops": 3, "coreai": 3,
     "transforms": 4,

@@ -52,6 +52,7 @@ class IndexUpdateRef:
         mode: what becomes of integers outside: "drop" (the update is left out), "clip" (they are clamped), "fill"
             (``get`` gives ``fill_value``; updates are dropped), "promise_in_bounds". None is "drop" for updates;
             ``get`` then clamps, and its gradient at what was clamped is dropped.
+        wrap_negative_indices: whether negative integers count from the end; otherwise they lie outside.
         indices_are_sorted, unique_indices: promises, accepted and not needed.
 
     Where an index occurs several times, ``add``, ``multiply``, ``min`` and ``max`` combine all its updates; which one
@@ -72,7 +73,7 @@ class IndexUpdateRef:
     ) -> Array:  # fmt: skip
         """``x[index]``, with what lies outside clamped, or ``fill_value`` with ``mode="fill"``."""
         kind = _mode(mode) or "promise_in_bounds"
-        where = read_index(self.array, self.index)
+        where = read_index(self.array, self.index, wrap_negative_indices)
         fill = fill_value_of(self.array.dtype, fill_value)
         if kind == "fill" and not where.inside:
             return finish(shape.full(where.shape_out, fill))
@@ -116,20 +117,22 @@ class IndexUpdateRef:
 
     def apply(self, func: Callable[[Any], Any], **options: Any) -> Array:
         """``x`` with ``x[index] = func(x[index])``; ``func`` works element by element, as often as a place is named."""
-        flat = self._repeated_places(_mode(options.get("mode")))
+        wrap = options.get("wrap_negative_indices", True)
+        flat = self._repeated_places(_mode(options.get("mode")), wrap)
         if flat is not None:
             return self._applied_in_turn(func, flat)
-        part = read(self.array, read_index(self.array, self.index))
+        part = read(self.array, read_index(self.array, self.index, wrap))
         return _update("set", self.array, self.index, astype(func(part), self.array.dtype), options)
 
-    def _repeated_places(self, mode: str | None) -> Any:
+    def _repeated_places(self, mode: str | None, wrap: bool) -> Any:
         """The flat places of the index, when one may be there twice; None when none is."""
         parts = self.index if isinstance(self.index, tuple) else (self.index,)
         if not any(isinstance(p, (Array, np.ndarray, list)) for p in parts):
             return None
         size = self.array.size
         whole = shape.reshape(shape.iota(np.dtype(np.int32), size), self.array.shape)
-        places = type(self)(whole, self.index).get(mode="clip" if mode == "clip" else "fill", fill_value=size)
+        outside = "clip" if mode == "clip" else "fill"
+        places = type(self)(whole, self.index).get(mode=outside, fill_value=size, wrap_negative_indices=wrap)
         if not isinstance(places, Tracer) and len(np.unique(np.asarray(places))) == places.size:
             return None
         return shape.reshape(places, (places.size,))
@@ -194,23 +197,24 @@ _SCATTER: dict[str, Any] = {
 def _update(
     op: str, x: Any, index: Any, values: Any, options: dict[str, Any],
 ) -> Array:  # fmt: skip
-    mode = _checked_options(options)
+    mode, wrap = _checked_options(options)
     values = asarray(values) if isinstance(values, (list, tuple)) else operand("at", values)
     x, values, result = _meet(x, values)
     if _is_traced_mask(index):
         out = _where(op, x, index, values)
     else:
-        out = _at(op, x, read_index(x, index), values, mode)
+        out = _at(op, x, read_index(x, index, wrap), values, mode)
     return finish(_cast_back(out, result))
 
 
-def _checked_options(options: dict[str, Any]) -> str | None:
-    mode = _mode(options.pop("mode", None))
-    for name in ("indices_are_sorted", "unique_indices", "wrap_negative_indices", "out_sharding"):
+def _checked_options(options: dict[str, Any]) -> tuple[str | None, bool]:
+    """(The mode, whether negative integers count from the end.)"""
+    mode, wrap = _mode(options.pop("mode", None)), bool(options.pop("wrap_negative_indices", True))
+    for name in ("indices_are_sorted", "unique_indices", "out_sharding"):
         options.pop(name, None)
     if options:
         raise TypeError(f"[at] unexpected arguments: {', '.join(options)}.")
-    return mode
+    return mode, wrap
 
 
 def _meet(x: Any, values: Any) -> tuple[Any, Any, Any]:

@@ -85,8 +85,11 @@ class _Positions:
     length: int | None
 
 
-def read_index(x: Any, index: Any) -> Index:
-    """The Index that ``index`` means for ``x``. Raises IndexError, DtypeError, or a tracer's own error."""
+def read_index(x: Any, index: Any, wrap: bool = True) -> Index:
+    """The Index that ``index`` means for ``x``; negative integers lie outside unless ``wrap``.
+
+    Raises IndexError, DtypeError, or a tracer's own error.
+    """
     aval = aval_of(x)
     if isinstance(index, list):
         raise DtypeError("[getitem] a list cannot be an index; use x[anejax.numpy.asarray(list)].")
@@ -98,7 +101,7 @@ def read_index(x: Any, index: Any) -> Index:
     entries = _without_ellipsis(entries, aval.ndim - consumed)
     lengths = iter(aval.shape)
     expanded = tuple(next(lengths) if _consumes(e) else 1 for e in entries)
-    return _assemble(aval, expanded, entries)
+    return _assemble(aval, expanded, entries, wrap)
 
 
 def _checked(e: Any) -> Any:
@@ -153,7 +156,7 @@ def _without_ellipsis(entries: list[Any], missing: int) -> list[Any]:
     return entries[:at] + [slice(None)] * missing + entries[at + 1 :]
 
 
-def _assemble(aval: Any, expanded: tuple[int, ...], entries: Sequence[Any]) -> Index:
+def _assemble(aval: Any, expanded: tuple[int, ...], entries: Sequence[Any], wrap: bool) -> Index:
     slices: list[Slice] = []
     dropped: list[int] = []
     arrays: dict[int, Any] = {}
@@ -172,13 +175,14 @@ def _assemble(aval: Any, expanded: tuple[int, ...], entries: Sequence[Any]) -> I
         elif (known := _static_integer(e)) is not None:
             if n == 0:
                 raise IndexError(f"[getitem] index {known} of axis {axis} of {aval}, which has no elements.")
-            inside = inside and -n <= known < n
-            place = min(max(known + n if known < 0 else known, 0), n - 1)
+            known += n if wrap and known < 0 else 0
+            inside = inside and 0 <= known < n
+            place = min(max(known, 0), n - 1)
             slices.append(Slice(place, place + 1))
             dropped.append(axis)
         else:
             slices.append(whole)
-            arrays[axis] = wrapped(e, n)
+            arrays[axis] = wrapped(e, n, wrap)
     position = _position(dropped, list(arrays))
     axes = tuple(a - sum(d < a for d in dropped) for a in arrays)
     together = _together(list(arrays.values()))
@@ -221,18 +225,20 @@ def _position(dropped: list[int], indexed: list[int]) -> int:
     return places[0]
 
 
-def wrapped(a: Any, n: int) -> Any:
-    """An integer array with negative positions counted from the end, as int32 (int64 stays)."""
+def wrapped(a: Any, n: int, wrap: bool = True) -> Any:
+    """An integer array as int32 (int64 stays), with negative positions counted from the end if ``wrap``."""
     if isinstance(a, np.ndarray):
         if a.dtype.kind == "u":  # before the conversion, in which great ones would wrap
             return np.minimum(a, np.asarray(n, np.uint64)).astype(np.int32)
-        fits = np.clip(np.where(a < 0, a + n, a), -1, n)  # outside stays outside
+        fits = np.clip(np.where((a < 0) & wrap, a + n, a), -1, n)  # outside stays outside
         return fits.astype(np.int32)
     kind = dtypes.int64 if a.dtype == dtypes.int64 else dtypes.int32
     if a.dtype in dtypes.UNSIGNED:
         greatest = np.iinfo(a.dtype).max
         return astype(arithmetic.min(a, np.asarray(n, a.dtype)) if n <= greatest else a, kind)
     a = astype(a, kind)
+    if not wrap:
+        return a
     added = arithmetic.add(a, np.asarray(n, kind))
     return arithmetic.select_n(arithmetic.lt(a, np.zeros((), kind)), a, added)
 

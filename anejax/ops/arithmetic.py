@@ -227,7 +227,16 @@ def _atan2_part(g: Any, numerator: Any, x: Any, y: Any) -> Any:
     return mul(g, div(numerator, add(square(x), square(y))))
 
 
-atan2_p = binary("atan2", domain=FLOAT, impl=np.arctan2,
+def _atan2(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Of complex numbers -i log((x + iy) / sqrt(x**2 + y**2)), as XLA has it."""
+    if y.dtype not in dtypes.COMPLEX:
+        return np.arctan2(y, x)
+    y, x = y.astype(np.complex128), x.astype(np.complex128)
+    with np.errstate(all="ignore"):
+        return -1j * np.log((x + 1j * y) / np.sqrt(x * x + y * y))
+
+
+atan2_p = binary("atan2", domain=INEXACT, impl=_atan2,
                  jvp=(lambda g, o, x, y: _atan2_part(g, y, x, y),
                       lambda g, o, x, y: _atan2_part(g, neg(x), x, y)))  # fmt: skip
 
@@ -504,7 +513,7 @@ def pow(x: Any, y: Any) -> Any:
 max = _face2(max_p, "maximum; NaN wins; of complex numbers by real part, then by imaginary part")
 min = _face2(min_p, "minimum; NaN wins; of complex numbers by real part, then by imaginary part")
 atan2, nextafter = (
-    _face2(atan2_p, "angle of (y, x)"),
+    _face2(atan2_p, "angle of (y, x); of complex numbers -i log((x + iy) / sqrt(x**2 + y**2))"),
     _face2(nextafter_p, "next float after x towards y"),
 )
 and_, or_ = _face2(and_p, "and of bits", "bitwise_and"), _face2(or_p, "or of bits", "bitwise_or")

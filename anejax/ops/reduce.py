@@ -57,7 +57,7 @@ def lowest(dtype: np.dtype) -> Any:
     if dtype == dtypes.bool_:
         return False
     if dtype in dtypes.COMPLEX:
-        return complex(-np.inf, -np.inf)
+        return complex(-np.inf, 0.0)
     return -np.inf if dtype in dtypes.FLOATS else np.iinfo(dtype).min
 
 
@@ -66,7 +66,7 @@ def highest(dtype: np.dtype) -> Any:
     if dtype == dtypes.bool_:
         return True
     if dtype in dtypes.COMPLEX:
-        return complex(np.inf, np.inf)
+        return complex(np.inf, 0.0)
     return np.inf if dtype in dtypes.FLOATS else np.iinfo(dtype).max
 
 

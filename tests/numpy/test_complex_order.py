@@ -52,6 +52,43 @@ def test_of_segments():
     np.testing.assert_array_equal(aj.ops.segment_sum(Z, ids, 3), [Z[0] + Z[2], 0 * Z[0], Z[1]])
 
 
+@BOTH
+@pytest.mark.parametrize("name, ufunc", [("prod", np.multiply), ("max", np.maximum), ("min", np.minimum)])
+def test_updates_of_one_element_are_combined(name, ufunc, jit):
+    for count, length in ((7, 3), (1, 1), (5, 9), (0, 2)):
+        z = (rng.integers(-2, 3, (count, 2)) + 1j * rng.integers(-2, 3, (count, 2))).astype(np.complex64)
+        ids = rng.integers(-1, length + 1, count)  # those outside are dropped
+        kept = (ids >= 0) & (ids < length)
+        empty = {"prod": 1, "max": -np.inf, "min": np.inf}[name]
+        expected = np.full((length, 2), empty, np.complex64)
+        ufunc.at(expected, ids[kept], z[kept])
+        segments = functools.partial(getattr(aj.ops, f"segment_{name}"), num_segments=length)
+        np.testing.assert_array_equal(jit(segments)(z, ids), expected)
+        start = (rng.integers(-2, 3, (length, 2)) + 1j).astype(np.complex64)
+        expected = start.copy()
+        ufunc.at(expected, ids[kept], z[kept])
+        method = {"prod": "multiply"}.get(name, name)
+        change = jit(lambda x, i, u: getattr(x.at[i], method)(u, mode="drop", wrap_negative_indices=False))  # noqa: B023
+        np.testing.assert_array_equal(change(jnp.asarray(start), ids, z), expected)
+
+
+@BOTH
+def test_the_derivative_of_a_product_of_segments(jit):
+    z, ids = Z[0] + 1, np.array([1, 0, 1, 3, 1])
+    slope = jit(aj.grad(lambda z: aj.ops.segment_prod(z, ids, 3)[1].real))(z)
+    others = np.array([z[2] * z[4], 0, z[0] * z[4], 0, z[0] * z[2]])
+    np.testing.assert_allclose(slope, others, rtol=1e-6)
+
+
+@BOTH
+def test_arc_tangents_of_two(jit):
+    y, x = Z + 0.3, W + 0.1j
+    expected = -1j * np.log((x + 1j * y) / np.sqrt(x.astype(complex) ** 2 + y.astype(complex) ** 2))
+    np.testing.assert_allclose(jit(jnp.arctan2)(y, x), expected, rtol=2e-6, atol=1e-6)
+    slope = jit(aj.grad(lambda y, x: jnp.arctan2(y, x).real.sum(), (0, 1)))(y, x)
+    np.testing.assert_allclose(slope, (x / (x * x + y * y), -y / (x * x + y * y)), rtol=2e-5)
+
+
 def log_of_sum(z, w):
     return np.log(np.exp(z.astype(np.complex128)) + np.exp(w.astype(np.complex128)))
 

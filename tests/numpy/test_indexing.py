@@ -332,3 +332,23 @@ def test_gradients_of_reads_outside_are_zero():
             for g, m in ((aj.grad, anp), (jax.grad, jnp))
         )
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("index", [-1, np.array([-1, 0]), (0, np.array([2, -1]))], ids=["integer", "array", "second"])
+@pytest.mark.parametrize("jit", [lambda f: f, aj.jit], ids=["eager", "jit"])
+def test_negative_integers_lie_outside_where_they_do_not_wrap(index, jit):
+    x = anp.arange(12.0).reshape(3, 4) if isinstance(index, tuple) else anp.arange(1.0, 4.0)
+    inside = np.zeros(x.shape, bool)
+    inside[(0, 2) if isinstance(index, tuple) else [] if isinstance(index, int) else 0] = True
+    options = {"wrap_negative_indices": False}
+    for method, expected in (("set", 7.0), ("add", np.asarray(x) + 7), ("multiply", np.asarray(x) * 7)):
+        found = jit(lambda x: getattr(x.at[index], method)(7.0, **options))(x)  # noqa: B023
+        np.testing.assert_array_equal(found, np.where(inside, expected, x))
+    found = jit(lambda x: x.at[index].apply(lambda v: -v, **options))(x)
+    np.testing.assert_array_equal(found, np.where(inside, -np.asarray(x), x))
+    read = np.asarray(jit(lambda x: x.at[index].get(mode="fill", fill_value=-5.0, **options))(x))
+    wrapped = np.asarray(x)[index]
+    assert read.shape == wrapped.shape
+    np.testing.assert_array_equal(
+        read, np.where(np.asarray(index[-1] if isinstance(index, tuple) else index) < 0, -5, wrapped)
+    )

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import operator
 import pickle
+import time
 
 import jax
 import pytest
@@ -207,3 +208,59 @@ def test_keys_are_in_order_whatever_was_traced_first():
     for calls in ([za, az], [az, za]):
         for m in (jax, aj):
             assert {str(order) for order in key_orders(m, calls)} == {"[['a', 'in', 'z'], ['b', 'y']]"}
+
+
+@given(trees)
+def test_structures_print_and_count_as_jax(t):
+    ours, theirs = aj.tree.structure(t), jax.tree.structure(t)
+    assert repr(ours) == repr(theirs)
+    assert str(ours.compose(aj.tree.structure([0]))) == str(theirs.compose(jax.tree.structure([0])))
+    assert (ours.num_nodes, ours.node_data()) == (theirs.num_nodes, theirs.node_data())
+    assert tree_util.treedef_is_leaf(ours) == jax.tree_util.treedef_is_leaf(theirs)
+    assert str(tree_util.treedef_children(ours)) == str(jax.tree_util.treedef_children(theirs))
+    told = [structure.walk(lambda *node: str(node), str, range(ours.num_leaves)) for structure in (ours, theirs)]
+    assert told[0] == told[1]
+    assert pickle.loads(pickle.dumps(ours)) == ours
+
+
+def test_structures_of_registered_classes_print_as_jax():
+    for module, register in ((aj, tree_util), (jax, jax.tree_util)):
+
+        class Pair:
+            def __init__(self, *parts):
+                self.parts = parts
+
+        register.register_pytree_node(Pair, lambda p: (p.parts, ("aux", 1)), lambda aux, parts: Pair(*parts))
+        structure = module.tree.structure([Pair(1, None), register.Partial(max, 1, key=2), (3,)])
+        assert repr(structure) == (
+            "PyTreeDef([CustomNode(Pair[('aux', 1)], [*, None]),"
+            " CustomNode(Partial[<built-in function max>], [(*,), {'key': *}]), (*,)])"
+        )
+        assert repr(structure.from_iterable_tree([[1, 2][:1] + [None], ((5,), {"key": 6}.values()), [7]])[2]) == "(7,)"
+
+
+@pytest.mark.parametrize("keys", [(1, "a"), (None, "a"), ((1, "a"), ("a", 1)), (1j, 2j)])
+@pytest.mark.parametrize("kind", [dict, lambda d: collections.defaultdict(int, d)])
+def test_keys_that_cannot_be_sorted_are_refused_as_by_jax(keys, kind):
+    t = {"outer": kind(dict.fromkeys(keys, 1.0))}
+    for call in (aj.tree.leaves, aj.tree.structure, aj.jit(lambda d: d), aj.tree.leaves_with_path, jax.tree.leaves):
+        with pytest.raises(ValueError, match="sort"):
+            call(t)
+    with pytest.raises(ValueError, match=r"keys can be sorted, got .*Use keys of one type"):
+        aj.tree.map(abs, t)
+    one = {"outer": kind({keys[0]: 1.0})}
+    assert aj.tree.leaves(one) == jax.tree.leaves(one) == [1.0]
+
+
+def test_equal_keys_of_several_types_stay_as_they_are():
+    for key in (1, True, 1.0, "1"):
+        assert repr(aj.tree.map(abs, {key: -1})) == repr({key: 1})
+
+
+def test_leaves_that_optree_takes_apart():
+    for t in (collections.deque([1, 2]), time.gmtime(0)):
+        assert aj.tree.leaves([t, 3]) == jax.tree.leaves([t, 3]) == [t, 3]
+        assert aj.tree.leaves_with_path(t, lambda path, x: x == 3, is_leaf_takes_path=True) == [((), t)]
+        assert aj.tree.map(type, {"a": t}) == {"a": type(t)}
+        with pytest.raises(TypeError, match=r"deque|struct_time"):
+            aj.jit(lambda x: x)(t)

@@ -24,6 +24,7 @@ from anejax.ops.shape import concatenate, reshape, rev, slice_in_dim, transpose
 from anejax.ops.sort import sort_p
 from anejax.passes.complex import functions, pairs
 from anejax.passes.complex.pairs import Pair, as_pair, enter, leave
+from anejax.passes.complex.scatters import scattered
 
 Rule = Callable[..., Any]
 
@@ -44,7 +45,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 RULES.update(
     {name: getattr(functions, name) for name in (
         "exp", "exp2", "expm1", "log", "log1p", "sqrt", "rsqrt", "pow", "sin", "cos", "tan", "sinh", "cosh", "tanh",
-        "asin", "acos", "atan", "asinh", "acosh", "atanh", "logistic",
+        "asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2", "logistic",
     )},
     neg=pairs.neg, add=pairs.add, sub=pairs.sub, mul=pairs.mul, div=pairs.div, square=pairs.square,
     abs=pairs.size, sign=pairs.sign, integer_pow=pairs.integer_pow,
@@ -111,7 +112,7 @@ RULES.update((name, _by_parts(REGISTRY[name])) for name in _LINEAR)
 @rule("gather")
 def _gather(x: Pair, indices: Any, *, fill_value: Any, **params: Any) -> Pair:
     """Windows out of bounds read NaN, that is NaN + 0i, when no value is given."""
-    re, im = (None, 0) if fill_value is None else (np.real(fill_value).item(), np.imag(fill_value).item())
+    re, im = (None, 0) if fill_value is None else (complex(fill_value).real, complex(fill_value).imag)
     bind = REGISTRY["gather"].bind
     return Pair(bind(x.re, indices, fill_value=re, **params), bind(x.im, indices, fill_value=im, **params))
 
@@ -193,6 +194,7 @@ RULES.update(max=pairs.greater, min=pairs.less)
 for _name, (_combine, _empty) in _COMBINED.items():
     RULES[f"reduce_{_name}"] = lambda z, *, axes, c=_combine, e=_empty: _reduced(z, axes, c, complex(e))
     RULES[f"cum{_name}"] = lambda z, *, axis, reverse, c=_combine: _running(z, axis, reverse, c)
+RULES.update(scatter_mul=scattered(pairs.mul), scatter_max=scattered(pairs.greater), scatter_min=scattered(pairs.less))
 RULES["cumlogsumexp"] = lambda z, *, axis, reverse: _running(z, axis, reverse, functions.log_of_sum)
 
 # --- sort, Fourier transforms, factorizations -------------------------------------------------------------------------

@@ -1,0 +1,229 @@
+"""Structures of trees: optree's, with the printed form, the methods and the refusals of jax's.
+
+jax sorts the keys of dictionaries, and refuses those that it cannot sort; optree sorts such keys by the names of their
+types. jax's leaves include deques and structseqs (``time.struct_time``), which are nodes to optree.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import optree
+from optree.utils import total_order_sorted
+
+from anejax.errors import TreeError
+
+_KNOWN_AT_MOST = 4096
+_known: dict[optree.PyTreeSpec, PyTreeDef] = {}
+
+
+class PyTreeDef:
+    """The structure of a tree: a tree with ``*`` in the place of each leaf.
+
+    Example:
+        >>> import anejax
+        >>> anejax.tree.structure({"b": 1, "a": (2, None)})
+        PyTreeDef({'a': (*, None), 'b': *})
+    """
+
+    __slots__ = ("_hash", "spec")
+
+    def __init__(self, spec: optree.PyTreeSpec) -> None:
+        self.spec = spec
+        self._hash: int | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, PyTreeDef) and self.spec == other.spec)
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(self.spec)
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"PyTreeDef({self.spec.walk(['*'] * self.num_leaves, _printed, None)})"
+
+    def __reduce__(self) -> Any:
+        return PyTreeDef, (self.spec,)
+
+    @property
+    def num_leaves(self) -> int:
+        """How many leaves the trees of this structure have."""
+        return self.spec.num_leaves
+
+    @property
+    def num_nodes(self) -> int:
+        """How many nodes and leaves the trees of this structure have together."""
+        return self.spec.num_nodes
+
+    @property
+    def num_children(self) -> int:
+        """How many children the top node has."""
+        return self.spec.num_children
+
+    @property
+    def type(self) -> type | None:
+        """The class of the top node; None for a leaf."""
+        return self.spec.type
+
+    def is_leaf(self) -> bool:
+        """Whether the trees of this structure are single leaves. None and empty containers are nodes."""
+        return self.spec.is_leaf()
+
+    def children(self) -> list[PyTreeDef]:
+        """The structures of the children of the top node."""
+        return [PyTreeDef(child) for child in self.spec.children()]
+
+    def entries(self) -> list[Any]:
+        """The keys, indices or names by which the top node knows its children."""
+        return self.spec.entries()
+
+    def accessors(self) -> list[Any]:
+        """The way to each leaf, as optree tells it."""
+        return self.spec.accessors()
+
+    def node_data(self) -> tuple[Any, Any] | None:
+        """(class, aux data) of the top node, or None for a leaf. The keys are the aux data of a dictionary."""
+        if self.is_leaf():
+            return None
+        one_level = self.spec.one_level()
+        assert one_level is not None
+        return one_level.walk([None] * one_level.num_leaves, lambda kind, data, _: (kind, _aux(kind, data)), None)
+
+    def compose(self, inner: PyTreeDef) -> PyTreeDef:
+        """The structure of trees of this structure whose leaves are trees of the structure ``inner``."""
+        return PyTreeDef(self.spec.compose(inner.spec))
+
+    def flatten_up_to(self, tree: Any) -> list[Any]:
+        """The subtrees of ``tree`` at the leaves of this structure; ValueError where it has another structure."""
+        return self.spec.flatten_up_to(tree)
+
+    def unflatten(self, leaves: Iterable[Any]) -> Any:
+        """The tree with these leaves; its dictionaries have their keys in order, as jax's do.
+
+        Structures are equal whatever order the keys were inserted in. If the order came back, a function that was
+        traced for one dictionary would give its keys to all equal ones.
+        """
+        return self.spec.traverse(leaves, _by_key)
+
+    def from_iterable_tree(self, nested: Any) -> Any:
+        """The tree whose children are those of ``nested``, which has any iterables in the place of the nodes."""
+        one_level = self.spec.one_level()
+        if one_level is None:
+            return nested
+        parts = zip(self.children(), () if nested is None else nested, strict=True)
+        return _by_key(one_level.unflatten([child.from_iterable_tree(part) for child, part in parts]))
+
+    def walk(
+        self, f_node: Callable[[Any, Any], Any], f_leaf: Callable[[Any], Any] | None, leaves: Iterable[Any]
+    ) -> Any:
+        """Calls ``f_leaf(leaf)`` and ``f_node(children, aux data)`` from the leaves up, and returns the last result."""
+
+        def visit(kind: Any, data: Any, children: Any) -> Any:
+            return f_node(children, kind if data is kind else _aux(kind, data))  # jax gives the class of named tuples
+
+        return self.spec.walk(leaves, visit, f_leaf)
+
+
+def defined(
+    flat: Callable[[Callable[[Any], bool] | None], tuple[Any, ...]], is_leaf: Callable[[Any], bool] | None = None
+) -> tuple[Any, ...]:
+    """What ``flat(is_leaf)`` returns, with a PyTreeDef in the place of the optree structure at its end.
+
+    Raises TreeError where the tree has a dictionary whose keys cannot be sorted.
+    """
+    found = flat(is_leaf)
+    spec = found[-1]
+    try:
+        known = _known.get(spec)
+    except Exception:  # aux data without a hash
+        known = None
+    if known is None:
+        has_leaves, simple = _examine(spec)
+        if has_leaves:
+            found = flat(lambda x: is_leaf_of_jax(type(x)) or (is_leaf is not None and is_leaf(x)))
+            spec = found[-1]
+        known = PyTreeDef(spec)
+        if simple and not has_leaves:
+            if len(_known) >= _KNOWN_AT_MOST:
+                _known.clear()
+            _known[spec] = known
+    return (*found[:-1], known)
+
+
+def _examine(spec: optree.PyTreeSpec) -> tuple[bool, bool]:
+    """(Whether nodes of ``spec`` are leaves to jax, whether equal structures are the same in all their keys and data).
+
+    1, 1.0 and True are equal keys: a structure that has such keys must not stand for another one.
+    """
+    has_leaves, simple = False, True
+
+    def visit(kind: Any, data: Any, _: Any) -> None:
+        nonlocal has_leaves, simple
+        if is_leaf_of_jax(kind):
+            has_leaves = True
+        elif kind in (dict, collections.defaultdict, collections.OrderedDict):
+            keys = data[1] if kind is collections.defaultdict else data
+            if not all(type(key) is str for key in keys):
+                simple = False
+                if kind is not collections.OrderedDict:
+                    _check_keys(keys)
+        else:
+            simple &= data is None or data is kind or type(data) is str
+
+    spec.walk([None] * spec.num_leaves, visit, None)
+    return has_leaves, simple
+
+
+def _check_keys(keys: list[Any]) -> None:
+    try:
+        sorted(keys)
+    except TypeError:
+        listed = ", ".join(f"{key!r:.30} ({type(key).__name__})" for key in keys[:4])
+        raise TreeError(
+            f"[tree] expected a dictionary whose keys can be sorted, got {listed}. Use keys of one type."
+        ) from None
+
+
+def is_leaf_of_jax(kind: Any) -> bool:
+    """Whether instances of the class ``kind`` are leaves to jax, though optree has them as nodes."""
+    return kind is collections.deque or (
+        kind is not tuple and isinstance(kind, type) and issubclass(kind, tuple) and optree.is_structseq_class(kind)
+    )
+
+
+def _aux(kind: Any, data: Any) -> Any:
+    """The aux data of a node as jax has them."""
+    if kind is collections.OrderedDict:
+        return tuple(data)
+    if kind is collections.defaultdict:
+        return data[0], tuple(data[1])
+    return None if data is kind else data
+
+
+def _printed(kind: Any, data: Any, children: tuple[str, ...]) -> str:
+    if kind is type(None):
+        return "None"
+    listed = ", ".join(children)
+    if kind is tuple:
+        return f"({listed},)" if len(children) == 1 else f"({listed})"
+    if kind is list:
+        return f"[{listed}]"
+    if kind is dict:
+        return "{" + ", ".join(f"{key!r}: {child}" for key, child in zip(data, children)) + "}"
+    name, told = ("namedtuple", kind.__name__) if data is kind else (kind.__name__, _aux(kind, data))
+    return f"CustomNode({name}[{told}], [{listed}])"
+
+
+def _by_key(node: Any) -> Any:
+    kind = type(node)
+    if (kind is not dict and kind is not collections.defaultdict) or len(node) < 2:
+        return node
+    keys = list(node)
+    ordered = total_order_sorted(keys)
+    if ordered == keys:
+        return node
+    items = {k: node[k] for k in ordered}
+    return items if kind is dict else collections.defaultdict(node.default_factory, items)
