@@ -139,7 +139,8 @@ def _settled(
 # --- scan ------------------------------------------------------------------------------------------------------------
 
 
-def _check_unroll(op: str, unroll: Any) -> None:
+def check_unroll(op: str, unroll: Any) -> None:
+    """Raises ValueError unless ``unroll`` is a bool or an integer that is not negative."""
     if not isinstance(unroll, (bool, int)) or unroll < 0:
         raise ValueError(f"[{op}] expected unroll to be a bool or an integer that is not negative, got {unroll!r}.")
 
@@ -181,7 +182,7 @@ def scan(
         >>> lax.scan(lambda total, x: (total + x, total), 0.0, jnp.arange(4.0))
         (Array(6., dtype=float32), Array([0., 0., 1., 3.], dtype=float32))
     """
-    _check_unroll("scan", unroll)
+    check_unroll("scan", unroll)
     _check_callable("scan", f)
     return _scan("scan", Body(f, f), init, xs, length, reverse)
 
@@ -248,7 +249,7 @@ def map_(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> 
     Args:
         f: a function of one tree of slices.
         xs: a tree of arrays with equal lengths along axis 0.
-        batch_size: run that many slices at once, as ``vmap`` does; the rest follows in a last, smaller batch.
+        batch_size: unless None or 0, run that many slices at once, as ``vmap`` does; the rest follows in a last batch.
 
     Example:
         >>> import anejax.numpy as jnp
@@ -257,7 +258,7 @@ def map_(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> 
         Array([0., 1., 4.], dtype=float32)
     """
     _check_callable("map", f)
-    if batch_size is None:
+    if not batch_size:
         return _scan("map", _without_carry(f, f, "map"), (), xs)[1]
     leaves, treedef = _arrays("map", "an array to map over", xs)
     total = _length("map", leaves, treedef, None)
@@ -335,10 +336,10 @@ def fori_loop(
     ``while_loop``, which has no reverse mode.
 
     Args:
-        lower, upper: integer scalars; no turn when upper <= lower.
+        lower, upper: scalars, integers as a rule; no turn when upper <= lower. The index counts up by 1 from lower.
         body_fun: from (i, val) to val, of the same structure and types.
         init_val: a tree of arrays.
-        unroll: accepted for compatibility; the result is the same.
+        unroll: accepted for compatibility where the bounds are known; the result is the same.
 
     Example:
         >>> from anejax import lax
@@ -347,8 +348,13 @@ def fori_loop(
     """
     _check_callable("fori_loop", body_fun)
     if unroll is not None:
-        _check_unroll("fori_loop", unroll)
+        check_unroll("fori_loop", unroll)
+        traced = any(isinstance(b, Tracer) and b.concrete() is None for b in (lower, upper))
+        if traced and unroll not in (False, 1):
+            raise ValueError(f"[fori_loop] expected bounds that are known when tracing with unroll={unroll!r}.")
     first, last = map(_bound, (lower, upper))
+    if (aval_of(first).dtype in dtypes.INTS) != (aval_of(last).dtype in dtypes.INTS):
+        raise TypeError(f"[fori_loop] expected bounds of one kind, got {aval_of(first)} and {aval_of(last)}.")
     dtype = _joint_dtype(aval_of(first), aval_of(last))
     weak = lambda aval: aval.weak_type and aval.dtype == dtype  # noqa: E731
     first, last = (convert_element_type(b, dtype, weak(aval_of(b))) for b in (first, last))
@@ -363,8 +369,8 @@ def fori_loop(
 
 def _bound(x: Any) -> Any:
     aval = aval_of(x)
-    if aval.shape != () or aval.dtype not in dtypes.INTS:
-        raise TypeError(f"[fori_loop] expected integer scalars as bounds, got {aval}.")
+    if aval.shape != () or aval.dtype not in (*dtypes.INTS, *dtypes.FLOATS):
+        raise TypeError(f"[fori_loop] expected real scalars as bounds, got {aval}.")
     return x if isinstance(x, Tracer) else concrete_array(x)
 
 

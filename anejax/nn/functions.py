@@ -107,7 +107,7 @@ swish = silu
 def softplus(x: Any) -> Any:
     """log(1 + exp(x))."""
     x, _ = promote_inexact("softplus", x, 0)  # as logaddexp(x, 0): what is weak stays so
-    return _softplus(x)
+    return jnp.logaddexp(x, 0) if aval_of(x).dtype in dtypes.COMPLEX else _softplus(x)
 
 
 @custom_jvp
@@ -298,6 +298,8 @@ def standardize(
 ) -> Any:
     """``x`` moved and scaled to mean 0 and variance 1 along ``axis``."""
     x = jnp.asarray(x)
+    if x.dtype in dtypes.COMPLEX:
+        raise DtypeError(f"[standardize] expected real numbers, got {aval_of(x)}: the square of one may be negative.")
     if mean is None:
         mean = jnp.mean(x, axis, keepdims=True, where=where)
     if variance is None:

@@ -96,8 +96,10 @@ def _frexp_jvp(primals: Any, tangents: Any) -> Any:
 
 def ldexp(x1: Any, x2: Any, /) -> Array:
     """``x1 * 2**x2``, element by element, rounded once; ``x2`` holds integers."""
-    if aval_of(operand("ldexp", x2)).dtype not in dtypes.INTS:
-        raise DtypeError(f"[ldexp] expected integer exponents, got {aval_of(x2)}.")
+    exponent, number = aval_of(operand("ldexp", x2)), aval_of(operand("ldexp", x1))
+    if exponent.dtype not in (dtypes.bool_, *dtypes.INTS) or number.dtype in dtypes.COMPLEX:
+        raise DtypeError(f"[ldexp] expected real numbers and integer exponents, got {number} and {exponent}.")
+    x2 = astype(x2, dtypes.int32) if exponent.dtype == dtypes.bool_ else x2
     (x,) = promote_inexact("ldexp", as_array("ldexp", x1))
     for factor in reversed(_powers_of_two(as_array("ldexp", x2), aval_of(x).dtype)):
         x = ew.multiply(x, factor)

@@ -362,9 +362,9 @@ def linspace(
     return (out, strong(step)) if retstep else out
 
 
-def _same_shape(op: str, x: Any, y: Any) -> tuple[Any, Any]:
-    target = np.broadcast_shapes(x.shape, y.shape)
-    return shape_ops.broadcast_to(x, target), shape_ops.broadcast_to(y, target)
+def _same_shape(op: str, *arrays: Any) -> tuple[Any, ...]:
+    target = np.broadcast_shapes(*(x.shape for x in arrays))
+    return tuple(shape_ops.broadcast_to(x, target) for x in arrays)
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Array:
@@ -417,14 +417,18 @@ def logspace(
 
 
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Array:
-    """``num`` numbers from ``start`` to ``stop``, both of one sign, each the same multiple of the one before."""
+    """``num`` numbers from ``start`` to ``stop``, both of one sign, each the same multiple of the one before.
+
+    They are NaN where the signs differ, or where ``start`` is 0.
+    """
     kind = dtypes.canonical(dtype) if dtype is not None else inexact(result_dtype(start, stop)[0])
     compute = inexact(result_dtype(start, stop, np.zeros((), kind))[0])
     first, last = (as_array("geomspace", astype(as_array("geomspace", v), compute)) for v in (start, stop))
     signs = arithmetic.sign(first)
-    low, high = (elementwise.log(arithmetic.abs(v)) for v in (first, last))
+    first, last, signs = _same_shape("geomspace", first, last, signs)
+    low, high = (elementwise.log(arithmetic.div(v, signs)) for v in (first, last))
     sizes = elementwise.exp(linspace(low, high, num, endpoint, dtype=compute, axis=axis))
-    target = _same_shape("geomspace", first, last)[0].shape
+    target = first.shape
     spread = shape_ops.broadcast_to(signs, target)
     axis = shape_ops.check_axis("geomspace", axis, len(target) + 1)
     spread = shape_ops.broadcast_to(shape_ops.expand_dims(spread, (axis,)), sizes.shape)

@@ -612,8 +612,20 @@ isnan = _float_test("isnan", lambda x: arithmetic.ne(x, x), False, "NaN", arithm
 isinf = _float_test(
     "isinf", lambda x: arithmetic.eq(arithmetic.abs(x), _infinity(x)), False, "infinite", arithmetic.or_
 )
-isposinf = _float_test("isposinf", lambda x: arithmetic.eq(x, _infinity(x)), False, "positive infinity")
-isneginf = _float_test("isneginf", lambda x: arithmetic.eq(x, _infinity(x, -1)), False, "negative infinity")
+_isposinf = _float_test("isposinf", lambda x: arithmetic.eq(x, _infinity(x)), False, "positive infinity")
+_isneginf = _float_test("isneginf", lambda x: arithmetic.eq(x, _infinity(x, -1)), False, "negative infinity")
+
+
+def isposinf(x: Any, /, out: None = None) -> Array:
+    """Whether x is positive infinity, element by element, as bool."""
+    refuse("isposinf", out=out)
+    return _isposinf(x)
+
+
+def isneginf(x: Any, /, out: None = None) -> Array:
+    """Whether x is negative infinity, element by element, as bool."""
+    refuse("isneginf", out=out)
+    return _isneginf(x)
 
 
 # --- complex numbers ----------------------------------------------------------------------------------------------

@@ -149,15 +149,10 @@ def _frequencies(op: str, n: Any, first: int, count: int, d: Any, dtype: Any) ->
     return ew.true_divide(arange(first, first + count, dtype=kind), ew.multiply(np.asarray(n, kind), d))
 
 
-def _points(op: str, n: Any) -> int:
-    count = as_int(op, n, "n")
-    if count < 1:
-        raise ValueError(f"[{op}] expected a positive number of points, got {count}.")
-    return count
-
-
 def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Array:
     """The frequency of each element of ``fft``, in cycles per unit of the spacing ``d``: from 0 up, then negative.
+
+    There are none when ``n`` is negative.
 
     Example:
         >>> import anejax.numpy as jnp
@@ -165,15 +160,16 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
         Array([ 0. ,  0.5, -1. , -0.5], dtype=float32)
     """
     check_device("fftfreq", device)
-    count = _points("fftfreq", n)
-    return ifftshift(_frequencies("fftfreq", count, -(count // 2), count, d, dtype))
+    n = as_int("fftfreq", n, "n")
+    count = max(n, 0)
+    return ifftshift(_frequencies("fftfreq", n, -(count // 2), count, d, dtype))
 
 
 def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Array:
     """The frequency of each element of ``rfft`` of ``n`` points with sample spacing ``d``."""
     check_device("rfftfreq", device)
-    count = _points("rfftfreq", n)
-    return _frequencies("rfftfreq", count, 0, count // 2 + 1, d, dtype)
+    n = as_int("rfftfreq", n, "n")
+    return _frequencies("rfftfreq", n, 0, max(n // 2 + 1, 0), d, dtype)
 
 
 def _rolled(op: str, x: Any, axes: Any, by: Callable[[int], int]) -> Array:

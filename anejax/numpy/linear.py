@@ -11,9 +11,10 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.array import Array
 from anejax.core.direct import direct
+from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
 from anejax.numpy import elementwise as ew
-from anejax.numpy.operands import as_array, as_int, astype, one_axis, promote, refuse
+from anejax.numpy.operands import as_array, as_int, astype, one_axis, operand, promote, refuse
 from anejax.numpy.reductions import sum
 from anejax.numpy.shaping import moveaxis, ravel
 from anejax.ops import arithmetic, shape
@@ -186,6 +187,9 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, prefer
 def matvec(x1: Any, x2: Any, /) -> Array:
     """Matrices [..., m, n] times vectors [..., n]."""
     y = as_array("matvec", x2)
+    if aval_of(operand("matvec", x1)).ndim < 2 or not y.ndim:
+        got = f"{aval_of(x1)} and {y.aval}"
+        raise ShapeError(f"[matvec] expected a matrix [..., m, n] and a vector [..., n], got {got}.")
     out = matmul(x1, shape.expand_dims(y, (y.ndim,)))
     return shape.squeeze(out, (out.ndim - 1,))
 
@@ -193,6 +197,9 @@ def matvec(x1: Any, x2: Any, /) -> Array:
 def vecmat(x1: Any, x2: Any, /) -> Array:
     """Conjugated vectors [..., n] times matrices [..., n, m]."""
     x = ew.conj(as_array("vecmat", x1))
+    if aval_of(operand("vecmat", x2)).ndim < 2 or not x.ndim:
+        got = f"{x.aval} and {aval_of(x2)}"
+        raise ShapeError(f"[vecmat] expected a vector [..., m] and a matrix [..., m, n], got {got}.")
     out = matmul(shape.expand_dims(x, (x.ndim - 1,)), x2)
     return shape.squeeze(out, (out.ndim - 2,))
 

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.api.control import check_unroll
 from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
 from anejax.core.trace import Tracer, aval_of
-from anejax.errors import ConcretizationError, RefusedError, ShapeError
+from anejax.errors import ConcretizationError, ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.creation import asarray
 from anejax.numpy.linalg.solving import inv
-from anejax.numpy.linalg.spectral import lstsq
+from anejax.numpy.linalg.spectral import eigvals, lstsq
 from anejax.numpy.linear import matmul, outer, vander
 from anejax.numpy.operands import as_array, as_int, joint_shape, promote, promote_inexact
 from anejax.numpy.shaping import atleast_1d, concatenate
@@ -29,6 +30,7 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Array:
     Coefficients of higher rank are those of several polynomials, along the first axis; the others broadcast with ``x``.
     ``unroll`` is accepted for compatibility: every step stands by itself.
     """
+    check_unroll("polyval", unroll)
     p, x = promote("polyval", p, x)
     p = as_array("polyval", p)
     if not p.ndim:
@@ -43,7 +45,7 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Array:
 def _padded(a1: Any, a2: Any) -> tuple[Any, Any]:
     x, y = (atleast_1d(v) for v in promote("polyadd", a1, a2))
     n = max(x.shape[0], y.shape[0])
-    front = lambda v: shape.pad(v, np.zeros((), v.dtype), [(n - v.shape[0], 0, 0)])  # noqa: E731
+    front = lambda v: shape.pad(v, np.zeros((), v.dtype), [(n - v.shape[0], 0, 0), *[(0, 0, 0)] * (v.ndim - 1)])  # noqa: E731
     return front(x), front(y)
 
 
@@ -115,11 +117,13 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Array,
 
 
 def poly(seq_of_zeros: Any) -> Array:
-    """The polynomial with the given zeros."""
+    """The polynomial with the given zeros, or the characteristic polynomial of a matrix [n, n]."""
     (zeros,) = promote_inexact("poly", seq_of_zeros if hasattr(seq_of_zeros, "dtype") else asarray(seq_of_zeros))
-    zeros = as_array("poly", zeros)
+    zeros = atleast_1d(as_array("poly", zeros))
+    if zeros.ndim == 2 and zeros.shape[0] == zeros.shape[1] > 0:
+        zeros = eigvals(zeros)
     if zeros.ndim != 1:
-        raise RefusedError(f"[poly] the characteristic polynomial of a matrix is not supported, got {zeros.aval}.")
+        raise ShapeError(f"[poly] expected zeros of rank 1 or a square matrix, got {zeros.aval}.")
     out = asarray(np.ones(1), zeros.dtype)
     for i in range(zeros.shape[0]):
         out = ew.subtract(

@@ -12,7 +12,6 @@ from anejax.core.trace import aval_of
 from anejax.errors import RefusedError
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
-from anejax.numpy.creation import asarray
 from anejax.numpy.operands import Axis, as_array, astype, axes_of, promote_inexact, refuse
 from anejax.numpy.sorting import argsort, sort
 from anejax.numpy.taking import take_along_axis
@@ -25,7 +24,9 @@ def quantile(
     a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
     keepdims: bool = False, *, weights: Any = None,
 ) -> Array:  # fmt: skip
-    """The ``q``-quantiles (q in [0, 1], a number or rank-1 array) over ``axis``; NaN where there is a NaN.
+    """The ``q``-quantiles (q a number or an array in [0, 1]) over ``axis``; NaN where there is a NaN.
+
+    Of ``q`` beyond 0 or 1 the least or the greatest element.
 
     Args:
         method: between two elements: "linear", "lower", "higher", "midpoint", "nearest".
@@ -73,7 +74,7 @@ def nanmedian(
 
 
 def _from_percent(a: Any, q: Any) -> Any:
-    _, q = promote_inexact("percentile", a, q if hasattr(q, "dtype") or np.ndim(q) == 0 else asarray(q), checked=False)
+    _, q = promote_inexact("percentile", a, q, checked=False)
     return ew.true_divide(q, 100)
 
 
@@ -96,7 +97,7 @@ def _quantile(
         raise RefusedError(f"[{op}] expected method {', '.join(_METHODS)}, got {method!r}.")
     (x,) = promote_inexact(op, a)
     dtype = aval_of(x).dtype
-    x, q = promote_inexact(op, x, q if hasattr(q, "dtype") or np.ndim(q) == 0 else asarray(q))
+    x, q = promote_inexact(op, x, q)
     x, q = as_array(op, x), as_array(op, q)
     axes = axes_of(op, axis, x.ndim)
     lengths = x.shape
@@ -174,8 +175,6 @@ def _between(x: Any, q: Any, count: Any, method: str) -> Any:
         out = ew.multiply(ew.add(lower, upper), np.asarray(0.5, x.dtype))
     else:
         out = ew._select("quantile", arithmetic.le(weight, np.asarray(0.5, x.dtype)), lower, upper)
-    outside = ew.logical_or(ew.less(flat, 0), ew.greater(flat, 1))
-    bad = ew.logical_or(outside, ew.isnan(flat))
-    out = ew._select("quantile", bad, np.asarray(np.nan, x.dtype), out)
+    out = ew._select("quantile", ew.isnan(flat), np.asarray(np.nan, x.dtype), out)
     rank = aval_of(out).ndim
     return shape.transpose(out, (rank - 1, *range(rank - 1)))

@@ -534,6 +534,8 @@ def _edge(x: Any, value: Any, axis: int) -> Any:
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Array:
     """The differences of neighbours in the flattened array."""
     x = as_array("ediff1d", ary)
+    if x.dtype == dtypes.bool_:
+        raise DtypeError(f"[ediff1d] expected numbers, got {x.aval}. Convert with x.astype(int), or use logical_xor.")
     out = diff(shape.reshape(x, (x.size,)))
     flat = lambda v: shape.reshape(astype(as_array("ediff1d", v), out.dtype), (aval_of(as_array("ediff1d", v)).size,))  # noqa: E731
     parts = ([flat(to_begin)] if to_begin is not None else []) + [out] + ([flat(to_end)] if to_end is not None else [])

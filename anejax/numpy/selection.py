@@ -9,7 +9,6 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.array import Array
-from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy.operands import as_array, astype, finish, is_scalar, operand, promote
@@ -25,9 +24,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     *choices, out = promote("select", *choicelist, default)
     for condition, choice in zip(reversed(list(condlist)), reversed(choices)):
         condition = operand("select", condition)
-        if aval_of(condition).dtype != dtypes.bool_:
-            raise DtypeError(f"[select] expected bool conditions, got {aval_of(condition)}.")
-        out = ew._select("select", condition, choice, out)
+        out = ew._select("select", ew.to_bool(condition), choice, out)
     return finish(out)
 
 

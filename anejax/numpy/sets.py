@@ -9,6 +9,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.array import Array
 from anejax.core.trace import aval_of
+from anejax.errors import ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.creation import full, zeros
@@ -82,7 +83,7 @@ def _unique_rows(rows: Any, equal_nan: bool, size: int | None, fill_value: Any) 
     kind = dtypes.canonical(dtypes.int64)
     if n == 0:
         empty = zeros((0,), kind)
-        return _padded(UniqueAll(rows, empty, empty, empty), 0, size, fill_value)
+        return _filled(UniqueAll(rows, empty, empty, empty), size, fill_value)
     columns = [shape.squeeze(shape.slice_in_dim(rows, j, j + 1, axis=1), (1,)) for j in range(m)]
     order = lexsort(columns[::-1]) if columns else shape.iota(kind, n)
     ordered = take(rows, order, 0, mode="clip")
@@ -112,9 +113,21 @@ def _begins_run(ordered: Any, equal_nan: bool) -> Any:
     return concatenate([shape.full((1,), np.asarray(True)), red.any(differ, 1)])
 
 
+def _filled(found: UniqueAll, size: int | None, fill_value: Any) -> UniqueAll:
+    """What ``size`` asks for of an array without elements: fill values that no element has for its first one."""
+    if not size:
+        return found
+    if fill_value is None:
+        raise ShapeError(f"[unique] expected a fill_value, since there is no first element to repeat {size} times.")
+    shape_out = (as_int("unique", size, "size"), *aval_of(found.values).shape[1:])
+    fill = astype(fill_value if is_scalar(fill_value) else as_array("unique", fill_value), found.values.dtype)
+    empty = zeros(shape_out[:1], found.counts.dtype)
+    return UniqueAll(full(shape_out, fill), empty, found.inverse_indices, empty)
+
+
 def _padded(found: UniqueAll, count: Any, size: int | None, fill_value: Any) -> UniqueAll:
     """Entries from ``count`` on are the fill value, the first index, and no count."""
-    if size is None or aval_of(found.values).shape[0] == 0:
+    if size is None or size == 0:
         return found
     there = ew.less(shape.iota(np.int32, size), count)
     first = shape.slice_in_dim(found.values, 0, 1)
@@ -152,10 +165,15 @@ def unique_values(x: Any, /, *, size: int | None = None, fill_value: Any = None)
 # --- membership and set operations --------------------------------------------------------------------------------
 
 
+_METHODS = ("auto", "binary_search", "compare_all", "sort")
+
+
 def isin(
     element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, method: str = "auto"
 ) -> Array:
     """Whether each ``element`` is among ``test_elements``, as bool."""
+    if method not in _METHODS:
+        raise ValueError(f"[isin] expected a method among {', '.join(_METHODS)}, got {method!r}.")
     x, tests = (as_array("isin", v) for v in promote("isin", element, test_elements))
     tests = ravel(tests)
     if tests.size == 0:

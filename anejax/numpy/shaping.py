@@ -127,6 +127,8 @@ def transpose(a: Any, axes: Sequence[int] | None = None) -> Array:
 
 def permute_dims(a: Any, /, axes: Sequence[int]) -> Array:
     """``a`` with its axes in the order ``axes``."""
+    if axes is None:
+        raise TypeError("[permute_dims] expected the axes in their new order, got None. Use transpose(a).")
     return transpose(a, axes)
 
 

@@ -180,6 +180,8 @@ def cov(
     aweights: Any = None, dtype: Any = None,
 ) -> Array:  # fmt: skip
     """The covariance matrix of variables, the rows of ``m`` (and ``y``), or the columns when not ``rowvar``."""
+    if dtype is not None and dtypes.canonical(dtype) not in dtypes.INEXACT:
+        raise DtypeError(f"[cov] expected a float or complex dtype, got {dtypes.canonical(dtype)}.")
     (x,) = promote_inexact("cov", m)
     x = as_array("cov", x)
     if x.ndim > 2:

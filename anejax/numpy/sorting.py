@@ -101,6 +101,9 @@ def sort_complex(a: Any) -> Array:
 _COMPARE_ALL = 1 << 14  # up to so many pairs are compared at once; beyond, by bisection
 
 
+_METHODS = ("compare_all", "scan", "scan_unrolled", "sort")
+
+
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Array:
     """Where each ``v`` would be inserted in the sorted rank-1 ``a``: before equal elements, or after with "right".
 
@@ -111,6 +114,8 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
     """
     if side not in ("left", "right"):
         raise ValueError(f"[searchsorted] expected side 'left' or 'right', got {side!r}.")
+    if method not in _METHODS:
+        raise ValueError(f"[searchsorted] expected a method among {', '.join(_METHODS)}, got {method!r}.")
     x, values = (as_array("searchsorted", o) for o in promote("searchsorted", a, v))
     if x.ndim != 1:
         raise ShapeError(f"[searchsorted] expected a sorted rank-1 array, got {x.aval}.")
@@ -131,6 +136,9 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
 
 def _before(a: Any, v: Any) -> Any:
     """``a`` sorts before ``v``; NaN after all else."""
+    if a.dtype in dtypes.COMPLEX:  # by real part, then by imaginary part
+        less, more = _before(a.real, v.real), _before(v.real, a.real)
+        return arithmetic.or_(less, arithmetic.and_(ew.logical_not(more), _before(a.imag, v.imag)))
     less = arithmetic.lt(a, v)
     if a.dtype not in dtypes.FLOATS:
         return less
@@ -222,6 +230,8 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
 def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None) -> Any:
     """(counts, edges): how many elements, or what weight of them, each bin holds; the last bin has both its edges."""
     edges = histogram_bin_edges(a, bins, range, weights)
+    if weights is not None and aval_of(weights).shape != aval_of(a).shape:
+        raise ShapeError(f"[histogram] expected weights of the shape of {aval_of(a)}, got {aval_of(weights)}.")
     return _counted("histogram", [ravel(a)], [edges], weights, density, edges.dtype), edges
 
 
@@ -272,6 +282,8 @@ def histogramdd(
     ranges = [None] * d if range is None else list(range)
     if len(bins) != d or len(ranges) != d:
         raise ShapeError(f"[histogramdd] expected bins and ranges for {d} axes, got {len(bins)} and {len(ranges)}.")
+    if weights is not None and aval_of(weights).shape != points.shape[:1]:
+        raise ShapeError(f"[histogramdd] expected a weight for each point of {points.aval}, got {aval_of(weights)}.")
     columns = [points[:, i] for i in range_(d)]
     edges = [histogram_bin_edges(c, b, r) for c, b, r in zip(columns, bins, ranges)]
     kind = dtypes.canonical(dtypes.int64) if weights is None and not density else points.dtype

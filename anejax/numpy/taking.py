@@ -14,7 +14,7 @@ from anejax.core.trace import Tracer, aval_of
 from anejax.errors import DtypeError, RefusedError, ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy.at import IndexUpdateRef, fill_value_of
-from anejax.numpy.creation import asarray, tri
+from anejax.numpy.creation import asarray, tri, zeros
 from anejax.numpy.gathering import batched_gather, gather_axes
 from anejax.numpy.indexing import wrapped
 from anejax.numpy.operands import (
@@ -109,8 +109,10 @@ def take_along_axis(
     mode = {"FILL_OR_DROP": "fill", "CLIP": "clip", "PROMISE_IN_BOUNDS": "promise_in_bounds"}.get(name, name)
     x, found = _matched("take_along_axis", x, found, axis)
     if mode not in (None, "fill", "clip", "promise_in_bounds"):
-        found, mode = _resolved("take_along_axis", found, x.shape[axis], mode)
-    elif wrap_negative_indices if wrap_negative_indices is not None else mode != "promise_in_bounds":
+        raise ValueError(
+            f"[take_along_axis] expected the mode 'fill', 'clip', 'promise_in_bounds' or 'one_hot', got {mode!r}."
+        )
+    if wrap_negative_indices if wrap_negative_indices is not None else mode != "promise_in_bounds":
         found = wrapped(found, x.shape[axis])
     return batched_gather(x, found, axis, mode or "fill", fill_value_of(x.dtype, fill_value))
 
@@ -210,6 +212,8 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     if size is None:
         return tuple(as_array("nonzero", p.astype(kind)) for p in np.nonzero(counted("nonzero", x)))
     size = as_int("nonzero", size, "size")
+    if size == 0:
+        return (zeros((0,), kind),) * x.ndim
     chosen = ravel(ew.to_bool(x))
     rank = reduce.cumsum(astype(chosen, dtypes.int32), 0) if x.size else astype(chosen, dtypes.int32)
     count = reduce.reduce_sum(astype(chosen, dtypes.int32), (0,))
@@ -339,12 +343,21 @@ def _host_indices(found: Any) -> Any:
 
 def tril_indices_from(arr: Any, k: int = 0) -> tuple[Array, Array]:
     """``tril_indices`` for the shape of a matrix."""
-    return tril_indices(arr.shape[-2], k, arr.shape[-1])
+    n, m = _matrix_shape("tril_indices_from", arr)
+    return tril_indices(n, k, m)
 
 
 def triu_indices_from(arr: Any, k: int = 0) -> tuple[Array, Array]:
     """``triu_indices`` for the shape of a matrix."""
-    return triu_indices(arr.shape[-2], k, arr.shape[-1])
+    n, m = _matrix_shape("triu_indices_from", arr)
+    return triu_indices(n, k, m)
+
+
+def _matrix_shape(op: str, arr: Any) -> tuple[int, ...]:
+    aval = aval_of(arr)
+    if aval.ndim != 2:
+        raise ShapeError(f"[{op}] expected a matrix [n, m], got {aval}.")
+    return aval.shape
 
 
 def mask_indices(n: int, mask_func: Any, k: int = 0, *, size: int | None = None) -> tuple[Array, ...]:
@@ -357,6 +370,7 @@ def ix_(*args: Any) -> tuple[Array, ...]:
     out = []
     for i, a in enumerate(args):
         x = asarray(a)
+        x = x if x.size else astype(x, dtypes.int32)
         if x.ndim != 1:
             raise ShapeError(f"[ix_] expected rank-1 arrays, got {x.aval}.")
         if x.dtype == dtypes.bool_:

@@ -13,7 +13,7 @@ from anejax import dtypes
 from anejax.core.aval import Aval, checked_shape
 from anejax.core.primitive import REGISTRY, Zero
 from anejax.core.trace import aval_of
-from anejax.errors import ShapeError
+from anejax.errors import DtypeError, ShapeError
 from anejax.ops.families import (
     INTEGER_OUTPUT,
     batch_to,
@@ -542,6 +542,8 @@ iota_p.fill(
 def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int) -> Any:
     """0, 1, 2, ... along ``dimension``, repeated along the other axes."""
     target = checked_shape(shape, "iota")
+    if dtypes.canonical(dtype) == dtypes.bool_:
+        raise DtypeError("[iota] expected a dtype of numbers, got bool.")
     return iota_p.bind(
         dtype=dtypes.canonical(dtype), shape=target, dimension=check_axis("iota", dimension, len(target))
     )

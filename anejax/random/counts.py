@@ -8,6 +8,7 @@ import numpy as np
 
 import anejax.numpy as jnp
 from anejax import lax
+from anejax.api.programs import one_program
 from anejax.core.aval import checked_shape
 from anejax.numpy.operands import inexact
 from anejax.random.keys import split, words_of
@@ -62,7 +63,12 @@ def poisson(key: Any, lam: Any, shape: Any = None, dtype: Any = None) -> Any:
     """
     words, dtype = words_of("poisson", key), int_dtype("poisson", dtype)
     shape = sample_shape("poisson", shape, lam)
-    lam = jnp.broadcast_to(lax.convert_element_type(lam, np.float32), shape)
+    return _poisson(words, jnp.broadcast_to(lax.convert_element_type(lam, np.float32), shape), dtype=dtype)
+
+
+@one_program(static_argnames=("dtype",))
+def _poisson(words: Any, lam: Any, *, dtype: np.dtype) -> Any:
+    shape = lam.shape
     few = jnp.isnan(lam) | (lam < 10)
     found = jnp.where(
         few,
@@ -145,7 +151,12 @@ def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> 
     p = jnp.asarray(p)
     p = p.astype(inexact(p.dtype))
     count = jnp.broadcast_to(lax.convert_element_type(n, p.dtype), shape)
-    p = jnp.broadcast_to(p, shape)
+    return _binomial(words, count, jnp.broadcast_to(p, shape), dtype=dtype)
+
+
+@one_program(static_argnames=("dtype",))
+def _binomial(words: Any, count: Any, p: Any, *, dtype: np.dtype) -> Any:
+    shape = p.shape
     rare = p < 0.5
     q = jnp.where(rare, p, 1 - p)
     no_count = jnp.isnan(count) | (count < 0)

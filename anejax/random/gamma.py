@@ -12,6 +12,7 @@ from anejax import dtypes, lax, nn
 from anejax.api.autodiff import jvp
 from anejax.api.batching import vmap
 from anejax.api.custom import custom_jvp
+from anejax.api.programs import one_program
 from anejax.core.aval import checked_shape
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
@@ -86,6 +87,8 @@ def _loggamma_jvp(primals: Any, tangents: Any) -> Any:
     sample = jnp.maximum(jnp.exp(out), float(dtypes.finfo(aval_of(out).dtype).tiny))
     return out, tangents[1] * random_gamma_grad(primals[1], sample) / sample
 
+
+_gamma_program, _loggamma_program = one_program(_gamma), one_program(_loggamma)
 
 # --- the derivative in the shape parameter ---------------------------------------------------------------------------
 
@@ -162,13 +165,13 @@ def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Any:
         (3,)
     """
     words, shape, _, a = setup("gamma", key, shape, dtype, a, narrows=True)
-    return _gamma(words, jnp.broadcast_to(a, shape))
+    return _gamma_program(words, jnp.broadcast_to(a, shape))
 
 
 def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Any:
     """The logarithms of gamma floats: exact also where small ``a`` would make the number itself underflow to 0."""
     words, shape, _, a = setup("loggamma", key, shape, dtype, a, narrows=True)
-    return _loggamma(words, jnp.broadcast_to(a, shape))
+    return _loggamma_program(words, jnp.broadcast_to(a, shape))
 
 
 def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:

@@ -1,3 +1,4 @@
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
 """Complex functions at zeros, infinities, NaN, and tiny and huge numbers, eager and compiled.
 
 The values are those of C99's Annex G, which the Array API standard repeats for each function and NumPy takes from the C
@@ -172,3 +173,26 @@ def test_double_precision_at_its_own_limits(name):
         expected = getattr(np, name)(z)
         for ours in modes(getattr(anp, name), z):
             assert_parts(z, ours, expected)
+
+
+@pytest.mark.parametrize("jit", [lambda f: f, aj.jit], ids=["eager", "jit"])
+def test_activations_and_entropies_of_complex_numbers(jit):
+    z = np.complex64([1 + 2j, -2 + 1j, 0.5 + 3j, -3 - 2j, 0.3 - 7j, 2.5 + 1j, -1j, 0])
+    w, special = z.astype(complex), aj.scipy.special
+    soft = np.log1p(np.exp(w))
+    for function, expected in (
+        (aj.nn.softplus, soft),
+        (aj.nn.log_sigmoid, -np.log1p(np.exp(-w))),
+        (aj.nn.mish, w * np.tanh(soft)),
+        (special.expit, 1 / (1 + np.exp(-w))),
+        (lambda z: special.logit(z[:-1]), np.log(w[:-1] / (1 - w[:-1]))),
+        (lambda z: special.xlogy(z, z + 1), w * np.log(w + 1)),
+        (lambda z: special.xlog1py(z, z), w * np.log1p(w)),
+        (lambda z: special.boxcox(z[:-1], 2.0), (w[:-1] ** 2 - 1) / 2),
+        (lambda z: special.boxcox1p(z, 1 + 0j), w),
+    ):
+        np.testing.assert_allclose(jit(function)(z), expected, rtol=2e-5, atol=2e-6)
+    slope = jit(aj.grad(lambda z: aj.nn.softplus(z).real.sum()))(z)
+    np.testing.assert_allclose(slope, 1 / (1 + np.exp(-w)), rtol=2e-5, atol=2e-6)
+    with pytest.raises(TypeError, match=r"\[standardize\] expected real numbers"):
+        aj.nn.standardize(z)

@@ -1,3 +1,5 @@
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalIterable=false, reportOptionalSubscript=false
+# pyright: reportIndexIssue=false
 """``x[...]`` and ``x.at[...]``: generated indices against NumPy, out-of-bounds behaviour and modes against jax."""
 
 from __future__ import annotations

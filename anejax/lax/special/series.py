@@ -13,6 +13,7 @@ import numpy as np
 import anejax.numpy as jnp
 from anejax import dtypes, tree
 from anejax.api.control import scan, while_loop
+from anejax.api.programs import one_program
 from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
@@ -25,16 +26,19 @@ _LONGEST = 5000  # turns of a loop that does not settle, as for NaN
 
 
 def wide(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` of arrays of one dtype; 16-bit floats are computed in float32 and rounded once."""
+    """``function`` of arrays of one dtype; 16-bit floats are computed in float32 and rounded once.
 
-    @functools.wraps(function)
+    Eager calls run it as one program.
+    """
+
     def of_any_width(*args: Any) -> Any:
         xs = [jnp.asarray(x) for x in args]  # rules are called with Python numbers, too
         if xs[0].dtype.itemsize > 2:
             return function(*xs)
         return tree.map(lambda y: y.astype(xs[0].dtype), function(*(x.astype(dtypes.float32) for x in xs)))
 
-    return of_any_width
+    of_any_width.__name__ = function.__name__
+    return functools.update_wrapper(one_program(of_any_width), function)
 
 
 def face(function: Callable[..., Any]) -> Callable[..., Array]:
@@ -46,7 +50,8 @@ def face(function: Callable[..., Any]) -> Callable[..., Array]:
         avals = [aval_of(x) for x in xs]
         shown = ", ".join(map(str, avals))
         kinds = {a.dtype for x, a in zip(xs, avals) if not is_scalar(x)}
-        if len(kinds) > 1 or not all(k in dtypes.FLOATS for k in kinds):
+        real = not any(a.dtype in dtypes.COMPLEX for a in avals)
+        if len(kinds) > 1 or not real or not all(k in dtypes.FLOATS for k in kinds):
             raise DtypeError(f"[{op}] expected operands of one float dtype, got {shown}. Convert with x.astype(...).")
         columns = zip(*(a.shape for a in avals if a.shape))
         if len({a.ndim for a in avals} - {0}) > 1 or any(len({*lengths} - {1}) > 1 for lengths in columns):

@@ -9,10 +9,11 @@ import numpy as np
 from anejax import dtypes
 from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
-from anejax.errors import RefusedError, ShapeError
+from anejax.errors import ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.creation import zeros
+from anejax.numpy.linalg.householder import reflections
 from anejax.numpy.linear import matmul
 from anejax.numpy.operands import as_array, promote_inexact
 from anejax.numpy.selection import where
@@ -80,10 +81,11 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
 def qr(a: Any, mode: str = "reduced") -> Any:
     """Q (orthonormal columns) and R (upper triangular) with Q R = ``a``, of matrices [..., m, n].
 
-    ``mode``: "reduced" (Q [..., m, k], k = min(m, n)), "complete" (Q [..., m, m]), or "r" (R alone).
+    ``mode``: "reduced" (Q [..., m, k], k = min(m, n)), "complete" (Q [..., m, m]), "r" (R alone), or "raw": LAPACK's
+    reflections, as (h [..., n, m], tau [..., k]), with R in the lower triangle of h.
     """
     if mode == "raw":
-        raise RefusedError("[qr] the mode 'raw' is not supported: reflections are not kept. Use 'reduced'.")
+        return QRResult(*reflections(matrices("qr", a)))
     if mode not in ("reduced", "r", "full", "complete"):
         raise ValueError(f"[qr] expected the mode 'reduced', 'complete' or 'r', got {mode!r}.")
     q, r = linalg.qr(matrices("qr", a), full_matrices=mode == "complete")

@@ -9,6 +9,7 @@ import numpy as np
 import anejax.numpy as jnp
 from anejax import dtypes
 from anejax.api.autodiff import jvp
+from anejax.api.programs import one_program
 from anejax.core.array import Array
 from anejax.errors import ShapeError
 from anejax.numpy.linalg.spectral import matrices
@@ -24,7 +25,11 @@ def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> 
 
     NaN where more than ``max_squarings`` squarings are needed. ``upper_triangular`` is accepted for compatibility.
     """
-    x = matrices("expm", A, True)
+    return _expm(matrices("expm", A, True), max_squarings=max_squarings)
+
+
+@one_program(static_argnames=("max_squarings",))
+def _expm(x: Any, *, max_squarings: int) -> Array:
     degree, theta = _PADE[8 if x.dtype == dtypes.float64 else 4]
     size = jnp.linalg.norm(x, 1, axis=(-2, -1)) if x.size else jnp.zeros(x.shape[:-2], x.dtype)
     wanted = jnp.ceil(jnp.log2(jnp.maximum(size / theta, 1e-30)))

@@ -10,6 +10,7 @@ import numpy as np
 import anejax.numpy as jnp
 from anejax import dtypes
 from anejax.api.control import fori_loop
+from anejax.api.programs import one_program
 from anejax.core.array import Array
 from anejax.errors import RefusedError, ShapeError
 from anejax.numpy.linalg.spectral import matrices
@@ -44,7 +45,12 @@ def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Array, Array]:
     if t.shape[-1] != z.shape[-1]:
         raise ShapeError(f"[rsf2csf] expected T and Z with as many rows, got {t.aval} and {z.aval}.")
     dtype = dtypes.complex_of(jnp.promote_types(t.dtype, z.dtype))
-    return jnp.vectorize(_to_complex, signature="(n,n),(n,n)->(n,n),(n,n)")(t.astype(dtype), z.astype(dtype))
+    return _complex_form(t.astype(dtype), z.astype(dtype))
+
+
+@one_program
+def _complex_form(t: Any, z: Any) -> tuple[Array, Array]:
+    return jnp.vectorize(_to_complex, signature="(n,n),(n,n)->(n,n),(n,n)")(t, z)
 
 
 def _to_complex(t: Any, z: Any) -> tuple[Any, Any]:
@@ -100,7 +106,12 @@ def sqrtm(A: Any, blocksize: int = 1) -> Array:
     """
     if blocksize > 1:
         raise RefusedError("[sqrtm] blocks are not supported. Leave blocksize at 1.")
-    t, z = _triangular(matrices("sqrtm", A, True))
+    return _root(matrices("sqrtm", A, True))
+
+
+@one_program
+def _root(x: Any) -> Array:
+    t, z = _triangular(x)
     return z @ jnp.vectorize(_triangular_root, signature="(n,n)->(n,n)")(t) @ mH(z)
 
 

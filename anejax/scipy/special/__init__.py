@@ -1,4 +1,4 @@
-"""jax.scipy.special on anejax, for real arguments. Names that are not here say so.
+"""jax.scipy.special on anejax, most of it for real arguments. Names that are not here say so.
 
 Everything runs inside programs, under ``vmap`` and in both modes of differentiation. Errors in eps of the dtype, of the
 result or of 1 where the result passes through 0, held against SciPy in float64 and float32 by tests/scipy:

@@ -8,6 +8,7 @@ from typing import Any
 import anejax.numpy as jnp
 from anejax import lax
 from anejax.api.control import scan
+from anejax.api.programs import one_program
 from anejax.core.array import Array
 from anejax.errors import ShapeError
 from anejax.lax.special.bessel import modified
@@ -70,5 +71,10 @@ def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Array:
     if not 0 <= v < n_iter:
         raise ShapeError(f"[bessel_jn] expected 0 <= v < n_iter, got v = {v} and n_iter = {n_iter}.")
     (z,) = floats("bessel_jn", z)
+    return _of_orders(z, v=v, n_iter=n_iter)
+
+
+@one_program(static_argnames=("v", "n_iter"))
+def _of_orders(z: Any, *, v: int, n_iter: int) -> Array:
     near = jnp.abs(z) <= _NEAR
     return jnp.where(near, _near_0(jnp.where(near, z, 0), v), _miller(jnp.where(near, 2, z), v, n_iter))

@@ -12,7 +12,7 @@ import anejax.numpy as jnp
 from anejax.api.custom import custom_jvp
 from anejax.core.array import Array
 from anejax.lax.special.series import horner
-from anejax.scipy.special.operands import floats
+from anejax.scipy.special.operands import floats, numbers
 
 
 def _x_log(name: str, log: Callable[[Any], Any], inner: Callable[[Any], Any]) -> Callable[[Any, Any], Array]:
@@ -29,7 +29,7 @@ def _x_log(name: str, log: Callable[[Any], Any], inner: Callable[[Any], Any]) ->
     product.defjvps(lambda dx, _, x, y: dx * log(y), in_y)
 
     def face(x: Any, y: Any) -> Array:
-        return product(*floats(name, x, y))
+        return product(*numbers(name, x, y))
 
     face.__name__ = face.__qualname__ = name
     return face
@@ -88,11 +88,11 @@ def _power_transform(log: Any, power: Any) -> Any:
 
 def boxcox(x: Any, lmbda: Any) -> Array:
     """(x^lmbda - 1) / lmbda, and log(x) where lmbda is 0 (Box and Cox 1964). NaN for negative x."""
-    x, lmbda = floats("boxcox", x, lmbda)
+    x, lmbda = numbers("boxcox", x, lmbda)
     return _power_transform(jnp.log(x), lmbda)
 
 
 def boxcox1p(x: Any, lmbda: Any) -> Array:
     """``boxcox`` of 1 + x, exact for small x."""
-    x, lmbda = floats("boxcox1p", x, lmbda)
+    x, lmbda = numbers("boxcox1p", x, lmbda)
     return _power_transform(jnp.log1p(x), lmbda)

@@ -9,10 +9,10 @@ from anejax import lax
 from anejax.core.array import Array
 from anejax.nn import functions as nn
 from anejax.nn.functions import logsumexp as logsumexp
-from anejax.scipy.special.operands import unary
+from anejax.scipy.special.operands import numbers, unary
 
-expit = unary("expit", lax.logistic, "1 / (1 + exp(-x))")
-logit = unary("logit", lambda x: jnp.log(x / (1 - x)), "inverse of expit")
+expit = unary("expit", lax.logistic, "1 / (1 + exp(-x))", numbers)
+logit = unary("logit", lambda x: jnp.log(x / (1 - x)), "inverse of expit", numbers)
 
 
 def softmax(x: Any, /, *, axis: Any = None) -> Array:

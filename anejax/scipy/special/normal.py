@@ -11,6 +11,7 @@ import anejax.numpy as jnp
 from anejax import lax
 from anejax.api.control import scan
 from anejax.api.custom import custom_jvp
+from anejax.api.programs import one_program
 from anejax.core.array import Array
 from anejax.lax.special.series import HALF_LOG_TWO_PI, wide
 from anejax.scipy.special.operands import floats, wide_float
@@ -54,7 +55,7 @@ def _log_ndtr_jvp(primals: Any, tangents: Any) -> Any:
 
 def ndtri(p: Any) -> Array:
     """The inverse of ``ndtr``."""
-    return _ndtri(wide_float("ndtri", p))
+    return _ndtri_program(wide_float("ndtri", p))
 
 
 @custom_jvp
@@ -76,6 +77,9 @@ def _ndtri_jvp(primals: Any, tangents: Any) -> Any:
     (p,), (dp,) = primals, tangents
     x = _ndtri(p)
     return x, dp * jnp.exp(0.5 * x * x + HALF_LOG_TWO_PI)
+
+
+_ndtri_program = one_program(_ndtri)
 
 
 # --- Owen's T ---------------------------------------------------------------------------------------------------------

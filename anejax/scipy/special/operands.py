@@ -27,11 +27,16 @@ def floats(op: str, *xs: Any) -> list[Any]:
     return list(jnp.broadcast_arrays(*reals(op, *xs)))
 
 
-def unary(name: str, function: Callable[[Any], Any], what: str) -> Callable[[Any], Array]:
-    """The function ``name`` of one real argument."""
+def numbers(op: str, *xs: Any) -> list[Any]:
+    """The arguments as float or complex arrays of one dtype and shape."""
+    return list(jnp.broadcast_arrays(*map(jnp.asarray, promote_inexact(op, *xs))))
+
+
+def unary(name: str, function: Callable[[Any], Any], what: str, takes: Any = floats) -> Callable[[Any], Array]:
+    """The function ``name`` of one argument, a real one, or with ``takes=numbers`` a complex one, too."""
 
     def face(x: Any) -> Array:
-        return function(floats(name, x)[0])
+        return function(takes(name, x)[0])
 
     face.__name__ = face.__qualname__ = name
     face.__doc__ = f"Elementwise {what}."
