@@ -113,7 +113,7 @@ class PyTreeDef:
         one_level = self.spec.one_level()
         if one_level is None:
             return nested
-        parts = zip(self.children(), () if nested is None else nested, strict=True)
+        parts = zip(self.children(), nested, strict=True)
         return _by_key(one_level.unflatten([child.from_iterable_tree(part) for child, part in parts]))
 
     def walk(

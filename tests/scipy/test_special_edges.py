@@ -1,3 +1,4 @@
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportIndexIssue=false
 """scipy.special where formulas change hands: edges of domains, wide ranges, tails, 16-bit floats, vmap, jit, errors."""
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def test_the_slope_in_the_shape(a, x):
     with aj.enable_x64():
         got = lax.igamma_grad_a(a, x)
         moved = lax.random_gamma_grad(a, x)
-        assert float(aj.grad(special.gammaincc)(a, x)) == -float(got)
+        np.testing.assert_allclose(aj.grad(special.gammaincc)(a, x), -got, rtol=1e-14)  # of other programs
     want = central(lambda a: scipy.special.gammainc(a, x), a)
     np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10)
     density = np.exp((a - 1) * np.log(x) - x - scipy.special.gammaln(a))
@@ -292,7 +293,7 @@ def test_vmap_jit_and_narrow_floats(name):
     np.testing.assert_allclose(aj.jit(function)(*args), eager, rtol=8 * eps)
     np.testing.assert_allclose(aj.jit(aj.vmap(function, 1, 1))(*args), eager, rtol=8 * eps)
     first = aj.vmap(lambda x: function(x, *(a[0, 0] for a in args[1:])))(args[0].ravel())
-    np.testing.assert_array_equal(first[0], eager[0, 0])
+    np.testing.assert_allclose(first[0], eager[0, 0], rtol=8 * eps)  # of another program
     for kind in (aj.dtypes.float16, aj.dtypes.bfloat16):
         narrow = [a.astype(kind) for a in args]
         got = function(*narrow)

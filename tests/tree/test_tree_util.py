@@ -236,7 +236,7 @@ def test_structures_of_registered_classes_print_as_jax():
             "PyTreeDef([CustomNode(Pair[('aux', 1)], [*, None]),"
             " CustomNode(Partial[<built-in function max>], [(*,), {'key': *}]), (*,)])"
         )
-        assert repr(structure.from_iterable_tree([[1, 2][:1] + [None], ((5,), {"key": 6}.values()), [7]])[2]) == "(7,)"
+        assert repr(structure.from_iterable_tree([[1, ()], ((5,), {"key": 6}.values()), [7]])[2]) == "(7,)"
 
 
 @pytest.mark.parametrize("keys", [(1, "a"), (None, "a"), ((1, "a"), ("a", 1)), (1j, 2j)])
@@ -244,7 +244,7 @@ def test_structures_of_registered_classes_print_as_jax():
 def test_keys_that_cannot_be_sorted_are_refused_as_by_jax(keys, kind):
     t = {"outer": kind(dict.fromkeys(keys, 1.0))}
     for call in (aj.tree.leaves, aj.tree.structure, aj.jit(lambda d: d), aj.tree.leaves_with_path, jax.tree.leaves):
-        with pytest.raises(ValueError, match="sort"):
+        with pytest.raises((ValueError, TypeError), match=r"sort|not supported between"):
             call(t)
     with pytest.raises(ValueError, match=r"keys can be sorted, got .*Use keys of one type"):
         aj.tree.map(abs, t)
