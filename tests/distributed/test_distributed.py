@@ -37,9 +37,9 @@ def mpiexec(count: int, *command: str, **settings: str) -> subprocess.CompletedP
 
 
 @functools.cache
-def checks(count: int) -> str:
+def checks(count: int, *names: str) -> str:
     """What the processes printed. Small buckets, so that gradients go as several messages."""
-    done = mpiexec(count, "tests.distributed.worker", ANEJAX_DISTRIBUTED_BUCKET="200")
+    done = mpiexec(count, "tests.distributed.worker", *names, ANEJAX_DISTRIBUTED_BUCKET="200")
     return done.stdout + done.stderr
 
 
@@ -58,6 +58,14 @@ NAMES = [
 def test_processes(count: int, name: str) -> None:
     printed = checks(count)
     assert all(f"[{i}] {name} passed" in printed for i in range(count)), printed
+
+
+@needs_mpi
+def test_four_processes() -> None:
+    """Those of the checks whose work differs most from that of two processes."""
+    names = ("passing_on", "means_sent_as_float16", "training_is_that_of_one_process")
+    printed = checks(4, *names)
+    assert all(f"[{i}] {name} passed" in printed for i in range(4) for name in names), printed
 
 
 @needs_mpi
