@@ -272,6 +272,11 @@ def give_back(arrays: Sequence[DeviceArray], taken: Sequence[DeviceArray]) -> No
     _set_all(arrays, [t._storage for t in taken], [t._value for t in taken])
 
 
+def move(array: DeviceArray, storage: Storage) -> None:
+    """From now on the memory of ``array`` is ``storage``, which has the same elements."""
+    _set_all([array], [storage], [None])
+
+
 def _set_all(arrays: Sequence[DeviceArray], storages: Any, values: Any) -> None:
     """Sets the memory of all ``arrays`` in one call of C, within which Python neither runs signal handlers nor other
     threads: they see either all arrays as they were, or all changed."""

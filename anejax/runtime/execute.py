@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from anejax.config import config
-from anejax.core.array import MEMORY, DeviceArray, give_back, new_contents, take_over
+from anejax.core.array import MEMORY, DeviceArray, give_back, move, new_contents, take_over
 from anejax.core.context import base_trace, tracing
 from anejax.core.graph import Eqn, Graph, Var, has_effects_in_while, subgraphs
 from anejax.core.primitive import Primitive
@@ -221,7 +221,7 @@ def _outputs_of(
 
 
 def _donated_buffer(arrays: Sequence[DeviceArray], index: int) -> library.Buffer:
-    """The memory of a donated array, or a copy of it when someone else still looks at that memory."""
+    """The memory of a donated array; of a copy where NumPy owns the memory, or someone else still looks at it."""
     array = arrays[index]
     passed_twice = sum(a is array for a in arrays) > 1
     if not passed_twice and not array.has_views() and array.owns_storage_alone():
@@ -229,6 +229,8 @@ def _donated_buffer(arrays: Sequence[DeviceArray], index: int) -> library.Buffer
     (buffer,), _ = library.create_buffers([array.nbytes])
     if array.nbytes:
         np.copyto(buffer.view(array.shape, array.dtype), array.value)
+    if not passed_twice:
+        move(array, buffer)  # before the next array is copied: a state of eager arrays must not be there twice
     return buffer
 
 

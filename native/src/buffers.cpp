@@ -267,6 +267,11 @@ Scratch& Scratch::operator=(Scratch&& other) noexcept {
   return *this;
 }
 
+std::byte* Scratch::again(size_t bytes) const noexcept {
+  if (data_) hand_out(data_, bytes, SizeClass::of(bytes_));
+  return data();
+}
+
 Scratch::~Scratch() {
   if (data_) Pool::instance().give_scratch(data_, bytes_);
 }

@@ -30,7 +30,10 @@ class Scratch {
   ~Scratch();
 
   std::byte* data() const { return static_cast<std::byte*>(data_); }
-  size_t bytes() const { return bytes_; }  // usable; at least what was asked for
+  size_t bytes() const { return bytes_; }  // there is; at least what was asked for
+
+  // The memory for another use, which needs `bytes` of it: the address sanitizer watches the rest.
+  std::byte* again(size_t bytes) const noexcept;
 
  private:
   void* data_ = nullptr;

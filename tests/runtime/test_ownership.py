@@ -266,3 +266,17 @@ def test_a_buffer_that_is_reused_between_steps_does_not_change_earlier_results()
         last, difference = step(buffer, last)
         out.append(float(difference))
     assert out == [0, 1000, 1000, 1000]
+
+
+def test_donated_arrays_of_numpy_memory_are_freed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory for the results is made before the run; a state must not be there twice by then."""
+    alive: list[int] = []
+    state = [jnp.ones(1000) * i for i in range(4)]
+    seen = [weakref.ref(s.value.base if s.value.base is not None else s.value) for s in state]
+    run = library.NativeProgram.run
+    monkeypatch.setattr(
+        library.NativeProgram, "run", lambda *args: (alive.append(sum(r() is not None for r in seen)), run(*args))[1]
+    )
+    found = aj.jit(lambda s: [x + 1 for x in s], donate_argnums=0)(state)
+    assert alive == [0]
+    assert [float(x[0]) for x in found] == [1, 2, 3, 4]

@@ -6,14 +6,16 @@ namespace anesdk::cpu::ANESDK_SIMD_NS {
 namespace {
 
 template <class T, int kBytes>
-using Vec [[gnu::vector_size(kBytes), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
+using Vec [[gnu::vector_size(kBytes)]] = T;
 
 template <class T>
 inline constexpr int64_t kLanes = 64 / sizeof(T);
 
 template <class T>
-inline const Vec<T, 64>& at(const T* first) {
-  return *reinterpret_cast<const Vec<T, 64>*>(first);
+inline Vec<T, 64> at(const T* first) {
+  Vec<T, 64> found;  // copied, as the compiler may forget the alignment of an alias that depends on T
+  __builtin_memcpy(&found, first, sizeof found);
+  return found;
 }
 
 // The sum of the lanes, by halves that stay in registers.

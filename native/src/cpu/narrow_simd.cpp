@@ -13,7 +13,7 @@ namespace anesdk::cpu::ANESDK_SIMD_NS {
 namespace {
 
 template <class T, int kBytes>
-using Vec [[gnu::vector_size(kBytes), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
+using Vec [[gnu::vector_size(kBytes)]] = T;
 
 constexpr int64_t kLanes = 16;
 constexpr int kRows = 4;  // rows whose products are added to the sums together
@@ -34,12 +34,18 @@ inline void widen(const T* first, Floats* out) {
   }
 #else
   using Word = Vec<int32_t, 64>;
-  const auto wide = __builtin_convertvector(*reinterpret_cast<const Vec<T, 16>*>(first), Word);
+  Vec<T, 16> bytes;
+  __builtin_memcpy(&bytes, first, sizeof bytes);
+  const auto wide = __builtin_convertvector(bytes, Word);
   *out = __builtin_convertvector(wide, Floats);
 #endif
 }
 
-inline const Floats& at(const float* first) { return *reinterpret_cast<const Floats*>(first); }
+inline Floats at(const float* first) {
+  Floats found;
+  __builtin_memcpy(&found, first, sizeof found);
+  return found;
+}
 
 enum class Scales { NONE, ONE, EACH };  // in a row: none, one for all of it, one for each column
 
@@ -68,7 +74,7 @@ inline void rows_of(float* sums, const T* weight, int64_t distance, const float*
   for (; i + kLanes <= n; i += kLanes) {
     Floats sum = at(sums + i);
     for (int r = 0; r < kCount; ++r) add<T, kScales>(&sum, weight + r * distance, x[r], scale[r], i);
-    *reinterpret_cast<Floats*>(sums + i) = sum;
+    __builtin_memcpy(sums + i, &sum, sizeof sum);
   }
   for (; i < n; ++i) {
     for (int r = 0; r < kCount; ++r) sums[i] += x[r] * scaled<T, kScales>(weight + r * distance, scale[r], i);

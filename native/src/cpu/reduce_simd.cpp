@@ -8,7 +8,7 @@ namespace {
 template <class T>
 inline constexpr int kLanes = 64 / sizeof(T);
 template <class T>
-using Vec [[gnu::vector_size(64), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
+using Vec [[gnu::vector_size(64)]] = T;
 
 template <class T>
 inline T bitwise(T a, T b, ReduceOp op) {
@@ -77,7 +77,8 @@ float vector_sum(const float* a, int64_t n) {
   int64_t i = 0;
   for (; i + 64 <= n; i += 64) {
     for (int k = 0; k < 4; ++k) {
-      const V x = *reinterpret_cast<const V*>(a + i + 16 * k);
+      V x;  // copied, as the compiler may forget the alignment of an alias that depends on T
+      __builtin_memcpy(&x, a + i + 16 * k, sizeof x);
       if constexpr (kOp == ReduceOp::SUM)
         acc[k] += x;
       else if constexpr (kOp == ReduceOp::MAX)

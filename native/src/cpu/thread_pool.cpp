@@ -240,7 +240,7 @@ void* ThreadPool::scratch(size_t bytes) {
     own_scratch = Scratch();  // it may be what the pool would grow
     own_scratch = Scratch(std::max<size_t>(bytes, 64 * 1024));
   }
-  return own_scratch.data();
+  return own_scratch.again(bytes);
 }
 
 void ThreadPool::release_scratch() {

@@ -76,7 +76,8 @@ int64_t phase_count(const ConvPlan& plan, const ConvPhase& phase, const RowPiece
 template <typename T>
 const T* row_block(const ConvPlan& plan, const RowPiece& piece, const T* lhs, T* buffer) {
   const auto& s = plan.shape;
-  const T* from = lhs + piece.group * s.lhs.group + piece.batch * s.lhs.batch;
+  const T* from = lhs;
+  if (lhs) from += piece.group * s.lhs.group + piece.batch * s.lhs.batch;  // null: empty, so all is read as zero
   Triple origin = plan.origin;
   origin[plan.chunk_axis] += piece.first * plan.step[plan.chunk_axis];
   if (!plan.direct) {
@@ -417,18 +418,49 @@ class EmptyConv final : public ConvRunner<T> {
   void run(const T*, const T*, const T*, T*, T*, ThreadPool&) const override {}
 };
 
+// Sums of nothing: no input features, or a kernel without elements. The inputs may be null pointers.
+template <typename T>
+class BiasConv final : public ConvRunner<T> {
+ public:
+  explicit BiasConv(const ConvShape& shape) : shape_(shape) {}
+  int64_t workspace_elements() const override { return 0; }
+
+  void run(const T*, const T*, const T* bias, T* out, T*, ThreadPool&) const override {
+    const ConvShape& s = shape_;
+    for (int64_t g = 0; g < s.groups; ++g) {
+      for (int64_t b = 0; b < s.batch; ++b) {
+        for (int64_t o = 0; o < s.outputs; ++o) {
+          const int64_t at = g * s.out.group + b * s.out.batch + o * s.out.feature;
+          fill(out + at, bias ? bias[g * s.outputs + o] : T{});
+        }
+      }
+    }
+  }
+
+ private:
+  void fill(T* out, T value) const {
+    const Triple& strides = shape_.out.spatial;
+    const auto& axes = shape_.axes;
+    for (int64_t i = 0; i < axes[0].out; ++i) {
+      for (int64_t j = 0; j < axes[1].out; ++j) {
+        for (int64_t k = 0; k < axes[2].out; ++k) out[i * strides[0] + j * strides[1] + k * strides[2]] = value;
+      }
+    }
+  }
+
+  ConvShape shape_;
+};
+
 }  // namespace
 
 template <typename T>
 std::unique_ptr<const ConvRunner<T>> make_conv_runner(const ConvShape& shape) {
   const int64_t threads = num_threads();
-  ConvShape s = shape;
-  if (s.features == 0) {  // an empty sum, whatever size the other axes of the empty tensors claim
-    for (auto& axis : s.axes) axis.kernel = 0;
-  }
+  const ConvShape& s = shape;
   if (s.groups * s.batch * s.outputs * s.positions() == 0) return std::make_unique<EmptyConv<T>>();
+  if (s.features * s.kernel_size() == 0) return std::make_unique<BiasConv<T>>(s);
   const bool narrow = 4 * s.outputs <= tile_ops<T>().lanes;
-  const bool long_sum = s.kernel_size() > s.positions() && !s.dilates_lhs() && s.features > 0;
+  const bool long_sum = s.kernel_size() > s.positions() && !s.dilates_lhs();
   if (narrow && long_sum) return std::make_unique<NarrowSumConv<T>>(s);
   if (narrow) return std::make_unique<NarrowRowConv<T>>(s, threads);
   if (long_sum) return std::make_unique<SumConv<T>>(s);

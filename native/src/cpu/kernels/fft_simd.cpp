@@ -1,4 +1,5 @@
 // The vector loop of fft.h, compiled once per instruction set.
+#include <cstring>
 #include <numbers>
 #include <utility>
 
@@ -16,7 +17,20 @@ constexpr int kVectorBytes = 16;
 #endif
 
 template <typename T>
-using Vec [[gnu::vector_size(kVectorBytes), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
+using Vec [[gnu::vector_size(kVectorBytes)]] = T;
+
+// A number, or a vector of them, from any address that T may have. (An alignment that an alias states is lost when the
+// alias is a template's argument.)
+template <typename V, typename T>
+inline V load(const T* from) {
+  V value;
+  std::memcpy(&value, from, sizeof(V));
+  return value;
+}
+template <typename V, typename T>
+inline void store(T* to, const V& value) {
+  std::memcpy(to, &value, sizeof(V));
+}
 
 // A complex number, or a vector of them.
 template <typename V>
@@ -113,19 +127,17 @@ struct Places {
 // Butterflies of the numbers from k on, as many as V has.
 template <int P, typename T, typename V>
 inline void butterflies(const Places<T>& at, const Point<T> (&twiddles)[P], int64_t k) {
-  const auto put = [](T* to, const V& from) { *reinterpret_cast<V*>(to) = from; };
   Point<V> a[P];
 #pragma GCC unroll 16
   for (int j = 0; j < P; ++j) {
-    a[j] = {*reinterpret_cast<const V*>(at.in_re + k + j * at.apart),
-            *reinterpret_cast<const V*>(at.in_im + k + j * at.apart)};
+    a[j] = {load<V>(at.in_re + k + j * at.apart), load<V>(at.in_im + k + j * at.apart)};
   }
   butterfly<P, T>(a);
 #pragma GCC unroll 16
   for (int j = 0; j < P; ++j) {
     const Point<V> out = j == 0 ? a[0] : turned(a[j], twiddles[j]);
-    put(at.out_re + k + j * at.width, out.re);
-    put(at.out_im + k + j * at.width, out.im);
+    store(at.out_re + k + j * at.width, out.re);
+    store(at.out_im + k + j * at.width, out.im);
   }
 }
 

@@ -97,6 +97,7 @@ void last_axis(const WindowAxis& given, int64_t outer, const T* in, T* __restric
       const int64_t shift = t * axis.window_dilation - axis.pad_low;
       if (axis.base_dilation == 1) {
         const Range range = inside(axis, shift);
+        if (range.begin >= range.end) continue;
         const auto loop = axis.stride == 1   ? combine_strided<op, 1, T>
                           : axis.stride == 2 ? combine_strided<op, 2, T>
                                              : combine_strided<op, 0, T>;
