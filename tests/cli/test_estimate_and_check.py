@@ -80,7 +80,7 @@ def test_estimates_of_networks(run: Any, arguments: tuple[str, ...], gflops: flo
 
 def test_estimates_of_networks_in_words(run: Any) -> None:
     code, out, _ = run("estimate", "stories", "--size", "260K", "--top", "2")
-    assert code == 0 and "│ mul " in out and "on the CPU device" in out and "..." in out
+    assert code == 0 and "│ matmul " in out and "on the CPU device" in out and "..." in out
 
 
 def test_estimate_refuses_broken_programs(run: Any, mil: Any) -> None:
