@@ -12,6 +12,7 @@ import anejax as aj
 import anejax.numpy as anp
 from anejax import dtypes, lax
 from anejax.errors import DtypeError, RefusedError
+from anejax.passes.complex.rules import RULES
 from tests.answers import of_jax
 from tests.numpy.compare import assert_close, assert_same_type, check, sample, to
 
@@ -235,12 +236,10 @@ def test_graphs_without_complex_values_are_left_as_they_are() -> None:
     assert "c64[2]" in str(aj.make_jaxpr(lambda z: z * 1j)(anp.zeros(2, complex)))
 
 
-def test_what_has_no_compiled_form_says_so() -> None:
-    operand = anp.zeros((2,), complex)
-    where = lax.ScatterDimensionNumbers((), (0,), (0,))
-    call = lambda z: lax.scatter_mul(z, np.array([[0]]), z[:1], where)  # noqa: E731
-    with pytest.raises(RefusedError, match=r"\[scatter_mul\] .*complex64\[2\].*imaginary"):
-        aj.jit(call)(operand)
+def test_what_has_no_compiled_form_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(RULES, "cumprod")
+    with pytest.raises(RefusedError, match=r"\[cumprod\] .*complex64\[2\].*imaginary"):
+        aj.jit(lambda z: lax.cumprod(z, 0))(anp.zeros((2,), complex))
 
 
 def test_double_precision() -> None:
