@@ -40,10 +40,8 @@ def make_loss(model: Any, smoothing: float) -> Callable[..., Any]:
 
 
 def train_step(model: Any, optimizer: Any, smoothing: float) -> Callable[..., Any]:
-    """(state, images, labels) -> (state, {loss, accuracy}), compiled.
-
-    ``optimizer`` averages the gradients of several processes (``parallel.averaged``).
-    """
+    """(state, images, labels) -> (state, {loss, accuracy}), compiled."""
+    optimizer = parallel.averaged(optimizer)
     value_and_grad = aj.value_and_grad(make_loss(model, smoothing), has_aux=True)
 
     def step(state: TrainState, images: Any, labels: Any) -> Any:

@@ -19,10 +19,8 @@ class TrainState(NamedTuple):
 
 
 def train_step(model: nn.Layer, optimizer: Any) -> Callable[..., Any]:
-    """(state, tokens, targets) -> (state, {loss}), compiled; both arrays are int32[N,T].
-
-    ``optimizer`` averages the gradients of several processes (``parallel.averaged``).
-    """
+    """(state, tokens, targets) -> (state, {loss}), compiled; both arrays are int32[N,T]."""
+    optimizer = parallel.averaged(optimizer)
 
     def loss(params: Any, tokens: Any, targets: Any) -> Any:
         return jnp.mean(losses(model, params, tokens, targets))

@@ -68,15 +68,22 @@ class Averaged(NamedTuple):
     state: Any
 
 
-def averaged(optimizer: optim.GradientTransformation) -> optim.GradientTransformation:
+class Averaging(optim.GradientTransformation):
+    """An optimizer that takes the mean of all processes' gradients itself."""
+
+    __slots__ = ()
+
+
+def averaged(optimizer: optim.GradientTransformation) -> Averaging:
     """``optimizer`` for gradients of this process's part of a batch: it gets their mean over all processes.
 
-    With ``config.distributed_wire`` "float16" the gradients are sent as float16, and the state is an ``Averaged``.
+    With ``config.distributed_wire`` "float16" the gradients are sent as float16, and the state is an ``Averaged``. An
+    optimizer that is averaging already is returned as it is.
     """
+    if isinstance(optimizer, Averaging):
+        return optimizer
     if config.distributed_wire == "float32":
-        return optim.GradientTransformation(
-            optimizer.init, lambda grads, state, params=None: optimizer.update(mean(grads), state, params)
-        )
+        return Averaging(optimizer.init, lambda grads, state, params=None: optimizer.update(mean(grads), state, params))
 
     def update(grads: Any, state: Averaged, params: Any = None) -> Any:
         left_out = state.left_out
@@ -86,7 +93,7 @@ def averaged(optimizer: optim.GradientTransformation) -> optim.GradientTransform
         return updates, Averaged(left_out, inner)
 
     init = lambda params: Averaged(tree.map(jnp.zeros_like, params), optimizer.init(params))  # noqa: E731
-    return optim.GradientTransformation(init, update)
+    return Averaging(init, update)
 
 
 def divided(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -220,7 +220,7 @@ def training_is_that_of_one_process() -> None:
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         return language.TrainState(optim.apply_updates(state.params, updates), opt_state), {"loss": value}
 
-    step = language.train_step(model, parallel.averaged(optimizer))
+    step = language.train_step(model, optimizer)
     (once, state), (twice, again) = (_steps(model, start(), step, tokens) for _ in range(2))
     np.testing.assert_allclose(once, _steps(model, start(), aj.jit(whole), tokens)[0], rtol=1e-5)
     assert once == twice
