@@ -143,6 +143,7 @@ def slow_links(rounds: int, folder: Path) -> None:
     """Steps of two processes with the delays of each link (benchmarks/slow_mpi.c), beside the model's."""
     from mpi4py import MPI
 
+    folder.mkdir(parents=True, exist_ok=True)
     slow = folder / "libslow_mpi.so"
     source = Path(__file__).with_name("slow_mpi.c")
     subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(slow), str(source), "-ldl"], check=True)
