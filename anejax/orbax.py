@@ -15,7 +15,7 @@ from anejax import tree
 from anejax.errors import FileError, MissingDependencyError
 
 _MARK = "_METADATA"  # a file of each checkpoint of a tree
-_INNER = ("default", "state", "params")  # where managers of checkpoints put the tree of a step
+_INNER = ("default", "state", "params")  # folders in which managers of checkpoints write the tree of a step
 
 
 def is_checkpoint(path: Path) -> bool:

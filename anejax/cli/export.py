@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _facts(path: Path) -> dict[str, str]:
-    """What a package says of the run that it comes from."""
+    """The metadata of a package: from which run it comes."""
     return deploy.facts_of_run(path, lambda text: None) if runs.is_run(path) else {}
 
 

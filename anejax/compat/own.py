@@ -17,7 +17,7 @@ VERSION = "0.10.2"  # the version of jax whose names these are
 
 
 class TraceState:
-    """Which transformation is going on: two states are equal while it is the same."""
+    """A value that tells transformations apart: it is equal as long as the same one is going on."""
 
     def __init__(self) -> None:
         self._trace = context.current_trace()

@@ -1,4 +1,4 @@
-"""The classes of a classifier: which output has their probabilities, and what the classes are called."""
+"""The classes of a classifier: their names, and the output that has their probabilities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from anejax.core.aval import Aval
 from anejax.errors import ExportError, fail
 from anejax.export.ports import check_text, chosen
 
-PROBABILITIES = "_probs"  # what Core ML appends to the label's name for the name of the dictionary of probabilities
+PROBABILITIES = "_probs"  # Core ML names the dictionary of probabilities like the label, with this at the end
 
 
 @dataclass(frozen=True)

@@ -117,5 +117,5 @@ def _varying(argument: Shapes, k: int) -> str:
 
 
 def _suffix(parts: Sequence[str]) -> list[str]:
-    """What the name of a function gets: the sizes once where they are the same for all arguments."""
+    """The end of a function's name: its sizes, written once if all arguments have the same."""
     return [part for part in (parts[:1] if len({*parts}) == 1 else parts) if part]

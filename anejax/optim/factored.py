@@ -28,7 +28,7 @@ def _growing_decay(step: Any, exponent: Any) -> Any:
 
 
 def _columns(results: list[tuple], structure: Any) -> tuple:
-    """Trees of the first, second, ... of what a function returned for each leaf."""
+    """A tree for each place of the tuples that a function returned for the leaves."""
     return tuple(tree.unflatten(structure, list(column)) for column in zip(*results))
 
 

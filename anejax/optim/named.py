@@ -75,7 +75,7 @@ def adamaxw(
     weight_decay: ScalarOrSchedule = 1e-4,
     mask: Any = None,
 ) -> GradientTransformationExtraArgs:
-    """Adamax with weight decay of its own, where ``mask`` is True."""
+    """Adamax with decoupled weight decay, for parameters whose ``mask`` is True."""
     decay = add_decayed_weights(weight_decay, mask)
     return chain(scale_by_adamax(b1, b2, eps), decay, scale_by_learning_rate(learning_rate))
 

@@ -1,5 +1,5 @@
-"""What programs compute again instead of getting it from the program before: values that follow, by elementwise
-operations and broadcasts alone, from what crosses in fewer bytes or crosses anyway.
+"""Values that a program computes again instead of getting them from the program before: those that follow, by
+elementwise operations and broadcasts alone, from values of fewer bytes or from values that cross anyway.
 
 A program hands each value that another needs to memory, and the other brings it in, both at the rate of the border; the
 operations that are repeated cost nothing on the engine beside that. So a derivative's factors, 1 - sigmoid(x) for
@@ -43,7 +43,7 @@ class _Program:
         self, graph: Graph, maker: dict[Var, int], home: dict[int, int], number: int, entering: Container[Var]
     ) -> None:
         self.graph, self.maker, self.home, self.number, self.entering = graph, maker, home, number, entering
-        self.here: set[Var] = set()  # what it has: read from outside, or repeated
+        self.here: set[Var] = set()  # the values that it has: read from outside, or computed again
 
     def repeated(self, piece: Sequence[int]) -> Iterator[int]:
         """The equations of other programs that it computes again."""
