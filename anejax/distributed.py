@@ -78,7 +78,8 @@ def float16_mean(values: Any, left_out: Any, axis_name: Any) -> tuple[Any, Any]:
         it is in the mean, and leaves nothing out.
 
     Raises:
-        ShapeError: an array is not float32, or the two trees have different shapes.
+        ShapeError: an array is not float32, or has not the shape of its part of ``left_out``.
+        TreeError: the two trees have different structures.
 
     Example:
         >>> import numpy as np
@@ -91,8 +92,8 @@ def float16_mean(values: Any, left_out: Any, axis_name: Any) -> tuple[Any, Any]:
         np.True_
     """
     arrays, structure = tree.flatten(values)
-    rests, other = tree.flatten(left_out)
-    for x, rest in zip(arrays, rests, strict=structure == other):
+    rests = tree.flatten_up_to(structure, left_out, "left_out")
+    for x, rest in zip(arrays, rests, strict=True):
         if (x.dtype, x.shape) != (rest.dtype, rest.shape) or x.dtype != dtypes.float32:
             raise ShapeError(
                 f"[float16_mean] expected float32 arrays and a left_out of the same shapes, got {x} and {rest}."

@@ -88,8 +88,7 @@ def run_chars(args: argparse.Namespace) -> int:
             stream = alphabet.encode(file.read().decode("utf-8", "replace"))
         stream = stream[: args.tokens + 1] if args.tokens else stream
         batches = tokens.TokenEvaluation(stream, _CHARS_BATCH, args.length or _CHARS_LENGTH)
-        state = language.TrainState(params, ())
-        loss = language.evaluate(model, state.params, batches, lambda n: progress("evaluating", n, len(batches)))
+        loss = language.evaluate(model, params, batches, lambda n: progress("evaluating", n, len(batches)))
     print(f"characters={len(stream) - 1} loss={loss:.4f}")
     return 0
 

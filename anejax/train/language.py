@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import nn, optim
 from anejax.train import parallel
+from anejax.train.loop import Metrics, means
 
 
 class TrainState(NamedTuple):
@@ -20,10 +21,12 @@ class TrainState(NamedTuple):
 
 def train_step(model: nn.Layer, optimizer: Any) -> Callable[..., Any]:
     """(state, tokens, targets) -> (state, {loss}), compiled; both arrays are int32[N,T]."""
-    optimizer = parallel.averaged(optimizer)
+    return step_of(lambda params, *batch: jnp.mean(losses(model, params, *batch)), optimizer)
 
-    def loss(params: Any, tokens: Any, targets: Any) -> Any:
-        return jnp.mean(losses(model, params, tokens, targets))
+
+def step_of(loss: Callable[..., Any], optimizer: Any) -> Callable[..., Any]:
+    """``train_step`` for ``loss``, a function of (params, tokens, targets)."""
+    optimizer = parallel.averaged(optimizer)
 
     def step(state: TrainState, tokens: Any, targets: Any) -> Any:
         value, grads = aj.value_and_grad(loss)(state.params, tokens, targets)
@@ -45,12 +48,14 @@ def eval_step(model: nn.Layer) -> Callable[..., Any]:
 
 def evaluate(model: nn.Layer, params: Any, batches: Iterable[tuple], done: Callable[[int], None]) -> float:
     """The mean loss over all batches (tokens, targets, weight); ``done`` hears how many are behind us."""
-    step, totals = eval_step(model), {"loss": 0.0, "count": 0.0}
-    state = TrainState(params, ())
-    for number, batch in enumerate(batches, 1):
-        totals = {name: totals[name] + float(value) for name, value in step(state, *batch).items()}
-        done(number)
-    return totals["loss"] / totals["count"]
+    step, state = eval_step(model), TrainState(params, ())
+
+    def sums() -> Iterator[Metrics]:
+        for number, batch in enumerate(batches, 1):
+            yield step(state, *batch)
+            done(number)
+
+    return means(sums())["loss"]
 
 
 def losses(model: nn.Layer, params: Any, tokens: Any, targets: Any) -> Any:

@@ -140,17 +140,24 @@ def _train_epoch(run: Run, report: Report, stopped: threading.Event, save_second
     return True
 
 
+def means(sums: Iterable[Metrics]) -> dict[str, float]:
+    """The means of metrics over all batches, from the weighted sums that an ``eval_step`` gave for each."""
+    totals: dict[str, float] = {}
+    for found in sums:
+        for name, value in found.items():
+            totals[name] = totals.get(name, 0.0) + float(value)
+    count = totals.pop("count")
+    return {name: value / count for name, value in totals.items()}
+
+
 def _end_epoch(run: Run, report: Report, log: Log, stopped: threading.Event) -> bool:
     """Evaluates, closes the epoch and saves; False when it was interrupted."""
-    totals: dict[str, float] = {}
+    sums: list[Metrics] = []
     for batch in run.task.test:
         if parallel.any_process(stopped.is_set()):
             return False
-        for name, value in run.task.eval_step(run.state, *batch).items():
-            totals[name] = totals.get(name, 0.0) + float(value)
-    count = totals.pop("count")
-    test = {name: value / count for name, value in totals.items()}
-    row = run.journal.end_epoch(test, len(run.task.train) * run.task.train.items, run.task.unit)
+        sums.append(run.task.eval_step(run.state, *batch))
+    row = run.journal.end_epoch(means(sums), len(run.task.train) * run.task.train.items, run.task.unit)
     run.save()
     log.write("epoch", row)
     report.epoch(row)

@@ -6,7 +6,7 @@ A run may be finished or not; a checkpoint of it is named by the directory of th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from anejax.train import text as fine
 from anejax.train.chars import CharsRecipe
 from anejax.train.cifar10 import NETWORKS, Cifar10Recipe
 from anejax.train.images import ImagesRecipe
+from anejax.train.loop import Metrics, means
 from anejax.train.recipe import Recipe, RecipeError
 from anejax.train.stories import StoriesRecipe, config_of_recipe
 from anejax.train.text import TextRecipe
@@ -132,12 +133,14 @@ def measure(found: Checkpoint, data: Path | str | None, progress: Progress) -> d
     if subset := getattr(found.recipe, "subset", 0):
         images, labels = images[:subset], labels[:subset]
     batches = TestBatches(images, labels, min(_TEST_BATCH, len(labels)), made.mean, made.deviation)
-    step, totals = classify.eval_step(made.network), {"loss": 0.0, "accuracy": 0.0, "count": 0.0}
-    for number, batch in enumerate(batches):
-        sums = step(made.state, *batch)
-        totals = {name: value + float(sums[name]) for name, value in totals.items()}
-        progress("evaluating", number * _TEST_BATCH, len(labels))
-    return {name: totals[name] / totals["count"] for name in ("loss", "accuracy")} | {"images": len(labels)}
+    step = classify.eval_step(made.network)
+
+    def sums() -> Iterator[Metrics]:
+        for number, batch in enumerate(batches):
+            yield step(made.state, *batch)
+            progress("evaluating", number * _TEST_BATCH, len(labels))
+
+    return means(sums()) | {"images": len(labels)}
 
 
 def _held_out(recipe: ImagesRecipe, data: Path | str | None) -> tuple[np.ndarray, np.ndarray]:

@@ -173,14 +173,7 @@ def _train_step(losses: Callable[..., Any], optimizer: Any) -> Callable[..., Any
         count = parallel.mean(jnp.sum(learned))  # so that the mean of all processes' losses is that of the whole batch
         return jnp.sum(found * learned) / jnp.where(count > 0, count, 1)
 
-    def step(state: language.TrainState, inputs: Any, targets: Any) -> Any:
-        value, grads = aj.value_and_grad(loss)(state.params, inputs, targets)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        return language.TrainState(optim.apply_updates(state.params, updates), opt_state), {
-            "loss": parallel.mean(value)
-        }
-
-    return aj.jit(parallel.divided(step), donate_argnums=0)
+    return language.step_of(loss, optimizer)
 
 
 def _eval_step(losses: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 // A matrix stored by rows times a vector. Row after row, so that memory is read in order: rows side by side, as BLAS
 // libraries take them, leave the prefetcher behind, and memory is all that this waits for.
 #include "cpu/simd_loops.h"
+#include "cpu/unaligned.h"
 
 namespace anesdk::cpu::ANESDK_SIMD_NS {
 namespace {
@@ -13,9 +14,7 @@ inline constexpr int64_t kLanes = 64 / sizeof(T);
 
 template <class T>
 inline Vec<T, 64> at(const T* first) {
-  Vec<T, 64> found;  // copied, as the compiler may forget the alignment of an alias that depends on T
-  __builtin_memcpy(&found, first, sizeof found);
-  return found;
+  return load<Vec<T, 64>>(first);
 }
 
 // The sum of the lanes, by halves that stay in registers.

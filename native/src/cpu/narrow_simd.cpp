@@ -1,6 +1,7 @@
 // Weights of one byte times a vector of float32: each element is converted, and scaled where there are scales, in
 // registers. Rows as stored are read in order, since memory is what this waits for.
 #include "cpu/simd_loops.h"
+#include "cpu/unaligned.h"
 
 #if defined(__AVX2__)
 #if defined(__GNUC__) && !defined(__clang__)
@@ -34,18 +35,12 @@ inline void widen(const T* first, Floats* out) {
   }
 #else
   using Word = Vec<int32_t, 64>;
-  Vec<T, 16> bytes;
-  __builtin_memcpy(&bytes, first, sizeof bytes);
-  const auto wide = __builtin_convertvector(bytes, Word);
+  const auto wide = __builtin_convertvector(load<Vec<T, 16>>(first), Word);
   *out = __builtin_convertvector(wide, Floats);
 #endif
 }
 
-inline Floats at(const float* first) {
-  Floats found;
-  __builtin_memcpy(&found, first, sizeof found);
-  return found;
-}
+inline Floats at(const float* first) { return load<Floats>(first); }
 
 enum class Scales { NONE, ONE, EACH };  // in a row: none, one for all of it, one for each column
 
@@ -74,7 +69,7 @@ inline void rows_of(float* sums, const T* weight, int64_t distance, const float*
   for (; i + kLanes <= n; i += kLanes) {
     Floats sum = at(sums + i);
     for (int r = 0; r < kCount; ++r) add<T, kScales>(&sum, weight + r * distance, x[r], scale[r], i);
-    __builtin_memcpy(sums + i, &sum, sizeof sum);
+    store(sums + i, sum);
   }
   for (; i < n; ++i) {
     for (int r = 0; r < kCount; ++r) sums[i] += x[r] * scaled<T, kScales>(weight + r * distance, scale[r], i);

@@ -1,6 +1,7 @@
 // Reductions of a contiguous run, and of one run onto another. Sums go through independent vector lanes and blocks, so
 // that the error of a long sum grows with the number of blocks, not of elements.
 #include "cpu/simd_loops.h"
+#include "cpu/unaligned.h"
 
 namespace anesdk::cpu::ANESDK_SIMD_NS {
 namespace {
@@ -77,8 +78,7 @@ float vector_sum(const float* a, int64_t n) {
   int64_t i = 0;
   for (; i + 64 <= n; i += 64) {
     for (int k = 0; k < 4; ++k) {
-      V x;  // copied, as the compiler may forget the alignment of an alias that depends on T
-      __builtin_memcpy(&x, a + i + 16 * k, sizeof x);
+      const V x = load<V>(a + i + 16 * k);
       if constexpr (kOp == ReduceOp::SUM)
         acc[k] += x;
       else if constexpr (kOp == ReduceOp::MAX)

@@ -1,9 +1,9 @@
 // The vector loop of fft.h, compiled once per instruction set.
-#include <cstring>
 #include <numbers>
 #include <utility>
 
 #include "cpu/kernels/fft.h"
+#include "cpu/unaligned.h"
 
 namespace anesdk::cpu::ANESDK_SIMD_NS {
 namespace {
@@ -18,19 +18,6 @@ constexpr int kVectorBytes = 16;
 
 template <typename T>
 using Vec [[gnu::vector_size(kVectorBytes)]] = T;
-
-// A number, or a vector of them, from any address that T may have. (An alignment that an alias states is lost when the
-// alias is a template's argument.)
-template <typename V, typename T>
-inline V load(const T* from) {
-  V value;
-  std::memcpy(&value, from, sizeof(V));
-  return value;
-}
-template <typename V, typename T>
-inline void store(T* to, const V& value) {
-  std::memcpy(to, &value, sizeof(V));
-}
 
 // A complex number, or a vector of them.
 template <typename V>
