@@ -60,8 +60,8 @@ def plan_of(network: str, step: str, chip: str) -> Row:
     return Row(network, step, chip, *times, on_engine / max(sum(flops), 1), crossing / 1e6, *counts, took)
 
 
-# Whole networks on others' engines, in ms: ane-facts 7.2 and 7.3, mac-audit. ViT-B/16 at 18.3 ms on M5 Pro is left out:
-# at batch 1 that would be a tenth of what its products take alone, so it was another batch, which is not said.
+# Times that others published for whole networks, in ms (docs/sources.md, "Whole networks"). ViT-B/16 at 18.3 ms on M5
+# Pro is left out: its batch size is unknown, and the time does not fit batch 1.
 RECORD = (
     ("Stories 110M, forward and back", "M1 Pro", 33.5), ("Stories 110M, forward and back", "M4", 9.6),
     ("Stories 110M, forward and back", "M4 Pro", 8.9), ("Stories 110M, forward and back", "M4 Max", 10.2),

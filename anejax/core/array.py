@@ -1,7 +1,7 @@
 """Array: the face that concrete arrays and tracers share, and DeviceArray, the concrete one.
 
 Operators and methods are not here: ``anejax.numpy`` installs them on ``Array`` when it is imported
-(docs/architecture.md, "Links that go up").
+(docs/architecture.md, "The rooms").
 """
 
 from __future__ import annotations

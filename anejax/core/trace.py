@@ -283,7 +283,7 @@ _executor: Executor | None = None
 
 
 def register_executor(executor: Executor) -> None:
-    """``runtime`` calls this when it is imported (docs/architecture.md, "Links that go up")."""
+    """``runtime`` calls this when it is imported (docs/architecture.md, "The rooms")."""
     global _executor
     _executor = executor
 

@@ -137,8 +137,8 @@ async def load(folder: Path, unit: str) -> tuple[Any, int | None]:
     """The function main of what is in ``folder``, and as how many parts the engine has it, where that can be told.
 
     ``unit`` is "engine", "default" or "cpu" for the system's runtime, "" for the package's own. "engine" is a
-    preference, which the system may ignore without a word. The parts are files of the bundle that it writes when it
-    sees a program first (reported by one project, research: coreai 6.2); later nothing is written.
+    preference, which the system may silently ignore. Each part is a file of the bundle. The system writes these files
+    only when it sees a program for the first time (docs/sources.md, "Core AI").
     """
     runtime = part("coreai.runtime")
     if not unit:

@@ -13,7 +13,7 @@ REFUSED, WRONG, NOTE = "refused", "wrong", "note"
 # wrong: it may compile, and is reported to fail or to give wrong numbers
 # note: right, but slower or less accurate than one may expect
 
-MIL = "the rules of MIL and of this dialect (docs/architecture.md)"
+MIL = "the rules of MIL and of this dialect (docs/mil.md)"
 SWEEP = "[sweep] every MIL operation run on an M5 through the engine's C route"
 CATALOG = "[catalog] tables of the engine's compiler, measured on M1, M2 and M5, predicted between"
 ONE = "[one] a single project's report"

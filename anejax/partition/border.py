@@ -1,6 +1,6 @@
 """The border: what crosses between devices is float16 of rank 1 or more, and casts on either side make it so.
 
-The engine's ports take neither float32 nor bool nor scalars (research: e5rt 6 "Dtypes at ports"). Casts are equations
+The engine's ports take neither float32 nor bool nor scalars (docs/sources.md, "Ports and dtypes"). Casts are equations
 like others, so those on the CPU device fuse with their neighbours, and those on the engine vanish when float32 becomes
 float16 there. A segment in this form runs on the CPU device as it is: with float32 inside, or legalized.
 """

@@ -416,8 +416,11 @@ def engine_program(graph: Graph, chip: str) -> Program:
 
 
 def _with_own_outputs(graph: Graph) -> Graph:
-    """Outputs that are inputs, or come twice, are multiplied by one: the engine's compiler crashes on returned inputs
-    (research: e5rt 5), and ports have one name each."""
+    """Multiplies outputs that are inputs, or that occur twice, by one.
+
+    The engine's compiler crashes on returned inputs, and each port needs its own name (docs/sources.md, "Ports and
+    dtypes").
+    """
     seen: set[Atom] = set(graph.inputs)
     marks: dict[Atom, Mark] = {v: e.mark for e in graph.eqns for v in e.outputs}
     eqns, outputs = list(graph.eqns), list(graph.outputs)

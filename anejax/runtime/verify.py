@@ -10,8 +10,8 @@ from anejax.runtime import library
 from anejax.runtime.overflow import Row
 from anejax.runtime.programs import Compiled
 
-# Of the Euclidean norm of the CPU device's results. What is right is off by a few percent at most, since activations
-# come from tables (research: ane-facts 5.5); what is wrong, by stale, zero, shifted or unread data, by 1 or so.
+# A fraction of the Euclidean norm of the CPU device's results. Right results differ by a few percent at most, because
+# activations come from tables (docs/sources.md, "Activations"). Stale, zero, shifted or unread data differ by about 1.
 WRONG = 0.25
 PATIENCE = 40  # runs that overflow, and prove nothing, before a difference counts: a loss scale needs 24 from 2^24 to 1
 NOISE = 2.0**-14  # of float16's normal numbers the smallest; what is smaller may be flushed
@@ -34,8 +34,11 @@ def difference(reference: Compiled, inputs: Sequence[int], outputs: Sequence[int
 
 
 def overflows(rows: Iterable[Row]) -> bool:
-    """Whether the counts of a program of cpu-fp16 have an overflow or a NaN. Such numbers decide nothing: a sum of
-    infinities may be 0 or infinite (research: ane-facts 5.5), and what follows from it anything."""
+    """Whether the counts of a program of cpu-fp16 have an overflow or a NaN.
+
+    If they have, a comparison proves nothing: on the engine a sum of infinities may be 0 or infinite (docs/sources.md,
+    "Infinities and NaN"), and everything that depends on it may be any number.
+    """
     return any(r["overflowed"] or r["nan"] for r in rows)
 
 

@@ -1,10 +1,10 @@
 """Watching what follows from a value: the largest magnitude that is added up on the way.
 
 Where arithmetic keeps NaN, an overflow is found in the results. The Neural Engine makes 0 of inf - inf, of 0 * inf and
-of every other NaN that arises (research: ane-facts 5.5, e5rt 10), so an infinity can vanish there. It passes whatever
-moves it or multiplies it by anything but 0, and what is multiplied by 0 counts for nothing. It is lost where it is
-added to others: in sums, products of matrices, convolutions, and elementwise operations on two watched values. So those
-operands are looked at, by an absolute maximum each, before they are added.
+of every other NaN that arises (docs/sources.md, "Infinities and NaN"), so an infinity can vanish there. It passes
+whatever moves it or multiplies it by anything but 0, and what is multiplied by 0 counts for nothing. It is lost where
+it is added to others: in sums, products of matrices, convolutions, and elementwise operations on two watched values. So
+those operands are looked at, by an absolute maximum each, before they are added.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table against docs/architecture.md, against itself, and against what is known of the engine."""
+"""The table against docs/mil.md, against itself, and against what is known of the engine."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from anejax.mil.opset import DTYPES, KINDS, OPSET, TARGETS, OpSchema
 from anejax.mil.verify import RULES
 
 ROOT = Path(__file__).parents[2]
-DIALECT = (ROOT / "docs/architecture.md").read_text()
+DIALECT = (ROOT / "docs/mil.md").read_text()
 
 
 def documented_aj() -> dict[str, set[str]]:
     """operation -> operand names, from the dialect's table."""
     found: dict[str, set[str]] = {}
-    table = DIALECT[DIALECT.index("### `aj_` operations") : DIALECT.index("MIL's own operations that")]
+    table = DIALECT[DIALECT.index("## `aj_` operations") : DIALECT.index("MIL's own operations that")]
     for row in re.findall(r"^\| (.*?) \| (.*?) \|$", table, re.MULTILINE)[1:]:
         names = re.sub(r"^(unary|binary): ", "", row[0]).split()
         operands = set(re.findall(r"`([a-z_0-9]+)(?: = [^`]*)?`", row[1]))
@@ -30,7 +30,7 @@ def documented_aj() -> dict[str, set[str]]:
 
 def documented_mil() -> set[str]:
     start = DIALECT.index("all of which the CPU device runs:")
-    text = DIALECT[start + 33 : DIALECT.index("The CPU device takes any rank", start)]
+    text = DIALECT[start + 33 : DIALECT.index("## Rules of the CPU device", start)]
     return set(re.sub(r"\([^)]*\)", "", text).replace(".", "").split())
 
 

@@ -24,8 +24,8 @@ FIXTURES = sorted((ROOT / "tests/fixtures/mil").glob("*.mil"))
 FLOATS = [d for d in NUMPY_DTYPES if d.startswith(("fp", "bf"))]
 
 
-def architecture_example() -> str:
-    found = re.search(r"```\n(program\(1\.3\).*?)```", (ROOT / "docs/architecture.md").read_text(), re.DOTALL)
+def page_example() -> str:
+    found = re.search(r"```\n(program\(1\.3\).*?)```", (ROOT / "docs/mil.md").read_text(), re.DOTALL)
     assert found
     return found[1]
 
@@ -75,8 +75,8 @@ def test_golden_text() -> None:
     assert to_text(program) == SMALL
 
 
-def test_architecture_example_parses_and_verifies() -> None:
-    program = parse(architecture_example())
+def test_page_example_parses_and_verifies() -> None:
+    program = parse(page_example())
     verify(program, "cpu")
     assert same_program(parse(to_text(program)), program)
 

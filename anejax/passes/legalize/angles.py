@@ -1,6 +1,7 @@
 """sin and cos for the engine, by a polynomial on a quarter turn.
 
-Its own are not there before A15, and off by 0.04 to 0.12 at the seams of their table where they are (e5rt 8).
+The engine has its own sin and cos from A15 on only, and those are off by 0.04 to 0.12 at the seams of their tables
+(docs/sources.md, "Angles").
 """
 
 from __future__ import annotations

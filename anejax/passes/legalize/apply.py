@@ -40,7 +40,7 @@ from anejax.passes.simplify import simplify
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.stage import StageTrace, StageTracer
 
-ENGINE_FLOAT = dtypes.float16  # the engine computes in fp16 (research: ane-facts 4.5, e5rt 6 "Dtypes at ports")
+ENGINE_FLOAT = dtypes.float16  # docs/sources.md, "Ports and dtypes"
 
 
 class LegalizeTrace(StageTrace):
@@ -100,10 +100,11 @@ class LegalizeTrace(StageTrace):
 
 
 def constant(x: Any, target: str) -> Any:
-    """Constants as ``target`` can have them; traced values are already.
+    """A constant in a form that ``target`` accepts. Traced values are returned as they are.
 
-    Infinities become the extreme finite values: neither Core ML's serialized form nor the engine's texts are proven to
-    have them (e5rt 5). Where they mask (``where(keep, x, -inf)``) that is as good.
+    Infinities become the extreme finite values, because neither Core ML's serialized form nor the engine's texts are
+    proven to support them (docs/sources.md, "Constants"). A mask such as ``where(keep, x, -inf)`` then works equally
+    well.
     """
     if isinstance(x, Tracer):
         return x

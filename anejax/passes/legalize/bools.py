@@ -1,5 +1,8 @@
-"""Bools on the engine: results of comparisons and conditions of selections only. Whatever else one does with them is
-done with 0 and 1 (ane-facts 3.2; its logical_and and the like are in doubt, 3.3)."""
+"""Rules for bools on the engine.
+
+There a bool can only be the result of a comparison or the condition of a selection. All other operations on bools are
+rewritten to arithmetic on 0 and 1. The engine's own ``logical_and`` is unreliable (docs/sources.md, "Bools").
+"""
 
 from __future__ import annotations
 

@@ -135,7 +135,8 @@ def _standard(lhs: Any, rhs: Any, p: dict[str, Any], conv: Any) -> Any:
     return S.transpose(out, inverse_permutation(numbers.out_spec))
 
 
-# In what follows features are last, so that no slice is of the last axis: until A15 those go wrong (e5rt 8).
+# The functions below keep features last, so that no slice is along the last axis: up to A15 such slices give wrong
+# numbers (docs/sources.md, "Slices").
 
 
 def _by_products(x: Any, w: Any, strides: Dims, pads: Any, groups: int) -> Any:

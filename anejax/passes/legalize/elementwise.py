@@ -54,8 +54,11 @@ def _same(array: Any) -> float | None:
 
 
 def _scaled(x: Any, factor: float) -> Any:
-    """mul by 0 after a reduction does not compile, so zeros are x - x; mul by a scalar after a rounding loses the
-    factor, so that is made an array (aneforge-training 6, walls 1 and 8)."""
+    """A product with a constant, in forms that compile and keep the factor.
+
+    ``mul`` by 0 after a reduction fails to compile (docs/sources.md, "Compiler failures"), so zeros are x - x. ``mul``
+    by a scalar after a rounding operation loses the factor ("Rounding"), so the factor becomes an array.
+    """
     if factor == 0:
         return A.sub(x, x)
     made = maker(x)
@@ -66,19 +69,19 @@ def _scaled(x: Any, factor: float) -> Any:
 
 @rule("round", targets=("ane",))
 def _round(x: Any) -> Any:
-    """round is wrong from 1024 on (e5rt 8)."""
+    """The engine's round is wrong from 1024 on (docs/sources.md, "Rounding")."""
     return A.select_n(A.lt(A.abs(x), const(x, FRACTIONS_END)), x, as_it_is(A.round_p, x))
 
 
 @rule("square", targets=("ane",))
 def _square(x: Any) -> Any:
-    """square before a nonlinearity fails to compile at some widths (e5rt 6, "Known crashes")."""
+    """square before a nonlinearity fails to compile at some widths (docs/sources.md, "Compiler failures")."""
     return A.mul(x, x)
 
 
 @rule("rsqrt", targets=("ane",))
 def _rsqrt(x: Any) -> Any:
-    """rsqrt after a reduction is reported to fail; pow(x, -0.5) is what working code writes (ane-facts 3.3, 3.7)."""
+    """rsqrt after a reduction may fail; working code writes pow(x, -0.5) (docs/sources.md, "Compiler failures")."""
     return A.pow(x, const(x, -0.5))
 
 

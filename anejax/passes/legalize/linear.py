@@ -27,9 +27,10 @@ SHORTEST = 64  # of a part, lest an axis of a prime length fall to pieces
 def _dot_general(x: Any, y: Any, *, dimension_numbers: Any, preferred_element_type: Any) -> Any:
     """One matmul of [batch, rows, inner] and [batch, inner, columns], reshapes and transposes around it.
 
-    What is longer than the engine takes is cut in parts, which join the batch; those of inner are added afterwards. So
-    no sum of products is longer than that, which is all that is done about their end at 32768 (e5rt 8): a factor before
-    and its inverse after would gain one bit, as float16 ends at 65504, and drop small products (ane-facts 5.5).
+    Axes that are longer than the engine's limit are cut in parts, which become part of the batch. Parts of ``inner``
+    are added afterwards. This also limits the length of sums, which overflow at 32768 (docs/sources.md, "Sums").
+    Scaling an operand down and the result up again would gain one bit only, because float16 ends at 65504, and would
+    lose small products.
     """
     found = _of_sources(x, y, dimension_numbers) if families() else None
     if found is not None:

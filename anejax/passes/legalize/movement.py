@@ -67,8 +67,10 @@ def _rev(x: Any, *, dimensions: tuple[int, ...]) -> Any:
 
 @rule("slice")
 def _slice(x: Any, *, start_indices: Any, limit_indices: Any, strides: Any) -> Any:
-    """Until A15 slices that do not begin at 0 of the last axis go wrong: infinity for what is beyond 4094, and mixed
-    elements where two are joined (e5rt 8). Another axis is the last one then."""
+    """Up to A15, a slice that starts inside the last axis gives wrong numbers (docs/sources.md, "Slices").
+
+    So another axis becomes the last one, and a transpose brings the axes back.
+    """
     if not start_indices:
         return x
     if start_indices[-1] == 0 or not {"A13", "A14", "A15"}.intersection(families()):
@@ -92,7 +94,7 @@ def _reduce_nothing(x: Any, *, axes: tuple[int, ...]) -> Any:
 
 @rule("reduce_prod", targets=("ane",))
 def _prod(x: Any, *, axes: tuple[int, ...]) -> Any:
-    """Products of halves; the engine has no such reduction (mil_ops.json)."""
+    """Products of two halves, repeatedly, because the engine has no reduce_prod (docs/sources.md, "Sums")."""
     for axis in axes:
         x = _prod_along(x, axis)
     shape = aval_of(x).shape

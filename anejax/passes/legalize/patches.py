@@ -1,12 +1,15 @@
 """Convolutions of [N, C, H, W] for the engine, without a transpose.
 
-With a constant weight it is the engine's own conv. A computed weight it takes at batch 1 only, and not reliably
-(ane-facts 6.4), so such a convolution is a product of matrices: the weight times *patches*, which hold for each place
-of the result what its window sees. Or the other way round: the weight times the array, then for each place of the
-result the sum of what its window sees of that. A convolution with a constant kernel of zeros and ones makes patches,
-or sums, one group for each feature; so padding, strides and holes are its business, and nothing is sliced along the
-last axis (until A15 that goes wrong, e5rt 8). Which of the two it is decides the order of the weight's axes, so that
-the weight is not transposed either.
+A convolution with a constant weight is the engine's own ``conv``. With a computed weight the engine's ``conv`` is
+unreliable (docs/sources.md, "Convolutions with computed weights"), so the convolution becomes a product of matrices, in
+one of two ways:
+
+* The weight times *patches*. The patches hold, for each position of the result, the elements that its window reads.
+* The weight times the array first. Then the result at each position is the sum of the elements that its window reads.
+
+A convolution with a constant kernel of zeros and ones makes the patches, or the sums, one group for each feature. That
+convolution also does padding, strides and dilation, so no slice along the last axis is needed (docs/sources.md,
+"Slices"). The way that is taken decides the order of the weight's axes, so that the weight is not transposed either.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
-"""Sums for the engine. Its reduce_sum rounds to float16 at each step, so that integers are exact to 2048 only (e5rt 8),
-while products accumulate wide: long sums are products with ones."""
+"""Rules for sums on the engine.
+
+The engine's reduce_sum rounds to float16 at each step, so sums of integers are exact up to 2048 only. Its products
+accumulate in a wider format (docs/sources.md, "Sums"), so long sums become products with ones.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from anejax.passes.legalize.constants import is_float, scalar, times
 from anejax.passes.legalize.rules import as_it_is, note, noted, rule
 
 FEW = 8  # terms that reduce_sum may add: off by n / 2 units of the last place at the very most
-MOST = 4096  # terms of moderate size that are added at a time: sums end at 32768 (e5rt 8)
+MOST = 4096  # terms of moderate size in one product, whose sums overflow at 32768 (docs/sources.md, "Sums")
 PART = 1024  # terms of any size that are added at a time, each divided by twice their number
 
 

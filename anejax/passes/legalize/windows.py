@@ -140,7 +140,7 @@ def _scatter_images(source: Any, operand: Any, select: str, order: Dims, over: W
     *lead, c, height, width = aval_of(x).shape
     n, taps, (rows, columns) = math.prod(lead), over.taps, aval_of(source).shape[-2:]
     x, source = S.reshape(x, (n, c, height, width)), S.reshape(source, (n, c, rows, columns))
-    x = A.mul(x, const(x, 0.5 if select == "ge" else -0.5))  # products end at 32768 (e5rt 8), numbers at 65504
+    x = A.mul(x, const(x, 0.5 if select == "ge" else -0.5))  # products overflow at 32768, other values at 65504
     fill = np.asarray(np.float32(_finite(aval_of(x).dtype, -1)) / 2, aval_of(x).dtype)
     x = S.pad(x, fill, [(0, 0, 0)] * 2 + [(*pair, 0) for pair in over.padding])
     seen = patches(x, replace(over, padding=((0, 0),) * 2))
