@@ -1,7 +1,7 @@
-"""Names of jax that are not here, grouped by the reason, and the ``__getattr__`` that tells it.
+"""Names of jax that anejax lacks, grouped by reason, and the ``__getattr__`` that raises an error with the reason.
 
-A group is *refused* when its names cannot be had on this device model, *planned* when nobody has written them yet.
-``tests/parity`` holds every public name of jax against this and against the package; docs/parity.md is the result.
+A group is *refused* if its names make no sense on this device model, and *planned* if nobody has written them yet.
+``tests/parity`` compares every public name of jax with this table and with the package, and writes docs/parity.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""jax.ad_checkpoint on anejax: names and policies of what ``anejax.checkpoint`` keeps; what a function does keep."""
+"""jax.ad_checkpoint on anejax: names values for ``anejax.checkpoint``, selects which of them are saved, and prints
+them."""
 
 from anejax.absent import getattr_of
 from anejax.api.checkpointing import checkpoint_name as checkpoint_name

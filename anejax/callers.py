@@ -1,4 +1,4 @@
-"""Whose code calls: the frames of the running thread, of which some are anejax's own."""
+"""Finds the user's frame in the running thread's stack, by skipping the frames of anejax and of libraries."""
 
 from __future__ import annotations
 

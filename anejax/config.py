@@ -1,8 +1,8 @@
-"""Settings: read once from the environment, changed with ``config.update`` or for a block with a context manager.
+"""Settings: read once from the environment, and changed with ``config.update`` or, for a block, a context manager.
 
-Each setting lives in one row of ``_SETTINGS``. Thread-local overrides (``enable_x64``, ``disable_jit``) win over the
-process-wide value. Settings of jax that have one meaning here, or none, are in the tables behind it, so that programs
-which set them go on.
+Each setting is one row of ``_SETTINGS``. Overrides of a thread (``enable_x64``, ``disable_jit``) take precedence over
+the value of the process. The tables after it list settings of jax that are ignored here or have one possible value, so
+that programs which set them still run.
 """
 
 from __future__ import annotations

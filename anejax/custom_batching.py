@@ -1,4 +1,4 @@
-"""jax.custom_batching on anejax: functions with a rule of the user's for vmap."""
+"""jax.custom_batching on anejax: functions with a vmap rule that the user writes."""
 
 from __future__ import annotations
 

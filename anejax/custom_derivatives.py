@@ -1,4 +1,4 @@
-"""jax.custom_derivatives on anejax: functions with derivative rules of the user's."""
+"""jax.custom_derivatives on anejax: functions with derivative rules that the user writes."""
 
 from __future__ import annotations
 

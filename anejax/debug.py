@@ -1,4 +1,4 @@
-"""Looking inside traced functions: ``anejax.debug.print`` and ``anejax.debug.callback``."""
+"""Functions that look inside traced functions: ``anejax.debug.print`` and ``anejax.debug.callback``."""
 
 from __future__ import annotations
 

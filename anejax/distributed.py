@@ -1,7 +1,7 @@
-"""jax.distributed on anejax: several processes that compute together, on one machine or on many, over MPI.
+"""jax.distributed on anejax: several processes that compute together over MPI, on one machine or on many.
 
-``mpiexec -n 4 python train.py`` starts four processes of one script; each has a device (``anejax.devices()``), and
-``shard_map`` or ``pmap`` divide work among them. Without a launcher there is one process, and the script runs alike.
+``mpiexec -n 4 python train.py`` starts four processes of one script. Each has one device (``anejax.devices()``), and
+``shard_map`` or ``pmap`` divide work among them. Without a launcher there is one process, and the same script runs.
 """
 
 from __future__ import annotations

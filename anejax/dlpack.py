@@ -1,4 +1,4 @@
-"""jax.dlpack on anejax: sharing memory with other libraries on the host."""
+"""jax.dlpack on anejax: shares the memory of arrays with other libraries on the host."""
 
 from __future__ import annotations
 

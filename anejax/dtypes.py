@@ -1,7 +1,7 @@
-"""The dtypes anejax knows, JAX's promotion lattice with weak types, and canonicalisation to 32 bits.
+"""The dtypes that anejax supports, JAX's promotion rules with weak types, and canonicalisation to 32 bits.
 
-The lattice is the one JAX documents ("Type promotion semantics"): bool < int* < the integers < float* < the floats and
-complex* < the complex types, where ``int*``, ``float*`` and ``complex*`` are the weak types of Python scalars.
+The promotion lattice is the one that JAX documents ("Type promotion semantics"): bool < int* < the integers < float* <
+the floats and complex* < the complex types. ``int*``, ``float*`` and ``complex*`` are the weak types of Python scalars.
 """
 
 from __future__ import annotations

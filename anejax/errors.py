@@ -1,6 +1,6 @@
-"""The error classes of anejax and the one formatter of their messages.
+"""The error classes of anejax, and the one function that formats their messages.
 
-A message reads `[op] what was expected, what came`, with types as they print.
+A message reads `[op] what was expected, what came`. Types appear in their printed form.
 """
 
 from __future__ import annotations

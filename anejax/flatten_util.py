@@ -1,4 +1,4 @@
-"""jax.flatten_util on anejax: a tree of arrays as one vector."""
+"""jax.flatten_util on anejax: turns a pytree of arrays into one vector, and back."""
 
 from __future__ import annotations
 

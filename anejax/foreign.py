@@ -1,4 +1,4 @@
-"""What a file of another program is, by its first bytes, and which command takes it."""
+"""Recognises files of other programs by their first bytes, and names the command that reads them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""jax.image on anejax: images, or arrays of any rank, sampled anew at other sizes, scales and places.
+"""jax.image on anejax: resamples images, or arrays of any rank, at other sizes, scales and positions.
 
-Along each axis the new elements are sums of old ones, weighted by a kernel of their distance; so an axis costs one
-matrix product. Pixels have their centres at half integers.
+Along each axis, a new element is a sum of old ones, weighted by a kernel of their distance. So each axis costs one
+matrix product. The centres of pixels are at half integers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""LoRA: matrices of a low rank that are trained in place of a network's own (Hu et al., 2021).
+"""LoRA (Hu et al., 2021): trains matrices of low rank, which are added to a network's frozen weights.
 
-Adapters are a tree of their own: differentiate with respect to them, and what they are merged into costs neither
-gradients nor optimizer state. They are inputs of a program like all others, so nothing is compiled again for new ones.
+Adapters are a separate pytree. If you differentiate with respect to the adapters only, the frozen weights need neither
+gradients nor optimizer state. Adapters are inputs of a program, so new ones need no compilation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Marks: where an equation of a Graph, and an operation of a program, comes from, in the user's terms."""
+"""Marks: record where an equation of a Graph, or an operation of a program, comes from in the user's code."""
 
 from __future__ import annotations
 

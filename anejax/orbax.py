@@ -1,4 +1,4 @@
-"""Trees of arrays as folders in Orbax's layout, which Flax programs write: by the package orbax-checkpoint."""
+"""Writes and reads pytrees of arrays as folders in Orbax's layout, which Flax programs write, by orbax-checkpoint."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where anejax keeps its files, and the one way in which it opens, writes and locks files.
+"""Finds the folders in which anejax keeps files, and opens, writes and locks files safely.
 
-Files may come from anyone: what is opened for reading is a regular file of a bounded size, links are not followed where
-anejax chose the name, and a crash never leaves half of a file.
+Files may come from anyone. Only regular files of a bounded size are opened for reading, links are not followed if
+anejax chose the name, and a crash never leaves a half-written file.
 """
 
 from __future__ import annotations

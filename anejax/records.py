@@ -1,11 +1,11 @@
 """Typed records of JSON values: dataclasses whose fields are checked, with their ranges, when they are read.
 
-A field is a bool, an int, a float or a str, or one of the latter ``Annotated`` with a range:
+A field is a bool, an int, a float or a str. Numbers and strings may be ``Annotated`` with a range:
 
     hidden: Annotated[int, Between(1, 65_536)] = 256
 
-and ``dict[str, X]`` or ``list[X]`` of such. ``decode`` makes the record of values that may come from anyone; ``check``
-holds one that a program made to the same ranges.
+A field may also be ``dict[str, X]`` or ``list[X]`` of these. ``decode`` makes a record of values that may come from
+anyone. ``check`` applies the same ranges to a record that the program made.
 """
 
 from __future__ import annotations

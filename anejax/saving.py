@@ -1,7 +1,7 @@
-"""Trees of arrays in one file: ``save`` and ``load``, as safetensors; or in Orbax's layout, by its package.
+"""``save`` and ``load``: a pytree of arrays in one safetensors file, or in Orbax's layout.
 
-The arrays have the names of their places in the tree, such as ``blocks.3.weight``, so any reader of safetensors finds
-them. The structure of the tree is beside them in the file's metadata.
+Each array has the name of its path in the tree, such as ``blocks.3.weight``, so any reader of safetensors finds it. The
+file's metadata holds the structure of the tree.
 """
 
 from __future__ import annotations

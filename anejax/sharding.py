@@ -1,4 +1,4 @@
-"""jax.sharding on anejax: where arrays lie, and meshes of processes that ``shard_map`` divides work among."""
+"""jax.sharding on anejax: the devices on which arrays lie, and meshes of processes for ``shard_map``."""
 
 from anejax.absent import getattr_of
 from anejax.api.meshes import Mesh as Mesh

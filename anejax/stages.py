@@ -1,4 +1,4 @@
-"""jax.stages on anejax: what ``jit`` makes on the way to a native program, for annotations and isinstance."""
+"""jax.stages on anejax: the types of the steps from ``jit`` to a native program, for annotations and isinstance."""
 
 from anejax.absent import getattr_of
 from anejax.api.stages import ArgInfo as ArgInfo

@@ -1,4 +1,4 @@
-"""Text from elsewhere, made fit for a terminal: models, files and archives say what they like."""
+"""Makes text from models, files and archives safe to print on a terminal."""
 
 from __future__ import annotations
 

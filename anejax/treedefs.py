@@ -1,7 +1,7 @@
-"""Structures of trees: optree's, with the printed form, the methods and the refusals of jax's.
+"""Tree structures: those of optree, with the printed form, the methods and the refusals of jax's.
 
-jax sorts the keys of dictionaries, and refuses those that it cannot sort; optree sorts such keys by the names of their
-types. jax's leaves include deques and structseqs (``time.struct_time``), which are nodes to optree.
+jax sorts the keys of dictionaries and refuses keys that it cannot sort; optree sorts such keys by the names of their
+types. Deques and structseqs (``time.struct_time``) are leaves in jax and nodes in optree.
 """
 
 from __future__ import annotations

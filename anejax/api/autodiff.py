@@ -1,4 +1,4 @@
-"""jvp, linearize, vjp, grad and the Jacobians."""
+"""Derivatives: jvp, linearize, vjp, grad, and the Jacobians and Hessians built on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""vmap."""
+"""vmap: a function of one example becomes a function of a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""checkpoint: values that are computed again in the backward pass, and the policies that say which are kept."""
+"""checkpoint: computes values again in the backward pass, except those that a policy saves."""
 
 from __future__ import annotations
 

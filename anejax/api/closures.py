@@ -1,4 +1,5 @@
-"""Functions whose captured tracers become arguments, and custom_gradient, which needs that."""
+"""Turns tracers that a function captured into arguments (``closure_convert``), and ``custom_gradient``, which uses
+that."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""jax.lax's collectives, over the named axes of ``vmap``, and over processes. Each takes a tree and works leaf by leaf.
+"""jax.lax's collectives, over named axes of ``vmap`` and over processes. Each takes a pytree and treats each leaf.
 
-An axis name may be a tuple of names, which stand for one axis, the first name the slowest.
+An axis name may be a tuple of names. Together they form one axis, in which the first name varies slowest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Functions that keep their names on the way to targets that have an operation for them."""
+"""``composite``: a function that keeps its name in Graphs, for targets that have an operation of that name."""
 
 from __future__ import annotations
 

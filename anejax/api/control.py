@@ -1,4 +1,4 @@
-"""Loops and branches as users write them: scan, while_loop, fori_loop, map, associative_scan, cond, switch."""
+"""The loops and branches that users call: scan, while_loop, fori_loop, map, associative_scan, cond, switch."""
 
 from __future__ import annotations
 

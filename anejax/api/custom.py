@@ -1,4 +1,4 @@
-"""custom_jvp, custom_vjp, stop_gradient."""
+"""Functions with derivative rules that the user writes: custom_jvp, custom_vjp; and stop_gradient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices, and moving trees of arrays to and from them."""
+"""Lists devices, and moves pytrees of arrays to and from them."""
 
 from __future__ import annotations
 

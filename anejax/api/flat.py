@@ -1,4 +1,4 @@
-"""From functions over pytrees to functions over flat lists, and what every transformation checks of its arguments."""
+"""Turns functions of pytrees into functions of flat lists, and checks the arguments of every transformation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Solutions of equations, differentiated by the equation and not by the steps of the solver."""
+"""custom_linear_solve and custom_root: derivatives come from the equation that is solved, not from the solver's
+steps."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The staged forms of functions, kept by the functions themselves, so that both are freed together.
+"""Stores the staged forms of a function on the function itself, so that both are freed together.
 
-A form holds the arrays that the function captured, and rules and callbacks that may refer to the function. A table
-elsewhere, even one with weak keys, would keep such a function and its arrays for ever; an attribute of the function
-makes a cycle that the garbage collector finds.
+A staged form holds the arrays that the function captured, and rules and callbacks that may refer to the function. A
+separate table, even one with weak keys, would keep such a function and its arrays alive for ever. An attribute of the
+function makes a reference cycle instead, which the garbage collector frees.
 """
 
 from __future__ import annotations

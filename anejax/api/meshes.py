@@ -1,4 +1,7 @@
-"""Meshes of processes, and which axes of arrays they divide. Arrays are whole; ``shard_map`` cuts them."""
+"""Meshes of processes, and specifications of the array axes that they divide.
+
+Every process holds whole arrays; ``shard_map`` cuts them.
+"""
 
 from __future__ import annotations
 

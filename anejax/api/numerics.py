@@ -1,4 +1,4 @@
-"""What float16 on the engine does to a function's numbers: the report of ``jit(f, precision="fp16")``."""
+"""The report of ``jit(f, precision="fp16")``: which operations over- or underflow in the engine's float16."""
 
 from __future__ import annotations
 

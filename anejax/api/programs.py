@@ -1,4 +1,4 @@
-"""Functions of many primitives, which eager calls run as one program."""
+"""``one_program``: an eager call of a function of many primitives runs as one compiled program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Context managers and wrappers that change how code runs or is shown, not what it computes."""
+"""Context managers and wrappers that change how code runs or is displayed, but not its results."""
 
 from __future__ import annotations
 

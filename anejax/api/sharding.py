@@ -1,4 +1,7 @@
-"""Where an array lies: all of it on one device. For programs that ask arrays for their sharding and give it back."""
+"""Shardings, which say on which devices an array lies. Here an array always lies on one device.
+
+They exist for programs that ask arrays for their sharding and pass it on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""shard_map and pmap: one function that every process runs on its own part of the data."""
+"""shard_map and pmap: every process runs the same function on its own part of the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``jit`` makes on the way to a native program: a function traced, lowered, compiled."""
+"""The steps from a jitted function to a native program, as objects: Traced, Lowered and Compiled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""jit and what else stages a function: make_jaxpr, eval_shape."""
+"""jit, and the other functions that stage: make_jaxpr and eval_shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``anejax check``."""
+"""The command ``anejax check``: lists the engine rules that a network, function or MIL file breaks."""
 
 from __future__ import annotations
 

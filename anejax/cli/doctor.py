@@ -1,4 +1,4 @@
-"""``anejax doctor``."""
+"""The command ``anejax doctor``: reports which parts of anejax work on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``anejax estimate``."""
+"""The command ``anejax estimate``: predicts the time that a chip's engine takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``anejax eval TASK``."""
+"""The command ``anejax eval TASK``: measures a trained network on held-out data."""
 
 from __future__ import annotations
 

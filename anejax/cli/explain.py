@@ -1,4 +1,4 @@
-"""``anejax explain``."""
+"""The command ``anejax explain``: shows how a function is divided between the engine and the CPU device."""
 
 from __future__ import annotations
 

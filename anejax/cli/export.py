@@ -1,4 +1,4 @@
-"""``anejax export``."""
+"""The command ``anejax export``: writes a trained network or a function as a Core ML or Core AI package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``anejax fetch``: gets files that other commands take, and lists them."""
+"""The command ``anejax fetch``: downloads the files that other commands use, and lists them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``anejax generate``: text from a network, as it comes."""
+"""The command ``anejax generate``: samples text from a network and prints it as it is produced."""
 
 from __future__ import annotations
 

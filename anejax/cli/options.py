@@ -1,4 +1,4 @@
-"""Options that commands share, and the kinds of values that options take."""
+"""Options that several commands share, and the types of option values."""
 
 from __future__ import annotations
 

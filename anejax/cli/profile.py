@@ -1,4 +1,4 @@
-"""``anejax profile``: of a function, or of the steps of a training command."""
+"""The command ``anejax profile``: profiles a function, or the steps of a training command."""
 
 from __future__ import annotations
 

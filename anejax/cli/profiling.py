@@ -1,4 +1,4 @@
-"""``anejax train --profile N``: some steps of a training run, while it goes on."""
+"""``anejax train --profile N``: profiles some steps in the middle of a training run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What ``anejax estimate``, ``check`` and ``explain`` are about.
+"""The argument that ``anejax estimate``, ``check`` and ``explain`` share.
 
-A bundled network, a function of the user's, or MIL text.
+It names a bundled network, a function of the user's, or a file with MIL text.
 """
 
 from __future__ import annotations

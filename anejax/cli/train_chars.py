@@ -1,4 +1,4 @@
-"""``anejax train chars``."""
+"""The command ``anejax train chars``: trains a character-level LSTM."""
 
 from __future__ import annotations
 

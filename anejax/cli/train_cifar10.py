@@ -1,4 +1,4 @@
-"""``anejax train cifar10``."""
+"""The command ``anejax train cifar10``: trains a convolutional network on CIFAR-10."""
 
 from __future__ import annotations
 

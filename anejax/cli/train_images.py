@@ -1,4 +1,4 @@
-"""``anejax train images``."""
+"""The command ``anejax train images``: trains a convolutional network on a folder of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``anejax train stories``."""
+"""The command ``anejax train stories``: trains a transformer of llama2.c's sizes."""
 
 from __future__ import annotations
 

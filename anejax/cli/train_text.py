@@ -1,4 +1,4 @@
-"""``anejax train text``."""
+"""The command ``anejax train text``: fine-tunes a pretrained language model on the user's texts."""
 
 from __future__ import annotations
 

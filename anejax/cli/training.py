@@ -1,6 +1,6 @@
-"""What all ``anejax train`` commands share: a directory for the run, resuming, the loop, curves and the last lines.
+"""The code that all ``anejax train`` commands share: run folders, resuming, the loop, curves and the summary.
 
-A command describes itself as a ``Training``; its module has ``configure(parser)`` and ``run(args)``, which call the
+A command describes itself as a ``Training``. Its module has ``configure(parser)`` and ``run(args)``, which call the
 functions of the same names here.
 """
 

@@ -1,4 +1,5 @@
-"""Networks that `anejax train` or others have written, for the commands that use them."""
+"""Loads networks from runs of ``anejax train`` and from other programs' files, for ``eval``, ``generate`` and
+``export``."""
 
 from __future__ import annotations
 

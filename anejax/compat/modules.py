@@ -1,4 +1,5 @@
-"""Modules that have jax's names and hold anejax: the finder that makes them, and what it says of all others."""
+"""The import finder that makes modules with jax's names from modules of anejax, and refuses all others with a
+reason."""
 
 from __future__ import annotations
 

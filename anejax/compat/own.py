@@ -1,4 +1,4 @@
-"""Names of jax that have no module of anejax: its errors, its experiments, and what libraries ask of its inside."""
+"""Names of jax that no module of anejax has: its errors, its experiments, and internals that libraries use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays, types, primitives, traces and Graphs; and the names of jax.core that users' programs have."""
+"""Arrays, types, primitives, traces and Graphs, and the public names of jax.core."""
 
 from anejax.core.aval import Aval as ShapedArray
 from anejax.core.trace import Trace as Trace

@@ -1,4 +1,4 @@
-"""Avals: what is known of an array before it has a value. Shape, dtype, and whether the dtype is weak."""
+"""Avals: the type of an array without its values. It consists of shape, dtype, and whether the dtype is weak."""
 
 from __future__ import annotations
 

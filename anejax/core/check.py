@@ -1,4 +1,8 @@
-"""The type checker of Graphs: every atom defined once and before use, every equation's outputs as its rule says."""
+"""The type checker of Graphs.
+
+It checks that each variable is defined once and before its use, and that each equation's outputs have the types that
+the primitive's rule computes.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The state of each thread: the current trace, which interprets every primitive that is bound, and the current mark,
-which every new equation gets."""
+"""The state of each thread: the current trace, which interprets every primitive, and the mark for new equations."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Eager calls that go straight to a primitive's NumPy implementation.
+"""Eager calls that skip tracing and call a primitive's NumPy implementation directly.
 
-A function of anejax.numpy looks at types, promotes, broadcasts and binds primitives. Called outside transformations
-with operands of types that it has had before, it would do all that again, and come to the same primitive. ``direct``
-remembers that primitive, with its parameters and the type of its result, for each types of operands.
+A function of anejax.numpy inspects types, promotes, broadcasts and binds primitives. A repeated call with operands of
+the same types would do all of this again and arrive at the same primitive. ``direct`` remembers the primitive, its
+parameters and the type of its result for each combination of operand types.
 """
 
 from __future__ import annotations

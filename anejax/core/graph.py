@@ -1,4 +1,7 @@
-"""Graph: the typed intermediate representation. Closed: every value is an input, a literal or made by an equation."""
+"""Graph: the typed intermediate representation, as a jaxpr is in JAX.
+
+A Graph is closed: each value is an input, a literal or the output of an equation.
+"""
 
 from __future__ import annotations
 

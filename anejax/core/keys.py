@@ -1,4 +1,4 @@
-"""Typed keys: arrays whose elements are keys of random bits. They are held as their words, uint32[..., 2]."""
+"""Typed keys: arrays whose elements are keys of random bits. Each array holds the words of its keys, uint32[..., 2]."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Primitive: a name and the rules that give it meaning, each in a slot.
+"""Primitive: the name of an operation, and the rules that define it, one in each slot.
 
-A slot holds a rule, or ``Refused(reason)`` when there can be none. tests/ops/test_complete.py accepts nothing else.
+A slot holds a rule, or ``Refused(reason)`` if no rule can exist. tests/ops/test_complete.py accepts nothing else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The text form of a Graph: stable, so that golden tests can read it. Looks at attributes only, imports no Graph."""
+"""Prints Graphs in a stable form, which golden tests compare. It reads attributes only and imports no Graph."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A table of bounded size that forgets the entries that were used longest ago.
+"""A table of bounded size that forgets the least recently used entry.
 
-The caches of traced functions, of results of transformations and of compiled programs are such tables.
+The caches of traced functions, transformed Graphs and compiled programs are such tables.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Trace and Tracer, and the trace that evaluates eagerly.
 
-A trace interprets primitives. Exactly one is current in a thread (core.context); a transformation's trace knows the
-trace it stands on (``parent``) and runs its rules under it.
+A trace interprets primitives. Each thread has exactly one current trace (core.context). The trace of a transformation
+knows the trace below it (``parent``), and runs its rules under it.
 """
 
 from __future__ import annotations

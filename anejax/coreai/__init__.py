@@ -1,4 +1,4 @@
-"""Core AI: programs as IR text, which Apple's package parses, saves as an .aimodel and runs."""
+"""Translates programs to Core AI's text, which Apple's package parses, saves as an .aimodel and runs."""
 
 from anejax.coreai import bits as bits
 from anejax.coreai import control as control

@@ -1,7 +1,7 @@
-"""Apple's package coreai-core: text as an .aimodel, lowered models, and the memory of its arrays.
+"""Calls Apple's package coreai-core: makes an .aimodel from text, loads models, and lends memory to its arrays.
 
-Seven private names of the package are needed, all of them here: the public ones can neither parse, nor keep state, nor
-keep what was lowered, nor lend an array's memory. They are checked against the versions that were tried.
+The package's public names can neither parse text, keep state, keep a lowered model, nor lend an array's memory.
+So this module uses seven private names, and checks the package's version against those that were tried.
 """
 
 from __future__ import annotations

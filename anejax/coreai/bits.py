@@ -1,4 +1,7 @@
-"""Bits of integers and floats, by arithmetic: Core AI has neither shifts nor a bit cast; and random bits."""
+"""Operations on the bits of integers and floats, and random bits.
+
+Core AI has neither shifts nor a bit cast, so they are written as arithmetic.
+"""
 
 from __future__ import annotations
 

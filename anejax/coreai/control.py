@@ -1,4 +1,4 @@
-"""Loops and branches as regions, which see the values around them."""
+"""Translates loops and branches to regions, in which the values around them are visible."""
 
 from __future__ import annotations
 

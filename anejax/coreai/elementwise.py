@@ -1,4 +1,4 @@
-"""Elementwise operations."""
+"""Translates elementwise operations to Core AI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations that move elements, and those that read and write at computed places."""
+"""Translates operations that move elements, and those that read and write at computed positions, to Core AI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of what writes each operation, and an operation as these functions see it."""
+"""The table from operation names to the functions that translate them, and the arguments of these functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matrix products, convolutions, and windows."""
+"""Translates matrix products, convolutions and windows to Core AI."""
 
 from __future__ import annotations
 

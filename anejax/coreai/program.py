@@ -1,4 +1,4 @@
-"""Functions of programs as lines of text, and whole programs as graphs of a module."""
+"""Translates functions of programs to lines of text, and whole programs to graphs of a module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reductions, scans, sorting, and normalisations."""
+"""Translates reductions, cumulative operations, sorting and normalisations to Core AI."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Core AI's IR as text, in MLIR's generic form: values, operations, constants, regions, graphs.
+"""Builds Core AI's IR as text, in MLIR's generic form: values, operations, constants, regions, graphs.
 
-Parameters of operations are nearly all tensor operands, made by ``coreai.constant``. Large constants stand outside the
-text: a constant of zeros has the attribute ``anejax.constant``, the place of its array in ``Text.large``, and gets the
-array after parsing (64 MB as text cost 2 s and 890 MB).
+Most parameters of operations are tensor operands, made by ``coreai.constant``. Large constants are not part of the
+text: 64 MB as text took 2 s and 890 MB. In their place the text has a constant of zeros with the attribute
+``anejax.constant``, an index into ``Text.large``, and the array is filled in after parsing.
 """
 
 from __future__ import annotations

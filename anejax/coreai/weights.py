@@ -1,4 +1,4 @@
-"""Weights of fewer bytes, which Core AI makes whole when it loads them."""
+"""Translates compressed weights (constexpr operations), which Core AI decompresses when it loads them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What operations of programs are made of in Core AI, with what its compiler must not get to see.
+"""The building blocks from which operations are translated to Core AI, safe from rewrites of its compiler.
 
-Remedies are numbered as the hazards in docs/export.md: a test for each runs the text on Apple's runtime.
-
-Hazard 2 is met here for all: sums and products of floats with constants are reassociated, so that ``(x + c) - c``
-becomes x. A value that is ``shifted``, made by such an operation, is copied before the next one.
+The compiler rewrites some arithmetic wrongly. docs/export.md numbers these hazards, the remedies here have the same
+numbers, and a test for each runs the text on Apple's runtime. Hazard 2 is avoided here for all operations: the compiler
+reassociates sums and products of floats with constants, so ``(x + c) - c`` becomes x. If such an operation made a value
+(``shifted``), the value is copied before the next one.
 """
 
 from __future__ import annotations

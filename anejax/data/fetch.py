@@ -1,6 +1,6 @@
-"""Getting files from elsewhere: downloads, npm packages, and archives that nobody has to trust.
+"""Downloads of files and npm packages, and the extraction of archives from sources that need not be trusted.
 
-Everything here is bounded in bytes and in time, and checked against a digest before it is used.
+Sizes and times are bounded, and everything is checked against a digest before it is used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Single files that commands take: checkpoints, tokenizers and texts, by name, with their sizes and digests."""
+"""The table of single files that commands use (checkpoints, tokenizers, texts): name, address, size and digest."""
 
 from __future__ import annotations
 

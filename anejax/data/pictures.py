@@ -1,4 +1,4 @@
-"""Folders of images: a class per folder, PNG or JPEG of any size, read by Pillow."""
+"""Folders of images: one folder for each class, with PNG or JPEG files of any size, read by Pillow."""
 
 from __future__ import annotations
 

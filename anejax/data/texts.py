@@ -1,7 +1,7 @@
-"""Texts of one's own for language models: packed into one stream of tokens, of which some are not to be learned.
+"""The user's own texts for language models, packed into one stream of tokens.
 
-A stream is int32[n]. A token that is only context (a prompt) has UNLEARNED added, so that batches of windows keep
-tokens and marks together.
+A stream is int32[n]. Tokens that serve only as context (a prompt) are not learned. They have UNLEARNED added, so that
+the mark stays with the token in every window.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""llama2.c's tokenizer files: text to tokens by merging pairs of the best score, tokens to text.
+"""llama2.c's tokenizer files: splits text into tokens by merging the pairs with the best scores, and joins tokens.
 
-A file is an int32 (the longest token's bytes), then for each token a float32 score, an int32 length, and its bytes;
-little-endian, with a space where SentencePiece has its own mark. Tokens 0, 1 and 2 are "unknown", BOS and EOS; from 3
-on lie the 256 bytes, spelled ``<0x00>`` to ``<0xFF>``.
+A file is an int32 (bytes of the longest token), then for each token a float32 score, an int32 length, and its bytes.
+Numbers are little-endian, and a space stands for SentencePiece's own mark. Tokens 0, 1 and 2 are "unknown", BOS and
+EOS. The next 256 tokens are the bytes, spelled ``<0x00>`` to ``<0xFF>``.
 """
 
 from __future__ import annotations

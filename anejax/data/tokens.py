@@ -1,6 +1,6 @@
 """Token streams: texts as files of uint16, and batches of windows for training and evaluation.
 
-A stream is little-endian uint16 and nothing else: for each text BOS, then its tokens.
+A file contains little-endian uint16 only: for each text BOS, then its tokens.
 """
 
 from __future__ import annotations
