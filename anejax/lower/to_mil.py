@@ -1,7 +1,7 @@
-"""Lowering: each equation's MIL slot writes one operation of a mil.Program.
+"""Lowering: translates a Graph to a mil.Program, one MIL operation for each equation.
 
-The slot chooses MIL's own operation exactly when dtype and meaning match, else ``aj_<name>``; nothing is decomposed
-here. That is legalization, per target, on Graphs.
+Each primitive's ``mil`` slot writes MIL's own operation if dtype and meaning match exactly, and ``aj_<name>``
+otherwise. Lowering decomposes nothing. Legalization does that before, on Graphs, for each target.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MIL's operations that are not in the table (opset.py), and why, for the errors that name them."""
+"""The operations of MIL that opset.py lacks, and why, for the errors that name them."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """Speeds of the Neural Engines of M1 to M6, as data for the cost model (cost.py).
 
-Sources, by mark: [bench] published timings of single programs on that chip; [fit] two figures fitted by us to that
-chip's published convolutions or matrix products; [scaled] carried over from another chip, bandwidth by the number of
-cores, floor by the inverse clock, peak by cores times clock. Nothing here is a promise of the vendor, and nothing was
-measured by this project. docs/engine.md says how far the predictions are from the published timings. What `anejax
-doctor` measured on a Mac takes their place under the name "this" (profile.py).
+Marks of sources: [bench] published timings of single programs on that chip; [fit] two figures that this project fitted
+to that chip's published convolutions or matrix products; [scaled] carried over from another chip, where bandwidth
+scales with the number of cores, the floor with the inverse clock, and the peak with cores times clock. None of these
+figures is promised by Apple, and none was measured by this project. docs/engine.md says how far predictions are from
+the published timings. Figures that `anejax doctor` measured on a Mac replace them under the chip name "this"
+(profile.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""MIL's operations that make weights of fewer bytes; only exported packages have them (export/compress.py).
+"""MIL's operations that decompress weights. Only exported packages contain them (export/compress.py).
 
-What has fewer than eight bits stands in arrays of int8 or uint8, and the operation's attribute BITS says how many of
-them count.
+Values of fewer than eight bits are stored in arrays of int8 or uint8. The operation's attribute BITS says how many bits
+of each element are used.
 """
 
 SCALED = "constexpr_blockwise_shift_scale"  # scale * (data - offset), data in small integers

@@ -1,7 +1,7 @@
-"""Operations that run other functions of the program: which functions may run which, and the types of results.
+"""Rules for operations that run other functions of the program, and the types of their results.
 
-A function that an operation runs returns distinct results of its own operations: what it passes through is an
-`aj_copy`. None runs `main` or, directly or through others, itself.
+A function that an operation runs must return distinct results of its own operations; to return an input, it returns an
+`aj_copy` of it. No such function may run `main` or, directly or indirectly, itself.
 """
 
 from __future__ import annotations

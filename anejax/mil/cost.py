@@ -1,14 +1,14 @@
-"""How long a program takes on a chip's Neural Engine: a prediction from published timings (chips.py).
+"""Predicts the time of a program on a chip's Neural Engine, from published timings (chips.py).
 
     time = floor + sum over operations of
            border bytes / transfer rate + max(FLOP / peak, weight bytes / weight rate) + extra
 
-Border bytes are inputs where they are first read, outputs where they are made, and values too large for the SRAM, where
-they are made and once in each pass that reads them; rows count as padded to 64 bytes. Passes are groups.py's: values
-inside one cost nothing, nor do elementwise operations on them; reshapes show the same bytes. Weights are the constants
-of products, and inputs that products read first. `extra` is what norms, softmax and reductions take beyond moving data,
-and what constants past the SRAM cost on M1. A matrix product both of whose operands are brought in takes at least what
-square products of as many FLOP took on that chip.
+*Border bytes* are inputs at their first reader, outputs at their producer, and values too large for the SRAM at their
+producer and once for each pass that reads them. Rows count as padded to 64 bytes. groups.py decides on passes: inside a
+pass, values and elementwise operations are free, and reshapes move no bytes. *Weights* are constant operands of
+products, and inputs that products read first. *extra* is the additional time of norms, softmax and reductions, and of
+constants beyond the SRAM on M1. A matrix product of two computed operands takes at least as long as a square product of
+as many FLOP took on that chip.
 """
 
 from __future__ import annotations

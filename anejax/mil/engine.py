@@ -1,4 +1,4 @@
-"""Restrictions of the Neural Engine, and of Core ML, on single operations; the figures are in limits.py."""
+"""Restrictions of the Neural Engine and of Core ML on single operations. The figures are in limits.py."""
 
 from __future__ import annotations
 

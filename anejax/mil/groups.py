@@ -1,9 +1,9 @@
-"""Which operations of a function the engine is taken to run in one pass over their values, and which values do not stay
-inside it meanwhile.
+"""Groups the operations of a function into passes, for the cost model (cost.py).
 
-An elementwise operation joins the pass of the operation that makes its latest operand: published models count it as
-free beside a convolution or a product (chips.py). All others begin a pass. Convolutions and products go image by image,
-as long as nothing is needed of the whole batch, a mean over it, say.
+The engine is assumed to run each group in one pass, and values inside a pass stay in its SRAM. An elementwise operation
+joins the pass of the operation that produces its latest operand, because published models count it as free beside a
+convolution or a product (chips.py). Every other operation begins a pass. Convolutions and products proceed image by
+image, unless a reader, such as a mean over the batch, needs the whole batch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the verifier lets pass, since it is right MIL, but is reported to go wrong or to be slow on some engines."""
+"""Warnings about valid programs that are reported to give wrong numbers, or to be slow, on some engines."""
 
 from __future__ import annotations
 

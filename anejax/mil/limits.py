@@ -1,9 +1,9 @@
-"""What is known of the Neural Engine, as data: sizes, kernels, ports, and why it refuses operations.
+"""Limits of the Neural Engine, as data: sizes, kernels, ports, and the reasons why it refuses operations.
 
-Sources, by mark: [sweep] every MIL operation run on an M5 through the engine's C route; [catalog] tables
-of the engine's compiler, measured on M1, M2 and M5 and predicted between; [one] a single project's
-report. Nothing here is a promise of the vendor. opset.py says which operations there are; verify.py
-applies these figures.
+Marks of sources: [sweep] every MIL operation run on an M5 through the engine's C route; [catalog] tables of the
+engine's compiler, measured on M1, M2 and M5 and interpolated in between; [one] the report of a single project.
+docs/sources.md has the links. None of this is promised by Apple. opset.py lists the operations; verify.py applies these
+figures.
 """
 
 from __future__ import annotations

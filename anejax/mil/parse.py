@@ -1,9 +1,8 @@
-"""MIL text to a Program.
+"""Parses MIL text into a Program.
 
-The text may come from anywhere: whatever it holds, the outcome is a Program or a ParseError that
-names line and column. No production calls itself, so nesting cannot exhaust the stack, and sizes
-are checked before anything of that size is made. Whether operations are used rightly is verify.py's
-business.
+The text may come from anywhere. Whatever it contains, the result is a Program or a ParseError with line and column. No
+grammar rule calls itself, so nesting cannot exhaust the stack, and sizes are checked before memory of that size is
+allocated. verify.py checks whether operations are used correctly.
 """
 
 from __future__ import annotations

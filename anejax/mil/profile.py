@@ -1,7 +1,7 @@
-"""A chip's profile: the figures that `anejax doctor` measured on this machine, kept in the cache for the cost model.
+"""Profiles of chips: the figures that `anejax doctor` measured on this machine, stored for the cost model.
 
-A profile is a JSON file, `profiles/<machine>.json` in the cache folder, which `chip="this"` reads (chips.py). It is not
-trusted: size, schema, keys, types and ranges are checked before a figure is used.
+A profile is a JSON file, `profiles/<machine>.json` in the cache folder, and `chip="this"` reads it (chips.py). Files
+are not trusted: size, schema, keys, types and ranges are checked before a figure is used.
 """
 
 from __future__ import annotations

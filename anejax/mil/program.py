@@ -1,9 +1,8 @@
 """Typed MIL programs in SSA form, and the Builder that makes them.
 
-A Program has Functions; a Function has inputs, operations in order, and outputs; operations relate
-Values. Constants are Values too, with `const` set: no statement of their own, the printer names
-each by a `const()` line before its first use. What an operation means is in opset.py, whether a
-program is right is decided in verify.py: nothing here knows an operation by name.
+A Program has Functions. A Function has inputs, operations in order, and outputs. Operations relate Values. Constants
+are Values with `const` set and have no statement; the printer writes a `const()` line before their first use. opset.py
+defines operations and verify.py checks programs, so nothing here knows an operation by name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The rules that a program for the engine is held to: where each is known from, and how to mend what breaks it.
+"""The rules that a program for the engine must satisfy: their sources, and how to mend a program that breaks one.
 
-Whether a rule is broken is decided in verify.py, engine.py (single operations) and hazards.py (what compiles but is
-reported to go wrong); sources have the marks of limits.py.
+verify.py, engine.py (single operations) and hazards.py (programs that compile but are reported to go wrong) decide
+whether a rule is broken. The marks of sources are those of limits.py.
 """
 
 from __future__ import annotations

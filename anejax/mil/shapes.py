@@ -1,4 +1,4 @@
-"""Result shapes of MIL's own operations, by its name or by the family that opset.py gives it."""
+"""Computes the result shapes of MIL's own operations, by name or by the family that opset.py gives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result shapes of the `aj_` operations, which follow lax; axes are never negative there."""
+"""Computes the result shapes of `aj_` operations. They follow lax, and their axes are never negative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result shapes of MIL's operations on images, and of its layers: resizing, space and depth, attention."""
+"""Computes the result shapes of MIL's operations on images and of its layers: resizing, space and depth, attention."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Result shapes of the `aj_` operations on matrices [..., m, n]: factorizations and triangular systems.
+"""Computes the result shapes of `aj_` factorizations and triangular systems of matrices [..., m, n].
 
-With the flag `complex` every complex array has a last axis of length 2: real and imaginary part.
+With the flag `complex`, each complex array has a last axis of length 2, for the real and imaginary part.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Result shapes of MIL's weights in few bits (constexpr operations), and of its state."""
+"""Computes the result shapes of MIL's compressed weights (constexpr operations) and of its state operations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""MIL text of a Program. One form for every operation: nothing here knows an operation by name.
+"""Prints a Program as MIL text. All operations have one form, so nothing here knows an operation by name.
 
-Each constant gets a `const()` line before its first use, and operands come in alphabetical order,
-as the engine's compiler wants them. Floats are C hex floats, which are exact.
+Each constant gets a `const()` line before its first use, and operands are in alphabetical order, because the engine's
+compiler requires it. Floats are C hex floats, which are exact.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Whether a Program is right for a target: schema, dtypes, SSA form, shapes, and the target's limits.
+"""Checks whether a Program is valid for a target: schema, dtypes, SSA form, shapes, and the target's limits.
 
-A VerifyError names the operation, what was expected and what came. The rules of single operations are
-elsewhere: dtypes and operands in opset.py, shapes in shapes*.py, the engine's own
-restrictions in engine.py. `verify` stops at the first broken rule, `diagnose` finds all.
+A VerifyError names the operation, what was expected and what came. The rules of single operations are in other modules:
+dtypes and operands in opset.py, shapes in shapes*.py, the engine's own restrictions in engine.py. `verify` stops at the
+first broken rule, and `diagnose` finds all of them.
 """
 
 from __future__ import annotations

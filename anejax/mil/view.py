@@ -1,4 +1,4 @@
-"""An operation as the shape rules see it: operands by name, constants as Python values, one way to fail."""
+"""How shape rules see an operation: operands by name, constants as Python values, and one way to report an error."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The container of constants outside the text (`BLOBFILE`): MIL Blob Storage, version 2.
+"""The file of large constants (`BLOBFILE`): MIL Blob Storage, version 2.
 
     0    u32 number of blobs, u32 version, zeros up to 64
     d    u32 magic, u32 dtype code, u64 payload bytes, u64 payload offset, zeros up to d + 64
     ...  payload, row-major, little-endian, padded to 64 bytes; then the next descriptor
 
-A BLOBFILE's offset is that of the descriptor d, the first being at 64.
+The offset in a BLOBFILE is that of the descriptor d. The first descriptor is at 64.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much arithmetic one operation of a program is."""
+"""Counts the arithmetic operations of one operation of a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rooms of primitive families; and jax.ops, its reductions over segments."""
+"""The primitives, one module for each family; and jax.ops, the reductions over segments."""
 
 from anejax.ops.segments import segment_max as segment_max
 from anejax.ops.segments import segment_min as segment_min

@@ -1,4 +1,4 @@
-"""Arithmetic, comparisons, bit operations and selection: elementwise primitives of two or more arguments."""
+"""Elementwise primitives of two or more arguments: arithmetic, comparisons, bit operations and selection."""
 
 from __future__ import annotations
 

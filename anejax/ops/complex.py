@@ -1,7 +1,7 @@
-"""Complex numbers and their parts: complex, real, imag, conj.
+"""Primitives of complex numbers: complex, real, imag, conj.
 
-Derivatives follow JAX: a transpose rule is the plain transpose over the complex numbers, without conjugation, so the
-gradient of a real loss points along the conjugate of steepest ascent.
+Derivatives follow JAX: a transpose rule is the plain transpose over the complex numbers, without conjugation. So the
+gradient of a real loss is the conjugate of the direction of steepest ascent.
 """
 
 from __future__ import annotations

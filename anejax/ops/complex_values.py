@@ -1,6 +1,6 @@
-"""NumPy's complex functions where its own lose digits or infinities; read it to see what eager calls compute.
+"""Complex functions in NumPy that keep the digits and infinities which NumPy's own functions lose.
 
-The compiled ones, by the same formulas, are in passes/complex.
+Eager calls use them. passes/complex has the compiled versions, with the same formulas.
 """
 
 from __future__ import annotations

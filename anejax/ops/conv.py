@@ -1,4 +1,4 @@
-"""conv_general_dilated: the one primitive behind every convolution, its gradients included."""
+"""conv_general_dilated: the primitive behind every convolution and its gradients."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Eigenvalues, eigenvectors and the Schur form of general square matrices [..., n, n], by LAPACK.
 
-The derivative of eig is Giles 2008, "An extended collection of matrix derivative results", 3.1; infinite where
-eigenvalues coincide, but for the values themselves.
+The derivative of eig is from Giles 2008, "An extended collection of matrix derivative results", section 3.1. Where
+eigenvalues coincide, it is infinite, except for that of the eigenvalues themselves.
 """
 
 from __future__ import annotations

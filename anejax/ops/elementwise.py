@@ -1,4 +1,4 @@
-"""Elementwise primitives of one argument. Each block: the function, its derivative, MIL's operation."""
+"""Elementwise primitives of one argument. Each block has the function, its derivative, and MIL's operation."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Constructors of primitives: most are instances of a shape of rule, and what can be derived is derived here.
+"""Constructors of primitives, which derive most rules of common kinds of primitives (unary, binary, reductions, ...).
 
-Elementwise primitives take operands of equal shapes, or of rank 0, which stand for every element. That one
-exception to equal shapes keeps scalars out of broadcasts, in Graphs and in eager calls alike.
+Operands of elementwise primitives have equal shapes, or rank 0, which stands for every element. This one exception to
+equal shapes keeps scalars out of broadcasts, in Graphs and in eager calls alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fourier transforms over trailing axes, as one primitive, and its form on pairs of real arrays that devices run."""
+"""The primitive of Fourier transforms over trailing axes, and its form on pairs of real arrays, which devices run."""
 
 from __future__ import annotations
 

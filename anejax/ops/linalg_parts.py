@@ -1,7 +1,7 @@
-"""Linear algebra on complex matrices as devices run it: arrays with real and imaginary parts along a last axis.
+"""Linear algebra on complex matrices in the form that devices run: real and imaginary parts along a last axis.
 
-Each primitive of ``linalg`` and ``eigen`` has such a form, which is the same memory and the same operation with the
-flag ``complex``. passes/complex writes them.
+Each primitive of ``linalg`` and ``eigen`` has such a form. It has the same memory, and it lowers to the same operation
+with the flag ``complex``. passes/complex writes these forms.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""dot_general: the one primitive behind every matrix product."""
+"""dot_general: the primitive behind every matrix product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small steps on matrices [..., m, n] that the rules of linear algebra are written in."""
+"""Small functions of matrices [..., m, n] that the rules of linear algebra share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two identities: a copy, and a barrier that no pass looks through."""
+"""Two identity primitives: a copy, and a barrier that no pass looks through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All prefixes of arrays combined by an associative function, in logarithmic depth."""
+"""Combines all prefixes of arrays by an associative function, in logarithmic depth."""
 
 from __future__ import annotations
 

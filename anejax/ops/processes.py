@@ -1,6 +1,6 @@
-"""What processes that compute together send one another: sums, blocks, and their own numbers.
+"""Primitives by which processes exchange values: sums, blocks, and the number of each process.
 
-Alone, a process gets its own values back. Otherwise the CPU device calls MPI, for eager calls too.
+If there is one process, it gets its own values back. Otherwise the CPU device calls MPI, in eager calls as well.
 """
 
 from __future__ import annotations

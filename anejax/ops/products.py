@@ -1,4 +1,4 @@
-"""scatter_mul, whose derivative needs the product of the other updates of each element."""
+"""scatter_mul. Its derivative needs, for each update, the product of all other updates of the same element."""
 
 from __future__ import annotations
 

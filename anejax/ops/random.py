@@ -1,4 +1,4 @@
-"""threefry2x32: the counter-based generator behind every random number."""
+"""threefry2x32: the counter-based generator behind all random numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Reductions over axes, the winners' positions, and cumulative operations."""
+"""Primitives that reduce over axes, find the position of the largest or smallest element, or accumulate along an
+axis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reductions over segments of an array's first axis: jax.ops."""
+"""jax.ops on anejax: reductions over segments of an array's first axis."""
 
 from __future__ import annotations
 

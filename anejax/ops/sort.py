@@ -1,4 +1,4 @@
-"""sort of several arrays by the first of them, and what follows from it: argsort, top_k."""
+"""sort, of several arrays by the first of them; and argsort and top_k, which are built on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reductions over sliding windows, and the scatter and gather at their winners: max pooling's derivatives."""
+"""Reductions over sliding windows, and the scatter and gather that are the derivatives of max pooling."""
 
 from __future__ import annotations
 

@@ -1,7 +1,11 @@
-"""Partition: a Graph divided between the Neural Engine and the CPU device, as segments in an order in which they run.
+"""Partition: divides a Graph between the Neural Engine and the CPU device, into segments in the order in which they
+run.
 
-what the engine can have (ability)  ->  what must keep float32 (state)  ->  casts at the border (border)
-->  as few programs as the order allows (levels)  ->  what pays (plan, which asks cost and starts again)
+Which equations can the engine run? (ability)  ->  Which values must keep float32? (state, fixed)
+->  casts at the border (border)  ->  as few programs as the order allows (levels)
+->  Which segments are worth a dispatch? (plan, which asks cost and starts again)
+
+docs/partition.md explains each step.
 """
 
 from anejax.partition.plan import Loop as Loop

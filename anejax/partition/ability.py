@@ -1,6 +1,6 @@
-"""Which equations a chip's engine can have.
+"""Decides which equations a chip's engine can run.
 
-Legalization, lowering and the chip's rules are asked, one equation at a time; nothing here is a list of operations.
+It asks legalization, lowering and the chip's rules about each equation by itself. Nothing here is a list of operations.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Values that a program computes again instead of getting them from the program before: those that follow, by
-elementwise operations and broadcasts alone, from values of fewer bytes or from values that cross anyway.
+"""Lets a program compute values again instead of reading them from the program before.
 
-A program hands each value that another needs to memory, and the other brings it in, both at the rate of the border; the
-operations that are repeated cost nothing on the engine beside that. So a derivative's factors, 1 - sigmoid(x) for
-example, are computed where they are read, and a row's scale crosses instead of the row times it.
+A value is computed again if elementwise operations and broadcasts alone produce it from fewer bytes, or from values
+that cross anyway. One program writes each crossing value to memory and the other reads it, both at the transfer rate of
+the border, while repeated elementwise operations are free on the engine. So a factor of a derivative, such as 1 -
+sigmoid(x), is computed by its reader, and the scale of a row crosses instead of the scaled row.
 """
 
 from __future__ import annotations

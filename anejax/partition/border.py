@@ -1,8 +1,8 @@
-"""The border: what crosses between devices is float16 of rank 1 or more, and casts on either side make it so.
+"""The border between devices: writes casts, so that each crossing value is float16 and has rank 1 or more.
 
-The engine's ports take neither float32 nor bool nor scalars (docs/sources.md, "Ports and dtypes"). Casts are equations
-like others, so those on the CPU device fuse with their neighbours, and those on the engine vanish when float32 becomes
-float16 there. A segment in this form runs on the CPU device as it is: with float32 inside, or legalized.
+The engine's ports take neither float32 nor bool nor scalars (docs/sources.md, "Ports and dtypes"). Casts are ordinary
+equations. On the CPU device they fuse with their neighbours; on the engine, where float32 becomes float16, they vanish.
+A segment in this form runs on the CPU device unchanged, either with float32 inside or legalized.
 """
 
 from __future__ import annotations

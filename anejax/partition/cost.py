@@ -1,8 +1,8 @@
-"""What a segment costs on either device, in microseconds, for the decision between them.
+"""Predicts the time of a segment on either device, in microseconds, to decide between them.
 
-The engine's side is mil/cost.py and the casts that the CPU device makes for it. The CPU device's side is FLOP over the
-speed of its matrix products or convolutions, and bytes over that of its memory: each equation is charged what it
-writes, since elementwise chains are one pass.
+The time on the engine is that of mil/cost.py and of the casts that the CPU device does for it. The time on the CPU
+device is FLOP divided by the speed of its matrix products or convolutions, plus bytes divided by the speed of its
+memory. Each equation is charged for the bytes that it writes, because elementwise chains run in one pass.
 """
 
 from __future__ import annotations

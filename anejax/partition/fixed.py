@@ -1,7 +1,8 @@
-"""What stays in float32 on the CPU device although the engine has it: numbers, what is counted, angles, unscaling.
+"""Finds values that stay in float32 on the CPU device although the engine could compute them.
 
-float16 has too few digits to count: no odd number beyond 2048, and an angle of 250 is off by up to 0.06. And it has too
-small a range for loss scales and for what they are taken out of again: 65504 at one end, 2^-24 at the other.
+These are scalars computed only from scalars, counts, angles, and values that a loss scale was divided out of. float16
+has too few digits to count: it has no odd integers beyond 2048, and an angle of 250 is off by up to 0.06. Its range,
+from 2^-24 to 65504, is too small for loss scales and for the results of dividing by them.
 """
 
 from __future__ import annotations

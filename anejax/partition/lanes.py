@@ -1,8 +1,8 @@
-"""Both devices at the same time: which segment waits for which, when each begins, and the CPU device's work in pieces.
+"""Runs both devices at the same time: which segment waits for which, and when each is predicted to begin.
 
-Each device runs its own segments one after the other, in the plan's order, and a segment begins when what it reads is
-there. So the CPU device can prepare the next program's operands while the engine works, and take what earlier
-programs have made.
+Each device runs its own segments in the plan's order, and a segment begins when its inputs exist. The CPU device's work
+is cut in pieces, so it can prepare the operands of the next program, and process results of earlier ones, while the
+engine works.
 """
 
 from __future__ import annotations

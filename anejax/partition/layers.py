@@ -1,7 +1,7 @@
-"""Where a Graph repeats itself: layers of a network are the same equations again and again, on other values.
+"""Finds where a Graph repeats itself: the layers of a network are the same equations on other values.
 
-Cut there, they are programs with the same text, which is compiled once and counts once among those that the engine
-holds.
+If a program is cut there, its parts have the same text. The text is compiled once, and counts as one of the programs
+that the engine holds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Levels: how often the data has changed sides before an equation. Those of one level and side are one segment.
+"""Groups equations into segments: the level of an equation is the number of device switches on the way to it.
 
-Sides are the CPU device, the engine, and each loop that the engine has in chunks, which is a segment of its own. An
-engine program is as early as what it needs from other sides allows, and work that nothing waits for is as late as
-possible, so that there are few programs. The segments of a level do not need each other.
+The equations of one level and one side form a segment. The sides are the CPU device, the engine, and each loop that the
+engine runs in chunks, which is a segment of its own. To keep programs few, an engine program runs as early as its
+inputs from other sides allow, and work that nothing waits for runs as late as possible. The segments of a level are
+independent of each other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The plan of a partition: segments in an order in which they run, and why each equation is where it is."""
+"""The plan of a partition: the segments in the order in which they run, and the reason for the place of each
+equation."""
 
 from __future__ import annotations
 

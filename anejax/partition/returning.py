@@ -1,5 +1,8 @@
-"""What would only pass through the engine: an elementwise equation that joins a value of the CPU device with one of the
-engine's, for the CPU device. There it saves the way of the first value."""
+"""Moves equations to the CPU device whose operands would visit the engine only to return.
+
+This concerns an elementwise equation that joins a value of the CPU device with one of the engine, and whose result is
+read by the CPU device. On the CPU device the first value need not cross.
+"""
 
 from __future__ import annotations
 

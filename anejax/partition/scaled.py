@@ -1,4 +1,4 @@
-"""Which values of a Graph follow from a loss scale: what overflows there is for the scale to mend (anejax.amp)."""
+"""Finds the values of a Graph that depend on a loss scale. If they overflow, the scale adapts itself (anejax.amp)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Long scans for the engine, which has no jumps: they run there in chunks, each of as many turns as one program holds.
+"""Divides long scans for the engine, which has no jumps, into chunks of as many turns as one program holds.
 
-All chunks are one program, a shorter last one is another. consts and the first carry come in the form in which values
-cross the border, carries go from chunk to chunk in it, and a chunk reads its rows of xs, and writes those of ys, where
-they are. A carry that is only added to is a sum: each chunk begins it at zero, and the CPU device adds up in float32,
-so that float16 adds no more than a chunk's terms, however long the scan is.
+All full chunks are one program, and a shorter last chunk is another. consts and the first carry come in the form in
+which values cross the border, and carries pass from chunk to chunk in this form. A chunk reads its rows of xs and
+writes its rows of ys in place. A carry that the body only adds to is a sum: each chunk begins it at zero, and the CPU
+device adds the chunks in float32. So float16 adds the terms of one chunk only, however long the scan is.
 """
 
 from __future__ import annotations

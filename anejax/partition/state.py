@@ -1,10 +1,10 @@
-"""What keeps float32: updates of state, and what is computed for them from values that the CPU device has anyway.
+"""Keeps updates of state in float32 on the CPU device, with the values that only they need.
 
-Master weights and the optimizer's moments live from step to step, and small changes to them vanish in float16: adding
-less than 2^-11 of a weight to it changes nothing. A Graph does not say which inputs are state. That elementwise
-equations lead from a float32 input to an output of its type is not enough: so it is with every activation. There must
-be evidence: the caller gives the input away, so that the output takes its place; or what the input is joined with on
-the way is a gradient by its history, something that transposition made; or the input is what a loop carries.
+Master weights and optimizer moments live from step to step, and small changes vanish in float16: adding less than 2^-11
+of a weight changes nothing. A Graph does not say which inputs are state. Elementwise equations from a float32 input to
+an output of its type are not enough evidence, because each activation has them too. An input is state if, in addition,
+one of these holds: the caller donates it, so that the output takes its place; it is joined with a gradient on the way
+(an equation that transposition made); or a loop carries it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Graphs inside equations: the bodies of loops and the branches of conds, and what loops need not compute."""
+"""Optimizes the bodies of loops and the branches of conds, and removes carries and equations that nothing needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Effects inside loops and branches are taken out: what they look at becomes results, and equations replay them."""
+"""Moves effects, such as printing, out of loops and branches.
+
+The values that an effect needs become results of the loop or branch, and equations after it replay the effect.
+"""
 
 from __future__ import annotations
 

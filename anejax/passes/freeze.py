@@ -1,5 +1,7 @@
-"""Freezing: arrays that a program always gets become constants of it, for the engine, which is fastest with weights
-that it knows when it compiles (docs/engine.md)."""
+"""Freezing: turns inputs that never change into constants of a program for the engine.
+
+The engine is fastest with weights that are known when it compiles (docs/engine.md).
+"""
 
 from __future__ import annotations
 

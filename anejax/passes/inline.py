@@ -1,4 +1,5 @@
-"""Inlining: equations that hold a Graph are replaced by the Graph's equations. Derivative rules are spent by now."""
+"""Inlining: replaces equations that hold a Graph by the Graph's equations. Derivative rules are no longer needed
+then."""
 
 from __future__ import annotations
 

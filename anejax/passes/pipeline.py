@@ -1,4 +1,4 @@
-"""The passes in their order. With ANEJAX_CHECK=1 the Graph is type-checked after each."""
+"""Runs all passes in order. With ANEJAX_CHECK=1 the Graph is type-checked after each."""
 
 from __future__ import annotations
 

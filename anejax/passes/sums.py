@@ -1,13 +1,14 @@
-"""Sums that a scan does nothing with but accumulate are taken after the loop.
+"""Moves sums that a scan only accumulates behind the scan.
 
     c = scan[body={ c + a[t]' b[t] }]     ->     c = c + (a[0]; a[1]; ...)' (b[0]; b[1]; ...)
 
-This is what the gradient of a weight is that every turn of a loop uses. One product of all turns runs at the rate of
-large ones, and nothing is read and written turn by turn. What is not stacked yet has to be, so a sum moves only
+The gradient of a weight that every turn of a loop uses has this form. One product of all turns is as fast as other
+large products, and no turn reads and writes the sum. Operands that are not stacked yet must be stacked for it, so a sum
+moves only if
 
-* where a turn stacks no more than a quarter of what the sum has: summing in place reads and writes all of that, but in
+* a turn stacks at most a quarter of the sum's size, because summing in place reads and writes all of the sum, but in
   cache (docs/performance.md has the measurement), and
-* as long as all that is stacked for sums takes no more memory than the xs and ys that the loop has anyway.
+* everything that is stacked for sums takes at most as much memory as the xs and ys that the loop has anyway.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which equations are an optimizer's step: what follows from gradients, and is not differentiated itself."""
+"""Finds the equations of an optimizer's step: they depend on gradients, and are not differentiated themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dispatches to the engine, noted while a profile is recorded: the native device sees the CPU's own steps alone."""
+"""Records dispatches to the engine during a profile, because the native library records the CPU device's steps only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the engine is there, which is asked by running it, and whose it is."""
+"""Finds out whether an engine is there, by running a program on it, and which chip it belongs to."""
 
 from __future__ import annotations
 

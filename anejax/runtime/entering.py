@@ -1,4 +1,4 @@
-"""Saying that a number is too large to enter the engine: float32 goes beyond float16 where it crosses the border."""
+"""Warns if a value is too large for the engine: a float32 beyond float16's range that crosses the border."""
 
 from __future__ import annotations
 

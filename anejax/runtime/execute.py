@@ -1,4 +1,4 @@
-"""Executing Graphs: what core.trace's Executor promises. Graph -> passes -> MIL -> one native program -> buffers."""
+"""Executes Graphs, as core.trace's Executor: Graph -> passes -> MIL -> one native program -> buffers."""
 
 from __future__ import annotations
 

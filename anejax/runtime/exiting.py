@@ -1,9 +1,9 @@
-"""The end of the process, while daemon threads of the user still call jitted functions.
+"""Lets a process end safely while the user's daemon threads still call jitted functions.
 
-When the interpreter ends, Python ends each daemon thread where it next asks for the GIL, by unwinding its stack
+When the interpreter ends, Python ends each daemon thread as soon as it asks for the GIL, by unwinding its stack
 (https://docs.python.org/3/c-api/init.html#c.PyEval_RestoreThread). optree calls Python functions from C++, and C++
-aborts the whole process when such unwinding passes it. So before the interpreter ends, threads are kept out of optree,
-and those that are on their way through it are waited for.
+aborts the whole process if such unwinding passes through it. So before the interpreter ends, threads are kept out of
+optree, and the exit waits for threads that are inside it.
 """
 
 from __future__ import annotations

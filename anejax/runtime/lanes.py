@@ -1,4 +1,4 @@
-"""Steps of both devices at the same time: the engine's in a thread of their own, the CPU device's in the caller's."""
+"""Runs steps of both devices at the same time: the engine's in their own thread, the CPU device's in the caller's."""
 
 from __future__ import annotations
 

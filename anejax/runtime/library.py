@@ -1,5 +1,7 @@
-"""The ctypes table of libanesdk: the only module that uses ctypes. tests/native/test_header.py compares it with
-native/include/anesdk.h."""
+"""The ctypes table of libanesdk. No other module uses ctypes.
+
+tests/native/test_header.py compares the table with native/include/anesdk.h.
+"""
 
 from __future__ import annotations
 

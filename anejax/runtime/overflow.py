@@ -1,7 +1,7 @@
-"""Saying that a function went beyond float16: one NumericsWarning for a program, about the operation that was first.
+"""Warns once for each program that leaves float16's range, with one NumericsWarning about its first overflow.
 
-The CPU device with the engine's numerics counts what overflows in each operation ("numerics" in anesdk.h). Its flags
-are read after each run; the counts only when the flags say so, and less and less often while nothing is to be said.
+The CPU device with the engine's numerics counts overflows in each operation ("numerics" in anesdk.h). Flags are read
+after each run, and counts only if the flags ask for it, and ever less often while there is nothing to report.
 """
 
 from __future__ import annotations

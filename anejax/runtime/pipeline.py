@@ -1,4 +1,4 @@
-"""Running a plan: segments one after the other, over buffers that live for one run."""
+"""Runs a plan: its segments in order, over buffers that live for one run."""
 
 from __future__ import annotations
 

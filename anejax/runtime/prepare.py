@@ -1,4 +1,4 @@
-"""What of a Graph a device gets, and how the Graph's outputs come of what the device makes."""
+"""Splits an optimized Graph into the program that a device runs and the outputs that Python fills in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The processes that compute together, over MPI: joining them, and leaving so that no other one waits in vain."""
+"""Joins processes that compute together over MPI, and lets each leave so that no other waits for it in vain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the native device recorded, joined with what its programs were made from: each step with layers and lines."""
+"""Joins the steps that the native library recorded with the layers and lines of the equations they come from."""
 
 from __future__ import annotations
 

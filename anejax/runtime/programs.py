@@ -1,4 +1,4 @@
-"""MIL text compiled for a device: by the native library, or by Core AI."""
+"""Compiles MIL text for a device, by the native library or by Core AI."""
 
 from __future__ import annotations
 

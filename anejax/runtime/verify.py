@@ -1,4 +1,4 @@
-"""Holding an engine's results against the CPU device's: engines are known to be wrong without a word."""
+"""Compares an engine's results with the CPU device's, because engines are known to return wrong numbers silently."""
 
 from __future__ import annotations
 

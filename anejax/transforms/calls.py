@@ -1,4 +1,4 @@
-"""Primitives that hold Graphs: the jitted call and the checkpointed one. Their rules are the transformations."""
+"""Primitives that hold Graphs: the jitted call and the checkpointed call. Their rules transform the Graph."""
 
 from __future__ import annotations
 

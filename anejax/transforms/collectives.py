@@ -1,7 +1,8 @@
-"""What crosses a named axis of ``vmap``: gathering along it, and the place on it. Other collectives are made of these.
+"""Collectives over a named axis of ``vmap``: gathering along the axis, and the index along it. Others are built on
+these.
 
 Both are equations until the ``vmap`` that owns the name runs their ``collective`` rule, so no device ever sees them.
-A name may stand for processes instead; collectives over it are made of the primitives of ``ops/processes``.
+If a name stands for processes, its collectives use the primitives of ``ops/processes`` instead.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The composite call: a function that keeps its name in Graphs, for targets that have an operation for it.
 
-Its Graph is its meaning: derivatives, ``vmap`` and every other target take that. ``passes/legalize/composites.py`` has
+Its Graph defines it: derivatives, ``vmap`` and all other targets use the Graph. ``passes/legalize/composites.py`` has
 the operations of Core ML.
 """
 

@@ -1,7 +1,8 @@
-"""Functions with derivative rules of the user's: custom_jvp and custom_vjp, eagerly and in Graphs.
+"""custom_jvp and custom_vjp: functions with derivative rules that the user writes, eagerly and in Graphs.
 
-A call travels down the traces as an object; each trace takes what it needs of it (the function, the rule, a batched
-form). Staging turns it into an equation that keeps the rules, so that they still hold when the Graph is differentiated.
+A call passes down the traces as an object, and each trace uses the part that it needs (the function, the rule, a
+batched form). Staging turns the call into an equation that keeps the rules, so that they apply when the Graph is
+differentiated.
 """
 
 from __future__ import annotations

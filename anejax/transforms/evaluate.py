@@ -1,6 +1,6 @@
-"""Evaluating a Graph: bind each equation in order, under whatever trace is current.
+"""Evaluates a Graph: binds each equation in order, under the current trace.
 
-Every transformation of a Graph is this, run under the transformation's trace and staged again.
+To transform a Graph, the same code runs under the transformation's trace, and the result is staged again.
 """
 
 from __future__ import annotations

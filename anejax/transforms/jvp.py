@@ -1,4 +1,4 @@
-"""Forward mode: values travel with their tangents."""
+"""Forward-mode derivatives: each value carries its tangent."""
 
 from __future__ import annotations
 

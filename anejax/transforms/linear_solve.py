@@ -1,9 +1,11 @@
-"""custom_linear_solve: the solution of a linear system by a solver of the user's, differentiated as a linear system.
+"""custom_linear_solve: solves a linear system by the user's solver, and differentiates the system instead of the
+solver.
 
     A x = b     ->     A dx = db - dA x     and, backwards,     A^T w = ct
 
 All Graphs of an equation take the same inputs, (consts, vector), so that an equation is inlined, differentiated and
-mapped as a whole; ``matvec`` gives A v and ``graph`` the solution (and auxiliary results, which have no derivative).
+mapped as a whole. ``matvec`` computes A v, and ``graph`` the solution (and auxiliary results, which have no
+derivative).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Linearisation: JVP over partial evaluation.
 
-Known values (primals) go to the trace below and are computed there, concretely when that is the eager one; everything
-that depends on a tangent is recorded in a Graph, which is linear.
+Known values (primals) are computed by the trace below, concretely if that is the eager one. Everything that depends on
+a tangent is recorded in a Graph, which is linear.
 """
 
 from __future__ import annotations

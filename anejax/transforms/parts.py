@@ -1,4 +1,5 @@
-"""What the rules of loops and branches share: lists in parts, and types that must settle."""
+"""Helpers that the rules of loops and branches share: splitting lists into parts, and iterating until types are
+stable."""
 
 from __future__ import annotations
 

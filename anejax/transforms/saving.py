@@ -1,4 +1,5 @@
-"""What a policy of ``checkpoint`` saves of a Graph whose inputs are known in part: two Graphs, one from there on."""
+"""Splits a Graph whose inputs are partly known by a policy of ``checkpoint``, into one that saves values and one that
+uses them."""
 
 from __future__ import annotations
 

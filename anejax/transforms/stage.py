@@ -1,4 +1,4 @@
-"""Staging: a Python function on abstract values becomes a Graph."""
+"""Staging: calls a Python function with abstract values and records a Graph."""
 
 from __future__ import annotations
 

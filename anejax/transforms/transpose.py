@@ -1,4 +1,4 @@
-"""Reverse mode's second half: a linear Graph walked backwards, cotangents accumulated."""
+"""The second half of reverse mode: walks a linear Graph backwards and accumulates cotangents."""
 
 from __future__ import annotations
 

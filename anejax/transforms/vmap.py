@@ -1,4 +1,4 @@
-"""Batching: a value with a mapped axis that the function does not see."""
+"""Batching: gives values a mapped axis that the function does not see."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Watching what follows from a value: the largest magnitude that is added up on the way.
+"""Finds overflows of a value's descendants, on an engine that turns some overflows into zeros.
 
-Where arithmetic keeps NaN, an overflow is found in the results. The Neural Engine makes 0 of inf - inf, of 0 * inf and
-of every other NaN that arises (docs/sources.md, "Infinities and NaN"), so an infinity can vanish there. It passes
-whatever moves it or multiplies it by anything but 0, and what is multiplied by 0 counts for nothing. It is lost where
-it is added to others: in sums, products of matrices, convolutions, and elementwise operations on two watched values. So
-those operands are looked at, by an absolute maximum each, before they are added.
+Usually an overflow shows up in the results as infinity or NaN. The Neural Engine, however, computes 0 for inf - inf,
+for 0 * inf and for every other NaN that arises (docs/sources.md, "Infinities and NaN"), so an infinity can vanish. An
+infinity survives operations that move it or multiply it by anything but 0, and a value that is multiplied by 0 does not
+matter. It can vanish only where it is added to other values: in sums, products of matrices, convolutions, and
+elementwise operations on two watched values. So those operands are checked, by the maximum of their absolute values,
+before they are added.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Complex numbers on devices that have none: Graphs of complex values as Graphs of pairs of real arrays.
+"""Rewrites Graphs with complex values to Graphs with pairs of real arrays, because no device has complex numbers.
 
-``pairs`` has the arithmetic of pairs, ``functions`` the elementary functions, ``rules`` a rule per primitive, and
-``apply`` the pass.
+``pairs`` has the arithmetic of pairs, ``functions`` the elementary functions, ``rules`` one rule for each primitive,
+and ``apply`` the pass.
 """
 
 from anejax.passes.complex.apply import has_complex, split_complex

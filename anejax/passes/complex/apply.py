@@ -1,7 +1,7 @@
-"""The pass: a Graph with complex values becomes one of real arrays.
+"""The pass that rewrites a Graph with complex values to one with real arrays.
 
-An input or output of type complex64[s] becomes one of type float32[s, 2], which is the same memory; in between, a
-complex value is a pair of real ones.
+An input or output of type complex64[s] becomes float32[s, 2], which has the same memory. In between, a complex value is
+a pair of real arrays.
 """
 
 from __future__ import annotations

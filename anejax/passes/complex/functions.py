@@ -1,6 +1,6 @@
 """Elementary functions of complex numbers, on pairs. Branch cuts and signs of zero are those of C99's Annex G.
 
-Inverse functions are Kahan's (1987, "Branch cuts for complex elementary functions").
+Inverse functions follow Kahan 1987, "Branch cuts for complex elementary functions".
 """
 
 from __future__ import annotations

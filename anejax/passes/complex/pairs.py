@@ -1,4 +1,4 @@
-"""Pairs of real arrays that stand for a complex one, and their arithmetic."""
+"""Pairs of real arrays that represent complex arrays, and their arithmetic."""
 
 from __future__ import annotations
 

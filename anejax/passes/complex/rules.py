@@ -1,4 +1,4 @@
-"""What each primitive is on pairs: (primitive) -> a rule that takes pairs and real arrays and returns them."""
+"""One rule for each primitive that takes pairs and real arrays, and returns them."""
 
 from __future__ import annotations
 

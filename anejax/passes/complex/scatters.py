@@ -1,4 +1,4 @@
-"""Products and extremes of complex numbers that are scattered: updates of one element are combined, then stored."""
+"""Scatters of complex products and extremes: combines the updates of each element first, and stores the result."""
 
 from __future__ import annotations
 

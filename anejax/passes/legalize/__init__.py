@@ -1,8 +1,8 @@
-"""Legalization: a Graph rewritten into primitives whose MIL slots write only what a target takes.
+"""Legalization: rewrites a Graph into primitives whose MIL operations a target accepts.
 
-A rule is a function of the primitive's operands and parameters that binds other primitives; it runs under a trace that
-legalizes those in turn, so rules may use anything that has a rule. What no rule covers is refused with its reason:
-``why_not`` and the table in docs/legalization.md.
+A rule takes a primitive's operands and parameters, and binds other primitives. It runs under a trace that legalizes
+those in turn, so a rule may use any primitive that has a rule. If no rule applies, the primitive is refused with a
+reason, which ``why_not`` and docs/legalization.md give.
 """
 
 from anejax.passes.legalize.apply import LegalizeTrace as LegalizeTrace

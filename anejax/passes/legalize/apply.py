@@ -1,4 +1,4 @@
-"""The trace that applies legalization rules, and the pass that drives it over a Graph."""
+"""The trace that applies legalization rules, and the pass that runs it over a Graph."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Values without axes get one of length 1: the engine has none without (rule "scalar" of mil/rules.py).
+"""Gives rank-0 values an axis of length 1, because the engine has no rank-0 values (rule "scalar" of mil/rules.py).
 
-Constants stay as they are, since operations take those. Elementwise operations stretch the axis; what else has no axes
-before or after is a broadcast, a reshape or a whole reduction.
+Constants stay scalars, since operations accept those. Elementwise operations stretch the axis. Every other equation
+with rank-0 operands or results is a broadcast, a reshape or a reduction over all axes.
 """
 
 from __future__ import annotations

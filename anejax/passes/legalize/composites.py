@@ -1,6 +1,7 @@
-"""Composite calls that Core ML has an operation for; the others are their parts.
+"""Turns composite calls into single operations of Core ML, if it has them. Other composites are inlined.
 
-float16 is left in parts, whose statistics and sums are float32: what Core ML's operations add in is not documented.
+float16 composites are inlined too, because their parts compute statistics and sums in float32, and it is not documented
+in which precision Core ML's operations add.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Scalars that rules write."""
+"""Makes the scalar constants that rules need."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Rules for loops and branches: the engine's programs do not jump, so loops are unrolled and all branches computed.
-Core ML has both; short scans are unrolled there, too, and longer ones are while loops.
+"""Rules for loops and branches.
+
+The engine's programs cannot jump, so loops are unrolled and all branches are computed. Core ML has both: short scans
+are unrolled there, and longer ones become while loops.
 """
 
 from __future__ import annotations

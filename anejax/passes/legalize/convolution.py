@@ -1,7 +1,7 @@
-"""Convolutions: MIL's conv in NCHW for Core ML; for the engine what patches.py makes of them.
+"""Rules for convolutions: MIL's conv in NCHW for Core ML, and patches (patches.py) for the engine.
 
-The engine's patches have two spatial axes. A convolution of three, and one whose kernel is larger than its result and
-whose features are in groups, are products of shifted slices with features last.
+Patches have two spatial axes. So a convolution with three, and one whose kernel is larger than its result and whose
+features are in groups, becomes products of shifted slices with features last.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
-"""Rules for cumulative operations: sums are products with a triangle of ones, others combine what is 1, 2, 4, ... apart
-(Hillis and Steele, 1986)."""
+"""Rules for cumulative operations.
+
+Sums become products with a triangle of ones. The others combine elements at distances 1, 2, 4, ... (Hillis and Steele,
+1986).
+"""
 
 from __future__ import annotations
 

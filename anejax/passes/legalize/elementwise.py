@@ -1,4 +1,4 @@
-"""Rules for elementwise primitives, in MIL's vocabulary."""
+"""Rules that write elementwise primitives as operations of MIL."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Constant factors that float16 does not hold, such as the number of pixels in a batch, by which a mean's gradient is
-divided: two steps, with the root of the factor in each."""
+"""Splits constant factors that float16 cannot hold into two steps, each with the square root of the factor.
+
+An example is the number of pixels in a batch, by which the gradient of a mean is divided.
+"""
 
 from __future__ import annotations
 

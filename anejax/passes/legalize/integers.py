@@ -1,4 +1,4 @@
-"""Rules for integers: exact quotients and rests for Core ML, and what MIL lacks."""
+"""Rules for integers: exact quotients and remainders for Core ML, and operations that MIL lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matrix products: everything becomes MIL's matmul."""
+"""The rule for matrix products: all of them become MIL's matmul."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Masks that a softmax reads: -40000 in the place of anything below it, such as -infinity.
+"""Bounds masks that a softmax reads from below, by -40000.
 
-A softmax subtracts the greatest score. What is left of -65504 is then infinite in float16 as soon as that score is
-above 16, and the engine is said to mishandle infinity there. Apple's rules for authors of models ask for -40000, which
-leaves room for scores up to 25,000 (the rule "mask" of mil/hazards.py). Constants are replaced. Masks that are inputs
-or are computed (a logarithm, a large factor) are bounded from below by one operation, before they are added to scores.
+A softmax subtracts the largest score. A mask of -65504 then overflows in float16 as soon as that score is above 16, and
+the engine is reported to mishandle infinity there. Apple's rules for authors of models ask for -40000 (docs/sources.md,
+"Constants"), which leaves room for scores up to 25,000 (the rule "mask" of mil/hazards.py). Constant masks are
+replaced. Masks that are inputs or computed (a logarithm, a large factor) are bounded by one operation, before they are
+added to scores.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules for primitives that move elements, reduce them, or look them up."""
+"""Rules for primitives that move, reduce or look up elements."""
 
 from __future__ import annotations
 

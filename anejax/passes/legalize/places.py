@@ -1,6 +1,7 @@
-"""Rules for Core ML of what reads, writes and orders at computed places.
+"""Rules for Core ML: primitives that read, write or sort at computed positions.
 
-Its gather takes whole rows along one axis, its scatter_nd writes whole rows, and neither is known to mind its bounds.
+Core ML's gather takes whole rows along one axis, and its scatter_nd writes whole rows. Neither is known to check
+bounds.
 """
 
 from __future__ import annotations

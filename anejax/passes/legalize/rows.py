@@ -1,5 +1,8 @@
-"""Full rows: the engine pads rows of the last axis to 64 bytes, so images of few columns take several times their size.
-Elementwise equations do not care, and are done with the last two axes as one; convolutions and pools see both again."""
+"""Merges the last two axes of narrow images for elementwise equations.
+
+The engine pads rows of the last axis to 64 bytes, so images with few columns take several times their size. Elementwise
+equations do not depend on the shape, so they run on the merged axis. Convolutions and pools see both axes again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of legalization rules, (primitive, target) -> a rule or why there is none; and what rules may ask."""
+"""The table (primitive, target) -> rule or refusal, and the questions that a rule may ask about its operands."""
 
 from __future__ import annotations
 

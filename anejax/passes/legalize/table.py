@@ -1,4 +1,4 @@
-"""The table of docs/legalization.md: what becomes of each primitive on each target."""
+"""Writes the table of docs/legalization.md: how each primitive is legalized for each target."""
 
 from __future__ import annotations
 

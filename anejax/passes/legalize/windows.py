@@ -1,5 +1,8 @@
-"""Rules for windows: MIL's pooling where it is that very pooling, convolutions with constant kernels of zeros and ones
-where windows have two axes, shifted taps elsewhere."""
+"""Rules for windows.
+
+A reduction becomes MIL's pooling if that computes exactly the same. Otherwise it becomes convolutions with constant
+kernels of zeros and ones if windows have two axes, and shifted slices if not.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Programs on Apple's Core AI runtime, in a process of its own: what ends it there is an error here, no more.
+"""Runs programs on Apple's Core AI runtime, in a separate process, so that a crash there is only an error here.
 
-``program`` is used as a NativeProgram is. ``worker`` starts the process and talks to it, ``serve`` is what runs there,
-``link`` is how they talk, ``store`` keeps what was compiled.
+``program`` has the interface of a NativeProgram. ``worker`` starts the process and talks to it, ``serve`` runs inside
+it, ``link`` transports messages, and ``store`` keeps compiled programs.
 """

@@ -1,6 +1,6 @@
-"""Messages between a process and its worker: pickled, over a pair of sockets, with open files beside them.
+"""Messages between a process and its worker: pickled, over a pair of sockets, with open file descriptors attached.
 
-Only the two ends hold the sockets, which have no name, so what is unpickled comes from nobody else.
+The sockets have no name and only the two processes hold them, so nobody else can send data that is unpickled.
 """
 
 from __future__ import annotations

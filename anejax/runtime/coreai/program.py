@@ -1,4 +1,4 @@
-"""MIL programs on Core AI, used as library.NativeProgram is."""
+"""MIL programs on Core AI, with the interface of library.NativeProgram."""
 
 from __future__ import annotations
 

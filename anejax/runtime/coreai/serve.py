@@ -1,8 +1,8 @@
-"""The process that runs Core AI: it loads programs and runs them on memory that it shares with who started it.
+"""The process that runs Core AI: loads programs and runs them on memory shared with the process that started it.
 
-A message is (number, order, operands), the answer (number, error or None, result). Inputs and outputs of a program
-lie in one file in memory, whose descriptor comes with the order to load. The runtime's own arrays are made once for
-each input and filled by memory copies; an output is an array that the runtime makes in each run, and can be the next
+A message is (number, order, operands), and its answer (number, error or None, result). The inputs and outputs of a
+program lie in one file in memory, whose descriptor comes with the order to load. For each input the runtime has one
+array, which is filled by a memory copy. The runtime makes a new array for each output in each run; it can be the next
 run's input.
 """
 

@@ -1,7 +1,7 @@
-"""Programs that Core AI has compiled, kept in folders of the cache.
+"""Stores programs that Core AI has compiled in folders of the cache.
 
-A folder is named by the digest of the text, the constants, the package's version and the system's build. What is in it
-is held against the digest beside it before it is loaded, since Core AI does not survive files that are damaged.
+A folder's name is the digest of the text, the constants, the package's version and the system's build. Before a program
+is loaded, its files are compared with the digest beside them, because damaged files crash Core AI.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The process that runs Core AI, seen from the one that started it.
+"""Starts the process that runs Core AI, and talks to it.
 
-There is one for each process, started when it is first needed, and again after it has died. It ends when its end of the
-link closes, and so with whoever started it. A forked child starts its own.
+Each process has one worker. It is started when it is first needed, and again after it died. It ends when its end of the
+link closes, so it never outlives its parent. A forked child starts its own worker.
 """
 
 from __future__ import annotations

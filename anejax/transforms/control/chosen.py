@@ -1,10 +1,10 @@
-"""A branch that runs for every example under ``vmap``, although only some examples choose it.
+"""Derivatives of a branch that runs for every example under ``vmap``, although only some examples chose it.
 
-The results of the other examples are dropped, but derivatives of what the branch computed for them are not finite
-where the branch is not defined: a cotangent of zero times an infinite slope is NaN. So the derivative is that of the
-branch at operands whose tangents are zero for those examples, which also drops whatever came back as their cotangents.
-jax selects operands in the same way (https://github.com/jax-ml/jax/issues/1052). Here values stay as they are: only
-derivatives repeat operands that have no mapped axis.
+The results for the other examples are dropped. But the branch may be undefined for them, so its derivatives may be
+infinite, and a zero cotangent times an infinite slope is NaN. So the branch is differentiated at operands whose
+tangents are zero for those examples, which also drops their cotangents. jax selects operands in the same way
+(https://github.com/jax-ml/jax/issues/1052). Here values stay unchanged; only derivatives repeat operands that have no
+mapped axis.
 """
 
 from __future__ import annotations

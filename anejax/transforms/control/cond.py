@@ -1,4 +1,4 @@
-"""cond: one of several branches, chosen by an index.
+"""cond: runs one of several branches, chosen by an index.
 
     branches[clamp(index, 0, len(branches) - 1)](*operands)
 

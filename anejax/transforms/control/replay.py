@@ -1,7 +1,7 @@
-"""Effects of loops and branches, apart from what they compute: the runtime replays them when a program has run.
+"""Effects of loops and branches, separated from their computation. The runtime replays them after a program has run.
 
-A ``replay_scan`` has the effects of a scan's body, and what they look at as stacked operands; a ``replay_cond`` has
-those of branches. ``passes/effects`` makes them.
+A ``replay_scan`` holds the effects of a scan's body; its operands are the values that they need, stacked. A
+``replay_cond`` holds the effects of branches. ``passes/effects`` makes both.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""scan: a loop of known length that carries values, reads slices of arrays and stacks what it makes.
+"""scan: a loop of known length that carries values, reads slices of arrays and stacks results.
 
     for i in range(length):  carry, y[i] = body(*consts, *carry, *(x[i] for x in xs))
 
-Operands are (consts, carry, xs), results (carry, ys). Every rule makes a new body from the old one by a transformation
-of Graphs, and a scan of it; flags of the carry (has a tangent, is mapped, is unknown) are least fixed points, since
-what the body adds to a flag in one turn holds for all later ones.
+Operands are (consts, carry, xs), and results (carry, ys). Every rule transforms the body's Graph and makes a scan of
+the new body. Properties of a carry (it has a tangent, is mapped, is unknown) are least fixed points, because a property
+that the body adds in one turn holds for all later turns.
 """
 
 from __future__ import annotations
