@@ -1,5 +1,8 @@
-"""What an engine that is not at hand makes of a function: ``estimate`` predicts times, ``check`` finds broken rules,
-``explain`` says how it is divided, and why."""
+"""Analyses a function for an engine that need not be present.
+
+``estimate`` predicts times, ``check`` finds broken rules, and ``explain`` shows how a function is divided between the
+engine and the CPU device, and why.
+"""
 
 from anejax.engine.check import check as check
 from anejax.engine.estimate import Estimate as Estimate

@@ -1,4 +1,4 @@
-"""``check``: which rules of a chip's engine a function breaks."""
+"""``check``: lists the rules of a chip's engine that a function breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``estimate``: what a function is predicted to take on a chip's engine."""
+"""``estimate``: predicts how long a function takes on a chip's engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""``explain``: how a function is divided between the Neural Engine and the CPU device, why, and what it may take."""
+"""``explain``: shows how a function is divided between the Neural Engine and the CPU device, why, and the predicted
+times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Graph that a function's plan is made of."""
+"""Stages a function to the Graph from which its plan is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A picture of segments along time: a lane for each device, boxes as wide as predicted, bytes on the arrows between."""
+"""Draws segments along time: a row for each device, boxes as wide as predicted times, and bytes on the arrows
+between."""
 
 from __future__ import annotations
 

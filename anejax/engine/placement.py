@@ -1,4 +1,4 @@
-"""What a plan says of its segments, of what goes between them, and of where each equation went and why."""
+"""Describes a plan: its segments, the values that cross between them, and the reason for the place of each equation."""
 
 from __future__ import annotations
 

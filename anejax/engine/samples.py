@@ -1,7 +1,6 @@
-"""Arguments to try each primitive on that the engine has a form of: what `anejax doctor` runs, and what the tests of
-primitives read besides.
+"""Arguments with which `anejax doctor`, and tests, try each primitive that the engine has a form of.
 
-Arguments are factories, so that one sample serves every dtype: ``X`` takes the dtype under test, ``I`` has its own.
+Arguments are factories, so one sample serves every dtype: ``X`` takes the dtype under test, and ``I`` has its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Microseconds and bytes as people read them."""
+"""Formats microseconds and bytes for people."""
 
 from __future__ import annotations
 

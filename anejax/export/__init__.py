@@ -1,4 +1,4 @@
-"""Functions as packages for Apple's frameworks: `coreml` writes an .mlpackage, `coreai` an .aimodel."""
+"""Exports functions as packages for Apple's frameworks: `coreml` writes an .mlpackage, `coreai` an .aimodel."""
 
 from __future__ import annotations
 

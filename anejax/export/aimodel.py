@@ -1,4 +1,4 @@
-"""An .aimodel as something to call."""
+"""Makes an .aimodel callable from Python."""
 
 from __future__ import annotations
 

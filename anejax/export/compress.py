@@ -1,4 +1,4 @@
-"""Weights in fewer bytes: what replaces the large constants of a function."""
+"""Compresses weights: replaces the large constants of a function by operations that decompress them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions as the graphs of a Core AI module."""
+"""Translates functions to the graphs of a Core AI module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function as a program for Core ML: the types of its ports, its operations, its weights."""
+"""Translates a function to a program for Core ML: the types of its ports, its operations, its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions on their way into a package: traced with their parameters as constants and their ports named."""
+"""Traces a function for export, with its parameters as constants and its ports named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that compute in float16: float32 everywhere becomes float16, but for what comes in and goes out."""
+"""Makes a program compute in float16: float32 becomes float16 everywhere except at inputs and outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The classes of a classifier: their names, and the output that has their probabilities."""
+"""The classes of an exported classifier: their names, and the output with their probabilities."""
 
 from __future__ import annotations
 

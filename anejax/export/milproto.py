@@ -1,4 +1,4 @@
-"""Functions of programs as messages of Core ML's MIL.proto."""
+"""Translates functions of programs to messages of Core ML's MIL.proto."""
 
 from __future__ import annotations
 

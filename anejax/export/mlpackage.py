@@ -1,7 +1,7 @@
-"""Core ML: programs as Core ML's protobuf spec, or as an .mlpackage.
+"""Writes programs as Core ML's protobuf spec, or as an .mlpackage.
 
-A program must verify for target `coreml`. coremltools, an optional dependency, brings the protobuf classes and the
-package format.
+A program must verify for target `coreml`. The protobuf classes and the package format come from coremltools, an
+optional dependency.
 """
 
 from __future__ import annotations

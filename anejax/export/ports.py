@@ -1,4 +1,4 @@
-"""What the inputs, outputs and states of an exported function are called."""
+"""Names the inputs, outputs and states of an exported function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments of several shapes: a function of a package for each of them."""
+"""Inputs of several shapes: the package gets one function for each shape."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Functions that were written for jax, as functions of anejax.
+"""Turns functions that were written for jax into functions of anejax.
 
-jax traces the function once for the types of its arguments, and every equation of the jaxpr that results becomes the
-operation of the same meaning here. jax itself computes nothing after that.
+jax traces the function once for the types of its arguments, and each equation of the jaxpr becomes the equivalent
+operation of anejax. jax computes nothing after that.
 """
 
 from anejax.interop.traced import from_jax as from_jax

@@ -1,4 +1,4 @@
-"""Why a primitive of jax has no rule: patterns of names, each with the reason that errors and docs/from_jax.md give."""
+"""Primitives of jax that have no rule: patterns of names, with the reasons that errors and docs/from_jax.md give."""
 
 from __future__ import annotations
 

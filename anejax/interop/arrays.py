@@ -1,4 +1,4 @@
-"""Rules of primitives that move, choose and reduce elements."""
+"""Rules for jax's primitives that move, select and reduce elements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of primitives that hold functions: calls, control flow, and functions with derivatives of their own."""
+"""Rules for jax's primitives that hold functions: calls, control flow, and functions with custom derivatives."""
 
 from __future__ import annotations
 

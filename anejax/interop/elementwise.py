@@ -1,4 +1,4 @@
-"""Rules of primitives that work element by element."""
+"""Rules for jax's elementwise primitives."""
 
 from __future__ import annotations
 

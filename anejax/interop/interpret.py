@@ -1,8 +1,8 @@
-"""Evaluating a jaxpr of jax with anejax's operations: one rule for each of jax's primitives.
+"""Evaluates a jaxpr of jax with anejax's operations, by one rule for each primitive of jax.
 
 A rule takes an equation and its operands and returns the results. Typed keys are held as their words, uint32[..., 2],
-because jax's primitives for them (random_wrap, random_bits, ...) say what they mean on words; a primitive that only
-moves elements, such as gather, moves the words of keys by ``vmap`` over their last axis.
+because jax defines its primitives for keys (random_wrap, random_bits, ...) on words. A primitive that only moves
+elements, such as gather, moves the words of keys by ``vmap`` over their last axis.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules of products, convolutions, Fourier transforms and factorizations."""
+"""Rules for jax's products, convolutions, Fourier transforms and factorizations."""
 
 from __future__ import annotations
 

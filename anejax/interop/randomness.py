@@ -1,4 +1,4 @@
-"""Rules of typed keys and random bits. Keys are words, uint32[..., 2], and threefry's counters are those of jax."""
+"""Rules for jax's typed keys and random bits. Keys are words, uint32[..., 2]; threefry's counters are those of jax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""from_jax: a function of jax as a function of anejax."""
+"""from_jax: turns a function of jax into a function of anejax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes that jax knows as pytree nodes, as nodes of anejax's trees."""
+"""Registers classes that are pytree nodes in jax as nodes of anejax's pytrees."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""jax.lax on anejax: the primitives as functions. They neither promote dtypes nor broadcast, but for rank-0 operands.
+"""jax.lax on anejax: the primitives as functions.
 
-Names and argument orders are jax.lax's. ``lax.<name>_p`` is the primitive itself.
+They do not promote dtypes, and they broadcast rank-0 operands only. Names and argument orders are jax.lax's.
+``lax.<name>_p`` is the primitive itself.
 """
 
 # ruff: noqa: F401, F811, I001

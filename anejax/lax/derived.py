@@ -1,4 +1,4 @@
-"""Functions of jax.lax that are made of others: shapes, windows as features, top k by other names, bits."""
+"""Functions of jax.lax that combine others: shapes, windows as features, top-k functions, bits."""
 
 from __future__ import annotations
 

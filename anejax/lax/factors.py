@@ -1,4 +1,4 @@
-"""Functions of jax.lax.linalg that are made of others: QR with pivots, triangular systems of one vector."""
+"""Functions of jax.lax.linalg that combine others: QR with pivoting, triangular systems of one vector."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Products over groups of unequal sizes: one axis of the left operand is cut into consecutive groups.
 
-Each group meets operands of its own, or has a result of its own, by products with copies of the left operand, one per
-group, that are zero outside of it.
+Each group has its own right operand, or its own result. The product uses copies of the left operand, one for each
+group, which are zero outside of the group.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Networks, each in a few lines of ``anejax.nn`` layers, and pretrained ones: ``load``."""
+"""Networks, each in a few lines of ``anejax.nn`` layers; and ``load``, which reads pretrained ones."""
 
 from anejax.models.hub import ModelError as ModelError
 from anejax.models.hub import Pretrained as Pretrained

@@ -1,4 +1,4 @@
-"""A character-level LSTM, and how it writes."""
+"""A character-level LSTM, and how to sample text from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutional networks for small images: logits of ten classes, or of as many as there are."""
+"""Convolutional networks for small images. They return logits of ten classes, or of any number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sampling from a language model, token by token, with a cache of keys and values."""
+"""Samples from a language model, token by token, with a cache of keys and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transformers of the Llama kind (Touvron et al., 2023) with the details of llama2.c: Stories260K to Stories110M."""
+"""Transformers of the Llama kind (Touvron et al., 2023), in llama2.c's variant: Stories260K to Stories110M."""
 
 from __future__ import annotations
 

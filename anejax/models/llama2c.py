@@ -1,11 +1,11 @@
-"""llama2.c's checkpoint files, version 0: seven int32 of sizes, then float32 weights; little-endian, nothing else.
+"""llama2.c's checkpoint files, version 0: seven sizes as int32, then float32 weights, all little-endian.
 
-The weights of all layers lie together by kind, each matrix as [outputs, inputs]:
+The weights of all layers are grouped by kind, each matrix as [outputs, inputs]:
 
     embedding, norm before attention, q, k, v, o, norm before the MLP, gate, down, up, last norm,
     cosines and sines of the rotary embedding, and the classifier unless it is the embedding.
 
-A vocabulary with a minus sign says that the classifier is not the embedding.
+A negative vocabulary size means that the classifier is not the embedding.
 """
 
 from __future__ import annotations

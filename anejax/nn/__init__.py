@@ -1,4 +1,4 @@
-"""Networks: functions as ``jax.nn`` has them, initial values, and layers.
+"""Networks: the functions of ``jax.nn``, initial values, and layers.
 
 A layer has ``init(key, x) -> (params, state)`` and ``apply(params, state, x, *, key=None, train=False) -> (y, state)``.
 """

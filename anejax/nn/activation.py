@@ -1,4 +1,4 @@
-"""Activations as layers, and layers without parameters that change shape or drop values."""
+"""Activations as layers, and other layers without parameters, which change shapes or drop values."""
 
 from __future__ import annotations
 

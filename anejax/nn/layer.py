@@ -1,8 +1,8 @@
-"""What a layer is, and the layers that are made of others.
+"""The base class of layers, and layers that combine others.
 
 A layer is a small immutable object. ``init`` makes its parameters and its state from a key and an example of its input
-(an array, or only its shape and dtype); ``apply`` is a pure function of parameters, state and input. Both are plain
-pytrees, ``()`` where there are none, so that every transformation works on them.
+(an array, or only its shape and dtype). ``apply`` is a pure function of parameters, state and input. Both are plain
+pytrees, ``()`` if there are none, so every transformation works on them.
 """
 
 from __future__ import annotations

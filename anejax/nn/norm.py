@@ -1,4 +1,4 @@
-"""Normalisation. Statistics of 16-bit inputs are taken in float32."""
+"""Normalisation layers. Statistics of 16-bit inputs are computed in float32."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Recurrent layers for sequences [N, T, features]: one cell each, run along T by ``lax.scan``.
+"""Recurrent layers for sequences [N, T, features]. Each has one cell, which ``lax.scan`` runs along T.
 
-A cell maps (carry, x[N, features]) to (carry, h[N, hidden]); a layer runs one over a sequence and returns every h. Gate
-formulas, their order and the names of weights are PyTorch's (``RNN``, ``LSTM``, ``GRU``), with weights transposed:
-``w`` [features, gates * hidden], ``u`` [hidden, gates * hidden], ``b`` [gates * hidden].
+A cell maps (carry, x[N, features]) to (carry, h[N, hidden]). A layer runs one over a sequence and returns every h. Gate
+formulas, the order of gates and the names of weights are PyTorch's (``RNN``, ``LSTM``, ``GRU``), with weights
+transposed: ``w`` [features, gates * hidden], ``u`` [hidden, gates * hidden], ``b`` [gates * hidden].
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The block that transformers repeat: attention, then an MLP, each normalised and added to the stream."""
+"""The block that transformers repeat: attention, then an MLP, each normalised and added to its input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JAX's NumPy on anejax: functions of arrays that every transformation goes through.
+"""jax.numpy on anejax: NumPy's functions, which every transformation can differentiate, map and compile.
 
 Importing this package installs the operators and methods of Array.
 """

@@ -1,8 +1,8 @@
 """``x.at[index].set(v)`` and its relatives: copies of ``x`` with some elements changed.
 
-Reading an index takes steps (anejax.numpy.indexing); an update takes the part of ``x`` that they lead to, changes it,
-and puts it back by undoing them: static slices by one dynamic_update_slice (or, when strided, a padded mask), integer
-arrays by one scatter. So only arrays of integers cost a scatter.
+Reading an index takes steps (anejax.numpy.indexing). An update reads the part of ``x`` that the steps select, changes
+it, and undoes the steps: static slices by one dynamic_update_slice (or a padded mask, if they are strided), and integer
+arrays by one scatter. So only integer arrays cost a scatter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Functions of bits: shifts, counts, the parts of a float, and divisors of integers."""
+"""Functions of bits: shifts, counts, the parts of a float; and divisors of integers."""
 
 from __future__ import annotations
 

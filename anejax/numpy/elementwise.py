@@ -1,6 +1,6 @@
 """Elementwise functions: arithmetic, comparisons, logic, bits, rounding, exponentials, trigonometry.
 
-Each promotes its operands to one dtype by JAX's rules, broadcasts by NumPy's, and binds one primitive or a few.
+Each promotes its operands to one dtype by JAX's rules, broadcasts them by NumPy's, and binds one primitive or a few.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""numpy.fft: Fourier transforms along one axis or several, and what belongs to them. Every transform is ``lax.fft``.
+"""jax.numpy.fft on anejax: Fourier transforms along one axis or several, and their helpers, all by ``lax.fft``.
 
-``n`` (or ``s``) is the length of the signal, cut or padded with zeros to it. ``norm`` says which direction divides by
+``n`` (or ``s``) is the length to which the signal is cut or padded with zeros. ``norm`` says which direction divides by
 the number of points: "backward" (the inverse, default), "forward", or "ortho" (both, by its square root).
 """
 

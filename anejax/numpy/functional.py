@@ -1,4 +1,4 @@
-"""Functions of functions: vectorize, apply_along_axis, apply_over_axes."""
+"""Functions that apply other functions to parts of arrays: vectorize, apply_along_axis, apply_over_axes."""
 
 from __future__ import annotations
 

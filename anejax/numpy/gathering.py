@@ -1,4 +1,4 @@
-"""Gathers and scatters along axes: the one place of anejax.numpy that writes their dimension numbers."""
+"""Gathers and scatters along axes. Only this module of anejax.numpy writes their dimension numbers."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""``x[...]``, and what ``x.at[...]`` shares with it: NumPy's indexing turned into reshapes, slices and one gather.
+"""``x[...]``: turns NumPy's indexing into reshapes, slices and one gather. ``x.at[...]`` uses the same steps.
 
-An index is read into an ``Index``: four steps that reading applies in order and ``at`` undoes in reverse.
+An index is parsed into an ``Index`` of four steps, which reading applies in order and ``at`` undoes in reverse.
 
     1. new axes           x[None]            reshape
     2. static slices      x[2:5, ::-1, 3]    slice, rev
     3. dropped axes       x[3]               reshape
     4. integer arrays     x[i, :, j]         gather, or dynamic_slice for traced scalars
 
-Out-of-bounds integers are clamped when reading, and updates to them dropped, as in JAX.
+Out-of-bounds integers are clamped in reads, and updates at them are dropped, as in JAX.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Functions that move elements, on arrays of typed keys: they move the words of the keys.
+"""Makes functions that move elements accept arrays of typed keys, by moving the keys' words.
 
-The words of keys are their last axis, over which the function is mapped, so that it sees arrays of the keys' own shape.
+The words of a key are the last axis. The function is mapped over it, so it sees arrays of the keys' own shape.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Products of arrays, all by dot_general: matmul, dot, tensordot, inner, outer, kron and their like."""
+"""Products of arrays, all by dot_general: matmul, dot, tensordot, inner, outer, kron and others."""
 
 from __future__ import annotations
 

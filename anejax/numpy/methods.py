@@ -1,4 +1,4 @@
-"""Operators and methods of Array, installed when anejax.numpy is imported. One table says what each is."""
+"""The table of Array's operators and methods, which are installed when anejax.numpy is imported."""
 
 from __future__ import annotations
 

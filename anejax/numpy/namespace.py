@@ -1,4 +1,4 @@
-"""What the array API standard asks of the namespace itself: ``__array_namespace_info__``."""
+"""``__array_namespace_info__``, by which the array API standard asks for the namespace's properties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From whatever a user passes to arrays of one dtype and compatible shapes. Everything in anejax.numpy starts here.
+"""Converts the user's operands to arrays of one dtype and compatible shapes. All functions of anejax.numpy start here.
 
 Elementwise primitives take rank-0 operands beside any shape, so scalars are never broadcast.
 """

@@ -1,4 +1,4 @@
-"""Bits in bytes, text of arrays, and files."""
+"""Packs bits into bytes, prints arrays as text, and reads and writes files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sequences and samples: convolution, interpolation, gradients, windows, and statistics of several variables."""
+"""Functions of sequences and samples: convolution, interpolation, gradients, windows, covariance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sorting and searching: sort, argsort, partition, searchsorted, and what counts elements into bins."""
+"""Sorting and searching: sort, argsort, partition, searchsorted, and counts of elements in bins."""
 
 from __future__ import annotations
 

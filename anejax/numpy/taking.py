@@ -1,4 +1,4 @@
-"""Functions that pick elements by index or mask, and those that make such indices."""
+"""Functions that pick elements by index or mask, and functions that make such indices."""
 
 from __future__ import annotations
 

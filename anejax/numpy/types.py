@@ -1,4 +1,4 @@
-"""Dtypes as callables, constants, and questions about dtypes."""
+"""Dtypes as callables, constants, and functions that compare dtypes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions of elements that also reduce and accumulate, as NumPy's ufuncs do."""
+"""Elementwise functions that also reduce and accumulate, as NumPy's ufuncs do."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ class ufunc:
     def _reduced(self, rows: Any, start: Any, mask: Any, given: bool) -> Any:
         """``f`` over the first axis, one row after the other; those where ``mask`` is False do not count.
 
-        ``start`` is what to begin with, where it was ``given`` or there is no other row."""
+        ``start`` is what to begin with, where it was ``given`` or there is no other row.
+        """
         if start is not None and (given or mask is not None or not rows.shape[0]):
             carry = shape.full(rows.shape[1:], start, rows.dtype)
         else:

@@ -1,4 +1,4 @@
-"""Relatives of Adam: the same moments, put to use in other ways."""
+"""Optimizers related to Adam, which use the same moments in other ways."""
 
 from __future__ import annotations
 

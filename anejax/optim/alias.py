@@ -1,4 +1,4 @@
-"""Optimizers: chains of gradient transformations under their usual names."""
+"""Optimizers under their usual names: chains of gradient transformations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an optimizer is: a pair of pure functions, ``init(params) -> state`` and ``update(grads, state, params)``."""
+"""The definition of an optimizer: the pure functions ``init(params) -> state`` and ``update(grads, state, params)``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transformations that watch updates, take part in some steps only, or see all parameters as one vector."""
+"""Transformations that monitor updates, apply in some steps only, or see all parameters as one vector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Second moments that are kept by rows and columns, for large matrices: Adafactor and SM3."""
+"""Adafactor and SM3: second moments of large matrices, stored by rows and columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses, with optax.losses' names: one number per example, to be averaged by the caller."""
+"""Losses, with the names of optax.losses. Each returns one number per example; the caller averages them."""
 
 from anejax.absent import getattr_of
 from anejax.optim.distances import convex_kl_divergence as convex_kl_divergence

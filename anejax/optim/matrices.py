@@ -1,4 +1,4 @@
-"""Iterations on matrices that optimizers use: eigenvalues, roots, least squares without negative numbers."""
+"""Matrix iterations that optimizers use: eigenvalues, roots, non-negative least squares."""
 
 from __future__ import annotations
 

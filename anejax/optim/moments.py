@@ -1,4 +1,4 @@
-"""Helpers that optax has beside its optimizers: moments, a gradient's scale, a normal distribution."""
+"""Optax's helper functions: moments, the scale of a gradient, a normal distribution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transformations by norms: of parameters, of updates, of single examples."""
+"""Transformations by norms of parameters, of updates, or of single examples."""
 
 from __future__ import annotations
 

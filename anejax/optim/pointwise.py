@@ -1,4 +1,4 @@
-"""Losses: one number per example, to be averaged by the caller."""
+"""Losses that compare predictions and targets element by element. The caller averages them."""
 
 from __future__ import annotations
 

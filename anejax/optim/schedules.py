@@ -1,4 +1,4 @@
-"""Schedules: functions from the number of the step, an integer array, to a value."""
+"""Schedules: functions from the step number, an integer array, to a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules for steps that need gradients of earlier steps, random numbers or the place where training began."""
+"""Update rules that need gradients of earlier steps, random numbers, or the initial parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradient transformations: the parts that optimizers are chained from."""
+"""Gradient transformations, which optimizers chain together."""
 
 from __future__ import annotations
 

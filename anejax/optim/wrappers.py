@@ -1,4 +1,5 @@
-"""Optimizers around optimizers: hyperparameters as state, steps that are skipped, parts with rules of their own."""
+"""Optimizers around optimizers: hyperparameters as state, skipped steps, different rules for parts of the
+parameters."""
 
 from __future__ import annotations
 

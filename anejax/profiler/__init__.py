@@ -1,6 +1,7 @@
-"""Where the time goes: what the CPU device runs, by layer, primitive and line, and jax.profiler's names for it.
+"""Profiles: the time of each layer, primitive and line on the CPU device; and jax.profiler's names.
 
-``with profile() as p:`` records; ``p.table()`` and ``p.save("profile.html")`` show. docs/profiler.md has an example.
+``with profile() as p:`` records. ``p.table()`` and ``p.save("profile.html")`` show the result. docs/profiler.md has an
+example.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which arrays hold memory, in the format of pprof (github.com/google/pprof, proto/profile.proto), as jax gives it."""
+"""Lists the arrays that hold memory, in pprof's format as jax does (github.com/google/pprof, proto/profile.proto)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine can do at best, measured once: what a profile's rates are held against."""
+"""Measures this machine's peak rates once. Profiles compare their rates with these."""
 
 from __future__ import annotations
 

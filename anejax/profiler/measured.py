@@ -1,4 +1,4 @@
-"""A profile: what ran while it was recorded, with what each step consists of."""
+"""A profile: the recorded runs, and the operations that each step consists of."""
 
 from __future__ import annotations
 

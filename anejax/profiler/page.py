@@ -1,4 +1,4 @@
-"""A profile as one page that needs nothing else: layers as a treemap, a roofline, memory over time, tables."""
+"""Writes a profile as one self-contained page: layers as a treemap, a roofline, memory over time, tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording: what is on and off, what annotations note, and the profile that comes of it."""
+"""Recording: turns it on and off, stores annotations, and makes a profile of what was recorded."""
 
 from __future__ import annotations
 

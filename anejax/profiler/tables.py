@@ -1,4 +1,4 @@
-"""A profile as text."""
+"""Prints a profile as text."""
 
 from __future__ import annotations
 

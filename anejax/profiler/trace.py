@@ -1,4 +1,4 @@
-"""A profile in the format of chrome://tracing, which Perfetto reads."""
+"""Writes a profile in the format of chrome://tracing, which Perfetto reads."""
 
 from __future__ import annotations
 

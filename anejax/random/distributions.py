@@ -1,4 +1,4 @@
-"""Distributions made from uniform numbers by float functions."""
+"""Distributions that are computed from uniform numbers by float functions."""
 
 from __future__ import annotations
 

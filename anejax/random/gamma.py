@@ -1,4 +1,4 @@
-"""Gamma numbers, and the distributions made from them."""
+"""Gamma-distributed numbers, and distributions that are computed from them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Keys, and the bits they stand for: Threefry-2x32 in counter mode, with the counters that JAX uses.
+"""Keys and random bits: Threefry-2x32 in counter mode, with the counters that JAX uses.
 
 A key is two 32-bit words. Element ``i`` of an array of random bits is the hash of the 64-bit number ``i`` under the
-key, so that any part of the array can be made alone (JAX calls this "partitionable").
+key, so any part of the array can be computed by itself (JAX calls this "partitionable").
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Random matrices, and vectors with a covariance; by the factorizations of anejax.numpy.linalg."""
+"""Random matrices, and random vectors with a given covariance, by the factorizations of anejax.numpy.linalg."""
 
 from __future__ import annotations
 

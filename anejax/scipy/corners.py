@@ -1,4 +1,4 @@
-"""Interpolation between the elements of an array, which others here are made of."""
+"""Interpolation between the elements of an array, which other modules use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""jax.scipy.ndimage on anejax: the values of an array at places between its elements."""
+"""jax.scipy.ndimage on anejax: interpolates an array at positions between its elements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training: ``fit`` for any layer and data, and the runs of ``anejax train``."""
+"""Training: ``fit`` trains any layer on any data; the other modules are the runs of ``anejax train``."""
 
 from anejax.train.fitting import CrossEntropy as CrossEntropy
 from anejax.train.fitting import Fitted as Fitted

@@ -1,8 +1,8 @@
-"""Checkpoints: the arrays of a tree as safetensors, everything else as a small JSON file beside them.
+"""Checkpoints: the arrays of a pytree as safetensors, and everything else as a small JSON file, the index.
 
-The JSON file, the index, is written last and holds the digest of the other and one of itself, so a checkpoint is there
-as a whole or not at all, and no byte of it can change unseen. The last two are kept: should the newest be damaged, the
-one before it is taken. Indexes of version 1 have no digest of themselves; they are read, with every field in its range.
+The index is written last and holds digests of both files. So a checkpoint is complete or absent, and a changed byte is
+noticed. The last two checkpoints are kept; if the newest is damaged, the one before it is used. Indexes of version 1
+have no digest of themselves. They are read, and every field is checked for its range.
 """
 
 from __future__ import annotations

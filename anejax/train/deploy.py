@@ -1,4 +1,4 @@
-"""Trained networks as the functions of a package: what an app calls."""
+"""Turns trained networks into the functions of a package, which an app calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One call that trains a layer on arrays or batches, and two that use what it trained."""
+"""``fit`` trains a layer on arrays or batches; ``evaluate`` and ``predict`` use the result."""
 
 from __future__ import annotations
 

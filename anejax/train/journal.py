@@ -1,4 +1,4 @@
-"""Where a training run stands and what it has measured: the part of a checkpoint that is not arrays."""
+"""The progress of a training run and its measurements: the part of a checkpoint that is not arrays."""
 
 from __future__ import annotations
 

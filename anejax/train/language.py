@@ -1,4 +1,4 @@
-"""Steps for a language model: the mean cross-entropy, in nats, of the token that follows each one."""
+"""Training steps for a language model. The loss is the mean cross-entropy of the next token, in nats."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The training loop: steps, evaluation, progress, checkpoints, and going on where a run stopped.
+"""The training loop: steps, evaluation, progress, checkpoints, and resuming.
 
-It knows nothing of the model: a Task gives it a state (any pytree of arrays), two functions and two
-streams of batches. A run is a function of its task alone, so it may be stopped and resumed at any step.
+It knows nothing of the model. A Task provides a state (any pytree of arrays), two functions and two streams of batches.
+A run depends on its task alone, so it may be stopped and resumed at any step.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Training by several processes: each computes the gradient of its part of every batch, and all take the mean.
+"""Training by several processes: each computes the gradient of its part of a batch, and all use the mean.
 
-Every process makes whole batches, in the same order, and keeps the whole state, which stays alike. So a run does not
-depend on how many processes there are, except for the order in which float32 numbers are added.
+Every process makes whole batches in the same order and keeps the whole state, which stays equal in all. So a run does
+not depend on the number of processes, except for the order in which float32 numbers are added.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Curves of a run as a PNG picture. Needs matplotlib, which is optional."""
+"""Draws the curves of a run as a PNG picture. This needs matplotlib, which is optional."""
 
 from __future__ import annotations
 

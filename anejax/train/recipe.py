@@ -1,4 +1,4 @@
-"""Recipes: everything that decides how a run goes, as JSON values beside its checkpoints."""
+"""Recipes: all settings that decide how a run proceeds, as JSON values beside its checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run shows: a progress bar on a terminal, and one line per epoch anywhere."""
+"""Shows the progress of a training run: a progress bar on a terminal, and one line per epoch anywhere."""
 
 from __future__ import annotations
 

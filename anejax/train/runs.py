@@ -1,6 +1,6 @@
-"""What a run of ``anejax train`` has made so far: its recipe, its network and the parameters of a checkpoint.
+"""Reads the results of a run of ``anejax train``: its recipe, its network and the parameters of a checkpoint.
 
-A run may be finished or not; a checkpoint of it is named by the directory of the run, for the newest, or by an index.
+The run may be unfinished. A checkpoint is named by the run's directory, which means the newest, or by an index file.
 """
 
 from __future__ import annotations

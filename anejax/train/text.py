@@ -1,4 +1,4 @@
-"""Recipes for fine-tuning pretrained language models on texts of one's own, and the task that a recipe describes."""
+"""Recipes for fine-tuning pretrained language models on the user's texts, and the task that a recipe describes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""`anejax doctor`: what works on this machine, on its CPU and on its Neural Engine, and how fast.
+"""`anejax doctor`: reports which parts of anejax work on this machine's CPU and Neural Engine, and how fast.
 
-``examine`` asks, one check after the other: the environment, every primitive that the engine has (legalized on the CPU
-device, then on the engine), probes of what sources disagree on, and timings. Without an engine the rest is skipped, and
-says why. docs/engine.md has the order in which a first run on a Mac is read.
+``examine`` runs the checks in order: the environment, every primitive that the engine has (legalized on the CPU device,
+then on the engine), probes of points on which sources disagree, and timings. Without an engine its checks are skipped,
+and say why. docs/engine.md explains how to read the first report of a Mac.
 """
 
 from anejax.engine.doctor.checks import FAILED as FAILED

@@ -1,4 +1,4 @@
-"""Probes of the engine's arithmetic, and of limits that sources disagree on."""
+"""Probes of the engine's arithmetic, and of limits on which sources disagree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs on the engine and on the CPU device, run on NumPy arrays and compared."""
+"""Runs programs on the engine and on the CPU device, with NumPy arrays, and compares the results."""
 
 from __future__ import annotations
 

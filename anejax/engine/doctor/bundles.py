@@ -1,7 +1,7 @@
-"""Whether a compiled program is taken back from disk: by another process, and days later.
+"""Checks whether a compiled program can be loaded from disk by another process, and days later.
 
-A compiled program on disk refers to a store of the system, which the system empties after some hours. The device
-compiles anew then; each check says whether it had to.
+A compiled program on disk refers to a store that the system empties after some hours. The device then compiles again,
+and each check says whether it had to.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a doctor finds: one Check for each question, and the report that a user can send."""
+"""The findings of a doctor: one Check for each question, and the report that a user can send."""
 
 from __future__ import annotations
 

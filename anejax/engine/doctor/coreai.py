@@ -1,9 +1,10 @@
-"""Questions to Apple's Core AI runtime: what of programs it places on the Neural Engine, how fast, and how right.
+"""Questions to Apple's Core AI runtime: which parts of programs it runs on the Neural Engine, how fast, and how
+accurately.
 
-On a real Mac, from macOS 27 on, they decide whether this way to the engine can be used, and which forms programs should
-have there. Off one the package's runtime for the CPU answers what is no question of placement; the others are skipped.
-Each answer says for each program the parts that the engine has of it, where the files that the system writes tell, the
-time of a call, and the error in units of the dtype's rounding.
+On a Mac with macOS 27 or later, the answers decide whether this route to the engine is usable, and which forms programs
+should have there. Elsewhere the package's runtime for the CPU answers questions that are not about placement, and the
+others are skipped. Each answer gives, for each program, the number of parts on the engine (if files of the system
+tell), the time of a call, and the error in units of the dtype's rounding.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a machine has: system, chip, Python, the native library, folders, devices."""
+"""Describes the machine: system, chip, Python, the native library, folders, devices."""
 
 from __future__ import annotations
 

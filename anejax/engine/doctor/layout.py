@@ -1,4 +1,4 @@
-"""Probes of ports, memory and parameters: whatever is wrong here is wrong in every program."""
+"""Probes of ports, memory and parameters. If one fails, every program is wrong."""
 
 from __future__ import annotations
 

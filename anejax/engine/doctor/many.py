@@ -1,7 +1,8 @@
-"""How many programs a process may compile and hold: tried in a process of its own, as failing may spoil what follows.
+"""Finds out how many programs a process may compile and hold, in a separate process, because failing may break later
+calls.
 
-``main`` compiles COUNT distinct programs and runs each, then, if they were kept, runs all again (the device loads again
-what it had unloaded); it prints how many were right, and the first error.
+``main`` compiles COUNT distinct programs and runs each. If all were kept, it runs all of them again, and the device
+loads those that it had unloaded. It prints how many results were right, and the first error.
 """
 
 from __future__ import annotations

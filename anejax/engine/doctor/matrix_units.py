@@ -1,7 +1,7 @@
-"""How much faster products of matrices are than convolutions on the CPU device.
+"""Measures how much faster matrix products are than convolutions on the CPU device.
 
-On a Mac products go to Accelerate, the only way to the processor's matrix units; convolutions are this library's own,
-on NEON. Where products are several times faster, a convolution is worth writing as a product of patches.
+On a Mac, products use Accelerate, the only access to the processor's matrix units, while convolutions use this
+library's own NEON code. If products are several times faster, a convolution should be written as a product of patches.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Whether runs leave memory behind: the resident size of a process over 10,000 runs of one program.
+"""Checks whether runs leak memory, by the resident size of a process over 10,000 runs of one program.
 
-Objects that Espresso gives back later need an autorelease pool, which the device's thread has around each job; one
+Objects that Espresso releases later need an autorelease pool, so the device's thread has one around each job. One
 project reports memory that grows with each run.
 """
 

@@ -1,9 +1,9 @@
-"""Every primitive that the engine has a form of: legalized, run on the CPU device and on the engine, and compared.
+"""Tests every primitive that the engine has a form of, on the CPU device and on the engine.
 
-Two comparisons. The legalized program on the CPU device against the primitive as it is there, in float32: does
-legalization keep values? And the same program on the engine against the CPU device: does the engine do what it says?
-Both are within units of float16's last place of a result's largest element; the engine's besides within what its tables
-are known to be off by.
+There are two comparisons. The legalized program on the CPU device, against the original primitive in float32, shows
+whether legalization preserves values. The same program on the engine, against the CPU device, shows whether the engine
+computes what it should. Tolerances are units of float16's last place of the result's largest element; on the engine,
+the known errors of its tables are added.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What a chip does where sources disagree, and where wrong numbers would come without an error.
+"""Probes of a chip where sources disagree, and where wrong numbers would come without an error.
 
-A probe runs small programs and answers one question. Some answers must be one thing, or programs of this project are
-wrong on that chip; others are either way right, since legalization takes the careful one, and are kept in the report.
+A probe runs small programs and answers one question. For some questions, programs of this project are wrong on the chip
+unless the answer is the expected one. For the others every answer is acceptable, because legalization writes the
+careful form, and the answer is only reported.
 """
 
 from __future__ import annotations

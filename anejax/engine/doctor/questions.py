@@ -1,4 +1,4 @@
-"""Every question that is asked of the engine, or of the CPU device in its place, in order."""
+"""The list of all questions to the engine, or to the CPU device in its place, in order."""
 
 from __future__ import annotations
 

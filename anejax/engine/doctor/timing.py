@@ -1,7 +1,7 @@
-"""How fast the engine is: the figures of a chip's profile.
+"""Measures how fast the engine is, for a chip's profile.
 
-All times are of whole runs, copies in and out included: what a caller waits for. The least of several is taken, after
-runs that warm the engine up.
+Each time is that of a whole run, including copies in and out, as a caller sees it. It is the least of several runs,
+after runs that warm up the engine.
 """
 
 from __future__ import annotations

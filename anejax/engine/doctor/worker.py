@@ -1,7 +1,8 @@
-"""The process that asks the engine, and the one that watches it: what crashes or hangs there ends as a failed check.
+"""Runs the questions to the engine in a watched process, so that a crash or a hang becomes a failed check.
 
-``main`` answers questions from number `start` on. To a file descriptor it writes a line of JSON before each, and one
-with the check after. ``watched`` starts it, and again past a question at which it died.
+``main`` answers questions from number `start` on. For each it writes two lines of JSON to a file descriptor: one
+before, and one with the check after. ``watched`` starts this process, and starts it again after a question at which it
+died.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Special functions of jax.lax that are no primitives here but sums, fractions and quadratures of such."""
+"""Special functions of jax.lax that are not primitives here, but built of series, fractions and quadratures."""
 
 from anejax.lax.special.bessel import bessel_i0e as bessel_i0e
 from anejax.lax.special.bessel import bessel_i1e as bessel_i1e

@@ -1,4 +1,4 @@
-"""The regularized incomplete beta function, and log B(a, b) with its digits."""
+"""The regularized incomplete beta function, and log B(a, b) without loss of digits."""
 
 from __future__ import annotations
 

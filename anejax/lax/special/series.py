@@ -1,4 +1,5 @@
-"""What special functions are made of: nested sums, sums and fractions until they settle, Stirling's correction."""
+"""Helpers for special functions: nested sums, sums and fractions that run until they converge, Stirling's
+correction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hurwitz's zeta function and the derivatives of digamma."""
+"""Hurwitz's zeta function, and the derivatives of digamma."""
 
 from __future__ import annotations
 

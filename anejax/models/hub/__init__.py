@@ -1,4 +1,4 @@
-"""Pretrained models: ``load`` reads a folder as the hub lays it out, ``save`` writes one that transformers reads."""
+"""Pretrained models: ``load`` reads a folder in the hub's layout, and ``save`` writes one that transformers reads."""
 
 from __future__ import annotations
 

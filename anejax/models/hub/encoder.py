@@ -1,4 +1,4 @@
-"""Encoders: BERT (Devlin et al., 2019), MiniLM and others laid out like it, and ViT (Dosovitskiy et al., 2021)."""
+"""Encoders: BERT (Devlin et al., 2019), MiniLM and others of the same layout, and ViT (Dosovitskiy et al., 2021)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Models in one file of GGUF, llama.cpp's format, read by the package ``gguf``.
+"""Models in one GGUF file, llama.cpp's format, read by the package ``gguf``.
 
-Floats are mapped and kept; blocks of 8, 6, 5 and 4 bits are dequantised to float16. The values of the file become those
-of a ``config.json``, and its names the names of the hub's checkpoints, so that one path reads both.
+Floats are mapped and kept. Blocks of 8, 6, 5 and 4 bits are dequantised to float16. The file's values are translated to
+those of a ``config.json``, and its names to those of the hub's checkpoints, so that the same code reads both.
 """
 
 from __future__ import annotations

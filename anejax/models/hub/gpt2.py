@@ -1,4 +1,5 @@
-"""GPT-2 (Radford et al., 2019): learned positions, matrices [inputs, outputs], one for queries, keys and values."""
+"""GPT-2 (Radford et al., 2019): learned positions, matrices [inputs, outputs], and one matrix for queries, keys and
+values."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the networks of the hub's checkpoints are made of.
+"""The parts that the networks of the hub's checkpoints share.
 
 Parameters are one dictionary, from the names of the checkpoint (without the prefix of the whole network, such as
-``model.``) to arrays as they are stored: matrices are [outputs, inputs], and keep their dtype. So arrays that are
-mapped from a file are used where they lie, and what is written has the names that other programs look for.
+``model.``) to arrays as they are stored: matrices are [outputs, inputs] and keep their dtype. So arrays that are mapped
+from a file are used in place, and files that are written have the names that other programs expect.
 """
 
 from __future__ import annotations

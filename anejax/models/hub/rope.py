@@ -1,4 +1,4 @@
-"""Rotary embeddings as checkpoints of the hub have them: halves of each head turn, at speeds that may be scaled."""
+"""Rotary embeddings as in checkpoints of the hub: the halves of each head rotate, at speeds that may be scaled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The JSON files of a model's folder, and their values in ranges: a folder may come from anyone."""
+"""Reads the JSON files of a model's folder and checks the ranges of their values, because a folder may come from
+anyone."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Weights in files of safetensors, mapped into memory, and written back in the same layout.
+"""Maps weights in safetensors files into memory, and writes them in the same layout.
 
-A folder has ``model.safetensors``, or several files and ``model.safetensors.index.json``, which says where each array
-is. Mapped arrays take no memory until they are read, and the system may drop what was read. Whoever cuts a file that is
-mapped ends the process that reads it; weights that others may change meanwhile are better copied first.
+A folder has ``model.safetensors``, or several files and ``model.safetensors.index.json``, which tells the file of each
+array. Mapped arrays take no memory until they are read, and the system may drop pages that were read. If someone
+truncates a mapped file, the process that reads it ends; copy weights that others may change meanwhile.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tokenizers of a model's folder, by the libraries that people use for them, and its chat template.
+"""Tokenizers and chat templates in a model's folder, read by the libraries that are usual for them.
 
-``tokenizer.json`` is read by ``tokenizers``, ``tokenizer.model`` by ``sentencepiece``, templates by ``jinja2`` in its
-sandbox. None of them is needed to load weights.
+``tokenizer.json`` is read by ``tokenizers``, ``tokenizer.model`` by ``sentencepiece``, and templates by ``jinja2`` in
+its sandbox. None of them is needed to load weights.
 """
 
 from __future__ import annotations

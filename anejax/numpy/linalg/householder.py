@@ -1,4 +1,4 @@
-"""The QR factorization as reflections, in the form in which LAPACK's geqrf has it."""
+"""The QR factorization as Householder reflections, in the form of LAPACK's geqrf."""
 
 from __future__ import annotations
 

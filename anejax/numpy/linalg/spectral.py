@@ -1,4 +1,4 @@
-"""Factorizations of matrices [..., m, n], and what follows from singular values: rank, pseudoinverse, least squares."""
+"""Factorizations of matrices [..., m, n], and functions of singular values: rank, pseudoinverse, least squares."""
 
 from __future__ import annotations
 

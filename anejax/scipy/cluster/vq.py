@@ -1,4 +1,4 @@
-"""Vector quantization: the nearest of some vectors."""
+"""Vector quantization: assigns each vector to the nearest entry of a code book."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""jax.scipy.linalg on anejax: what SciPy has beyond anejax.numpy.linalg."""
+"""jax.scipy.linalg on anejax: the functions that SciPy has beyond anejax.numpy.linalg."""
 
 from anejax.absent import getattr_of
 from anejax.scipy.linalg.factoring import cho_factor as cho_factor

@@ -1,4 +1,4 @@
-"""Factorizations, and systems solved by them.
+"""Factorizations, and solvers that use them.
 
 ``overwrite_*`` and ``check_finite`` are accepted for compatibility: arrays never change, and nothing is checked.
 """

@@ -1,4 +1,4 @@
-"""The exponential of matrices, its derivative, and Sylvester's equation."""
+"""The matrix exponential, its derivative, and Sylvester's equation."""
 
 from __future__ import annotations
 

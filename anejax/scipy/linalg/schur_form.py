@@ -1,4 +1,4 @@
-"""The Schur form of general matrices, and functions of matrices by it."""
+"""The Schur form of general matrices, and functions of matrices that use it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Matrices that a few numbers make: blocks, constant diagonals, companions, and those of combinatorics.
+"""Matrices that a few numbers determine: blocks, constant diagonals, companions, and matrices of combinatorics.
 
-What follows from a size alone is computed exactly, or in float64, and rounded once.
+A matrix that depends on a size alone is computed exactly, or in float64, and rounded once.
 """
 
 from __future__ import annotations

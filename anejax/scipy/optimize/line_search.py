@@ -1,7 +1,7 @@
-"""How far to go along a direction: a step that satisfies the strong Wolfe conditions.
+"""Finds a step along a direction that satisfies the strong Wolfe conditions.
 
 Nocedal and Wright 2006, "Numerical optimization", algorithms 3.5 and 3.6 in one loop: as long as no upper end is known,
-it is infinitely far, and the next trial is twice as far.
+it is infinite, and the next trial is twice as far.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""minimize, its methods and its results."""
+"""minimize: its methods and its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Descent along directions that an approximate inverse Hessian gives, built from the gradients met on the way.
+"""Quasi-Newton methods: descend along directions from an inverse Hessian that is approximated from gradients.
 
 Nocedal and Wright 2006, "Numerical optimization", algorithms 6.1 (BFGS) and 7.5 (L-BFGS).
 """

@@ -1,7 +1,7 @@
 """Convolution and correlation of arrays of any rank, by products or by Fourier transforms.
 
-All of them cut one thing, the *full* result of length m + n - 1 along each axis, by ``mode``: "full" is all of it,
-"same" the middle of as many elements as the first operand has, "valid" what no element beyond the borders took part in.
+All of them compute the *full* result, of length m + n - 1 along each axis, and ``mode`` selects a part of it: "full"
+all, "same" the middle, with the shape of the first operand, and "valid" the elements that need no padding.
 """
 
 from __future__ import annotations

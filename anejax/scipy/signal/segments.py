@@ -1,4 +1,4 @@
-"""Segments of a signal: how it is cut, windowed, transformed, and added up again."""
+"""Segments of a signal: cutting, windowing, transforming and adding them up again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of a signal without its trend."""
+"""Removes the trend from a signal."""
 
 from __future__ import annotations
 

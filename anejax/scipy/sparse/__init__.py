@@ -1,4 +1,4 @@
-"""jax.scipy.sparse on anejax: systems of which only products with the matrix are known."""
+"""jax.scipy.sparse on anejax: linear systems of which only products with the matrix are known."""
 
 from anejax.absent import getattr_of
 from anejax.scipy.sparse import linalg as linalg

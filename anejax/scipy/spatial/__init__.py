@@ -1,4 +1,4 @@
-"""jax.scipy.spatial on anejax: rotations of space."""
+"""jax.scipy.spatial on anejax: rotations in three dimensions."""
 
 from anejax.absent import getattr_of
 from anejax.scipy.spatial import transform as transform

@@ -1,6 +1,6 @@
-"""Rotations of space as quaternions (x, y, z, w), and the shortest way between two.
+"""Rotations as quaternions (x, y, z, w), and interpolation between two.
 
-Any leading axes of a quaternion's array are those of so many rotations; methods work on all at once.
+Leading axes of a quaternion array index rotations. Methods work on all of them at once.
 """
 
 from __future__ import annotations

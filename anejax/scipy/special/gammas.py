@@ -1,4 +1,4 @@
-"""The gamma function, its logarithm, its integrals, and what is made of it."""
+"""The gamma function, its logarithm, its incomplete integrals, and functions built on them."""
 
 from __future__ import annotations
 

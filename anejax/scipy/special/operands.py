@@ -1,4 +1,4 @@
-"""How the functions of this package take their arguments."""
+"""Converts the arguments of this package's functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law of one trial, which is 1 with probability ``p``, else 0."""
+"""The Bernoulli distribution: 1 with probability ``p``, otherwise 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law of the successes in ``n`` trials whose probability has the beta distribution of ``a`` and ``b``."""
+"""The number of successes in ``n`` trials whose probability is beta distributed, with shapes ``a`` and ``b``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law of the successes in ``n`` trials, each with probability ``p``."""
+"""The binomial distribution: the number of successes in ``n`` trials, each with probability ``p``."""
 
 from __future__ import annotations
 

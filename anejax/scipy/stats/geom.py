@@ -1,4 +1,4 @@
-"""The law of the number of trials up to the first success, each with probability ``p``."""
+"""The geometric distribution: the number of trials up to the first success, each with probability ``p``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law of the least of many: Gumbel's left-skewed distribution, the mirror of ``gumbel_r``, with mode ``loc``."""
+"""Gumbel's left-skewed distribution (of minima), the mirror image of ``gumbel_r``, with mode ``loc``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law of the greatest of many: Gumbel's right-skewed distribution, with mode ``loc``."""
+"""Gumbel's right-skewed distribution (of maxima), with mode ``loc``."""
 
 from __future__ import annotations
 

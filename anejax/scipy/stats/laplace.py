@@ -1,4 +1,4 @@
-"""Laplace's distribution, exponential to both sides of ``loc``."""
+"""Laplace's distribution, which falls exponentially on both sides of ``loc``."""
 
 from __future__ import annotations
 

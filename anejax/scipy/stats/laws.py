@@ -1,4 +1,4 @@
-"""What the laws share. Each function is written for loc = 0, scale = 1 and arguments inside of the support."""
+"""The code that distributions share. Each is written for loc = 0, scale = 1 and arguments inside the support."""
 
 from __future__ import annotations
 

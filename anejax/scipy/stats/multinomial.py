@@ -1,4 +1,4 @@
-"""The law of the counts ``x`` of outcomes in ``n`` trials, whose probabilities are ``p``."""
+"""The multinomial distribution: the counts ``x`` of outcomes in ``n`` trials, with probabilities ``p``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law of the failures before the ``n``-th success, which has probability ``p``; n need not be whole."""
+"""The number of failures before success ``n``, with probability ``p`` of success; n need not be an integer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poisson's law with mean ``mu``."""
+"""Poisson's distribution with mean ``mu``."""
 
 from __future__ import annotations
 

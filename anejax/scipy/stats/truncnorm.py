@@ -1,4 +1,4 @@
-"""The normal distribution, cut off at ``a`` and ``b`` standard deviations ``scale`` from its mean ``loc``."""
+"""The normal distribution, cut off at ``loc + a * scale`` and ``loc + b * scale``."""
 
 from __future__ import annotations
 

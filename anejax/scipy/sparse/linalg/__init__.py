@@ -1,4 +1,4 @@
-"""jax.scipy.sparse.linalg on anejax: linear systems solved by iteration, from products with the matrix alone."""
+"""jax.scipy.sparse.linalg on anejax: iterative solvers that need only products with the matrix."""
 
 from anejax.absent import getattr_of
 from anejax.scipy.sparse.linalg.conjugate import bicgstab, cg

@@ -1,4 +1,4 @@
-"""Conjugate gradients, for Hermitian matrices, and their stabilized relative for general ones."""
+"""Conjugate gradients, for Hermitian matrices, and the stabilized biconjugate method for general ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GMRES: the least residual in a space that products with the matrix span.
+"""GMRES: minimises the residual in the space that repeated products with the matrix span.
 
 Saad and Schultz 1986, "GMRES: a generalized minimal residual algorithm for solving nonsymmetric linear systems".
 """

@@ -1,4 +1,4 @@
-"""What the solvers share: a tree is one vector, a matrix its product with one, and derivatives are implicit."""
+"""The code that solvers share: a pytree becomes one vector, the matrix its product, and derivatives are implicit."""
 
 from __future__ import annotations
 
