@@ -326,7 +326,7 @@ int32_t anesdk_set_processes(const anesdk_processes* table) {
 }
 
 int32_t anesdk_leave_processes(void) {
-  return guarded([] { processes::agree(ANESDK_PROCESS_LEFT); });
+  return guarded([] { processes::leave(); });
 }
 
 int32_t anesdk_buffers_create(uint64_t count, const uint64_t* sizes, anesdk_buffer** handles, void** data) {

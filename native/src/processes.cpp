@@ -12,25 +12,15 @@
 #include <thread>
 #include <vector>
 
+#include "beats.h"
 #include "hosted_call.h"
 #include "mil/error.h"
+#include "mpi_calls.h"
 
 namespace anesdk::processes {
 namespace {
 
 using std::chrono::steady_clock;
-
-// MPI's handles are 32-bit integers in some libraries (MPICH) and pointers in others (Open MPI, the ABI of MPI 5). Both
-// are passed as 64-bit integers here: the calling conventions of x86-64 and of arm64 put either into one register or
-// into one 8-byte slot of the stack, and a function that takes 32 bits reads the lower half (System V ABI of AMD64,
-// section 3.2.3; Procedure Call Standard for the Arm 64-bit Architecture, section 6.8.2). Apple's arm64 packs arguments
-// on the stack, which no call here reaches there: the first eight are in registers.
-using Handle = uint64_t;
-using Reduce = int (*)(const void*, void*, int, Handle, Handle, Handle, void*);
-using Spread = int (*)(const void*, int, Handle, void*, int, Handle, Handle, void*);
-using Send = int (*)(const void*, int, Handle, int, int, Handle, void*);
-using Receive = int (*)(void*, int, Handle, int, int, Handle, void*);
-using Test = int (*)(void*, int*, void*);
 
 constexpr int kTag = 1;
 constexpr size_t kLargest = size_t{1} << 30;  // bytes of one message: MPI counts elements in an int
@@ -43,9 +33,9 @@ anesdk_processes table = [] {
 // MPI may be asked by one thread at a time only (MPI_THREAD_SERIALIZED). Never destroyed, as a thread may still wait
 // when the process ends.
 std::mutex& calls = *new std::mutex;
-bool broken = false;  // a call was left before it ended, so later ones would meet the wrong ones of other processes
-
-[[noreturn]] void fail(const std::string& what) { throw mil::Error("[processes] " + what, ANESDK_RUNTIME_ERROR); }
+Beats* beats = nullptr;  // of this table; never destroyed, as MPI keeps addresses in them
+bool left = false;       // this process says nothing more
+bool broken = false;     // a call was left before it ended, so later ones would meet the wrong ones of other processes
 
 // Memory that MPI reads and writes. It is apart from the program's, because a call that is left early goes on in MPI:
 // its memory is then never freed.
@@ -58,23 +48,9 @@ void copy(void* to, const void* from, size_t bytes) {
   if (bytes) std::memcpy(to, from, bytes);  // the pointers may be null where there is nothing
 }
 
-// One of MPI's functions, of the table that Python filled.
-template <class Function>
-Function function(const void* address) {
-  return reinterpret_cast<Function>(const_cast<void*>(address));
-}
-
-void check(int code, const char* call) {
-  if (code != 0) fail(std::string(call) + " of MPI failed with code " + std::to_string(code) + ".");
-}
-
-struct Request {
-  alignas(16) std::byte bytes[16] = {};
-};
-
 // Asks done() until it is true: in short turns first, since a message on one machine takes microseconds.
-template <class Done>
-void wait_until(Done done) {
+template <class Done, class Late>
+void wait_until(Done done, Late late) {
   const auto begin = steady_clock::now();
   for (int64_t turn = 0; !done(); ++turn) {
     if (turn < 200) continue;
@@ -83,20 +59,17 @@ void wait_until(Done done) {
     waited();
     const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - begin).count();
     if (table.timeout > 0 && passed > table.timeout) {
-      fail("the other processes did not answer within " + std::to_string(table.timeout / 1000) +
-           " s (ANEJAX_DISTRIBUTED_TIMEOUT). One of them may have ended, or it computes something else.");
+      fail(late() + " did not come within " + std::to_string(table.timeout / 1000) +
+           " s (ANEJAX_DISTRIBUTED_TIMEOUT). It lives, so it computes or waits for something else.");
     }
     if (passed > 20) std::this_thread::sleep_for(std::chrono::microseconds(100));
   }
 }
 
-void finish(Request* request) {
-  alignas(16) std::byte status[256];
-  wait_until([&] {
-    int done = 0;
-    check(function<Test>(table.test)(request->bytes, &done, status), "Test");
-    return done != 0;
-  });
+// With `calls` locked, while this process waits for the others.
+void require_all() {
+  beats->turn();
+  beats->require_all();
 }
 
 void require_whole() {
@@ -108,13 +81,73 @@ template <class Start>
 void complete(Message& from, Message& to, size_t count, Start start) {
   require_whole();
   try {
+    beats->begin_call();
     std::vector<Request> requests(count);
     for (size_t i = 0; i < count; ++i) start(i, requests[i].bytes);
-    for (Request& request : requests) finish(&request);
+    for (Request& request : requests) {
+      wait_until([&] { return ended(table, &request) || (require_all(), false); }, [] { return beats->late(); });
+    }
   } catch (...) {
     broken = true;
     (void)from.memory.release(), (void)to.memory.release();
     throw;
+  }
+}
+
+// Whether all processes came with the same digest; one that leaves does not mind.
+bool agree_to(uint64_t digest) {
+  std::vector<uint64_t> all(static_cast<size_t>(table.size));
+  gather(&digest, all.data(), sizeof digest);
+  const auto other = std::find_if(all.begin(), all.end(), [&](uint64_t theirs) { return theirs != digest; });
+  if (other == all.end()) return true;
+  if (digest == ANESDK_PROCESS_LEFT) return false;
+  broken = true;
+  const auto left = std::find(all.begin(), all.end(), uint64_t{ANESDK_PROCESS_LEFT});
+  if (left != all.end()) fail("process " + std::to_string(left - all.begin()) + " has ended.");
+  fail("process " + std::to_string(other - all.begin()) + " runs another program than process " +
+       std::to_string(table.index) +
+       ". Every process must run the same functions on arguments of the same shapes, in the same order.");
+}
+
+// A sum under way.
+struct Sum {
+  Message from, to;
+  std::vector<Request> requests;
+  bool done = false;
+};
+
+auto& sums = *new std::map<int64_t, Sum>;  // guarded by `calls`
+int64_t last_sum = 0;
+auto& begun = *new std::condition_variable;
+
+// Sees how far the sums are. With `calls` locked.
+bool all_done() {
+  bool all = true;
+  for (auto& [id, sum] : sums) {
+    if (sum.done) continue;
+    sum.done = true;
+    for (Request& request : sum.requests) sum.done &= ended(table, &request);
+    all &= sum.done;
+  }
+  return all;
+}
+
+// MPI moves data while one of its functions runs (MPI 4.1, section 2.9), so a thread asks how far the sums are while
+// the program computes, and tells the other processes that this one lives. It is never joined: it ends with the
+// process.
+void keep_going() {
+  std::unique_lock lock(calls);
+  while (!left) {
+    try {
+      beats->turn();
+      if (sums.empty() || broken || all_done()) begun.wait_for(lock, std::chrono::milliseconds(100));
+    } catch (const mil::Error&) {
+      broken = true;  // the next call says so
+      begun.wait(lock);
+    }
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    lock.lock();
   }
 }
 
@@ -134,75 +167,28 @@ void set(const anesdk_processes* given) {
     require(given->request_bytes > 0 && given->request_bytes <= sizeof(Request), "a request has more than 16 bytes");
   }
   const std::lock_guard lock(calls);
+  require(beats == nullptr, "the processes were set before");
   table = *given;
-  broken = false;
+  if (table.size == 1) return;
+  beats = new Beats(table);
+  std::thread(keep_going).detach();
 }
 
 int32_t size() { return table.size; }
 int32_t index() { return table.index; }
 
 void agree(uint64_t digest) {
+  if (table.size > 1) (void)agree_to(digest);
+}
+
+void leave() {
   if (table.size == 1) return;
-  std::vector<uint64_t> all(static_cast<size_t>(table.size));
-  gather(&digest, all.data(), sizeof digest);
-  const auto other = std::find_if(all.begin(), all.end(), [&](uint64_t theirs) { return theirs != digest; });
-  if (other == all.end() || digest == ANESDK_PROCESS_LEFT) return;  // if this process leaves, the others are told
-  broken = true;
-  const auto left = std::find(all.begin(), all.end(), uint64_t{ANESDK_PROCESS_LEFT});
-  if (left != all.end()) fail("process " + std::to_string(left - all.begin()) + " has ended.");
-  fail("process " + std::to_string(other - all.begin()) + " runs another program than process " +
-       std::to_string(table.index) +
-       ". Every process must run the same functions on arguments of the same shapes, in the same order.");
-}
-
-namespace {
-
-// A sum under way.
-struct Sum {
-  Message from, to;
-  std::vector<Request> requests;
-  bool done = false;
-};
-
-auto& sums = *new std::map<int64_t, Sum>;  // guarded by `calls`
-int64_t last_sum = 0;
-auto& begun = *new std::condition_variable;
-
-// Sees how far the sums are. With `calls` locked.
-bool all_done() {
-  bool all = true;
-  alignas(16) std::byte status[256];
-  for (auto& [id, sum] : sums) {
-    if (sum.done) continue;
-    sum.done = true;
-    for (Request& request : sum.requests) {
-      int done = 0;
-      check(function<Test>(table.test)(request.bytes, &done, status), "Test");
-      sum.done &= done != 0;
-    }
-    all &= sum.done;
-  }
-  return all;
-}
-
-// MPI moves data while one of its functions runs (MPI 4.1, section 2.9), so a thread asks how far the sums are while
-// the program computes. It is never joined: it sleeps when there is nothing to ask, and ends with the process.
-void keep_going() {
+  const bool together = agree_to(ANESDK_PROCESS_LEFT);
   std::unique_lock lock(calls);
-  for (;;) {
-    begun.wait(lock, [] { return !sums.empty() && !broken; });
-    try {
-      if (all_done()) begun.wait(lock);
-    } catch (const mil::Error&) {
-      broken = true;  // finish_sum says so
-    }
-    lock.unlock();
-    std::this_thread::sleep_for(std::chrono::microseconds(50));
-    lock.lock();
-  }
+  left = true;
+  if (!together) return;  // the others are told, and end
+  wait_until([] { return beats->leave(); }, [] { return beats->late(); });
 }
-
-}  // namespace
 
 int64_t start_sum(std::span<const Piece> pieces, mil::DType dtype) {
   if (table.size == 1) return 0;
@@ -217,8 +203,7 @@ int64_t start_sum(std::span<const Piece> pieces, mil::DType dtype) {
   const size_t element = mil::size_of(dtype);
   const std::lock_guard lock(calls);
   require_whole();
-  static std::thread* const thread = new std::thread(keep_going);
-  (void)thread;
+  beats->begin_call();
   Sum& kept = sums.emplace(++last_sum, std::move(sum)).first->second;  // at its place before MPI learns the addresses
   for (size_t i = 0; i < kept.requests.size(); ++i) {
     const size_t begin = i * kLargest, part = std::min(bytes - begin, kLargest);
@@ -236,13 +221,18 @@ void finish_sum(int64_t message, std::span<const Piece> pieces) {
     for (const Piece& piece : pieces) copy(piece.to, piece.from, piece.bytes);
     return;
   }
-  wait_until([&] {
-    const std::lock_guard lock(calls);
-    require_whole();
-    const auto found = sums.find(message);
-    if (found == sums.end()) fail("a sum was finished twice.");
-    return all_done() || found->second.done;
-  });
+  wait_until(
+      [&] {
+        const std::lock_guard lock(calls);
+        require_whole();
+        const auto found = sums.find(message);
+        if (found == sums.end()) fail("a sum was finished twice.");
+        return all_done() || found->second.done || (require_all(), false);
+      },
+      [] {
+        const std::lock_guard lock(calls);
+        return beats->late();
+      });
   const std::lock_guard lock(calls);
   const auto found = sums.find(message);
   const std::byte* at = found->second.to.memory.get();

@@ -21,6 +21,9 @@ int32_t index();  // from 0 on
 // number of the first process that has another one.
 void agree(uint64_t digest);
 
+// This process makes no more calls. If others still do, they are told, and otherwise all leave together.
+void leave();
+
 // One of the arrays that a message holds.
 struct Piece {
   const void* from;

@@ -27,6 +27,8 @@ if aj.process_index() == 1:
             total(jnp.ones((1, 3)))
         case "other collective":
             aj.pmap(lambda x: lax.pmax(x, "i"), axis_name="i")(jnp.ones((1, 2)))
+        case "stopped":
+            os.kill(os.getpid(), signal.SIGSTOP)
         case "never comes":
             time.sleep(60)
 total(jnp.ones((1, 2)))
