@@ -46,18 +46,13 @@ def run(args: argparse.Namespace) -> int:
     if kind not in FORMATS:
         raise UsageError(f"[--to] expected a path that ends in .{' or .'.join(FORMATS)}, got {str(args.to)!r}.")
     path = args.to or Path(f"{_name(args.target)}.{kind}")
-    functions = _functions(args)
-    metadata = Metadata(more={"anejax": aj.__version__, **_facts(Path(args.target))})
+    functions, facts = _deployed(args)
+    metadata = Metadata(more={"anejax": aj.__version__, **facts})
     FORMATS[kind](functions, path=path, weights=args.weights, precision=args.precision, report=_report,
                   metadata=metadata)  # fmt: skip
     size = sum(found.stat().st_size for found in path.rglob("*") if found.is_file())
     print(printable(f"{path}: {', '.join(functions)}; {size / 1e6:.1f} MB"))
     return 0
-
-
-def _facts(path: Path) -> dict[str, str]:
-    """The metadata of a package: from which run it comes."""
-    return deploy.facts_of_run(path, lambda text: None) if runs.is_run(path) else {}
 
 
 def _labels(path: Path | None) -> list[str] | None:
@@ -83,18 +78,21 @@ def _name(target: str) -> str:
     return target.rpartition(":")[2].rpartition(".")[2] if ":" in target else Path(target).absolute().stem
 
 
-def _functions(args: argparse.Namespace) -> deploy.Functions:
+def _deployed(args: argparse.Namespace) -> deploy.Deployed:
+    """The functions of a target, and where they come from."""
     target = args.target
     for option in ("shape", "labels"):
         if getattr(args, option) and ":" not in target:
             raise UsageError(f"[--{option}] expected with module:function only: a trained network has its own.")
     if ":" in target and not Path(target).exists():
         function = subject.function(target)
-        return {"main": Function(function, *map(subject.shape, args.shape), labels=_labels(args.labels))}
+        main = Function(function, *map(subject.shape, args.shape), labels=_labels(args.labels))
+        return deploy.Deployed({"main": main}, {})
     path = Path(target)
     if runs.is_run(path):
         return deploy.of_run(path, lambda text: print(printable(text), file=sys.stderr))
     if path.suffix == ".bin":
         config, params = llama2c.read(path)
-        return deploy.of_language_model(Llama(config), aj.tree.map(aj.numpy.asarray, params))
+        params = aj.tree.map(aj.numpy.asarray, params)
+        return deploy.Deployed(deploy.of_language_model(Llama(config), params), {})
     raise UsageError(f"[{target}] expected a directory of a run, a checkpoint (.json, .bin), or module:function.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,24 +21,26 @@ CONTEXT = 2048  # positions of a cache at most, unless more are asked for: state
 Functions = Mapping[str, Function]
 
 
-def of_run(path: Path, warn: Callable[[str], None]) -> Functions:
-    """The functions of the newest checkpoint of a run that ``anejax train`` wrote, or of the checkpoint of this index.
+class Deployed(NamedTuple):
+    """The functions of a trained network, and where it comes from: metadata of a package."""
 
-    They are ``main`` from a picture to its class, or ``decode`` and ``prefill`` from tokens to logits of the next one.
+    functions: Functions
+    facts: dict[str, str]
+
+
+def of_run(path: Path, warn: Callable[[str], None]) -> Deployed:
+    """The network of the newest checkpoint of a run that ``anejax train`` wrote, or of the checkpoint of this index.
+
+    Its functions are ``main`` from a picture to its class, or ``decode`` and ``prefill`` from tokens to logits of the
+    next one. The facts are the kind of run and the steps of the checkpoint; of a run on characters also all of them, in
+    the order of their numbers, without which an app cannot read the network's answers.
 
     Raises:
         CheckpointError: it is of no run, or damaged.
     """
     found = runs.find(path, warn)
-    return _KINDS[found.kind](found)
-
-
-def facts_of_run(path: Path, warn: Callable[[str], None]) -> dict[str, str]:
-    """Where a network of ``of_run`` comes from: the kind of run and the steps of the checkpoint. Of a run on characters
-    also all of them, in the order of their numbers, without which an app cannot read the network's answers."""
-    found = runs.find(path, warn)
-    facts = {"run": found.kind, "steps": str(checkpoint.read(found.index)[0])}
-    return facts | {"characters": runs.characters(found)[2].characters} if found.kind == "chars" else facts
+    functions, more = _KINDS[found.kind](found)
+    return Deployed(functions, {"run": found.kind, "steps": str(checkpoint.read(found.index)[0]), **more})
 
 
 def of_language_model(model: Any, params: Any, length: int | None = None) -> Functions:
@@ -77,7 +79,7 @@ def _cached(model: Any, params: Any, length: int) -> tuple[Callable[..., Any], d
     return step, dict(zip(names, chosen(leaves)))
 
 
-def _pictures(found: runs.Checkpoint) -> Functions:
+def _pictures(found: runs.Checkpoint) -> Deployed:
     """A classifier of pictures; what the training did to their pixels is inside."""
     made = runs.classifier(found)
     image = aj.ShapeDtypeStruct((1, 3, made.size, made.size), "float32")
@@ -88,31 +90,34 @@ def _pictures(found: runs.Checkpoint) -> Functions:
         return {"probabilities": nn.softmax(logits)}
 
     params = (made.state.params, made.state.model_state)
-    return {"main": Function(predict, image, params=params, images={"image": Image()}, labels=made.classes)}
+    main = Function(predict, image, params=params, images={"image": Image()}, labels=made.classes)
+    return Deployed({"main": main}, {})
 
 
-def _chars(found: runs.Checkpoint) -> Functions:
-    model, params, _ = runs.characters(found)
+def _chars(found: runs.Checkpoint) -> Deployed:
+    model, params, alphabet = runs.characters(found)
 
     def decode(params: Any, state: Any, token: Any) -> Any:
         logits, state = model.apply(params, state, token)
         return {"logits": logits[:, -1]}, state
 
     token = aj.ShapeDtypeStruct((1, 1), "int32")
-    return {"decode": Function(decode, token, params=params, state=model.carries(1))}
+    decode_one = Function(decode, token, params=params, state=model.carries(1))
+    return Deployed({"decode": decode_one}, {"characters": alphabet.characters})
 
 
-def _stories(found: runs.Checkpoint) -> Functions:
+def _stories(found: runs.Checkpoint) -> Deployed:
     config, params = runs.stories(found)
-    return of_language_model(Llama(config), params)
+    return Deployed(of_language_model(Llama(config), params), {})
 
 
-def _text(found: runs.Checkpoint) -> Functions:
+def _text(found: runs.Checkpoint) -> Deployed:
     model = runs.pretrained(found)
-    return of_language_model(model.network, tree.map(lambda w: jnp.asarray(w).astype(jnp.float32), model.params))
+    params = tree.map(lambda w: jnp.asarray(w).astype(jnp.float32), model.params)
+    return Deployed(of_language_model(model.network, params), {})
 
 
-_KINDS: Mapping[str, Callable[[runs.Checkpoint], Functions]] = {
+_KINDS: Mapping[str, Callable[[runs.Checkpoint], Deployed]] = {
     "cifar10": _pictures,
     "images": _pictures,
     "chars": _chars,

@@ -5,15 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import optax
 import pytest
 
 from anejax.compat.modules import SAME
 from tests.compat import page
+from tests.interop.record import RECORD, UNITS, distance
 from tests.parity import table
-
-HERE = Path(__file__).parent
 
 
 def run(*arguments, code=0):
@@ -25,10 +23,10 @@ def run(*arguments, code=0):
 
 def test_eight_kinds_of_programs_train_as_with_jax():
     """Flax linen and nnx, Equinox, Haiku, optax: tests/interop/programs.py, whose losses by jax are on record."""
-    ours, theirs = json.loads(run("-m", "tests.compat.losses")), json.loads((HERE / "losses.json").read_text())
-    assert ours.keys() == theirs.keys() and len(ours) == 8
-    for name, losses in theirs.items():
-        np.testing.assert_allclose(ours[name], losses, rtol=256 * 2.0**-24, err_msg=name)
+    ours = json.loads(run("-m", "tests.compat.losses"))
+    assert ours.keys() == RECORD.keys() and len(ours) == 8
+    far = {name: distance(name, losses) for name, losses in ours.items()}
+    assert max(far.values()) <= UNITS, far
 
 
 STRICT = """

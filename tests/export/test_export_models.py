@@ -11,6 +11,7 @@ import pytest
 import anejax as aj
 from anejax.cli import main
 from anejax.coreai import asset
+from anejax.data import chars
 from anejax.models import llama2c
 from anejax.models.llama import SIZES
 from anejax.train import deploy
@@ -70,6 +71,13 @@ def test_runs(run: Any, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPat
     assert said.get("characters") == (" benort" if name == "chars" else None)
     several = len(package.program.functions) > 1
     RUNS[name].check(network, lambda f, inputs: package(inputs, f if several else None), 5e-3)
+
+
+def test_the_text_of_a_run_is_read_once(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RUNS["chars"].write(tmp_path)
+    read, load = list[str](), chars.load
+    monkeypatch.setattr(chars, "load", lambda path: read.append(path) or load(path))
+    assert run("run", "--to", "net.mlpackage")[0] == 0 and len(read) == 1
 
 
 def test_labels_of_a_function(run: Any, tmp_path: Path) -> None:
