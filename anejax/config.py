@@ -307,7 +307,7 @@ class Config:
             self._settle(name)
 
     def checked(self, name: str, value: Any) -> Any:
-        """``value`` if the setting ``name`` can have it; else raises SettingError."""
+        """Returns ``value`` if the setting ``name`` accepts it. Otherwise raises SettingError."""
         return _checked(name, value)[1]
 
     def update(self, name: str, value: Any) -> None:
@@ -347,7 +347,7 @@ class Config:
         return Override(self, name, value)
 
     def overrides(self) -> dict[str, Any]:
-        """What this thread overrides, by name: for a thread that works for it."""
+        """The settings that this thread overrides, by name, for a helper thread to copy."""
         return dict(self._local.__dict__)
 
     def _settle(self, name: str) -> None:

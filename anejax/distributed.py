@@ -26,7 +26,7 @@ def initialize(
     local_device_ids: Any = None,
     **others: Any,
 ) -> None:
-    """Joins the processes that MPI's launcher started, which else happens when they are first needed.
+    """Joins the processes that an MPI launcher started. Without this call they are joined when first needed.
 
     Without a launcher there is one process, and nothing to join.
 

@@ -146,7 +146,7 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> np.dty
 
 
 def itemsize_bits(dtype: Any) -> int:
-    """How many bits of an element count: 1 of a bool."""
+    """The number of significant bits of an element; 1 for bool."""
     found = np.dtype(dtype)
     return 1 if found == bool_ else found.itemsize * 8
 

@@ -25,7 +25,7 @@ __getattr__ = getattr_of(__name__)
 
 
 class ResizeMethod(enum.Enum):
-    """How new elements are made of old ones.
+    """The kernel by which new elements are computed from old ones.
 
     NEAREST: the nearest one. LINEAR: a triangle of radius 1. LANCZOS3, LANCZOS5: windowed sines of radius 3 and 5.
     CUBIC: cubic convolution with a = -0.5 (Keys 1981, "Cubic convolution interpolation for digital image processing").
@@ -218,7 +218,7 @@ def scale_and_translate(
     antialias: bool = True,
     precision: Any = None,
 ) -> Array:
-    """``image`` stretched and moved: what was at x is at ``scale`` x + ``translation``, along ``spatial_dims``.
+    """Scales and moves ``image`` along ``spatial_dims``: position x moves to ``scale`` x + ``translation``.
 
     Args:
         image: an array of any rank; integers and bools become float32.

@@ -14,7 +14,7 @@ PARTS = (FORWARD, UPDATE, TANGENT, BACKWARD)  # of an equation inside another, t
 
 
 class Mark(NamedTuple):
-    """Where an equation comes from.
+    """The origin of an equation.
 
     Attributes:
         path: the layers and scopes around it, such as ``blocks/3/attention/q``; "" outside of all. In a Graph that an
@@ -40,13 +40,14 @@ class Mark(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is, for a message: `` of blocks/3/attention/q (backward) at model.py:12 (apply)``; "" if unknown."""
+        """The origin as text, such as `` of blocks/3/attention/q (backward) at model.py:12 (apply)``, or "" if
+        unknown."""
         of = f" of {self.path}" if self.path else ""
         part = f" ({self.part})" if self.part != FORWARD else ""
         return of + part + (f" at {self.line}" if self.line else "")
 
     def identifier(self, name: str) -> str:
-        """What ``name`` is called as an identifier with its path: ``blocks_3_attention_q_dot_general_1``."""
+        """``name`` with its path as an identifier: ``blocks_3_attention_q_dot_general_1``."""
         return re.sub(r"\W", "_", joined(self.path, name), flags=re.ASCII)
 
     def __str__(self) -> str:

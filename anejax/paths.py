@@ -92,7 +92,7 @@ def _expect_file(path: Path | str, found: os.stat_result) -> None:
 
 @contextlib.contextmanager
 def scratch(directory: Path) -> Iterator[Path]:
-    """A new directory in ``directory``, which vanishes with the block.
+    """A new directory in ``directory``, which is removed at the end of the block.
 
     If the process is killed, the next call for the same ``directory`` removes it. A live process holds a lock on its
     scratch directory, so nobody removes what is still in use.

@@ -36,7 +36,7 @@ Finite = Annotated[float, Between(-sys.float_info.max, sys.float_info.max)]
 
 
 def decode(cls: type[T], values: Any) -> T:
-    """The record that ``values``, a JSON object, spells. Raises ValueError, which names the field that is wrong."""
+    """Makes a record of ``values``, a JSON object. Raises ValueError, which names the wrong field."""
     if not isinstance(values, dict):
         raise ValueError(f"expected an object, got {type(values).__name__}")
     kinds = _kinds(cls)

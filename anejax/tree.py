@@ -97,7 +97,8 @@ _LEAF = _Leaf()
 
 
 def mismatch(expected: Any, got: Any, path: str = "", exact: bool = False) -> str | None:
-    """Where two trees part, in words, or None when ``expected`` is a prefix of ``got`` (or equal, if ``exact``)."""
+    """Describes the first difference of two trees, or returns None if ``expected`` is a prefix of ``got`` (or equal, if
+    ``exact``)."""
     spec = optree.tree_structure(expected, namespace=_NAMESPACE)
     here = path or "at the root"
     if spec.is_leaf():
@@ -137,7 +138,7 @@ def _kind(tree: Any) -> str:
 
 
 def paths(tree: Any, root: str = "", is_leaf: Callable[[Any], bool] | None = None) -> list[str]:
-    """How each leaf is reached, as Python would write it: ``params['w'][0]``."""
+    """The path of each leaf as a Python expression: ``params['w'][0]``."""
     return [a.codify(root) for a in _with_accessors(tree, is_leaf)[0]]
 
 
@@ -149,7 +150,7 @@ def _with_accessors(tree: Any, is_leaf: Callable[[Any], bool] | None) -> tuple[l
 
 
 def treedef_paths(treedef: PyTreeDef, root: str = "") -> list[str]:
-    """How each leaf of a structure is reached; see ``paths``."""
+    """The path of each leaf of a structure; see ``paths``."""
     return [a.codify(root) for a in treedef.accessors()]
 
 
@@ -427,7 +428,7 @@ def register_with_keys(
     flatten_with_keys: Callable[[Any], tuple[Iterable[tuple[Any, Any]], Hashable]],
     unflatten_func: Callable[[Hashable, Iterable[Any]], Any],
 ) -> None:
-    """Makes instances of ``cls`` tree nodes whose children have keys of their own."""
+    """Makes instances of ``cls`` tree nodes whose children have keys that the class defines."""
 
     def to_children(x: Any) -> tuple[Any, Any, Any]:
         keyed, aux = flatten_with_keys(x)

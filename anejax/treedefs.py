@@ -50,17 +50,17 @@ class PyTreeDef:
 
     @property
     def num_leaves(self) -> int:
-        """How many leaves the trees of this structure have."""
+        """The number of leaves in trees of this structure."""
         return self.spec.num_leaves
 
     @property
     def num_nodes(self) -> int:
-        """How many nodes and leaves the trees of this structure have together."""
+        """The number of nodes and leaves in trees of this structure."""
         return self.spec.num_nodes
 
     @property
     def num_children(self) -> int:
-        """How many children the top node has."""
+        """The number of children of the top node."""
         return self.spec.num_children
 
     @property

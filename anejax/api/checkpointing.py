@@ -112,7 +112,7 @@ def save_only_these_names(*names_which_can_be_saved: str) -> Callable[..., bool]
 
 
 def save_any_names_but_these(*names_not_to_save: str) -> Callable[..., bool]:
-    """Keep what ``checkpoint_name`` gave a name, but for these."""
+    """Saves values that ``checkpoint_name`` named, except those with these names."""
     return _Named(frozenset(names_not_to_save), but=True)
 
 
@@ -178,7 +178,7 @@ def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> N
 
 
 def saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> list[tuple[Aval, str]]:
-    """(type, where from) of each value that the backward pass of ``f(*args, **kwargs)`` keeps."""
+    """Lists the values that the backward pass of ``f(*args, **kwargs)`` keeps, as pairs (type, origin)."""
     staged, _ = Jitted(f, static_resolver(f, (), ()))._staged(args, kwargs)
     graph = staged.graph
     kept, _ = stage(lambda *xs: linearize_flat(as_function(graph), xs).residuals, graph.in_avals)

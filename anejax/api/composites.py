@@ -21,7 +21,7 @@ def composed(fun: Callable[..., Any], name: str, *args: Any, batched: int = 0, *
 
 
 def composite(decomposition: Callable[..., Any], name: str, version: int = 0) -> Callable[..., Any]:
-    """``decomposition`` as a function that is one equation, ``composite``, where a program is recorded.
+    """Wraps ``decomposition`` so that a recorded program contains it as one equation, ``composite``.
 
     Results, derivatives and ``vmap`` are those of ``decomposition``, and devices run its operations. Who reads the
     recorded program finds the name and the attributes.

@@ -25,7 +25,7 @@ class Device:
 
     @property
     def device_kind(self) -> str:
-        """What the device is, in words."""
+        """A description of the device."""
         if self.platform == "cpu":
             return "native CPU device"
         return f"Neural Engine of {engine.chip()}" if self.platform == "ane" else "Apple's Core AI runtime"
@@ -44,7 +44,7 @@ class Device:
     host_id = local_hardware_id = process_index
 
     def memory_stats(self) -> dict[str, int] | None:
-        """None: the memory is the host's, which the system counts."""
+        """Returns None, because arrays are in the host's memory, which the system counts."""
         return None
 
     def __str__(self) -> str:
@@ -133,12 +133,12 @@ def local_devices(
 
 
 def device_count(backend: str | None = None) -> int:
-    """How many devices can run programs: one for each process."""
+    """The number of devices that can run programs: one for each process."""
     return len(devices(backend))
 
 
 def local_device_count(backend: str | None = None) -> int:
-    """How many devices this process has: 1."""
+    """The number of devices of this process, which is 1."""
     return len(local_devices(backend=backend))
 
 
@@ -149,7 +149,7 @@ def process_index(backend: str | None = None) -> int:
 
 
 def process_count(backend: str | None = None) -> int:
-    """How many processes compute together: 1, unless a launcher of MPI started several."""
+    """The number of processes that compute together. It is 1 unless an MPI launcher started several."""
     processes.join_if_launched()
     return WORLD.size
 

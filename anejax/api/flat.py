@@ -48,7 +48,7 @@ def name_of(fun: Callable[..., Any]) -> str:
 
 
 def argument_paths(fun: Callable[..., Any], treedef: tree.PyTreeDef) -> list[str]:
-    """What ``fun`` calls each leaf of ``treedef``, a tree of (args, kwargs): ``x``, ``params['w']``, ``rest[2]``."""
+    """A name for each leaf of ``treedef``, a tree of (args, kwargs), such as ``x``, ``params['w']`` or ``rest[2]``."""
     try:
         named = list(inspect.signature(fun).parameters.values())
     except (ValueError, TypeError):

@@ -55,7 +55,7 @@ def custom_linear_solve(
     matvec: Callable[[Any], Any], b: Any, solve: Callable[[Any, Any], Any],
     transpose_solve: Callable[[Any, Any], Any] | None = None, symmetric: bool = False, has_aux: bool = False,
 ) -> Any:  # fmt: skip
-    """``solve(matvec, b)``, whose derivatives solve further systems instead of looking into the solver.
+    """Calls ``solve(matvec, b)``. Derivatives solve further linear systems instead of differentiating the solver.
 
     Args:
         matvec: the linear function ``x -> A x``, between trees of one structure and types; it may close over arrays

@@ -26,7 +26,7 @@ _of_objects: weakref.WeakKeyDictionary[Any, Memory] = weakref.WeakKeyDictionary(
 
 
 class Remembers:
-    """A base of callables that are ours, whose forms are an attribute of theirs."""
+    """Base class of anejax's own callables. It stores their staged forms as an attribute."""
 
 
 class Memory:

@@ -56,7 +56,7 @@ class Mesh:
 
     @property
     def size(self) -> int:
-        """How many processes there are."""
+        """The number of processes in the mesh."""
         return self.devices.size
 
     @property

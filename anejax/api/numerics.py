@@ -54,7 +54,7 @@ class OperationNumerics:
 
     @property
     def advice(self) -> str:
-        """What to do about it, in words; "" where nothing needs to be done."""
+        """Advice on how to avoid the loss, or "" if nothing needs to be done."""
         return "; ".join(self._advice())
 
     def _advice(self) -> Iterator[str]:
@@ -77,7 +77,7 @@ class OperationNumerics:
 
 @dataclass(frozen=True)
 class NumericsReport:
-    """What ``numerics_report`` returns; printed, a table of the operations that lost something.
+    """The result of ``numerics_report``. It prints as a table of the operations that lost something.
 
     Attributes:
         runs: how often the function was run.
@@ -122,7 +122,7 @@ class NumericsReport:
 
 
 def numerics_report(function: Any) -> NumericsReport:
-    """What float16 has done so far to the numbers of ``function``, which ``jit(..., precision="fp16")`` made.
+    """Reports the effects of float16 so far on ``function``, which ``jit(..., precision="fp16")`` made.
 
     Counts begin when the function's programs are compiled, and are of this function alone.
 

@@ -11,7 +11,7 @@ from anejax.core.context import has_trace
 
 
 def one_program(function: Callable[..., Any] | None = None, *, static_argnames: Sequence[str] = ()) -> Any:
-    """``function``, which eager calls run on the CPU device as one program, kept for the types of the arguments.
+    """Makes eager calls of ``function`` run as one program of the CPU device, kept for the arguments' types.
 
     Under transformations it is itself, so that Graphs do not tell the two apart. Without ``function``, a decorator.
 

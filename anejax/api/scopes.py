@@ -29,7 +29,7 @@ def enable_checks(new_val: bool = True) -> AbstractContextManager[None]:
 
 
 def numpy_dtype_promotion(new_val: str = "standard") -> AbstractContextManager[None]:
-    """With "strict", operands of different dtypes raise TypePromotionError; Python numbers still give way.
+    """With "strict", operands of different dtypes raise TypePromotionError. Python numbers are still converted.
 
     Example:
         >>> import anejax as aj, anejax.numpy as jnp
@@ -41,7 +41,7 @@ def numpy_dtype_promotion(new_val: str = "standard") -> AbstractContextManager[N
 
 
 def numpy_rank_promotion(new_val: str = "allow") -> AbstractContextManager[None]:
-    """With "warn" or "raise", operands that numpy functions would give leading axes do so; scalars are let through."""
+    """With "warn" or "raise", reports when a numpy function adds leading axes to an operand. Scalars are allowed."""
     return config.override("jax_numpy_rank_promotion", _one_of("rank", new_val, ("allow", "warn", "raise")))
 
 
@@ -52,7 +52,7 @@ def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> str:
 
 
 def log_compiles(new_val: bool = True) -> AbstractContextManager[None]:
-    """Inside, what ``jit`` stages and compiles is logged as a warning by the logger ``anejax``."""
+    """Inside, the logger ``anejax`` logs a warning for each function that ``jit`` stages or compiles."""
     return config.override("jax_log_compiles", new_val)
 
 
@@ -118,7 +118,7 @@ def ensure_compile_time_eval() -> Iterator[None]:
 
 
 class named_scope(scope, ContextDecorator):
-    """Inside, what is traced is marked with ``name``, which profiles, ``explain`` and messages about it then show.
+    """Marks the operations inside with ``name``, which profiles, ``explain`` and messages show.
 
     A context manager and a decorator. Names inside one another are joined by slashes, and the layers of ``nn`` mark
     what they trace with their own. A mark stays with its equation through every transformation and pass. Raises
@@ -144,7 +144,7 @@ class named_scope(scope, ContextDecorator):
 
 
 def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
-    """``fun`` under another name, which error messages, jitted programs and the marks of ``named_scope`` show."""
+    """Gives ``fun`` another name, which error messages, jitted programs and the marks of ``named_scope`` show."""
     name = name or name_of(fun)
 
     @functools.wraps(fun)

@@ -22,7 +22,7 @@ class Sharding:
 
 @dataclasses.dataclass(frozen=True)
 class SingleDeviceSharding(Sharding):
-    """All of an array on ``device``, which is in host memory. Stands for the device wherever one is asked for.
+    """The sharding of an array that lies on one ``device`` as a whole. It is accepted in place of the device.
 
     Example:
         >>> import anejax.numpy as jnp
@@ -55,7 +55,7 @@ class SingleDeviceSharding(Sharding):
 
     @property
     def num_devices(self) -> int:
-        """How many devices have a part of the array: 1."""
+        """The number of devices that hold a part of the array: 1."""
         return 1
 
     @property
@@ -75,7 +75,7 @@ class SingleDeviceSharding(Sharding):
         return checked_shape(global_shape, "shard_shape")
 
     def devices_indices_map(self, global_shape: Any) -> Mapping[Device, Slices]:
-        """Which part of an array each device has: all of it."""
+        """Maps the device to the part of the array that it holds: all of it."""
         return {self.device: whole(len(checked_shape(global_shape, "devices_indices_map")))}
 
     addressable_devices_indices_map = devices_indices_map
@@ -95,7 +95,7 @@ def whole(ndim: int) -> Slices:
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """The part of an array on one device, which is all of it."""
+    """The part of an array on one device. Here it is the whole array."""
 
     device: Device
     index: Slices
@@ -104,7 +104,7 @@ class Shard:
 
 
 def sharding_of(x: Any) -> SingleDeviceSharding:
-    """Where the array ``x`` lies."""
+    """The sharding of the array ``x``."""
     return ON_CPU
 
 

@@ -139,7 +139,7 @@ def pmap(
     axis_size: int | None = None,
     donate_argnums: int | Sequence[int] = (),
 ) -> Callable[..., Any]:
-    """``fun``, compiled. Every process runs it on the data of its own device, so mapped axes have length 1.
+    """Compiles ``fun``. Every process runs it on its own device's data, so mapped axes have length 1.
 
     Args:
         fun: a function of pytrees.

@@ -63,7 +63,7 @@ class MemoryAnalysis:
 
 
 class Stage:
-    """What a function is known by once it is traced: the trees and types of its arguments and results."""
+    """The trees and types of a traced function's arguments and results."""
 
     def __init__(self, staged: Staged, device: str = "cpu") -> None:
         self._staged, self._device = staged, device
@@ -91,7 +91,7 @@ class Stage:
 
     @property
     def donate_argnums(self) -> tuple[int, ...]:
-        """Which arrays, in the order of their tree, are given away."""
+        """The donated arrays, as indices into the flat list of arguments."""
         return tuple(i for i, given in enumerate(self._donated()) if given)
 
     @property
@@ -173,7 +173,7 @@ class Lowered(Stage):
         return self.graph.graph if dialect == "graph" else self.as_text(dialect or "mil")
 
     def cost_analysis(self) -> dict[str, Any]:
-        """What ``compile().cost_analysis()`` says."""
+        """The result of ``compile().cost_analysis()``."""
         return self.compile().cost_analysis()
 
     def compile(self, compiler_options: None = None) -> Compiled:
@@ -212,7 +212,7 @@ class Compiled(Stage):
         return tree.unflatten(self.out_tree, outs)
 
     def as_text(self) -> str:
-        """How the device will run it: steps, fusions, memory."""
+        """The device's plan as text: its steps, fusions and memory."""
         return self._executable.describe("plan")
 
     def cost_analysis(self) -> dict[str, Any]:
@@ -236,6 +236,6 @@ class Compiled(Stage):
 
 
 def check_options(op: str, compiler_options: Any) -> None:
-    """Raises ValueError for options of XLA: the compiler here is another, and has none."""
+    """Raises ValueError for XLA's compiler options, because anejax's compiler has no options."""
     if compiler_options:
         raise ValueError(f"[{op}] expected no compiler_options, which are XLA's, got {compiler_options!r}.")

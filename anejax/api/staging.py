@@ -55,7 +55,7 @@ def clear_caches() -> None:
 
 
 class Jitted(Remembers):
-    """What ``jit`` returns: a function that is staged once per structure and types of its arguments."""
+    """The result of ``jit``: a function that is staged once for each structure and types of its arguments."""
 
     def __init__(
         self, fun: Callable[..., Any], static: Callable[..., tuple[set[int], set[str]]], donate: Any = (),
@@ -218,7 +218,7 @@ class Jitted(Remembers):
         return self.lower(*args, **kwargs).out_info
 
     def executables(self) -> list[Any]:
-        """What runs it, one for each types of arguments that it was called with."""
+        """The executables of this function, one for each combination of argument types that was called."""
         return [executor().compile_graph(s.graph, s.donated, self.device, s.frozen) for s in self._cache.values()]
 
     def clear_cache(self) -> None:

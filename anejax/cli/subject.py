@@ -81,7 +81,8 @@ def shape(text: str) -> aj.ShapeDtypeStruct:
 
 
 def function(text: str) -> Callable[..., Any]:
-    """The function that ``module:function`` names, whose own errors are the user's. Raises UsageError."""
+    """Imports the function that ``module:function`` names. Raises UsageError; errors of the user's module pass
+    through."""
     return _guarded(_found(text), text)
 
 

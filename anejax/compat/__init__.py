@@ -22,7 +22,7 @@ _finder = Finder()
 
 
 def install() -> None:
-    """From now on ``import jax`` and its modules give anejax in this process. A second call does nothing.
+    """Makes ``import jax`` and its modules give anejax in this process. A second call does nothing.
 
     Raises:
         AnejaxError: jax itself was imported before, by this program or by a library.

@@ -59,7 +59,7 @@ missed: set[str] = set()  # names for which libraries were given placeholders in
 
 
 class Placeholder(type):
-    """A private name of jax that anejax does not have: a class without instances, which says so when it is used."""
+    """A class in place of a private name of jax that anejax lacks. It raises an error when it is used."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         name = next(c.__dict__["placeholder"] for c in cls.__mro__ if "placeholder" in c.__dict__)

@@ -75,7 +75,7 @@ class Array:
 
     @property
     def weak_type(self) -> bool:
-        """Whether the dtype gives way in promotion, as a Python scalar's does."""
+        """Whether the dtype is weak: a weak dtype yields to others in promotion, as that of a Python scalar does."""
         return self.aval.weak_type
 
 
@@ -92,7 +92,7 @@ _contents = itertools.count(1)
 
 
 def new_contents() -> int:
-    """A number for what some memory holds, which no other contents have had in this process.
+    """A new number for the contents of some memory. Each number is used once in this process.
 
     It lets a device that has a copy know it again. Addresses would not: memory is pooled, and donated.
     """
@@ -194,7 +194,7 @@ class DeviceArray(Array):
         return self._value is None and self._storage is None
 
     def delete(self) -> None:
-        """Gives the memory up; later use raises."""
+        """Releases the memory. Later uses of the array raise an error."""
         self._value = self._storage = None
 
     def has_views(self) -> bool:
@@ -257,7 +257,7 @@ _set_value: Any = DeviceArray.__dict__["_value"].__set__
 
 
 def take_over(arrays: Sequence[DeviceArray]) -> list[DeviceArray]:
-    """New arrays that have the memory of ``arrays``, which are deleted. Raises DeletedArrayError.
+    """Moves the memory of ``arrays`` to new arrays and deletes the old ones. Raises DeletedArrayError.
 
     Nobody who finds an array deleted afterwards can read its memory any more, and whoever holds ``MEMORY`` of it is
     counted by ``has_views`` and ``owns_storage_alone`` of the new array.
@@ -273,7 +273,7 @@ def give_back(arrays: Sequence[DeviceArray], taken: Sequence[DeviceArray]) -> No
 
 
 def move(array: DeviceArray, storage: Storage) -> None:
-    """From now on the memory of ``array`` is ``storage``, which has the same elements."""
+    """Replaces the memory of ``array`` by ``storage``, which has the same elements."""
     _set_all([array], [storage], [None])
 
 

@@ -61,11 +61,11 @@ class Aval:
     strip_weak_type = strong  # jax's name
 
     def tangent(self) -> Aval:
-        """The aval of a tangent or cotangent of such an array."""
+        """The aval of tangents and cotangents of an array of this aval."""
         return Aval(self.shape, dtypes.tangent(self.dtype), self.weak_type and dtypes.is_inexact(self.dtype))
 
     def same_type(self, other: Aval) -> bool:
-        """Equal but for weak type."""
+        """Whether both avals are equal except for the weak type."""
         return self.shape == other.shape and self.dtype == other.dtype
 
     def str_short(self, short_dtypes: bool = False) -> str:
@@ -129,7 +129,7 @@ def checked_shape(shape: Any, op: str) -> tuple[int, ...]:
 
 
 class ShapeDtypeStruct:
-    """The shape and dtype of an array that is not there: what ``eval_shape`` returns and ``lower`` takes.
+    """The shape and dtype of an array without data. ``eval_shape`` returns it and ``lower`` accepts it.
 
     Example:
         >>> import anejax as aj, anejax.numpy as jnp

@@ -22,7 +22,7 @@ _BOUND = object()
 
 
 def set_base(trace: Any) -> None:
-    """core.trace gives the trace that evaluates eagerly; it is current where no other is."""
+    """Sets the trace that is current by default. ``core.trace`` calls this with the eager trace."""
     global _base
     _base = trace
 
@@ -65,7 +65,7 @@ def current_mark() -> Mark:
 
 
 def set_mark(mark: Mark) -> None:
-    """Gives ``mark`` to new equations from now on. The caller restores the mark that was set before."""
+    """Sets the mark of all later equations. The caller must restore the previous mark."""
     _state.mark = mark
 
 
@@ -103,7 +103,7 @@ class scope:
 
 
 class recording(tracing):
-    """``tracing`` of a trace that makes a Graph, whose marks count from the equation that will hold the Graph."""
+    """As ``tracing``, for a trace that makes a Graph inside an equation: its marks start at that equation."""
 
     __slots__ = ("mark",)
 

@@ -87,7 +87,7 @@ class Graph:
 
     @functools.cached_property
     def derived(self) -> dict[Any, Any]:
-        """What was made of this Graph and is freed with it: its transformed forms, and the programs that run it."""
+        """Data derived from this Graph and freed with it: its transformed forms, and the programs that run it."""
         return {}
 
     @property
@@ -109,7 +109,7 @@ class Graph:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClosedGraph:
-    """A Graph with the arrays it captured, which are its first inputs. What ``make_jaxpr`` returns."""
+    """A Graph with its captured arrays, which are its first inputs. ``make_jaxpr`` returns this."""
 
     graph: Graph
     consts: tuple[Any, ...]
@@ -163,7 +163,7 @@ def has_effects(graph: Graph) -> bool:
 
 
 def has_effects_in_while(graph: Graph) -> bool:
-    """Whether a loop of unknown length has effects in its turns, which no program can replay."""
+    """Whether a loop of unknown length has effects. No program can replay those."""
     for eqn in graph.eqns:
         inner = list(subgraphs(eqn.params))
         if any(map(has_effects, inner)) and (eqn.primitive.name == "while" or any(map(has_effects_in_while, inner))):

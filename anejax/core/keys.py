@@ -49,7 +49,7 @@ class KeyArray(Array):
         return self._words.is_deleted()
 
     def delete(self) -> None:
-        """Gives the memory of the words up."""
+        """Releases the memory of the words."""
         self._words.delete()
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """At most ``entries`` entries, which together cost at most ``cost`` (bytes, as far as can be told).
+    """A table of at most ``entries`` entries, which together cost at most ``cost`` (bytes, as far as they are known).
 
     The entry that was put in last always stays. Threads may share a table.
     """
@@ -25,7 +25,7 @@ class Recent(Generic[K, V]):
         self._cost = 0
 
     def get(self, key: K) -> V | None:
-        """The value of ``key``, which now counts as used last, or None."""
+        """The value of ``key``, or None. The entry becomes the most recently used one."""
         found = self._table.get(key)
         if found is None:
             return None

@@ -59,7 +59,7 @@ class Trace:
 
     @property
     def origin(self) -> Any:
-        """The trace that this one goes on for, whose tracers are its own (transforms/vmap.py); else itself."""
+        """The trace that this one continues, and whose tracers it accepts (transforms/vmap.py). Usually itself."""
         return self
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
@@ -79,7 +79,7 @@ class Trace:
         return x
 
     def ancestors(self) -> list[Trace]:
-        """The traces below, whose tracers may be used under this one."""
+        """The traces below this one, whose tracers may be used under it."""
         return [self.parent, *self.parent.ancestors()] if self.parent is not None else []
 
 
@@ -194,7 +194,7 @@ def aval_of(x: Any) -> Aval:
 
 
 def conversion_of(x: Any) -> Callable[[], Any] | None:
-    """How an object of another library becomes an array: by its own method, or by NumPy where it is an array itself.
+    """The function that converts an object of another library to an array: its own method, or NumPy's.
 
     Arrays of jax and tensors of others have both ``__array__`` and ``__dlpack__``; what has ``__array__`` alone, such
     as tables, is left to ``asarray``.
@@ -247,7 +247,7 @@ NOTHING_FROZEN: Frozen = MappingProxyType({})
 
 
 class Executor:
-    """What ``runtime`` registers: runs Graphs, and single primitives whose NumPy form is slow.
+    """The interface that ``runtime`` implements: it runs Graphs, and single primitives that are slow in NumPy.
 
     ``frozen`` are inputs that are the same in every run of a Graph, by their index.
     """
@@ -335,7 +335,7 @@ def _shares(value: Any, others: Sequence[np.ndarray]) -> bool:
 
 
 def check_numbers(name: str, results: Sequence[DeviceArray]) -> None:
-    """Raises NanError for a NaN or an infinity among ``results``, where the settings ask for it."""
+    """Raises NanError if ``results`` contain a NaN or an infinity and a setting asks for this check."""
     if not (config.jax_debug_nans or config.jax_debug_infs):
         return
     asked = [(np.isnan, "a NaN", "jax_debug_nans")] if config.jax_debug_nans else []

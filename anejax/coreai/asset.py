@@ -96,7 +96,7 @@ def _attribute(array: np.ndarray[Any, Any]) -> Any:
 
 
 class Loop:
-    """An event loop on a thread of its own, so that calls work inside other loops, as in a notebook."""
+    """An event loop on its own thread, so that calls work inside other event loops, as in a notebook."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -123,7 +123,8 @@ SPECIALIZED = Path("~/Library/Caches/coreai-cache")
 
 
 def has_engine() -> bool:
-    """Whether the runtime is the system's, from macOS 27 on, which has the Neural Engine; the package's own has not."""
+    """Whether the runtime is the system's (from macOS 27 on), which has the Neural Engine; the package's own has
+    not."""
     return bool(part("coreai.runtime").SpecializationOptions.is_supported())
 
 

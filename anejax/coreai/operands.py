@@ -48,7 +48,7 @@ class Operation:
         return list(map(self._read, self._values(name)))
 
     def const(self, name: str, default: Any = None) -> Any:
-        """A constant operand as Python values; the schema's default, or ``default``, where it is absent."""
+        """A constant operand as Python values. If it is absent: ``default``, or the schema's default."""
         if not self.has(name):
             arg = OPSET[self.name].arg(name)
             return default if arg is None or arg.default is None else arg.default
@@ -61,7 +61,7 @@ class Operation:
         return np.asarray(value.const)
 
     def attribute(self, name: str) -> int | None:
-        """An attribute, which is a whole number, or None."""
+        """An integer attribute, or None."""
         return int(np.asarray(self._op.attributes[name].const)) if name in self._op.attributes else None
 
     def callees(self, name: str) -> list[Function]:

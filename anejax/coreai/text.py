@@ -71,7 +71,7 @@ class Text:
 
 
 class Block:
-    """Lines of a graph or of a region inside one, which sees the values around it."""
+    """The lines of a graph, or of a region inside one, in which the values around it are visible."""
 
     def __init__(self, text: Text, outer: Block | None = None) -> None:
         self.text, self.outer = text, outer
@@ -141,7 +141,7 @@ class Block:
 
 
 def dense(array: Array) -> str:
-    """A constant's elements: hexadecimal bytes, which are exact for every dtype; bools element by element."""
+    """The elements of a constant as text: hexadecimal bytes, which are exact for every dtype, or bools one by one."""
     if array.size == 0:
         return "dense<>"
     if array.dtype.kind == "b" or array.dtype.name in NARROW:
@@ -168,7 +168,7 @@ def _zero(dtype: np.dtype) -> str:
 
 
 def supported(dtype: np.dtype) -> bool:
-    """Whether Core AI has tensors of the dtype, of those that programs have."""
+    """Whether Core AI has tensors of a program's dtype."""
     return dtype.name in TYPES
 
 

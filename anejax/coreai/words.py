@@ -116,11 +116,11 @@ class Writer(Block):
         return self.where(self.both(inexact, apart), self.add(quotient, self.like(1, quotient)), quotient)
 
     def divisor(self, y: Tensor) -> Tensor:
-        """``y`` of integers with 1 for 0, which kills the process (hazard 5)."""
+        """``y`` with 1 in place of 0, because integer division by zero ends the process (hazard 5)."""
         return self.where(self.equal(y, self.like(0, y)), self.like(1, y), y)
 
     def copied(self, x: Tensor) -> Tensor:
-        """``x`` by an operation: what a loop hands on must be made in its last turn (hazard 18)."""
+        """Copies ``x`` by an operation, because a loop must compute its carries in the last turn (hazard 18)."""
         return self.binary("bitwise_or" if x.is_bool else "maximum", x, x)
 
     def cast(self, x: Tensor, dtype: Any) -> Tensor:
@@ -237,7 +237,8 @@ class Writer(Block):
         return self.broadcast(self.constant(row.reshape([-1 if a == axis else 1 for a in range(len(shape))])), shape)
 
     def taken(self, x: Tensor, at: Tensor) -> Tensor:
-        """The elements (or rows) of ``x`` at the indices ``at`` of its first axis, which must be inside (hazard 6)."""
+        """The elements (or rows) of ``x`` at indices ``at`` of its first axis. The indices must be in range (hazard
+        6)."""
         return self.op("gather_nd", x, self.reshape(at, (*at.shape, 1)), out=((*at.shape, *x.shape[1:]), x.dtype))
 
     # ---- reductions and products

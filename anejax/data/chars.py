@@ -40,7 +40,7 @@ class Alphabet:
         return len(self.characters)
 
     def encode(self, text: str) -> np.ndarray:
-        """The numbers uint16[n] of a text. Raises TextError when a character has none."""
+        """The numbers uint16[n] of a text's characters. Raises TextError if a character is not in the alphabet."""
         known, points = _points(self.characters), _points(text)
         index = np.minimum(np.searchsorted(known, points), len(known) - 1)
         if np.any(known[index] != points):

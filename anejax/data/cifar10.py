@@ -39,14 +39,14 @@ class Split(NamedTuple):
 
 
 class Cifar10(NamedTuple):
-    """The two parts of the data set, which must never be mixed."""
+    """The training part and the test part of the data set."""
 
     train: Split
     test: Split
 
 
 def sources() -> dict[str, Any]:
-    """Where the files come from, their sizes and digests."""
+    """The addresses of the files, with sizes and digests."""
     text = resources.files("anejax.data").joinpath("sources.json").read_text(encoding="utf-8")
     return json.loads(text)["cifar10"]
 

@@ -37,7 +37,7 @@ class FetchError(AnejaxError):
 
 
 class DataError(AnejaxError):
-    """A data set or a file is not there and cannot be had; the message says what was tried."""
+    """A data set or file is missing and cannot be fetched. The message lists the attempts."""
 
 
 def digest_of(path: Path, algorithm: str) -> str:

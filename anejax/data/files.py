@@ -20,12 +20,13 @@ def sources() -> dict[str, dict[str, Any]]:
 
 
 def path_of(name: str) -> Path:
-    """Where the file of that name is kept, be it there or not."""
+    """The path at which the file of that name is kept, whether it exists or not."""
     return data_dir() / name
 
 
 def find(name: str) -> Path:
-    """The file of that name. Raises DataError, which says how to get it, when it is not there. Fetches nothing."""
+    """The path of the file of that name. Raises DataError, which says how to get it, if it is missing. Downloads
+    nothing."""
     path = path_of(name)
     if not path.is_file():
         raise DataError(f"[data] {path} is not there. Get it by `anejax fetch {name}`, or name another file.")

@@ -87,7 +87,7 @@ class Tokenizer:
         return out
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of ``tokens``, without BOS, EOS and the space after BOS; what is not UTF-8 becomes U+FFFD."""
+        """The text of ``tokens`` without BOS, EOS and the space after BOS. Invalid UTF-8 becomes U+FFFD."""
         parts, previous = [], None
         for token in tokens:
             parts.append(self.piece(token, previous))

@@ -32,7 +32,7 @@ class TokenError(AnejaxError, ValueError):
 
 
 def load(path: Path | str, tokenizer: Tokenizer, progress: Callable[[str], None] = lambda what: None) -> Stream:
-    """The tokens uint16[n] of a stream (``.bin``) or of a text (any other name), which is encoded once and kept.
+    """The tokens uint16[n] of a stream (``.bin``) or of a text (any other name). A text is encoded once and kept.
 
     Texts of a file are separated by ``<|endoftext|>``; blanks around each are left out. ``progress`` hears when a text
     is being encoded. Raises TokenError when a token is not of the tokenizer's; OSError.
@@ -120,7 +120,7 @@ class Stream:
 
 
 def read(path: Path | str, vocabulary: int) -> Stream:
-    """The stream in a file, which stays open. Raises TokenError when a token is not below ``vocabulary``."""
+    """Maps the stream in a file. Raises TokenError if a token is not below ``vocabulary``."""
     file = _Handle(path)
     size = os.fstat(file.number).st_size
     if size % 2:

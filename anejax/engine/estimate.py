@@ -39,7 +39,7 @@ class Estimate:
 
 
 def estimate(f: Callable[..., Any], *args: Any, chip: str = "M4") -> Estimate:
-    """What one call of ``f`` is predicted to take on the Neural Engine of ``chip`` ("M1" ... "M6").
+    """Predicts how long one call of ``f`` takes on the Neural Engine of ``chip`` ("M1" ... "M6").
 
     ``f`` is traced at the types of ``args`` (arrays or ShapeDtypeStructs) and legalized for the engine; equations that
     the engine does not have are counted as the CPU device's, and divide the rest into several programs. See

@@ -43,7 +43,7 @@ ON_CPU = "the function is for the CPU device"
 
 @dataclass(frozen=True)
 class Explanation:
-    """How a function is divided. Printed, it is a text; a notebook shows the picture as well.
+    """The division of a function between devices. It prints as text, and a notebook also shows the picture.
 
     Attributes:
         name: the function's.
@@ -74,12 +74,12 @@ class Explanation:
 
     @property
     def dispatches(self) -> int:
-        """How many programs run in one call, on either device."""
+        """The number of programs that run in one call, on either device."""
         return sum(s.dispatches for s in self.segments)
 
     @property
     def unpredicted(self) -> dict[str, int]:
-        """What ``us`` leaves out: primitive -> how many equations."""
+        """The equations that ``us`` does not include: primitive -> number of equations."""
         return dict(sum((Counter(s.unpredicted) for s in self.segments), Counter()).most_common())
 
     @property
@@ -94,11 +94,11 @@ class Explanation:
         return dataclasses.asdict(self) | totals | {"dispatches": self.dispatches}
 
     def to_svg(self) -> str:
-        """The picture: a lane for each device, boxes as wide as predicted but for the narrowest, bytes on arrows."""
+        """The picture: a row for each device, boxes as wide as predicted times, bytes on the arrows."""
         return ET.tostring(self._picture(), encoding="unicode")
 
     def to_html(self) -> str:
-        """A page with the picture and the text, which needs nothing else."""
+        """A self-contained page with the picture and the text."""
         page = element(None, "html", lang="en")
         head = element(page, "head")
         element(head, "meta", charset="utf-8")
@@ -138,7 +138,7 @@ class Explanation:
 
 
 def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = "M4") -> Explanation:
-    """How ``jit(f, device=device)`` divides ``f``, and why; nothing is run or compiled.
+    """Shows how ``jit(f, device=device)`` divides ``f``, and why. Nothing is run or compiled.
 
     Times are predictions (docs/engine.md): of the engine's programs by ``anejax.mil.cost``, of the CPU device by its
     products and what it writes, as on an M1, which is what the division itself rests on. The

@@ -12,7 +12,7 @@ from anejax.runtime.prepare import prepare
 
 
 def program_graph(f: Callable[..., Any], *args: Any, freezes: bool = True) -> tuple[Graph, list[int]]:
-    """What a device would run of ``f`` at the types of ``args``, optimized, and which of its inputs are donated.
+    """The optimized Graph that a device would run for ``f`` at the types of ``args``, and its donated inputs.
 
     If ``f`` has constants (``jit(f, constants=...)``) and ``freezes``, they are inside, as on the engine.
     """

@@ -47,13 +47,13 @@ class SegmentFacts:
 
     @property
     def equations(self) -> int:
-        """How many of the function's equations it computes."""
+        """The number of the function's equations in the segment."""
         return sum(self.primitives.values())
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What goes from one segment to another, by their numbers; None are the arguments, or the results."""
+    """The values that cross from one segment to another. None stands for the arguments or the results."""
 
     source: int | None
     target: int | None
@@ -79,12 +79,12 @@ class Placement:
 
 
 def program_of(segment: Segment) -> Program:
-    """What ``segment``, which is no loop, is compiled from."""
+    """The program from which ``segment`` is compiled. It must not be a loop."""
     return segment.program or lower(optimize(segment.graph))
 
 
 def facts_of(segment: Segment, eqns: Iterable[Eqn]) -> SegmentFacts:
-    """The facts of ``segment``, which computes ``eqns`` of the undivided Graph."""
+    """The facts of ``segment``, which computes the equations ``eqns`` of the undivided Graph."""
     primitives, inside = _counted(eqns), segment.graph.eqns
     programs = [program_of(s) for s in ([segment] if segment.loop is None else segment.loop.plan.leaves)]
     us, unpredicted, chunks = 0.0, {}, ()
@@ -111,7 +111,7 @@ def is_predicted(eqn: Eqn) -> bool:
 
 
 def flows_of(plan: Plan) -> tuple[Flow, ...]:
-    """What each segment gets of others and of the caller, then what the caller gets."""
+    """The flows into each segment from others and from the caller, then those to the caller."""
     made = {v: i for i, s in enumerate(plan.segments) for v in s.outputs}
     sizes: dict[tuple[int | None, int | None], list[int]] = {}
     for var, target in _reads(plan):

@@ -21,7 +21,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Scheme:
-    """How weights are stored.
+    """A way to store weights.
 
     Attributes:
         make: (the constant, its elements) to (the operation that makes it of fewer bytes, what that gives).
@@ -132,7 +132,7 @@ def _constant(of: Value, name: str, data: Array) -> Value:
 
 
 def palette(bits: int) -> Callable[[Value, Array], tuple[Op, Array]]:
-    """Places in a table of 2^bits values, which k-means finds: one table for a weight."""
+    """Indices into a table of 2^bits values, which k-means finds, with one table for each weight."""
 
     def make(value: Value, data: Array) -> tuple[Op, Array]:
         table = centers(data.ravel().astype(np.float64), 2**bits).astype(np.float32)
@@ -147,7 +147,7 @@ def palette(bits: int) -> Callable[[Value, Array], tuple[Op, Array]]:
 
 
 def centers(x: Array, count: int) -> Array:
-    """The ``count`` values, ascending, whose nearest ones are close to ``x`` [n]: Lloyd's k-means.
+    """Finds ``count`` values, ascending, that approximate ``x`` [n] well, by Lloyd's k-means.
 
     It begins where the best ones are dense, in proportion to the cube root of the density of ``x`` (Panter and Dite,
     1951). In one dimension a cluster is an interval of what is sorted, so a turn is a search for the bounds and

@@ -44,7 +44,7 @@ class Labels:
 
 
 def checked(labels: Labels | Sequence[str] | Sequence[int] | None) -> Labels | None:
-    """``labels`` as Labels, whose names are a tuple. Raises ExportError for names that will not do."""
+    """``labels`` as Labels with a tuple of names. Raises ExportError for invalid names."""
     if labels is None:
         return None
     if isinstance(labels, str) or not isinstance(labels, (Labels, Sequence)):

@@ -142,7 +142,8 @@ class Serializer:
         return self.names.pop(constant)
 
     def block(self, message: Any, function: Function, arguments: Sequence[str]) -> list[str]:
-        """Writes a function into a block inside the present one, whose values it sees; returns its results."""
+        """Writes a function into a block inside the present one, in which outer values are visible. Returns its
+        results."""
         outside, names = self.operations, dict(self.names)
         self.inlined.add(function.name)
         self.operations = message.operations

@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a package says of itself; `more` is anything else, by name."""
+    """The metadata of a package. `more` holds further entries, by name."""
 
     author: str = ""
     license: str = ""
@@ -101,7 +101,7 @@ def save(entries: Mapping[str, Entry], metadata: Metadata, path: str | Path) -> 
 
 
 def checked_path(path: str | Path, suffix: str) -> Path:
-    """`path`, where a package that ends in `suffix` may be written. Raises ExportError."""
+    """Checks that a package that ends in `suffix` may be written to `path`. Raises ExportError."""
     path = Path(path)
     if path.suffix != suffix:
         fail("export", f"expected a path that ends in {suffix}, got {path.name!r}", ExportError)
@@ -166,7 +166,7 @@ def _proto(name: str) -> ModuleType:
 
 
 def coremltools(module: str) -> ModuleType:
-    """A module of coremltools, which complains on import where Core ML itself is missing."""
+    """Imports a module of coremltools, and hides its warnings that Core ML itself is missing."""
     logger = logging.getLogger("coremltools")
     level = logger.level
     try:

@@ -82,7 +82,7 @@ def _sizes(shape: Any) -> list[Sequence[int]]:
 
 
 def expanded(functions: Mapping[str, Function]) -> dict[str, Function]:
-    """The functions, with one for each shape in place of those that have arguments of several shapes."""
+    """Replaces each function that has arguments of several shapes by one function for each shape."""
     found: dict[str, Function] = {}
     for name, function in functions.items():
         for new, each in _of_each_shape(name, function):

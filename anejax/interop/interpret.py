@@ -28,7 +28,7 @@ TAKES_KEYS: set[str] = set()  # primitives whose rules know what words are
 
 
 def import_jax() -> Any:
-    """The module jax, which only these functions need. Raises MissingDependencyError."""
+    """Imports the module jax, which only this room needs. Raises MissingDependencyError."""
     try:
         import jax
     except ImportError:
@@ -37,7 +37,7 @@ def import_jax() -> Any:
 
 
 def rule(*names: str, keys: bool = False) -> Callable[[Rule], Rule]:
-    """Registers a rule for jax's primitives of these names. ``keys``: it takes and gives words of keys itself."""
+    """Registers a rule for jax's primitives of these names. With ``keys`` the rule handles words of keys itself."""
 
     def register(function: Rule) -> Rule:
         for name in names:

@@ -29,7 +29,7 @@ def from_jax(
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Iterable[str] = (),
 ) -> Callable[..., Any]:
-    """``fun``, which is written with jax, as a function of anejax.
+    """Turns ``fun``, which is written with jax, into a function of anejax.
 
     jax traces ``fun`` once for each structure and types of its arguments (``jax.make_jaxpr``), and computes nothing
     after that: every equation becomes the operation of the same meaning here. So ``grad``, ``vmap``, ``jit`` on any
@@ -64,7 +64,7 @@ def from_jax(
 
 
 class FromJax(Remembers):
-    """What ``from_jax`` returns."""
+    """The result of ``from_jax``."""
 
     def __init__(self, fun: Callable[..., Any], static_argnums: Sequence[int], static_argnames: Sequence[str]) -> None:
         functools.update_wrapper(self, fun, updated=())

@@ -42,7 +42,7 @@ def adopt_trees(tree: Any) -> None:
 
 @functools.cache
 def adopt_keys() -> None:
-    """Makes typed keys of jax nodes of anejax's trees, which become typed keys of anejax when a tree is rebuilt."""
+    """Registers jax's typed keys as nodes of anejax's trees. Rebuilt trees contain typed keys of anejax."""
     jax = import_jax()
     trees.register_node(
         type(jax.random.key(0)), lambda key: ([jax.random.key_data(key)], None), lambda _, words: KeyArray(*words)

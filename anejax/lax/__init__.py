@@ -98,7 +98,7 @@ PrecisionLike = Any
 
 
 class Precision(enum.Enum):
-    """How exact products are. Accepted for compatibility: float32 products are always computed in float32."""
+    """The precision of products. Accepted for compatibility: float32 products are always computed in float32."""
 
     DEFAULT = 0
     HIGH = 1
@@ -106,7 +106,7 @@ class Precision(enum.Enum):
 
 
 class RoundingMethod(enum.IntEnum):
-    """Where ``round`` takes halves."""
+    """The direction in which ``round`` rounds halves."""
 
     AWAY_FROM_ZERO = 0
     TO_NEAREST_EVEN = 1
@@ -220,7 +220,7 @@ def broadcast_like(arr: Any, like_arr: Any) -> Array:
 
 
 def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Array:
-    """The element at ``index`` along ``axis``, whose axis stays with length 1 when ``keepdims``."""
+    """The element at ``index`` along ``axis``. The axis keeps length 1 with ``keepdims``, else it is dropped."""
     x = as_array("index_in_dim", operand)
     axis = shapes.check_axis("index_in_dim", axis, x.ndim)
     place = shapes.check_axis("index_in_dim", index, x.shape[axis])
@@ -275,7 +275,7 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
 
 
 def optimization_barrier(operand: Any, /) -> Any:
-    """``operand`` (a tree), which no pass looks through, merges or moves."""
+    """Returns ``operand`` (a tree). No pass looks through it, merges it or moves it."""
     flat, treedef = tree.flatten(operand)
     return tree.unflatten(treedef, barrier(*flat)) if flat else operand
 

@@ -106,7 +106,7 @@ def conv_general_dilated_local(
     dimension_numbers: Any = None,
     precision: Any = None,
 ) -> Array:
-    """A convolution with a kernel of its own for every place of the result: a locally connected layer.
+    """A convolution with a different kernel for each position of the result: a locally connected layer.
 
     Args:
         lhs: the input, of ``n`` spatial axes, in the order of ``dimension_numbers``.

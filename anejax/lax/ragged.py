@@ -25,7 +25,7 @@ Dims = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class RaggedDotDimensionNumbers:
-    """Which axes ``ragged_dot_general`` contracts, maps and cuts.
+    """The axes that ``ragged_dot_general`` contracts, maps and cuts.
 
     Attributes:
         dot_dimension_numbers: ((lhs contracting, rhs contracting), (lhs batch, rhs batch)), as of ``dot_general``.

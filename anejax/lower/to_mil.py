@@ -54,7 +54,7 @@ class Context:
         return self._builder.op("reshape", {"x": value, "shape": list(shape)}, out=Type(value.type.dtype, tuple(shape)))
 
     def function(self, hint: str, graph: Graph) -> str:
-        """Lowers ``graph`` into a function of its own, of the same program, and returns the function's name."""
+        """Lowers ``graph`` into a separate function of the same program, and returns the function's name."""
         builder = self._builder.function_like(hint)
         _lower_function(builder, graph, self._target, self._builder.mark)
         return builder.name

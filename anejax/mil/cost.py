@@ -34,7 +34,7 @@ LATE_BYTES = 2e6  # constants from here on take Chip.late_weight
 
 @dataclass(frozen=True)
 class OpCost:
-    """What one operation is predicted to take: `us` in microseconds, above the floor."""
+    """The predicted time of one operation: `us` in microseconds, above the floor."""
 
     op: str
     result: str
@@ -46,7 +46,7 @@ class OpCost:
     runs: int = 1  # what the figures are the sum of
 
     def times(self, runs: int) -> OpCost:
-        """What it takes to run it so often."""
+        """The cost of running the operation several times."""
         return replace(
             self, flops=runs * self.flops, constant_bytes=runs * self.constant_bytes,
             border_bytes=runs * self.border_bytes, us=runs * self.us, runs=runs * self.runs,
@@ -55,14 +55,14 @@ class OpCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a program is predicted to take on a chip, as one dispatch; or several are, one after the other."""
+    """The predicted time of a program on a chip, as one dispatch or several in sequence."""
 
     chip: str
     floor_us: float
     ops: tuple[OpCost, ...]
 
     def times(self, runs: int) -> Cost:
-        """What so many dispatches take."""
+        """The cost of several dispatches."""
         return Cost(self.chip, runs * self.floor_us, tuple(op.times(runs) for op in self.ops))
 
     @property
@@ -91,7 +91,7 @@ class Cost:
         return sum(op.border_bytes for op in self.ops)
 
     def by_operation(self) -> list[tuple[str, int, float, int]]:
-        """(operation, how often, microseconds, FLOP), the longest first."""
+        """Rows (operation, count, microseconds, FLOP), the longest time first."""
         rows: dict[str, tuple[int, float, int]] = {}
         for op in self.ops:
             count, us, flops = rows.get(op.op, (0, 0.0, 0))

@@ -57,7 +57,7 @@ def _demands(v: View) -> Engine:
 
 
 def check_mil(v: View) -> None:
-    """What Core ML asks too."""
+    """Checks the rules that Core ML has as well."""
     for name in CORE_ML:
         check(RULES[name], v, limits.FAMILIES[-1])
 

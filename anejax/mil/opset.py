@@ -68,7 +68,7 @@ class Arg:
 
 @dataclass(frozen=True)
 class Engine:
-    """What the Neural Engine asks of an operation beyond MIL; limits.py has facts and sources."""
+    """The Neural Engine's requirements on an operation beyond MIL's. limits.py has facts and sources."""
 
     since: str = "A13"  # the first engine family that takes the operation
     max_rank: int = 5

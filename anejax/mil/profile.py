@@ -57,7 +57,7 @@ class Profile:
 
 
 def path_of(machine: str) -> Path:
-    """Where the profile of ``machine`` is kept."""
+    """The path of the profile of ``machine``."""
     name = re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")
     return cache_dir() / "profiles" / f"{name or 'machine'}.json"
 

@@ -85,7 +85,7 @@ class Type:
 
 @dataclass(frozen=True)
 class BlobRef:
-    """A constant that lives in a weight file: where its descriptor is (weights.py)."""
+    """A constant in a weight file, by the offset of its descriptor (weights.py)."""
 
     path: str
     offset: int

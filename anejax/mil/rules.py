@@ -23,7 +23,7 @@ APPLE = "[apple] Apple's rules for authors of models: github.com/apple/coreai-mo
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule's name, where it is known from, what to write instead, and how bad it is to break it."""
+    """A rule: its name, its source, the form to write instead, and how serious it is to break it."""
 
     name: str
     source: str

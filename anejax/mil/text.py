@@ -17,7 +17,7 @@ ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
 
 
 def to_text(program: Program, marks: bool = False) -> str:
-    """The MIL text of `program`; parsing it gives an equal program.
+    """Prints `program` as MIL text. Parsing the text gives an equal program.
 
     With `marks` the operations' names say which layers they belong to. What is compiled goes without, so that equal
     programs have one text wherever they come from.

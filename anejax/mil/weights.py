@@ -40,7 +40,7 @@ class WeightWriter:
         self._known: dict[tuple[str, bytes], BlobRef] = {}
 
     def add(self, array: Array) -> BlobRef:
-        """Where the array is; equal bytes of one dtype are stored once."""
+        """Stores an array and returns its offset. Equal bytes of one dtype are stored once."""
         dtype = MIL_DTYPES.get(array.dtype, "")
         if dtype not in DTYPE_CODES:
             fail("weights", f"expected {' or '.join(DTYPE_CODES)}, got {array.dtype}", MilError)
@@ -48,7 +48,7 @@ class WeightWriter:
         return self._added(dtype, DTYPE_CODES[dtype], payload, 0)
 
     def add_packed(self, array: Array, bits: int) -> BlobRef:
-        """Where the lowest ``bits`` of each element of int8 or uint8 are."""
+        """Stores the lowest ``bits`` of each element of int8 or uint8, and returns the offset."""
         dtype = f"{array.dtype.name.removesuffix('8')}{bits}"
         if dtype not in PACKED_CODES:
             fail("weights", f"expected {' or '.join(PACKED_CODES)}, got {dtype}", MilError)

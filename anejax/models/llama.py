@@ -92,7 +92,8 @@ class Llama(nn.Layer):
         return parts if c.shared else parts | {"classifier": nn.Linear(c.vocabulary, bias=False, weight_init=_INIT)}
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
-        """Normal weights of deviation 0.02; less, by the root of their number, where they add to the stream."""
+        """Normal weights of deviation 0.02. Weights that add to the residual stream are divided by the root of their
+        number."""
         parts, stream = self._parts(), ShapeDtypeStruct((*x.shape, self.config.features), jnp.float32)
         keys = dict(zip(parts, random.split(key, len(parts))))
         made = {n: part.init(keys[n], x if n == "embedding" else stream) for n, part in parts.items()}
@@ -105,7 +106,7 @@ class Llama(nn.Layer):
 
     @property
     def vocabulary(self) -> int:
-        """How many tokens there are."""
+        """The number of tokens in the vocabulary."""
         return self.config.vocabulary
 
     @property

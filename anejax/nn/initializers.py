@@ -20,7 +20,7 @@ Axes = int | Sequence[int]
 
 
 class Made:
-    """What a function of this module made: an initializer that prints as it was written, and can be pickled."""
+    """An initializer that a function of this module made. It prints as it was written, and can be pickled."""
 
     def __init__(self, factory: Callable[..., Initializer], init: Initializer, args: Any, kwargs: Any) -> None:
         self._factory, self._init, self._args, self._kwargs = factory, init, args, kwargs

@@ -80,7 +80,7 @@ class Layer:
 
     @property
     def name(self) -> str:
-        """What error messages call it."""
+        """The name of the layer in error messages."""
         return type(self).__name__
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
@@ -192,7 +192,8 @@ def _keys(key: Any, count: int) -> Sequence[Any]:
 
 @contextlib.contextmanager
 def watching(watch: Callable[..., Any]) -> Iterator[None]:
-    """Inside, layers are applied by ``watch(name, layer, apply, arguments)``, which returns what ``apply()`` does."""
+    """Inside, a layer is applied by ``watch(name, layer, apply, arguments)``, which must return the result of
+    ``apply()``."""
     before, _running.watch = _running.watch, watch
     try:
         yield
@@ -334,5 +335,5 @@ class Scope(Layer):
 
 
 def count_parameters(params: Any) -> int:
-    """How many numbers a tree of parameters holds."""
+    """The number of elements in a tree of parameters."""
     return sum(int(leaf.size) for leaf in tree.leaves(params))

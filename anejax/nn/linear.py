@@ -35,7 +35,7 @@ def sizes(layer: Layer, what: str, value: Sizes, count: int) -> tuple[int, ...]:
 
 
 def pads(layer: Layer, padding: Padding, count: int) -> Any:
-    """What lax takes: "SAME", "VALID", or (low, high) per axis; an int pads all sides alike."""
+    """Padding in the form that lax takes: "SAME", "VALID", or (low, high) per axis. An int pads all sides equally."""
     if isinstance(padding, int):
         return [(padding, padding)] * count
     if isinstance(padding, str):

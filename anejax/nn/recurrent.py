@@ -71,7 +71,7 @@ class Cell(Layer):
         return y + params["b"] if self.bias else y
 
     def advance(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
-        """(carry, h) after one step, from the carry and what ``inputs`` gives for x."""
+        """One step: (carry, h) from the carry and the result of ``inputs`` for x."""
         raise NotImplementedError
 
     def step(self, params: Any, carry: Any, x: Any) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from anejax.passes.inline import INLINED
 
 @dataclass(frozen=True)
 class Row:
-    """A layer, where it is in the network, what it gives, and what its parameters and products count."""
+    """A row of the table: a layer, its path in the network, its output, its parameters and the work of its products."""
 
     path: str
     depth: int

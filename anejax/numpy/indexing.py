@@ -64,7 +64,7 @@ class Index:
 
     @property
     def empty(self) -> bool:
-        """Whether integer arrays, which have no elements then, index an axis without elements."""
+        """Whether an integer array, which must then be empty, indexes an axis of length 0."""
         return any(self.sliced[a] == 0 for a in self.axes)
 
     @property

@@ -43,7 +43,7 @@ def _is_key(x: Any) -> bool:
 
 
 def moved(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """``function``, which moves elements, of arguments some of which are keys, or lists of keys."""
+    """Calls ``function``, which moves elements, with arguments some of which are keys or lists of keys."""
     leaves, treedef = tree.flatten((args, kwargs), is_leaf=lambda x: x is None or _is_key(x))
     places = [i for i, leaf in enumerate(leaves) if _is_key(leaf)]
 
@@ -59,7 +59,7 @@ def moved(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def of_keys_too(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function``, which moves elements, for keys as well."""
+    """Makes ``function``, which moves elements, accept keys as well."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -137,7 +137,7 @@ def _array(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_keys(space: dict[str, Any]) -> None:
-    """Makes the functions of ``anejax.numpy`` take keys, where jax's do; ``space`` holds them by name."""
+    """Makes the functions of ``anejax.numpy`` accept keys if jax's do. ``space`` holds the functions by name."""
     space.update((name, of_keys_too(space[name])) for name in MOVING.split())
     space.update(
         equal=_comparing(space["equal"], reductions.all), not_equal=_comparing(space["not_equal"], reductions.any)
@@ -150,7 +150,7 @@ def with_keys(space: dict[str, Any]) -> None:
 
 
 def with_keys_lax(space: dict[str, Any]) -> None:
-    """Makes the functions of ``anejax.lax`` take keys, where jax's do."""
+    """Makes the functions of ``anejax.lax`` accept keys if jax's do."""
     space.update((name, of_keys_too(space[name])) for name in LAX_MOVING.split())
     space.update(eq=_comparing(space["eq"], reductions.all), ne=_comparing(space["ne"], reductions.any))
     space.update(full=_full(space["full"]), full_like=_like(space["full_like"]), empty=_making(space["empty"], 1))

@@ -24,7 +24,7 @@ Axis = int | Sequence[int] | None
 
 
 def is_scalar(x: Any) -> bool:
-    """Whether ``x`` is a Python number, whose dtype is weak."""
+    """Whether ``x`` is a Python number. Python numbers have weak dtypes."""
     return isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic)
 
 
@@ -196,7 +196,7 @@ def refuse(op: str, **arguments: Any) -> None:
 
 
 def check_device(op: str, device: Any, out_sharding: Any = None) -> None:
-    """Raises DeviceError for a device other than the CPU, which holds every array."""
+    """Raises DeviceError for any device except the CPU, because it holds every array."""
     if device is not None and getattr(device, "platform", device) != "cpu":
         raise DeviceError(f"[{op}] expected the device 'cpu', got {device!r}.")
     if out_sharding is not None:
@@ -225,7 +225,7 @@ def as_int(op: str, value: Any, what: str) -> int:
 
 
 def counted(op: str, x: Any) -> np.ndarray:
-    """``x``, whose values decide how many results there are. Raises ConcretizationError where there are no values."""
+    """``x`` with known values, on which the number of results depends. Raises ConcretizationError for a tracer."""
     if isinstance(x, Tracer) and x.concrete() is None:
         raise ConcretizationError(
             f"[{op}] the values of {x.describe()} decide how many results there are, which must be known when tracing."

@@ -105,7 +105,8 @@ _METHODS = ("compare_all", "scan", "scan_unrolled", "sort")
 
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Array:
-    """Where each ``v`` would be inserted in the sorted rank-1 ``a``: before equal elements, or after with "right".
+    """The index at which each ``v`` would be inserted in the sorted rank-1 ``a``, before equal elements ("left") or
+    after.
 
     Example:
         >>> import anejax.numpy as jnp
@@ -185,7 +186,7 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
 def bincount(
     x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None, out_sharding: Any = None
 ) -> Array:
-    """How often each integer from 0 occurs in ``x``, or the sum of its ``weights``. ``length`` is needed under jit."""
+    """Counts each integer from 0 on in ``x``, or sums its ``weights``. Under jit, ``length`` is required."""
     values = as_array("bincount", x)
     values = astype(values, dtypes.int32) if values.dtype == dtypes.bool_ else values
     if values.dtype not in dtypes.INTS:
@@ -228,7 +229,8 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
 
 
 def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None) -> Any:
-    """(counts, edges): how many elements, or what weight of them, each bin holds; the last bin has both its edges."""
+    """(counts, edges): the number of elements, or the sum of their weights, in each bin. The last bin has both
+    edges."""
     edges = histogram_bin_edges(a, bins, range, weights)
     if weights is not None and aval_of(weights).shape != aval_of(a).shape:
         raise ShapeError(f"[histogram] expected weights of the shape of {aval_of(a)}, got {aval_of(weights)}.")

@@ -161,7 +161,7 @@ def _not_in_place(op: str, inplace: bool) -> None:
 
 
 def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Array:
-    """``arr`` with the first elements of ``vals``, in order, where ``mask`` holds. Pass ``inplace=False``."""
+    """``arr`` with elements of ``vals``, in order, at the positions where ``mask`` holds. Pass ``inplace=False``."""
     _not_in_place("place", inplace)
     x, chosen = as_array("place", arr), ravel(ew.to_bool(operand("place", mask)))
     values = ravel(as_array("place", vals))

@@ -85,7 +85,7 @@ def complex(x: Any, y: Any) -> Any:
 
 
 def in_parts(aval: Aval) -> Aval:
-    """How a complex array of this type crosses the border of a program: as parts along a last axis of length 2."""
+    """The type in which a complex array crosses the border of a program: parts along a last axis of length 2."""
     return Aval((*aval.shape, 2), dtypes.real_part(aval.dtype)) if aval.dtype in dtypes.COMPLEX else aval
 
 

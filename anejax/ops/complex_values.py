@@ -31,7 +31,7 @@ def expm1(z: np.ndarray) -> np.ndarray:
 
 
 def square(z: np.ndarray) -> np.ndarray:
-    """(|x| - |y|)(|x| + |y|) + 2ixy, whose parts overflow only where they must."""
+    """(|x| - |y|)(|x| + |y|) + 2ixy, a form whose parts overflow only if the result does."""
     x, y = np.abs(np.real(z)), np.abs(np.imag(z))
     less, product = x - y, np.real(z) * np.imag(z)
     return _of(np.where(less == 0, less.dtype.type(0), less * (x + y)), product + product)
@@ -53,7 +53,7 @@ def divide(z: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 def reciprocal(z: np.ndarray) -> np.ndarray:
-    """1 / z by Smith's division, 0 of what is infinite and infinite of 0. What is huge is divided by 4 first."""
+    """1 / z by Smith's division; 0 for infinities and infinite for 0. Huge numbers are divided by 4 first."""
     x, y = np.real(z), np.imag(z)
     down = np.where(greatest(z) > np.finfo(x.dtype).max / 4, x.dtype.type(0.25), x.dtype.type(1))
     x, y = x * down, y * down
@@ -68,7 +68,7 @@ def reciprocal(z: np.ndarray) -> np.ndarray:
 
 
 def integer_pow(z: np.ndarray, y: int) -> np.ndarray:
-    """By repeated squaring; where that leaves the range, as (z / |z|)**y |z|**y."""
+    """Repeated squaring; if that leaves the range, (z / |z|)**y |z|**y."""
     direct = _by_squaring(z, y)
     if -1 <= y <= 2:
         return direct
@@ -99,7 +99,8 @@ def greatest(z: np.ndarray) -> np.ndarray:
 
 
 def power(z: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """NumPy's power in double precision, but for squares, roots and reciprocals: of infinities it makes NaN."""
+    """NumPy's power in double precision, except for squares, roots and reciprocals, because NumPy gives NaN for
+    infinities."""
     simple = {2: square, 0.5: np.sqrt, -1: reciprocal}
     others = np.power(z.astype(np.complex128), w.astype(np.complex128)).astype(z.dtype)
     return np.select([w == n for n in simple], [f(z) for f in simple.values()], others)

@@ -40,7 +40,7 @@ Dims = tuple[int, ...]
 
 
 class ConvDimensionNumbers(NamedTuple):
-    """Which axis of each array is what: (batch, feature, *spatial) of lhs and out, (out, in, *spatial) of rhs."""
+    """The meaning of each axis: (batch, feature, *spatial) for lhs and out, (out, in, *spatial) for rhs."""
 
     lhs_spec: Dims
     rhs_spec: Dims
@@ -446,7 +446,7 @@ def conv_transpose(
     preferred_element_type: Any = None,
     use_consistent_padding: bool = False,
 ) -> Any:
-    """A fractionally strided convolution, which enlarges by ``strides``. Channels are last unless said otherwise.
+    """A fractionally strided convolution, which enlarges by ``strides``. By default the last axis holds the channels.
 
     "SAME" and "VALID" name the padding of the convolution that this one reverses; pairs pad the dilated ``lhs``
     directly, or are read as the names are with ``use_consistent_padding``. ``transpose_kernel`` flips the kernel and

@@ -326,7 +326,7 @@ bitcast_convert_type_p.fill(
 
 
 def bitcast_convert_type(x: Any, dtype: Any) -> Any:
-    """The bits of ``x`` read as ``dtype``, which must be as wide."""
+    """The bits of ``x`` read as ``dtype``, which must have the same width."""
     return bitcast_convert_type_p.bind(x, dtype=dtypes.canonical(dtype))
 
 

@@ -154,7 +154,7 @@ def move_axis(x: Any, source: int, target: int) -> Any:
 
 
 def batch_to(x: Any, dim: int | None, size: int, target: int = 0) -> Any:
-    """``x`` with its mapped axis at ``target``, made by broadcasting when it has none."""
+    """``x`` with its mapped axis at ``target``. If ``x`` is not mapped, it is broadcast."""
     if dim is not None:
         return move_axis(x, dim, target)
     shape = aval_of(x).shape

@@ -24,7 +24,7 @@ Dims = tuple[int, ...]
 
 
 class FftType(enum.IntEnum):
-    """Which transform: complex to complex forward and inverse, real to complex, and back to real."""
+    """The kind of transform: complex to complex (forward, inverse), real to complex, and complex to real."""
 
     FFT = 0
     IFFT = 1

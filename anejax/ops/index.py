@@ -46,7 +46,7 @@ Dims = tuple[int, ...]
 
 
 class GatherDimensionNumbers(NamedTuple):
-    """How gather's axes belong together; the index vector is always the last axis of the indices.
+    """The relation of gather's axes. The index vector is always the last axis of the indices.
 
     offset_dims: axes of the result that run inside a slice; the others are those of the indices.
     collapsed_slice_dims: axes of the operand, of slice size 1, that the result does not have.
@@ -62,7 +62,7 @@ class GatherDimensionNumbers(NamedTuple):
 
 
 class ScatterDimensionNumbers(NamedTuple):
-    """How scatter's axes belong together: GatherDimensionNumbers seen from the updates."""
+    """The relation of scatter's axes: GatherDimensionNumbers from the updates' point of view."""
 
     update_window_dims: Dims
     inserted_window_dims: Dims
@@ -72,7 +72,7 @@ class ScatterDimensionNumbers(NamedTuple):
 
 
 class GatherScatterMode(enum.Enum):
-    """What to do with windows that reach out of bounds: move them in, fill or drop them, or trust the caller."""
+    """The treatment of windows out of bounds: move them in, fill or drop them, or trust the caller."""
 
     CLIP = "clip"
     FILL_OR_DROP = "fill"
@@ -181,7 +181,8 @@ def _gather_abstract(x: Aval, indices: Aval, *, dimension_numbers: GatherDimensi
 
 
 def gather_fill(dtype: np.dtype, mode: str, fill_value: Any) -> np.ndarray:
-    """What windows out of bounds read: as in JAX NaN, the least signed or the greatest unsigned integer, or True."""
+    """The value that windows out of bounds read. As in JAX: NaN, the least signed or greatest unsigned integer, or
+    True."""
     if mode != "fill":
         fill_value = 0
     elif fill_value is None:
@@ -285,7 +286,7 @@ def scatter_sizes(x: Dims, updates: Dims, dn: ScatterDimensionNumbers) -> Dims:
 
 def read_updates(values: Any, indices: Any, updates: Aval, *, dimension_numbers: ScatterDimensionNumbers, mode: str,
                   unique_indices: bool) -> Any:  # fmt: skip
-    """``values``, of the operand's shape, where the updates go; 0 for dropped ones."""
+    """Reads ``values``, of the operand's shape, at the positions of the updates; 0 for dropped updates."""
     sizes = scatter_sizes(aval_of(values).shape, updates.shape, dimension_numbers)
     sizes = tuple(min(s, n) for s, n in zip(sizes, aval_of(values).shape))
     return gather_p.bind(
@@ -649,7 +650,7 @@ def _start(op: str, start: Any, n: int) -> Any:
 
 
 def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Sequence[int]) -> Any:
-    """A slice of ``slice_sizes`` at computed starts, which are moved so that the slice lies inside.
+    """A slice of ``slice_sizes`` at computed starts. Starts are clamped so that the slice lies inside.
 
     Args:
         operand: the array.
@@ -661,7 +662,7 @@ def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Sequence[int]) 
 
 
 def dynamic_update_slice(operand: Any, update: Any, start_indices: Any) -> Any:
-    """``operand`` with ``update`` written at computed starts, which are moved so that it lies inside."""
+    """``operand`` with ``update`` written at computed starts. Starts are clamped so that the update lies inside."""
     starts = _starts("dynamic_update_slice", aval_of(operand).shape, start_indices)
     return dynamic_update_slice_p.bind(operand, update, *starts)
 
@@ -679,7 +680,7 @@ def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: 
 
 
 def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool = True) -> Any:
-    """``operand`` at a computed position of ``axis``, which stays with length 1 when ``keepdims``."""
+    """``operand`` at a computed position of ``axis``. The axis keeps length 1 with ``keepdims``, else it is dropped."""
     out = dynamic_slice_in_dim(operand, index, 1, axis)
     return out if keepdims else squeeze(out, (axis,))
 

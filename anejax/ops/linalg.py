@@ -84,7 +84,7 @@ def over_leading_axes(prim: Primitive) -> Callable[..., Any]:
 
 
 def nan_where_it_fails(factorize: Callable[..., Any]) -> Callable[..., list[np.ndarray]]:
-    """A factorization by numpy.linalg, which raises for all matrices when one has none: that one becomes NaN."""
+    """Calls numpy.linalg, which raises for a whole stack if one matrix has no factorization. That one becomes NaN."""
 
     @functools.wraps(factorize)
     def impl(x: np.ndarray, **params: Any) -> list[np.ndarray]:
@@ -100,7 +100,7 @@ def nan_where_it_fails(factorize: Callable[..., Any]) -> Callable[..., list[np.n
 
 
 def finite_only(x: np.ndarray) -> np.ndarray:
-    """``x`` with every matrix that has an element which is not finite made NaN throughout, for LAPACK to give up on."""
+    """``x`` with each matrix that has a non-finite element replaced by NaN, so that LAPACK fails on it."""
     bad = ~np.isfinite(x).all((-2, -1), keepdims=True)
     return np.where(bad, x.dtype.type(np.nan), x) if bad.any() else x
 
@@ -385,7 +385,7 @@ def _np_eigh(x: np.ndarray, lower: bool) -> Result:
 
 
 def inverse_differences(x: Any, y: Any) -> Any:
-    """1 / (x - y) off the diagonal, where it makes sense, and 0 on it."""
+    """1 / (x - y) off the diagonal, and 0 on it."""
     eye = eye_like(x)
     return sub(integer_pow(add(eye, sub(x, y)), -1), eye)
 

@@ -20,7 +20,7 @@ copy_p.fill(
 
 
 def copy(x: Any) -> Any:
-    """``x`` in memory of its own."""
+    """``x`` in new memory."""
     return copy_p.bind(x)
 
 

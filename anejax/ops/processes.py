@@ -33,7 +33,7 @@ from anejax.ops.families import (
 
 @dataclasses.dataclass
 class World:
-    """The processes that compute together: how many there are, and the number of this one."""
+    """The processes that compute together: their number, and the number of this one."""
 
     size: int = 1
     index: int = 0

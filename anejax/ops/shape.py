@@ -103,7 +103,7 @@ def expand_dims(x: Any, dimensions: Sequence[int]) -> Any:
 
 
 def squeeze(x: Any, dimensions: Sequence[int]) -> Any:
-    """``x`` without the axes ``dimensions``, which must have length 1."""
+    """``x`` without the axes ``dimensions``. They must have length 1."""
     aval = aval_of(x)
     gone = check_axes("squeeze", dimensions, aval.ndim)
     if any(aval.shape[d] != 1 for d in gone):

@@ -47,7 +47,7 @@ def dilated(size: int, dilation: int) -> int:
 
 
 def window_counts(sizes: Sequence[int], windows: Sequence[int], strides: Sequence[int], padding: Pads) -> Dims:
-    """How often a window fits each padded axis; sizes and windows are already dilated."""
+    """The number of window positions along each padded axis. Sizes and windows are already dilated."""
     padded = [n + low + high for n, (low, high) in zip(sizes, padding)]
     return tuple((n - w) // s + 1 if n >= w else 0 for n, w, s in zip(padded, windows, strides))
 
@@ -406,7 +406,7 @@ def reduce_window(
     base_dilation: Sequence[int] | None = None,
     window_dilation: Sequence[int] | None = None,
 ) -> Any:
-    """Reduces each window of ``operand`` with ``computation``, starting from ``init_value``, which also fills padding.
+    """Reduces each window of ``operand`` by ``computation`` from ``init_value`` on. Padding has that value too.
 
     Args:
         operand: the array, or a tree of arrays of one shape.

@@ -74,7 +74,7 @@ def adamw(
     *,
     nesterov: bool = False,
 ) -> GradientTransformation:
-    """Adam with weight decay of its own (Loshchilov and Hutter, 2017), where ``mask`` is True."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2017). ``mask`` selects the arrays that decay."""
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov),
         add_decayed_weights(weight_decay, mask),

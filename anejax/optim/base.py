@@ -195,7 +195,8 @@ class MaskedState(NamedTuple):
 def masked(
     inner: GradientTransformation, mask: Any, *, mask_compatible_extra_args: bool = False
 ) -> GradientTransformationExtraArgs:
-    """``inner`` where ``mask`` (a prefix tree of bools, or a function of the parameters that gives one) is True.
+    """Applies ``inner`` to arrays for which ``mask`` is True. ``mask`` is a prefix tree of bools or a function of the
+    parameters.
 
     With ``mask_compatible_extra_args`` further arguments that are trees like the updates are masked as well.
     """

@@ -133,7 +133,7 @@ def measure_with_ema(
 
 
 def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
-    """``inner`` on one vector of all parameters, which is faster for many small arrays."""
+    """Applies ``inner`` to one vector of all parameters, which is faster for many small arrays."""
     inner = with_extra_args_support(inner)
 
     def vector(values: Any) -> Any:

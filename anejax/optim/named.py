@@ -96,7 +96,7 @@ def adan(
 
 
 def fromage(learning_rate: ScalarOrSchedule, min_norm: Any = 1e-6) -> GradientTransformationExtraArgs:
-    """Steps of a size relative to the norm of each array, which then does not grow (Bernstein et al., 2020)."""
+    """Steps relative to the norm of each array, scaled so that the norm does not grow (Bernstein et al., 2020)."""
     rate: Any = learning_rate
 
     def shrink(rate: Any) -> Any:
@@ -131,7 +131,7 @@ def lars(
 def noisy_sgd(
     learning_rate: ScalarOrSchedule, eta: Any = 0.01, gamma: Any = 0.55, key: Any = None, *, seed: int | None = None
 ) -> GradientTransformationExtraArgs:
-    """Gradient descent with noise, which becomes less from step to step."""
+    """Gradient descent with noise that decreases from step to step."""
     return chain(add_noise(eta, gamma, key, seed=seed), scale_by_learning_rate(learning_rate))
 
 

@@ -45,12 +45,12 @@ def _scale_by_parameter(op: str, size: Any, least: Any) -> GradientTransformatio
 
 
 def scale_by_param_block_norm(min_scale: Any = 1e-3) -> GradientTransformation:
-    """Multiplies each array by the norm of its parameter, which counts as ``min_scale`` at least."""
+    """Multiplies each array by the norm of its parameter, or by ``min_scale`` if that is larger."""
     return _scale_by_parameter("scale_by_param_block_norm", safe_norm, min_scale)
 
 
 def scale_by_param_block_rms(min_scale: Any = 1e-3) -> GradientTransformation:
-    """Multiplies each array by the root mean square of its parameter, which counts as ``min_scale`` at least."""
+    """Multiplies each array by the root mean square of its parameter, or by ``min_scale`` if that is larger."""
     return _scale_by_parameter("scale_by_param_block_rms", safe_root_mean_squares, min_scale)
 
 

@@ -358,7 +358,7 @@ class WeightDecaySchedule(NamedTuple):
 
 
 def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) -> GradientTransformation:
-    """Adds the parameters times ``weight_decay``, where ``mask`` is True."""
+    """Adds ``weight_decay`` times the parameters. ``mask`` selects the arrays."""
 
     def init(params: Any) -> Any:
         return WeightDecaySchedule(zero_count()) if callable(weight_decay) else EmptyState()
@@ -398,7 +398,7 @@ def clip_by_block_rms(threshold: Any) -> GradientTransformation:
 
 
 def zero_nans() -> GradientTransformation:
-    """Replaces NaN by 0, and keeps, as state, where there was one."""
+    """Replaces NaN by 0. The state records which arrays had a NaN."""
 
     def init(params: Any) -> Any:
         return ZeroNansState(tree.map(lambda p: jnp.zeros((), jnp.bool_), params))
@@ -411,6 +411,6 @@ def zero_nans() -> GradientTransformation:
 
 
 class ZeroNansState(NamedTuple):
-    """Which arrays had a NaN in the last update."""
+    """For each array, whether its last update had a NaN."""
 
     found_nan: Any

@@ -42,7 +42,7 @@ def inject_hyperparams(
     static_args: str | Iterable[str] = (),
     hyperparam_dtype: Any = None,
 ) -> Callable[..., GradientTransformation]:
-    """``inner_factory`` with its numbers kept in the state, where they can be read and changed.
+    """``inner_factory`` with its numeric hyperparameters in the state, where they can be read and changed.
 
     Numbers may be schedules; what ``static_args`` names, bools and anything else stay as they are. A value that is
     changed in ``state.hyperparams`` holds from the next step on; a schedule is followed whatever is written there.
@@ -280,7 +280,8 @@ class LookaheadState(NamedTuple):
 def lookahead(
     fast_optimizer: GradientTransformation, sync_period: int, slow_step_size: Any, reset_state: bool = False
 ) -> GradientTransformation:
-    """Every ``sync_period`` steps the slow parameters move towards the fast ones, which then go on from there.
+    """Every ``sync_period`` steps, moves the slow parameters towards the fast ones and restarts the fast ones from
+    there.
 
     Works on ``LookaheadParams``; gradients are those of the fast ones (Zhang et al., 2019).
     """
@@ -333,6 +334,7 @@ def freeze(mask: Any) -> GradientTransformation:
 
 
 def selective_transform(optimizer: GradientTransformation, *, freeze_mask: Any) -> GradientTransformation:
-    """``optimizer`` where ``freeze_mask`` (a prefix tree of bools) is False; zeros, without state, where it is True."""
+    """``optimizer`` where ``freeze_mask`` (a prefix tree of bools) is False, and zero updates without state where it is
+    True."""
     labels = tree.map(lambda frozen: "freeze" if frozen else "train", freeze_mask)
     return partition({"train": optimizer, "freeze": set_to_zero()}, labels)

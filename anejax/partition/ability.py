@@ -28,7 +28,7 @@ ON_ENGINE = (dtypes.float32, dtypes.float16, dtypes.bool_)  # float32 becomes fl
 
 @dataclass(frozen=True)
 class Abilities:
-    """What of a Graph an engine can have.
+    """The equations of a Graph that an engine can run.
 
     Attributes:
         reasons: for each equation why the engine cannot have it, or None when it can.
@@ -40,7 +40,7 @@ class Abilities:
 
 
 def abilities(graph: Graph, chip: str) -> Abilities:
-    """What of ``graph`` the engine of ``chip`` can have."""
+    """Finds the equations of ``graph`` that the engine of ``chip`` can run."""
     asked = _Asked(chip)
     reasons = [wide or asked.why_not(eqn) for eqn, wide in zip(graph.eqns, in_float32(graph))]
     found = {i: asked.chunked.get(_kind(eqn)) for i, eqn in enumerate(graph.eqns) if reasons[i] is None}

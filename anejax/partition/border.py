@@ -33,7 +33,7 @@ EXTENT = min(figures.max_extent for figures in LIMITS.values())
 
 
 def border_aval(aval: Aval) -> Aval:
-    """What a value of ``aval`` is while it crosses to or from a loop."""
+    """The type of a value of ``aval`` while it crosses to or from a loop."""
     return Aval(aval.shape or (1,), BORDER)
 
 

@@ -40,7 +40,7 @@ def readers_of(graph: Graph) -> dict[Var, list[int]]:
 
 
 def parts(graph: Graph, sides: Sequence[int]) -> list[Part]:
-    """All equations, level by level: each part needs inputs of ``graph`` and results of those before it alone."""
+    """All equations, level by level. Each part needs only inputs of ``graph`` and results of earlier parts."""
     levels = _late(graph, sides, _early(graph, sides))
     members: dict[tuple[int, int], list[int]] = {}
     for i, (level, side) in enumerate(zip(levels, sides)):

@@ -75,7 +75,7 @@ class Segment:
 
     @property
     def dispatches(self) -> int:
-        """How many programs it runs in one call."""
+        """The number of programs that the segment runs in one call."""
         return 1 if self.loop is None else self.loop.dispatches
 
 
@@ -103,7 +103,7 @@ class Loop:
 
     @property
     def cost(self) -> Cost:
-        """What the engine is predicted to take for all turns."""
+        """The predicted cost of all turns on the engine."""
         return in_sequence(self.plan.chip, (plan.cost.times(runs) for plan, _, runs in self.chunks))
 
     @property
@@ -150,12 +150,12 @@ class Plan:
 
     @property
     def compiled(self) -> int:
-        """How many different programs of the engine there are: layers that are alike are one."""
+        """The number of different engine programs. Equal layers count once."""
         return len({to_text(program) for program in self.programs})
 
     @property
     def cost(self) -> Cost:
-        """What the engine is predicted to take."""
+        """The predicted cost on the engine."""
         return in_sequence(self.chip, (s.cost for s in self.segments if s.cost is not None))
 
     @property
@@ -166,7 +166,7 @@ class Plan:
 
     @property
     def dispatches(self) -> int:
-        """How many programs run in one call, on either device."""
+        """The number of programs that run in one call, on either device."""
         return sum(s.dispatches for s in self.segments)
 
     @property
@@ -221,7 +221,7 @@ def partition(
 
 
 def donated(inputs: Iterable[int]) -> dict[int, str]:
-    """What ``partition`` knows of inputs that are given away."""
+    """Describes donated inputs to ``partition``."""
     return dict.fromkeys(inputs, state.DONATED)
 
 
@@ -412,7 +412,7 @@ def whole_us(segments: Sequence[Segment]) -> float:
 
 
 def engine_program(graph: Graph, chip: str) -> Program:
-    """What the engine of ``chip`` gets of a segment."""
+    """The engine program of a segment, for ``chip``."""
     return lower(_with_own_outputs(legalize(graph, "ane", chip)), "ane")
 
 

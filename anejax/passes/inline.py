@@ -17,7 +17,7 @@ KEPT = {"coreml": frozenset({"composite"})}  # calls that a target may have an o
 
 
 def inline(graph: Graph, target: str = "cpu") -> Graph:
-    """``graph`` without calls, but for those that ``target`` may have an operation for.
+    """``graph`` with calls replaced by their equations, except calls for which ``target`` may have an operation.
 
     a = jit[graph={ lambda ; x. let y = sin x in (y,) }] b     ->     a = sin b
     """

@@ -29,7 +29,7 @@ _running: list[tuple[ExitStack, Profile, Path]] = []  # what start_trace began
 def start_trace(
     log_dir: Any, create_perfetto_link: bool = False, create_perfetto_trace: bool = False, profiler_options: Any = None
 ) -> None:
-    """Begins a profile, which ``stop_trace`` writes to the folder ``log_dir``.
+    """Starts a profile. ``stop_trace`` writes it to the folder ``log_dir``.
 
     The options are accepted for compatibility: the trace is always one that Perfetto opens. Raises RuntimeError where
     another profile is recorded.

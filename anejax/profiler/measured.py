@@ -22,7 +22,7 @@ OUTSIDE = "(no layer)"
 
 
 class Span(NamedTuple):
-    """What an annotation covered: times in ns of the steady clock."""
+    """The time that an annotation covered, in ns of the steady clock."""
 
     name: str
     thread: int
@@ -87,7 +87,7 @@ KEYS: dict[str, Callable[[Operation], str]] = {
 
 
 class Measured:
-    """Events with their steps; what tables, traces and pages are made of."""
+    """Recorded events and their steps, from which tables, traces and pages are made."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Measured:
 
     @property
     def seconds(self) -> float:
-        """How long the profile was recorded."""
+        """The duration of the profile."""
         return (self.end - self.begin) * 1e-9
 
     @property

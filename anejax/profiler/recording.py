@@ -25,7 +25,7 @@ _spans: list[Span] | None = None  # of the profile that is recorded, if any
 
 
 class Profile:
-    """What ran between its beginning and its end; empty until it has ended.
+    """The runs between the start and the end of the recording. It is empty until the recording has ended.
 
     Times are wall times of the CPU device's steps. A step is what the device runs as one: a matrix product, a
     convolution, elementwise operations fused into one pass. The time of a fused step is shared among its operations by
@@ -44,7 +44,7 @@ class Profile:
         return self._measured
 
     def rows(self, by: str = "layer") -> list[Row]:
-        """The sums by "layer", "primitive" or "line", what took longest first."""
+        """Sums by "layer", "primitive" or "line", the longest first."""
         return self.measured.rows(by)
 
     def table(self, by: str = "layer", most: int | None = tables.MOST) -> str:

@@ -80,7 +80,7 @@ def _of_engine(found: Measured) -> Iterator[str]:
 
 
 def notes(found: Measured) -> Iterator[str]:
-    """What a reader of the table must know."""
+    """Notes that a reader of the table must know."""
     yield (f"Peak of this machine: {found.peak.gflops:.0f} GFLOP/s (a product of matrices), {found.peak.gbs:.0f} GB/s;"
            f" {found.threads} threads. Arena: {found.arena_bytes / 1e6:.1f} MB; process at most"
            f" {found.peak_bytes / 1e6:.0f} MB.")  # fmt: skip

@@ -145,7 +145,7 @@ def _binomial_many(words: Any, count: Any, p: Any, shape: tuple[int, ...]) -> An
 
 
 def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> Any:
-    """How many of ``n`` tries of probability ``p`` succeed, as floats; NaN where n < 0 or p is not in [0, 1]."""
+    """The number of successes in ``n`` trials of probability ``p``, as floats; NaN if n < 0 or p is not in [0, 1]."""
     words, dtype = words_of("binomial", key), float_dtype("binomial", dtype)
     shape = sample_shape("binomial", shape, n, p)
     p = jnp.asarray(p)
@@ -175,7 +175,7 @@ def _binomial(words: Any, count: Any, p: Any, *, dtype: np.dtype) -> Any:
 
 
 def multinomial(key: Any, n: Any, p: Any, *, shape: Any = None, dtype: Any = None, unroll: int | bool = 1) -> Any:
-    """How often each outcome comes up in ``n`` draws of probabilities ``p`` [..., outcomes]: floats of that shape.
+    """The count of each outcome in ``n`` draws with probabilities ``p`` [..., outcomes], as floats of that shape.
 
     ``unroll`` is that of the loop over outcomes.
     """

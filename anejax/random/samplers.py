@@ -217,7 +217,7 @@ def rademacher(key: Any, shape: Any = (), dtype: Any = None) -> Any:
 
 
 def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> Any:
-    """``x`` (or 0 ... x-1) in random order along ``axis``; ``independent``: each line in an order of its own."""
+    """``x`` (or 0 ... x-1) in random order along ``axis``. With ``independent`` each line has a different order."""
     words = words_of("permutation", key)
     aval = aval_of(x)
     if not aval.shape:

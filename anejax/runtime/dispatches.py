@@ -36,7 +36,7 @@ def start() -> None:
 
 
 def stop() -> list[Dispatch]:
-    """What was noted."""
+    """Ends the recording and returns the dispatches."""
     global _noted
     noted, _noted = _noted, None
     return noted or []

@@ -280,7 +280,7 @@ class NativeExecutor(Executor):
         self._lock = threading.RLock()
 
     def clear(self) -> None:
-        """Forgets every program, and gives idle memory back; programs in use live on until their run ends."""
+        """Forgets every program and returns idle memory. Programs in use live until their run ends."""
         with self._lock:
             self.compiler.clear()
             for graph in list(self._graphs):
@@ -377,5 +377,5 @@ os.register_at_fork(after_in_child=EXECUTOR.after_fork)
 
 
 def compile_count() -> int:
-    """How many native programs this process has compiled."""
+    """The number of native programs that this process has compiled."""
     return EXECUTOR.compiler.count

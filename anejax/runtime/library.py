@@ -224,7 +224,7 @@ def leave_processes() -> None:
 
 
 def blas_path() -> str | None:
-    """The BLAS library of the scipy-openblas32 package, where it is installed; found without importing it."""
+    """The path of the BLAS library in the package scipy-openblas32, or None. The package is not imported."""
     given = os.environ.get("ANEJAX_BLAS")
     if given:
         return given
@@ -302,7 +302,7 @@ class Borrowed:
 
 
 def release_dead() -> None:
-    """Gives back the memory of all buffers that were collected since the last call and are not kept."""
+    """Releases the memory of all buffers that were garbage collected since the last call and are not kept."""
     handles = []
     try:
         while True:
@@ -316,7 +316,7 @@ def release_dead() -> None:
 
 
 def idle_memory(release: bool = False) -> int:
-    """The bytes that the library keeps for reuse; with ``release`` it gives them back to the system first."""
+    """The bytes that the library keeps for reuse. With ``release`` it returns them to the system first."""
     if release:
         release_dead()
     out = U64()
@@ -452,7 +452,7 @@ class NativeProgram:
 
 
 def read(ports: Sequence[Port], addresses: Sequence[int]) -> list[np.ndarray]:
-    """What lies at the addresses, as ports say, without a copy."""
+    """The data at the addresses, as arrays of the ports' types, without a copy."""
     flat = (np.asarray(Borrowed(a, p.nbytes)) for a, p in zip(addresses, ports, strict=True))
     return [x.view(DTYPES[p.dtype]).reshape(p.shape[: p.rank]) for x, p in zip(flat, ports)]
 
@@ -487,7 +487,7 @@ def start_profile(capacity: int) -> None:
 
 
 def stop_profile() -> tuple[np.ndarray, int]:
-    """(the events, with the fields of Event; how many more there were than the capacity)."""
+    """Returns (the events, with the fields of Event; the number of events beyond the capacity)."""
     count, dropped, written = U64(), U64(), U64()
     check(load(), load().anesdk_profile_stop(ctypes.byref(count), ctypes.byref(dropped)), "profile")
     events = np.zeros(count.value, np.dtype(Event))

@@ -43,7 +43,7 @@ def limit_of(operation: str) -> float:
 
 
 def remedy(operation: str, largest: float) -> str:
-    """What to do about an ``operation`` that overflows, whose largest result in float32 is known."""
+    """Advice for an ``operation`` that overflows, given its largest result in float32."""
     limit = limit_of(operation)
     shrink = f"2^-{max(1, math.floor(math.log2(max(largest, limit) / limit)) + 1)}"
     if operation in PRODUCTS:
@@ -147,7 +147,7 @@ def _is_beyond(row: Row) -> bool:
 
 
 def marks_of(program: Program | None) -> dict[str, Mark]:
-    """Where each value of ``program`` comes from, by its name; an input from what first reads it."""
+    """The origin of each value of ``program``, by its name. An input has the origin of its first reader."""
     found: dict[str, Mark] = {}
     for op in program.main.ops if program is not None else ():
         for v in op.values():

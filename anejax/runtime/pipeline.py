@@ -228,11 +228,11 @@ class Step:
 
     @property
     def native(self) -> Compiled:
-        """What runs it."""
+        """The native program of the step."""
         return self._program
 
     def lowered(self) -> Program:
-        """What it runs, with marks."""
+        """The lowered program of the step, with marks."""
         return lower(optimize(self.graph)) if self.device == "cpu" or self._legal is None else self._legal
 
     def _text_for_cpu(self) -> str:

@@ -19,7 +19,7 @@ from anejax.runtime.execute import EXECUTOR
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of a step: its MIL name without ``aj_``, where it comes from, its FLOP in one run."""
+    """One operation of a step: its MIL name without ``aj_``, its origin, and its FLOP in one run."""
 
     name: str
     mark: Mark

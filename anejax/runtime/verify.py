@@ -18,7 +18,8 @@ NOISE = 2.0**-14  # of float16's normal numbers the smallest; what is smaller ma
 
 
 def difference(reference: Compiled, inputs: Sequence[int], outputs: Sequence[int]) -> str | None:
-    """What is wrong with what an engine made of ``inputs`` (both are addresses), or None.
+    """Describes the difference between an engine's ``outputs`` for ``inputs`` (both are addresses) and the reference,
+    or None.
 
     ``reference`` is the same program for the CPU device with the engine's numerics. Infinities and NaN of either are
     left out, as overflow may differ; but where the reference is finite, most of the results must be.

@@ -26,7 +26,7 @@ _METHODS = ("linear", "nearest")
 
 
 class RegularGridInterpolator:
-    """A function of points [..., d], whose values on a grid are known.
+    """Interpolates a function of points [..., d] from its values on a rectangular grid.
 
     It is a tree of its arrays, so it may be passed to compiled functions and be differentiated.
 

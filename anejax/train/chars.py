@@ -21,7 +21,8 @@ _SAMPLE = 400
 
 @dataclass(frozen=True)
 class CharsRecipe(Recipe):
-    """How a run on a text goes: Adam, gradients clipped to norm 1, a rate that rises linearly and falls as a cosine.
+    """The recipe of a run on a text: Adam, gradients clipped to norm 1, a rate that rises linearly and falls as a
+    cosine.
 
     An epoch is ``eval_every`` steps, after which the first ``eval_chars`` of the held-out text, its last twentieth, are
     predicted. ``stream`` is a fingerprint of the text, made when a run begins.
@@ -78,7 +79,7 @@ def make(recipe: CharsRecipe, resumed: bool = False) -> tuple[Task, language.Tra
 
 
 def sample(run: Run) -> str:
-    """What the network of a run writes, after a line break or the first character it knows."""
+    """Text from the network of a run, starting after a line break or after the first character of its alphabet."""
     recipe = CharsRecipe.from_json(run.task.config)
     alphabet, _ = chars.load(recipe.text)
     prompt = alphabet.encode("\n" if "\n" in alphabet.characters else alphabet.characters[0])

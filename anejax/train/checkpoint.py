@@ -110,7 +110,7 @@ def sweep(directory: Path) -> None:
 
 
 def record(index: Path) -> dict[str, Any]:
-    """What was stored beside the arrays."""
+    """The data that was stored beside the arrays."""
     return _read_index(index).record
 
 

@@ -24,7 +24,7 @@ _TEST_BATCH = 250
 
 @dataclass(frozen=True)
 class Cifar10Recipe(Recipe):
-    """How a run on CIFAR-10 goes.
+    """The recipe of a run on CIFAR-10.
 
     The learning rate rises linearly over the first fifth of the steps and falls as a cosine.
     """

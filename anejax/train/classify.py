@@ -22,7 +22,7 @@ class TrainState(NamedTuple):
 
 
 def init_state(model: Any, optimizer: Any, example: Any, seed: int) -> TrainState:
-    """The state before the first step in float32; ``example`` gives the shape and dtype of an input."""
+    """The state before the first step, in float32. ``example`` has the shape and dtype of an input."""
     key, init_key = random.split(random.PRNGKey(seed))
     params, model_state = model.init(init_key, example)
     return TrainState(params, model_state, optimizer.init(params), key)
@@ -60,7 +60,7 @@ def train_step(model: Any, optimizer: Any, smoothing: float) -> Callable[..., An
 def mixed_train_step(
     model: Any, optimizer: Any, smoothing: float, policy: str, **scaling: Any
 ) -> tuple[Callable[..., Any], Callable[[TrainState], TrainState]]:
-    """``train_step`` in mixed precision, and what gives a state the loss scale to begin with.
+    """``train_step`` in mixed precision, and a function that adds the initial loss scale to a state.
 
     ``scaling`` are options of ``amp.value_and_grad``. A step whose gradients overflow changes nothing but the scale and
     the key; its metric ``skipped`` is 1.

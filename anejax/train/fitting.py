@@ -39,7 +39,7 @@ class _State(NamedTuple):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What ``fit`` trained.
+    """The result of ``fit``.
 
     Attributes:
         net: the layer.
@@ -161,7 +161,7 @@ class JsonLines:
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """One loss, in nats, for each example of integer labels below ``classes``; what ``fit`` takes for a classifier."""
+    """One loss, in nats, for each example of integer labels below ``classes``. ``fit`` uses it for classifiers."""
 
     classes: int
 
@@ -179,7 +179,7 @@ class CrossEntropy:
 
 
 def squared_error(output: Any, y: Any) -> Any:
-    """The mean of the squared differences of each example, [N]; what ``fit`` takes for numbers."""
+    """The mean of the squared differences of each example, [N]. ``fit`` uses it for numbers."""
     if output.shape != y.shape:
         raise ShapeError(
             f"[fit] expected targets of the shape of the outputs, {output.shape}, got {y.shape}. Reshape y, or give a"

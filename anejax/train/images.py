@@ -23,7 +23,7 @@ _TEST_BATCH = 250
 
 @dataclass(frozen=True)
 class ImagesRecipe(Recipe):
-    """How a run on a folder of images goes: as one on CIFAR-10, with images of ``size`` pixels on a side.
+    """The recipe of a run on a folder of images: that of CIFAR-10, with images of ``size`` pixels on a side.
 
     ``classes``, ``mean`` and ``deviation`` (of each channel, from 0 to 1) and ``found``, a fingerprint of the images,
     are made when a run begins, and are what using the network needs.

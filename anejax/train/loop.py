@@ -32,7 +32,7 @@ class TrainingError(AnejaxError):
 
 
 class Batches(Protocol):
-    """Training batches that can be had again from any position."""
+    """Training batches that can be read again from any position."""
 
     @property
     def items(self) -> int: ...  # in a batch, counted in the task's unit
@@ -44,7 +44,7 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained.
+    """A training task: the state, two functions and two streams of batches.
 
     Attributes:
         name: what the run is called in titles.

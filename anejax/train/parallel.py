@@ -42,7 +42,7 @@ def check_batch(batch: int) -> None:
 
 
 def check_alike(config: Mapping[str, Any]) -> None:
-    """Raises ParallelError unless all processes have the same recipe, whose fingerprints tell data apart."""
+    """Raises ParallelError unless all processes have the same recipe. Its fingerprints differ for different data."""
     count, names = aj.process_count(), sorted(config)
     if count == 1:
         return

@@ -29,7 +29,8 @@ class StoriesError(AnejaxError, ValueError):
 
 @dataclass(frozen=True)
 class StoriesRecipe(Recipe):
-    """How a run on stories goes: AdamW, gradients clipped to norm 1, a rate that rises linearly and falls as a cosine.
+    """The recipe of a run on stories: AdamW, gradients clipped to norm 1, a rate that rises linearly and falls as a
+    cosine.
 
     An epoch is ``eval_every`` steps, after which the first ``eval_tokens`` of the held-out data are predicted. Without
     ``valid`` the last twentieth of the data is held out. ``streams`` has fingerprints of both, made when a run begins.
@@ -116,7 +117,7 @@ def config_of_recipe(recipe: StoriesRecipe) -> Config:
 
 
 def there(path: str) -> Path:
-    """The file, which ``anejax fetch`` may have to get first."""
+    """The path of the file. Raises an error that names ``anejax fetch`` if the file is missing."""
     found = Path(path)
     return files.find(found.name) if found == files.path_of(found.name) else found
 

@@ -26,7 +26,8 @@ _EVAL_BATCH = 8
 
 @dataclass(frozen=True)
 class TextRecipe(Recipe):
-    """How a run on texts goes: AdamW, gradients clipped to norm 1, a rate that rises linearly and falls as a cosine.
+    """The recipe of a run on texts: AdamW, gradients clipped to norm 1, a rate that rises linearly and falls as a
+    cosine.
 
     With ``lora`` above 0, adapters of that rank are trained, for the matrices that ``targets`` name, with commas
     between; else all parameters, in float32. Without ``valid`` the last twentieth of the data is held out. ``streams``

@@ -28,7 +28,7 @@ INLINED = Refused("passes/inline replaces it by its equations before lowering")
 
 
 def cached(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Keeps results with the Graph, except those that captured tracers, which die with their trace."""
+    """Stores results on the Graph, except results that captured tracers, which end with their trace."""
 
     @functools.wraps(function)
     def wrapper(graph: Graph, *key: Any) -> Any:

@@ -14,7 +14,7 @@ from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 
 
 def eval_graph(graph: Graph, args: Sequence[Any]) -> list[Any]:
-    """The outputs of ``graph`` at ``args``. What is bound has the marks of its equations."""
+    """The outputs of ``graph`` at ``args``. New equations get the marks of its equations."""
     env: dict[Var, Any] = dict(zip(graph.inputs, args, strict=True))
     outer = current_mark()
     try:

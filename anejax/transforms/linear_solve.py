@@ -30,7 +30,7 @@ ROLES = ("graph", "matvec", "transpose_solve", "vecmat")
 
 
 def linear_solve(staged: dict[str, Staged | None], consts: Sequence[Any], vector: Sequence[Any]) -> list[Any]:
-    """Solves for ``vector``. Each Graph's own first inputs come before ``consts``, which all take."""
+    """Solves for ``vector``. Each Graph takes its own values first, then ``consts``, which all share."""
     own = [c for s in staged.values() if s is not None for c in s[1]]
     params: dict[str, Any] = {}
     start = 0

@@ -44,7 +44,8 @@ def merge(flags: Sequence[bool], unset: Iterable[Any], set_: Iterable[Any]) -> l
 
 
 def settle(flags: Flags, step: Callable[[Flags], tuple[Sequence[bool], T]]) -> tuple[Flags, T]:
-    """The least fixed point above ``flags`` of what a loop's body makes of its carry's flags, and what it came with."""
+    """The least fixed point, above ``flags``, of the flags that a loop's body computes for its carry; and the last
+    result."""
     while True:
         found, result = step(flags)
         grown = tuple(a or b for a, b in zip(flags, found))
@@ -54,12 +55,12 @@ def settle(flags: Flags, step: Callable[[Flags], tuple[Sequence[bool], T]]) -> t
 
 
 def nonzero(tangents: Iterable[Any]) -> Flags:
-    """Which tangents are not known to be zero."""
+    """For each tangent, whether it may be nonzero."""
     return tuple(not isinstance(t, Zero) for t in tangents)
 
 
 def value_of(atom: Atom, env: dict[Any, Any]) -> Any:
-    """What an output of a Graph is, when it is an input found in ``env`` or a literal; None when it is computed."""
+    """The value of a Graph's output if it is a literal or an input in ``env``, and None if it is computed."""
     return literal_value(atom) if isinstance(atom, Literal) else env.get(atom)
 
 

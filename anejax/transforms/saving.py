@@ -10,11 +10,11 @@ from anejax.core.graph import Eqn, Graph, Var, remove_dead
 
 
 class Recompute:
-    """What a policy answers for values that are to be computed again; False means the same."""
+    """The answer of a policy for values to compute again. False means the same."""
 
 
 class Saveable:
-    """What a policy answers for values that are to be kept; True means the same."""
+    """The answer of a policy for values to save. True means the same."""
 
 
 class SavingSplit(NamedTuple):

@@ -42,7 +42,7 @@ def mapped_name() -> Any:
 
 
 def named_axes() -> tuple[tuple[Any, int], ...]:
-    """(name, length) of the named axes that are mapped here, the innermost first, and of those that are processes."""
+    """The named axes here as (name, length): mapped axes, the innermost first, then axes of processes."""
     current = current_trace()
     if current.parent is None:  # as in every call from outside
         return process_axes()

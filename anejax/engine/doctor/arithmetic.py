@@ -93,7 +93,7 @@ def narrow_sums(asked: Asked) -> Answer:
 
 
 def contraction(asked: Asked) -> Answer:
-    """How long the contracted axis of a product may be."""
+    """Finds the longest contracted axis of a product."""
     refusals, longest, wrong = Refusals(), 0, ""
     for k in CONTRACTIONS:
         x, y = np.full((2, k), 2.0**-8), np.ones((k, 1))
@@ -108,7 +108,7 @@ def contraction(asked: Asked) -> Answer:
 
 
 def small_products(asked: Asked) -> Answer:
-    """Products of equal factors 2^-k, by matmul and by mul: where do they vanish?"""
+    """Finds the size below which products of equal factors 2^-k vanish, by matmul and by mul."""
     powers = np.arange(4, 13)
     factors = 2.0**-powers
     by_matmul = np.array([_product(asked, np.full((2, 1), f), np.full((1, 2), f))[0, 0] for f in factors[::2]])
@@ -128,7 +128,7 @@ def small_products(asked: Asked) -> Answer:
 
 
 def special_values(asked: Asked) -> Answer:
-    """What NaN and infinity become."""
+    """Tests the results of operations on NaN and infinity."""
     row = half(1, 4)
     text = program(lambda b, x, y: [b.op(op, {"x": x, "y": y}, out=row) for op in ("add", "mul")], row, row)
     add, mul = asked.engine.run(text, [[np.nan, np.inf, np.inf, 1]], [[1, -np.inf, 1, 1]])
@@ -261,7 +261,7 @@ def root_of_reduction(asked: Asked) -> Answer:
 
 
 def power_of_reduction(asked: Asked) -> Answer:
-    """pow right after a reduction, which is written instead."""
+    """Tests pow right after a reduction, which legalization writes in place of rsqrt."""
     return _pair(asked, "", "pow", {"y": -0.5}, _mean_square, _inverse_root)
 
 
@@ -298,7 +298,7 @@ def _pair(asked: Asked, hazard: str, op: str, operands: dict[str, Any], first: A
 
 
 def windows(asked: Asked) -> Answer:
-    """How large a pooling window may be."""
+    """Finds the largest pooling window."""
     refusals, largest, wrong = Refusals(), 0, ""
     x = np.random.default_rng(0).permutation(32 * 32).reshape(1, 1, 32, 32).astype(np.float64)
     for size in (w for w in WINDOWS if w <= limits.LIMITS[asked.family].pool_window):

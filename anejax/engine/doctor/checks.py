@@ -45,7 +45,7 @@ def of(group: str, name: str, fine: bool, detail: str, **figures: Any) -> Check:
 
 
 def summary(checks: Sequence[Check]) -> list[str]:
-    """The last lines: how many checks were skipped, if any, then `N passed, M failed`."""
+    """The last lines of the report: the number of skipped checks, if any, then `N passed, M failed`."""
     counts = Counter(c.state for c in checks)
     skipped = [f"{counts[SKIPPED]} skipped"] if counts[SKIPPED] else []
     return [*skipped, f"{counts[PASSED]} passed, {counts[FAILED]} failed"]

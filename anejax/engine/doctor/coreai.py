@@ -248,7 +248,7 @@ def _scaled(w: Writer, data: np.ndarray, scale: np.ndarray) -> Tensor:
 
 
 def steps() -> Found:
-    """Gradients of three networks, each as one program: whether the engine has them as a whole."""
+    """Tests whether Core AI runs the gradients of three networks on the engine, each as one program."""
     return told([_gradients(name, *network) for name, network in _networks().items()], 4096)
 
 
@@ -345,7 +345,7 @@ def rewritten() -> Found:
 
 
 def fatal() -> Found:
-    """What ends the process on Linux (docs/export.md, 5 and 6): division by zero, a computed slice from outside."""
+    """Tests programs that end the process on Linux (docs/export.md, 5 and 6): division by zero, slices out of range."""
     zeros, x, at = np.zeros(16, INT), normal(16, dtype=SINGLE), np.array([1000], INT)
 
     def outside(w: Writer, v: Values) -> Values:
@@ -356,7 +356,8 @@ def fatal() -> Found:
 
 
 def updates() -> Found:
-    """slice_update with constant and computed bounds, which crashed the engine's compiler (coreai-torch/issues/6)."""
+    """Tests slice_update, which crashed the engine's compiler (coreai-torch/issues/6), with constant and computed
+    bounds."""
     x, new, at = normal(8, 64), normal(2, 64), np.array([3], INT)
     want = wide(x)
     want[3:5] = new
@@ -439,7 +440,7 @@ def others() -> Found:
 
 
 def life() -> Found:
-    """What a first and a later compile take, memory over many calls, and whether Apple's own compiler is there."""
+    """Measures first and later compiles and memory over many calls, and looks for Apple's own compiler."""
     salt, x = float(np.random.default_rng().uniform()), normal(1, 64)
     cold = _seconds(lambda: CoreAIProgram.of_mil(smallest(salt)))
     warm = _seconds(lambda: CoreAIProgram.of_mil(smallest(salt)))
@@ -482,7 +483,7 @@ TOPICS = (
 
 
 class Runtime:
-    """Whether Core AI is there, which is asked once."""
+    """Finds out once whether Core AI is there."""
 
     @cached_property
     def missing(self) -> str:
@@ -495,7 +496,7 @@ class Runtime:
         return ""
 
     def check(self) -> Check:
-        """What it is."""
+        """Describes the runtime."""
         if self.missing:
             return Check(GROUP, RUNTIME, SKIPPED, self.missing)
         there = has_engine()

@@ -78,7 +78,7 @@ def elementwise_program(asked: Asked) -> Answer:
 
 
 def padding(asked: Asked) -> Answer:
-    """Ports whose rows are no multiple of 64 bytes: the strides that the system tells, which copies follow."""
+    """Tests ports whose rows are not a multiple of 64 bytes. Copies follow the strides that the system reports."""
     operands = {"transpose_x": False, "transpose_y": False}
     text = program(lambda b, x, w: b.op("matmul", {"x": x, "y": w, **operands}, out=half(3, 33)),
                    half(3, 20), half(20, 33))  # fmt: skip
@@ -193,7 +193,7 @@ def _flip(path: Path) -> None:
 
 
 def repeated_runs(asked: Asked) -> Answer:
-    """The same operation, encoded once: new inputs are read, and equal inputs give equal bits."""
+    """Tests that an operation encoded once reads new inputs, and returns equal bits for equal inputs."""
     compiled = asked.engine.compile(smallest(0.25))
     first, other = _random(1, 64), _random(1, 64, seed=1)
     runs = [execute(compiled, [x])[0] for x in (first, other, first)]
@@ -224,7 +224,7 @@ def port_dtypes(asked: Asked) -> Answer:
 
 
 def resident_state(asked: Asked) -> Answer:
-    """An output in the buffer of an input: an accumulator, and a product, whose elements each need a whole row."""
+    """Tests an output in the buffer of an input, with an accumulator and with a product that reads whole rows."""
     device = asked.engine.device
     why = why_not_resident(device)
     if why is not None:

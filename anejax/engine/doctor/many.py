@@ -26,7 +26,7 @@ ONES = np.ones((1, 64))
 
 
 def name_of(mode: str, count: int = COUNT) -> str:
-    """What the check of a mode ("drop" or "keep") is called."""
+    """The name of the check for a mode ("drop" or "keep")."""
     return f"{count} programs, {MODES[mode]}"
 
 
@@ -48,7 +48,7 @@ def check_many(mode: str, count: int = COUNT) -> Check:
 
 
 def run(count: int, keep: bool) -> dict[str, object]:
-    """How many runs were right, how many programs fit into the engine, and the first error; "" when there was none."""
+    """Returns the number of right runs, the number of programs that fit the engine, and the first error or ""."""
     held: list[tuple[NativeProgram, float]] = []
     right = room = 0
     try:

@@ -19,7 +19,7 @@ from anejax.mil.hazards import HAZARDS
 
 @dataclass(frozen=True)
 class Answer:
-    """What a probe found.
+    """The finding of a probe.
 
     Attributes:
         fine: whether programs of this project are right on such a chip.
@@ -68,7 +68,7 @@ class Refusals:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def tried(self, what: str, run: Callable[[], Any]) -> Any:
-        """What ``run`` returns, or None when the device refuses."""
+        """The result of ``run``, or None if the device refuses."""
         try:
             return run()
         except EngineGone:

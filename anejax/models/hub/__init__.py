@@ -63,7 +63,7 @@ class Pretrained:
         return frozenset(token for token in found if type(token) is int)
 
     def save(self, folder: Path | str, params: Any = None) -> None:
-        """Writes the model, with ``params`` in place of its own, as a new folder that ``load`` and transformers read.
+        """Writes the model as a new folder that ``load`` and transformers read, with ``params`` if they are given.
 
         Raises ModelError when the parameters are not those of the network; FileError if the folder is there; OSError.
         """
@@ -84,7 +84,7 @@ class Pretrained:
                     shutil.copyfile(self.folder / name, part / name)
 
     def astype(self, dtype: Any) -> Pretrained:
-        """The same with parameters of ``dtype``: copies, unless they have it already."""
+        """A model with parameters of ``dtype``. Parameters that have it already are not copied."""
         cast = tree.map(lambda w: from_numpy(np.asarray(w).astype(dtypes.canonical(dtype), copy=False)), self.params)
         return replace(self, params=cast)
 

@@ -92,7 +92,7 @@ class Network(nn.Layer):
 
 @dataclass(frozen=True)
 class LanguageModel(Network):
-    """A network that gives logits [N, T, vocabulary] of the token that follows each one of int32 ``tokens`` [N, T].
+    """A network that maps int32 ``tokens`` [N, T] to logits [N, T, vocabulary] of each next token.
 
     The state is ``()``, or what ``cache`` gives: then sequences are taken part by part. ``length`` is how many
     positions it knows.
@@ -114,11 +114,11 @@ class LanguageModel(Network):
         return {"keys": empty(), "values": empty(), "position": jnp.zeros((), jnp.int32)}
 
     def hidden(self, params: Any, state: Any, tokens: Any) -> tuple[Any, Any]:
-        """What the classifier takes, [N, T, features], and the state."""
+        """The input of the classifier, [N, T, features], and the state."""
         raise NotImplementedError
 
     def logits(self, params: Any, hidden: Any) -> Any:
-        """Logits of what ``hidden`` gives."""
+        """The logits for a result of ``hidden``."""
         raise NotImplementedError
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
@@ -148,7 +148,8 @@ def split_heads(x: Any, count: int) -> Any:
 
 @dataclass(frozen=True)
 class Attention:
-    """How a layer attends: ``window`` positions back (all), logits times ``scale``, tanh to at most ``cap``."""
+    """The parameters of attention: ``window`` positions back (default all), logits times ``scale``, capped by tanh at
+    ``cap``."""
 
     scale: float
     window: int | None = None
@@ -184,7 +185,7 @@ def extended(state: Any, layer: int, keys: Any, values: Any) -> tuple[Any, Any]:
 
 
 def positions_of(state: Any, tokens: Any) -> Any:
-    """int32[T]: where ``tokens`` [N, T] stand."""
+    """The positions of ``tokens`` [N, T], int32[T]."""
     return jnp.arange(tokens.shape[1], dtype=jnp.int32) + (state["position"] if state else 0)
 
 

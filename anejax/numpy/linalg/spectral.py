@@ -164,7 +164,7 @@ def svdvals(x: Any, /) -> Array:
 
 
 def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any = None) -> Array:
-    """How many singular values exceed ``rtol``, an absolute bound in spite of its name.
+    """The number of singular values above ``rtol``, an absolute bound in spite of its name.
 
     When None, it is max(m, n) eps times the greatest.
     """

@@ -189,7 +189,7 @@ def sign(z: Pair) -> Pair:
 
 
 def integer_pow(z: Pair, y: int) -> Pair:
-    """By repeated squaring; the reciprocal for negative ``y``. Where that leaves the range, as (z / |z|)**y |z|**y."""
+    """Repeated squaring, and the reciprocal for negative ``y``. If that leaves the range, (z / |z|)**y |z|**y."""
     direct = _by_squaring(z, y)
     if -1 <= y <= 2:
         return direct

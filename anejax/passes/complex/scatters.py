@@ -19,7 +19,7 @@ _NOWHERE = 0  # the target of updates that are dropped; the elements of the oper
 
 
 def scattered(combine: Callable[[Pair, Pair], Pair]) -> Callable[..., Pair]:
-    """The rule of a scatter that combines each element with its updates by ``combine``, which is associative.
+    """The rule for a scatter that combines each element with its updates by an associative function ``combine``.
 
     The updates are sorted by their element, in the order in which they are given. Those of one element are combined in
     log2(n) steps, so that the last of them has the result of all, and only the last one is stored.

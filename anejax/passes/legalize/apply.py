@@ -162,6 +162,6 @@ def _leave(x: Any, target: str) -> Any:
 
 
 def why_not(name: str, target: str) -> str | None:
-    """Why primitive ``name`` cannot be had on ``target``, or None when it can."""
+    """The reason why ``target`` cannot run primitive ``name``, or None if it can."""
     found = RULES.get((name, target))
     return found.reason if isinstance(found, Refused) else None

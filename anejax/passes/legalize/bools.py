@@ -28,7 +28,7 @@ def number(x: Any) -> Any:
 
 
 def truth(x: Any) -> Any:
-    """Whether a number is 1, of those that are 0 or 1."""
+    """Whether a number that is 0 or 1 is 1."""
     return A.gt(x, const(x, 0.5))
 
 

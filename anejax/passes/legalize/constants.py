@@ -46,5 +46,5 @@ def evaluated(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> n
 
 
 def times(x: Any, factor: float) -> Any:
-    """``x`` times a constant, which may be one that float16 does not hold."""
+    """``x`` times a constant, which may be outside float16's range."""
     return x if factor == 1 else mul_p.bind(x, np.float32(factor))

@@ -119,7 +119,7 @@ def patches(x: Any, window: Window, factor: float = 1.0) -> Any:
 
 
 def counts(x: Any, window: Window) -> Dims:
-    """How many places the window has."""
+    """The number of positions of the window."""
     sizes = [dilated(n, h) + lo + hi for n, h, (lo, hi) in zip(aval_of(x).shape[2:], window.holes, window.padding)]
     reach = [dilated(k, d) for k, d in zip(window.kernel, window.dilation)]
     return tuple((n - r) // s + 1 for n, r, s in zip(sizes, reach, window.strides))

@@ -34,7 +34,7 @@ def rule(*names: str, targets: tuple[str, ...] = CORE_ML) -> Callable[[Rule], Ru
 
 
 def refuse(reason: str, *names: str, targets: tuple[str, ...] = CORE_ML) -> None:
-    """Records why primitives cannot be had on targets."""
+    """Records the reason why targets cannot run primitives."""
     for name in names:
         for target in targets:
             RULES[name, target] = Refused(reason)
@@ -49,12 +49,12 @@ def families() -> tuple[str, ...]:
 
 
 def target() -> str:
-    """What is being legalized for."""
+    """The target of the legalization in progress."""
     return _current().target
 
 
 def as_it_is(prim: Primitive, *args: Any, **params: Any) -> Any:
-    """The equation as the target has it, past the rule of its primitive."""
+    """Writes the equation unchanged, without the rule of its primitive."""
     return _current().keep(prim, args, params)[0]
 
 
@@ -79,7 +79,7 @@ def traced(var: Var) -> Any:
 
 
 def note(x: Any, what: Any) -> Any:
-    """Leaves a note on ``x``, one of each type, which later rules read with ``noted``; returns ``x``."""
+    """Attaches a note to ``x``, which later rules read by its type with ``noted``. Returns ``x``."""
     if isinstance(x, Tracer):
         _current().notes[x.var, type(what)] = what
     return x

@@ -48,7 +48,7 @@ class Total:
 
 
 def mean_noted(x: Any) -> Total | None:
-    """What ``x`` is the mean of, if it is known to be one."""
+    """The operand of the mean that produced ``x``, or None if ``x`` is not known to be a mean."""
     total = noted(x, Total)
     return total if total is not None and math.isclose(total.factor * total.count, 1, rel_tol=1e-6) else None
 

@@ -27,7 +27,7 @@ def has_form(prim: Primitive, target: str) -> bool:
 
 
 def verdict(prim: Primitive, target: str) -> str:
-    """ "as it is", "rewritten", or why ``prim`` cannot be had on ``target``."""
+    """ "as it is", "rewritten", or the reason why ``target`` cannot run ``prim``."""
     rule = RULES.get((prim.name, target))
     if isinstance(rule, Refused):
         return rule.reason

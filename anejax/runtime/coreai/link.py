@@ -58,7 +58,7 @@ class Link:
         return HEAD.size + HEAD.unpack_from(self._got)[0] - len(self._got)
 
     def limit(self, seconds: float | None) -> None:
-        """How long one wait may take."""
+        """The time limit of one wait."""
         self._end.settimeout(seconds)
 
     def close(self) -> None:

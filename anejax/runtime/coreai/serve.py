@@ -56,7 +56,7 @@ class Loaded:
 
 
 class Server:
-    """What answers the orders: each is a method."""
+    """Answers the orders. Each order is a method."""
 
     def __init__(self) -> None:
         self._programs: dict[int, Loaded] = {}
@@ -88,7 +88,7 @@ class Server:
         return asset.surface_strides(shape)
 
     async def about(self, files: list[int]) -> dict[str, Any]:
-        """What the runtime is."""
+        """Describes the runtime."""
         return {"engine": asset.has_engine()}
 
 

@@ -36,7 +36,7 @@ FAREWELL = 2.0  # seconds between the end of its link and its own
 
 
 class Worker:
-    """A living process. ``programs`` counts what it was given, so that each program has a number of its own."""
+    """A running worker process. ``programs`` counts the programs that it got, and numbers them."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
@@ -63,7 +63,7 @@ class Worker:
         file: int | None = None,
         broken: Callable[[], None] = lambda: None,
     ) -> Any:
-        """What it answers. Raises DeviceError with what it answers instead, or with how it ended.
+        """Sends an order and returns the answer. Raises DeviceError if the answer is an error or the worker ended.
 
         An exception while it is waited for, such as KeyboardInterrupt, leaves it at work, and the next call waits for
         that; before it leaves, ``broken`` is called.

@@ -18,7 +18,7 @@ _NEAR = 0.1  # the share of an interval next to either end where no trial is mad
 
 
 class Point(NamedTuple):
-    """A place along the direction: how far, the function's value there, and its derivative in the direction."""
+    """A point on the line: the distance, the function's value, and its derivative along the line."""
 
     step: Any
     value: Any

@@ -14,7 +14,7 @@ from anejax.scipy.optimize.quasi_newton import State, Turn, dense, descend, limi
 
 
 class OptimizeResults(NamedTuple):
-    """What a minimization came to, a tree of arrays."""
+    """The result of a minimization, a pytree of arrays."""
 
     x: Any  # where it ended
     success: Any  # the gradient's norm is below gtol

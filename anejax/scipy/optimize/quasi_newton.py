@@ -16,7 +16,7 @@ from anejax.scipy.optimize.line_search import search
 
 
 class Curvature(NamedTuple):
-    """What is known of the inverse Hessian, and how to use it."""
+    """An approximation of the inverse Hessian, and the functions that use and update it."""
 
     memory: Any  # a tree of arrays
     product: Callable[[Any, Any], Any]  # (memory, gradient) -> the inverse Hessian times it
@@ -24,7 +24,7 @@ class Curvature(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where the descent is. ``status`` is 0 as long as it may go on."""
+    """The state of the descent. ``status`` is 0 as long as it may continue."""
 
     x: Any
     value: Any
@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What a turn came to, for whoever decides whether to stop."""
+    """The result of one step, by which ``judge`` decides whether to stop."""
 
     decrease: Any
     turns: Any
@@ -50,7 +50,7 @@ def descend(
     fun: Callable[[Any], Any], x0: Any, curvature: Curvature, judge: Callable[[Turn], Any], gtol: Any, norm: Any,
     trials: Any,
 ) -> State:  # fmt: skip
-    """Goes down from ``x0`` until the ``norm`` of the gradient is below ``gtol``, or ``judge`` gives a status above 0.
+    """Descends from ``x0`` until the ``norm`` of the gradient is below ``gtol`` or ``judge`` returns a status above 0.
 
     Each turn tries at most ``trials`` steps along its direction.
     """

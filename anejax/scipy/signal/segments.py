@@ -27,7 +27,7 @@ Detrend = str | bool | Callable[[Any], Any]
 
 
 class Segments(NamedTuple):
-    """How a signal is cut: a window [length], every ``step`` samples, transformed as ``points`` points."""
+    """The parameters of segments: a window [length], every ``step`` samples, transformed at ``points`` points."""
 
     window: Any  # float64 of NumPy where a name says it
     length: int
@@ -97,7 +97,7 @@ def covered(op: str, x: Any, seg: Segments, boundary: str | None, padded: bool) 
 
 
 def trend_remover(op: str, detrend: Detrend, axis: int) -> Callable[[Any], Any]:
-    """What removes the trend of segments [..., t, n]."""
+    """Returns a function that removes the trend of segments [..., t, n]."""
     if isinstance(detrend, str):
         return lambda d: remove_trend(d, type=detrend)
     if callable(detrend):

@@ -248,7 +248,7 @@ class Rotation(NamedTuple):
         return jnp.rad2deg(angles) if degrees else angles
 
     def as_matrix(self) -> Array:
-        """Matrices [..., 3, 3], which multiply vectors from the left."""
+        """Matrices [..., 3, 3]. They multiply vectors from the left."""
         return _matrix_of(self.quat)
 
     def as_mrp(self) -> Array:
@@ -295,7 +295,7 @@ class Rotation(NamedTuple):
 
     @property
     def single(self) -> bool:
-        """Whether it is one rotation, without axes of its own."""
+        """Whether this is a single rotation, without leading axes."""
         return self.quat.ndim == 1
 
 

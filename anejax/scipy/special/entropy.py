@@ -42,7 +42,7 @@ xlog1py.__doc__ = "x log(1 + y), and 0 where x is 0."
 
 
 def entr(x: Any) -> Array:
-    """-x log(x); 0 at 0, -inf below, where the derivative is 0 as it is outside of the support of a law."""
+    """-x log(x), which is 0 at 0 and -inf below 0. There its derivative is 0."""
     (x,) = floats("entr", x)
     return jnp.where(x < 0, -np.inf, -_x_log_x(jnp.where(x < 0, 1, x)))
 

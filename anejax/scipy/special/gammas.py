@@ -62,7 +62,7 @@ def beta(a: Any, b: Any) -> Array:
 
 
 def comb(N: Any, k: Any, *, repetition: bool = False) -> Array:
-    """How many ways there are to choose ``k`` of ``N``: gamma(N + 1) / gamma(k + 1) / gamma(N - k + 1) (DLMF 26.3.1).
+    """The number of ways to choose ``k`` of ``N``: gamma(N + 1) / gamma(k + 1) / gamma(N - k + 1) (DLMF 26.3.1).
 
     0 where k or N is negative or k > N. Whole numbers below 0.01 / eps are exact. With ``repetition`` things may be
     chosen again: comb(N + k - 1, k).
@@ -100,7 +100,8 @@ def multigammaln(a: Any, d: Any) -> Array:
 
 
 def loggamma(x: Any) -> Array:
-    """log(gamma(x)), of real x NaN below 0, where it is complex; of complex x the branch that is real for x > 0."""
+    """log(gamma(x)). Real x below 0 give NaN, because the result is complex. Complex x use the branch that is real for
+    x > 0."""
     if jnp.iscomplexobj(x):
         return _log_gamma(jnp.asarray(x))
     (x,) = floats("loggamma", x)

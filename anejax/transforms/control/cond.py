@@ -34,7 +34,7 @@ Branches = tuple[Graph, ...]
 
 
 def cond(branches: Sequence[tuple[Graph, Sequence[Any]]], index: Any, operands: Sequence[Any]) -> list[Any]:
-    """The results of the chosen branch. A branch is a Graph and the values of its first inputs, which are its own."""
+    """The results of the chosen branch. A branch is a Graph with the values of its first inputs."""
     consts = [c for _, own in branches for c in own]
     joined, start = [], 0
     for graph, own in branches:

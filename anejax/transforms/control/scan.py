@@ -115,7 +115,7 @@ def _impl(*args: DeviceArray, **params: Any) -> list[DeviceArray]:
 def in_python(
     *args: DeviceArray, body: Graph, num_consts: int, num_carry: int, length: int, reverse: bool
 ) -> list[DeviceArray]:
-    """The loop in Python: what the definition says, and the oracle of the native one."""
+    """The loop in Python, which defines ``scan`` and is the oracle of the native loop."""
     consts, carry, xs = parts(args, num_consts, num_carry)
     rows: list[list[Any]] = [[None] * length for _ in body.outputs[num_carry:]]
     for i in reversed(range(length)) if reverse else range(length):
