@@ -38,6 +38,7 @@ test-all: check-all  ## the long hypothesis profile too (ANEJAX_SHARD, ANEJAX_HY
 
 ci-long: test-all  ## the slow rest: the C++ tests with sanitizers and checked containers, random programs, the wheels
 	$(MAKE) test-native NATIVE_BUILD=build/asan NATIVE_FLAGS="-DANESDK_SANITIZE=address,undefined -DANESDK_CHECKED=ON"
+	$(MAKE) engine-check
 	$(MAKE) fuzz-programs
 	$(MAKE) fuzz-compositions
 	$(MAKE) test-native NATIVE_BUILD=build/tsan NATIVE_FLAGS="-DANESDK_SANITIZE=thread"
@@ -97,12 +98,11 @@ fuzz-programs: $(LIBRARY) $(VENV)/.dev  ## COUNT random programs, from SEED on, 
 fuzz-compositions: $(LIBRARY) $(VENV)/.dev  ## COMPOSITIONS random compositions of transformations, from SEED on, against jax
 	$(BIN)/python -m tests.compositions --count $(COMPOSITIONS) --seed $(SEED)
 
-engine-check: $(LIBRARY)  ## the engine device against a stand-in for Espresso, then the doctor's checks, on Core AI too; the last line counts
+engine-check: $(LIBRARY) $(VENV)/.dev  ## all that is known of real Macs as modes of a stand-in for Espresso; primitives there and on Core AI
 	$(CMAKE) -B $(NATIVE_BUILD) -DANESDK_TESTS=ON $(NATIVE_FLAGS)
 	$(BIN)/cmake --build $(NATIVE_BUILD)
 	@$(NATIVE_BUILD)/native/tests/anesdk_tests engine
-	@ANEJAX_CACHE=build/doctor ANEJAX_ESPRESSO=$(abspath $(NATIVE_BUILD))/native/tests/libanesdk_espresso.so \
-		$(BIN)/python -m anejax doctor
+	@ANEJAX_ESPRESSO=$(abspath $(NATIVE_BUILD))/native/tests/libanesdk_espresso.so $(BIN)/python -m tests.engine_check
 
 check: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check .

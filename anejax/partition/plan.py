@@ -8,16 +8,11 @@ import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
-from anejax.lower.to_mil import lower
-from anejax.marks import NOWHERE, Mark
-from anejax.mil.cost import Cost, in_sequence, predict
+from anejax.core.graph import Eqn, Graph, Var
+from anejax.mil.cost import Cost, in_sequence
 from anejax.mil.limits import MAX_PROGRAM_INPUTS, MAX_PROGRAM_OPS
 from anejax.mil.program import Program
 from anejax.mil.text import to_text
-from anejax.ops.arithmetic import mul_p
 from anejax.partition import lanes, state
 from anejax.partition.ability import abilities
 from anejax.partition.again import with_repeats
@@ -36,9 +31,9 @@ from anejax.partition.levels import (
     readers_of,
     subgraph,
 )
+from anejax.partition.programs import Made, Programs
 from anejax.partition.returning import RETURNS, returning
 from anejax.partition.scans import Chunked, chunk
-from anejax.passes.legalize import legalize
 
 DISPATCH_SHARE = 0.15  # of a program's time that its dispatch may take for the program to be that of equal layers
 
@@ -202,6 +197,7 @@ def partition(
         for i, reason in state.kept_on_host(graph, reasons, known).items():
             reasons[i] = reason
     loops: dict[int, Loop] = {}  # those that were made
+    programs = Programs(chip)
     while True:
         chunked = {i: form for i, form in found.loops.items() if reasons[i] is None}
         for i in _begins_of(graph, chunked):
@@ -211,9 +207,9 @@ def partition(
         loops.update((i, _loop(form, chip)) for i, form in chunked.items() if i not in loops)
         sides = [CPU if r else LOOP + i if i in chunked else ENGINE for i, r in enumerate(reasons)]
         divided = with_casts(graph, sides, {i: form.eqn for i, form in chunked.items()})
-        cutter = _Cutter(divided, chip, loops)
+        cutter = _Cutter(divided, programs, loops)
         segments = tuple(cutter.segments())
-        losing = dict(_losing(divided, segments, chip)) if by_cost else {}
+        losing = dict(_losing(divided, segments, programs)) if by_cost else {}
         if not losing:
             return Plan(chip, graph, tuple(reasons), divided.graph, cutter.spread(segments) if by_cost else segments)
         for i, reason in losing.items():
@@ -252,14 +248,14 @@ class _Piece:
     members: tuple[int, ...]
     own: Graph
     graph: Graph
-    program: Program
+    made: Made
 
 
 class _Cutter:
     """Makes segments of parts, and knows in which form values go from one engine segment to another."""
 
-    def __init__(self, divided: Divided, chip: str, loops: Mapping[int, Loop]) -> None:
-        self.divided, self.chip, self.loops = divided, chip, loops
+    def __init__(self, divided: Divided, programs: Programs, loops: Mapping[int, Loop]) -> None:
+        self.divided, self.made, self.loops = divided, programs, loops
         self.readers = readers_of(divided.graph)
         self.entering = divided.entering(ENGINE)
         self.crossed: dict[Var, Var] = {}
@@ -312,9 +308,9 @@ class _Cutter:
         if len(members) == 1 or (len(plain.inputs) <= MAX_PROGRAM_INPUTS and len(members) <= 2 * MAX_PROGRAM_OPS):
             crossed = dict(self.crossed)
             graph = self.in_border_form(plain)
-            program = engine_program(graph, self.chip)
-            if len(program.main.ops) <= MAX_PROGRAM_OPS or len(members) == 1:
-                yield _Piece(members, own, graph, program)
+            made = self.made.of(graph)
+            if len(made.program.main.ops) <= MAX_PROGRAM_OPS or len(members) == 1:
+                yield _Piece(members, own, graph, made)
                 return
             self.crossed = crossed
         for part in self.cut(own, members):
@@ -325,7 +321,7 @@ class _Cutter:
         _, begins = layer_cuts(own)
         if begins:
             layer = self.with_entering(subgraph(self.divided.graph, members[begins[0] : begins[1]], self.readers))
-            cost = predict(engine_program(layer, self.chip), self.chip)
+            cost = self.made.of(layer).cost
             layers = max(1, math.ceil(cost.floor_us / (DISPATCH_SHARE * max(cost.us - cost.floor_us, 1.0))))
             ends = (self.behind_casts(members, at) for at in begins[:: min(layers, len(begins) - 1)])
             found = [members[a:b] for a, b in itertools.pairwise([0, *ends, len(members)]) if b > a]
@@ -345,20 +341,20 @@ class _Cutter:
         if len(pieces) > 1:
             self.crossed = {}
             changed = [*self.with_repeats(pieces)]
-            fit = all(len(p.program.main.ops) <= MAX_PROGRAM_OPS and len(p.graph.inputs) <= MAX_PROGRAM_INPUTS
+            fit = all(len(p.made.program.main.ops) <= MAX_PROGRAM_OPS and len(p.graph.inputs) <= MAX_PROGRAM_INPUTS
                       for p in changed)  # fmt: skip
             pieces = changed if fit else pieces
         return [self.segment(p) if p.members else None for p in pieces]
 
     def segment(self, piece: _Piece) -> Segment:
         origin = self.origin([*self.entering_of(piece.own, {}), *piece.members])
-        return Segment("ane", piece.graph, piece.program, predict(piece.program, self.chip), origin)
+        return Segment("ane", piece.graph, piece.made.program, piece.made.cost, origin)
 
     def with_repeats(self, pieces: Sequence[_Piece]) -> Iterator[_Piece]:
         changed = with_repeats(self.divided.graph, [p.members for p in pieces], self.entering)
         for before, (members, own) in zip(pieces, changed, strict=True):
             graph = self.in_border_form(self.with_entering(own))
-            yield _Piece(members, own, graph, engine_program(graph, self.chip) if members else before.program)
+            yield _Piece(members, own, graph, self.made.of(graph) if members else before.made)
 
     def with_entering(self, graph: Graph) -> Graph:
         """``graph`` with the casts of what enters it: each program has its own, so that no program hands on what came
@@ -411,30 +407,7 @@ def whole_us(segments: Sequence[Segment]) -> float:
     return lanes.total(times, [s.device for s in segments], lanes.needs_of([s.graph for s in segments]))
 
 
-def engine_program(graph: Graph, chip: str) -> Program:
-    """The engine program of a segment, for ``chip``."""
-    return lower(_with_own_outputs(legalize(graph, "ane", chip)), "ane")
-
-
-def _with_own_outputs(graph: Graph) -> Graph:
-    """Multiplies outputs that are inputs, or that occur twice, by one.
-
-    The engine's compiler crashes on returned inputs, and each port needs its own name (docs/sources.md, "Ports and
-    dtypes").
-    """
-    seen: set[Atom] = set(graph.inputs)
-    marks: dict[Atom, Mark] = {v: e.mark for e in graph.eqns for v in e.outputs}
-    eqns, outputs = list(graph.eqns), list(graph.outputs)
-    for i, atom in enumerate(outputs):
-        if atom in seen:
-            outputs[i] = copy = Var(atom.aval)
-            one = Literal(np.ones((), atom.aval.dtype), atom.aval.update(shape=()))
-            eqns.append(Eqn(mul_p, (atom, one), (copy,), {}, marks.get(atom, NOWHERE)))
-        seen.add(atom)
-    return graph.replace(eqns=tuple(eqns), outputs=tuple(outputs))
-
-
-def _losing(divided: Divided, segments: Sequence[Segment], chip: str) -> Iterator[tuple[int, str]]:
+def _losing(divided: Divided, segments: Sequence[Segment], programs: Programs) -> Iterator[tuple[int, str]]:
     """The engine's equations, by index into the undivided Graph, that are predicted to be faster on the CPU device.
 
     Pieces of a segment that do not need each other share its dispatch: first each is asked without it.
@@ -450,7 +423,7 @@ def _losing(divided: Divided, segments: Sequence[Segment], chip: str) -> Iterato
                 yield segment.origin[0], _slower(on_host, on_engine, f" in {segment.dispatches} dispatches")
             continue
         pieces = list(components(segment.graph))
-        asked = [(p, predict(engine_program(p, chip), chip), False) for p in pieces] if len(pieces) > 1 else []
+        asked = [(p, programs.of(p).cost, False) for p in pieces] if len(pieces) > 1 else []
         lost = [found for found in asked if _loses(*found)]
         whole = (segment.graph, segment.cost, True)
         for graph, cost, dispatch in lost or ([whole] if _loses(*whole) else []):

@@ -71,13 +71,14 @@ def _why_missing(device: str, espresso: str) -> str | None:
     return None if np.array_equal(y, 2 * x) else f"[{device}] its first program, y = 2x, gave {y[:4]} for {x[:4]}."
 
 
-# s' = s + x w with s' in the buffer of s, which counts; a product for the same reason
+# s' = s w + x with s' in the buffer of s, which counts; a product for the same reason, and w turns s around, so that an
+# engine tells itself that writes one part of s' before it has read another part of s
 ACCUMULATOR = """program(1.3)
 [buildInfo = dict<string, string>({{"coremlc-component-MIL", "3520.4.1"}, {"coremlc-version", "3520.5.1"}})]
 {
     func main<ios18>(tensor<fp16, [1, 64]> s, tensor<fp16, [1, 64]> x, tensor<fp16, [64, 64]> w) {
-        tensor<fp16, [1, 64]> p = matmul(transpose_x = false, transpose_y = false, x = x, y = w)[name = string("p")];
-        tensor<fp16, [1, 64]> y = add(x = s, y = p)[name = string("y")];
+        tensor<fp16, [1, 64]> p = matmul(transpose_x = false, transpose_y = false, x = s, y = w)[name = string("p")];
+        tensor<fp16, [1, 64]> y = add(x = p, y = x)[name = string("y")];
     } -> (y);
 }
 """
@@ -93,14 +94,15 @@ def why_not_resident(device: str = "ane") -> str | None:
 
 @functools.cache
 def _why_not_resident(device: str, espresso: str) -> str | None:
-    state, ones, unit = np.zeros(64, np.float16), np.ones(64, np.float16), np.eye(64, dtype=np.float16)
+    state, ones = np.zeros(64, np.float16), np.ones(64, np.float16)
+    turn = np.eye(64, dtype=np.float16)[::-1].copy()
     made = np.empty_like(state)
     now, added, factor = new_contents(), new_contents(), new_contents()
     try:
         program = compiled(device, ACCUMULATOR, shared=((0, 0),))
         for count in range(1, 5):
             then = new_contents()
-            given = [from_numpy(a).pointer for a in (state, ones, unit)]
+            given = [from_numpy(a).pointer for a in (state, ones, turn)]
             program.run(given, [from_numpy(made).pointer], [now, added, factor], [then])
             if (made != count).any():
                 return f"[{device}] an accumulator in a shared buffer came to {made[:4]} instead of {count}."

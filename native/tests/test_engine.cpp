@@ -622,6 +622,24 @@ TEST(engine_compiles_again_where_the_store_was_emptied) {
   }
 }
 
+// Refused once though it was just compiled: it is compiled anew, and nobody else notices.
+TEST(engine_survives_a_refused_operation) {
+  Bench bench;
+  const Fault fault("create:1");
+  const auto program = compile(bench.get(), chain(3));
+  const auto inputs = random_inputs(program->inputs());
+  CHECK(std::fabs(value(run(*program, inputs)[0][0]) - 4 * value(inputs[0][0])) < 0x1p-7);
+  CHECK_EQ(count_of("refused"), 1u);
+}
+
+TEST(engine_says_that_every_operation_is_refused) {
+  Bench bench;
+  const Fault fault("create:1000");
+  const std::string error = bench.compile_error(chain(3));
+  CHECK_SAYS(error, "answered 13, must re-compile");
+  CHECK_SAYS(error, "it wrote: ANE model load has failed for on-device compiled macho.");
+}
+
 TEST(engine_says_that_no_program_is_taken_back) {
   Bench bench;
   const auto other = compile(bench.get(), chain(1));
@@ -632,7 +650,7 @@ TEST(engine_says_that_no_program_is_taken_back) {
     CHECK_SAYS(bench.compile_error(chain(2)), function + " answered 13, must re-compile");
   }
   CHECK_SAYS(other->stats(), "\"loaded\": false");  // it gave way
-  CHECK_EQ(count_of("compile"), 3u);                // of chain(2) once more, not for each attempt
+  CHECK_EQ(count_of("compile"), 4u);                // of chain(2) twice more, not for each attempt
   bench.check_works();
 }
 

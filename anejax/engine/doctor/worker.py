@@ -78,13 +78,10 @@ def _words(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
 def _died(asked: list[Question], at: int, process: subprocess.Popen[bytes]) -> Check:
     returncode = process.returncode
     group, name = ("engine", "smallest program") if at == MEETING else (asked[at].group, asked[at].name)
-    how = (
-        f"signal {signal.Signals(-returncode).name} (after {SILENCE:.0f} s of silence: SIGKILL)"
-        if returncode < 0
-        else f"status {returncode}"
-    )
+    how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"status {returncode}"
+    how += f", after {SILENCE:.0f} s of silence" if returncode == -signal.SIGKILL else ""
     words = _last_words(process.pid)
-    said = f"the process that asked ended with {how} (SIGKILL: it was silent too long)"
+    said = f"the process that asked ended with {how}"
     return Check(group, name, FAILED, f"{said}; it had written: {words}" if words else said)
 
 

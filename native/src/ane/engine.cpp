@@ -266,10 +266,11 @@ void Engine::wait_for_compiler() {
 // A bundle on disk only refers to a store of the system, which the system empties after some hours: where a bundle of
 // an earlier load cannot be compiled from or loaded, the program is compiled anew, once. Where a fresh one is refused
 // for want of room, programs give way until it fits, and from then on the engine is given no more programs than that.
+// Where none is left to give way it is compiled once more: the store may have been emptied in between.
 void Engine::load_now(const Shared& state, const ProgramFolder& folder) {
   const auto start = steady_clock::now();
   make_room();
-  bool full = false;
+  bool full = false, again = false;
   for (bool fresh = false;;) {
     const bool cached = folder.compiled();
     try {
@@ -286,6 +287,12 @@ void Engine::load_now(const Shared& state, const ProgramFolder& folder) {
       const bool refused = must_compile_again(error);
       full |= refused;
       if ((refused || error.status() == ANESDK_OUT_OF_MEMORY) && unload_oldest()) continue;
+      if (refused && !again) {
+        again = true;
+        full = false;
+        folder.discard();
+        continue;
+      }
       if (refused) throw mil::Error(error.what(), ANESDK_ENGINE_FULL);
       throw;
     }

@@ -146,6 +146,14 @@ std::unique_ptr<Library> compile(const Compiler& compiler, const std::string& pa
   throw Answer{FORGOTTEN, ""};
 }
 
+// Whether the system still has what a program was compiled to.
+void check_store(bool cached) {
+  std::string times;
+  const bool refused = fault("create", &times) && noted("refused") < std::stoul(times);
+  if (refused) note("refused");
+  if (refused || (cached && fault("store", "forgets"))) forgotten();
+}
+
 // Operations are limited in number, and, in a pool that processes share, distinct programs.
 void check_room(const std::string& text) {
   std::string limit = std::to_string(kMaxPrograms), distinct = limit;
@@ -438,7 +446,7 @@ E5RT(e5rt_execution_stream_operation_create_precompiled_compute_operation_with_o
   return call(__func__, [&] {
     OpOptions& from = get<OpOptions>(options);
     if (from.name.empty() || !from.allocate) broken(INVALID_OPERATION, "the operation has no name or no memory");
-    if (from.cached && fault("store", "forgets")) forgotten();
+    check_store(from.cached);
     check_room(from.model->text);
     auto operation = std::make_unique<Operation>();
     operation->model = from.model;

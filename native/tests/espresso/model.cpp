@@ -144,6 +144,7 @@ class Reader {
     } else if (declared.dtype == "string") {
       tensor.text = quoted();
     } else if (accept("[")) {
+      if (declared.shape.size() > 1) throw Refusal("a list of elements for a constant of several axes");  // never seen
       while (!accept("]")) {
         tensor.data.push_back(number());
         accept(",");

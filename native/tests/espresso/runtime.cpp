@@ -146,6 +146,7 @@ void each(Kind kind, const std::function<void(Object&)>& visit) {
 void give(void** out, std::unique_ptr<Object> object) { *out = keep(std::move(object)); }
 
 void note(const char* event) { ++record().events[event]; }
+uint64_t noted(const char* event) { return record().events[event]; }
 
 }  // namespace standin
 

@@ -43,7 +43,8 @@ int32_t call(const char* function, const std::function<void()>& body);
 // knows), "share:stale" (a shared buffer is read as it first was), "share:refused", "place:bnns", "place:elementwise"
 // (what has nothing but elementwise operations goes to bnns), "strides:padded" (rows fill whole 64 bytes, in memory
 // too), "strides:overlapping" (only said), "shape:other", "limit:<operations>", "programs:<distinct ones>",
-// "store:forgets" (a bundle that an earlier compile left is compiled from, but cannot be loaded).
+// "store:forgets" (a bundle that an earlier compile left is compiled from, but cannot be loaded), "create:<count>" (so
+// many operations are refused as the store's are, one after the other, whether they were just compiled or not).
 bool fault(const std::string& what, std::string* argument = nullptr);
 bool fault(const std::string& what, const char* argument);
 
@@ -62,6 +63,7 @@ T& get(void* handle) {
 
 void give(void** out, std::unique_ptr<Object> object);
 void note(const char* event);  // counted: see standin_count
+uint64_t noted(const char* event);
 
 }  // namespace standin
 
