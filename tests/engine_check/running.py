@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engine_check.modes import SAID, SURVIVED, Mode
+from tests.engine_check.modes import SAID, Mode
 
 FAULT = "FAULT"
 TIMEOUT = 300.0  # seconds

@@ -1,6 +1,7 @@
-"""What is done with each mode of the stand-in, in a process of its own: ``python -m tests.engine_check.scenarios NAME``.
+"""The scenarios that modes of the stand-in are put to, each in a process of its own.
 
-Each scenario compares numbers, and raises AssertionError where they are wrong or where something failed without a word.
+``python -m tests.engine_check.scenarios NAME`` runs one. It compares numbers, and raises AssertionError where they are
+wrong, or where something failed without a word.
 """
 
 from __future__ import annotations
@@ -50,8 +51,10 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def on_engine(run: Callable[[str], tuple[Sequence[Any], int | None]]) -> Outcome:
-    """``run`` gives results on a device, and how many programs that compiled, if it knows. Where the engine fails it must raise if
-    nothing may fall back, and warn and be right if it may."""
+    """What comes of ``run``, which gives results on a device and how many programs that compiled, if it knows.
+
+    Where the engine fails, ``run`` must raise if nothing may fall back, and warn and be right if something may.
+    """
     expected, _ = run("cpu")
     config.update("engine_partition", "all")
     config.update("engine_backoff", 0.0)
@@ -204,7 +207,7 @@ VERIFIED = {
     "gelu without mode": "tensor<fp16, [2, 8]> y = gelu(x = x)",
     "slice_by_index without masks": "tensor<fp16, [1, 8]> y = slice_by_index(begin = tensor<int32, [2]>([0, 0]),"
     " end = tensor<int32, [2]>([1, 8]), x = x)",
-    "max_pool without ceil_mode": 'tensor<fp16, [1, 1, 1, 4]> y = max_pool(kernel_sizes = tensor<int32, [2]>([1, 2]),'
+    "max_pool without ceil_mode": "tensor<fp16, [1, 1, 1, 4]> y = max_pool(kernel_sizes = tensor<int32, [2]>([1, 2]),"
     ' pad_type = string("valid"), pad = tensor<int32, [4]>([0, 0, 0, 0]), strides = tensor<int32, [2]>([1, 2]), x = x)',
 }
 
