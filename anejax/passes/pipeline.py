@@ -11,6 +11,7 @@ from anejax.passes.bodies import optimize_bodies, prune_loops
 from anejax.passes.complex import split_complex
 from anejax.passes.inline import inline
 from anejax.passes.legalize import legalize
+from anejax.passes.messages import join_sums
 from anejax.passes.simplify import simplify
 from anejax.passes.sums import move_sums
 from anejax.passes.updates import mark_updates
@@ -25,7 +26,7 @@ def optimize(graph: Graph, target: str = "cpu", inner: bool = False) -> Graph:
     bodies = partial(optimize_bodies, optimize=partial(optimize, target=target, inner=True))
     legal = partial(legalize, target=target, inner=inner)
     calls, sums = partial(inline, target=target), partial(move_sums, target=target)
-    for apply in (calls, mark_updates, simplify, prune_loops, sums, split_complex, legal, simplify, bodies):
+    for apply in (calls, mark_updates, simplify, prune_loops, sums, join_sums, split_complex, legal, simplify, bodies):
         graph = apply(graph)
         if config.check:
             check_graph(graph, f"after {getattr(apply, '__name__', 'a pass with options')}")

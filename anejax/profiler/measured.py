@@ -149,6 +149,36 @@ class Measured:
         row.busy += share * (own + min(ran.busy, ran.own * (self.threads - 1)) * 1e-9)
 
 
+class Messages(NamedTuple):
+    """Sums over processes: how many messages, how long at least one was on its way, and how long the program waited
+    for one or handed one over, both in seconds."""
+
+    count: int
+    on_the_way: float
+    waited: float
+
+    @property
+    def overlapped(self) -> float:
+        """The part of the time on the way in which the program computed."""
+        return 1 - self.waited / self.on_the_way if self.on_the_way else 0.0
+
+
+def messages(ran: Iterable[Ran]) -> Messages:
+    """The sums over processes among ``ran``; the native library names their steps in ``import_processes.cpp``."""
+    count = open_ = waited = on_the_way = begin = 0
+    for r in sorted(ran, key=lambda r: r.begin):
+        if "aj_process_sum" not in r.step.what:
+            continue
+        waited += r.own
+        if "start" in r.step.what:
+            begin = r.begin if open_ == 0 else begin
+            count, open_ = count + 1, open_ + 1
+        elif open_:  # its start may be older than the profile
+            open_ -= 1
+            on_the_way += r.end - begin if open_ == 0 else 0
+    return Messages(count, on_the_way * 1e-9, waited * 1e-9)
+
+
 def shares(step: Step) -> list[tuple[Operation | None, float]]:
     """The operations of a step, each with its part of the step's time."""
     weights = [o.flops + 1 for o in step.operations]

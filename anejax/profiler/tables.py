@@ -10,7 +10,7 @@ from rich.table import Table
 
 from anejax.marks import PARTS
 from anejax.mil.chips import chip_of
-from anejax.profiler.measured import Measured, Row, total
+from anejax.profiler.measured import Measured, Row, messages, total
 from anejax.runtime import engine
 from anejax.runtime.dispatches import Dispatch
 from anejax.terminal import printable
@@ -85,6 +85,10 @@ def notes(found: Measured) -> Iterator[str]:
            f" {found.threads} threads. Arena: {found.arena_bytes / 1e6:.1f} MB; process at most"
            f" {found.peak_bytes / 1e6:.0f} MB.")  # fmt: skip
     yield from _of_engine(found)
+    sent = messages(found.ran)
+    if sent.count:
+        yield (f"{sent.count} messages to other processes: on their way for {sent.on_the_way * 1e3:.3f} ms, of which the"
+               f" program computed {100 * sent.overlapped:.0f} % and waited {sent.waited * 1e3:.3f} ms.")  # fmt: skip
     if found.dropped:
         yield f"{found.dropped} events had no room and are left out: record less, or give a larger capacity."
     if found.unknown:

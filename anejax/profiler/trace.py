@@ -54,6 +54,8 @@ def _steps(found: Measured) -> Iterator[dict[str, Any]]:
         name = r.step.what
         if main is not None:
             name = f"{main.mark.path}: {main.name}" if main.mark.path else main.name
+            if main.name == "process_sum":  # one step starts a message, and another waits for it
+                name += " start" if "start" in r.step.what else " finish"
             args |= {"layer": main.mark.path, "part": main.mark.part, "line": main.mark.line or ""}
         yield _at(found, r.begin, r.end) | {
             "name": name,

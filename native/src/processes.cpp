@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -23,6 +24,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr int kTag = 1;
+constexpr int64_t kPatience = 10'000;         // milliseconds after which a process says for whom it waits
 constexpr size_t kLargest = size_t{1} << 30;  // bytes of one message: MPI counts elements in an int
 
 anesdk_processes table = [] {
@@ -52,12 +54,18 @@ void copy(void* to, const void* from, size_t bytes) {
 template <class Done, class Late>
 void wait_until(Done done, Late late) {
   const auto begin = steady_clock::now();
+  bool told = false;
   for (int64_t turn = 0; !done(); ++turn) {
     if (turn < 200) continue;
     std::this_thread::yield();
     if (turn % 64 != 0) continue;
     waited();
     const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - begin).count();
+    if (passed > kPatience && !told) {
+      told = true;
+      std::fprintf(stderr, "[processes] process %d has waited %lld s for %s.\n", table.index,
+                   static_cast<long long>(kPatience / 1000), late().c_str());
+    }
     if (table.timeout > 0 && passed > table.timeout) {
       fail(late() + " did not come within " + std::to_string(table.timeout / 1000) +
            " s (ANEJAX_DISTRIBUTED_TIMEOUT). It lives, so it computes or waits for something else.");

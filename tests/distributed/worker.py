@@ -16,6 +16,7 @@ import anejax as aj
 import anejax.numpy as jnp
 from anejax import lax, nn, optim, random
 from anejax.errors import DeviceError, RefusedError, ShapeError
+from anejax.profiler.measured import messages
 from anejax.sharding import Mesh
 from anejax.sharding import PartitionSpec as P
 from anejax.train import language, parallel
@@ -170,6 +171,32 @@ def gradients_inside_need_check_vma_off() -> None:
     else:
         raise AssertionError("a gradient inside was taken")
     assert aj.shard_map(inner, check_vma=False, **specs)(2.0, np.ones(2 * N)) == 2 * N
+
+
+@check
+def profile_shows_messages() -> None:
+    """Each gradient has a sum to itself; their messages are on their way while the backward pass goes on."""
+
+    def step(ws: Any, x: Any) -> Any:
+        def loss(ws: Any) -> Any:
+            h = x
+            for w in ws:
+                h = jnp.tanh(h @ w)
+            return jnp.sum(h**2)
+
+        return aj.tree.map(lambda g: lax.pmean(g, "b"), aj.grad(loss)(ws))
+
+    specs = {"mesh": mesh(), "in_specs": (P(), P("b")), "out_specs": P(), "check_vma": False}
+    mapped = aj.jit(aj.shard_map(step, **specs))
+    args = [jnp.full((64, 64), 0.01) for _ in range(4)], jnp.ones((8 * N, 64))
+    mapped(*args)
+    with aj.profiler.profile() as p:
+        mapped(*args)
+    found = messages(p.measured.ran)
+    assert found.count == 4 and 0 < found.waited < found.on_the_way
+    assert "4 messages to other processes" in p.table()
+    sums = [r.step.what for r in sorted(p.measured.ran, key=lambda r: r.begin) if "aj_process_sum" in r.step.what]
+    assert all("start" in what for what in sums[:4])
 
 
 @check

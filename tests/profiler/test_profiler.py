@@ -22,9 +22,10 @@ from anejax.config import config
 from anejax.mil.program import Builder, Type
 from anejax.mil.work import flops_of
 from anejax.profiler import machine
-from anejax.profiler.measured import KEYS, total
+from anejax.profiler.measured import KEYS, Ran, messages, total
 from anejax.profiler.page import squarified
 from anejax.runtime import library
+from anejax.runtime.profile import Plan, Step
 
 
 @pytest.fixture(autouse=True)
@@ -342,3 +343,20 @@ def test_optimizer_of_a_library_is_update() -> None:
 
     sums = total(profiled(train, PARAMS, state, X, runs=1).rows("layer"))
     assert sums.parts["update"] > 0
+
+
+def test_messages_are_on_their_way_from_the_first_start_to_the_last_finish() -> None:
+    plan = Plan("", "main", 0, 0, ())
+
+    def ran(what: str, begin: int, end: int) -> Ran:
+        return Ran(Step(what, (), 0, 0, 0), plan, 0, begin, end, end - begin, 0)
+
+    start, finish = "aj_process_sum start [8] [1] -> 1", "aj_process_sum finish [1] -> 8"
+    found = messages([
+        ran(finish, 0, 5), ran(start, 10, 12), ran("gemm NN", 12, 20), ran(start, 20, 21), ran(finish, 25, 30),
+        ran(finish, 30, 40), ran(start, 50, 51), ran(finish, 51, 52),
+    ])  # fmt: skip
+    assert found.count == 3
+    assert found.on_the_way == pytest.approx(32e-9)
+    assert found.waited == pytest.approx(25e-9)
+    assert messages([]).overlapped == 0.0
