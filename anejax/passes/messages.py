@@ -3,8 +3,9 @@
     a' = process_sum a;  b' = process_sum b     ->     a' b' = process_sum a b
 
 ``tree.map(lambda g: lax.pmean(g, "batch"), grads)`` binds one sum for each gradient, in the order of the tree. All
-processes must send in one order, so the first layer's gradient, which the backward pass makes last, would hold back all others.
-The native library sends the arrays of one sum in the order in which the program makes them, in messages of about 25 MB.
+processes must send in one order, so the gradient of the first layer, which the backward pass makes last, would hold
+back all others. The native library sends the arrays of one sum in the order in which the program makes them, in
+messages of about 25 MB.
 """
 
 from __future__ import annotations

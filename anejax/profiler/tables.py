@@ -87,8 +87,10 @@ def notes(found: Measured) -> Iterator[str]:
     yield from _of_engine(found)
     sent = messages(found.ran)
     if sent.count:
-        yield (f"{sent.count} messages to other processes: on their way for {sent.on_the_way * 1e3:.3f} ms, of which"
-               f" the program computed {100 * sent.overlapped:.0f} % and waited {sent.waited * 1e3:.3f} ms.")  # fmt: skip
+        yield (
+            f"{sent.count} messages to other processes: on their way for {sent.on_the_way * 1e3:.3f} ms, of which the"
+            f" program computed {100 * sent.overlapped:.0f} % and waited {sent.waited * 1e3:.3f} ms."
+        )
     if found.dropped:
         yield f"{found.dropped} events had no room and are left out: record less, or give a larger capacity."
     if found.unknown:
