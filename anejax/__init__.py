@@ -36,7 +36,7 @@ from anejax.api.autodiff import value_and_grad as value_and_grad
 from anejax.api.autodiff import vjp as vjp
 from anejax.api.batching import vmap as vmap
 from anejax.api.checkpointing import checkpoint as checkpoint
-from anejax.api.checkpointing import checkpoint as remat  # noqa: F401
+from anejax.api.checkpointing import checkpoint as remat
 from anejax.api.checkpointing import checkpoint_policies as checkpoint_policies
 from anejax.api.closures import closure_convert as closure_convert
 from anejax.api.closures import custom_gradient as custom_gradient
@@ -62,7 +62,7 @@ from anejax.api.devices import process_count as process_count
 from anejax.api.devices import process_index as process_index
 from anejax.api.devices import process_indices as process_indices
 from anejax.api.meshes import NamedSharding as NamedSharding
-from anejax.api.meshes import PartitionSpec as P  # noqa: F401
+from anejax.api.meshes import PartitionSpec as P
 from anejax.api.meshes import make_mesh as make_mesh
 from anejax.api.numerics import NumericsReport as NumericsReport
 from anejax.api.numerics import numerics_report as numerics_report
@@ -96,7 +96,7 @@ from anejax.config import disable_jit as disable_jit
 from anejax.config import enable_x64 as enable_x64
 from anejax.core.array import Array as Array
 from anejax.core.aval import ShapeDtypeStruct as ShapeDtypeStruct
-from anejax.core.trace import aval_of as typeof  # noqa: F401
+from anejax.core.trace import aval_of as typeof
 from anejax.dtypes import float0 as float0
 from anejax.engine.explain import Explanation as Explanation
 from anejax.engine.explain import explain as explain
@@ -104,6 +104,24 @@ from anejax.runtime import execute as execute  # registers the executor
 from anejax.runtime import exiting as exiting  # waits for other threads when the process ends
 from anejax.saving import load as load
 from anejax.saving import save as save
+
+__all__ = [
+    "Array", "Device", "Explanation", "NamedSharding", "NumericsReport", "P", "ShapeDtypeStruct", "ad_checkpoint",
+    "amp", "block_until_ready", "check_tracer_leaks", "checking_leaks", "checkpoint", "checkpoint_policies",
+    "clear_caches", "closure_convert", "config", "copy_to_host_async", "core", "custom_batching",
+    "custom_derivatives", "custom_gradient", "custom_jvp", "custom_vjp", "debug", "debug_infs", "debug_nans",
+    "default_backend", "default_device", "default_matmul_precision", "default_prng_impl", "device_count",
+    "device_get", "device_put", "devices", "disable_jit", "distributed", "dlpack", "dtypes", "effects_barrier",
+    "enable_checks", "enable_x64", "ensure_compile_time_eval", "errors", "eval_shape", "explain", "export",
+    "flatten_util", "float0", "from_jax", "grad", "hessian", "host_count", "host_id", "host_ids", "image",
+    "interop", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax", "linear_transpose", "linearize", "live_arrays",
+    "load", "local_device_count", "local_devices", "log_compiles", "lora", "make_jaxpr", "make_mesh", "models",
+    "named_call", "named_scope", "nn", "numerics_report", "numpy", "numpy_dtype_promotion", "numpy_rank_promotion",
+    "ops", "optim", "pmap", "print_environment_info", "process_count", "process_index", "process_indices",
+    "profiler", "random", "remat", "save", "scipy", "shard_map", "sharding", "stages", "threefry_partitionable",
+    "train", "transfer_guard", "transfer_guard_device_to_device", "transfer_guard_device_to_host",
+    "transfer_guard_host_to_device", "tree", "tree_util", "typeof", "typing", "value_and_grad", "vjp", "vmap"
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from anejax import export as export

@@ -8,4 +8,8 @@ from anejax.api.checkpointing import print_saved_residuals as print_saved_residu
 from anejax.transforms.saving import Recompute as Recompute
 from anejax.transforms.saving import Saveable as Saveable
 
+__all__ = [
+    "Recompute", "Saveable", "checkpoint_name", "checkpoint_policies", "print_saved_residuals"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)

@@ -36,6 +36,10 @@ from anejax.api import autodiff
 from anejax.errors import DtypeError
 from anejax.transforms.watch import watched
 
+__all__ = [
+    "LossScale", "Policy", "ScaledValueAndGrad", "all_finite", "get_policy", "value_and_grad"
+]  # fmt: skip
+
 _NAMES = {"p": "param_dtype", "c": "compute_dtype", "o": "output_dtype"}
 _LONG = {"params": "p", "param": "p", "compute": "c", "output": "o"}
 _SHORT = {"f16": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64", "half": "float16"}

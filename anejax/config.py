@@ -18,6 +18,10 @@ from typing import Any, NamedTuple
 
 from anejax.errors import SettingError
 
+__all__ = [
+    "Config", "config", "disable_jit", "enable_x64"
+]  # fmt: skip
+
 
 class Kind(NamedTuple):
     """The values that a setting can have."""

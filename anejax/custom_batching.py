@@ -14,6 +14,10 @@ from anejax.ops.families import move_axis
 from anejax.transforms.custom import custom_vmap_call_p
 from anejax.transforms.stage import stage
 
+__all__ = [
+    "custom_vmap", "sequential_vmap"
+]  # fmt: skip
+
 
 class custom_vmap:
     """A function whose ``vmap`` is a rule of yours, ``(axis_size, in_batched, *args) -> (output, out_batched)``.

@@ -14,4 +14,9 @@ from anejax.api.custom import zero_from_primal as zero_from_primal
 from anejax.transforms.custom import custom_jvp_call_p as custom_jvp_call_p
 from anejax.transforms.custom import custom_vjp_call_p as custom_vjp_call_p
 
+__all__ = [
+    "CustomVJPPrimal", "SymbolicZero", "closure_convert", "custom_gradient", "custom_jvp", "custom_jvp_call_p",
+    "custom_vjp", "custom_vjp_call_p", "custom_vjp_primal_tree_values", "zero_from_primal"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)

@@ -21,6 +21,10 @@ from anejax.core.trace import aval_of
 from anejax.errors import DtypeError
 from anejax.ops.index import dynamic_index_in_dim
 
+__all__ = [
+    "callback", "log", "print"
+]  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Given:

@@ -18,6 +18,10 @@ from anejax.errors import DeviceError, ShapeError
 from anejax.ops.processes import WORLD
 from anejax.runtime import processes
 
+__all__ = [
+    "initialize", "is_initialized", "shutdown"
+]  # fmt: skip
+
 
 def initialize(
     coordinator_address: str | None = None,

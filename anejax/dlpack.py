@@ -7,6 +7,10 @@ from typing import Any
 from anejax import dtypes
 from anejax.numpy.creation import from_dlpack as from_dlpack
 
+__all__ = [
+    "from_dlpack", "is_supported_dtype"
+]  # fmt: skip
+
 
 def is_supported_dtype(dtype: Any) -> bool:
     """Whether arrays of ``dtype`` can be handed over by DLPack.

@@ -7,6 +7,16 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+__all__ = [
+    "AbsentError", "AnejaxError", "ConcretizationError", "ConcretizationTypeError", "DeletedArrayError",
+    "DeviceError", "DtypeError", "EngineFallbackWarning", "ExportError", "FileError", "GraphError", "JAXIndexError",
+    "JAXTypeError", "JaxRuntimeError", "JaxprTypeError", "MaskedArrayError", "MilError", "MissingDependencyError",
+    "NanError", "NonConcreteBooleanIndexError", "NumericsWarning", "ParseError", "RefusedError", "SettingError",
+    "ShapeError", "TracerArrayConversionError", "TracerBoolConversionError", "TracerIntegerConversionError",
+    "TracerSliceError", "TreeError", "TypePromotionError", "UnboundAxisError", "UnexpectedTracerError",
+    "VerifyError"
+]  # fmt: skip
+
 
 class AnejaxError(Exception):
     """The base of every error that anejax raises on purpose."""

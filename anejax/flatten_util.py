@@ -13,6 +13,10 @@ from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
 
+__all__ = [
+    "ravel_pytree"
+]  # fmt: skip
+
 
 def ravel_pytree(pytree: Any) -> tuple[Array, Callable[[Any], Any]]:
     """The leaves of ``pytree``, flattened and joined in their common dtype, and the function back.

@@ -21,6 +21,10 @@ from anejax.errors import ShapeError
 from anejax.numpy.operands import as_array, promote_inexact
 from anejax.ops.shape import check_axes
 
+__all__ = [
+    "ResizeMethod", "resize", "scale_and_translate"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)
 
 

@@ -22,6 +22,10 @@ from anejax.errors import FileError, ShapeError, TreeError
 from anejax.paths import atomic_folder, read_file
 from anejax.saving import read_arrays
 
+__all__ = [
+    "Adapters", "init", "load", "merge", "save"
+]  # fmt: skip
+
 Adapters = dict[str, dict[str, Any]]
 
 _CONFIG, _ARRAYS = "adapter_config.json", "adapter_model.safetensors"

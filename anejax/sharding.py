@@ -8,4 +8,8 @@ from anejax.api.sharding import Sharding as Sharding
 from anejax.api.sharding import SingleDeviceSharding as SingleDeviceSharding
 from anejax.api.sharding import make_single_device_sharding as make_single_device_sharding
 
+__all__ = [
+    "Mesh", "NamedSharding", "PartitionSpec", "Sharding", "SingleDeviceSharding", "make_single_device_sharding"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)

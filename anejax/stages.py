@@ -5,6 +5,10 @@ from anejax.api.stages import ArgInfo as ArgInfo
 from anejax.api.stages import Compiled as Compiled
 from anejax.api.stages import Lowered as Lowered
 from anejax.api.stages import Traced as Traced
-from anejax.api.staging import Jitted as Wrapped  # noqa: F401
+from anejax.api.staging import Jitted as Wrapped
+
+__all__ = [
+    "ArgInfo", "Compiled", "Lowered", "Traced", "Wrapped"
+]  # fmt: skip
 
 __getattr__ = getattr_of(__name__)

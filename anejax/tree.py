@@ -23,6 +23,11 @@ from anejax.errors import TreeError
 from anejax.treedefs import PyTreeDef as PyTreeDef
 from anejax.treedefs import defined, is_leaf_of_jax
 
+__all__ = [
+    "PyTreeDef", "all", "broadcast", "flatten", "flatten_with_path", "leaves", "leaves_with_path", "map",
+    "map_with_path", "reduce", "reduce_associative", "static", "structure", "transpose", "unflatten"
+]  # fmt: skip
+
 _NAMESPACE = "anejax"
 
 

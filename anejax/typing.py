@@ -13,5 +13,9 @@ import numpy as np
 
 from anejax.core.array import Array
 
+__all__ = [
+    "ArrayLike", "DTypeLike"
+]  # fmt: skip
+
 ArrayLike = Array | np.ndarray | np.generic | bool | int | float | complex
 DTypeLike = str | type[Any] | np.dtype

@@ -18,6 +18,10 @@ import sys
 from anejax.compat.modules import Finder
 from anejax.errors import AnejaxError
 
+__all__ = [
+    "install"
+]  # fmt: skip
+
 _finder = Finder()
 
 

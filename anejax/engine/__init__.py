@@ -9,3 +9,7 @@ from anejax.engine.estimate import Estimate as Estimate
 from anejax.engine.estimate import estimate as estimate
 from anejax.engine.explain import Explanation as Explanation
 from anejax.engine.explain import explain as explain
+
+__all__ = [
+    "Estimate", "Explanation", "check", "estimate", "explain"
+]  # fmt: skip

@@ -24,6 +24,11 @@ from anejax.export.shapes import Shapes as Shapes
 from anejax.export.shapes import expanded
 from anejax.nn.layer import Layer
 
+__all__ = [
+    "AIModel", "Function", "Image", "Labels", "Metadata", "PRECISIONS", "Report", "Shapes", "coreai", "coreml",
+    "save_mlpackage"
+]  # fmt: skip
+
 
 def coreml(
     f: Callable[..., Any] | Layer | Mapping[str, Function], *args: Any, path: str | Path, params: Any = None,

@@ -6,3 +6,7 @@ operation of anejax. jax computes nothing after that.
 
 from anejax.interop.traced import from_jax as from_jax
 from anejax.interop.trees import adopt_trees as adopt_trees
+
+__all__ = [
+    "adopt_trees", "from_jax"
+]  # fmt: skip

@@ -58,4 +58,9 @@ from anejax.ops.linalg import (
     triangular_solve_p as triangular_solve_p,
 )
 
+__all__ = [
+    "cholesky", "cholesky_p", "eig", "eig_p", "eigh", "eigh_p", "lu", "lu_p", "lu_pivots_to_permutation", "qr",
+    "qr_p", "schur", "schur_p", "svd", "svd_p", "triangular_solve", "triangular_solve_p"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)

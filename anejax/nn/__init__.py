@@ -88,3 +88,16 @@ from anejax.nn.recurrent import GRUCell as GRUCell
 from anejax.nn.recurrent import LSTMCell as LSTMCell
 from anejax.nn.recurrent import Recurrent as Recurrent
 from anejax.nn.recurrent import RNNCell as RNNCell
+
+__all__ = [
+    "AdaptiveAvgPool", "AdaptiveMaxPool", "AvgPool", "BatchNorm", "Bidirectional", "Cell", "Conv1D", "Conv2D",
+    "ConvTranspose1D", "ConvTranspose2D", "Dropout", "Embedding", "Flatten", "GELU", "GRU", "GRUCell",
+    "GlobalAvgPool", "GroupNorm", "InstanceNorm", "LSTM", "LSTMCell", "Lambda", "Layer", "LayerNorm", "LeakyReLU",
+    "Linear", "MaxPool", "MultiHeadAttention", "PReLU", "RMSNorm", "RNN", "RNNCell", "ReLU", "Recurrent", "Remat",
+    "Residual", "Scope", "Sequential", "SiLU", "Sigmoid", "Softmax", "Summary", "SwiGLU", "Tanh",
+    "TransformerBlock", "apply_as", "celu", "count_parameters", "dot_product_attention", "elu", "gelu", "glu",
+    "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "identity", "initializers", "leaky_relu", "log1mexp",
+    "log_sigmoid", "log_softmax", "logmeanexp", "logsumexp", "mish", "one_hot", "relu", "relu6", "rotary", "selu",
+    "sigmoid", "silu", "soft_sign", "softmax", "softplus", "sparse_plus", "sparse_sigmoid", "squareplus",
+    "standardize", "summary", "swish", "tanh"
+]  # fmt: skip

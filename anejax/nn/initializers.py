@@ -15,6 +15,12 @@ from anejax.absent import getattr_of
 from anejax.core.aval import checked_shape
 from anejax.errors import ShapeError
 
+__all__ = [
+    "Initializer", "constant", "delta_orthogonal", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform",
+    "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform", "normal", "ones", "orthogonal",
+    "truncated_normal", "uniform", "variance_scaling", "xavier_normal", "xavier_uniform", "zeros"
+]  # fmt: skip
+
 Initializer = Callable[..., Any]
 Axes = int | Sequence[int]
 

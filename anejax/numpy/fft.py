@@ -23,6 +23,11 @@ from anejax.ops import shape
 from anejax.ops.fft import FftType
 from anejax.ops.fft import fft as transform
 
+__all__ = [
+    "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft",
+    "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn"
+]  # fmt: skip
+
 _NORMS = {None: 0.0, "backward": 0.0, "ortho": 0.5, "forward": 1.0}  # the share of 1/n that the forward direction has
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 

@@ -24,7 +24,8 @@ class ScalarType(type):
 
     def __new__(cls, dtype: np.dtype) -> ScalarType:
         name = "bool_" if dtype == dtypes.bool_ else dtype.name
-        return super().__new__(cls, name, (), {"dtype": dtype, "__module__": "anejax.numpy"})
+        doc = f"The dtype {dtype.name}. ``{name}(x)`` makes an array of it."
+        return super().__new__(cls, name, (), {"dtype": dtype, "__module__": "anejax.numpy", "__doc__": doc})
 
     def __init__(cls, dtype: np.dtype) -> None:
         super().__init__(cls.__name__, (), {})

@@ -26,4 +26,12 @@ from anejax.optim.pointwise import (
 )
 from anejax.optim.pointwise import squared_error as squared_error
 
+__all__ = [
+    "convex_kl_divergence", "cosine_distance", "cosine_similarity", "ctc_loss", "ctc_loss_with_forward_probs",
+    "generalized_kl_divergence", "hinge_loss", "huber_loss", "kl_divergence", "kl_divergence_with_log_targets",
+    "l2_loss", "log_cosh", "ntxent", "perceptron_loss", "poly_loss_cross_entropy", "safe_softmax_cross_entropy",
+    "sigmoid_binary_cross_entropy", "sigmoid_focal_loss", "smooth_labels", "softmax_cross_entropy",
+    "softmax_cross_entropy_with_integer_labels", "squared_error"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)

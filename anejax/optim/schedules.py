@@ -14,6 +14,13 @@ from anejax.optim.base import Schedule
 from anejax.optim.wrappers import InjectHyperparamsState as InjectHyperparamsState
 from anejax.optim.wrappers import inject_hyperparams as inject_hyperparams
 
+__all__ = [
+    "InjectHyperparamsState", "constant_schedule", "cosine_decay_schedule", "cosine_onecycle_schedule",
+    "exponential_decay", "inject_hyperparams", "join_schedules", "linear_onecycle_schedule", "linear_schedule",
+    "piecewise_constant_schedule", "piecewise_interpolate_schedule", "polynomial_schedule", "sgdr_schedule",
+    "warmup_constant_schedule", "warmup_cosine_decay_schedule", "warmup_exponential_decay_schedule"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)
 
 

@@ -48,4 +48,15 @@ from anejax.optim.wrappers import selective_transform as selective_transform
 from anejax.optim.wrappers import skip_large_updates as skip_large_updates
 from anejax.optim.wrappers import skip_not_finite as skip_not_finite
 
+__all__ = [
+    "AddNoiseState", "ApplyIfFiniteState", "ConditionFn", "ConditionallyMaskState", "ConditionallyTransformState",
+    "EmaState", "MaskedNode", "MaskedState", "MonitorState", "MultiSteps", "MultiStepsState",
+    "NonNegativeParamsState", "PartitionState", "ShouldSkipUpdateFunction", "SnapshotState", "TraceState",
+    "ZeroNansState", "adaptive_grad_clip", "add_decayed_weights", "add_noise", "apply_if_finite", "chain", "clip",
+    "clip_by_block_rms", "clip_by_global_norm", "conditionally_mask", "conditionally_transform", "ema", "flatten",
+    "freeze", "keep_params_nonnegative", "masked", "measure_with_ema", "monitor", "named_chain", "partition",
+    "per_example_global_norm_clip", "per_example_layer_norm_clip", "selective_transform", "skip_large_updates",
+    "skip_not_finite", "snapshot", "trace", "unitwise_clip", "unitwise_norm", "zero_nans"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)

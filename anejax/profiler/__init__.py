@@ -23,6 +23,11 @@ from anejax.profiler.recording import StepTraceAnnotation as StepTraceAnnotation
 from anejax.profiler.recording import TraceAnnotation as TraceAnnotation
 from anejax.profiler.recording import profile as profile
 
+__all__ = [
+    "Peak", "Profile", "Row", "StepTraceAnnotation", "TraceAnnotation", "annotate_function",
+    "device_memory_profile", "peak", "profile", "save_device_memory_profile", "start_trace", "stop_trace", "trace"
+]  # fmt: skip
+
 _running: list[tuple[ExitStack, Profile, Path]] = []  # what start_trace began
 
 

@@ -4,6 +4,11 @@ from typing import TYPE_CHECKING
 
 from anejax.absent import getattr_of
 
+__all__ = [
+    "cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "sparse", "spatial",
+    "special", "stats"
+]  # fmt: skip
+
 if TYPE_CHECKING:
     from anejax.scipy import cluster as cluster
     from anejax.scipy import fft as fft

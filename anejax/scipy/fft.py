@@ -20,6 +20,10 @@ from anejax.errors import RefusedError, ShapeError
 from anejax.numpy.operands import as_array, as_int, axes_of, one_axis, promote_inexact
 from anejax.ops import complex as parts
 
+__all__ = [
+    "dct", "dctn", "idct", "idctn"
+]  # fmt: skip
+
 __all__ = ["dct", "dctn", "idct", "idctn"]
 
 __getattr__ = getattr_of(__name__)

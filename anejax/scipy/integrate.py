@@ -8,6 +8,10 @@ import anejax.numpy as jnp
 from anejax.absent import getattr_of
 from anejax.core.array import Array
 
+__all__ = [
+    "trapezoid"
+]  # fmt: skip
+
 __all__ = ["trapezoid"]
 
 __getattr__ = getattr_of(__name__)

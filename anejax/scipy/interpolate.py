@@ -17,6 +17,10 @@ from anejax.numpy.operands import as_array, promote_inexact
 from anejax.scipy.corners import weighted
 from anejax.tree_util import register_pytree_node
 
+__all__ = [
+    "RegularGridInterpolator"
+]  # fmt: skip
+
 __all__ = ["RegularGridInterpolator"]
 
 __getattr__ = getattr_of(__name__)

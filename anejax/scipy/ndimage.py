@@ -17,6 +17,10 @@ from anejax.numpy.operands import as_array
 from anejax.ops.arithmetic import round as rounded
 from anejax.scipy.corners import Node, weighted
 
+__all__ = [
+    "map_coordinates"
+]  # fmt: skip
+
 __all__ = ["map_coordinates"]
 
 __getattr__ = getattr_of(__name__)

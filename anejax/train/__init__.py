@@ -8,3 +8,7 @@ from anejax.train.fitting import evaluate as evaluate
 from anejax.train.fitting import fit as fit
 from anejax.train.fitting import predict as predict
 from anejax.train.fitting import squared_error as squared_error
+
+__all__ = [
+    "CrossEntropy", "Fitted", "JsonLines", "LabelError", "evaluate", "fit", "predict", "squared_error"
+]  # fmt: skip

@@ -36,3 +36,9 @@ from anejax.numpy.linear import outer as outer
 from anejax.numpy.linear import tensordot as tensordot
 from anejax.numpy.linear import vecdot as vecdot
 from anejax.numpy.shaping import matrix_transpose as matrix_transpose
+
+__all__ = [
+    "cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matmul",
+    "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "multi_dot", "norm", "outer", "pinv", "qr",
+    "slogdet", "solve", "svd", "svdvals", "tensordot", "tensorinv", "tensorsolve", "trace", "vecdot", "vector_norm"
+]  # fmt: skip

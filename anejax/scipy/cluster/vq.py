@@ -9,6 +9,10 @@ from anejax.core.array import Array
 from anejax.errors import ShapeError
 from anejax.numpy.operands import as_array, promote_inexact
 
+__all__ = [
+    "vq"
+]  # fmt: skip
+
 __all__ = ["vq"]
 
 

@@ -41,4 +41,12 @@ from anejax.scipy.linalg.structured import leslie as leslie
 from anejax.scipy.linalg.structured import pascal as pascal
 from anejax.scipy.linalg.structured import toeplitz as toeplitz
 
+__all__ = [
+    "block_diag", "cho_factor", "cho_solve", "cholesky", "circulant", "companion", "convolution_matrix", "det",
+    "dft", "eigh", "eigh_tridiagonal", "expm", "expm_frechet", "fiedler", "fiedler_companion", "funm", "hadamard",
+    "hankel", "helmert", "hilbert", "inv", "invhilbert", "invpascal", "leslie", "lu", "lu_factor", "lu_solve",
+    "pascal", "polar", "qr", "qr_multiply", "rsf2csf", "schur", "solve", "solve_sylvester", "solve_triangular",
+    "sqrtm", "svd", "toeplitz"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)

@@ -6,7 +6,7 @@ from anejax.scipy.signal.spectra import csd, istft, stft, welch
 from anejax.scipy.signal.trends import detrend
 
 __all__ = [
-    "convolve", "convolve2d", "correlate", "correlate2d", "csd", "detrend", "fftconvolve", "istft", "stft", "welch",
+    "convolve", "convolve2d", "correlate", "correlate2d", "csd", "detrend", "fftconvolve", "istft", "stft", "welch"
 ]  # fmt: skip
 
 __getattr__ = getattr_of(__name__)

@@ -18,6 +18,10 @@ from anejax.core.array import Array
 from anejax.errors import RefusedError, ShapeError
 from anejax.numpy.operands import as_array, promote_inexact, strong
 
+__all__ = [
+    "Rotation", "Slerp"
+]  # fmt: skip
+
 __all__ = ["Rotation", "Slerp"]
 
 _SMALL = 1e-6  # squares of angles below which series are exact

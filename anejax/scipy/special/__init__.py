@@ -72,4 +72,12 @@ from anejax.scipy.special.normal import ndtr as ndtr
 from anejax.scipy.special.normal import ndtri as ndtri
 from anejax.scipy.special.normal import owens_t as owens_t
 
+__all__ = [
+    "bernoulli", "bessel_jn", "beta", "betainc", "betaln", "boxcox", "boxcox1p", "comb", "dawsn", "digamma", "entr",
+    "erf", "erfc", "erfcx", "erfinv", "exp1", "expi", "expit", "expn", "factorial", "fresnel", "gamma", "gammainc",
+    "gammaincc", "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e", "kl_div", "log_ndtr", "log_softmax", "loggamma",
+    "logit", "logsumexp", "multigammaln", "ndtr", "ndtri", "owens_t", "poch", "polygamma", "rel_entr", "sici",
+    "softmax", "spence", "xlog1py", "xlogy", "zeta"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)

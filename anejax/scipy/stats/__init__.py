@@ -50,4 +50,10 @@ from anejax.scipy.stats.ranks import mode as mode
 from anejax.scipy.stats.ranks import rankdata as rankdata
 from anejax.scipy.stats.ranks import sem as sem
 
+__all__ = [
+    "bernoulli", "beta", "betabinom", "binom", "cauchy", "chi2", "dirichlet", "expon", "gamma", "gaussian_kde",
+    "gennorm", "geom", "gumbel_l", "gumbel_r", "laplace", "logistic", "mode", "multinomial", "multivariate_normal",
+    "nbinom", "norm", "pareto", "poisson", "rankdata", "sem", "t", "truncnorm", "uniform", "vonmises", "wrapcauchy"
+]  # fmt: skip
+
 __getattr__ = getattr_of(__name__)

@@ -9,6 +9,10 @@ from anejax.core.array import Array
 from anejax.scipy import special
 from anejax.scipy.stats.laws import density_of, probability, standard
 
+__all__ = [
+    "cdf", "logpmf", "pmf", "ppf"
+]  # fmt: skip
+
 
 @standard(0, 1)
 def logpmf(k: Any, p: Any, loc: Any = 0) -> Array:

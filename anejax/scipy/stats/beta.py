@@ -10,6 +10,10 @@ from anejax.lax.special.beta import log_leading
 from anejax.scipy import special
 from anejax.scipy.stats.laws import density_of, log_of, positive, standard
 
+__all__ = [
+    "cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"
+]  # fmt: skip
+
 
 @standard(0, 1)
 def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:

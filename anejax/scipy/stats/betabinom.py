@@ -9,6 +9,10 @@ from anejax.core.array import Array
 from anejax.scipy.special import betaln
 from anejax.scipy.stats.laws import exp_of, positive, standard, valid
 
+__all__ = [
+    "logpmf", "pmf"
+]  # fmt: skip
+
 
 @standard(0, "n")
 def logpmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Array:

@@ -10,6 +10,10 @@ from anejax.lax.special.beta import log_leading
 from anejax.scipy import special
 from anejax.scipy.stats.laws import density_of, probability, standard, valid
 
+__all__ = [
+    "logpmf", "pmf"
+]  # fmt: skip
+
 
 @standard(0, "n")
 def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Array:

@@ -10,6 +10,10 @@ from anejax.scipy import special
 from anejax.scipy.stats import gamma
 from anejax.scipy.stats.laws import density_of, log_of, standard
 
+__all__ = [
+    "cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"
+]  # fmt: skip
+
 
 @standard()
 def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Array:

@@ -15,6 +15,10 @@ from anejax.scipy import special
 from anejax.scipy.special.operands import reals
 from anejax.scipy.stats.laws import exp_of
 
+__all__ = [
+    "logpdf", "pdf"
+]  # fmt: skip
+
 _TOLERANCE = 1e-6  # how far the sum of a point may be from 1; at least 8 eps
 
 

@@ -9,6 +9,10 @@ from anejax.core.array import Array
 from anejax.nn.functions import log1mexp
 from anejax.scipy.stats.laws import complement, exp_of, standard
 
+__all__ = [
+    "cdf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"
+]  # fmt: skip
+
 
 @standard(0)
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:

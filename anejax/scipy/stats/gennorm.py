@@ -10,6 +10,10 @@ from anejax.core.array import Array
 from anejax.scipy import special
 from anejax.scipy.stats.laws import exp_of, positive, standard
 
+__all__ = [
+    "cdf", "logpdf", "pdf"
+]  # fmt: skip
+
 
 @standard()
 def logpdf(x: Any, beta: Any) -> Array:

@@ -9,6 +9,10 @@ from anejax.core.array import Array
 from anejax.scipy import special
 from anejax.scipy.stats.laws import density_of, probability, standard
 
+__all__ = [
+    "logpmf", "pmf"
+]  # fmt: skip
+
 
 @standard(1)
 def logpmf(k: Any, p: Any, loc: Any = 0) -> Array:

@@ -9,6 +9,10 @@ from anejax.core.array import Array
 from anejax.scipy.stats import gumbel_r
 from anejax.scipy.stats.laws import exp_of, standard
 
+__all__ = [
+    "cdf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"
+]  # fmt: skip
+
 
 @standard()
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:

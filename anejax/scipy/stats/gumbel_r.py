@@ -9,6 +9,10 @@ from anejax.core.array import Array
 from anejax.nn.functions import log1mexp
 from anejax.scipy.stats.laws import complement, exp_of, standard
 
+__all__ = [
+    "cdf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"
+]  # fmt: skip
+
 _FAR = 40  # from where exp(-x) no longer counts beside x
 
 

@@ -9,6 +9,10 @@ import anejax.numpy as jnp
 from anejax.core.array import Array
 from anejax.scipy.stats.laws import exp_of, standard
 
+__all__ = [
+    "cdf", "logpdf", "pdf"
+]  # fmt: skip
+
 
 @standard()
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:

@@ -15,6 +15,10 @@ from anejax.numpy.operands import promote
 from anejax.scipy import special
 from anejax.scipy.special.operands import reals
 
+__all__ = [
+    "logpmf", "pmf"
+]  # fmt: skip
+
 
 def logpmf(x: Any, n: Any, p: Any) -> Array:
     """log of the probability of the integers ``x`` [..., k], for ``p`` [..., k]; -inf where their sum is not ``n``."""

@@ -12,6 +12,10 @@ from anejax.errors import RefusedError, ShapeError
 from anejax.lax.special.series import HALF_LOG_TWO_PI
 from anejax.scipy.special.operands import reals
 
+__all__ = [
+    "logpdf", "pdf"
+]  # fmt: skip
+
 
 def logpdf(x: Any, mean: Any, cov: Any, allow_singular: None = None) -> Array:
     """log of the density at ``x`` [..., n]; NaN where ``cov``, whose lower triangle is read, is not positive definite.

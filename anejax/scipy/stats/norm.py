@@ -11,6 +11,10 @@ from anejax.lax.special.series import HALF_LOG_TWO_PI
 from anejax.scipy import special
 from anejax.scipy.stats.laws import exp_of, standard
 
+__all__ = [
+    "cdf", "isf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"
+]  # fmt: skip
+
 
 @standard()
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:

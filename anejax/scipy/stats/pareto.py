@@ -9,6 +9,10 @@ from anejax.core.array import Array
 from anejax.nn.functions import log1mexp
 from anejax.scipy.stats.laws import complement, exp_of, positive, standard
 
+__all__ = [
+    "cdf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"
+]  # fmt: skip
+
 
 @standard(1)
 def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Array:

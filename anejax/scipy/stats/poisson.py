@@ -16,6 +16,10 @@ from anejax.scipy import special
 from anejax.scipy.special.operands import floats
 from anejax.scipy.stats.laws import density_of, standard, valid
 
+__all__ = [
+    "cdf", "entropy", "logpmf", "pmf"
+]  # fmt: skip
+
 
 @standard(0)
 def logpmf(k: Any, mu: Any, loc: Any = 0) -> Array:

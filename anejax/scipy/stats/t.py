@@ -9,6 +9,10 @@ from anejax.core.array import Array
 from anejax.scipy import special
 from anejax.scipy.stats.laws import exp_of, positive, standard
 
+__all__ = [
+    "logpdf", "pdf"
+]  # fmt: skip
+
 
 @standard()
 def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Array:

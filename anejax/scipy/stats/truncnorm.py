@@ -11,6 +11,10 @@ from anejax.scipy import special
 from anejax.scipy.stats import norm
 from anejax.scipy.stats.laws import exp_of, standard, valid
 
+__all__ = [
+    "cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"
+]  # fmt: skip
+
 
 def _log_mass(a: Any, b: Any) -> Any:
     """log(ndtr(b) - ndtr(a)) for a < b: in either tail by the logarithms, across the middle by both tails."""

@@ -8,6 +8,10 @@ from anejax.core.array import Array
 from anejax.numpy.operands import strong
 from anejax.scipy.stats.laws import exp_of, standard
 
+__all__ = [
+    "cdf", "logpdf", "pdf", "ppf"
+]  # fmt: skip
+
 
 @standard(0, 1)
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:

@@ -10,6 +10,10 @@ from anejax.core.array import Array
 from anejax.scipy import special
 from anejax.scipy.stats.laws import exp_of, standard, valid
 
+__all__ = [
+    "logpdf", "pdf"
+]  # fmt: skip
+
 
 @standard()
 def logpdf(x: Any, kappa: Any) -> Array:

@@ -9,6 +9,10 @@ import anejax.numpy as jnp
 from anejax.core.array import Array
 from anejax.scipy.stats.laws import exp_of, standard, valid
 
+__all__ = [
+    "logpdf", "pdf"
+]  # fmt: skip
+
 
 @standard(0, 2 * math.pi)
 def logpdf(x: Any, c: Any) -> Array:

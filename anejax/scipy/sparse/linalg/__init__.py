@@ -4,6 +4,10 @@ from anejax.absent import getattr_of
 from anejax.scipy.sparse.linalg.conjugate import bicgstab, cg
 from anejax.scipy.sparse.linalg.krylov import gmres
 
+__all__ = [
+    "bicgstab", "cg", "gmres"
+]  # fmt: skip
+
 __all__ = ["bicgstab", "cg", "gmres"]
 
 __getattr__ = getattr_of(__name__)
