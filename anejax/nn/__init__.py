@@ -64,6 +64,7 @@ from anejax.nn.linear import ConvTranspose1D as ConvTranspose1D
 from anejax.nn.linear import ConvTranspose2D as ConvTranspose2D
 from anejax.nn.linear import Embedding as Embedding
 from anejax.nn.linear import Linear as Linear
+from anejax.nn.names import parameter_names as parameter_names
 from anejax.nn.norm import BatchNorm as BatchNorm
 from anejax.nn.norm import GroupNorm as GroupNorm
 from anejax.nn.norm import InstanceNorm as InstanceNorm

@@ -4,6 +4,7 @@ from anejax.train.fitting import CrossEntropy as CrossEntropy
 from anejax.train.fitting import Fitted as Fitted
 from anejax.train.fitting import JsonLines as JsonLines
 from anejax.train.fitting import LabelError as LabelError
+from anejax.train.fitting import TensorBoard as TensorBoard
 from anejax.train.fitting import evaluate as evaluate
 from anejax.train.fitting import fit as fit
 from anejax.train.fitting import predict as predict

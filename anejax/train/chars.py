@@ -6,12 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import anejax as aj
 from anejax import optim, random
 from anejax.data import chars, tokens
 from anejax.models.chars import CharLSTM, write
 from anejax.records import Between
-from anejax.train import language, parallel
+from anejax.train import language, naming, parallel
 from anejax.train.loop import Run, Task
 from anejax.train.recipe import Name, Positive, Recipe, Seed, Size, initial
 
@@ -68,11 +67,12 @@ def make(recipe: CharsRecipe, resumed: bool = False) -> tuple[Task, language.Tra
         test=tokens.TokenEvaluation(stream[kept:][: recipe.eval_chars + 1], _EVAL_BATCH, recipe.length),
         train_step=language.train_step(model, optimizer),
         eval_step=language.eval_step(model),
+        naming=naming.by_layers(model, language.TOKENS),
         unit="characters",
     )
 
     def state() -> language.TrainState:
-        params, _ = model.init(random.key(recipe.seed), aj.ShapeDtypeStruct((1, 1), "int32"))
+        params, _ = model.init(random.key(recipe.seed), language.TOKENS)
         return language.TrainState(params, optimizer.init(params))
 
     return task, initial(state, resumed)

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,9 +58,14 @@ class _Index:
     sha256: _Sha256
 
 
-def save(directory: Path, step: int, state: Any, record: dict[str, Any]) -> None:
-    """Writes ``state`` (a pytree of arrays) and ``record`` (JSON values) as the checkpoint of ``step``."""
-    arrays = dict(zip(_names(state), map(_array, tree.leaves(state))))
+def save(
+    directory: Path, step: int, state: Any, record: dict[str, Any], names: Sequence[str] | None = None
+) -> None:  # fmt: skip
+    """Writes ``state`` (a pytree of arrays) and ``record`` (JSON values) as the checkpoint of ``step``.
+
+    ``names`` are those of the leaves, if they have better ones than their places in the tree (``train.naming``).
+    """
+    arrays = dict(zip(names or places(state), map(_array, tree.leaves(state)), strict=True))
     tensors, index = _files(directory, step)
     try:
         with atomic_path(tensors) as part:
@@ -120,9 +125,13 @@ def read(index: Path) -> tuple[int, dict[str, Any]]:
     return found.step, found.record
 
 
-def load(index: Path, like: Any, whole: bool = True) -> Any:
+def load(index: Path, like: Any, whole: bool = True, names: Sequence[str] | None = None) -> Any:
     """The tree of NumPy arrays in the checkpoint, which must have the leaves, shapes and dtypes of ``like``, and unless
-    ``whole`` is false no others."""
+    ``whole`` is false no others.
+
+    The arrays have the given ``names`` or those of their places; in files of older versions, places as Python writes
+    them.
+    """
     _check(index)
     tensors = index.with_suffix(".safetensors")
     try:
@@ -130,7 +139,8 @@ def load(index: Path, like: Any, whole: bool = True) -> Any:
     except FileError as err:
         raise CheckpointError(f"[checkpoint] {err}") from err
     leaves, treedef = tree.flatten(like)
-    names = _names(like)
+    known = [n for n in (names, places(like), _written_places(like)) if n]
+    names = next((n for n in known if arrays.keys() >= {*n}), known[0])
     _compare(index, dict(zip(names, leaves)), arrays if whole else {n: a for n, a in arrays.items() if n in names})
     return tree.unflatten(treedef, [arrays[name] for name in names])
 
@@ -222,7 +232,13 @@ def _forget_others(directory: Path, newest: Path) -> None:
                 path.unlink()
 
 
-def _names(state: Any) -> list[str]:
+def places(state: Any) -> list[str]:
+    """How each leaf is reached: ``params/0/weight``; where two have one such name, as Python would write it."""
+    names = [tree.keystr(path, simple=True, separator="/") for path, _ in tree.flatten_with_path(state)[0]]
+    return names if len({*names}) == len(names) and all(names) else _written_places(state)
+
+
+def _written_places(state: Any) -> list[str]:
     """How each leaf is reached, as Python would write it: ``params[0]['weight']``."""
     return [path.removeprefix(".") for path in tree.paths(state)]
 

@@ -13,7 +13,7 @@ from anejax.data import cifar10
 from anejax.data.batches import TestBatches, TrainBatches
 from anejax.models import cifar
 from anejax.records import Between
-from anejax.train import classify, parallel
+from anejax.train import classify, naming, parallel
 from anejax.train.loop import Task
 from anejax.train.recipe import Name, Positive, Recipe, RecipeError, Seed, Size, initial
 
@@ -80,6 +80,7 @@ def make(recipe: Cifar10Recipe, data: cifar10.Cifar10, resumed: bool = False) ->
         test=test_batches,
         train_step=train_step,
         eval_step=classify.eval_step(model),
+        naming=naming.by_layers(model, classify.picture(32)),
     )
 
     def state() -> classify.TrainState:

@@ -21,6 +21,11 @@ class TrainState(NamedTuple):
     scale: Any = ()  # of the loss, in mixed precision
 
 
+def picture(size: int) -> aj.ShapeDtypeStruct:
+    """The type of one picture of ``size`` pixels on a side."""
+    return aj.ShapeDtypeStruct((1, 3, size, size), "float32")
+
+
 def init_state(model: Any, optimizer: Any, example: Any, seed: int) -> TrainState:
     """The state before the first step, in float32. ``example`` has the shape and dtype of an input."""
     key, init_key = random.split(random.PRNGKey(seed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -18,7 +19,7 @@ from rich.progress import Progress
 import anejax as aj
 import anejax.numpy as jnp
 from anejax import dtypes, nn, optim, random, saving, tree
-from anejax.errors import AnejaxError, ShapeError
+from anejax.errors import AnejaxError, MissingDependencyError, ShapeError
 from anejax.paths import append
 from anejax.train.loop import TrainingError
 
@@ -88,8 +89,8 @@ def fit(
         batch: examples in a step; those that fill no whole batch wait for the next epoch's order.
         patience: stop after so many epochs in a row without a better loss.
         save: a file that always has the best parameters and state (``anejax.save``).
-        callbacks: functions of each epoch's row, such as ``JsonLines("log.jsonl")`` or ``wandb.log``; one that returns
-            True ends the training.
+        callbacks: functions of each epoch's row, such as ``JsonLines("log.jsonl")``, ``TensorBoard("runs/first")``,
+            ``wandb.log`` or ``trackio.log``; one that returns True ends the training.
         start: (params, state) to go on from.
         seed: of initial values, order and dropout.
         progress: show a bar, and a line for each epoch, on a terminal.
@@ -157,6 +158,34 @@ class JsonLines:
 
     def __call__(self, row: Row) -> None:
         append(self.path, json.dumps(row) + "\n")
+
+
+class TensorBoard:
+    """A callback that writes each epoch's row as scalars for TensorBoard, by tensorboardX or torch, whichever is there.
+
+    Raises:
+        MissingDependencyError: neither is installed.
+
+    Example:
+        >>> callbacks = [TensorBoard("runs/first")]  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        for module in ("tensorboardX", "torch.utils.tensorboard"):
+            try:
+                self._writer = importlib.import_module(module).SummaryWriter(os.fspath(folder))
+                return
+            except ImportError as err:
+                missing = err
+        raise MissingDependencyError(
+            f"[TensorBoard] expected tensorboardX, or torch with tensorboard: pip install tensorboardX ({missing})"
+        )
+
+    def __call__(self, row: Row) -> None:
+        for name, value in row.items():
+            if name != "epoch":
+                self._writer.add_scalar(name, value, row["epoch"])
+        self._writer.flush()
 
 
 @dataclass(frozen=True)

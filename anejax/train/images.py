@@ -13,7 +13,7 @@ from anejax.data import pictures
 from anejax.data.batches import TestBatches, TrainBatches
 from anejax.models import cifar
 from anejax.records import Between
-from anejax.train import classify, parallel
+from anejax.train import classify, naming, parallel
 from anejax.train.cifar10 import optimizer
 from anejax.train.loop import Task
 from anejax.train.recipe import Name, Positive, Recipe, Seed, Size, initial
@@ -68,6 +68,7 @@ def make(recipe: ImagesRecipe, resumed: bool = False) -> tuple[Task, classify.Tr
         test=TestBatches(test.images, test.labels, min(_TEST_BATCH, len(test.labels)), mean, deviation),
         train_step=classify.train_step(model, how, recipe.smoothing),
         eval_step=classify.eval_step(model),
+        naming=naming.by_layers(model, classify.picture(recipe.size)),
     )
 
     def state() -> classify.TrainState:

@@ -19,6 +19,9 @@ class TrainState(NamedTuple):
     opt_state: Any
 
 
+TOKENS = aj.ShapeDtypeStruct((1, 1), "int32")  # the type of the shortest input
+
+
 def train_step(model: nn.Layer, optimizer: Any) -> Callable[..., Any]:
     """(state, tokens, targets) -> (state, {loss}), compiled; both arrays are int32[N,T]."""
     return step_of(lambda params, *batch: jnp.mean(losses(model, params, *batch)), optimizer)

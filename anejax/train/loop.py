@@ -21,6 +21,7 @@ from anejax.data.batches import prefetch
 from anejax.errors import AnejaxError
 from anejax.train import checkpoint, parallel
 from anejax.train.journal import Journal, Log
+from anejax.train.naming import Naming
 from anejax.train.report import Report
 
 Metrics = Mapping[str, Any]
@@ -57,6 +58,7 @@ class Task:
         eval_step: (state, *batch) -> metrics, being weighted sums over the batch, with the sum of
             weights as ``count``.
         unit: what the speed of training is counted in.
+        naming: the names of the state's arrays in checkpoints; by default their places.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Task:
     train_step: Callable[..., tuple[Any, Metrics]]
     eval_step: Callable[..., Metrics]
     unit: str = "images"
+    naming: Naming = checkpoint.places
 
 
 @dataclass
@@ -78,13 +81,15 @@ class Run:
     state: Any
     journal: Journal = field(default_factory=Journal)
     saved: tuple[int, int] | None = None  # (epoch, batch) of the last checkpoint
+    names: list[str] | None = None  # of the state's arrays, once they were asked for
 
     def save(self) -> None:
         """Writes a checkpoint, unless this position has one."""
         position = (self.journal.epoch, self.journal.batch)
         if position != self.saved and parallel.is_first():
             record = {"config": self.task.config, "journal": self.journal.to_json()}
-            checkpoint.save(self.directory, self.journal.step, self.state, record)
+            self.names = self.names or self.task.naming(self.state)
+            checkpoint.save(self.directory, self.journal.step, self.state, record, self.names)
         self.saved = position
 
     def finished(self) -> bool:
@@ -93,7 +98,7 @@ class Run:
 
 def resume(task: Task, directory: Path, index: Path, like: Any) -> Run:
     """The run that the checkpoint ``index`` is of; ``like`` is a state of its task, of any values."""
-    state = checkpoint.load(index, like)
+    state = checkpoint.load(index, like, names=task.naming(like))
     step, record = checkpoint.read(index)
     try:
         journal = Journal.from_json(record.get("journal"))

@@ -14,7 +14,7 @@ import numpy as np
 
 import anejax as aj
 import anejax.numpy as jnp
-from anejax import models, tree
+from anejax import models, nn, tree
 from anejax.data import chars as texts
 from anejax.data import cifar10 as cifar_data
 from anejax.data import pictures, tokens
@@ -24,7 +24,7 @@ from anejax.models import cifar
 from anejax.models.chars import CharLSTM
 from anejax.models.hub import Pretrained
 from anejax.models.llama import Config, Llama
-from anejax.train import checkpoint, classify, language
+from anejax.train import checkpoint, classify, language, naming
 from anejax.train import text as fine
 from anejax.train.chars import CharsRecipe
 from anejax.train.cifar10 import NETWORKS, Cifar10Recipe
@@ -81,9 +81,9 @@ def find(path: Path | str, warn: Callable[[str], None], kinds: Iterable[str] = K
     raise checkpoint.CheckpointError(f"[checkpoint] {index} is of no run that `anejax train` makes.")
 
 
-def _part(found: Checkpoint, types: Any) -> Any:
+def _part(found: Checkpoint, types: Any, named: naming.Naming = checkpoint.places) -> Any:
     """What ``types`` has types of, from a checkpoint that has more."""
-    return checkpoint.load(found.index, types, whole=False)
+    return checkpoint.load(found.index, types, whole=False, names=named(types))
 
 
 # --- classifiers --------------------------------------------------------------------------------------------------
@@ -109,9 +109,9 @@ def classifier(found: Checkpoint) -> Classifier:
     else:
         network, size = cifar.network(recipe.width, classes=len(recipe.classes)), recipe.size
         mean, deviation, classes = recipe.mean, recipe.deviation, recipe.classes
-    image = aj.ShapeDtypeStruct((1, 3, size, size), "float32")
+    image = classify.picture(size)
     params, state = aj.eval_shape(network.init, aj.random.key(0), image)
-    loaded = _part(found, classify.TrainState(params, state, (), ()))
+    loaded = _part(found, classify.TrainState(params, state, (), ()), naming.by_layers(network, image))
     return Classifier(network, loaded, size, tuple(mean), tuple(deviation), tuple(classes))
 
 
@@ -156,6 +156,12 @@ def _held_out(recipe: ImagesRecipe, data: Path | str | None) -> tuple[np.ndarray
 # --- networks that write ------------------------------------------------------------------------------------------
 
 
+def _weights(found: Checkpoint, network: nn.Layer) -> Any:
+    """The parameters of a network that reads numbers of tokens."""
+    types, _ = aj.eval_shape(lambda k: network.init(k, language.TOKENS), aj.random.key(0))
+    return _part(found, language.TrainState(types, ()), naming.by_layers(network, language.TOKENS)).params
+
+
 def characters(found: Checkpoint) -> tuple[CharLSTM, Any, texts.Alphabet]:
     """The network of a run of ``chars``, its parameters, and the characters that it knows.
 
@@ -167,15 +173,13 @@ def characters(found: Checkpoint) -> tuple[CharLSTM, Any, texts.Alphabet]:
     if recipe.stream not in ("", tokens.fingerprint(stream)):
         raise texts.TextError(f"[chars] {recipe.text} has changed since the run began.")
     network = CharLSTM(len(alphabet), recipe.hidden, recipe.layers)
-    types, _ = aj.eval_shape(lambda k: network.init(k, aj.ShapeDtypeStruct((1, 1), "int32")), aj.random.key(0))
-    return network, _part(found, language.TrainState(types, ())).params, alphabet
+    return network, _weights(found, network), alphabet
 
 
 def stories(found: Checkpoint) -> tuple[Config, Any]:
     """The sizes and the parameters of the network of a run of ``stories``."""
     config = config_of_recipe(found.recipe)
-    types, _ = aj.eval_shape(lambda k: Llama(config).init(k, aj.ShapeDtypeStruct((1, 1), "int32")), aj.random.key(0))
-    return config, tree.map(jnp.asarray, _part(found, language.TrainState(types, ())).params)
+    return config, tree.map(jnp.asarray, _weights(found, Llama(config)))
 
 
 def pretrained(found: Checkpoint) -> Pretrained:

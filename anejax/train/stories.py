@@ -15,7 +15,7 @@ from anejax.errors import AnejaxError
 from anejax.models import llama2c
 from anejax.models.llama import SIZES, Config, Llama
 from anejax.records import Between
-from anejax.train import language, parallel
+from anejax.train import language, naming, parallel
 from anejax.train.loop import Task
 from anejax.train.recipe import Name, Positive, Recipe, RecipeError, Seed, Size, initial
 
@@ -96,6 +96,7 @@ def make(recipe: StoriesRecipe, progress: Progress, resumed: bool = False) -> tu
         test=tokens.TokenEvaluation(valid[: recipe.eval_tokens + 1], _EVAL_BATCH, recipe.length),
         train_step=language.train_step(model, optimizer),
         eval_step=language.eval_step(model),
+        naming=naming.by_layers(model, language.TOKENS),
         unit="tokens",
     )
 
@@ -146,7 +147,7 @@ def _params(model: Llama, start: str, seed: int) -> Any:
         if dataclasses.replace(found, length=model.config.length) != model.config:
             raise StoriesError(f"[train] {start}: expected a checkpoint of {model.config}, got {found}.")
         return params
-    return aj.jit(lambda key: model.init(key, aj.ShapeDtypeStruct((1, 1), "int32"))[0])(random.key(seed))
+    return aj.jit(lambda key: model.init(key, language.TOKENS)[0])(random.key(seed))
 
 
 def _optimizer(recipe: StoriesRecipe) -> Any:

@@ -62,6 +62,7 @@ ROWS: dict[str, Function] = {  # along the last axis of [rows, width]
     "RMSNorm, eps 0.1": _rms_norm(0.1),
     "x / sqrt(mean(x**2) + eps)": _rms_by_division,
     "LayerNorm": _layer_norm,
+    "nn.standardize": lambda lib, x: lib.nn.standardize(x, -1),
     "x / norm(x)": lambda lib, x: x / lib.numpy.linalg.norm(x, axis=-1, keepdims=True),
     "x / sqrt(sum(x**2) + eps)": _normalised(lambda J, total: J.sqrt(total + 1e-12)),
     "x / max(norm(x), eps)": _normalised(lambda J, total: J.maximum(J.sqrt(total), 1e-12)),

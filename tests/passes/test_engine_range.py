@@ -63,7 +63,7 @@ def test_wide_rows(name: str, width: int) -> None:
         assert backward <= MOST or (name, spread) in SATURATED
 
 
-@pytest.mark.parametrize("name", ["LayerNorm", "standard deviation"])
+@pytest.mark.parametrize("name", ["LayerNorm", "nn.standardize", "standard deviation"])
 @pytest.mark.parametrize("mean", [10.0, 100.0, 1000.0])
 def test_a_mean_far_from_zero(name: str, mean: float) -> None:
     """The mean is taken off in two parts: rounded to float16 it is as far off as the elements are from each other."""

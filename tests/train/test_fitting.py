@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 import anejax as aj
 from anejax import nn, optim, train
-from anejax.errors import ShapeError
+from anejax.errors import MissingDependencyError, ShapeError
 from anejax.train.loop import TrainingError
 
 RNG = np.random.default_rng(0)
@@ -48,6 +50,29 @@ def test_a_classifier_is_measured_and_asked() -> None:
         assert train.evaluate(fitted, (X, Y), batch=size) == pytest.approx(expected, rel=1e-5)
     assert expected["accuracy"] > 0.9
     assert train.predict(fitted, X[:0]).shape[0] == 0
+
+
+def test_rows_go_to_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[str, float, float]] = []
+
+    class SummaryWriter:
+        def __init__(self, folder: str) -> None:
+            assert folder == str(tmp_path)
+
+        def add_scalar(self, name: str, value: float, step: float) -> None:
+            written.append((name, value, step))
+
+        def flush(self) -> None:
+            written.append(("flush", 0, 0))
+
+    monkeypatch.setitem(sys.modules, "tensorboardX", types.SimpleNamespace(SummaryWriter=SummaryWriter))
+    history = fit(callbacks=[train.TensorBoard(tmp_path)], epochs=2).history
+    assert [w for w in written if w[0] == "loss"] == [("loss", r["loss"], r["epoch"]) for r in history]
+    assert {name for name, *_ in written} == {"loss", "accuracy", "seconds", "flush"}
+    for absent in ("tensorboardX", "torch", "torch.utils.tensorboard"):
+        monkeypatch.setitem(sys.modules, absent, None)
+    with pytest.raises(MissingDependencyError, match="pip install tensorboardX"):
+        train.TensorBoard(tmp_path)
 
 
 def test_equal_arguments_give_equal_runs() -> None:

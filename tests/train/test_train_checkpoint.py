@@ -18,8 +18,9 @@ import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anejax import tree
-from anejax.train import checkpoint
+import anejax as aj
+from anejax import nn, optim, tree
+from anejax.train import checkpoint, classify, naming
 from anejax.train.checkpoint import CheckpointError
 from anejax.train.journal import Journal
 from anejax.train.loop import resume
@@ -55,7 +56,38 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_leaves_are_named_by_their_paths(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 1, state(), {})
     arrays = safetensors.numpy.load_file(tmp_path / "step-000000001.safetensors")
-    assert sorted(arrays) == ["count", "params[0]['half']", "params[0]['kernel']", "params[2]['on']"]
+    assert sorted(arrays) == ["count", "params/0/half", "params/0/kernel", "params/2/on"]
+
+
+def test_places_of_one_name_are_written_as_python_writes_them(tmp_path: Path) -> None:
+    alike = State({"a/b": np.zeros(2), "a": {"b": np.ones(2)}}, np.array(1))
+    checkpoint.save(tmp_path, 1, alike, {})
+    arrays = safetensors.numpy.load_file(tmp_path / "step-000000001.safetensors")
+    assert sorted(arrays) == ["count", "params['a']['b']", "params['a/b']"]
+    loaded = checkpoint.load(checkpoint.newest(tmp_path, quiet), alike)
+    assert loaded.params["a"]["b"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("written", ["by layers", "places", "as Python writes them"])
+def test_arrays_are_found_by_each_kind_of_name(tmp_path: Path, written: str) -> None:
+    """Runs of older versions have the last kind."""
+    net = nn.Sequential(nn.Scope("first", nn.Linear(3)), nn.Residual(nn.BatchNorm()))
+    example, optimizer = aj.ShapeDtypeStruct((2, 5), "float32"), optim.chain(optim.clip(1.0), optim.adam(0.1))
+    held = classify.init_state(net, optimizer, example, 0)
+    names = naming.by_layers(net, example)(held)
+    assert names[:4] == ["params/first/b", "params/first/w", "params/1/bias", "params/1/scale"]
+    assert names[4:6] == ["model_state/1/mean", "model_state/1/var"]
+    assert {"opt_state/1/0/mu/first/w", "opt_state/1/0/nu/1/scale", "opt_state/1/0/count", "key"} <= {*names}
+    own = {"by layers": names, "places": None, "as Python writes them": checkpoint._written_places(held)}[written]
+    checkpoint.save(tmp_path, 1, held, {}, own)
+    index = checkpoint.newest(tmp_path, quiet)
+    loaded = checkpoint.load(index, aj.eval_shape(lambda: held), names=names)
+    for a, b in zip(tree.leaves(loaded), tree.leaves(held), strict=True):
+        np.testing.assert_array_equal(a, np.asarray(b))
+    other = nn.Sequential(nn.Scope("second", nn.Linear(3)), nn.Residual(nn.BatchNorm()))
+    if written == "by layers":
+        with pytest.raises(CheckpointError, match="expected params/second/b"):
+            checkpoint.load(index, held, names=naming.by_layers(other, example)(held))
 
 
 def test_the_last_two_are_kept(tmp_path: Path) -> None:
@@ -295,14 +327,14 @@ def test_none(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda s: s._replace(count=np.int64(3)), r"expected count int64\[\], got int32\[\]"),
-        (lambda s: s._replace(params=s.params[:2]), r"params\[2\]\['on'\] bool\[\] is unexpected \(1 in all\)"),
+        (lambda s: s._replace(params=s.params[:2]), r"params/2/on bool\[\] is unexpected \(1 in all\)"),
         (
             lambda s: s._replace(params=[*s.params, {"b": np.zeros(2)}]),
-            r"expected params\[3\]\['b'\] float64\[2\], which is not there",
+            r"expected params/3/b float64\[2\], which is not there",
         ),
         (
             lambda s: s._replace(params=[{**s.params[0], "kernel": np.zeros((3, 2), np.float32)}, *s.params[1:]]),
-            r"expected params\[0\]\['kernel'\] float32\[3,2\], got float32\[2,3\]",
+            r"expected params/0/kernel float32\[3,2\], got float32\[2,3\]",
         ),
     ],
 )

@@ -83,7 +83,7 @@ def test_training_in_float16_scales_the_loss_and_goes_on_from_its_scale(data: Pa
     assert run(data, *half, "--out", tmp_path / "a") == 0
     assert "loss_scale" in capsys.readouterr().out
     index = checkpoint.newest(tmp_path / "a" / "checkpoints", print)
-    assert "scale.scale" in index.with_suffix(".safetensors").read_bytes()[:20000].decode("latin1")
+    assert "scale/scale" in index.with_suffix(".safetensors").read_bytes()[:20000].decode("latin1")
     assert run(data, "train", "cifar10", "--resume", tmp_path / "a", "--precision", "bfloat16") == 2
     assert "started with --precision float16" in capsys.readouterr().err
 

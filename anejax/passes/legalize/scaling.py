@@ -486,7 +486,12 @@ def _gradient_of_shares(x: Any, y: Any) -> Any:
 
 def _less_mean(x: Any, mean: Any, axes: Dims) -> Any:
     """``x`` less its mean. The mean is rounded to float16, by more than all of the row differs from it if that is
-    large and of little spread. So the mean of the difference is subtracted as well."""
+    large and of little spread. So the mean of the difference is subtracted as well. Who subtracts it again, as a variance
+    and what it normalises do, gets the same value, with the scales that it was brought to."""
+    return remembered(("less mean", x.var, axes), lambda: _difference(x, mean, axes))
+
+
+def _difference(x: Any, mean: Any, axes: Dims) -> Any:
     rest = as_it_is(A.sub_p, x, mean)
     shape = aval_of(x).shape
     left = S.reshape(sums.added(rest, axes, 1 / math.prod(shape[a] for a in axes)), _ones_at(shape, axes))
