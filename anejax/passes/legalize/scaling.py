@@ -486,8 +486,8 @@ def _gradient_of_shares(x: Any, y: Any) -> Any:
 
 def _less_mean(x: Any, mean: Any, axes: Dims) -> Any:
     """``x`` less its mean. The mean is rounded to float16, by more than all of the row differs from it if that is
-    large and of little spread. So the mean of the difference is subtracted as well. Who subtracts it again, as a variance
-    and what it normalises do, gets the same value, with the scales that it was brought to."""
+    large and of little spread. So the mean of the difference is subtracted as well. A second subtraction, as in the row
+    that a variance normalises, is the same value, with the scales that it was brought to."""
     return remembered(("less mean", x.var, axes), lambda: _difference(x, mean, axes))
 
 
