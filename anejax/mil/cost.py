@@ -28,6 +28,7 @@ from anejax.mil.program import NUMPY_DTYPES, Function, Op, Program, Type, Value
 from anejax.mil.view import View
 
 CONVOLUTIONS = ("conv", "conv_transpose")
+SLICES = ("slice_by_size", "slice_by_index")
 FEW = 16  # features of a group, below which a convolution goes feature by feature
 LATE_BYTES = 2e6  # constants from here on take Chip.late_weight
 
@@ -156,7 +157,7 @@ class _Costs:
         flops = product_flops(view)
         constant = sum(v.type.nbytes for v in reads if v.const is not None and v.type.rank) if flops else 0
         streamed = sum(padded_bytes(v.type) for v in weights)
-        border = sum(padded_bytes(v.type) for v in (*across, *made))
+        border = sum(self.brought(v, op) for v in across) + sum(padded_bytes(v.type) for v in made)
         parts = self.parts(view, flops, constant, streamed, border - streamed, tensors)
         us = sum(parts.values())
         whole = len(across) == len(reads) - sum(v.const is not None for v in reads) and not constant
@@ -175,6 +176,15 @@ class _Costs:
             return False
         self.fetched.add((v, number))
         return True
+
+    def brought(self, v: Value, op: Op) -> int:
+        """The bytes of ``v`` that ``op`` reads from memory: of a value that is there anyway, a slice reads its part."""
+        whole = padded_bytes(v.type)
+        return (
+            min(whole, *(padded_bytes(r.type) for r in op.results))
+            if op.name in SLICES and v in self.spilled
+            else whole
+        )
 
     def is_left(self, v: Value, op: Op) -> bool:
         """Whether ``v`` is brought out: as a result, or since it does not fit and another pass reads it."""

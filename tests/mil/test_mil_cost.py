@@ -87,6 +87,24 @@ def test_values_that_do_not_fit_travel_twice() -> None:
     assert second.border_bytes == x.type.nbytes + 4 * 1024 * 64
 
 
+def test_slices_of_what_does_not_fit_read_their_part() -> None:
+    """Of an input that fits, and is brought in for the first of them, they read all."""
+
+    def read(rows: int) -> list[int]:
+        b = Builder()
+        x = b.input("x", Type("fp16", (1, 4, rows, 1024)))
+        part = Type("fp16", (1, 4, 8, 1024))
+        begins = ([0, 0, 0, 0], [0, 0, 8, 0])
+        found = [b.op("slice_by_size", {"x": x, "begin": i, "size": list(part.shape)}, out=part) for i in begins]
+        wide = Type("fp16", (1, 4, 16, 1024))
+        b.returns(b.op("concat", {"values": tuple(found), "axis": 2, "interleave": False}, out=wide))
+        return [op.border_bytes for op in predict(b.program(), "M5 Pro").ops[:2]]
+
+    eight = 4 * 8 * 1024 * 2
+    assert read(16) == [2 * eight, 0]
+    assert read(1024) == [eight, eight]
+
+
 @pytest.mark.parametrize(
     ("shape", "bytes"), [((), 2), ((1,), 64), ((32,), 64), ((33,), 128), ((3, 5, 1), 960), ((2, 64), 256)]
 )

@@ -3,6 +3,7 @@ engine's numerics and on the stand-in for Espresso; and that nothing is transpos
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import anejax as aj
+import anejax.numpy as jnp
 from anejax import lax
 from anejax.core.graph import Graph
 from anejax.lower.to_mil import lower
@@ -127,14 +129,58 @@ def test_convolutions_with_constant_weights(name: str) -> None:
     check(program, "cpu-fp16", [ct, args[0]], exact[:2])
 
 
-@pytest.mark.parametrize("fit", [1, 3, 5])
-@pytest.mark.parametrize("name", ["3 x 3", "7 x 7, strides", "groups", "holes", "wide kernel"])
-def test_a_kernel_in_parts(name: str, fit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many taps at a time as the SRAM has room for patches of."""
-    monkeypatch.setattr(patches, "_fit", lambda features, places: fit)
+@pytest.mark.parametrize("rows", [1, 3, 4, 6])
+@pytest.mark.parametrize("chip", ["M1", "M4"])
+@pytest.mark.parametrize("name", [n for n, (x, *_) in CONVOLUTIONS.items() if len(x) < 5])
+def test_rows_in_bands(name: str, chip: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many rows at a time as the SRAM has room for patches of, for the result and both gradients."""
+    monkeypatch.setattr(patches, "_fitting", lambda row_bytes: rows)
     x, w, p, _ = CONVOLUTIONS[name]
     graph, args, exact = both_ways(lambda lib, x, w: convolution(lib, p, x, w), normal(x, w))
-    check(legal(graph, "M1"), "cpu-fp16", args, exact, units=3)  # up to 49 sums, each rounded
+    check(legal(graph, chip), "cpu-fp16", args, exact, units=3)  # up to 8 sums, each rounded
+
+
+def test_bands_cut_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No slice is along the last axis, which would need two transposes up to A15, and each row is read once, but for
+    those that the windows of two bands see."""
+    monkeypatch.setattr(patches, "_fitting", lambda row_bytes: 4)
+    graph, _, _ = both_ways(
+        lambda lib, x, w: convolution(lib, {"padding": "SAME"}, x, w), normal((2, 3, 12, 9), (4, 3, 3, 3))
+    )
+    program = legal(graph.replace(outputs=graph.outputs[:1]), "M1")
+    count = Counter(op.name for op in program.main.ops)
+    assert (count["matmul"], count["slice_by_size"], count["transpose"]) == (3, 3, 0)
+    heights = [op.results[0].type.shape[2] for op in program.main.ops if op.name == "slice_by_size"]
+    assert heights == [5, 6, 5]
+
+
+@pytest.mark.parametrize(
+    ("height", "kernel", "stride", "padding", "hole", "dilation"),
+    [(1, 1, 1, (0, 0), 1, 1), (7, 3, 2, (1, 1), 1, 1), (11, 3, 1, (2, 0), 1, 2), (6, 2, 1, (1, 1), 2, 1),
+     (5, 3, 3, (0, 2), 2, 3), (9, 4, 1, (-1, 3), 1, 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_bands_see_what_their_windows_do(
+    height: int, kernel: int, stride: int, padding: tuple[int, int], hole: int, dilation: int, rows: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Each band's window on its rows has as many places as it stands for, and they read the same elements."""
+    monkeypatch.setattr(patches, "_fitting", lambda row_bytes: rows)
+    x = np.arange(1, height + 1, dtype=np.float16).reshape(1, 1, height, 1)
+    window = patches.Window((kernel, 1), (stride, 1), (padding, (0, 0)), (hole, 1), (dilation, 1))
+
+    def seen(rows: np.ndarray, w: patches.Window) -> list[list[float]]:
+        line = np.zeros((rows.shape[2] - 1) * hole + 1)
+        line[::hole] = rows[0, 0, :, 0]
+        low, high = w.padding[0]
+        line = np.pad(line, (max(low, 0), max(high, 0)))[max(-low, 0) : len(line) + max(low, 0) + high]
+        reach = (kernel - 1) * dilation
+        return [line[i : i + reach + 1 : dilation].tolist() for i in range(0, len(line) - reach, stride)]
+
+    found = patches.bands(jnp.asarray(x), window, 1)
+    whole = seen(x, window)
+    assert [b.first for b in found[1:]] == [b.last for b in found[:-1]]
+    assert [*itertools.chain(*(seen(np.asarray(b.seen), b.window) for b in found))] == whole
 
 
 def test_places_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +221,15 @@ def test_on_the_stand_in(name: str) -> None:
     check(legal(graph, "M1"), "ane", args, exact)
     frozen, left = freeze(graph, {2: args[2].astype(np.float32)})
     check(legal(frozen, "M1"), "ane", [args[i] for i in left], exact)
+
+
+@pytest.mark.parametrize("name", ["3 x 3", "7 x 7, strides", "holes"])
+@pytest.mark.usefixtures("espresso")
+def test_bands_on_the_stand_in(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patches, "_fitting", lambda row_bytes: 4)
+    x, w, p, _ = CONVOLUTIONS[name]
+    graph, args, exact = both_ways(lambda lib, x, w: convolution(lib, p, x, w), normal(x, w))
+    check(legal(graph, "M1"), "ane", args, exact, units=3)
 
 
 @pytest.mark.parametrize("name", WINDOWS)

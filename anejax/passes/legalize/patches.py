@@ -10,6 +10,10 @@ one of two ways:
 A convolution with a constant kernel of zeros and ones makes the patches, or the sums, one group for each feature. That
 convolution also does padding, strides and dilation, so no slice along the last axis is needed (docs/sources.md,
 "Slices"). The way that is taken decides the order of the weight's axes, so that the weight is not transposed either.
+
+Patches have as many times the elements of the array as the kernel has taps. Where those of one image do not fit into
+the SRAM, they are made for a band of rows at a time: each band reads the rows that its windows see, and what is made of
+it stays inside.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,13 +129,12 @@ def counts(x: Any, window: Window) -> Dims:
     return tuple((n - r) // s + 1 for n, r, s in zip(sizes, reach, window.strides))
 
 
-def rectangles(kernel: Dims, holes: Dims, fit: int) -> Iterator[tuple[Dims, Dims]]:
-    """(first tap, size) of the parts of a kernel whose patches are made at a time: ``fit`` taps at most, whole rows
-    where a row fits."""
+def rectangles(kernel: Dims, holes: Dims) -> Iterator[tuple[Dims, Dims]]:
+    """(first tap, size) of the parts of a kernel that the engine's conv takes, whole rows where a row fits."""
     height, width = kernel
-    while not fits((1, width), holes) or (width > fit and width > 1):
+    while not fits((1, width), holes):
         width = -(-width // 2)
-    rows = max(1, min(fit // width, height)) if width == kernel[1] else 1
+    rows = height if width == kernel[1] else 1
     while not fits((rows, width), holes):
         rows = -(-rows // 2)
     rows = -(-height // -(-height // rows))  # of about equal size
@@ -139,23 +142,63 @@ def rectangles(kernel: Dims, holes: Dims, fit: int) -> Iterator[tuple[Dims, Dims
         yield (i, j), (min(rows, height - i), min(width, kernel[1] - j))
 
 
-def _fit(features: int, places: Dims) -> int:
-    """How many taps of one image's patches the SRAM has room for; all if not even one: then nothing is gained."""
-    room = min(c.resident_bytes for c in CHIPS.values() if c.family in families())
-    tap = padded_bytes(Type("fp16", (features, *places)))
-    return int(room // tap) or 1 << 30
+@dataclass(frozen=True)
+class Band:
+    """Rows ``first`` to ``last`` of the places of a window, the rows of the array that they see, and the window on
+    those."""
+
+    first: int
+    last: int
+    seen: Any
+    window: Window
+
+
+def bands(x: Any, window: Window, row_bytes: int, halo: int = 0) -> list[Band]:
+    """The places of ``window`` on ``x`` [N, C, H, W], as many rows at a time as the SRAM has room for.
+
+    ``row_bytes`` is what is made of an image for each row, and for ``halo`` more. All places are one band if they fit,
+    and if not even one row does: then nothing is gained.
+    """
+    height = counts(x, window)[0]
+    rows = _fitting(row_bytes) - halo
+    rows = height if rows < 1 else -(-height // -(-height // min(rows, height)))  # of about equal size
+    found = [_band(x, window, first, min(first + rows, height)) for first in range(0, height, rows)]
+    if len(found) == 1 or None in found:
+        return [Band(0, height, x, window)]
+    return [band for band in found if band is not None]
+
+
+def _fitting(row_bytes: int) -> int:
+    """How many rows the SRAM has room for."""
+    return int(min(c.resident_bytes for c in CHIPS.values() if c.family in families()) // row_bytes)
+
+
+def _band(x: Any, window: Window, first: int, last: int) -> Band | None:
+    """None where nothing but padding is seen."""
+    (low, _), hole, stride = window.padding[0], window.holes[0], window.strides[0]
+    begin, end = first * stride - low, (last - 1) * stride - low + dilated(window.kernel[0], window.dilation[0]) - 1
+    top, bottom = max(-(-begin // hole), 0), min(end // hole, aval_of(x).shape[2] - 1)
+    if top > bottom:
+        return None
+    inside = replace(window, padding=((top * hole - begin, end - bottom * hole), window.padding[1]))
+    return Band(first, last, S.slice_in_dim(x, top, bottom + 1, axis=2), inside)
+
+
+def _row_bytes(features: int, width: int) -> int:
+    return padded_bytes(Type("fp16", (features, 1, width)))
 
 
 def by_weight(x: Any, w: Any, window: Window, groups: int) -> Any:
     """``x`` [N, C, H, W] convolved with a computed ``w`` [O, C / groups, ...]: the weight times patches."""
-    places, outs = counts(x, window), aval_of(w).shape[0]
+    outs, features, width = aval_of(w).shape[0], aval_of(x).shape[1], counts(x, window)[1]
     found = []
-    for first, size in rectangles(window.kernel, window.holes, _fit(aval_of(x).shape[1], places)):
-        seen = patches(x, window.part(first, size))
-        last = [f + n for f, n in zip(first, size)]
+    for first, size in rectangles(window.kernel, window.holes):
+        last, taps = [f + n for f, n in zip(first, size)], math.prod(size)
         part = S.slice_(w, (0, 0, *first), (*aval_of(w).shape[:2], *last))
-        matrices = S.reshape(part, (groups, outs // groups, aval_of(w).shape[1] * math.prod(size)))
-        found.append(_times(matrices, seen, groups))
+        matrices = S.reshape(part, (groups, outs // groups, aval_of(w).shape[1] * taps))
+        own = bands(x, window.part(first, size), _row_bytes(features * taps, width))
+        rows = [_times(matrices, patches(band.seen, band.window), groups) for band in own]
+        found.append(S.concatenate(rows, 2))
     return functools.reduce(A.add, found)
 
 
@@ -164,13 +207,16 @@ def by_weight_first(x: Any, w: Any, window: Window, flipped: bool) -> Any:
     the weight times ``x``, then sums along the taps. Strides are 1."""
     features, outs = aval_of(w).shape[:2]
     found = []
-    for first, size in rectangles(window.kernel, window.holes, _fit(outs, aval_of(x).shape[2:])):
+    for first, size in rectangles(window.kernel, window.holes):
         last, taps = [f + n for f, n in zip(first, size)], math.prod(size)
         part = S.reshape(S.slice_(w, (0, 0, *first), (features, outs, *last)), (1, features, outs * taps))
         place = np.arange(taps)[::-1] if flipped else np.arange(taps)
         kernel = np.tile(np.eye(taps, dtype=np.float16)[place].reshape(1, taps, *size), (outs, 1, 1, 1))
         begin = tuple(k - n for k, n in zip(window.kernel, last)) if flipped else first
-        found.append(by_constant(_times(part, x, 1, turned=True), kernel, window.part(begin, size), outs))
+        halo = dilated(size[0], window.dilation[0]) - 1
+        own = bands(x, window.part(begin, size), _row_bytes(outs * taps, aval_of(x).shape[3]), halo)
+        rows = [by_constant(_times(part, b.seen, 1, turned=True), kernel, b.window, outs) for b in own]
+        found.append(S.concatenate(rows, 2))
     return functools.reduce(A.add, found)
 
 
@@ -227,29 +273,32 @@ def by_places(x: Any, w: Any, window: Window, groups: int) -> Any:
     left = [n - k for n, k in zip(counts(x, turned), window.kernel)]  # of windows that do not end with the array
     pads = tuple((lo, hi - n * d) for (lo, hi), n, d in zip(window.padding, left, window.dilation))
     turned = replace(turned, padding=pads)
+    features, width = aval_of(x).shape[1], window.kernel[1]
+    factor = 1.0 if aval_of(x).shape[0] == 1 else SHARE
     rows = []
-    for first, size in rectangles(places, window.holes, _fit(aval_of(x).shape[1], window.kernel)):
-        factor = 1.0 if aval_of(x).shape[0] == 1 else SHARE
-        part = _summed_products(w, patches(x, turned.part(first, size), factor), groups)
-        rows.append((first, S.reshape(part, (outs, aval_of(x).shape[1] // groups, *size))))
+    for first, size in rectangles(places, window.holes):
+        own = bands(x, turned.part(first, size), _row_bytes(features * math.prod(size), width))
+        pairs = ((S.slice_in_dim(w, b.first, b.last, axis=2), patches(b.seen, b.window, factor)) for b in own)
+        rows.append((first, S.reshape(_summed_products(pairs, groups), (outs, features // groups, *size))))
     lines = [S.concatenate([r for _, r in line], 3) for _, line in itertools.groupby(rows, lambda r: r[0][0])]
     return S.concatenate(lines, 2)
 
 
-def _summed_products(w: Any, seen: Any, groups: int) -> Any:
-    """The sum over the first axis, and over places, of [C, G * O, places] times [C, G * K, places]: [G, O, K]."""
-    n, _, height, width = aval_of(seen).shape
-    lead = (n,) if groups == 1 else (n, groups)
-    batch = (tuple(range(len(lead))),) * 2
-    total = None
-    for first, last in _rows(height, width):
-        left, right = (
-            S.reshape(part, (*lead, aval_of(part).shape[1] // groups, (last - first) * width))
-            for part in (S.slice_in_dim(a, first, last, axis=2) for a in (w, seen))
-        )
-        inner = len(lead) + 1
-        product = dot_general(left, right, (((inner,), (inner,)), batch))
-        total = product if total is None else A.add(total, product)
+def _summed_products(pairs: Iterable[tuple[Any, Any]], groups: int) -> Any:
+    """The sum over the first axis, and over places, of [C, G * O, places] times [C, G * K, places]: [G, O, K]. Each of
+    ``pairs`` has some of the places."""
+    total, n = None, 1
+    for w, seen in pairs:
+        n, _, height, width = aval_of(seen).shape
+        lead = (n,) if groups == 1 else (n, groups)
+        batch, inner = (tuple(range(len(lead))),) * 2, len(lead) + 1
+        for first, last in _rows(height, width):
+            left, right = (
+                S.reshape(part, (*lead, aval_of(part).shape[1] // groups, (last - first) * width))
+                for part in (S.slice_in_dim(a, first, last, axis=2) for a in (w, seen))
+            )
+            product = dot_general(left, right, (((inner,), (inner,)), batch))
+            total = product if total is None else A.add(total, product)
     shape = aval_of(total).shape
     if n == 1:
         return S.reshape(total, shape[1:])
