@@ -12,6 +12,7 @@ from anejax.passes.complex import split_complex
 from anejax.passes.inline import inline
 from anejax.passes.legalize import legalize
 from anejax.passes.messages import join_sums
+from anejax.passes.pieces import join_pieces
 from anejax.passes.simplify import simplify
 from anejax.passes.sums import move_sums
 from anejax.passes.updates import mark_updates
@@ -26,7 +27,10 @@ def optimize(graph: Graph, target: str = "cpu", inner: bool = False) -> Graph:
     bodies = partial(optimize_bodies, optimize=partial(optimize, target=target, inner=True))
     legal = partial(legalize, target=target, inner=inner)
     calls, sums = partial(inline, target=target), partial(move_sums, target=target)
-    for apply in (calls, mark_updates, simplify, prune_loops, sums, join_sums, split_complex, legal, simplify, bodies):
+    every = (
+        calls, mark_updates, join_pieces, simplify, prune_loops, sums, join_sums, split_complex, legal, simplify, bodies,
+    )  # fmt: skip
+    for apply in every:
         graph = apply(graph)
         if config.check:
             check_graph(graph, f"after {getattr(apply, '__name__', 'a pass with options')}")

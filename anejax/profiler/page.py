@@ -1,4 +1,5 @@
-"""Writes a profile as one self-contained page: layers as a treemap, a roofline, memory over time, tables."""
+"""Writes a profile as one self-contained page: layers as a treemap and a flame graph, a roofline, memory over time,
+tables."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 
-from anejax.marks import BACKWARD, FORWARD, PARTS, TANGENT, UPDATE
+from anejax.marks import FORWARD, PARTS
+from anejax.profiler.drawing import COLORS, WIDTH, element, label
+from anejax.profiler.flame import flame
 from anejax.profiler.measured import KEYS, Measured, Row, shares, total
 
-WIDTH, HEIGHT = 960.0, 460.0
-COLORS = {FORWARD: "#2f6fb0", UPDATE: "#b07c2f", TANGENT: "#5a9a7a", BACKWARD: "#a4485f"}
+HEIGHT = 460.0
 STYLE = """body { font: 14px/1.45 system-ui, sans-serif; max-width: 1000px; margin: 2em auto;
   padding: 0 1em; color: #222 }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em } svg { max-width: 100%; height: auto }
@@ -18,18 +20,7 @@ table { border-collapse: collapse; width: 100% } th, td { padding: .2em .6em; te
 th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere } tr:nth-child(even) { background: #f4f4f6 }
 th { border-bottom: 1px solid #888 } .key { display: inline-block; width: .9em; height: .9em; margin: 0 .3em 0 1em }
 p { color: #555 }"""
-LABEL = 7.0  # about the width of a letter
 MOST = 60  # rows of a table
-
-
-def element(parent: ET.Element | None, tag: str, text: str = "", **attributes: object) -> ET.Element:
-    """A new element; the underscores of attribute names become hyphens."""
-    named = {
-        k.rstrip("_").replace("_", "-"): f"{v:.2f}" if isinstance(v, float) else str(v) for k, v in attributes.items()
-    }
-    made = ET.Element(tag, named) if parent is None else ET.SubElement(parent, tag, named)
-    made.text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text) or None
-    return made
 
 
 def html(found: Measured) -> str:
@@ -49,6 +40,8 @@ def html(found: Measured) -> str:
             f" {found.arena_bytes / 1e6:.1f} MB, process at most {found.peak_bytes / 1e6:.0f} MB.")  # fmt: skip
     _legend(body, [p for p in PARTS if sums.parts.get(p)])
     _section(body, "Time by layer", treemap(found.rows("layer")))
+    words = "A layer's box is as wide as its time; what is inside lies below it, primitives by part at the end."
+    _section(body, "Flame graph", flame(found), words)
     words = "A point is a layer's primitives of one part; larger ones took longer. The line is the machine's peak."
     _section(body, "Roofline", roofline(found), words)
     words = "Bytes of the arena in use while each step runs: values between steps, without arguments and results."
@@ -108,12 +101,8 @@ def treemap(rows: Sequence[Row]) -> ET.Element:
             element(rect, "title", f"{row.name}, {part}: {seconds * 1e3:.3f} ms")
         x, y, w, h = box
         element(svg, "rect", x=x, y=y, width=w, height=h, fill="none", stroke="#fff", stroke_width="2")
-        letters = int(w / LABEL) - 1
-        if letters >= 4 and h >= 16:
-            name = row.name if len(row.name) <= letters else "\u2026" + row.name[1 - letters :]
-            element(svg, "text", name, x=x + 4, y=y + 14, font_size="12", fill="#fff")
-            if h >= 32:
-                element(svg, "text", f"{row.seconds * 1e3:.2f} ms", x=x + 4, y=y + 29, font_size="11", fill="#fff")
+        if h >= 16 and label(svg, row.name, x + 4, y + 14, w) and h >= 32:
+            element(svg, "text", f"{row.seconds * 1e3:.2f} ms", x=x + 4, y=y + 29, font_size="11", fill="#fff")
     return svg
 
 

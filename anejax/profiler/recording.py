@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import threading
 import time
@@ -58,6 +59,12 @@ class Profile:
         content = page.html(found) if kind == ".html" else json.dumps(trace.events(found))
         with atomic_file(path) as file:
             file.write(content.encode())
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the page, in a frame of its own, so that its style stays inside."""
+        content = page.html(self.measured) if self._measured is not None else html.escape(str(self))
+        style = "width: 100%; height: 40em; border: 0"
+        return f'<iframe title="profile" style="{style}" srcdoc="{html.escape(content)}"></iframe>'
 
     def __str__(self) -> str:
         return self.table() if self._measured is not None else "a profile that is recorded still"

@@ -198,7 +198,7 @@ def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
     found = profiled(step, PARAMS, X)
     found.save(tmp_path / "p.html")
     page = (tmp_path / "p.html").read_text()
-    assert page.startswith("<!DOCTYPE html>") and page.count("<svg") == 3
+    assert page.startswith("<!DOCTYPE html>") and page.count("<svg") == 4
     assert not re.search(r"(src|href)=|https?://", page)
     assert "first, backward" in page and "NaN" not in page and "inf" not in re.sub(r"[a-z]*info?[a-z]*", "", page)
     for svg in re.findall(r"<svg.*?</svg>", page, re.S):

@@ -16,11 +16,11 @@ size_t count(const mil::Function& f, const mil::Op& op, std::string_view operand
   return f.find(op, operand)->values.size();
 }
 
-// A body that writes each carry where it reads it, wherever it can.
-std::shared_ptr<const Plan> plan_body(const std::string& name, Control* control, Plans& plans) {
+// A body that writes each carry where it reads it, wherever it can. Its consts are steady, unless it runs once.
+std::shared_ptr<const Plan> plan_body(const std::string& name, Control* control, bool once, Plans& plans) {
   std::vector<Donation> lent;
   for (size_t k = 0; k < control->carry; ++k) lent.push_back({control->consts + k, static_cast<int64_t>(k)});
-  std::shared_ptr<const Plan> body = plans.get(name, lent);
+  std::shared_ptr<const Plan> body = plans.get(name, lent, once ? 0 : control->consts);
   control->alias = body->memory.output_alias;
   return body;
 }
@@ -33,7 +33,7 @@ Control scan(const mil::Function& f, const mil::Op& op, Plans& plans) {
   control.carry = count(f, op, "carry");
   control.length = f.integer(op, "length");
   control.reverse = f.find(op, "reverse") != nullptr && f.boolean(op, "reverse");
-  control.plans = {plan_body(control.names[0], &control, plans)};
+  control.plans = {plan_body(control.names[0], &control, control.length <= 1, plans)};
   return control;
 }
 
@@ -43,7 +43,7 @@ Control while_loop(const mil::Function& f, const mil::Op& op, Plans& plans) {
   control.names = {names(f, op, "cond")[0], names(f, op, "body")[0]};
   control.consts = count(f, op, "body_consts");
   control.carry = count(f, op, "carry");
-  std::shared_ptr<const Plan> body = plan_body(control.names[1], &control, plans);
+  std::shared_ptr<const Plan> body = plan_body(control.names[1], &control, false, plans);
   control.plans = {plans.get(control.names[0], {}), std::move(body)};
   return control;
 }

@@ -3,6 +3,8 @@
 // A step allocates nothing: its frames and spares lie in the workspace.
 #include <algorithm>
 #include <cstring>
+#include <optional>
+#include <span>
 
 #include "cpu/control.h"
 #include "cpu/frame.h"
@@ -91,27 +93,18 @@ class ScanStep : public LoopStep {
 
   void run(const RunContext& context) const override {
     const int64_t length = control_->length;
-    const size_t carry = control_->carry;
     if (length == 0) {
-      for (size_t k = 0; k < carry; ++k) finish(context, k, initial(context, k));
+      for (size_t k = 0; k < control_->carry; ++k) finish(context, k, initial(context, k));
       return;
     }
     const Frame frame(body(), context.workspace);
     std::byte* spares = context.workspace + Frame::bytes(body());
     const FrameRunner turn(frame, context.pool);
     bind_consts(context, frame);
+    frame.keep(context.pool);
     for (int64_t t = 0; t < length; ++t) {
-      // What is written last lands in the result, so that nothing is left to copy.
-      const bool other = (length - 1 - t) % 2 != 0;
-      for (size_t k = 0; k < carry && (t < 2 || !stays_); ++k) {
-        frame.input(control_->consts + k, t == 0 ? initial(context, k) : buffer(context, spares, k, !other));
-        frame.output(k, buffer(context, spares, k, other));
-      }
-      const int64_t at = control_->reverse ? length - 1 - t : t;
-      for (size_t i = 0; i < slice_.size(); ++i) frame.input(xs_ + i, in(context, xs_ + i) + at * slice_[i]);
-      for (size_t i = 0; i < stacked_.size(); ++i) {
-        frame.output(carry + i, out(context, carry + i) + at * stacked_[i]);
-      }
+      if (t == 2 && turn.binds()) return run_bound(context, frame, spares, turn);
+      point(context, frame, spares, t);
       turn();
     }
   }
@@ -124,6 +117,47 @@ class ScanStep : public LoopStep {
   size_t workspace_bytes() const override { return Frame::bytes(body()) + spare_bytes_; }
 
  private:
+  // Tells the frame where turn t reads and writes.
+  void point(const RunContext& context, const Frame& frame, std::byte* spares, int64_t t) const {
+    const int64_t length = control_->length;
+    const size_t carry = control_->carry;
+    // What is written last lands in the result, so that nothing is left to copy.
+    const bool other = (length - 1 - t) % 2 != 0;
+    for (size_t k = 0; k < carry && (t < 2 || !stays_); ++k) {
+      frame.input(control_->consts + k, t == 0 ? initial(context, k) : buffer(context, spares, k, !other));
+      frame.output(k, buffer(context, spares, k, other));
+    }
+    const int64_t at = control_->reverse ? length - 1 - t : t;
+    for (size_t i = 0; i < slice_.size(); ++i) frame.input(xs_ + i, in(context, xs_ + i) + at * slice_[i]);
+    for (size_t i = 0; i < stacked_.size(); ++i) {
+      frame.output(carry + i, out(context, carry + i) + at * stacked_[i]);
+    }
+  }
+
+  // From turn 2 on, as a list of instructions. Carries are where they were two turns before, and slices move on.
+  void run_bound(const RunContext& context, const Frame& frame, std::byte* spares, const FrameRunner& turn) const {
+    const auto bound_at = [&](int64_t t) -> ScalarProgram::Bound {
+      point(context, frame, spares, std::min(t, control_->length - 1));
+      return turn.bound();
+    };
+    ScalarProgram::Bound even = bound_at(2), odd = bound_at(3);
+    const int64_t step = control_->reverse ? -2 : 2;
+    const Graph& graph = body().graph;
+    for (ScalarProgram::Bound* bound : {&even, &odd}) {
+      for (size_t i = 0; i < slice_.size(); ++i) bound->move(graph.input_tensors[xs_ + i], step * slice_[i]);
+      for (size_t i = 0; i < stacked_.size(); ++i) {
+        bound->move(graph.output_tensors[control_->carry + i], step * stacked_[i]);
+      }
+    }
+    HostedCall* call = HostedCall::current();
+    for (int64_t t = 2; t < control_->length; ++t) {
+      ScalarProgram::Bound& bound = t % 2 == 0 ? even : odd;
+      bound.run();
+      bound.advance();
+      if (call != nullptr) call->spent(64);
+    }
+  }
+
   static int64_t slice_bytes(const mil::Type& type) { return static_cast<int64_t>(type.nbytes()); }
 
   size_t xs_;                             // the first of them among the inputs
@@ -147,35 +181,75 @@ class WhileStep : public LoopStep {
     test.output(0, more);
     bind_consts(context, frame);
     const FrameRunner ask(test, context.pool), turn(frame, context.pool);
-    bool other = false;
-    int64_t turns = 0;
-    for (bool first = true;; first = false, other = !other, ++turns) {
-      for (size_t k = 0; k < carry && (turns < 2 || !stays_); ++k) {
+    const auto aim = [&](bool first, bool other) {
+      for (size_t k = 0; k < carry; ++k) {
         const std::byte* from = first ? initial(context, k) : buffer(context, spares, k, !other);
         test.input(cond_consts + k, from);
         frame.input(control_->consts + k, from);
         frame.output(k, buffer(context, spares, k, other));
       }
-      ask();
-      if (*more == std::byte{0}) {
-        for (size_t k = 0; k < carry; ++k)
-          finish(context, k, first ? initial(context, k) : buffer(context, spares, k, !other));
-        return;
+    };
+    const auto ends = [&](bool first, bool other) {
+      if (*more != std::byte{0}) return false;
+      for (size_t k = 0; k < carry; ++k) {
+        finish(context, k, first ? initial(context, k) : buffer(context, spares, k, !other));
       }
+      return true;
+    };
+    bool other = false;
+    int64_t turns = 0;
+    for (bool first = true;; first = false, other = !other, ++turns) {
+      if (turns == 2 && ask.binds() && turn.binds()) break;
+      if (turns < 2 || !stays_) aim(first, other);
+      ask();
+      if (ends(first, other)) return;
+      if (first) frame.keep(context.pool);
       turn();
     }
+    run_bound(ask, turn, [&](bool odd) { aim(false, odd != other); }, [&](bool odd) { return ends(false, odd != other); });
   }
 
   std::string describe() const override { return "while, " + describe_carry(); }
   size_t workspace_bytes() const override { return 64 + Frame::bytes(plan(0)) + Frame::bytes(body()) + spare_bytes_; }
+
+ private:
+  // All turns that are left, as lists of instructions. Carries are where they were two turns before.
+  template <class Aim, class Ends>
+  static void run_bound(const FrameRunner& ask, const FrameRunner& turn, Aim aim, Ends ends) {
+    struct Pair {
+      ScalarProgram::Bound question, body;
+    };
+    const auto aimed = [&](bool odd) {
+      aim(odd);
+      return Pair{ask.bound(), turn.bound()};
+    };
+    const Pair pairs[2] = {aimed(false), aimed(true)};
+    HostedCall* call = HostedCall::current();
+    for (bool odd = false;; odd = !odd) {
+      pairs[odd].question.run();
+      if (ends(odd)) return;
+      pairs[odd].body.run();
+      if (call != nullptr) call->spent(128);
+    }
+  }
 };
 
 // workspace: the frame of the branch that runs
 class CondStep : public ControlStep {
  public:
-  using ControlStep::ControlStep;
+  CondStep(const Graph& graph, const Node& node) : ControlStep(graph, node) {
+    ScalarProgram scalar;
+    if (append_to(&scalar)) scalar_ = std::move(scalar);
+  }
+
+  bool append_to(ScalarProgram* all) const override {
+    std::vector<const Plan*> branches;
+    for (const auto& branch : control_->plans) branches.push_back(branch.get());
+    return all->append_choice(inputs_[0], branches, std::span(inputs_).subspan(1), outputs_);
+  }
 
   void run(const RunContext& context) const override {
+    if (scalar_ && !Profile::is_on()) return scalar_->run(context.tensors);
     int32_t index;
     std::memcpy(&index, in(context, 0), sizeof index);
     const auto last = static_cast<int32_t>(control_->plans.size()) - 1;
@@ -194,6 +268,9 @@ class CondStep : public ControlStep {
     for (const auto& branch : control_->plans) bytes = std::max(bytes, Frame::bytes(*branch));
     return bytes;
   }
+
+ private:
+  std::optional<ScalarProgram> scalar_;  // the same, where each branch has one element at a time
 };
 
 }  // namespace

@@ -4,7 +4,7 @@ namespace anesdk::cpu {
 
 size_t Frame::bytes(const Plan& plan) {
   return align64(plan.memory.arena_bytes) + align64(plan.workspace_bytes) +
-         align64(plan.graph.tensors.size() * sizeof(std::byte*)) + 64;
+         align64(plan.graph.tensors.size() * sizeof(std::byte*)) + 64 + plan.kept_bytes;
 }
 
 Frame::Frame(const Plan& plan, std::byte* memory)
@@ -12,7 +12,8 @@ Frame::Frame(const Plan& plan, std::byte* memory)
       inputs_(plan.graph.input_tensors.data()),
       outputs_(plan.graph.output_tensors.data()),
       workspace_(memory + align64(plan.memory.arena_bytes)),
-      tensors_(reinterpret_cast<std::byte**>(workspace_ + align64(plan.workspace_bytes) + 64)) {
+      tensors_(reinterpret_cast<std::byte**>(workspace_ + align64(plan.workspace_bytes) + 64)),
+      kept_(reinterpret_cast<std::byte*>(tensors_) + align64(plan.graph.tensors.size() * sizeof(std::byte*))) {
   // What is not in the arena is given later, or read by nobody.
   const std::vector<int64_t>& offset = plan.memory.offset;
   for (size_t t = 0; t < offset.size(); ++t) tensors_[t] = offset[t] >= 0 ? memory + offset[t] : workspace_;
@@ -32,8 +33,14 @@ void run_recorded(const Plan& plan, size_t s, const RunContext& context) {
 
 }  // namespace
 
+void Frame::keep(ThreadPool& pool) const {
+  if (plan_->kept_bytes == 0) return;
+  const RunContext context{tensors_, workspace_, kept_, pool};
+  for (const auto& step : plan_->steps) step->keep(context);
+}
+
 void Frame::run(ThreadPool& pool) const {
-  const RunContext context{tensors_, workspace_, pool};
+  const RunContext context{tensors_, workspace_, kept_, pool};
   if (Profile::is_on()) {
     HostedCall* call = HostedCall::current();
     for (size_t i = 0; i < plan_->steps.size(); ++i) {

@@ -18,6 +18,8 @@ class Frame {
   // Where input i is and output o goes, until told otherwise.
   void input(size_t i, const std::byte* data) const { tensors_[inputs_[i]] = const_cast<std::byte*>(data); }
   void output(size_t o, std::byte* data) const { tensors_[outputs_[o]] = data; }
+  // Before the first run and whenever a steady input is elsewhere, where the plan has steady inputs.
+  void keep(ThreadPool& pool) const;
   void run(ThreadPool& pool) const;
 
  private:
@@ -26,6 +28,7 @@ class Frame {
   const TensorId *inputs_, *outputs_;
   std::byte* workspace_;
   std::byte** tensors_;
+  std::byte* kept_;
 };
 
 // Runs one frame again and again: what does not change meanwhile is looked up once.
@@ -42,6 +45,10 @@ class FrameRunner {
     scalar_->run(frame_.tensors_);
     if (call_ != nullptr) call_->spent(64);
   }
+
+  // Whether the steps are a short list of instructions, which `bound` looks up with operands where they are now.
+  bool binds() const { return scalar_ != nullptr && scalar_->is_short(); }
+  ScalarProgram::Bound bound() const { return {*scalar_, frame_.tensors_}; }
 
  private:
   const Frame& frame_;

@@ -10,7 +10,7 @@
 namespace anesdk::cpu {
 namespace {
 
-std::unique_ptr<Step> make_step(const Plan& plan, const Unit& unit) {
+std::unique_ptr<Step> make_step(const Plan& plan, const Unit& unit, size_t steady) {
   if (unit.fused()) return make_fused_step(plan.graph, unit.cluster, plan.memory.stored, plan.memory.alias);
   const Node& node = plan.graph.nodes[unit.node];
   switch (node.kind) {
@@ -21,6 +21,7 @@ std::unique_ptr<Step> make_step(const Plan& plan, const Unit& unit) {
       return make_arg_reduce_step(plan.graph, node);
     case NodeKind::GEMM:
       if (is_narrow(node)) return make_narrow_step(node);
+      if (auto packed = make_packed_gemm_step(plan.graph, node, steady)) return packed;
       return make_gemm_step(plan.graph, node);
     case NodeKind::CONCAT:
       return make_copy_step(plan.graph, node);
@@ -76,7 +77,7 @@ void count_passes(Plan* plan, const std::vector<Unit>& units) {
 }
 
 std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::vector<Donation>& donate,
-                                      Plans& plans) {
+                                      size_t steady, Plans& plans) {
   static std::atomic<uint64_t> count{0};
   auto plan = std::make_shared<Plan>();
   plan->id = ++count;
@@ -92,11 +93,14 @@ std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::
   plan->memory = plan_memory(plan->graph, units, donate);
   check_memory(plan->graph, units, donate, plan->memory);
   for (const Unit& unit : units) {
-    plan->steps.push_back(make_step(*plan, unit));
+    plan->steps.push_back(make_step(*plan, unit, steady));
     plan->step_bytes.push_back(bytes_of(plan->graph, unit));
     plan->step_nodes.push_back(nodes_of(unit));
     spent_a_little();
-    plan->workspace_bytes = std::max(plan->workspace_bytes, plan->steps.back()->workspace_bytes());
+    Step& made = *plan->steps.back();
+    plan->workspace_bytes = std::max(plan->workspace_bytes, made.workspace_bytes());
+    made.kept_at = plan->kept_bytes;
+    plan->kept_bytes += align64(made.kept_bytes());
   }
   for (size_t t = 0; t < plan->graph.tensors.size(); ++t) {
     if (plan->graph.tensors[t].storage == Storage::CONSTANT) plan->constants.push_back(static_cast<TensorId>(t));
@@ -108,13 +112,14 @@ std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::
 
 }  // namespace
 
-std::shared_ptr<const Plan> Plans::get(const std::string& function, const std::vector<Donation>& donate) {
-  const auto key = std::pair(function, donate);
+std::shared_ptr<const Plan> Plans::get(const std::string& function, const std::vector<Donation>& donate,
+                                       size_t steady) {
+  const auto key = std::tuple(function, donate, steady);
   const auto found = made_.find(key);
   if (found != made_.end()) return found->second;
   const mil::Function* body = program_.find(function);
   if (body == nullptr) throw mil::Error("[program] expected a function named " + function);
-  return made_[key] = make_plan(*body, donate, *this);
+  return made_[key] = make_plan(*body, donate, steady, *this);
 }
 
 }  // namespace anesdk::cpu

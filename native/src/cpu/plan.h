@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -84,6 +85,7 @@ struct Plan {
   uint64_t id = 0;                               // of this plan alone in the process, from 1 on
   std::string function;
   size_t workspace_bytes = 0;
+  size_t kept_bytes = 0;
   int64_t fused_ops = 0, passes = 0;
 };
 
@@ -92,13 +94,14 @@ class Plans {
  public:
   // numerics: null, or what plans with the engine's numerics count in; it must outlive them.
   explicit Plans(const mil::Program& program, Numerics* numerics = nullptr) : program_(program), numerics_(numerics) {}
-  std::shared_ptr<const Plan> get(const std::string& function, const std::vector<Donation>& donate);
+  // `steady`: so many first inputs stay as they are while a frame of the plan runs again and again (Step::keep).
+  std::shared_ptr<const Plan> get(const std::string& function, const std::vector<Donation>& donate, size_t steady = 0);
   Numerics* numerics() const { return numerics_; }
 
  private:
   const mil::Program& program_;
   Numerics* numerics_;
-  std::map<std::pair<std::string, std::vector<Donation>>, std::shared_ptr<const Plan>> made_;
+  std::map<std::tuple<std::string, std::vector<Donation>, size_t>, std::shared_ptr<const Plan>> made_;
 };
 
 // describe("plan") and describe("stats"), what its steps run included (plan_text.cpp)

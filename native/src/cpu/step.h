@@ -14,6 +14,7 @@ namespace anesdk::cpu {
 struct RunContext {
   std::byte* const* tensors;  // by TensorId
   std::byte* workspace;       // shared by the steps in turn, 64-byte aligned
+  std::byte* kept;            // what steps made of steady inputs
   ThreadPool& pool;
 
   template <class T = std::byte>
@@ -41,6 +42,11 @@ class Step {
   virtual std::string describe() const = 0;
   virtual size_t workspace_bytes() const { return 0; }
   virtual std::vector<Nested> nested() const { return {}; }
+  // A step that reads an input which stays as it is while its frame runs again and again may make something of it
+  // before the first run: so many bytes from `kept_at` on among what the frame keeps.
+  virtual size_t kept_bytes() const { return 0; }
+  virtual void keep(const RunContext&) const {}
+  size_t kept_at = 0;
   // Adds what it does to `all`, if that is elementwise on one element; else returns false.
   virtual bool append_to(ScalarProgram*) const { return false; }
 };
