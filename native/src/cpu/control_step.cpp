@@ -206,7 +206,8 @@ class WhileStep : public LoopStep {
       if (first) frame.keep(context.pool);
       turn();
     }
-    run_bound(ask, turn, [&](bool odd) { aim(false, odd != other); }, [&](bool odd) { return ends(false, odd != other); });
+    run_bound(
+        ask, turn, [&](bool odd) { aim(false, odd != other); }, [&](bool odd) { return ends(false, odd != other); });
   }
 
   std::string describe() const override { return "while, " + describe_carry(); }

@@ -8,7 +8,7 @@
 namespace anesdk::cpu {
 namespace {
 
-constexpr int64_t kMostRows = 256;               // beyond, a library's packing is hidden behind the product
+constexpr int64_t kMostRows = 256;                  // beyond, a library's packing is hidden behind the product
 constexpr int64_t kMostWeights = int64_t{4} << 20;  // elements; what is kept is a second copy of them
 
 std::vector<int64_t> multiples(int64_t count, int64_t factor) {
@@ -82,8 +82,8 @@ class PackedGemmStep : public Step {
   }
 
   std::string describe() const override {
-    std::string text = "packed gemm " + std::to_string(p_.m()) + "x" + std::to_string(p_.n()) + "x" +
-                       std::to_string(p_.k());
+    std::string text =
+        "packed gemm " + std::to_string(p_.m()) + "x" + std::to_string(p_.n()) + "x" + std::to_string(p_.k());
     return sizeof(T) == 4 ? text : text + " fp64";
   }
 

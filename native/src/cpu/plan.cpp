@@ -76,8 +76,8 @@ void count_passes(Plan* plan, const std::vector<Unit>& units) {
   }
 }
 
-std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::vector<Donation>& donate,
-                                      size_t steady, Plans& plans) {
+std::shared_ptr<const Plan> make_plan(const mil::Function& function, const std::vector<Donation>& donate, size_t steady,
+                                      Plans& plans) {
   static std::atomic<uint64_t> count{0};
   auto plan = std::make_shared<Plan>();
   plan->id = ++count;

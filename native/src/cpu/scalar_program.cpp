@@ -307,21 +307,21 @@ ScalarProgram::Call ScalarProgram::look_up(const Instr& instr, std::byte* const*
 [[gnu::always_inline]] inline size_t ScalarProgram::execute(const Call& call, size_t next) const {
   const void* const* src = call.src;
   switch (call.code) {
-#define ANESDK_SCALAR_CASE(op, type) \
-  case Code::op##_##type:            \
-    put(call.dst, wrapping<type>(src, op{}));             \
+#define ANESDK_SCALAR_CASE(op, type)          \
+  case Code::op##_##type:                     \
+    put(call.dst, wrapping<type>(src, op{})); \
     return next;
     ANESDK_SCALAR_ARITHMETIC(ANESDK_SCALAR_CASE)
 #undef ANESDK_SCALAR_CASE
-#define ANESDK_SCALAR_CASE(op, type) \
-  case Code::op##_##type:            \
-    put<uint8_t>(call.dst, op{}(element<type>(src[0]), element<type>(src[1])) ? 1 : 0);   \
+#define ANESDK_SCALAR_CASE(op, type)                                                    \
+  case Code::op##_##type:                                                               \
+    put<uint8_t>(call.dst, op{}(element<type>(src[0]), element<type>(src[1])) ? 1 : 0); \
     return next;
     ANESDK_SCALAR_COMPARISONS(ANESDK_SCALAR_CASE)
 #undef ANESDK_SCALAR_CASE
-#define ANESDK_SCALAR_CASE(op, type) \
-  case Code::op##_##type:            \
-    put(call.dst, element<type>(src[0]));          \
+#define ANESDK_SCALAR_CASE(op, type)      \
+  case Code::op##_##type:                 \
+    put(call.dst, element<type>(src[0])); \
     return next;
     ANESDK_SCALAR_COPIES(ANESDK_SCALAR_CASE)
 #undef ANESDK_SCALAR_CASE

@@ -1,6 +1,6 @@
-// Elementwise steps of one element, and choices between such steps, as one list of instructions: the body of a loop that
-// counts, or what a while asks. No step is called, no block is cut, nothing is asked of the thread pool. Kernels are
-// those of the tile machine, or shorter ones that compute the same bits.
+// Elementwise steps of one element, and choices between such steps, as one list of instructions: the body of a loop
+// that counts, or what a while asks. No step is called, no block is cut, nothing is asked of the thread pool. Kernels
+// are those of the tile machine, or shorter ones that compute the same bits.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +20,9 @@ class ScalarProgram {
   bool append(const tile::Program& program);
   // Adds a copy between views of one element. False if they have another number.
   bool append_copy(const View& dst, const View& src);
-  // Adds a choice by an int32, clamped, between the steps of `branches`, which read `operands` as their inputs and write
-  // `results`. False, and this is of no use any more, if one has steps of another kind, or there would be too much code.
+  // Adds a choice by an int32, clamped, between the steps of `branches`, which read `operands` as their inputs and
+  // write `results`. False, and this is of no use any more, if one has steps of another kind, or there would be too
+  // much code.
   bool append_choice(const View& index, const std::vector<const Plan*>& branches, std::span<const View> operands,
                      const std::vector<TensorId>& results);
   void run(std::byte* const* tensors) const;

@@ -17,9 +17,9 @@ std::unique_ptr<Step> make_arg_reduce_step(const Graph& graph, const Node& node)
 std::unique_ptr<Step> make_gemm_step(const Graph& graph, const Node& node);            // GEMM
 // GEMM whose weights are among the first `steady` inputs and packed once; null where that gains nothing.
 std::unique_ptr<Step> make_packed_gemm_step(const Graph& graph, const Node& node, size_t steady);
-std::unique_ptr<Step> make_narrow_step(const Node& node);                              // GEMM, a weight of one byte
-std::unique_ptr<Step> make_kernel_step(const Graph& graph, const Node& node);          // KERNEL
-std::unique_ptr<Step> make_control_step(const Graph& graph, const Node& node);         // CONTROL
+std::unique_ptr<Step> make_narrow_step(const Node& node);                       // GEMM, a weight of one byte
+std::unique_ptr<Step> make_kernel_step(const Graph& graph, const Node& node);   // KERNEL
+std::unique_ptr<Step> make_control_step(const Graph& graph, const Node& node);  // CONTROL
 
 // Copies between two views of equal shape, prepared once: axes merged, the inner plane chosen.
 class StridedCopy {
