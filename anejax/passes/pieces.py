@@ -8,6 +8,7 @@ value is the same but for zeros: a piece keeps its -0, which adding 0 makes 0. I
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
@@ -63,7 +64,7 @@ def _sum(eqn: Eqn, made: dict[Var, Pieces]) -> Pieces | None:
     if terms[0] is None or terms[1] is None or terms[0].axis != terms[1].axis:
         return None
     pieces = tuple(sorted(terms[0].pieces + terms[1].pieces, key=lambda p: p.begin))
-    overlap = any(left.end > right.begin for left, right in zip(pieces, pieces[1:]))
+    overlap = any(left.end > right.begin for left, right in itertools.pairwise(pieces))
     return None if overlap else Pieces(terms[0].axis, pieces)
 
 

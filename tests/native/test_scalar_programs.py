@@ -16,7 +16,9 @@ TURNS = (0, 1, 2, 3, 4, 7, 50)
 
 @pytest.mark.parametrize("turns", TURNS)
 def test_a_branch_in_a_loop(turns: int) -> None:
-    f = aj.jit(lambda c: lax.fori_loop(0, turns, lambda i, c: lax.cond(i % 3 == 0, lambda c: c + 5, lambda c: c * 2, c), c))
+    f = aj.jit(
+        lambda c: lax.fori_loop(0, turns, lambda i, c: lax.cond(i % 3 == 0, lambda c: c + 5, lambda c: c * 2, c), c)
+    )
     expected = 3
     for i in range(turns):
         expected = expected + 5 if i % 3 == 0 else expected * 2
@@ -51,7 +53,9 @@ def test_slices_are_read_and_stacked_in_their_order(turns: int, reverse: bool) -
     np.testing.assert_array_equal(np.asarray(same), xs)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "uint32", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint8", "int16", "int32", "uint32", "int64", "float16", "float32", "float64"]
+)
 def test_branches_of_every_width(dtype: str) -> None:
     """Several branches, an index out of range, constants and choices within choices."""
     with aj.enable_x64(True):
@@ -99,7 +103,9 @@ def test_choices_that_would_be_too_much_code_are_steps(depth: int) -> None:
     def level(d: int, x: Any, i: Any) -> Any:
         if d == 0:
             return x * 3 + 1
-        return lax.cond((i >> d) & 1 == 1, lambda x, i: level(d - 1, x + d, i), lambda x, i: level(d - 1, x - d, i), x, i)
+        return lax.cond(
+            (i >> d) & 1 == 1, lambda x, i: level(d - 1, x + d, i), lambda x, i: level(d - 1, x - d, i), x, i
+        )
 
     def plain(d: int, x: int, i: int) -> int:
         if d == 0:

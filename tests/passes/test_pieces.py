@@ -87,10 +87,12 @@ def test_what_is_used_otherwise_stays_as_well() -> None:
     np.testing.assert_array_equal(more, left + 1)
 
 
-def test_bools_integers_and_complex_numbers() -> None:
-    for dtype in ("bool", "int8", "complex64"):
-        a, b = (RNG.integers(0, 2, (2, n)).astype(dtype) for n in (3, 4))
-        zero = np.zeros((), dtype)
-        f = lambda a, b: (lax.pad(a, zero, [(0, 0, 0), (0, 4, 0)])  # noqa: E731
-                          + lax.pad(b, zero, [(0, 0, 0), (3, 0, 0)]))  # fmt: skip
-        np.testing.assert_array_equal(aj.jit(f)(a, b), np.concatenate([a, b], 1))
+@pytest.mark.parametrize("dtype", ["bool", "int8", "complex64"])
+def test_bools_integers_and_complex_numbers(dtype: str) -> None:
+    a, b = (RNG.integers(0, 2, (2, n)).astype(dtype) for n in (3, 4))
+    zero = np.zeros((), dtype)
+
+    def f(a: Any, b: Any) -> Any:
+        return lax.pad(a, zero, [(0, 0, 0), (0, 4, 0)]) + lax.pad(b, zero, [(0, 0, 0), (3, 0, 0)])
+
+    np.testing.assert_array_equal(aj.jit(f)(a, b), np.concatenate([a, b], 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -52,7 +53,7 @@ def test_every_box_lies_within_the_layer_above_it() -> None:
         rows[box.level].append(box)
     for level, row in rows.items():
         row.sort(key=lambda b: b.begin)
-        for left, right in zip(row, row[1:]):
+        for left, right in itertools.pairwise(row):
             assert left.begin + left.seconds <= right.begin + 1e-12
         for box in row if level else []:
             above = box.path.rpartition("/")[0] or "all"
