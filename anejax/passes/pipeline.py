@@ -28,7 +28,8 @@ def optimize(graph: Graph, target: str = "cpu", inner: bool = False) -> Graph:
     legal = partial(legalize, target=target, inner=inner)
     calls, sums = partial(inline, target=target), partial(move_sums, target=target)
     every = (
-        calls, mark_updates, join_pieces, simplify, prune_loops, sums, join_sums, split_complex, legal, simplify, bodies,
+        calls, mark_updates, join_pieces, simplify, prune_loops, sums, join_sums, split_complex, legal,
+        simplify, bodies,
     )  # fmt: skip
     for apply in every:
         graph = apply(graph)
