@@ -20,7 +20,7 @@ SEED ?= $(shell date +%Y%m%d)0000
 # without it here the first C++ exception of any library ends the process.
 ASAN_PRELOAD = $(foreach library,libasan.so libstdc++.so,$(shell c++ -print-file-name=$(library)))
 
-.PHONY: demo test test-all test-native test-matrix fuzz-programs fuzz-compositions engine-check test-wheel test-arm models-check models-fixtures macos ci-long check build golden jax-answers notebooks bench format clean
+.PHONY: demo test test-all test-native test-matrix fuzz-programs fuzz-compositions engine-check test-wheel test-arm models-check models-fixtures macos ci-long check build golden jax-answers docs notebooks bench format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -110,6 +110,9 @@ check: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/pyright
 	find native -name '*.cpp' -o -name '*.h' | xargs $(BIN)/clang-format --dry-run --Werror
 
+docs: $(LIBRARY) $(VENV)/.docs  ## the documentation site, in build/docs/site; broken links are errors
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build
+
 notebooks: $(LIBRARY) $(VENV)/.dev  ## run the notebooks and write them with their outputs (about five minutes)
 	$(BIN)/python notebooks/build.py
 
@@ -156,6 +159,10 @@ $(MACOS)/.venv/.ready: pyproject.toml
 	$(PYTHON) -m venv $(MACOS)/.venv
 	$(MACOS)/.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(MACOS)/.venv/bin/python -m pip install --quiet --group macos
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[plot,data,docs]" -C wheel.cmake=false -C editable.mode=inplace
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from anejax.cli.examples import epilog
 from anejax.cli.options import UsageError
 from anejax.errors import AnejaxError
 from anejax.terminal import printable
@@ -28,6 +29,7 @@ COMMANDS = {
     ),
     "export": ("anejax.cli.export", "write a trained network or a function as a Core ML or Core AI package"),
     "fetch": ("anejax.cli.fetch", "get the checkpoints, tokenizers and texts that other commands take"),
+    "completion": ("anejax.cli.completion", "print a script by which a shell completes commands"),
 }
 
 
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = _parser(arguments).parse_args(arguments)
+        args = parser_of(arguments).parse_args(arguments)
         code = args.run(args)
         sys.stdout.flush()  # a full disk is to be heard of here
         return code
@@ -58,13 +60,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if isinstance(err, (AnejaxError, OSError, MemoryError)) else 1
 
 
-def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+def parser_of(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser, with the options of those commands whose names are among ``arguments``."""
     package = importlib.import_module("anejax")
     parser = argparse.ArgumentParser(prog="anejax", description=package.__doc__)
     parser.add_argument("--version", action="version", version=f"anejax {package.__version__}")
     choices = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
-        child = choices.add_parser(name, help=summary, description=summary)
+        child = choices.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=epilog(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         if name in arguments:  # others are not imported, so that the command starts quickly
             importlib.import_module(module).configure(child)
     return parser

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 
+from anejax.cli.examples import epilog
+
 # name -> (module with configure(parser) and run(args) -> exit code, summary)
 TASKS = {
     "cifar10": ("anejax.cli.train_cifar10", "a convolutional network on CIFAR-10"),
@@ -20,6 +22,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     choices = parser.add_subparsers(metavar="TASK", required=True)
     for name, (module, summary) in TASKS.items():
         task = importlib.import_module(module)
-        child = choices.add_parser(name, help=summary, description=f"Train {summary}.")
+        child = choices.add_parser(
+            name,
+            help=summary,
+            description=f"Train {summary}.",
+            epilog=epilog(f"train {name}"),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         task.configure(child)
         child.set_defaults(run=task.run)

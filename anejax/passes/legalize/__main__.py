@@ -3,4 +3,5 @@
 import anejax as anejax  # registers every primitive
 from anejax.passes.legalize.table import markdown
 
-print(markdown(), end="")
+if __name__ == "__main__":
+    print(markdown(), end="")

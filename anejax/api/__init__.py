@@ -1,0 +1,1 @@
+"""The transformations and other functions that ``anejax`` exports, one module for each group."""
