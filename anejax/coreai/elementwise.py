@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from anejax.coreai.operands import WRITERS, Operation, writes
 from anejax.coreai.text import Tensor
 from anejax.coreai.words import I32, Writer
+from anejax.dtypes import finfo
+from anejax.mil.tails import ERFC_FROM_TWO, ERFC_TO_TWO
 
 TINY = 1e-30  # an epsilon below it is none: 1e-45 is no normal number
 
@@ -198,16 +201,37 @@ def _expm1(w: Writer, op: Operation) -> Tensor:
 
 @writes("aj_cbrt")
 def _cbrt(w: Writer, op: Operation) -> Tensor:
+    """A power, less what the exponent is off from a third."""
     x = op.tensor()
-    root = w.binary("pow", w.unary("abs", x), w.like(1 / 3, x))
+    size, third = w.unary("abs", x), w.like(1 / 3, x)
+    off = 1 / 3 - float(np.asarray(1 / 3).astype(x.dtype))
+    logarithm = w.unary("log", w.binary("maximum", size, w.like(finfo(x.dtype).smallest_normal, x)))
+    root = w.mul(w.binary("pow", size, third), w.add(w.mul(logarithm, w.like(off, x)), w.like(1, x)))
     root = w.where(w.is_negative(x), w.neg(root), root)
     return w.where(w.equal(x, w.like(0, x)), x, root)
 
 
 @writes("aj_erfc")
 def _erfc(w: Writer, op: Operation) -> Tensor:
+    """Cephes' tail from 1 on, where 1 - erf(x) cancels. The square of a is that of a number h of few bits, which is
+    exact, and (a - h) (a + h)."""
     x = op.tensor()
-    return w.sub(w.like(1, x), w.unary("erf", x))
+    one, two = w.like(1, x), w.like(2, x)
+    size = w.binary("minimum", w.binary("maximum", x, one), w.like(64, x))
+    short = w.mul(w.binary("floor_divide", w.mul(size, w.like(16, x)), one), w.like(1 / 16, x))
+    rest = w.mul(w.sub(size, short), w.add(size, short))
+    power = w.mul(*(w.unary("exp", w.neg(v)) for v in (w.mul(short, short), rest)))
+    inverse = w.divide(one, size)
+    square = w.mul(inverse, inverse)
+    series = (_polynomial(w, c, square) for c in (ERFC_FROM_TWO, ERFC_TO_TWO))
+    tail = w.mul(w.mul(power, inverse), w.where(w.greater(two, size), *reversed([*series])))
+    return w.where(w.greater(one, x), w.sub(one, w.unary("erf", x)), tail)
+
+
+def _polynomial(w: Writer, coefficients: Sequence[float], x: Tensor) -> Tensor:
+    """Horner's rule."""
+    first, *rest = (w.like(c, x) for c in coefficients)
+    return functools.reduce(lambda total, c: w.add(w.mul(total, x), c), rest, first)
 
 
 @writes("aj_is_finite")

@@ -16,6 +16,7 @@ from anejax.core.primitive import REGISTRY
 from anejax.coreai.text import TYPES
 from anejax.errors import AnejaxError
 from anejax.ops.linalg_parts import FORMS as FACTORIZATIONS
+from tests.export import accuracy
 from tests.export.worker import serve
 from tests.op_samples import ROWS
 
@@ -68,7 +69,7 @@ def call(function: Callable[..., Any], *args: Any) -> list[Any]:
     return results({"main": (lambda *xs: function(*aj.tree.unflatten(treedef, xs)), leaves)})["main"]
 
 
-def sample(name: str, most: float, every: bool) -> None:
+def sample(name: str, every: bool) -> None:
     """All cases of a primitive, in ``every`` dtype or the first of each kind."""
     row, prim = ROWS[name], REGISTRY[name]
     first = {d.kind: d for d in reversed(row.dtypes)}.values()
@@ -91,15 +92,22 @@ def sample(name: str, most: float, every: bool) -> None:
     for key, want in wanted.items():
         for w, g in zip(want, got[key], strict=True):
             off = error(w, g)
-            assert off <= most, f"{name} {key}: {off:.3g} eps\nwanted {np.asarray(w)}\ngot {g}"
+            assert off <= BOUNDS.get(np.asarray(w).dtype.name, 0), f"{name} {key}: {off:.3g} eps\nwanted {np.asarray(w)}\ngot {g}"
 
 
-CASES = {
-    name + suffix: partial(sample, name, 16, bool(suffix))
+def each_element(dtype: str) -> None:
+    """Elementwise functions of one operand, at numbers of all sizes."""
+    accuracy.check([name for name in accuracy.NAMES if name not in ABSENT], dtype, results)
+
+
+BOUNDS = accuracy.BOUNDS | {"bfloat16": 8.0}
+CASES: dict[str, Callable[[], None]] = {
+    name + suffix: partial(sample, name, bool(suffix))
     for name in sorted(ROWS)
     if name not in ABSENT
     for suffix in ("", EVERY)
 }
+CASES |= {f"each element in {dtype}": partial(each_element, dtype) for dtype in accuracy.BOUNDS}
 
 if __name__ == "__main__":
     serve(CASES)

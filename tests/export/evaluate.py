@@ -49,7 +49,7 @@ class Package:
                 self.states.setdefault(key, np.zeros(tuple(value.sym_type.wrapped_type().get_shape()), np.float16))
             else:
                 array = np.asarray(inputs[key])
-                assert array.shape == tuple(value.shape), (key, array.shape, value.shape)
+                assert _fits(array.shape, value.shape), (key, array.shape, value.shape)
                 env[value] = array
         assert {*inputs} <= {*main.inputs}, f"{sorted(inputs)} for {sorted(main.inputs)}"
         with warnings.catch_warnings():
@@ -68,8 +68,8 @@ class Package:
                     env[var] = out
                     continue
                 out = np.asarray(out)
-                assert out.shape == tuple(var.shape), (op.op_type, op.name, out.shape, var.shape)
-                env[var] = out
+                assert _fits(out.shape, var.shape), (op.op_type, op.name, out.shape, var.shape)
+                env[var] = _in_dtype(out, var)
                 self.watch(op.op_type, out)
 
     def _operation(self, op: Any, env: dict[Any, Any]) -> Any:
@@ -106,6 +106,22 @@ class Package:
         inner = env | dict(zip(block.inputs, values, strict=True))
         self._block(block, inner)
         return [inner.get(v, v.val) for v in block.outputs]
+
+
+def _fits(shape: Any, declared: Any) -> bool:
+    """Whether an array has the shape that is declared, of which symbols stand for any size."""
+    return len(shape) == len(declared) and all(
+        n == m for n, m in zip(shape, declared) if isinstance(m, (int, np.integer))
+    )
+
+
+def _in_dtype(out: np.ndarray[Any, Any], var: Any) -> np.ndarray[Any, Any]:
+    """Floats in the declared dtype: NumPy makes float32 or float64 of some functions of float16, which are rounded."""
+    from coremltools.converters.mil.mil import types
+
+    declared = np.dtype(types.nptype_from_builtin(var.dtype))
+    assert out.dtype == declared or (out.dtype.kind == declared.kind == "f"), (out.dtype, declared)
+    return out.astype(declared, copy=False)
 
 
 def _theirs(name: str, given: dict[str, Any]) -> list[Any]:

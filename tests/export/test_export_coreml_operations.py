@@ -16,11 +16,12 @@ from anejax.core.primitive import REGISTRY
 from anejax.errors import AnejaxError, RefusedError
 from anejax.export.coreml_program import entry
 from anejax.passes.legalize.table import has_form
+from tests.export import accuracy
 from tests.export.evaluate import Package
 from tests.op_samples import ROWS
 
 RNG = np.random.default_rng(0)
-DTYPES = ("float32", "int32", "bool")
+DTYPES = ("float32", "float16", "int32", "bool")
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -57,10 +58,6 @@ def same(want: Any, got: Any, eps: float) -> None:
     np.testing.assert_allclose(got, want, rtol=0, atol=eps * float(np.finfo(want.dtype).eps) * max(1.0, scale))
 
 
-# In eps of float32: compositions that are less accurate than the CPU device's functions, as docs/legalization.md says.
-LOOSE = {"tan": 64, "pow": 64, "erfc": 64, "cbrt": 64, "cumlogsumexp": 64, "asinh": 64, "acosh": 64, "log1p": 64,
-         "expm1": 64, "integer_pow": 64, "rem": 64, "cumprod": 64, "reduce_prod": 64, "atanh": 64, "sinh": 64,
-         "cosh": 64}  # fmt: skip
 NAMES = [n for n in sorted(ROWS) if has_form(REGISTRY[n], "coreml")]
 
 
@@ -91,7 +88,13 @@ def test_samples(tmp_path: Path, name: str) -> None:
     got = results(tmp_path, functions)
     for key, want in wanted.items():
         for w, g in zip(want, got[key], strict=True):
-            same(w, g, LOOSE.get(name, 8))
+            same(w, g, accuracy.BOUNDS.get(w.dtype.name, 0))
+
+
+@pytest.mark.parametrize("dtype", accuracy.BOUNDS)
+def test_each_element_of_functions(tmp_path: Path, dtype: str) -> None:
+    names = [n for n in accuracy.NAMES if has_form(REGISTRY[n], "coreml")]
+    accuracy.check(names, dtype, lambda functions: results(tmp_path, functions))
 
 
 def taken_outside(x: Any, at: Any) -> Any:

@@ -17,6 +17,7 @@ from anejax.core.trace import Tracer, aval_of
 from anejax.errors import RefusedError
 from anejax.mil.chips import chip_of
 from anejax.ops.shape import reshape
+from anejax.passes.legalize import accurate as accurate
 from anejax.passes.legalize import angles as angles
 from anejax.passes.legalize import bools as bools
 from anejax.passes.legalize import composites as composites

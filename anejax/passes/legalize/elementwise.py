@@ -123,34 +123,34 @@ def _integer_pow(x: Any, *, y: int) -> Any:
     return result
 
 
-@rule("log1p")
+@rule("log1p", targets=("ane",))
 def _log1p(x: Any) -> Any:
-    """Loses log1p's accuracy near 0: MIL has no such operation."""
+    """Loses the digits of x near 0; for Core ML see accurate.py."""
     return E.log(A.add(x, const(x, 1)))
 
 
-@rule("expm1")
+@rule("expm1", targets=("ane",))
 def _expm1(x: Any) -> Any:
     return A.sub(E.exp(x), const(x, 1))
 
 
-@rule("cbrt")
+@rule("cbrt", targets=("ane",))
 def _cbrt(x: Any) -> Any:
     return A.mul(A.sign(x), A.pow(A.abs(x), const(x, 1 / 3)))
 
 
-@rule("erfc")
+@rule("erfc", targets=("ane",))
 def _erfc(x: Any) -> Any:
     return A.sub(const(x, 1), E.erf(x))
 
 
-@rule("asinh")
+@rule("asinh", targets=("ane",))
 def _asinh(x: Any) -> Any:
     size = A.abs(x)
     return A.mul(A.sign(x), E.log(A.add(size, E.sqrt(A.add(A.mul(size, size), const(x, 1))))))
 
 
-@rule("acosh")
+@rule("acosh", targets=("ane",))
 def _acosh(x: Any) -> Any:
     return E.log(A.add(x, E.sqrt(A.sub(A.mul(x, x), const(x, 1)))))
 

@@ -1,0 +1,97 @@
+"""Rules for Core ML that keep the digits of functions which MIL lacks, where the plain formula cancels or overflows.
+
+The engine keeps the plain formulas (elementwise.py): its own tables are off by more than what is gained here.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from anejax import dtypes
+from anejax.core.trace import aval_of
+from anejax.mil.tails import ERFC_FROM_TWO, ERFC_TO_TWO
+from anejax.ops import arithmetic as A
+from anejax.ops import elementwise as E
+from anejax.passes.legalize.constants import const
+from anejax.passes.legalize.rules import rule
+
+_CORE_ML = ("coreml",)
+
+
+def _where(test: Any, x: Any, y: Any) -> Any:
+    return A.select_n(test, y, x)
+
+
+@rule("log1p", targets=_CORE_ML)
+def _log1p(x: Any) -> Any:
+    """2 atanh(x / (2 + x)) near 0, where 1 + x loses the digits of x."""
+    inner = A.max(A.min(x, const(x, 0.5)), const(x, -0.5))
+    close = A.mul(const(x, 2), E.atanh(A.div(inner, A.add(inner, const(x, 2)))))
+    return _where(A.lt(A.abs(x), const(x, 0.5)), close, E.log(A.add(x, const(x, 1))))
+
+
+@rule("expm1", targets=_CORE_ML)
+def _expm1(x: Any) -> Any:
+    """tanh(x / 2) (exp(x) + 1) near 0, where exp(x) - 1 cancels."""
+    power = E.exp(x)
+    close = A.mul(E.tanh(A.mul(x, const(x, 0.5))), A.add(power, const(x, 1)))
+    return _where(A.lt(A.abs(x), const(x, 1)), close, A.sub(power, const(x, 1)))
+
+
+@rule("cbrt", targets=_CORE_ML)
+def _cbrt(x: Any) -> Any:
+    """A power, less what the exponent is off from a third."""
+    size, third = A.abs(x), const(x, 1 / 3)
+    least = const(x, float(dtypes.finfo(aval_of(x).dtype).smallest_normal))
+    off = A.mul(E.log(A.max(size, least)), const(x, 1 / 3 - float(third)))
+    return A.mul(A.mul(A.sign(x), A.pow(size, third)), A.add(off, const(x, 1)))
+
+
+def _root_end(x: Any) -> float:
+    """Where the square of a number is so large that adding 1 to it changes less than it is rounded by."""
+    return 2.0 ** (7 if aval_of(x).dtype == dtypes.float16 else 13)
+
+
+@rule("asinh", targets=_CORE_ML)
+def _asinh(x: Any) -> Any:
+    """log1p(a + a^2 / (1 + sqrt(a^2 + 1))) with the sign of x; log(a) + log(2) where the square may overflow."""
+    size, one, end = A.abs(x), const(x, 1), const(x, _root_end(x))
+    small = A.min(size, end)
+    square = A.mul(small, small)
+    close = E.log1p(A.add(small, A.div(square, A.add(E.sqrt(A.add(square, one)), one))))
+    far = A.add(E.log(A.max(size, one)), const(x, math.log(2)))
+    return A.mul(A.sign(x), _where(A.lt(size, end), close, far))
+
+
+@rule("acosh", targets=_CORE_ML)
+def _acosh(x: Any) -> Any:
+    """log1p(d + sqrt(d (d + 2))) with d = x - 1; log(x) + log(2) where the square may overflow."""
+    end = const(x, _root_end(x))
+    over = A.sub(A.min(x, end), const(x, 1))
+    close = E.log1p(A.add(over, E.sqrt(A.mul(over, A.add(over, const(x, 2))))))
+    return _where(A.lt(x, end), close, A.add(E.log(x), const(x, math.log(2))))
+
+
+@rule("erfc", targets=_CORE_ML)
+def _erfc(x: Any) -> Any:
+    """Cephes' tail from 1 on, where 1 - erf(x) cancels. The square of a is that of a number h of few bits, which is
+    exact, and (a - h) (a + h)."""
+    one, two = const(x, 1), const(x, 2)
+    size = A.min(A.max(x, one), const(x, 64))
+    short = A.mul(A.floor(A.mul(size, const(x, 16))), const(x, 1 / 16))
+    rest = A.mul(A.sub(size, short), A.add(size, short))
+    power = A.mul(E.exp(A.mul(const(x, -1), A.mul(short, short))), E.exp(A.mul(const(x, -1), rest)))
+    inverse = A.div(one, size)
+    square = A.mul(inverse, inverse)
+    series = _where(A.lt(size, two), _polynomial(ERFC_TO_TWO, square), _polynomial(ERFC_FROM_TWO, square))
+    tail = A.mul(A.mul(power, inverse), series)
+    return _where(A.lt(x, one), A.sub(one, E.erf(x)), tail)
+
+
+def _polynomial(coefficients: Sequence[float], x: Any) -> Any:
+    """Horner's rule."""
+    first, *rest = (const(x, c) for c in coefficients)
+    return functools.reduce(lambda total, c: A.add(A.mul(total, x), c), rest, first)
