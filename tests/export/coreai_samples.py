@@ -92,7 +92,9 @@ def sample(name: str, every: bool) -> None:
     for key, want in wanted.items():
         for w, g in zip(want, got[key], strict=True):
             off = error(w, g)
-            assert off <= BOUNDS.get(np.asarray(w).dtype.name, 0), f"{name} {key}: {off:.3g} eps\nwanted {np.asarray(w)}\ngot {g}"
+            assert off <= BOUNDS.get(np.asarray(w).dtype.name, 0), (
+                f"{name} {key}: {off:.3g} eps\nwanted {np.asarray(w)}\ngot {g}"
+            )
 
 
 def each_element(dtype: str) -> None:
