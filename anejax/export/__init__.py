@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from anejax.export.function import Image as Image
 from anejax.export.halves import PRECISIONS as PRECISIONS
 from anejax.export.halves import check_precision
 from anejax.export.labels import Labels as Labels
+from anejax.export.mlpackage import Entry
 from anejax.export.mlpackage import Metadata as Metadata
 from anejax.export.mlpackage import checked_path, save
 from anejax.export.mlpackage import save_mlpackage as save_mlpackage
 from anejax.export.ports import check_text
 from anejax.export.shapes import Shapes as Shapes
-from anejax.export.shapes import expanded
+from anejax.export.shapes import MOST, expanded, forms
 from anejax.nn.layer import Layer
 
 __all__ = [
@@ -35,7 +37,7 @@ def coreml(
     state: Any = None, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None,
     images: Mapping[str, Image] | None = None, weights: str | None = None, precision: str = "float32",
     descriptions: Mapping[str, str] | None = None, metadata: Metadata | None = None, report: Report | None = None,
-    labels: Labels | Sequence[str] | Sequence[int] | None = None,
+    labels: Labels | Sequence[str] | Sequence[int] | None = None, one_function: bool = False,
 ) -> Path:  # fmt: skip
     """Writes ``f`` as the Core ML package ``path`` (.mlpackage), for iOS 18 or macOS 15 and later.
 
@@ -65,6 +67,8 @@ def coreml(
         labels: a name for each class. The output of probabilities becomes the two outputs of Core ML's classifiers:
             ``classLabel``, the most probable label, and ``classLabel_probs``, a dictionary from labels to
             probabilities. ``Labels`` says which of several outputs has the probabilities.
+        one_function: inputs of several shapes (``Shapes``) belong to one function with flexible shapes, instead of a
+            function for each shape.
 
     Returns:
         The path.
@@ -87,7 +91,12 @@ def coreml(
     check_precision(precision)
     _check_texts(metadata, descriptions)
     functions = _functions(f, args, params, state, inputs, outputs, images, labels)
-    entries = {n: entry(function, weights, descriptions or {}, report, precision) for n, function in functions.items()}
+    given = functions if one_function else expanded(functions)
+    entries: dict[str, Entry] = {}
+    for name, function in given.items():
+        heard = [report, *[None] * MOST]  # the weights of each shape are the same
+        made = [entry(f, weights, descriptions or {}, r, precision) for f, r in zip(forms(function), heard)]
+        entries[name] = replace(made[0], variants=tuple(made[1:]))
     save(entries, metadata or Metadata(), path)
     return path
 
@@ -130,8 +139,8 @@ def coreai(
     path = checked_path(path, ".aimodel")
     check_precision(precision)
     _check_texts(metadata, None)
-    write(_functions(f, args, params, state, inputs, outputs, images, labels), weights, path, report,
-          metadata or Metadata(), precision)  # fmt: skip
+    functions = expanded(_functions(f, args, params, state, inputs, outputs, images, labels))
+    write(functions, weights, path, report, metadata or Metadata(), precision)
     return path
 
 
@@ -151,11 +160,11 @@ def _check_texts(metadata: Metadata | None, descriptions: Mapping[str, str] | No
 
 def _functions(f: Any, args: tuple[Any, ...], params: Any, state: Any, inputs: Any, outputs: Any,
                images: Any, labels: Any) -> Mapping[str, Function]:  # fmt: skip
-    """The functions by name: those of a dictionary, or ``f`` alone as main; one for each of several shapes."""
+    """The functions by name: those of a dictionary, or ``f`` alone as main."""
     if isinstance(f, Mapping):
-        return expanded(_several(f, args, (params, state, inputs, outputs, images, labels)))
+        return _several(f, args, (params, state, inputs, outputs, images, labels))
     main = Function(f, *args, params=params, state=state, inputs=inputs, outputs=outputs, images=images, labels=labels)
-    return expanded({"main": main})
+    return {"main": main}
 
 
 def _several(functions: Mapping[str, Any], args: Sequence[Any], others: Sequence[Any]) -> Mapping[str, Function]:

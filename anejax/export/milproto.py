@@ -34,6 +34,8 @@ class Serializer:
         self.weights = weights
         self.operations: Any = None  # of the block that is being written
         self.names: dict[Value, str] = {}
+        self.constants: dict[str, Value] = {}  # of the function that was written last, by their names
+        self.separate = False  # write a constant anew wherever it is used
         self.taken: dict[str, int] = {}
         self.functions: dict[str, Function] = {}
         self.inlined: set[str] = set()  # functions that stand inside others
@@ -44,6 +46,7 @@ class Serializer:
         main = program.main
         self.functions = {f.name: f for f in program.functions}
         self.inlined = {"main"}
+        self.constants = {}
         self.names, self.taken = {}, dict.fromkeys((labels.predicted, labels.probabilities), 0) if labels else {}
         message.opset = OPSET
         block = message.block_specializations[OPSET]
@@ -128,11 +131,14 @@ class Serializer:
     def named(self, name: str, hint: str, operands: Mapping[str, Sequence[str]], type: Type) -> str:
         """Writes an operation of one result; returns the result's name."""
         label = self.fresh(hint)
-        message = self.operation(name, label, operands)
-        output = message.outputs.add()
+        self.written(name, label, operands, type)
+        return label
+
+    def written(self, name: str, label: str, operands: Mapping[str, Sequence[str]], type: Type) -> None:
+        """Writes an operation whose result is called ``label``."""
+        output = self.operation(name, label, operands).outputs.add()
         output.name = label
         self.type(output.type, type)
-        return label
 
     def literal(self, value: Any, dtype: str = "int32") -> str:
         """Writes a constant; returns its name."""
@@ -158,13 +164,18 @@ class Serializer:
         """The names of values; a constant is written before it is first used."""
         names: list[str] = []
         for value in operand if isinstance(operand, tuple) else (operand,):
-            if value.const is not None and value not in self.names:
+            if value.const is not None and (self.separate or value not in self.names):
                 self.const(value)
             names.append(self.names[value])
         return names
 
-    def const(self, value: Value) -> None:
-        self.name(value)
+    def const(self, value: Value, label: str = "") -> None:
+        """Writes a constant, called ``label`` if that is given."""
+        if label:
+            self.names[value] = label
+        else:
+            self.name(value)
+        self.constants[self.names[value]] = value
         message = self.operations.add()
         message.type = "const"
         self.named_type(message.outputs.add(), value)

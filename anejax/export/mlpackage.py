@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from anejax.errors import ExportError, MissingDependencyError, fail
+from anejax.export.flexible import Merger
 from anejax.export.labels import Labels
 from anejax.export.milproto import Serializer
 from anejax.mil.program import Program, Value
@@ -34,7 +36,8 @@ class Entry:
     """A function of a package: its program's `main`, and what the package says of it.
 
     `descriptions` gives ports, by name, a sentence each; `states` names the output that each state becomes; `images`
-    the colour space of inputs that are pictures. `labels` are those of the output that it names.
+    the colour space of inputs that are pictures. `labels` are those of the output that it names. `variants` are the
+    same function for other shapes of its inputs, which become one function with it.
     """
 
     program: Program
@@ -42,6 +45,13 @@ class Entry:
     states: Mapping[str, str] = field(default_factory=dict[str, str])
     images: Mapping[str, str] = field(default_factory=dict[str, str])
     labels: Labels | None = None
+    variants: Sequence[Entry] = ()
+
+    def flexible(self) -> dict[str, list[tuple[int, ...]]]:
+        """The shapes of each input or output that has several, by name."""
+        ports = zip(*((*e.program.main.inputs, *e.program.main.outputs) for e in (self, *self.variants)))
+        found = {values[0].name: [v.type.shape for v in values] for values in ports}
+        return {name: shapes for name, shapes in found.items() if len({*shapes}) > 1}
 
 
 @dataclass(frozen=True)
@@ -75,11 +85,28 @@ def serialize(entries: Mapping[str, Entry], metadata: Metadata, weights: WeightW
     alone = [*entries] == ["main"]
     for name, entry in entries.items():
         _describe_function(spec.description if alone else spec.description.functions.add(name=name), entry)
-        serializer.function(entry.program, entry.states, spec.mlProgram.functions[name], entry.labels)
+        _write_function(serializer, entry, spec.mlProgram.functions[name])
     if not alone:
         spec.description.defaultFunctionName = next(iter(entries))
     _say(spec.description.metadata, metadata)
     return spec
+
+
+def _write_function(serializer: Serializer, entry: Entry, message: Any) -> None:
+    if not entry.variants:
+        serializer.function(entry.program, entry.states, message, entry.labels)
+        return
+    written, constants = [], []
+    serializer.separate = True
+    for each in (entry, *entry.variants):
+        written.append(_proto("MIL_pb2").Function())
+        serializer.function(each.program, each.states, written[-1], each.labels)
+        constants.append(serializer.constants)
+    shapes = entry.flexible()
+    name = next(v.name for v in entry.program.main.inputs if v.name in shapes)
+    Merger(serializer, constants, name, shapes[name]).merge(written)
+    serializer.separate = False
+    message.CopyFrom(written[0])
 
 
 def save_mlpackage(program: Program, path: str | Path, descriptions: Mapping[str, str] | None = None) -> None:
@@ -112,17 +139,17 @@ def checked_path(path: str | Path, suffix: str) -> Path:
 
 def _describe_function(description: Any, entry: Entry) -> None:
     """`description` is a ModelDescription or a FunctionDescription: both have the ports of one function."""
-    main = entry.program.main
+    main, flexible = entry.program.main, entry.flexible()
     updated = {*entry.states.values()}
     for value in main.inputs:
         features = description.state if value.name in entry.states else description.input
-        _describe_port(features.add(), value, entry)
+        _describe_port(features.add(), value, entry, flexible)
     if entry.labels is not None:
         _describe_classes(description, entry.labels, entry.descriptions)
         updated.add(str(entry.labels.output))
     for value in main.outputs:
         if value.name not in updated:
-            _describe_port(description.output.add(), value, entry)
+            _describe_port(description.output.add(), value, entry, flexible)
 
 
 def _describe_classes(description: Any, labels: Labels, said: Mapping[str, str]) -> None:
@@ -140,18 +167,49 @@ def _describe_classes(description: Any, labels: Labels, said: Mapping[str, str])
     description.predictedFeatureName, description.predictedProbabilitiesName = label.name, probabilities.name
 
 
-def _describe_port(feature: Any, value: Value, entry: Entry) -> None:
+def _describe_port(feature: Any, value: Value, entry: Entry, flexible: Mapping[str, Any]) -> None:
     feature.name = value.name
     feature.shortDescription = entry.descriptions.get(value.name, "")
     if value.name in entry.images:
         image, spaces = feature.type.imageType, _proto("FeatureTypes_pb2").ImageFeatureType.ColorSpace
         image.height, image.width = value.type.shape[-2:]
         image.colorSpace = spaces.Value(entry.images[value.name])
+        if value.name in flexible:
+            _describe_sizes(image, [shape[-2:] for shape in flexible[value.name]])
         return
     state = value.name in entry.states
     array = feature.type.stateType.arrayType if state else feature.type.multiArrayType
     array.dataType = type(array).ArrayDataType.Value(PORT_NAMES[value.type.dtype])
-    array.shape.extend(value.type.shape)
+    if value.name not in flexible:
+        array.shape.extend(value.type.shape)
+    elif value in entry.program.main.inputs:  # an output of several shapes has none in its description
+        array.shape.extend(value.type.shape)
+        _describe_shapes(array, flexible[value.name])
+
+
+def _ranges(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, int]] | None:
+    """(least, most) of each axis, if the shapes are all that there are within."""
+    sizes = [sorted({*axis}) for axis in zip(*shapes)]
+    whole = all(axis[-1] - axis[0] + 1 == len(axis) for axis in sizes)
+    return [(a[0], a[-1]) for a in sizes] if whole and math.prod(map(len, sizes)) == len({*shapes}) else None
+
+
+def _describe_shapes(array: Any, shapes: Sequence[tuple[int, ...]]) -> None:
+    ranges = _ranges(shapes)
+    for low, high in ranges or ():
+        array.shapeRange.sizeRanges.add(lowerBound=low, upperBound=high)
+    for shape in () if ranges else shapes:
+        array.enumeratedShapes.shapes.add().shape.extend(shape)
+
+
+def _describe_sizes(image: Any, sizes: Sequence[tuple[int, ...]]) -> None:
+    ranges = _ranges(sizes)
+    if ranges is None:
+        for height, width in sizes:
+            image.enumeratedSizes.sizes.add(height=height, width=width)
+        return
+    for message, (low, high) in zip((image.imageSizeRange.heightRange, image.imageSizeRange.widthRange), ranges):
+        message.lowerBound, message.upperBound = low, high
 
 
 def _say(message: Any, metadata: Metadata) -> None:

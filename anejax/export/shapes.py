@@ -81,6 +81,11 @@ def _sizes(shape: Any) -> list[Sequence[int]]:
     return found
 
 
+def forms(function: Function) -> list[Function]:
+    """The function for each of the shapes of its arguments."""
+    return [each for _, each in _of_each_shape("", function)]
+
+
 def expanded(functions: Mapping[str, Function]) -> dict[str, Function]:
     """Replaces each function that has arguments of several shapes by one function for each shape."""
     found: dict[str, Function] = {}
