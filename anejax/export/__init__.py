@@ -17,13 +17,12 @@ from anejax.export.function import Image as Image
 from anejax.export.halves import PRECISIONS as PRECISIONS
 from anejax.export.halves import check_precision
 from anejax.export.labels import Labels as Labels
-from anejax.export.mlpackage import Entry
+from anejax.export.mlpackage import Entry, checked_path, save
 from anejax.export.mlpackage import Metadata as Metadata
-from anejax.export.mlpackage import checked_path, save
 from anejax.export.mlpackage import save_mlpackage as save_mlpackage
 from anejax.export.ports import check_text
-from anejax.export.shapes import Shapes as Shapes
 from anejax.export.shapes import MOST, expanded, forms
+from anejax.export.shapes import Shapes as Shapes
 from anejax.nn.layer import Layer
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""One function of a Core ML package for inputs of several shapes: the functions that were traced for each shape, merged.
+"""One function of a Core ML package for inputs of several shapes: those that were traced for each shape, merged.
 
 Sizes that differ become unknown dimensions. A constant that differs is looked up at run time, in a table that has what
 each shape needs, by the place that the shape of the input has among those that were traced. So the function gives

@@ -62,6 +62,7 @@ def test_each_shape_gives_what_a_function_of_its_own_gives(tmp_path: Path, name:
 
 def test_what_the_package_says(tmp_path: Path) -> None:
     """All sizes of ranges, or a list; an output of several shapes has none in its description."""
+
     def said(*shapes: S, **options: Any) -> Any:
         path = tmp_path / f"{len([*tmp_path.iterdir()])}.mlpackage"
         aj.export.coreml(lambda x: x * 2, *shapes, path=path, one_function=True, **options)
@@ -105,7 +106,10 @@ def test_with_weights_of_few_bits_beside_a_function_of_one_shape(tmp_path: Path)
         (lambda x: x * 2 if len(x) == 2 else x + 2, "takes mul otherwise"),
         (lambda x: x * np.arange(len(x), 0, -1, dtype=np.float32)[:, None], "computes with other arrays of float32"),
         (lambda x: x.sum(0 if len(x) == 2 else 1), "has another axes in reduce_sum, which must be a constant"),
-        (lambda x: (x > 1) if len(x) == 2 else (x > 1).astype(np.float32), "makes arrays of other types|otherwise|other"),
+        (
+            lambda x: (x > 1) if len(x) == 2 else (x > 1).astype(np.float32),
+            "makes arrays of other types|otherwise|other",
+        ),
     ],
 )
 def test_functions_that_do_other_things(tmp_path: Path, function: Any, said: str) -> None:
