@@ -77,15 +77,39 @@ def plain(fill: Fill, inputs: Sequence[Port]) -> tuple[Text, str, list[Port]]:
     signature = [f'{a.name}: {a.type} {{coreai.name = "{name}"}}' for a, (name, _, _) in zip(arguments, inputs)]
     returned = [(f"y{i}", r.name, r.type) for i, r in enumerate(results)]
     ports = [(f"y{i}", r.shape, r.dtype) for i, r in enumerate(results)]
-    return text, module([_joined("main", w, signature, returned)]), ports
+    return text, module([*text.graphs, _joined("main", w, signature, returned)]), ports
 
 
-def _joined(name: str, w: Writer, signature: Sequence[str], returned: Sequence[tuple[str, str, str]]) -> str:
+def composite(w: Writer, kind: str, attributes: str, fill: Fill, operands: Sequence[Tensor]) -> list[Tensor]:
+    """Calls a graph that says that it is Apple's function ``kind``, with the body that ``fill`` writes. A compiler may
+    take its own form of the function. ``attributes`` are as in text, such as ``eps = 1.0e-5 : f32``."""
+    name, inner = f"{kind}_{len(w.text.graphs)}", Writer(w.text)
+    arguments = [Tensor(f"%x{i}", x.shape, x.dtype) for i, x in enumerate(operands)]
+    results = list(fill(inner, arguments))
+    signature = [f'{a.name}: {a.type} {{coreai.name = "{a.name[1:]}"}}' for a in arguments]
+    returned = [(f"y{i}", r.name, r.type) for i, r in enumerate(results)]
+    inputs, outputs = (", ".join(f'"{n}"' for n in names) for names in (
+        [a.name[1:] for a in arguments], [n for n, _, _ in returned]
+    ))  # fmt: skip
+    said = f"input_names = [{inputs}], output_names = [{outputs}], op_attrs = {{{attributes}, version = 1 : si64}}"
+    declared = f' attributes {{composite_decl = #coreai.composite_declaration<"{kind}" = {{{said}}}>}}'
+    w.text.graphs.append(_joined(name, inner, signature, returned, "private noinline ", declared))
+    made = [Tensor(w.text.new(), r.shape, r.dtype) for r in results]
+    left, given = (", ".join(t.name for t in tensors) for tensors in (made, operands))
+    types, kinds = (", ".join(t.type for t in tensors) for tensors in (operands, made))
+    w.lines.append(
+        f"{left} = coreai.invoke @{name}({given}) : ({types}) -> {kinds if len(made) == 1 else f'({kinds})'}"
+    )
+    return made
+
+
+def _joined(name: str, w: Writer, signature: Sequence[str], returned: Sequence[tuple[str, str, str]],
+            before: str = "", after: str = "") -> str:  # fmt: skip
     """A graph of what was written; each of ``returned`` is an output's name, the value and the value's type."""
     lines = "\n  ".join(w.lines)
     types = ", ".join(f'{kind} {{coreai.name = "{port}"}}' for port, _, kind in returned)
     names, kinds = ", ".join(value for _, value, _ in returned), ", ".join(kind for _, _, kind in returned)
-    head = f"coreai.graph @{name}({', '.join(signature)}) -> ({types})"
+    head = f"coreai.graph {before}@{name}({', '.join(signature)}) -> ({types}){after}"
     return f"{head} {{\n  {lines}\n  coreai.output {names} : {kinds}\n}}\n"
 
 

@@ -63,6 +63,7 @@ class Text:
 
     def __init__(self) -> None:
         self.large: list[Array] = []
+        self.graphs: list[str] = []  # besides those that users call
         self._count = 0
 
     def new(self) -> str:

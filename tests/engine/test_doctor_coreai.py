@@ -15,7 +15,7 @@ from anejax.engine.doctor.primitives import check_primitive, names
 from anejax.engine.doctor.questions import Plan, questions
 
 needs_package = pytest.mark.skipif(not asset.available(), reason="no coreai-core here")
-QUICK = ("activations", "arithmetic that is rewritten", "masks", "slice_update")
+QUICK = ("activations", "arithmetic that is rewritten", "composites", "masks", "slice_update", "states")
 
 
 @needs_package

@@ -9,9 +9,12 @@ tell), the time of a call, and the error in units of the dtype's rounding.
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -23,8 +26,8 @@ import anejax as aj
 import anejax.numpy as jnp
 from anejax import lax, nn
 from anejax.coreai.asset import check_package
-from anejax.coreai.program import Fill, plain
-from anejax.coreai.text import Tensor
+from anejax.coreai.program import Fill, composite, graph, module, plain
+from anejax.coreai.text import Tensor, Text
 from anejax.coreai.words import BROADCASTING, Writer
 from anejax.engine.doctor.bench import execute, smallest
 from anejax.engine.doctor.checks import SKIPPED, Check, of
@@ -32,6 +35,8 @@ from anejax.engine.doctor.memory import resident
 from anejax.errors import DeviceError, MissingDependencyError
 from anejax.lower.to_mil import lower
 from anejax.mil.limits import MASK
+from anejax.mil.parse import parse
+from anejax.mil.program import NUMPY_DTYPES
 from anejax.mil.text import to_text
 from anejax.passes.pipeline import optimize
 from anejax.runtime.coreai.program import CoreAIProgram, has_engine
@@ -56,13 +61,14 @@ class Row:
     us: float = 0.0
     error: float | None = None
     trouble: str = ""
+    bits: str = ""  # a check sum of the results
 
     def __str__(self) -> str:
         if self.trouble:
             return f"{self.what}: {self.trouble.splitlines()[0]}"
         parts = "" if self.parts is None else f"{self.parts} parts, "
         error = "" if self.error is None else f", error {self.error:.2g}"
-        return f"{self.what}: {parts}{self.us:.0f} us{error}"
+        return f"{self.what}: {parts}{self.us:.0f} us{error}{self.bits and f', bits {self.bits}'}"
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,8 @@ def row(what: str, fill: Fill, inputs: Sequence[np.ndarray], want: Any = None, u
     except DeviceError as err:
         return Row(what, trouble=str(err))
     parts = program.regions if has_engine() else None
-    return Row(what, parts, us, None if want is None else _error(got[0], np.asarray(want)))
+    bits = f"{zlib.crc32(np.ascontiguousarray(got[0]).tobytes()):08x}" if unit == "cpu" else ""
+    return Row(what, parts, us, None if want is None else _error(got[0], np.asarray(want)), bits=bits)
 
 
 def _least(call: Callable[[], Any]) -> float:
@@ -427,16 +434,131 @@ def others() -> Found:
     def ordered(w: Writer, v: Values) -> Values:
         return [w.op("sort", v[0], w.index(1), w.constant(False), w.constant(True), out=((8, 64), HALF))]
 
+    def negated(w: Writer, v: Values) -> Values:
+        out = Tensor(w.text.new(), (8, 64), HALF)
+        test = w.reshape(w.greater(w.slice(v[0], [0, 0], [1, 1]), w.like(0, v[0])), ())
+        bodies = [w.region(lambda b, _, f=f: [b.mul(v[0], b.like(f, v[0]))], [], "yield") for f in (-1, 2)]
+        w.regions("if", [test], bodies, [out])
+        return [out]
+
+    deep = np.reshape(table, (8, 1, 1, 64))
     rows = [
         row("softmax along channels", lambda w, v: [_softmax(w, v[0], 1)], [x], e / e.sum(1, keepdims=True)),
         row("along the last axis", lambda w, v: [_softmax(w, v[0], 3)], [x], e / e.sum(3, keepdims=True)),
         row("gather", lambda w, v: [w.op("gather_nd", *v, out=((2, 64), HALF))], [table, at], wide(table[[3, 1]])),
+        row(
+            "gather of rank 4",
+            lambda w, v: [w.op("gather_nd", *v, out=((2, 1, 1, 64), HALF))],
+            [deep, at],
+            wide(deep[[3, 1]]),
+        ),
         row("argmax", greatest, [table], table.argmax(1)[:, None]),
         row("sort", ordered, [table], wide(np.sort(table, 1))),
         row("int16 products", lambda w, v: [w.mul(*v, *v)], [shorts], wide(shorts) ** 2),
+        row(
+            "scan",
+            lambda w, v: [
+                w.op("scan", v[0], w.sizes(1), w.constant(False), out=((8, 64), HALF), attributes="scan_op = 0 : i32")
+            ],
+            [table],
+            wide(table).cumsum(1),
+        ),
+        row("if", negated, [table], wide(table) * (-1 if table[0, 0] > 0 else 2)),
         row("while", lambda w, v: [_three_turns(w, v, lambda b, c: [b.add(*c, *c)])], [table], 8 * wide(table)),
     ]
     return told(rows)
+
+
+def states() -> Found:
+    """A sum that grows from run to run: kept by the runtime as a state, and as an input and output of the program."""
+    x = normal(1, 64)
+    first = (np.zeros((1, 64), HALF), x, np.ones((1, 64), HALF))
+
+    def step(total: Any, x: Any, keep: Any) -> Any:
+        total = jnp.where(keep > 0, total, 0) + x
+        return total, total * 2
+
+    program = parse(to_text(lower(optimize(aj.make_jaxpr(step)(*first).graph, "ane"), "ane")))
+    names = [v.name for v in program.main.inputs]
+    ports = [(v.name, v.type.shape, NUMPY_DTYPES[v.type.dtype]) for v in program.main.inputs]
+    rows = []
+    for what, kept in (("as a state", {names[0]: "new"}), ("as input and output", {})):
+        text = Text()
+        source = module([graph(text, "main", program, ["new", "y"], kept)])
+        outputs = [(n, (1, 64), HALF) for n in (["y"] if kept else ["new", "y"])]
+        rows.append(_growing(what, source, text, ports[len(kept) :], outputs, first[len(kept) :]))
+    return told(rows, 2)
+
+
+def _growing(what: str, source: str, text: Text, ports: Any, outputs: Any, given: Sequence[np.ndarray]) -> Row:
+    try:
+        program, inputs = CoreAIProgram(source, text.large, ports, outputs), list(given)
+        inputs[-1] = np.zeros_like(inputs[-1])  # the first run forgets what was there
+        for _ in range(4):
+            *new, y = execute(program, inputs)
+            inputs = [*new, *given[len(new) :]]
+        us = _least(lambda: execute(program, inputs))
+    except DeviceError as err:
+        return Row(what, trouble=str(err))
+    return Row(what, program.regions if has_engine() else None, us, _error(y, 8 * wide(given[-2])))
+
+
+def handed() -> Found:
+    """Whether an output can be the next run's input without a copy, and several threads may call."""
+    program, x = CoreAIProgram.of_mil(smallest()), normal(1, 64)
+    y = np.empty_like(x)
+    program.run([x.ctypes.data], [y.ctypes.data], [1], [2])
+    program.run([x.ctypes.data], [y.ctypes.data], [2], [3])  # x is not read: contents 2 are the output
+    without_copy = json.loads(program.describe("stats"))["handed_inputs"] == 1 and np.array_equal(y, 4 * x)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda k: execute(program, [k * x])[0], map(HALF.type, range(8))))
+    together = all(np.array_equal(got, 2 * k * x) for k, got in enumerate(found))
+    said = f"outputs become inputs {'without' if without_copy else 'only with'} a copy; calls of 4 threads are "
+    return Found(without_copy and together, said + ("right" if together else "wrong"), [without_copy, together])
+
+
+def composites() -> Found:
+    """Functions that Apple's converters name, under the name and without it: placed, as fast, with the same numbers?"""
+    x, rows = normal(1, 16, 64), []
+    f, q = wide(x), normal(1, 4, 16, 32)
+
+    def rms(w: Writer, v: Values) -> Values:
+        mean = w.reduce("reduce_mean", w.mul(v[0], v[0]), [2], True)
+        return [w.mul(v[0], w.unary("rsqrt", w.add(mean, w.like(1e-3, mean))))]
+
+    def layer(w: Writer, v: Values) -> Values:
+        return rms(w, [w.sub(v[0], w.reduce("reduce_mean", v[0], [2], True))])
+
+    def attention(w: Writer, v: Values) -> Values:
+        scores = w.mul(w.matmul(v[0], w.transpose(v[0], [0, 1, 3, 2])), w.like(32**-0.5, v[0]))
+        return [w.matmul(_softmax(w, scores, 3), v[0])]
+
+    centred, scores = f - f.mean(2, keepdims=True), np.exp(wide(q) @ wide(q).swapaxes(2, 3) * 32**-0.5)
+    scaled = lambda a: a / np.sqrt((a * a).mean(2, keepdims=True) + 1e-3)  # noqa: E731
+    for kind, fill, given, want in (
+        ("rms_norm", rms, x, scaled(f)), ("layer_norm", layer, x, scaled(centred)),
+        ("scaled_dot_product_attention", attention, q, scores / scores.sum(3, keepdims=True) @ wide(q)),
+    ):  # fmt: skip
+        named: Fill = lambda w, v, k=kind, fill=fill: composite(w, k, "eps = 1.0e-3 : f32", fill, v)  # noqa: E731
+        rows += [row(kind, fill, [given], want), row("as a composite", named, [given], want)]
+    return told(rows, 64)
+
+
+def cpu_bits() -> Found:
+    """Check sums of what the CPU alone computes: they are to be those of the package on Linux (its report has them)."""
+    x, y, i = normal(4, 64, dtype=SINGLE), normal(64, 8, dtype=SINGLE), np.arange(-8, 8, dtype=INT).reshape(1, 16)
+    fills: dict[str, tuple[Fill, list[np.ndarray]]] = {
+        name: (lambda w, v, name=name: [w.unary(name, v[0])], [x]) for name in ("exp", "tanh", "sin", "erf", "sigmoid")
+    }
+    fills |= {
+        "softmax": (lambda w, v: [_softmax(w, v[0], 1)], [x]),
+        "matmul": (lambda w, v: [w.matmul(*v)], [x, y]),
+        "matmul of float16": (lambda w, v: [w.matmul(*v)], [x.astype(HALF), y.astype(HALF)]),
+        "mean": (lambda w, v: [w.reduce("reduce_mean", v[0], [1])], [x]),
+        "sum of float16": (lambda w, v: [w.reduce("reduce_sum", v[0], [1])], [x.astype(HALF)]),
+        "integers": (lambda w, v: [w.mul(*v, *v)], [i]),
+    }
+    return told([row(name, fill, given, unit="cpu") for name, (fill, given) in fills.items()])
 
 
 def life() -> Found:
@@ -478,6 +600,10 @@ TOPICS = (
     Topic("arrays without copies", surfaces, placement=True),
     Topic("windows", windows),
     Topic("other operations", others),
+    Topic("states", states),
+    Topic("arrays that are handed on", handed),
+    Topic("composites", composites),
+    Topic("the CPU's bits", cpu_bits),
     Topic("compiles and memory", life),
 )
 
