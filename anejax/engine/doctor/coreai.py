@@ -507,8 +507,9 @@ def handed() -> Found:
     """Whether an output can be the next run's input without a copy, and several threads may call."""
     program, x = CoreAIProgram.of_mil(smallest()), normal(1, 64)
     y = np.empty_like(x)
-    program.run([x.ctypes.data], [y.ctypes.data], [1], [2])
-    program.run([x.ctypes.data], [y.ctypes.data], [2], [3])  # x is not read: contents 2 are the output
+    given, made = ([a.__array_interface__["data"][0]] for a in (x, y))
+    program.run(given, made, [1], [2])
+    program.run(given, made, [2], [3])  # x is not read: contents 2 are the output
     without_copy = json.loads(program.describe("stats"))["handed_inputs"] == 1 and np.array_equal(y, 4 * x)
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda k: execute(program, [k * x])[0], map(HALF.type, range(8))))
