@@ -145,7 +145,7 @@ def test_partial_as_jax():
     assert aj.tree.map(lambda x: x * 10, add)(1) == 21
     for m in (jax.tree_util, tree_util):
         p = m.Partial(max, 1, key=abs)
-        assert isinstance(p, functools.partial) and repr(p).startswith("Partial(<built-in function max>, 1, key=")
+        assert isinstance(p, functools.partial) and "Partial(<built-in function max>, 1, key=" in repr(p)
         assert m.tree_leaves(m.Partial(max, 1)) == [1] and pickle.loads(pickle.dumps(m.Partial(max, 1)))(4) == 4
         for inner in (m.Partial(max, 1), functools.partial(max, 1)):  # whose arguments are not leaves
             outer = m.Partial(inner, 2)
