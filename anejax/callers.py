@@ -49,3 +49,28 @@ def user_called() -> bool:
             running = module
         frame = frame.f_back
     return True
+
+
+_LAX = _files("ops/", "lax/", "numpy/keyed.py")
+
+
+def user_called_lax() -> bool:
+    """Whether code outside anejax called the function of ``lax`` that runs, be it by way of others of them.
+
+    jax's are stricter with what a user gives them than the package needs to be with itself.
+    """
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_LAX):
+        frame = frame.f_back
+    return frame is None or not is_internal(frame.f_code.co_filename)
+
+
+_TREES = _files("tree.py", "treedefs.py", "tree_util.py")
+
+
+def user_called_tree() -> bool:
+    """Whether code outside anejax called the function of trees that runs."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_TREES):
+        frame = frame.f_back
+    return frame is None or not is_internal(frame.f_code.co_filename)

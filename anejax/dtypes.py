@@ -151,9 +151,8 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> np.dty
 
 
 def itemsize_bits(dtype: Any) -> int:
-    """The number of significant bits of an element; 1 for bool."""
-    found = np.dtype(dtype)
-    return 1 if found == bool_ else found.itemsize * 8
+    """How many bits an element takes: 8 of a bool."""
+    return np.dtype(dtype).itemsize * 8
 
 
 # --- promotion -------------------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from typing import Any, cast
 
 import optree
 
+from anejax.callers import user_called_tree
 from anejax.errors import TreeError
+from anejax.treedefs import HIDDEN, defined, is_leaf_of_jax
 from anejax.treedefs import PyTreeDef as PyTreeDef
-from anejax.treedefs import defined, is_leaf_of_jax
 
 __all__ = [
     "PyTreeDef", "all", "broadcast", "flatten", "flatten_with_path", "leaves", "leaves_with_path", "map",
@@ -385,7 +386,8 @@ def _leaf_with_path(tree: Any, is_leaf: Callable[..., bool] | None, takes_path: 
     answers: list[bool] = []
 
     def visit(path: tuple[Any, ...], node: Any) -> None:
-        answers.append(bool(is_leaf(path, node)) or is_leaf_of_jax(type(node)))
+        opaque = type(node) in HIDDEN or is_leaf_of_jax(type(node))
+        answers.append(bool(is_leaf(path, node)) or opaque)
         if answers[-1] or optree.tree_is_leaf(node, namespace=_NAMESPACE):
             return
         accessors, children, _ = optree.tree_flatten_with_accessor(
@@ -450,7 +452,9 @@ def register_static(cls: type) -> type:
 
 
 def is_node(typ: type) -> bool:
-    """Whether instances of ``typ`` are tree nodes."""
+    """Whether instances of ``typ`` are tree nodes. Typed keys are leaves to users."""
+    if typ in HIDDEN and user_called_tree():
+        return False
     return optree.is_namedtuple_class(typ) or typ in optree.register_pytree_node.get(namespace=_NAMESPACE)  # type: ignore[attr-defined]
 
 

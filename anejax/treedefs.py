@@ -13,10 +13,12 @@ from typing import Any
 import optree
 from optree.utils import total_order_sorted
 
+from anejax.callers import user_called_tree
 from anejax.errors import TreeError
 
 _KNOWN_AT_MOST = 4096
 _known: dict[optree.PyTreeSpec, PyTreeDef] = {}
+HIDDEN: set[type] = set()  # classes whose instances are nodes to the package and leaves to users: typed keys
 
 
 class PyTreeDef:
@@ -28,10 +30,11 @@ class PyTreeDef:
         PyTreeDef({'a': (*, None), 'b': *})
     """
 
-    __slots__ = ("_hash", "spec")
+    __slots__ = ("_hash", "has_hidden", "spec")
 
-    def __init__(self, spec: optree.PyTreeSpec) -> None:
+    def __init__(self, spec: optree.PyTreeSpec, has_hidden: bool = False) -> None:
         self.spec = spec
+        self.has_hidden = has_hidden  # whether there are nodes that are leaves to users
         self._hash: int | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -46,7 +49,7 @@ class PyTreeDef:
         return f"PyTreeDef({self.spec.walk(['*'] * self.num_leaves, _printed, None)})"
 
     def __reduce__(self) -> Any:
-        return PyTreeDef, (self.spec,)
+        return PyTreeDef, (self.spec, self.has_hidden)
 
     @property
     def num_leaves(self) -> int:
@@ -132,6 +135,8 @@ def defined(
 ) -> tuple[Any, ...]:
     """What ``flat(is_leaf)`` returns, with a PyTreeDef in the place of the optree structure at its end.
 
+    Where users ask, typed keys are leaves, as in jax; to the package they are nodes over their words.
+
     Raises TreeError where the tree has a dictionary whose keys cannot be sorted.
     """
     found = flat(is_leaf)
@@ -141,27 +146,34 @@ def defined(
     except Exception:  # aux data without a hash
         known = None
     if known is None:
-        has_leaves, simple = _examine(spec)
+        has_leaves, has_hidden, simple = _examine(spec)
         if has_leaves:
             found = flat(lambda x: is_leaf_of_jax(type(x)) or (is_leaf is not None and is_leaf(x)))
             spec = found[-1]
-        known = PyTreeDef(spec)
+        known = PyTreeDef(spec, has_hidden)
         if simple and not has_leaves:
             if len(_known) >= _KNOWN_AT_MOST:
                 _known.clear()
             _known[spec] = known
+    if known.has_hidden and user_called_tree():
+        opaque = lambda x: type(x) in HIDDEN or is_leaf_of_jax(type(x)) or (is_leaf is not None and is_leaf(x))  # noqa: E731
+        found = flat(opaque)
+        known = PyTreeDef(found[-1])
     return (*found[:-1], known)
 
 
-def _examine(spec: optree.PyTreeSpec) -> tuple[bool, bool]:
-    """(Whether nodes of ``spec`` are leaves to jax, whether equal structures are the same in all their keys and data).
+def _examine(spec: optree.PyTreeSpec) -> tuple[bool, bool, bool]:
+    """What the nodes of ``spec`` say: (some are leaves to jax, some are to users, the structure is simple).
+
+    Equal simple structures are the same in all their keys and data.
 
     1, 1.0 and True are equal keys: a structure that has such keys must not stand for another one.
     """
-    has_leaves, simple = False, True
+    has_leaves, has_hidden, simple = False, False, True
 
     def visit(kind: Any, data: Any, _: Any) -> None:
-        nonlocal has_leaves, simple
+        nonlocal has_leaves, has_hidden, simple
+        has_hidden |= kind in HIDDEN
         if is_leaf_of_jax(kind):
             has_leaves = True
         elif kind in (dict, collections.defaultdict, collections.OrderedDict):
@@ -174,7 +186,7 @@ def _examine(spec: optree.PyTreeSpec) -> tuple[bool, bool]:
             simple &= data is None or data is kind or type(data) is str
 
     spec.walk([None] * spec.num_leaves, visit, None)
-    return has_leaves, simple
+    return has_leaves, has_hidden, simple
 
 
 def _check_keys(keys: list[Any]) -> None:

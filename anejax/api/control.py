@@ -353,18 +353,24 @@ def fori_loop(
         if traced and unroll not in (False, 1):
             raise ValueError(f"[fori_loop] expected bounds that are known when tracing with unroll={unroll!r}.")
     first, last = map(_bound, (lower, upper))
-    if (aval_of(first).dtype in dtypes.INTS) != (aval_of(last).dtype in dtypes.INTS):
-        raise TypeError(f"[fori_loop] expected bounds of one kind, got {aval_of(first)} and {aval_of(last)}.")
+    _check_bounds(aval_of(first), aval_of(last))
+    if not any(isinstance(b, Tracer) for b in (first, last)):  # the index is an integer of Python's then, as in jax
+        begin, end = (int(np.asarray(b)) for b in (first, last))
+        step = Body(lambda carry, _: ((carry[0] + 1, body_fun(*carry)), None), body_fun, "for")
+        (_, out), _ = _scan("fori_loop", step, (begin, init_val), None, max(end - begin, 0))
+        return out
     dtype = _joint_dtype(aval_of(first), aval_of(last))
     weak = lambda aval: aval.weak_type and aval.dtype == dtype  # noqa: E731
     first, last = (convert_element_type(b, dtype, weak(aval_of(b))) for b in (first, last))
-    if all(isinstance(b, (int, np.integer)) for b in (lower, upper)):
-        step = Body(lambda carry, _: ((carry[0] + 1, body_fun(*carry)), None), body_fun, "for")
-        turns = max(int(upper) - int(lower), 0)
-        (_, out), _ = _scan("fori_loop", step, (first, init_val), None, turns)
-        return out
     step = Body(lambda carry: (carry[0] + 1, carry[1], body_fun(carry[0], carry[2])), body_fun, "for")
     return _while("fori_loop", Body(_before_last, _before_last), step, (first, last, init_val))[2]
+
+
+def _check_bounds(one: Aval, two: Aval) -> None:
+    """Of one dtype, or signed integers of which one is Python's."""
+    signed = one.dtype in dtypes.SIGNED and two.dtype in dtypes.SIGNED
+    if one.dtype != two.dtype and not (signed and one.weak_type != two.weak_type):
+        raise TypeError(f"[fori_loop] expected bounds of one dtype, got {one} and {two}.")
 
 
 def _bound(x: Any) -> Any:

@@ -114,6 +114,10 @@ class Storage(Protocol):
         ...
 
 
+_CPU = (1, 0)  # kDLCPU and its number
+_FLAGGED = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # NumPy hands out capsules that say what is read-only
+
+
 class DeviceArray(Array):
     """A concrete, immutable array in host-visible memory: a dense NumPy array, or storage that a device gave."""
 
@@ -222,17 +226,39 @@ class DeviceArray(Array):
             return self.value.astype(dtype)
         return self.value.copy() if copy else self.value
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A capsule of the memory, as the Array API standard of 2024 has it.
+
+        Consumers of DLPack 1.0 and later (``max_version``) get the memory itself, with the flag that it is read-only,
+        and with ``copy=True`` a copy that they may write. The others know no such flag, so theirs is always a copy.
+
+        Raises:
+            BufferError: bfloat16, which NumPy does not hand out; another device than the CPU; ``copy=False`` for a
+                consumer that could write. ValueError: a ``stream``, which the CPU has not.
+        """
         if self.aval.dtype == dtypes.bfloat16:
             raise BufferError("[dlpack] NumPy cannot hand bfloat16 out; convert with x.astype(jnp.float32) first.")
-        v = self.value.view()
-        # DLPack of NumPy refuses read-only arrays for consumers that predate the flag; the data must not be written.
-        if kwargs.get("max_version") is None:
-            v = self.value.copy()
-        return v.__dlpack__(**kwargs)
+        if stream is not None:
+            raise ValueError(f"[dlpack] expected no stream on the CPU, got {stream!r}.")
+        if dl_device not in (None, _CPU):
+            raise BufferError(f"[dlpack] expected the device {_CPU}, the CPU, got {dl_device!r}.")
+        if _FLAGGED and max_version is not None and tuple(max_version) >= (1, 0):
+            return self.value.__dlpack__(max_version=max_version, copy=copy)
+        if copy is False:
+            raise BufferError(
+                "[dlpack] arrays are read-only, which consumers of DLPack before 1.0 cannot be told, got copy=False."
+            )
+        return self.value.copy().__dlpack__()
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)  # kDLCPU
+        return _CPU
 
     def __buffer__(self, flags: int) -> memoryview:
         """The memory, read-only, for ``memoryview(x)``, from Python 3.12 on."""

@@ -9,10 +9,12 @@ from anejax import tree
 from anejax.core.array import Array
 from anejax.core.aval import Aval
 from anejax.dtypes import KEY
+from anejax.treedefs import HIDDEN
 
 
 class KeyArray(Array):
-    """A typed key, or an array of them: an Array of dtype ``key<fry>``. A pytree node over its words, uint32[..., 2].
+    """A typed key, or an array of them: an Array of dtype ``key<fry>``. A leaf of trees to users, and to the package a
+    node over its words, uint32[..., 2].
 
     Functions that only move elements take it (indexing, reshape, concatenate, where, ...); those of numbers do not.
 
@@ -58,4 +60,5 @@ class KeyArray(Array):
         return f"Array({self.shape}, dtype={self.dtype}) overlaying:\n{self._words}"
 
 
+HIDDEN.add(KeyArray)
 tree.register_node(KeyArray, lambda k: ((k._words,), None), lambda _, words: KeyArray(*words))

@@ -60,7 +60,7 @@ from anejax.ops import shape as shapes
 
 # fmt: off
 from anejax.ops.arithmetic import (
-    abs, add, and_ as bitwise_and, atan2, ceil, clamp, div, eq, floor, ge, gt, integer_pow, is_finite, le, lt, max,
+    add, and_ as bitwise_and, atan2, ceil, clamp, div, eq, floor, ge, gt, integer_pow, is_finite, le, lt, max,
     min, mul, ne, neg, nextafter, or_ as bitwise_or, pow, rem, round, select_n, shift_left, shift_right_arithmetic,
     shift_right_logical, sign, square, sub, xor as bitwise_xor,
 )
@@ -74,6 +74,7 @@ from anejax.ops.elementwise import (
     acos, acosh, asin, asinh, atan, atanh, bitwise_not, cbrt, clz, cos, cosh, digamma, erf, erf_inv, erfc, exp, exp2,
     expm1, lgamma, log, log1p, logistic, population_count, rsqrt, sin, sinh, sqrt, tan, tanh,
 )
+from anejax.ops.families import check_domain as _check_domain
 from anejax.ops.fft import fft, FftType
 from anejax.ops.index import (
     dynamic_index_in_dim, dynamic_slice, dynamic_slice_in_dim, dynamic_update_index_in_dim, dynamic_update_slice,
@@ -82,6 +83,7 @@ from anejax.ops.index import (
 )
 from anejax.ops.linear import dot, dot_general
 from anejax.ops.misc import barrier
+from anejax.ops.precision import Precision
 from anejax.ops.products import scatter_mul
 from anejax.ops.reduce import (
     argmax, argmin, cumlogsumexp, cummax, cummin, cumprod, cumsum, reduce_and, reduce_max, reduce_min, reduce_or,
@@ -124,14 +126,6 @@ __all__ = [
 ConvGeneralDilatedDimensionNumbers = Any
 DotDimensionNumbers = Any
 PrecisionLike = Any
-
-
-class Precision(enum.Enum):
-    """The precision of products. Accepted for compatibility: float32 products are always computed in float32."""
-
-    DEFAULT = 0
-    HIGH = 1
-    HIGHEST = 2
 
 
 class RoundingMethod(enum.IntEnum):
@@ -199,6 +193,7 @@ def concatenate(operands: Any, dimension: int) -> Array:
 def stack(operands: Sequence[Any], axis: int = 0) -> Array:
     """Arrays of one shape and dtype joined along a new axis."""
     xs = [as_array("stack", x) for x in operands]
+    axis = shapes.check_axis("stack", axis, xs[0].ndim + 1) if xs else axis
     return shapes.concatenate([shapes.expand_dims(x, (axis,)) for x in xs], axis)
 
 
@@ -289,6 +284,12 @@ def select(pred: Any, on_true: Any, on_false: Any) -> Array:
     return arithmetic.select_n(pred, on_false, on_true)
 
 
+def abs(x: Any) -> Array:
+    """Elementwise absolute value of floats, complex numbers (whose parts' dtype it has) and signed integers."""
+    _check_domain("abs", aval_of(x), (*dtypes.SIGNED, *dtypes.INEXACT))
+    return arithmetic.abs(x)
+
+
 def reciprocal(x: Any) -> Array:
     """``1 / x``, element by element."""
     return arithmetic.integer_pow(x, -1)
@@ -300,7 +301,7 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
     if rank < 2 or rank != aval_of(rhs).ndim:
         raise ShapeError(f"[batch_matmul] expected equal ranks of 2 or more, got {aval_of(lhs)} and {aval_of(rhs)}.")
     batch = tuple(range(rank - 2))
-    return linear.dot_general(lhs, rhs, (((rank - 1,), (rank - 2,)), (batch, batch)))
+    return linear.dot_general(lhs, rhs, (((rank - 1,), (rank - 2,)), (batch, batch)), precision)
 
 
 def optimization_barrier(operand: Any, /) -> Any:
@@ -331,7 +332,7 @@ def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], An
         if v.ndim or (x.dtype != v.dtype and not v.weak_type):
             raise DtypeError(f"[reduce] expected an initial scalar of the dtype of {x.aval}, got {v.aval}.")
     inits = [finish(elementwise.convert_element_type(v, x.dtype)) for v, x in zip(inits, xs)]
-    axes = shapes.check_axes("reduce", dimensions, xs[0].ndim)
+    axes = shapes.check_lax_axes("reduce", dimensions, xs[0].ndim)
     known = _MONOIDS.get(computation) if len(xs) == 1 else None
     if known is not None:
         return tree.unflatten(treedef, [computation(known(xs[0], axes), inits[0])])

@@ -144,9 +144,18 @@ def approx_max_k(
     reduction_input_size_override: int = -1,
     aggregate_to_topk: bool = True,
 ) -> tuple[Array, Array]:
-    """The ``k`` greatest elements along an axis, and their positions: all of them, whatever ``recall_target``."""
-    values, positions = top_k(operand, k, axis=reduction_dimension)
-    return values, positions
+    """The ``k`` greatest elements along an axis, and their positions: all of them, whatever ``recall_target``.
+
+    Args:
+        operand: an array of floats.
+        k: a positive number, at most the length of the axis.
+        recall_target: which part of them XLA would have to find, between 0 and 1.
+        reduction_input_size_override: the length of the whole axis, of which this is a part; -1: this is all.
+        aggregate_to_topk: False: the candidates that XLA keeps, in order, of which the first ``k`` are those asked for.
+    """
+    options = recall_target, reduction_input_size_override, aggregate_to_topk
+    count = _kept("approx_max_k", operand, k, reduction_dimension, *options)
+    return top_k(operand, count, axis=reduction_dimension)
 
 
 def approx_min_k(
@@ -157,9 +166,33 @@ def approx_min_k(
     reduction_input_size_override: int = -1,
     aggregate_to_topk: bool = True,
 ) -> tuple[Array, Array]:
-    """The ``k`` least elements along an axis, and their positions: all of them, whatever ``recall_target``."""
-    values, positions = top_k(arithmetic.neg(operand), k, axis=reduction_dimension)
+    """The ``k`` least elements along an axis, and their positions. Arguments as of ``approx_max_k``."""
+    options = recall_target, reduction_input_size_override, aggregate_to_topk
+    count = _kept("approx_min_k", operand, k, reduction_dimension, *options)
+    values, positions = top_k(arithmetic.neg(operand), count, axis=reduction_dimension)
     return arithmetic.neg(values), positions
+
+
+def _kept(op: str, operand: Any, k: int, dimension: int, recall: float, whole: int, aggregate: bool) -> int:
+    """How many elements come out: ``k``, or what XLA's ApproxTopKReductionOutputSize says (approx_topk_shape.cc)."""
+    aval = aval_of(operand)
+    check_domain(op, aval, dtypes.FLOATS)
+    size = aval.shape[shapes.check_axis(op, dimension, aval.ndim)]
+    if k <= 0:
+        raise ValueError(f"[{op}] expected a positive k, got {k}.")
+    if not 0 < recall <= 1 or (whole != -1 and whole < size):
+        raise ValueError(
+            f"[{op}] expected a recall_target above 0 and at most 1, and a reduction_input_size_override of -1 or at"
+            f" least {size}, got {recall} and {whole}."
+        )
+    tile = 1024 if aval.ndim == 1 else 128
+    if aggregate or size <= tile:
+        return k if aggregate else size
+    if k == 1:
+        return tile
+    bins = max(math.ceil((1 - k) / math.log(recall)), tile) if recall < 1 else size
+    shift = max((size if whole == -1 else whole) // bins, 1).bit_length() - 1
+    return math.ceil(math.ceil(size / tile) / (1 << shift)) * tile if shift else size
 
 
 def platform_dependent(

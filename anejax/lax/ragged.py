@@ -18,6 +18,7 @@ from anejax.core.array import Array
 from anejax.errors import DtypeError, RefusedError, ShapeError
 from anejax.numpy.operands import as_array, refuse
 from anejax.ops.linear import dot_general
+from anejax.ops.precision import check_precision
 from anejax.ops.shape import check_axis
 
 Dims = tuple[int, ...]
@@ -93,6 +94,7 @@ def ragged_dot_general(
     Raises:
         ShapeError, DtypeError: axes, lengths or dtypes do not fit. RefusedError: a ``group_offset``.
     """
+    check_precision("ragged_dot_general", precision)
     refuse("ragged_dot_general", out_sharding=out_sharding)
     if group_offset is not None:
         raise RefusedError("[ragged_dot_general] group_offset is not supported; slice rhs and group_sizes.")

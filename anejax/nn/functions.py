@@ -14,7 +14,8 @@ from anejax.api.composites import composed
 from anejax.api.custom import custom_jvp
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
-from anejax.numpy.operands import inexact, promote_inexact
+from anejax.numpy.operands import as_array, inexact, promote_inexact
+from anejax.ops.families import check_domain
 
 
 def _float(x: Any) -> Any:
@@ -93,12 +94,16 @@ def _gelu(x: Any, approximate: bool) -> Any:
 
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x))."""
-    return lax.logistic(_float(x))
+    x = as_array("sigmoid", x)
+    check_domain("sigmoid", x.aval, dtypes.INEXACT)
+    return lax.logistic(x)
 
 
 def silu(x: Any) -> Any:
     """x * sigmoid(x), also called swish."""
-    return composed(lambda v: v * sigmoid(v), "anejax.nn.silu", _float(x), batched=1)
+    x = as_array("silu", x)
+    check_domain("silu", x.aval, dtypes.INEXACT)
+    return composed(lambda v: v * sigmoid(v), "anejax.nn.silu", x, batched=1)
 
 
 swish = silu
@@ -210,6 +215,7 @@ def logsumexp(
     """log(sum(b * exp(a))), without overflow; with ``return_sign`` (log of the absolute value, sign)."""
     a = _float(a)
     if where is not None:
+        check_domain("logsumexp", aval_of(where), (dtypes.bool_,))
         a = jnp.where(where, a, -jnp.inf)
     if b is not None:
         b = _float(b)

@@ -185,14 +185,37 @@ def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) ->
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
-    """An array of the data of another library's tensor, copied."""
+    """An array of the data of another library's tensor.
+
+    Args:
+        x: a tensor on the CPU that has ``__dlpack__``, of numbers or bools.
+        device: None, or the CPU.
+        copy: None or True: a copy, which nobody else can write. False: the memory itself, which the tensor's owner must
+            not write any more.
+
+    Raises:
+        BufferError: with ``copy=False`` memory that its owner does not mark read-only, or that has to be converted.
+
+    Example:
+        >>> import numpy as np, anejax.numpy as jnp
+        >>> jnp.from_dlpack(np.arange(3, dtype=np.float32))
+        Array([0., 1., 2.], dtype=float32)
+    """
     check_device("from_dlpack", device)
     if not hasattr(x, "__dlpack__"):
         raise DtypeError(
             f"[from_dlpack] expected another library's array, with a method __dlpack__, got {type(x).__name__}."
             " Convert lists and numbers with anejax.numpy.asarray."
         )
-    return asarray(np.from_dlpack(x))
+    found = np.from_dlpack(x)
+    if copy is not False:
+        return asarray(found)
+    if found.flags.writeable or not found.flags.c_contiguous or dtypes.canonical(found.dtype) != found.dtype:
+        raise BufferError(
+            f"[from_dlpack] expected read-only, dense memory of a dtype that arrays have with copy=False, got"
+            f" {found.dtype.name}{list(found.shape)}. Leave copy out."
+        )
+    return from_numpy(found)
 
 
 # --- from a value -------------------------------------------------------------------------------------------------

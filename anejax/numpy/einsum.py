@@ -15,6 +15,7 @@ from anejax.errors import ShapeError
 from anejax.numpy.operands import as_array, astype, operand, refuse, result_dtype
 from anejax.ops import arithmetic, reduce, shape
 from anejax.ops.linear import dot_general
+from anejax.ops.precision import check_precision
 
 Term = tuple[Any, str]  # an operand and the labels of its axes
 
@@ -42,6 +43,7 @@ def einsum(
         >>> jnp.einsum("ij,j->i", jnp.ones((2, 3)), jnp.arange(3.0))
         Array([3., 3.], dtype=float32)
     """
+    check_precision("einsum", precision)
     refuse("einsum", out=out)
     labels, result, xs = _parsed(subscripts, operands)
     dtype, weak = result_dtype(*xs)
@@ -188,7 +190,8 @@ def _single(x: Any, labels: str) -> Term:
             raise ShapeError(f"[einsum] label {label!r} has lengths {lengths[i]} and {lengths[j]} in {aval_of(x)}.")
         on = arithmetic.eq(shape.broadcasted_iota(np.int32, lengths, i), shape.broadcasted_iota(np.int32, lengths, j))
         zero = shape.full(lengths, np.zeros((), aval_of(x).dtype))
-        x = reduce.reduce_sum(arithmetic.select_n(on, zero, x), (j,))
+        total = reduce.reduce_or if aval_of(x).dtype == dtypes.bool_ else reduce.reduce_sum
+        x = total(arithmetic.select_n(on, zero, x), (j,))
         labels = labels[:j] + labels[j + 1 :]
     return x, labels
 

@@ -17,7 +17,7 @@ from anejax.core.array import Array
 from anejax.errors import ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy.creation import arange, zeros
-from anejax.numpy.operands import as_array, as_int, axes_of, check_device, inexact, one_axis
+from anejax.numpy.operands import as_array, as_int, astype, axes_of, check_device, inexact, one_axis
 from anejax.numpy.shaping import moveaxis, roll
 from anejax.ops import shape
 from anejax.ops.fft import FftType
@@ -149,9 +149,15 @@ def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
 # --- frequencies --------------------------------------------------------------------------------------------------
 
 
+def _whole(op: str, n: Any) -> int:
+    return int(n) if isinstance(n, float) and n.is_integer() else as_int(op, n, "n")
+
+
 def _frequencies(op: str, n: Any, first: int, count: int, d: Any, dtype: Any) -> Array:
     kind = dtypes.canonical(dtypes.float64 if dtype is None else dtype)
-    return ew.true_divide(arange(first, first + count, dtype=kind), ew.multiply(np.asarray(n, kind), d))
+    exact = inexact(kind)
+    found = ew.true_divide(arange(first, first + count, dtype=exact), ew.multiply(np.asarray(n, exact), d))
+    return astype(found, kind) if kind != exact else found
 
 
 def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Array:
@@ -165,7 +171,7 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
         Array([ 0. ,  0.5, -1. , -0.5], dtype=float32)
     """
     check_device("fftfreq", device)
-    n = as_int("fftfreq", n, "n")
+    n = _whole("fftfreq", n)
     count = max(n, 0)
     return ifftshift(_frequencies("fftfreq", n, -(count // 2), count, d, dtype))
 
@@ -173,7 +179,7 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
 def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Array:
     """The frequency of each element of ``rfft`` of ``n`` points with sample spacing ``d``."""
     check_device("rfftfreq", device)
-    n = as_int("rfftfreq", n, "n")
+    n = _whole("rfftfreq", n)
     return _frequencies("rfftfreq", n, 0, max(n // 2 + 1, 0), d, dtype)
 
 

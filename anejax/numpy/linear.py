@@ -19,6 +19,7 @@ from anejax.numpy.reductions import sum
 from anejax.numpy.shaping import moveaxis, ravel
 from anejax.ops import arithmetic, shape
 from anejax.ops.linear import dot_general
+from anejax.ops.precision import check_precision
 
 
 def _product(x: Any, y: Any, numbers: Any, preferred: Any = None) -> Any:
@@ -48,6 +49,7 @@ def matmul(
         >>> jnp.matmul(jnp.ones((2, 3)), jnp.ones((3, 4))).shape
         (2, 4)
     """
+    check_precision("matmul", precision)
     return _matmul(a, b) if preferred_element_type is None else _matrix_product(a, b, preferred_element_type)
 
 
@@ -104,6 +106,7 @@ def dot(
     a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None
 ) -> Array:
     """The product summed over the last axis of ``a`` and the second to last of ``b``; scalars multiply."""
+    check_precision("dot", precision)
     x, y = _pair("dot", a, b)
     if x.ndim == 0 or y.ndim == 0:
         out = ew.multiply(x, y)
@@ -119,11 +122,13 @@ def dot(
 
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
     """The sum of products of all elements of two arrays of one size, the first conjugated."""
+    check_precision("vdot", precision)
     return dot(ew.conj(ravel(a)), ravel(b), preferred_element_type=preferred_element_type)
 
 
 def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
     """The product summed over the last axes of both."""
+    check_precision("inner", precision)
     x, y = _pair("inner", a, b)
     if x.ndim == 0 or y.ndim == 0:
         return ew.multiply(x, y)
@@ -147,6 +152,7 @@ def tensordot(
     out_sharding: Any = None,
 ) -> Array:
     """The product summed over ``axes``: a number of last and first axes, or the axes of each operand."""
+    check_precision("tensordot", precision)
     x, y = _pair("tensordot", a, b)
     first, second = _paired_axes(x, y, axes)
     for i, j in zip(first, second):
@@ -171,6 +177,7 @@ def _paired_axes(x: Any, y: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int,
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, preferred_element_type: Any = None) -> Array:
     """The sum of products along one axis, the first operand conjugated, the others broadcasting."""
+    check_precision("vecdot", precision)
     x, y = _pair("vecdot", x1, x2)
     x = ew.conj(x)
     x, y = moveaxis(x, axis, -1), moveaxis(y, axis, -1)

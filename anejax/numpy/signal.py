@@ -22,6 +22,7 @@ from anejax.numpy.taking import take
 from anejax.ops import arithmetic, shape
 from anejax.ops import complex as complexes
 from anejax.ops.conv import conv_general_dilated
+from anejax.ops.precision import check_precision
 
 # --- convolution --------------------------------------------------------------------------------------------------
 
@@ -32,6 +33,7 @@ def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None, prefe
     Args:
         mode: all overlaps ("full"), as many as ``a`` has elements ("same"), or whole ones ("valid").
     """
+    check_precision("convolve", precision)
     return _convolve("convolve", a, v, mode, True, preferred_element_type)
 
 
@@ -39,6 +41,7 @@ def correlate(
     a: Any, v: Any, mode: str = "valid", *, precision: Any = None, preferred_element_type: Any = None
 ) -> Array:
     """The correlation of two rank-1 arrays, as floats; modes as in ``convolve``."""
+    check_precision("correlate", precision)
     return _convolve("correlate", a, v, mode, False, preferred_element_type)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.callers import user_called_lax
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
 from anejax.core.primitive import REGISTRY, Primitive, Zero
@@ -348,8 +349,8 @@ def _select_abstract(which: Aval, *cases: Aval) -> Aval:
             f"[select_n] expected cases of one shape and `which` of that shape or rank 0, got {which} for"
             f" {', '.join(map(str, cases))}."
         )
-    if which.dtype != dtypes.bool_ and which.dtype != dtypes.int32:
-        raise DtypeError(f"[select_n] expected `which` of bool or int32, got {which}.")
+    if which.dtype not in (dtypes.bool_, dtypes.int32):
+        raise DtypeError(f"[select_n] expected `which` of bool or integers, got {which}.")
     if which.dtype == dtypes.bool_ and len(cases) > 2:
         raise ShapeError(f"[select_n] a bool `which` selects between two cases, got {len(cases)}.")
     dtype = joint_dtype("select_n", cases)
@@ -452,10 +453,15 @@ def _operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def scalar_as(name: str, value: complex, aval: Aval) -> Any:
-    """A Python scalar as a weak rank-0 array of ``aval``'s dtype."""
+    """A Python scalar as a weak rank-0 array of ``aval``'s dtype, which a user's must have itself, as in jax.lax."""
     dtype, weak = dtypes.of_python(value)  # type: ignore[misc]
-    if dtypes.promote([(dtype, weak), (aval.dtype, aval.weak_type)])[0] != aval.dtype:
-        raise DtypeError(f"[{name}] a Python {type(value).__name__} does not fit {aval}. Convert one of them.")
+    if dtype == aval.dtype:
+        return DeviceArray(Aval((), dtype, weak), np.asarray(value, dtype))
+    fits = dtypes.promote([(dtype, weak), (aval.dtype, aval.weak_type)])[0] == aval.dtype
+    if not fits or user_called_lax():
+        raise DtypeError(
+            f"[{name}] a Python {type(value).__name__} ({dtype.name}) does not fit {aval}. Convert one of them."
+        )
     try:
         return DeviceArray(Aval((), aval.dtype, weak), np.asarray(value, aval.dtype))
     except OverflowError:
@@ -480,7 +486,7 @@ add, sub, _product = _face2(add_p, "x + y"), _face2(sub_p, "x - y"), _face2(mul_
 
 
 def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
-    """Elementwise x * y, computed in ``out_dtype`` where that is given and wider.
+    """Elementwise x * y, of both converted to ``out_dtype`` where that is given.
 
     Operands have one dtype, and one shape (axes of length 1 are stretched) or rank 0.
     """
@@ -488,9 +494,8 @@ def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
         return _product(x, y)
     convert, target = REGISTRY["convert_element_type"].bind, dtypes.canonical(out_dtype)
     x, y = _operands("mul", x, y)
-    joint = dtypes.join(joint_dtype("mul", (aval_of(x), aval_of(y))), target)
-    product = _product(*(convert(v, dtype=joint) if aval_of(v).dtype != joint else v for v in (x, y)))
-    return convert(product, dtype=target) if joint != target else product
+    joint_dtype("mul", (aval_of(x), aval_of(y)))
+    return _product(*(convert(v, dtype=target) if aval_of(v).dtype != target else v for v in (x, y)))
 
 
 div, rem = (
@@ -505,8 +510,9 @@ def pow(x: Any, y: Any) -> Any:
 
     Operands have one shape (axes of length 1 are stretched) or rank 0.
     """
-    if getattr(y, "dtype", None) in INT and aval_of(x).dtype in INEXACT and not is_python_scalar(x):
-        y = REGISTRY["convert_element_type"].bind(y, dtype=aval_of(x).dtype)
+    one, two = aval_of(x), aval_of(y)
+    if two.dtype in INT and one.dtype in INEXACT and two.dtype != one.dtype:
+        y = REGISTRY["convert_element_type"].bind(y, dtype=one.dtype, weak_type=two.weak_type)
     return _pow_of_one_dtype(x, y)
 
 
@@ -555,6 +561,9 @@ def integer_pow(x: Any, y: int) -> Any:
 
 def select_n(which: Any, *cases: Any) -> Any:
     """``cases[which]``, element by element; False takes the first of two cases."""
+    kind = aval_of(which).dtype
+    if kind in INT and kind != dtypes.int32:
+        which = REGISTRY["convert_element_type"].bind(which, dtype=dtypes.int32)
     return select_n_p.bind(which, *cases)
 
 

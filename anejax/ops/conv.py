@@ -24,6 +24,7 @@ from anejax.ops.families import (
     primitive,
     zeros,
 )
+from anejax.ops.precision import check_precision
 from anejax.ops.shape import inverse_permutation, reshape, rev
 from anejax.ops.windows import (
     backward_padding,
@@ -374,6 +375,7 @@ def conv_general_dilated(
         ShapeError: shapes, groups or dimension numbers do not fit. DtypeError: dtypes differ.
     """
     op = "conv_general_dilated"
+    check_precision(op, precision)
     numbers = conv_dimension_numbers(aval_of(lhs).shape, aval_of(rhs).shape, dimension_numbers)
     n = aval_of(lhs).ndim - 2
     strides = checked_ints(op, "window_strides", window_strides, n)
@@ -384,8 +386,8 @@ def conv_general_dilated(
         kernel = [dilated(k, d) for k, d in zip(_spatial(aval_of(rhs).shape, numbers.rhs_spec), rd)]
         padding = padtype_to_pads(_spatial(aval_of(lhs).shape, numbers.lhs_spec), kernel, strides, padding)
     preferred = dtypes.canonical(preferred_element_type) if preferred_element_type is not None else None
-    if preferred is not None and aval_of(lhs).dtype in dtypes.COMPLEX and preferred not in dtypes.COMPLEX:
-        raise DtypeError(f"[{op}] expected a complex preferred_element_type for {aval_of(lhs)}, got {preferred.name}.")
+    if preferred is not None:
+        _check_preferred(op, aval_of(lhs), preferred)
     if preferred is not None and aval_of(lhs).dtype not in dtypes.INEXACT:  # sums of integers that are exact in it
         lhs, rhs = (convert_element_type(v, preferred) for v in (lhs, rhs))
     return conv_general_dilated_p.bind(
@@ -402,6 +404,18 @@ def conv_general_dilated(
     )
 
 
+def _check_preferred(op: str, x: Aval, preferred: np.dtype) -> None:
+    """What XLA takes: a dtype of x's kind that is no narrower, or floats for integers; signed for signed ones."""
+    kinds = (dtypes.FLOATS, dtypes.COMPLEX, (*dtypes.SIGNED, *dtypes.FLOATS), (*dtypes.INTS, *dtypes.FLOATS))
+    domains = (dtypes.FLOATS, dtypes.COMPLEX, dtypes.SIGNED, dtypes.UNSIGNED)
+    taken = next((kind for kind, domain in zip(kinds, domains) if x.dtype in domain), dtypes.ALL)
+    if preferred not in taken or preferred.itemsize < x.dtype.itemsize:
+        raise DtypeError(
+            f"[{op}] expected a preferred_element_type of the kind of {x} and no narrower, got {preferred.name}."
+            " Convert the result with .astype(...)."
+        )
+
+
 def conv(
     lhs: Any,
     rhs: Any,
@@ -411,7 +425,8 @@ def conv(
     preferred_element_type: Any = None,
 ) -> Any:
     """A convolution in NCHW and OIHW layout."""
-    return conv_general_dilated(lhs, rhs, window_strides, padding, preferred_element_type=preferred_element_type)
+    types = {"precision": precision, "preferred_element_type": preferred_element_type}
+    return conv_general_dilated(lhs, rhs, window_strides, padding, **types)
 
 
 def conv_with_general_padding(
@@ -425,9 +440,8 @@ def conv_with_general_padding(
     preferred_element_type: Any = None,
 ) -> Any:
     """A convolution in NCHW and OIHW layout with dilations."""
-    return conv_general_dilated(
-        lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, preferred_element_type=preferred_element_type
-    )
+    types = {"precision": precision, "preferred_element_type": preferred_element_type}
+    return conv_general_dilated(lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, **types)
 
 
 _CHANNELS_LAST = {2: ("NC", "IO", "NC"), 3: ("NHC", "HIO", "NHC"), 4: ("NHWC", "HWIO", "NHWC"),
@@ -469,9 +483,8 @@ def conv_transpose(
         out_axis, in_axis, *spatial = numbers.rhs_spec
         rhs = rev(rhs, spatial)
         numbers = numbers._replace(rhs_spec=(in_axis, out_axis, *spatial))
-    return conv_general_dilated(
-        lhs, rhs, (1,) * n, padding, steps, dilation, numbers, preferred_element_type=preferred_element_type
-    )
+    types = {"precision": precision, "preferred_element_type": preferred_element_type}
+    return conv_general_dilated(lhs, rhs, (1,) * n, padding, steps, dilation, numbers, **types)
 
 
 def _transposed_pads(k: int, s: int, forward: Any) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
@@ -14,6 +15,7 @@ from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
 from anejax.ops.elementwise import convert_element_type, convert_ndarray
 from anejax.ops.families import NUMBER, bilinear_jvp, check_domain, is_linear, joint_dtype, move_axis, primitive
+from anejax.ops.precision import check_precision
 from anejax.ops.shape import as_dtype, check_axes, inverse_permutation, transpose
 
 Dims = tuple[int, ...]
@@ -153,6 +155,32 @@ def _of_one_dtype(x: Any, y: Any, preferred: np.dtype | None) -> tuple[Any, Any]
     return tuple(convert_element_type(v, joint) if a.dtype != joint else v for v, a in ((x, one), (y, two)))  # type: ignore[return-value]
 
 
+def _rank(dtype: np.dtype) -> tuple[Any, ...]:
+    """What XLA compares to find the dtype of a product (HigherPrecisionType in xla/primitive_util.h)."""
+    part = dtypes.real_part(dtype)
+    limits = dtypes.finfo(part) if part in dtypes.FLOATS else None
+    bits = 1 if part == dtypes.bool_ else dtypes.itemsize_bits(part)
+    floats = (limits.maxexp, limits.nmant) if limits else (-1, -1)
+    return dtype in dtypes.COMPLEX, *floats, bits, part not in dtypes.UNSIGNED
+
+
+def _result_dtype(x: Aval, y: Aval, preferred: np.dtype | None) -> np.dtype:
+    own = builtins.max((x.dtype, y.dtype), key=_rank)
+    if preferred is None or own in dtypes.FLOATS or _rank(preferred)[3] >= _rank(own)[3]:
+        return preferred or own
+    raise DtypeError(
+        f"[dot_general] expected a preferred_element_type no narrower than {own}, got {preferred}."
+        " Convert the result with .astype(...)."
+    )
+
+
+def _holds(result: np.dtype, factors: np.dtype) -> bool:
+    """Whether sums of such factors can be made in ``result`` without more loss than one conversion at the end has."""
+    if result.itemsize < factors.itemsize or result == dtypes.bool_ != factors:
+        return False
+    return factors not in dtypes.INEXACT or result in (dtypes.COMPLEX if factors in dtypes.COMPLEX else dtypes.INEXACT)
+
+
 def dot_general(
     lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None
 ) -> Any:
@@ -162,14 +190,17 @@ def dot_general(
         lhs, rhs: arrays; those of different dtypes are converted to the one they meet in.
         dimension_numbers: ``((lhs_contracting, rhs_contracting), (lhs_batch, rhs_batch))``, sequences of axes.
         precision: accepted for compatibility; float32 products are always computed in float32.
-        preferred_element_type: the dtype of the result; the operands' when None.
+        preferred_element_type: the dtype of the result; the operands' when None, and of operands of two dtypes the
+            one of more exponent bits, or else more bits, as in XLA. A narrower one is converted to behind the sum.
 
     Returns:
         An array whose axes are the batch axes, then the free axes of ``lhs``, then those of ``rhs``.
 
     Raises:
-        ShapeError: lengths of paired axes differ.
+        ShapeError: lengths of paired axes differ. DtypeError: ``preferred_element_type`` is narrower than integers or
+            complex numbers. ValueError: ``precision`` names none.
     """
+    check_precision("dot_general", precision)
     (lc, rc), (lb, rb) = dimension_numbers
     nl, nr = aval_of(lhs).ndim, aval_of(rhs).ndim
     numbers = (
@@ -177,8 +208,14 @@ def dot_general(
         (check_axes("dot_general", lb, nl), check_axes("dot_general", rb, nr)),
     )
     preferred = dtypes.canonical(preferred_element_type) if preferred_element_type is not None else None
+    first, second = aval_of(lhs), aval_of(rhs)
+    if first.dtype != second.dtype or preferred is not None:
+        preferred = _result_dtype(first, second, preferred)
     lhs, rhs = _of_one_dtype(lhs, rhs, preferred)
-    return dot_general_p.bind(lhs, rhs, dimension_numbers=numbers, preferred_element_type=preferred)
+    if preferred is None or _holds(preferred, aval_of(lhs).dtype):
+        return dot_general_p.bind(lhs, rhs, dimension_numbers=numbers, preferred_element_type=preferred)
+    out = dot_general_p.bind(lhs, rhs, dimension_numbers=numbers, preferred_element_type=None)
+    return convert_element_type(out, preferred)
 
 
 def dot(
@@ -193,4 +230,4 @@ def dot(
         if not (1 <= left.ndim <= 2 and 1 <= right.ndim <= 2):
             raise ShapeError(f"[dot] expected arrays of rank 1 or 2, got {left} and {right}. Use anejax.numpy.matmul.")
         dimension_numbers = ((left.ndim - 1,), (0,)), ((), ())
-    return dot_general(lhs, rhs, dimension_numbers, preferred_element_type=preferred_element_type)
+    return dot_general(lhs, rhs, dimension_numbers, precision, preferred_element_type)

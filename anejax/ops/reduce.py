@@ -33,7 +33,17 @@ from anejax.ops.families import (
     zeros,
 )
 from anejax.ops.prefixes import prefixes
-from anejax.ops.shape import broadcast_in_dim, check_axes, check_axis, pad, reshape, rev, transpose
+from anejax.ops.shape import (
+    broadcast_in_dim,
+    check_axes,
+    check_axis,
+    check_lax_axes,
+    check_lax_axis,
+    pad,
+    reshape,
+    rev,
+    transpose,
+)
 
 Dims = tuple[int, ...]
 
@@ -307,8 +317,9 @@ def _combine_logsumexp(a: Any, b: Any) -> Any:
 
 def _np_cumlogsumexp(x: np.ndarray, axis: int) -> np.ndarray:
     if x.dtype in dtypes.COMPLEX:
-        rows = list(np.moveaxis(x.astype(np.complex128), axis, 0))
-        return np.moveaxis(np.array([*itertools.accumulate(rows, complex_values.logaddexp)]).reshape(x.shape), 0, axis)
+        rows = np.moveaxis(x.astype(np.complex128), axis, 0)
+        sums = np.array([*itertools.accumulate(rows, complex_values.logaddexp)]).reshape(rows.shape)
+        return np.moveaxis(sums, 0, axis)
     return np.logaddexp.accumulate(x, axis=axis, dtype=x.dtype)
 
 
@@ -332,7 +343,7 @@ cumlogsumexp_p = _cumulative("cumlogsumexp", _np_cumlogsumexp, domain=INEXACT,
 
 def _face(prim: Primitive, what: str) -> Any:
     def function(operand: Any, axes: Sequence[int]) -> Any:
-        return prim.bind(operand, axes=tuple(sorted(check_axes(prim.name, axes, aval_of(operand).ndim))))
+        return prim.bind(operand, axes=tuple(sorted(check_lax_axes(prim.name, axes, aval_of(operand).ndim))))
 
     function.__name__ = function.__qualname__ = prim.name
     function.__doc__ = f"{what} over ``axes``, which vanish from the shape."
@@ -355,20 +366,24 @@ def _index_dtype(op: str, dtype: Any) -> np.dtype:
 def argmax(operand: Any, axis: int, index_dtype: Any = np.int32) -> Any:
     """The position of the first maximum along ``axis``; NaN counts as greatest."""
     return argmax_p.bind(
-        operand, axis=check_axis("argmax", axis, aval_of(operand).ndim), index_dtype=_index_dtype("argmax", index_dtype)
+        operand,
+        axis=check_lax_axis("argmax", axis, aval_of(operand).ndim),
+        index_dtype=_index_dtype("argmax", index_dtype),
     )
 
 
 def argmin(operand: Any, axis: int, index_dtype: Any = np.int32) -> Any:
     """The position of the first minimum along ``axis``; NaN counts as least."""
     return argmin_p.bind(
-        operand, axis=check_axis("argmin", axis, aval_of(operand).ndim), index_dtype=_index_dtype("argmin", index_dtype)
+        operand,
+        axis=check_lax_axis("argmin", axis, aval_of(operand).ndim),
+        index_dtype=_index_dtype("argmin", index_dtype),
     )
 
 
 def _cumulative_face(prim: Primitive, what: str) -> Any:
     def function(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
-        return prim.bind(operand, axis=check_axis(prim.name, axis, aval_of(operand).ndim), reverse=bool(reverse))
+        return prim.bind(operand, axis=check_lax_axis(prim.name, axis, aval_of(operand).ndim), reverse=bool(reverse))
 
     function.__name__ = function.__qualname__ = prim.name
     function.__doc__ = f"Cumulative {what} along ``axis``, from its end when ``reverse``."

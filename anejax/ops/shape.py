@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
+from anejax.callers import user_called_lax
 from anejax.core.aval import Aval, checked_shape
 from anejax.core.primitive import REGISTRY, Zero
 from anejax.core.trace import aval_of
@@ -38,6 +39,20 @@ def check_axis(op: str, axis: int, rank: int) -> int:
     if not -rank <= axis < rank:
         raise ShapeError(f"[{op}] expected an axis between {-rank} and {rank - 1}, got {axis}.")
     return axis % rank
+
+
+def check_lax_axis(op: str, axis: int, rank: int) -> int:
+    """``axis`` in [0, rank), as ``check_axis``; of users only those that count from the front, as in jax.lax."""
+    if axis < 0 and user_called_lax():
+        raise ShapeError(
+            f"[{op}] expected an axis between 0 and {rank - 1}, got {axis}. anejax.numpy counts from the end."
+        )
+    return check_axis(op, axis, rank)
+
+
+def check_lax_axes(op: str, axes: Sequence[int], rank: int) -> Dims:
+    """Distinct axes in [0, rank), which users count from the front."""
+    return check_axes(op, [check_lax_axis(op, int(a), rank) for a in axes], rank)
 
 
 def check_axes(op: str, axes: Sequence[int], rank: int) -> Dims:
@@ -393,7 +408,7 @@ def concatenate(xs: Sequence[Any], dimension: int) -> Any:
     xs = list(xs)
     if not xs:
         raise ShapeError("[concatenate] expected at least one array.")
-    dimension = check_axis("concatenate", dimension, aval_of(xs[0]).ndim)
+    dimension = check_lax_axis("concatenate", dimension, aval_of(xs[0]).ndim)
     return xs[0] if len(xs) == 1 else concatenate_p.bind(*xs, dimension=dimension)
 
 
@@ -515,7 +530,7 @@ rev_p.fill(
 
 def rev(x: Any, dimensions: Sequence[int]) -> Any:
     """``x`` with the order along ``dimensions`` reversed."""
-    dims = check_axes("rev", dimensions, aval_of(x).ndim)
+    dims = check_lax_axes("rev", dimensions, aval_of(x).ndim)
     return rev_p.bind(x, dimensions=dims) if dims else x
 
 
@@ -545,7 +560,7 @@ def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int) -> Any:
     if dtypes.canonical(dtype) == dtypes.bool_:
         raise DtypeError("[iota] expected a dtype of numbers, got bool.")
     return iota_p.bind(
-        dtype=dtypes.canonical(dtype), shape=target, dimension=check_axis("iota", dimension, len(target))
+        dtype=dtypes.canonical(dtype), shape=target, dimension=check_lax_axis("iota", dimension, len(target))
     )
 
 

@@ -11,7 +11,7 @@ from anejax.core.aval import Aval
 from anejax.core.primitive import Zero
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
-from anejax.ops.families import INTEGER_OUTPUT, batch_to, check_domain, primitive
+from anejax.ops.families import INTEGER_OUTPUT, ORDERED, batch_to, check_domain, primitive
 from anejax.ops.index import GatherDimensionNumbers, gather_p
 from anejax.ops.reduce import wide
 from anejax.ops.shape import broadcasted_iota, check_axis, reshape, rev, slice_in_dim
@@ -122,7 +122,8 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
 
     Of equal elements the first comes first; NaN counts as greatest.
     """
-    aval = aval_of(operand)
+    aval, k = aval_of(operand), int(k)
+    check_domain("top_k", aval, ORDERED)
     axis = check_axis("top_k", axis, aval.ndim)
     if not 0 <= k <= aval.shape[axis]:
         raise ShapeError(f"[top_k] expected k between 0 and {aval.shape[axis]} for axis {axis} of {aval}, got {k}.")

@@ -105,7 +105,7 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
         lambda: lax.while_loop(lambda c: 1, lambda c: c, 0), TypeError, r"boolean scalar, got int32\[\]",
     ),
     "bounds of two kinds": (
-        lambda: lax.fori_loop(0, 2.5, lambda i, x: x, 0), TypeError, r"one kind, got int32\[\] and float32\[\]",
+        lambda: lax.fori_loop(0, 2.5, lambda i, x: x, 0), TypeError, r"one dtype, got int32\[\] and float32\[\]",
     ),
     "a body that changes type": (
         lambda: lax.fori_loop(0, 3, lambda i, x: x.astype(jnp.int8), jnp.int32(0)),

@@ -1,7 +1,9 @@
 """All specs: importing this registers them."""
 
 from tests.generated import collectives as collectives
+from tests.generated import complexes as complexes
 from tests.generated import contractions as contractions
+from tests.generated import corners as corners
 from tests.generated import elementwise as elementwise
 from tests.generated import laws as laws
 from tests.generated import laxes as laxes

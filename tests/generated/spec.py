@@ -19,7 +19,8 @@ class Spec:
     """How to test one function.
 
     Attributes:
-        name: where it is, as ``np.linalg.norm``; the roots are ``np lax nn random scipy``.
+        name: where it is, as ``np.linalg.norm``; the roots are ``np lax nn random scipy``. Behind "~" stands of what
+            kind the arguments are, where a function has several specs: ``np.exp~complex``.
         build: draws a call of it.
         ulps: greatest distance of float results, in units of eps times the value's size (see ``judge``).
         size: of what size errors are: "value" for elementwise functions, "one" for those of them that pass through 0,
@@ -28,6 +29,7 @@ class Spec:
         slope_ulps: greatest distance of derivatives, in eps times the greatest element: sums of the chain rule.
         slope_error: the relative error of jax's own float64 derivatives, where it is above that of rounding.
         composed: made by a step or two of a function that has a spec, too: in the long profile only.
+        second: second derivatives are compared in the short profile too.
         derivatives, mapped, staged: whether jvp and vjp, vmap, and jit are compared; False needs a reason beside it.
     """
 
@@ -39,6 +41,7 @@ class Spec:
     slope_ulps: float = 16.0
     slope_error: float = 0.0
     composed: bool = False
+    second: bool = False
     derivatives: bool = True
     mapped: bool = True
     staged: bool = True

@@ -15,7 +15,7 @@ from tests.answers import answers
 from tests.generated.draw import Hypothesis, Seeded, Source
 from tests.generated.judge import close
 from tests.generated.libraries import JAX, OURS
-from tests.generated.programs import ENDS, WRAPS, Program, program, tower, transformed
+from tests.generated.programs import ENDS, ROWS, WRAPS, Program, program, tower, transformed
 from tests.generated.running import Clock, examples
 
 ULPS = 64  # of the greatest element: some hundred operations in a chain
@@ -58,3 +58,49 @@ def test_many_agree_with_jax(end: str, clock: Clock) -> None:
                 assert_agrees(*drawn)
 
     agrees()
+
+
+def _of_both(steps: Program, wraps: tuple[str, ...]) -> Any:
+    """A function of a dictionary: the program of its two entries, in a container that has keys too."""
+
+    def function(tree: Any) -> Any:
+        value = transformed(OURS, steps, wraps, "value")(tree["b"] * 0.5 + tree["a"]["d"])
+        return value + OURS.np.sum(tree["a"]["c"] * tree["b"])
+
+    return function
+
+
+ORDERS = {
+    "value": lambda f: lambda tree: {"z": f(tree), "y": tree},
+    "jit": lambda f: OURS.t.jit(lambda tree: {"z": f(tree), "y": tree}),
+    "grad": lambda f: OURS.t.grad(f),
+    "jit grad": lambda f: OURS.t.jit(OURS.t.grad(f)),
+    "jacfwd": lambda f: OURS.t.jacfwd(f),
+    "vjp": lambda f: lambda tree: OURS.t.vjp(f, tree)[1](OURS.np.float32(1))[0],
+    "linearize": lambda f: lambda tree: OURS.t.linearize(f, tree)[1](tree),
+    "checkpoint": lambda f: lambda tree: OURS.t.grad(OURS.t.checkpoint(f))(tree),
+    "scan": lambda f: lambda tree: OURS.lax.scan(lambda c, v: (c, {"z": f(c) * v, "y": c}), tree, ROWS[0]),
+    "cond": lambda f: lambda tree: OURS.lax.cond(f(tree) > 0, lambda t: t, lambda t: {"b": t["b"], "a": t["a"]}, tree),
+    "vmap": lambda f: lambda tree: OURS.t.vmap(lambda r: {"z": f(tree) * r, "y": tree})(ROWS[0]),
+}  # fmt: skip
+
+
+def _in_order(tree: Any) -> bool:
+    """Whether every dictionary in a tree has its keys in order."""
+    if isinstance(tree, dict):
+        return [*tree] == sorted(tree) and all(map(_in_order, tree.values()))
+    return not isinstance(tree, (tuple, list)) or all(map(_in_order, tree))
+
+
+@pytest.mark.parametrize("form", ORDERS)
+def test_the_order_of_dictionaries_does_not_matter(form: str) -> None:
+    """Whatever order keys went in with: they come out sorted where jax sorts them, with the same values."""
+    source: Source = Seeded(zlib.crc32(form.encode()))
+    f = _of_both(program(source, 3), tower(source, 1))
+    b, c, d = (np.float32(r) for r in ROWS)
+    ordered = {"a": {"c": c, "d": d}, "b": b}
+    results = [ORDERS[form](f)(tree) for tree in (ordered, {"b": b, "a": {"d": d, "c": c}})]
+    (one, spec), (two, other) = map(OURS.t.tree.flatten, results)
+    assert spec == other and all((np.asarray(x) == np.asarray(y)).all() for x, y in zip(one, two, strict=True))
+    if form != "value":  # which hands the user's own dictionary through
+        assert all(map(_in_order, results))

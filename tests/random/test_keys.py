@@ -93,9 +93,11 @@ def test_typed_keys_pickle_and_refuse_to_be_numbers():
         np.asarray(keys)
 
 
-def test_typed_keys_are_tree_nodes():
+def test_typed_keys_are_leaves():
     keys = {"a": random.key(1), "b": random.split(random.key(2))}
-    assert [leaf.shape for leaf in tree.leaves(keys)] == [(2,), (2, 2)]
+    assert [leaf.shape for leaf in tree.leaves(keys)] == [(), (2,)]  # leaves, as jax's
+    assert str(tree.structure(keys)) == "PyTreeDef({'a': *, 'b': *})" and tree.map(lambda k: k.ndim, keys)["b"] == 1
+    assert aj.tree_util.is_tree_node(random.KeyArray) is False
     assert isinstance(tree.map(lambda x: x, keys)["a"], random.KeyArray)
 
 

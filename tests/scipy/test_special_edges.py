@@ -294,7 +294,9 @@ def test_vmap_jit_and_narrow_floats(name):
     np.testing.assert_allclose(aj.jit(aj.vmap(function, 1, 1))(*args), eager, rtol=8 * eps)
     first = aj.vmap(lambda x: function(x, *(a[0, 0] for a in args[1:])))(args[0].ravel())
     np.testing.assert_allclose(first[0], eager[0, 0], rtol=8 * eps)  # of another program
-    for kind in (aj.dtypes.float16, aj.dtypes.bfloat16):
+    for kind in (
+        (aj.dtypes.float16, aj.dtypes.bfloat16) if name != "spence" else ()
+    ):  # which jax has of wide floats only
         narrow = [a.astype(kind) for a in args]
         got = function(*narrow)
         want = function(*(a.astype(np.float32) for a in narrow))
@@ -327,10 +329,9 @@ def test_what_is_absent_says_what_to_use():
     for name, hint in (
         ("hyp1f1", "gammainc"),
         ("hyp2f1", "betainc"),
-        ("wofz", "dawsn"),
         ("sph_harm_y", "scipy.special"),
     ):
         with pytest.raises(AbsentError, match=hint):
             getattr(special, name)
-    with pytest.raises(DtypeError, match=r"\[erfcx\] expected real arguments"):
-        special.erfcx(1j)
+    with pytest.raises(DtypeError, match=r"\[dawsn\] expected real arguments"):
+        special.dawsn(1j)

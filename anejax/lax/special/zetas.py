@@ -38,8 +38,12 @@ def zeta(x: Any, q: Any) -> Any:
 
 @face
 def polygamma(m: Any, x: Any) -> Any:
-    """The ``m``-th derivative of digamma, m = 0, 1, 2, ..., for x > 0, by ``zeta``. Error at most 64 eps."""
+    """The ``m``-th derivative of digamma, m = 0, 1, 2, ..., for x > 0, by ``zeta``. Error at most 64 eps.
+
+    There is none of other m, for which it is NaN.
+    """
     sign = jnp.where(m % 2 == 0, -1.0, 1.0).astype(x.dtype)
     order = jnp.maximum(m, 1)
     higher = sign * jnp.exp(lgamma(order + 1)) * zeta(order + 1, x)
-    return jnp.where(m == 0, digamma(x), higher)
+    whole = (m >= 0) & (m == jnp.floor(m))
+    return jnp.where(m == 0, digamma(x), jnp.where(whole, higher, jnp.nan))

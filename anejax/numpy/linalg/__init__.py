@@ -12,6 +12,7 @@ from anejax.numpy.linalg.norms import vector_norm as vector_norm
 from anejax.numpy.linalg.products import diagonal as diagonal
 from anejax.numpy.linalg.products import matrix_power as matrix_power
 from anejax.numpy.linalg.products import multi_dot as multi_dot
+from anejax.numpy.linalg.products import outer as outer
 from anejax.numpy.linalg.products import trace as trace
 from anejax.numpy.linalg.solving import det as det
 from anejax.numpy.linalg.solving import inv as inv
@@ -32,7 +33,6 @@ from anejax.numpy.linalg.spectral import svd as svd
 from anejax.numpy.linalg.spectral import svdvals as svdvals
 from anejax.numpy.linear import cross as cross
 from anejax.numpy.linear import matmul as matmul
-from anejax.numpy.linear import outer as outer
 from anejax.numpy.linear import tensordot as tensordot
 from anejax.numpy.linear import vecdot as vecdot
 from anejax.numpy.shaping import matrix_transpose as matrix_transpose

@@ -11,9 +11,11 @@ from anejax.numpy.creation import eye
 from anejax.numpy.linalg.solving import inv
 from anejax.numpy.linear import diagonal as _diagonal
 from anejax.numpy.linear import dot, matmul
+from anejax.numpy.linear import outer as _outer
 from anejax.numpy.linear import trace as _trace
 from anejax.numpy.operands import as_array, as_int
 from anejax.ops import shape
+from anejax.ops.precision import check_precision
 
 
 def matrix_power(a: Any, n: int) -> Array:
@@ -36,6 +38,7 @@ def matrix_power(a: Any, n: int) -> Array:
 
 def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Array:
     """The product of a chain of matrices, in the order that needs the fewest multiplications."""
+    check_precision("multi_dot", precision)
     xs = [as_array("multi_dot", a) for a in arrays]
     if len(xs) < 2:
         raise ValueError(f"[multi_dot] expected at least two arrays, got {len(xs)}.")
@@ -70,6 +73,14 @@ def _chain(xs: Sequence[Any], split: dict[tuple[int, int], int], i: int, j: int)
         return xs[i]
     k = split[i, j]
     return dot(_chain(xs, split, i, k), _chain(xs, split, k + 1, j))
+
+
+def outer(x1: Any, x2: Any, /) -> Array:
+    """The product of every element of a vector with every element of another, [x1.size, x2.size]."""
+    x, y = (as_array("outer", v) for v in (x1, x2))
+    if x.ndim != 1 or y.ndim != 1:
+        raise ShapeError(f"[outer] expected vectors, got {x.aval} and {y.aval}. anejax.numpy.outer takes any arrays.")
+    return _outer(x, y)
 
 
 def diagonal(x: Any, /, *, offset: int = 0) -> Array:

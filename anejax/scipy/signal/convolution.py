@@ -15,6 +15,7 @@ from anejax.core.array import Array
 from anejax.errors import RefusedError, ShapeError
 from anejax.numpy.operands import as_array, axes_of, promote_inexact
 from anejax.ops.conv import conv_general_dilated
+from anejax.ops.precision import check_precision
 
 _MODES = ("full", "same", "valid")
 _METHODS = ("auto", "direct", "fft")
@@ -37,6 +38,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto", preci
         >>> aj.scipy.signal.convolve(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 1.0]), mode="same")
         Array([1., 3., 5.], dtype=float32)
     """
+    check_precision("convolve", precision)
     if _checked_method("convolve", method) == "fft":
         return fftconvolve(in1, in2, mode)
     return _direct("convolve", *_operands("convolve", in1, in2), mode)
@@ -47,6 +49,7 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto", prec
 
     Arguments as of ``convolve``.
     """
+    check_precision("correlate", precision)
     _checked_method("correlate", method)
     x, y = _operands("correlate", in1, in2)
     y = jnp.flip(y.conj())
@@ -57,6 +60,7 @@ def convolve2d(
     in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: float = 0, precision: Any = None
 ) -> Array:
     """The convolution of two matrices; beyond their borders are zeros, the one ``boundary`` there is, as in jax."""
+    check_precision("convolve2d", precision)
     return _direct("convolve2d", *_matrices("convolve2d", in1, in2, boundary, fillvalue), mode)
 
 
@@ -68,6 +72,7 @@ def correlate2d(
     As in jax and SciPy it differs from ``correlate`` where ``in2`` has an even length, in the mode "same", whose middle
     is then one element later; and where ``in2`` is the greater one, in the mode "valid", which gives the conjugate.
     """
+    check_precision("correlate2d", precision)
     x, y = _matrices("correlate2d", in1, in2, boundary, fillvalue)
     out = _direct("correlate2d", x, jnp.flip(y.conj()), mode, later=True)
     greater = x.shape != y.shape and all(m <= n for m, n in zip(x.shape, y.shape))

@@ -3,8 +3,8 @@
 Everything runs inside programs, under ``vmap`` and in both modes of differentiation. Errors in eps of the dtype, of the
 result or of 1 where the result passes through 0, held against SciPy in float64 and float32 by tests/scipy:
 
-* 16: error functions, the logistic function, Box and Cox, ``x log y``, owens_t, I_0 and I_1; ndtr, and as many more
-  for every unit of -log of the result;
+* 16: error functions, wofz, the logistic function, Box and Cox, ``x log y``, owens_t, I_0 and I_1; ndtr, and as many
+  more for every unit of -log of the result;
 * 32: log_ndtr, ndtri, erfcx, spence, bessel_jn, and fresnel up to 12, beyond which x^2 loses its digits as in SciPy;
 * 64: gammaln, digamma, betaln, factorial, zeta, polygamma, dawsn, exp1, expi, expn, sici, kl_div; comb, whose whole
   numbers are exact up to 0.01 / eps;
@@ -39,6 +39,7 @@ from anejax.scipy.special.error import erf as erf
 from anejax.scipy.special.error import erfc as erfc
 from anejax.scipy.special.error import erfcx as erfcx
 from anejax.scipy.special.error import erfinv as erfinv
+from anejax.scipy.special.error import wofz as wofz
 from anejax.scipy.special.gammas import bernoulli as bernoulli
 from anejax.scipy.special.gammas import beta as beta
 from anejax.scipy.special.gammas import betainc as betainc

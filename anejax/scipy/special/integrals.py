@@ -22,7 +22,7 @@ from anejax.lax.special.series import (
     sum_of_ratios,
     wide,
 )
-from anejax.scipy.special.operands import floats, unary
+from anejax.scipy.special.operands import floats, unary, wide_float
 
 # --- exponential integrals --------------------------------------------------------------------------------------------
 
@@ -252,5 +252,8 @@ def _spence_jvp(primals: Any, tangents: Any) -> Any:
 
 
 spence = unary(
-    "spence", _spence, "function of Spence, the dilogarithm of 1 - x: the integral of log(t) / (1 - t) from 1 to x"
+    "spence",
+    _spence,
+    "function of Spence, the dilogarithm of 1 - x: the integral of log(t) / (1 - t) from 1 to x",
+    takes=lambda op, x: [wide_float(op, x)],
 )
