@@ -22,7 +22,7 @@ from anejax.mil.rules import NOTE
 from anejax.mil.text import to_text
 from anejax.mil.verify import diagnose
 from anejax.passes.freeze import freeze
-from anejax.passes.legalize import legalize, patches
+from anejax.passes.legalize import legalize, patches, windows
 from anejax.passes.pipeline import optimize
 from anejax.runtime.library import NativeProgram
 from tests.espresso import run
@@ -134,7 +134,7 @@ def test_convolutions_with_constant_weights(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n, (x, *_) in CONVOLUTIONS.items() if len(x) < 5])
 def test_rows_in_bands(name: str, chip: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many rows at a time as the SRAM has room for patches of, for the result and both gradients."""
-    monkeypatch.setattr(patches, "_fitting", lambda row_bytes: rows)
+    monkeypatch.setattr(patches, "fitting", lambda row_bytes: rows)
     x, w, p, _ = CONVOLUTIONS[name]
     graph, args, exact = both_ways(lambda lib, x, w: convolution(lib, p, x, w), normal(x, w))
     check(legal(graph, chip), "cpu-fp16", args, exact, units=3)  # up to 8 sums, each rounded
@@ -143,7 +143,7 @@ def test_rows_in_bands(name: str, chip: str, rows: int, monkeypatch: pytest.Monk
 def test_bands_cut_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No slice is along the last axis, which would need two transposes up to A15, and each row is read once, but for
     those that the windows of two bands see."""
-    monkeypatch.setattr(patches, "_fitting", lambda row_bytes: 4)
+    monkeypatch.setattr(patches, "fitting", lambda row_bytes: 4)
     graph, _, _ = both_ways(
         lambda lib, x, w: convolution(lib, {"padding": "SAME"}, x, w), normal((2, 3, 12, 9), (4, 3, 3, 3))
     )
@@ -165,7 +165,7 @@ def test_bands_see_what_their_windows_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Each band's window on its rows has as many places as it stands for, and they read the same elements."""
-    monkeypatch.setattr(patches, "_fitting", lambda row_bytes: rows)
+    monkeypatch.setattr(patches, "fitting", lambda row_bytes: rows)
     x = np.arange(1, height + 1, dtype=np.float16).reshape(1, 1, height, 1)
     window = patches.Window((kernel, 1), (stride, 1), (padding, (0, 0)), (hole, 1), (dilation, 1))
 
@@ -181,6 +181,19 @@ def test_bands_see_what_their_windows_do(
     whole = seen(x, window)
     assert [b.first for b in found[1:]] == [b.last for b in found[:-1]]
     assert [*itertools.chain(*(seen(np.asarray(b.seen), b.window) for b in found))] == whole
+
+
+@pytest.mark.parametrize(("images", "joined"), [(1, False), (3, True)])
+def test_gradients_over_all_images_at_once(images: int, joined: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the products of the images would not fit into the SRAM, and have more elements than what they are made
+    of: one product instead of one for each image and their sum."""
+    monkeypatch.setattr(patches, "fitting", lambda nbytes: 0)
+    arrays = normal((images, 64, 4, 4), (256, 64, 3, 3))
+    graph, args, exact = both_ways(lambda lib, x, w: convolution(lib, {"padding": "SAME"}, x, w), arrays)
+    program = legal(graph.replace(outputs=graph.outputs[2:]), "M1")
+    (product,) = (op for op in program.main.ops if op.name == "matmul")
+    assert (product.results[0].type.shape[0] == 1) == (joined or images == 1)
+    check(program, "cpu-fp16", args, exact[2:])
 
 
 def test_places_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +218,21 @@ def test_pools(name: str, kind: str, ties: bool) -> None:
     check(legal(graph, "M4"), "cpu-fp16", args, exact)
 
 
+@pytest.mark.parametrize("kind", ["max", "min"])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_pools_a_few_features_at_a_time(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the patches of all do not fit into the SRAM."""
+    monkeypatch.setattr(windows, "fitting", lambda nbytes: 2)
+    shape, *window = WINDOWS[name]
+    x = np.random.default_rng(0).integers(-2, 3, shape).astype(np.float16)
+    first = {"max": -np.inf, "min": np.inf}[kind]
+    graph, args, exact = both_ways(lambda lib, x: lib.reduce_window(x, first, getattr(lib, kind), *window), [x])
+    program = legal(graph, "M4")
+    joined = [len(op.operands["values"]) for op in program.main.ops if op.name == "concat"]
+    assert 3 in joined or name not in ("a rest", "overlap")  # of six features
+    check(program, "cpu-fp16", args, exact)
+
+
 def test_pools_of_large_numbers() -> None:
     """Numbers beyond 32768, where products end, and in windows that begin in the padding."""
     x = normal((1, 2, 7, 7))[0] * np.float16(10000) - np.float16(20000)
@@ -226,7 +254,7 @@ def test_on_the_stand_in(name: str) -> None:
 @pytest.mark.parametrize("name", ["3 x 3", "7 x 7, strides", "holes"])
 @pytest.mark.usefixtures("espresso")
 def test_bands_on_the_stand_in(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patches, "_fitting", lambda row_bytes: 4)
+    monkeypatch.setattr(patches, "fitting", lambda row_bytes: 4)
     x, w, p, _ = CONVOLUTIONS[name]
     graph, args, exact = both_ways(lambda lib, x, w: convolution(lib, p, x, w), normal(x, w))
     check(legal(graph, "M1"), "ane", args, exact, units=3)

@@ -160,7 +160,7 @@ def bands(x: Any, window: Window, row_bytes: int, halo: int = 0) -> list[Band]:
     and if not even one row does: then nothing is gained.
     """
     height = counts(x, window)[0]
-    rows = _fitting(row_bytes) - halo
+    rows = fitting(row_bytes) - halo
     rows = height if rows < 1 else -(-height // -(-height // min(rows, height)))  # of about equal size
     found = [_band(x, window, first, min(first + rows, height)) for first in range(0, height, rows)]
     if len(found) == 1 or None in found:
@@ -168,9 +168,10 @@ def bands(x: Any, window: Window, row_bytes: int, halo: int = 0) -> list[Band]:
     return [band for band in found if band is not None]
 
 
-def _fitting(row_bytes: int) -> int:
-    """How many rows the SRAM has room for."""
-    return int(min(c.resident_bytes for c in CHIPS.values() if c.family in families()) // row_bytes)
+def fitting(nbytes: int) -> int:
+    """How many things of ``nbytes`` the SRAM has room for; any number where the target is no engine."""
+    room = (chip.resident_bytes for chip in CHIPS.values() if chip.family in families())
+    return int(min(room) // nbytes) if families() else 1 << 62
 
 
 def _band(x: Any, window: Window, first: int, last: int) -> Band | None:
@@ -287,21 +288,51 @@ def by_places(x: Any, w: Any, window: Window, groups: int) -> Any:
 def _summed_products(pairs: Iterable[tuple[Any, Any]], groups: int) -> Any:
     """The sum over the first axis, and over places, of [C, G * O, places] times [C, G * K, places]: [G, O, K]. Each of
     ``pairs`` has some of the places."""
-    total, n = None, 1
+    total, joined = None, None  # the first of pairs decides for all
     for w, seen in pairs:
-        n, _, height, width = aval_of(seen).shape
-        lead = (n,) if groups == 1 else (n, groups)
-        batch, inner = (tuple(range(len(lead))),) * 2, len(lead) + 1
-        for first, last in _rows(height, width):
-            left, right = (
-                S.reshape(part, (*lead, aval_of(part).shape[1] // groups, (last - first) * width))
-                for part in (S.slice_in_dim(a, first, last, axis=2) for a in (w, seen))
-            )
-            product = dot_general(left, right, (((inner,), (inner,)), batch))
+        images, _, height, width = aval_of(seen).shape
+        if joined is None:
+            joined = groups == 1 and images > 1 and _joining_pays(aval_of(w).shape, aval_of(seen).shape)
+        for first, last in _rows(height, width * images if joined else width):
+            rows = (S.slice_in_dim(a, first, last, axis=2) for a in (w, seen))
+            product = _over_images(*rows) if joined else _by_image(*rows, groups)
             total = product if total is None else A.add(total, product)
-    shape = aval_of(total).shape
-    if n == 1:
-        return S.reshape(total, shape[1:])
-    images = S.reshape(total, (1, n, math.prod(shape[1:-1]), shape[-1]))  # a sum over features adds wide
-    ones = np.full((1, n, 1, 1), 1 / SHARE, np.float16)
-    return S.reshape(by_constant(images, ones, Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1))), shape[1:])
+    images, *shape = aval_of(total).shape
+    if joined:
+        total = A.mul(total, np.asarray(1 / SHARE, np.float16))
+    elif images > 1:  # a sum over features adds wide
+        ones = np.full((1, images, 1, 1), 1 / SHARE, np.float16)
+        columns = S.reshape(total, (1, images, math.prod(shape[:-1]), shape[-1]))
+        total = by_constant(columns, ones, Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1)))
+    return S.reshape(total, shape)
+
+
+def _by_image(w: Any, seen: Any, groups: int) -> Any:
+    """The products over places, one for each image: [C, G, O, K], without G where it is 1."""
+    lead = aval_of(w).shape[:1] if groups == 1 else (aval_of(w).shape[0], groups)
+    left, right = (
+        S.reshape(a, (*lead, aval_of(a).shape[1] // groups, math.prod(aval_of(a).shape[2:]))) for a in (w, seen)
+    )
+    inner = len(lead) + 1
+    return dot_general(left, right, (((inner,), (inner,)), (tuple(range(len(lead))),) * 2))
+
+
+def _over_images(w: Any, seen: Any) -> Any:
+    """The product over images and places: [1, O, K]."""
+    left, right = (
+        S.reshape(S.transpose(a, (1, 0, 2, 3)), (1, shape[1], shape[0] * math.prod(shape[2:])))
+        for a, shape in ((w, aval_of(w).shape), (seen, aval_of(seen).shape))
+    )
+    return dot_general(left, right, (((2,), (2,)), ((0,), (0,))))
+
+
+def _joining_pays(w: Dims, seen: Dims) -> bool:
+    """Whether fewer bytes move if features come first in both operands, so that one product is over all images, than if
+    each image has a product of its own."""
+    images, outs, features = seen[0], w[1], seen[1]
+    if images * min(seen[3], _extent()) > _extent():
+        return False
+    products = padded_bytes(Type("fp16", (images, outs, features)))
+    if fitting(products):
+        return False
+    return padded_bytes(Type("fp16", w)) + padded_bytes(Type("fp16", seen)) < products

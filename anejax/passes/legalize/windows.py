@@ -17,6 +17,8 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.trace import aval_of
+from anejax.mil.cost import padded_bytes
+from anejax.mil.program import Type
 from anejax.ops import arithmetic as A
 from anejax.ops import elementwise as E
 from anejax.ops import shape as S
@@ -24,10 +26,11 @@ from anejax.ops.reduce import reduce_max
 from anejax.ops.shape import inverse_permutation
 from anejax.ops.windows import backward_padding, reduce_window_max_p, window_slices, winners_by_slices
 from anejax.passes.legalize.constants import const, is_float
-from anejax.passes.legalize.patches import Window, by_constant, fits, patches
+from anejax.passes.legalize.patches import Window, by_constant, fits, fitting, patches
 from anejax.passes.legalize.rules import rule
 
 Dims = tuple[int, ...]
+MOST_PARTS = 32  # each of which is fourteen operations
 
 
 def is_pooling(window: dict[str, Any]) -> bool:
@@ -136,13 +139,30 @@ def _scatter(
 
 
 def _scatter_images(source: Any, operand: Any, select: str, order: Dims, over: Window) -> Any:
-    """Windows over the last two axes of what ``order`` makes of the operands: taps are the patches of a convolution,
-    and another one brings their shares back. Among the taps that equal the winner the first is the one that as many
-    taps up to it equal as 1."""
+    """Windows over the last two axes of what ``order`` makes of the operands. Where the patches of all features do not
+    fit into the SRAM, as many features at a time as do, as long as those are not too many parts."""
     x, source = S.transpose(operand, order), S.transpose(source, order)
-    *lead, c, height, width = aval_of(x).shape
-    n, taps, (rows, columns) = math.prod(lead), over.taps, aval_of(source).shape[-2:]
-    x, source = S.reshape(x, (n, c, height, width)), S.reshape(source, (n, c, rows, columns))
+    *lead, height, width = aval_of(x).shape
+    n, (rows, columns) = math.prod(lead), aval_of(source).shape[-2:]
+    x, source = S.reshape(x, (1, n, height, width)), S.reshape(source, (1, n, rows, columns))
+    most = fitting(padded_bytes(Type("fp16", (over.taps, rows, columns))))
+    count = -(-n // most) if most else 1
+    if not 1 < count <= MOST_PARTS:
+        images = [S.reshape(a, (n // lead[-1], lead[-1], *aval_of(a).shape[2:])) for a in (x, source)]
+        out = _scattered(*images, select, over)
+    else:
+        step = -(-n // count)  # of about equal size
+        part = lambda a, i: S.slice_in_dim(a, i, min(i + step, n), axis=1)  # noqa: E731
+        found = [_scattered(part(x, i), part(source, i), select, over) for i in range(0, n, step)]
+        out = S.concatenate(found, 1)
+    return S.transpose(S.reshape(out, (*lead, height, width)), inverse_permutation(order))
+
+
+def _scattered(x: Any, source: Any, select: str, over: Window) -> Any:
+    """Of [N, C, H, W]: taps are the patches of a convolution, and another one brings their shares back. Among the taps
+    that equal the winner the first is the one that as many taps up to it equal as 1."""
+    n, c, height, width = aval_of(x).shape
+    taps, (rows, columns) = over.taps, aval_of(source).shape[-2:]
     x = A.mul(x, const(x, 0.5 if select == "ge" else -0.5))  # products overflow at 32768, other values at 65504
     fill = np.asarray(np.float32(_finite(aval_of(x).dtype, -1)) / 2, aval_of(x).dtype)
     x = S.pad(x, fill, [(0, 0, 0)] * 2 + [(*pair, 0) for pair in over.padding])
@@ -159,8 +179,7 @@ def _scatter_images(source: Any, operand: Any, select: str, order: Dims, over: W
     pads = tuple(backward_padding(size, k, count, stride, low) for size, k, count, stride, (low, _) in back)
     kernel = np.tile(np.eye(taps, dtype=np.float16)[::-1].reshape(1, taps, *over.kernel), (c, 1, 1, 1))
     around = Window(over.kernel, (1, 1), pads, over.strides, (1, 1))
-    out = by_constant(S.reshape(share, (n, c * taps, rows, columns)), kernel, around, c)
-    return S.transpose(S.reshape(out, (*lead, c, height, width)), inverse_permutation(order))
+    return by_constant(S.reshape(share, (n, c * taps, rows, columns)), kernel, around, c)
 
 
 def _shares(source: Any, taps: list[Any], select: str) -> Iterator[Any]:
