@@ -45,12 +45,16 @@ def run(args: argparse.Namespace) -> int:
 def _choose(args: argparse.Namespace) -> recipes.TextRecipe:
     if args.model is None or args.data is None:
         raise UsageError("[train] expected --model DIR and --data PATH.")
-    if args.save is not None and Path(args.save).exists():
-        raise UsageError(f"[train] --save {args.save} is there already; remove it or choose another.")
     return recipes.TextRecipe(**training.given(_TRAINING, args))
 
 
 def _make(recipe: recipes.TextRecipe, args: argparse.Namespace, progress: Progress) -> tuple[Task, Any]:
+    for folder in recipes.folders(recipe, Path(recipe.save)) if recipe.save else ():
+        if folder.exists():
+            raise UsageError(
+                f"[train] {folder} is there already, where the model is to be written. Remove it, or give another"
+                " folder to --save."
+            )
     progress(f"encoding {recipe.data}", 0, 1)
     return recipes.make(recipe, resumed=args.resume is not None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,26 +90,34 @@ def make(recipe: TextRecipe, resumed: bool = False) -> tuple[Task, language.Trai
     return task, initial(state, resumed)
 
 
+def folders(recipe: TextRecipe, folder: Path) -> list[Path]:
+    """``folder``, and beside it that of the adapters, where there are some."""
+    return [folder, folder.with_name(f"{folder.name}-adapter")] if recipe.lora else [folder]
+
+
 def write(run: Run) -> list[Path]:
-    """Writes the trained model, and its adapters in PEFT's layout, as folders; returns them."""
+    """Writes the trained model, and its adapters in PEFT's layout, as folders; returns them. Folders inside that of the
+    run, which it has written when it ended before, are replaced."""
     recipe = TextRecipe.from_json(run.task.config)
     model = _model(recipe)
-    folder = Path(recipe.save) if recipe.save else run.directory.parent / "model"
+    written = folders(recipe, Path(recipe.save) if recipe.save else run.directory.parent / "model")
+    for own in () if recipe.save else written:
+        shutil.rmtree(own, ignore_errors=True)
+    folder, *adapters = written
     whole, _ = _parts(recipe, model)
     model.save(folder, whole(run.state.params))
-    if not recipe.lora:
-        return [folder]
-    adapter = folder.with_name(f"{folder.name}-adapter")
+    if not adapters:
+        return written
     transposed = isinstance(model.network, GPT2)
     lora.save(
-        adapter,
+        adapters[0],
         run.state.params,
         alpha=recipe.alpha,
         base=recipe.model,
         prefix=model.network.prefix,
         transposed=transposed,
     )
-    return [folder, adapter]
+    return written
 
 
 def parts(recipe: TextRecipe) -> tuple[LanguageModel, Any, Callable[[Any], Any]]:

@@ -169,5 +169,30 @@ def test_a_run_writes_a_model_that_knows_the_text(
     assert after < first - 1
     assert main(["eval", "text", "--checkpoint", str(tmp_path / "run"), "--data", str(data), "--length", "16"]) == 0
     assert float(capsys.readouterr().out.split("loss=")[1].split()[0]) == pytest.approx(after, abs=1e-3)
-    assert main([*command, "--save", str(tmp_path / "new")]) == 2
+    assert main([*command, "--out", str(tmp_path / "other"), "--save", str(tmp_path / "new")]) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("save", [False, True])
+def test_a_resumed_run_writes_its_model_again(
+    save: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over that in its own folder; a folder that the user named is asked for before anything is trained."""
+    model, data, run = _folder(tmp_path / "model", monkeypatch), tmp_path / "data.txt", tmp_path / "run"
+    data.write_text("abcdefgh" * 20)
+    command = ["train", "text", "--model", str(model), "--data", str(data), "--steps", "1", "--eval-every", "1"]
+    command += ["--batch", "2", "--length", "8", "--lora", "2", "--out", str(run)]
+    assert main([*command, *["--save", str(tmp_path / "new")] * save]) == 0
+    log = (run / "log.jsonl").read_text()
+    more = ["train", "text", "--resume", str(run), "--steps", "2"]
+    if save:
+        (tmp_path / "new").rename(tmp_path / "kept")  # the folder of the adapters is still there
+        assert main(more) == 2 and (run / "log.jsonl").read_text() == log
+        assert "new-adapter is there already" in capsys.readouterr().err.replace("\n", " ")
+        assert main([*more, "--save", str(tmp_path / "newer")]) == 0
+        assert aj.models.load(tmp_path / "newer").config["model_type"] == "llama"
+        return
+    before = np.asarray(lora.load(run / "model-adapter")[0]["layers.0.self_attn.q_proj.weight"]["b"])
+    assert main(more) == 0
+    after = np.asarray(lora.load(run / "model-adapter")[0]["layers.0.self_attn.q_proj.weight"]["b"])
+    assert not np.array_equal(before, after)
