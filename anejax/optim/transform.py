@@ -84,6 +84,12 @@ def unbiased(moments: Any, decay: Any, count: Any) -> Any:
     return map_leaves(lambda m: m / share.astype(m.dtype), moments)
 
 
+def scaled_up(moments: Any, decay: Any, count: Any) -> Any:
+    """Like ``unbiased``, but multiplies by one inverse: dividing each element would take longer than memory does."""
+    scale = 1 / (1 - decay**count)
+    return map_leaves(lambda m: m * scale.astype(m.dtype), moments)
+
+
 def unbiased_mean(mu: Any, updates: Any, b1: Any, count: Any, nesterov: bool) -> Any:
     """The first moment without bias; with ``nesterov``, as it will be after the next step."""
     if not nesterov:
@@ -122,7 +128,10 @@ def scale_by_adam(
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         mu, nu = moment(updates, state.mu, b1, 1), moment(updates, state.nu, b2, 2)
         count = safe_increment(state.count)
-        mu_hat, nu_hat = unbiased_mean(mu, updates, b1, count, nesterov), unbiased(nu, b2, count)
+        if nesterov:
+            mu_hat, nu_hat = unbiased_mean(mu, updates, b1, count, True), unbiased(nu, b2, count)
+        else:
+            mu_hat, nu_hat = scaled_up(mu, b1, count), scaled_up(nu, b2, count)
         steps = map_leaves(lambda m, v: m / (jnp.sqrt(v + eps_root) + eps), mu_hat, nu_hat)
         return steps, ScaleByAdamState(count, cast(mu, mu_dtype), _cast_like(nu, state.nu))
 

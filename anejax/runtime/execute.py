@@ -90,6 +90,8 @@ class Executable:
             return None
         sizes, create = program.output_nbytes, library.create_buffers
         in_order = inputs == list(range(len(inputs)))
+        if len(sizes) == 1:
+            return _one_result(program, avals[0], None if in_order else inputs)
 
         def call(args: Sequence[DeviceArray]) -> list[DeviceArray]:
             arrays = args if in_order and len(args) == len(inputs) else [args[i] for i in inputs]
@@ -184,6 +186,23 @@ class Executable:
     def numerics(self) -> list[dict[str, Any]]:
         """Of each segment on cpu-fp16 its name and what anesdk.h says of "numerics", with the "mark" of each row."""
         return self._program.numerics() if isinstance(self._program, Pipeline) else []
+
+
+def _one_result(
+    program: library.NativeProgram, aval: Any, inputs: list[int] | None
+) -> Callable[[Sequence[DeviceArray]], list[DeviceArray]]:
+    """``short_call`` of a program with one output; ``inputs``: which arguments it reads, None for all in order."""
+    create = library.buffer_maker(program.output_nbytes[0])
+
+    def call(args: Sequence[DeviceArray]) -> list[DeviceArray]:
+        arrays = args if inputs is None else [args[i] for i in inputs]
+        held = list(map(MEMORY, arrays))
+        output = create()
+        program.run(list(map(POINTER, arrays)), (output.pointer,))
+        del held  # until here: other threads may delete and donate the arguments meanwhile
+        return [DeviceArray(aval, None, output)]
+
+    return call
 
 
 def _compiled(graph: Graph, donated: Sequence[int], device: str, compiler: Compiler) -> tuple[str, Compiled | Pipeline]:

@@ -14,7 +14,7 @@ import os
 import struct
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -334,6 +334,20 @@ def create_buffers(sizes: Sequence[int]) -> tuple[list[Buffer], list[int]]:
     except (KeyError, IndexError):
         buffers += _new_buffers(sizes[len(buffers) :])
     return buffers, [b.pointer for b in buffers]
+
+
+def buffer_maker(nbytes: int) -> Callable[[], Buffer]:
+    """A function that makes buffers of one size. It raises DeviceError when memory runs out."""
+    sizes = (nbytes,)
+
+    def make() -> Buffer:
+        try:
+            pointer, handle = _kept[nbytes].pop()
+        except (KeyError, IndexError):
+            return _new_buffers(sizes)[0]
+        return Buffer(pointer, nbytes, handle)
+
+    return make
 
 
 def _new_buffers(sizes: Sequence[int]) -> list[Buffer]:

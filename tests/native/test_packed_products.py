@@ -32,6 +32,11 @@ def plan(f: Any, *args: Any) -> str:
     return aj.jit(f).lower(*args).compile().as_text()
 
 
+def packs() -> bool:
+    """Apple's library is left to itself."""
+    return not aj.jit(lambda x: x + 1).lower(1.0).compile().cost_analysis()["blas"].startswith("accelerate")
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("m", "n", "k"), SHAPES)
 def test_products_in_a_scan(m: int, n: int, k: int, dtype: str) -> None:
@@ -39,7 +44,7 @@ def test_products_in_a_scan(m: int, n: int, k: int, dtype: str) -> None:
         x, w = values(3, m, k, dtype=dtype), values(k, n, dtype=dtype)
         f = lambda x, w: lax.scan(lambda c, x: (c + 1, x @ w), 0, x)[1]  # noqa: E731
         close(aj.jit(f)(x, w), np.einsum("tmk,kn->tmn", x.astype("float64"), w.astype("float64")), k)
-        packed = 2 <= m <= 256 and n >= 8 and k >= 8
+        packed = packs() and 2 <= m <= 256 and n >= 8 and k >= 8
         assert (f"packed gemm {m}x{n}x{k}" in plan(f, x, w)) is packed
 
 
@@ -48,7 +53,7 @@ def test_weights_may_lie_in_any_way(m: int, n: int, k: int) -> None:
     x, w = values(4, m, k), values(n, k)
     expected = np.einsum("tmk,nk->tmn", x.astype("float64"), w.astype("float64"))
     transposed = lambda x, w: lax.scan(lambda c, x: (c, x @ w.T), 0, x)[1]  # noqa: E731
-    assert "packed gemm" in plan(transposed, x, w)
+    assert ("packed gemm" in plan(transposed, x, w)) is packs()
     close(aj.jit(transposed)(x, w), expected, k)
     columns = lambda x, w: lax.scan(lambda c, x: (c, w @ x.T), 0, x)[1]  # noqa: E731
     close(aj.jit(columns)(x, w), expected.swapaxes(1, 2), k)
@@ -73,7 +78,7 @@ def test_while_loops_nested_loops_and_no_turn_at_all() -> None:
     def power(h: Any, w: Any, n: Any) -> Any:
         return lax.while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1, c[1] @ w), (0, h))[1]
 
-    assert "packed gemm 5x24x24" in plan(power, h, w, 3)
+    assert ("packed gemm 5x24x24" in plan(power, h, w, 3)) is packs()
     f, wide = aj.jit(power), w.astype("float64")
     for n in range(5):
         close(f(h, w, n), h @ np.linalg.matrix_power(wide, n), 24)
@@ -82,7 +87,7 @@ def test_while_loops_nested_loops_and_no_turn_at_all() -> None:
         return lax.scan(lambda h, w: (lax.scan(lambda h, _: (h @ w, None), h, None, length=2)[0], None), h, ws)[0]
 
     ws = values(3, 24, 24) / 5
-    assert "packed gemm" in plan(nested, h, ws)
+    assert ("packed gemm" in plan(nested, h, ws)) is packs()
     expected = h.astype("float64")
     for w in ws.astype("float64"):
         expected = expected @ w @ w

@@ -1,7 +1,9 @@
 // Products of few rows in a loop's body with weights that are the same in every turn: a library packs the weights anew
 // each time, which takes as long as multiplying 32 rows does. Here they are packed once, before the first turn.
 #include <algorithm>
+#include <string_view>
 
+#include "cpu/blas.h"
 #include "cpu/kernels/gemm_tiles.h"
 #include "cpu/steps.h"
 
@@ -111,10 +113,13 @@ class PackedGemmStep : public Step {
   std::vector<int64_t> rows_, taps_, weight_rows_, out_rows_, dense_rows_;
 };
 
+// Apple's library multiplies by matrix instructions, which the tile kernels do not have.
+bool is_outdone() { return std::string_view(blas().name).starts_with("accelerate"); }
+
 }  // namespace
 
 std::unique_ptr<Step> make_packed_gemm_step(const Graph& graph, const Node& node, size_t steady) {
-  if (steady == 0 || (node.compute != DType::FP32 && node.compute != DType::FP64)) return nullptr;
+  if (steady == 0 || is_outdone() || (node.compute != DType::FP32 && node.compute != DType::FP64)) return nullptr;
   Product p{node.inputs[0], node.inputs[1], node.windows[0]};
   if (p.out.strides.back() != 1) p = {swapped(p.y), swapped(p.x), swapped(p.out)};  // the transposed product
   if (p.out.strides.back() != 1 || p.out.elements() != p.m() * p.n()) return nullptr;

@@ -13,6 +13,9 @@ namespace {
 // long sum grows with the number of groups and not of rows.
 constexpr int64_t kColumns = 1024;
 constexpr int64_t kGroup = 256;
+// Rows of few columns are added side by side, a power of two of them, which are folded at the end.
+constexpr int64_t kNarrow = 64;
+constexpr int64_t kWide = 512;
 
 class ReduceStep : public Step {
  public:
@@ -56,16 +59,23 @@ class ReduceStep : public Step {
     const std::byte* in = context.at(node_.inputs[0]);
     std::byte* out = context.at(node_.outputs[0]);
     const int64_t per_row = (node_.inner + kColumns - 1) / kColumns, tasks = node_.outer * per_row;
+    int64_t fold = 1;
+    while (node_.inner < kNarrow && 2 * fold * node_.inner <= kWide && 2 * fold <= node_.length) fold *= 2;
     const auto body = [&](int64_t begin, int64_t end) {
       auto* part = static_cast<std::byte*>(ThreadPool::scratch(kColumns * 8));
       for (int64_t t = begin; t < end; ++t) {
         const int64_t o = t / per_row, first = t % per_row * kColumns, count = std::min(kColumns, node_.inner - first);
         std::byte* to = out + (o * node_.inner + first) * size_;
         tile::fill_identity(node_.reduce, node_.compute, to, count);
-        for (int64_t group = 0; group < node_.length; group += kGroup) {
-          tile::fill_identity(node_.reduce, node_.compute, part, count);
-          for (int64_t l = group; l < std::min(node_.length, group + kGroup); ++l) {
-            column_(part, in + ((o * node_.length + l) * node_.inner + first) * size_, count);
+        for (int64_t group = 0; group < node_.length; group += kGroup * fold) {
+          tile::fill_identity(node_.reduce, node_.compute, part, fold * count);
+          const int64_t end_row = std::min(node_.length, group + kGroup * fold);
+          for (int64_t l = group; l < end_row; l += fold) {
+            const int64_t rows = std::min(fold, end_row - l);
+            column_(part, in + ((o * node_.length + l) * node_.inner + first) * size_, rows * count);
+          }
+          for (int64_t half = fold / 2; half >= 1; half /= 2) {
+            column_(part, part + half * count * size_, half * count);
           }
           column_(to, part, count);
         }

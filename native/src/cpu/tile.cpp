@@ -26,7 +26,7 @@ std::byte* resolve(const Ref& ref, const Block& block) {
 
 template <class T>
 void load_runs(std::byte* dst, const std::byte* src, const std::vector<Extent>& extents, int64_t start, int64_t count) {
-  // The innermost extent is walked run by run, the others by an odometer.
+  // The innermost extent is walked run by run, the others by an odometer. A run that repeats is copied from the copy.
   auto* out = reinterpret_cast<T*>(dst);
   const auto* in = reinterpret_cast<const T*>(src);
   const size_t rank = extents.size();
@@ -38,7 +38,35 @@ void load_runs(std::byte* dst, const std::byte* src, const std::vector<Extent>& 
     position += index[d] * extents[d].stride;
   }
   const Extent inner = extents[rank - 1];
+  const auto carry = [&](size_t from) {  // one step along the axes before `from`
+    for (size_t d = from; d-- > 0;) {
+      position += extents[d].stride;
+      if (++index[d] < extents[d].size) break;
+      position -= extents[d].size * extents[d].stride;
+      index[d] = 0;
+    }
+  };
+  const bool repeats = rank >= 2 && inner.stride == 1 && inner.size <= 256 && extents[rank - 2].stride == 0;
   while (count > 0) {
+    const int64_t times =
+        repeats && index[rank - 1] == 0 ? std::min(count / inner.size, extents[rank - 2].size - index[rank - 2]) : 0;
+    if (times > 1) {
+      const int64_t total = times * inner.size;
+      std::memcpy(out, in + position, static_cast<size_t>(inner.size) * sizeof(T));
+      for (int64_t done = inner.size; done < total;) {
+        const int64_t more = std::min(done, total - done);
+        std::memcpy(out + done, out, static_cast<size_t>(more) * sizeof(T));
+        done += more;
+      }
+      out += total;
+      count -= total;
+      index[rank - 2] += times;
+      if (index[rank - 2] == extents[rank - 2].size) {
+        index[rank - 2] = 0;
+        carry(rank - 2);
+      }
+      continue;
+    }
     const int64_t run = std::min(count, inner.size - index[rank - 1]);
     const T* from = in + position;
     if (inner.stride == 1) {
@@ -52,12 +80,7 @@ void load_runs(std::byte* dst, const std::byte* src, const std::vector<Extent>& 
     count -= run;
     position -= index[rank - 1] * inner.stride;
     index[rank - 1] = 0;
-    for (size_t d = rank - 1; d-- > 0;) {
-      position += extents[d].stride;
-      if (++index[d] < extents[d].size) break;
-      position -= extents[d].size * extents[d].stride;
-      index[d] = 0;
-    }
+    carry(rank - 1);
   }
 }
 

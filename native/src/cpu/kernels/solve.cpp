@@ -27,9 +27,10 @@ class Cholesky final : public MatrixKernel {
     if (n == 0) return;
     const T* x = nth<T>(inputs, 0, i, x_.elements());
     T* out = nth<T>(outputs, 0, i, x_.elements());
-    for (int64_t r = 0; r < n; ++r) {
-      for (int64_t c = 0; c <= r; ++c)
-        out[r * n + c] = symmetrize_ ? (x[r * n + c] + conjugate(x[c * n + r])) / Real<T>{2} : x[r * n + c];
+    if (symmetrize_) {
+      symmetrized(x, n, out);
+    } else {
+      for (int64_t r = 0; r < n; ++r) std::copy_n(x + r * n, r + 1, out + r * n);
     }
     int info = 0;
     lapack_.potrf("U", &n, out, &n, &info,
@@ -39,6 +40,20 @@ class Cholesky final : public MatrixKernel {
   }
 
  private:
+  // The lower triangle of (x + x^H) / 2, square by square, so that lines of the upper one are used whole.
+  static void symmetrized(const T* x, int64_t n, T* out) {
+    constexpr int64_t kSquare = 32;
+    for (int64_t r0 = 0; r0 < n; r0 += kSquare) {
+      for (int64_t c0 = 0; c0 <= r0; c0 += kSquare) {
+        for (int64_t r = r0; r < std::min(n, r0 + kSquare); ++r) {
+          for (int64_t c = c0; c <= std::min(r, c0 + kSquare - 1); ++c) {
+            out[r * n + c] = (x[r * n + c] + conjugate(x[c * n + r])) / Real<T>{2};
+          }
+        }
+      }
+    }
+  }
+
   const Lapack<T>& lapack_ = lapack<T>();
   Matrices x_;
   bool symmetrize_ = true;
@@ -57,28 +72,40 @@ class TriangularSolve final : public MatrixKernel {
     transpose_ = function.boolean(op, "transpose_a");
     unit_ = function.boolean(op, "unit_diagonal");
     inputs_ = {function.find(op, "a")->values.at(0), function.find(op, "b")->values.at(0)};
-    set_tasks(b_.batch, static_cast<double>(b_.elements()) * static_cast<double>(n_), 0);
+    vectors_ = left_ ? b_.n : b_.m;
+    pieces_ = vectors_ < kLeast ? 1 : 2 * ceil_div(vectors_, 4 * kLeast);
+    const auto pieces = static_cast<double>(pieces_);
+    set_tasks(b_.batch * pieces_, static_cast<double>(b_.elements()) * static_cast<double>(n_) / pieces, 0);
   }
 
   bool may_alias(size_t, size_t input) const override { return input == 1; }
 
  protected:
-  // By columns it is the transposed system: its sides and its triangle change places.
-  void one(const void* const* inputs, void* const* outputs, int64_t i, Scratch) const override {
-    if (b_.elements() == 0) return;
-    const T* b = nth<T>(inputs, 1, i, b_.elements());
-    T* out = nth<T>(outputs, 0, i, b_.elements());
-    if (out != b) std::copy_n(b, b_.elements(), out);
-    const int m = static_cast<int>(b_.n), n = static_cast<int>(b_.m), side = static_cast<int>(n_);
+  // Some of the right-hand sides of a system. By columns it is the transposed system: its sides and its triangle change
+  // places.
+  void one(const void* const* inputs, void* const* outputs, int64_t task, Scratch) const override {
+    const int64_t i = task / pieces_, begin = task % pieces_ * vectors_ / pieces_;
+    const int64_t count = (task % pieces_ + 1) * vectors_ / pieces_ - begin;
+    if (b_.elements() == 0 || count == 0) return;
+    const int64_t first = left_ ? begin : begin * b_.n, rows = left_ ? b_.m : count, width = left_ ? count : b_.n;
+    const T* b = nth<T>(inputs, 1, i, b_.elements()) + first;
+    T* out = nth<T>(outputs, 0, i, b_.elements()) + first;
+    if (out != b) {
+      for (int64_t r = 0; r < rows; ++r) std::copy_n(b + r * b_.n, width, out + r * b_.n);
+    }
+    const int m = static_cast<int>(width), n = static_cast<int>(rows), side = static_cast<int>(n_);
+    const int distance = static_cast<int>(b_.n);
     const T one = 1;
     lapack_.trsm(left_ ? "R" : "L", lower_ ? "U" : "L", transpose_ ? "T" : "N", unit_ ? "U" : "N", &m, &n, &one,
-                 nth<T>(inputs, 0, i, n_ * n_), &side, out, &m, 1, 1, 1, 1);
+                 nth<T>(inputs, 0, i, n_ * n_), &side, out, &distance, 1, 1, 1, 1);
   }
 
  private:
+  static constexpr int64_t kLeast = 128;  // right-hand sides that are shared out: each piece packs the triangle again
+
   const Lapack<T>& lapack_ = lapack<T>();
   Matrices b_;
-  int64_t n_ = 0;
+  int64_t n_ = 0, vectors_ = 0, pieces_ = 1;
   bool left_ = false, lower_ = false, transpose_ = false, unit_ = false;
 };
 
