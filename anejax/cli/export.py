@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import anejax as aj
+from anejax import models
 from anejax.cli import subject
 from anejax.cli.options import UsageError
 from anejax.export import FORMATS, PRECISIONS, Function, Metadata
@@ -23,8 +24,8 @@ _MOST_BYTES = 1 << 24  # of a file of labels
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
-    add("target", metavar="TARGET", help="a run of `anejax train`, a checkpoint (.json of a run, .bin of llama2.c), or "
-        "module:function with --shape")  # fmt: skip
+    add("target", metavar="TARGET", help="a run of `anejax train`, a checkpoint (.json of a run, .bin of llama2.c), a "
+        "folder with a pretrained model, or module:function with --shape")  # fmt: skip
     add(
         "--format",
         choices=FORMATS,
@@ -89,10 +90,15 @@ def _deployed(args: argparse.Namespace) -> deploy.Deployed:
         main = Function(function, *map(subject.shape, args.shape), labels=_labels(args.labels))
         return deploy.Deployed({"main": main}, {})
     path = Path(target)
+    if (path / "config.json").is_file():
+        return deploy.of_pretrained(models.load(path))
     if runs.is_run(path):
         return deploy.of_run(path, lambda text: print(printable(text), file=sys.stderr))
     if path.suffix == ".bin":
         config, params = llama2c.read(path)
         params = aj.tree.map(aj.numpy.asarray, params)
         return deploy.Deployed(deploy.of_language_model(Llama(config), params), {})
-    raise UsageError(f"[{target}] expected a directory of a run, a checkpoint (.json, .bin), or module:function.")
+    raise UsageError(
+        f"[{target}] expected a directory of a run or of a pretrained model, a checkpoint (.json, .bin), or"
+        " module:function."
+    )

@@ -12,6 +12,8 @@ import anejax as aj
 import anejax.numpy as jnp
 from anejax import nn, tree
 from anejax.export import Function, Image
+from anejax.models import ModelError
+from anejax.models.hub import LanguageModel, Pretrained
 from anejax.models.llama import Llama
 from anejax.train import checkpoint, runs
 
@@ -41,6 +43,21 @@ def of_run(path: Path, warn: Callable[[str], None]) -> Deployed:
     found = runs.find(path, warn)
     functions, more = _KINDS[found.kind](found)
     return Deployed(functions, {"run": found.kind, "steps": str(checkpoint.read(found.index)[0]), **more})
+
+
+def of_pretrained(model: Pretrained) -> Deployed:
+    """A language model of ``anejax.models.load``, with parameters in float32.
+
+    Raises:
+        ModelError: it is of another kind.
+    """
+    if not isinstance(model.network, LanguageModel):
+        raise ModelError(
+            f"[export] expected a language model, got {model.config['model_type']}. Write a function of its"
+            " network, and give module:function."
+        )
+    params = tree.map(lambda w: jnp.asarray(w).astype(jnp.float32), model.params)
+    return Deployed(of_language_model(model.network, params), {"model": model.config["model_type"]})
 
 
 def of_language_model(model: Any, params: Any, length: int | None = None) -> Functions:
@@ -112,9 +129,7 @@ def _stories(found: runs.Checkpoint) -> Deployed:
 
 
 def _text(found: runs.Checkpoint) -> Deployed:
-    model = runs.pretrained(found)
-    params = tree.map(lambda w: jnp.asarray(w).astype(jnp.float32), model.params)
-    return Deployed(of_language_model(model.network, params), {})
+    return of_pretrained(runs.pretrained(found))
 
 
 _KINDS: Mapping[str, Callable[[runs.Checkpoint], Deployed]] = {

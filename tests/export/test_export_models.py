@@ -18,6 +18,7 @@ from anejax.train import deploy
 from tests.export.evaluate import Package
 from tests.export.models import MODELS, STORIES, stories
 from tests.export.runs import PREFILL, RUNS, SIZE
+from tests.pretrained import cases
 
 EPS = float(np.finfo(np.float32).eps)
 
@@ -73,6 +74,23 @@ def test_runs(run: Any, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPat
     RUNS[name].check(network, lambda f, inputs: package(inputs, f if several else None), 5e-3)
 
 
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_a_pretrained_model(run: Any, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "PREFILL", PREFILL)
+    cases.build(name, tmp_path / "model", np.float16)
+    assert run("model", "--to", "net.mlpackage")[0] == 0
+    package, model = Package(tmp_path / "net.mlpackage"), aj.models.load(tmp_path / "model").astype("float32")
+    assert package.spec.description.metadata.userDefined["model"] == name
+    network = model.network, model.params, cases.TOKENS[:1, : PREFILL + 2]
+    RUNS["text"].check(network, lambda f, inputs: package(inputs, f), 5e-3)
+
+
+def test_a_pretrained_model_that_writes_no_text(run: Any, tmp_path: Path) -> None:
+    cases.build("vit", tmp_path / "model")
+    code, _, err = run("model", "--to", "net.mlpackage")
+    assert code == 2 and "expected a language model, got vit" in err and not (tmp_path / "net.mlpackage").exists()
+
+
 def test_the_text_of_a_run_is_read_once(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     RUNS["chars"].write(tmp_path)
     read, load = list[str](), chars.load
@@ -117,7 +135,7 @@ def test_formats(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("nothing",), "expected a directory of a run, a checkpoint"),
+        (("nothing",), "expected a directory of a run or of a pretrained model"),
         (("tests.cli.subjects:product", "--to", "f.onnx"), "expected a path that ends in .mlpackage or .aimodel"),
         (("tests.cli.subjects:NUMBER",), "expected a function, got int"),
         (("empty",), "holds no checkpoint"),
