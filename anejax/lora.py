@@ -21,6 +21,8 @@ from anejax import dtypes, random, tree
 from anejax.errors import FileError, ShapeError, TreeError
 from anejax.paths import atomic_folder, read_file
 from anejax.saving import read_arrays
+from anejax.tree import PyTree
+from anejax.typing import ArrayLike
 
 __all__ = [
     "Adapters", "init", "load", "merge", "save"
@@ -33,7 +35,7 @@ _ROOT = "base_model.model."  # of names in PEFT's files
 _MOST_JSON = 1 << 24
 
 
-def init(key: Any, params: Any, rank: int = 8, targets: Sequence[str] = ("q", "v")) -> Adapters:
+def init(key: ArrayLike, params: PyTree, rank: int = 8, targets: Sequence[str] = ("q", "v")) -> Adapters:
     """New adapters for the matrices of ``params`` that ``targets`` name; merged, they change nothing at first.
 
     Args:
@@ -75,7 +77,7 @@ def init(key: Any, params: Any, rank: int = 8, targets: Sequence[str] = ("q", "v
     return made
 
 
-def merge(params: Any, adapters: Adapters, alpha: float | None = None) -> Any:
+def merge(params: PyTree, adapters: Adapters, alpha: float | None = None) -> PyTree:
     """``params`` with alpha / rank * b @ a added to each matrix that has an adapter, in the matrix's dtype.
 
     ``alpha`` is twice the rank unless given. Raises TreeError when an adapter is for a matrix that is not there.
@@ -173,7 +175,7 @@ def load(folder: str | os.PathLike[str], *, prefix: str = "model.") -> tuple[Ada
         raise FileError(f"[lora] {folder} is no folder of PEFT's LoRA, or damaged: {err}.") from None
 
 
-def _named(params: Any) -> Mapping[str, Any]:
+def _named(params: PyTree) -> Mapping[str, Any]:
     return {_name(path): leaf for path, leaf in tree.flatten_with_path(params)[0]}
 
 

@@ -23,12 +23,13 @@ from anejax.errors import AnejaxError, DtypeError, FileError, TreeError
 from anejax.foreign import sentence
 from anejax.paths import atomic_path, open_file
 from anejax.random.keys import KeyArray
+from anejax.tree import PyTree
 
 _STRUCTURE = "anejax_tree"  # of the metadata
 _DEEPEST = 200  # levels of a structure in a file: what nests deeper is no tree that a program made
 
 
-def save(path: str | os.PathLike[str], tree: Any, *, layout: str = "safetensors") -> None:
+def save(path: str | os.PathLike[str], tree: PyTree, *, layout: str = "safetensors") -> None:
     """Writes a tree of arrays to ``path``, as safetensors; the file appears as a whole or not at all.
 
     Args:
@@ -66,7 +67,7 @@ def save(path: str | os.PathLike[str], tree: Any, *, layout: str = "safetensors"
             raise FileError(f"[save] {os.fspath(path)} cannot be written: {err}.") from err
 
 
-def load(path: str | os.PathLike[str], like: Any = None) -> Any:
+def load(path: str | os.PathLike[str], like: PyTree = None) -> PyTree:
     """The tree of arrays in a file of safetensors, or in a folder in Orbax's layout.
 
     Args:
@@ -97,7 +98,7 @@ def load(path: str | os.PathLike[str], like: Any = None) -> Any:
         raise FileError(f"{where}: its tree does not fit its arrays: {type(err).__name__}: {err}.") from err
 
 
-def _of_orbax(where: str, found: Any, like: Any) -> Any:
+def _of_orbax(where: str, found: Any, like: PyTree) -> Any:
     """Dictionaries and lists of arrays, or the structure of ``like``."""
     names, leaves, treedef = _flatten(found)
     arrays = dict(zip(names, map(np.asarray, leaves), strict=True))
@@ -195,7 +196,7 @@ def _build(structure: Any, arrays: dict[str, Any], depth: int) -> Any:
     return {"list": list, "tuple": tuple}[kind](_build(value, arrays, depth + 1) for value in content)
 
 
-def _like(where: str, arrays: dict[str, np.ndarray], like: Any) -> Any:
+def _like(where: str, arrays: dict[str, np.ndarray], like: PyTree) -> Any:
     names, leaves, treedef = _flatten(like)
     if missing := [n for n in names if n not in arrays]:
         raise TreeError(f"{where} has no array {missing[0]!r}, which `like` has; it has {', '.join(list(arrays)[:8])}.")

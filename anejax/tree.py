@@ -15,7 +15,7 @@ import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import optree
 
@@ -28,6 +28,9 @@ __all__ = [
     "PyTreeDef", "all", "broadcast", "flatten", "flatten_with_path", "leaves", "leaves_with_path", "map",
     "map_with_path", "reduce", "reduce_associative", "static", "structure", "transpose", "unflatten"
 ]  # fmt: skip
+
+# Any nesting of containers with arrays, or other leaves, in it. Type checkers cannot say more of it than Any.
+PyTree: TypeAlias = Any
 
 _NAMESPACE = "anejax"
 

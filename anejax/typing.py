@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from anejax.core.array import Array
+from anejax.tree import PyTree as PyTree
 
 __all__ = [
-    "ArrayLike", "DTypeLike"
+    "ArrayLike", "DTypeLike", "PyTree"
 ]  # fmt: skip
 
 ArrayLike = Array | np.ndarray | np.generic | bool | int | float | complex

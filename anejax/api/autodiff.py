@@ -35,6 +35,7 @@ from anejax.transforms.jvp import jvp_flat
 from anejax.transforms.linearize import Linearized, apply_linear, backward_mixed, linearize_flat
 from anejax.transforms.stage import stage
 from anejax.transforms.transpose import backward
+from anejax.tree import PyTree
 
 
 def _flat(fun: Callable[..., Any], args: Any, has_aux: bool = False) -> tuple[FlatFunction, list[Any]]:
@@ -61,7 +62,7 @@ def _tangent_out(t: Any) -> Any:
     return t
 
 
-def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> PyTree:
     """The value of ``fun`` at ``primals`` and its derivative along ``tangents``.
 
     Args:
@@ -101,14 +102,14 @@ class _Derivative:
     in_tree: tree.PyTreeDef
     out_tree: tree.PyTreeDef
 
-    def push_forward(self, residuals: list[Any], *tangents: Any) -> Any:
+    def push_forward(self, residuals: list[Any], *tangents: PyTree) -> PyTree:
         ts = tree.flatten_up_to(self.in_tree, (tangents, {}), "tangents")
         check_cotangents("linearize", self.in_avals, ts, self.in_tree)
         given = [_tangent_in(a, t) for a, t in zip(self.in_avals, ts)]
         found = apply_linear(self.lin._replace(residuals=residuals), given)
         return tree.unflatten(self.out_tree, map(_tangent_out, found))
 
-    def pull_back(self, residuals: list[Any], cotangent: Any) -> Any:
+    def pull_back(self, residuals: list[Any], cotangent: Any) -> PyTree:
         cts = tree.flatten_up_to(self.out_tree, cotangent, "the cotangent")
         check_cotangents("vjp", self.out_avals, cts, self.out_tree)
         given = [_tangent_in(a, ct) for a, ct in zip(self.out_avals, cts)]
@@ -129,7 +130,7 @@ def _at_point(
     return tree.unflatten(flat.out_tree, lin.outs), derivative, lin.residuals, flat.aux
 
 
-def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+def linearize(fun: Callable[..., Any], *primals: PyTree, has_aux: bool = False) -> Any:
     """The value of ``fun`` at ``primals``, and its derivative there as a function of tangents.
 
     The function keeps what it needs of the evaluation, so that applying it many times costs only the linear part. It is
@@ -158,7 +159,7 @@ def _cotangent_out(primal: Aval, ct: Any) -> Any:
     return _tangent_out(convert_element_type(ct, aval.dtype, aval.weak_type))
 
 
-def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+def vjp(fun: Callable[..., Any], *primals: PyTree, has_aux: bool = False) -> Any:
     """The value of ``fun`` at ``primals``, and the function from output cotangents to input cotangents.
 
     Returns:
@@ -177,7 +178,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     return (outs, vjp_fun, aux) if has_aux else (outs, vjp_fun)
 
 
-def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], Any]:
+def linear_transpose(fun: Callable[..., Any], *primals: PyTree) -> Callable[[Any], Any]:
     """The transpose of a linear ``fun``: a function from output cotangents to a tuple of input cotangents.
 
     ``primals`` give only types (arrays or ShapeDtypeStructs). Raises RefusedError where ``fun`` is not linear.
@@ -371,7 +372,7 @@ def jacfwd(
         avals = [aval_of(x) for x in leaves]
         aux: list[Any] = []
 
-        def push(*tangents: Any) -> Any:
+        def push(*tangents: PyTree) -> Any:
             found = jvp(lambda *xs: _call_flat(of_chosen, in_tree, xs), tuple(leaves), tangents, has_aux=has_aux)
             for out in tree.leaves(found[0]) if holomorphic else ():
                 _check_output("jacfwd", name_of(fun), aval_of(out), True)

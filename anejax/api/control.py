@@ -28,6 +28,7 @@ from anejax.transforms.control import while_loop as looping
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.stage import stage
 from anejax.transforms.vmap import named_axes
+from anejax.tree import PyTree
 
 
 class Staged(NamedTuple):
@@ -147,8 +148,8 @@ def check_unroll(op: str, unroll: Any) -> None:
 
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
-    init: Any,
-    xs: Any = None,
+    init: PyTree,
+    xs: PyTree = None,
     length: int | None = None,
     reverse: bool = False,
     unroll: int | bool = 1,
@@ -187,7 +188,7 @@ def scan(
     return _scan("scan", Body(f, f), init, xs, length, reverse)
 
 
-def _scan(op: str, body: Body, init: Any, xs: Any, length: Any = None, reverse: bool = False) -> tuple[Any, Any]:
+def _scan(op: str, body: Body, init: PyTree, xs: PyTree, length: Any = None, reverse: bool = False) -> tuple[Any, Any]:
     carry, carry_tree = _arrays(op, "the initial carry", init)
     leaves, xs_tree = _arrays(op, "an array to scan over", xs)
     turns = _length(op, leaves, xs_tree, length)
@@ -227,7 +228,7 @@ def _length(op: str, leaves: Sequence[Any], xs_tree: Any, length: Any) -> int:
 
 
 def _scan_in_python(
-    op: str, f: Any, carry: Any, leaves: Sequence[Any], xs_tree: Any, length: int, reverse: bool
+    op: str, f: Any, carry: PyTree, leaves: Sequence[Any], xs_tree: Any, length: int, reverse: bool
 ) -> Any:
     """The loop unrolled, for ``disable_jit``."""
     if not length:
@@ -243,7 +244,7 @@ def _stacked(rows: Sequence[Any]) -> Any:
     return shapes.concatenate([shapes.expand_dims(r, (0,)) for r in rows], 0)
 
 
-def map_(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any:
+def map_(f: Callable[[Any], Any], xs: PyTree, *, batch_size: int | None = None) -> PyTree:
     """``f`` of each slice of ``xs`` along axis 0, one after the other; results are stacked.
 
     Args:
@@ -281,7 +282,7 @@ def _without_carry(f: Callable[[Any], Any], owner: Any, role: str) -> Body:
 # --- while and for ---------------------------------------------------------------------------------------------------
 
 
-def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any) -> Any:
+def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: PyTree) -> PyTree:
     """``body_fun`` applied as long as ``cond_fun`` of the value holds.
 
     Forward-mode differentiable only: nothing says how many turns' values reverse mode would have to keep.
@@ -303,7 +304,7 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     return _while("while_loop", Body(cond_fun, cond_fun), Body(body_fun, body_fun), init_val)
 
 
-def _while(op: str, condition: Body, body: Body, init: Any) -> Any:
+def _while(op: str, condition: Body, body: Body, init: PyTree) -> Any:
     carry, carry_tree = _arrays(op, "the initial value", init)
     if config.jax_disable_jit:
         try:
@@ -328,8 +329,8 @@ def _while_in_python(condition: Any, body: Any, value: Any) -> Any:
 
 
 def fori_loop(
-    lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any, *, unroll: int | bool | None = None
-) -> Any:
+    lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: PyTree, *, unroll: int | bool | None = None
+) -> PyTree:
     """``for i in range(lower, upper): val = body_fun(i, val)``.
 
     With Python integers as bounds it is a ``scan`` and can be differentiated in both modes; with traced ones it is a
@@ -380,7 +381,7 @@ def _bound(x: Any) -> Any:
     return x if isinstance(x, Tracer) else concrete_array(x)
 
 
-def _before_last(carry: Any) -> Any:
+def _before_last(carry: PyTree) -> Any:
     return lt(carry[0], carry[1])
 
 
@@ -391,7 +392,7 @@ _NONE: Any = object()  # no operand was passed by keyword
 
 
 def cond(
-    pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any, operand: Any = _NONE,
+    pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: PyTree, operand: PyTree = _NONE,
     linear: Any = None,
 ) -> Any:  # fmt: skip
     """``true_fun(*operands)`` where ``pred`` holds, else ``false_fun(*operands)``; only one of them runs.
@@ -432,7 +433,7 @@ def cond(
     return _switch("cond", convert_element_type(truth, dtypes.int32), (false_fun, true_fun), operands)
 
 
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any, operand: Any = _NONE) -> Any:
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: PyTree, operand: PyTree = _NONE) -> Any:
     """``branches[index](*operands)``, with ``index`` clamped to the range; only that branch runs.
 
     Args:

@@ -20,6 +20,7 @@ from anejax.core.trace import aval_of
 from anejax.errors import ShapeError, TreeError
 from anejax.ops.families import instantiate
 from anejax.transforms.custom import CustomJVPCall, CustomVJPCall
+from anejax.tree import PyTree
 from anejax.tree import map as map_tree
 
 
@@ -73,7 +74,7 @@ class CustomVJPPrimal:
         return f"CustomVJPPrimal(value={self.value!r}, perturbed={self.perturbed})"
 
 
-def custom_vjp_primal_tree_values(tree: Any) -> Any:
+def custom_vjp_primal_tree_values(tree: PyTree) -> PyTree:
     """``tree`` with the value in the place of each CustomVJPPrimal."""
     is_primal = lambda x: isinstance(x, CustomVJPPrimal)  # noqa: E731
     return map_tree(lambda x: x.value if is_primal(x) else x, tree, is_leaf=is_primal)
@@ -173,7 +174,7 @@ class custom_jvp(_Custom):
         The rule of an argument that is not differentiated is not called: an infinite derivative times 0 is no NaN.
         """
 
-        def jvp(primals: Any, tangents: Any) -> Any:
+        def jvp(primals: PyTree, tangents: PyTree) -> PyTree:
             out = self(*primals)
             needed = [not all(isinstance(leaf, SymbolicZero) for leaf in tree.leaves(t)) for t in tangents]
             given = [tree.map(_without_symbols, t) for t in tangents]
@@ -252,7 +253,7 @@ class custom_vjp(_Custom):
         shown = _symbol if symbolic else _shown
         trees: dict[str, Any] = {}
 
-        def fwd(perturbed: Sequence[bool], *values: Any) -> tuple[list[Any], list[Any]]:
+        def fwd(perturbed: Sequence[bool], *values: PyTree) -> tuple[list[Any], list[Any]]:
             given_values = list(map(CustomVJPPrimal, values, perturbed)) if symbolic else values
             rest = iter(tree.unflatten(in_tree, given_values)[0])
             given = iter(fixed)
@@ -340,7 +341,7 @@ def _stopped(x: Any) -> Any:
 
 
 @_stopped.defjvp
-def _stopped_jvp(primals: Any, tangents: Any) -> Any:
+def _stopped_jvp(primals: PyTree, tangents: PyTree) -> Any:
     (x,) = primals
     return _stopped(x), _shown(Zero(aval_of(x).tangent()))
 

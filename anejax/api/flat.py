@@ -14,6 +14,7 @@ from anejax.core.aval import Aval, ShapeDtypeStruct
 from anejax.core.context import current_trace
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
+from anejax.tree import PyTree
 
 
 class FlatFunction:
@@ -130,7 +131,7 @@ def select_args(
             )
     chosen = tuple(n % count for n in chosen)
 
-    def of_chosen(*values: Any) -> Any:
+    def of_chosen(*values: PyTree) -> Any:
         full = list(args)
         for n, v in zip(chosen, values):
             full[n] = v

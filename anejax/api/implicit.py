@@ -20,6 +20,7 @@ from anejax.ops.families import zeros
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.linear_solve import linear_solve
 from anejax.transforms.stage import stage
+from anejax.tree import PyTree
 
 
 def _staged(fun: Callable[..., Any], arg: Any) -> tuple[Graph, list[Any], Any]:
@@ -141,7 +142,7 @@ def custom_root(
         return eval_graph(graph, [*consts, *guess])
 
     @root.defjvp
-    def root_jvp(primals: Any, tangents: Any) -> Any:
+    def root_jvp(primals: PyTree, tangents: PyTree) -> PyTree:
         params, _, _ = primals
         outs = root(*primals)
         x = tree.unflatten(x_tree, outs[:count])

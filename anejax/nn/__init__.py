@@ -98,7 +98,7 @@ __all__ = [
     "Residual", "Scope", "Sequential", "SiLU", "Sigmoid", "Softmax", "Summary", "SwiGLU", "Tanh",
     "TransformerBlock", "apply_as", "celu", "count_parameters", "dot_product_attention", "elu", "gelu", "glu",
     "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "identity", "initializers", "leaky_relu", "log1mexp",
-    "log_sigmoid", "log_softmax", "logmeanexp", "logsumexp", "mish", "one_hot", "relu", "relu6", "rotary", "selu",
-    "sigmoid", "silu", "soft_sign", "softmax", "softplus", "sparse_plus", "sparse_sigmoid", "squareplus",
-    "standardize", "summary", "swish", "tanh"
+    "log_sigmoid", "log_softmax", "logmeanexp", "logsumexp", "mish", "one_hot", "parameter_names", "relu", "relu6",
+    "rotary", "selu", "sigmoid", "silu", "soft_sign", "softmax", "softplus", "sparse_plus", "sparse_sigmoid",
+    "squareplus", "standardize", "summary", "swish", "tanh"
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from anejax.optim.base import (
     zeros_like,
 )
 from anejax.optim.transform import ScaleByAdamState, moment, unbiased, unbiased_mean
+from anejax.tree import PyTree
 
 
 def _over_root(eps: Any, eps_root: Any) -> Any:
@@ -23,7 +24,7 @@ def _over_root(eps: Any, eps_root: Any) -> Any:
     return lambda m, v: m / (jnp.sqrt(v + eps_root) + eps)
 
 
-def _adam_init(params: Any) -> ScaleByAdamState:
+def _adam_init(params: PyTree) -> ScaleByAdamState:
     return ScaleByAdamState(zero_count(), zeros_like(params), zeros_like(params))
 
 
@@ -48,10 +49,10 @@ def scale_by_amsgrad(
     """Adam with the largest second moment so far (Reddi et al., 2018)."""
     mu_dtype = None if mu_dtype is None else dtypes.canonical(mu_dtype)
 
-    def init(params: Any) -> ScaleByAmsgradState:
+    def init(params: PyTree) -> ScaleByAmsgradState:
         return ScaleByAmsgradState(zero_count(), zeros_like(params, mu_dtype), zeros_like(params), zeros_like(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         mu, nu = moment(updates, state.mu, b1, 1), moment(updates, state.nu, b2, 2)
         count = safe_increment(state.count)
         mu_hat = unbiased(mu, b1, count) if bias_correction_mu else mu
@@ -75,10 +76,10 @@ def scale_by_belief(
 ) -> GradientTransformation:
     """Adam by the distance of gradients from their mean (Zhuang et al., 2020)."""
 
-    def init(params: Any) -> ScaleByBeliefState:
+    def init(params: PyTree) -> ScaleByBeliefState:
         return ScaleByBeliefState(*_adam_init(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         mu, count = moment(updates, state.mu, b1, 1), safe_increment(state.count)
         surprise = map_leaves(lambda g, m: g - m, updates, mu)
         nu = map_leaves(lambda v: v + eps_root, moment(surprise, state.nu, b2, 2))
@@ -93,11 +94,11 @@ def scale_by_yogi(
 ) -> GradientTransformation:
     """Adam whose second moment grows no faster than gradients do (Zaheer et al., 2018)."""
 
-    def init(params: Any) -> ScaleByAdamState:
+    def init(params: PyTree) -> ScaleByAdamState:
         full = map_leaves(lambda p: jnp.full_like(p, initial_accumulator_value), params)
         return ScaleByAdamState(zero_count(), full, full)
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         mu, count = moment(updates, state.mu, b1, 1), safe_increment(state.count)
         nu = map_leaves(lambda g, v: v - (1 - b2) * jnp.sign(v - jnp.square(g)) * jnp.square(g), updates, state.nu)
         steps = map_leaves(_over_root(eps, eps_root), unbiased(mu, b1, count), unbiased(nu, b2, count))
@@ -118,7 +119,7 @@ def scale_by_radam(
     """Adam that waits with its second moment until it is known well enough (Liu et al., 2020)."""
     longest = 2.0 / (1.0 - b2) - 1.0
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         mu, nu = moment(updates, state.mu, b1, 1), moment(updates, state.nu, b2, 2)
         count = safe_increment(state.count)
         share = b2**count
@@ -145,10 +146,10 @@ class ScaleByAdaDeltaState(NamedTuple):
 def scale_by_adadelta(rho: Any = 0.9, eps: Any = 1e-6) -> GradientTransformation:
     """Gradients times the root of the updates' second moment over theirs (Zeiler, 2012)."""
 
-    def init(params: Any) -> ScaleByAdaDeltaState:
+    def init(params: PyTree) -> ScaleByAdaDeltaState:
         return ScaleByAdaDeltaState(zeros_like(params), zeros_like(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         e_g = moment(updates, state.e_g, rho, 2)
         steps = map_leaves(lambda g, v, x: jnp.sqrt(x + eps) / jnp.sqrt(v + eps) * g, updates, e_g, state.e_x)
         return steps, ScaleByAdaDeltaState(e_g, moment(steps, state.e_x, rho, 2))

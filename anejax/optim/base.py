@@ -10,6 +10,7 @@ import numpy as np
 import anejax.numpy as jnp
 from anejax import dtypes, tree, tree_util
 from anejax.errors import TreeError
+from anejax.tree import PyTree
 
 Schedule = Callable[[Any], Any]
 ScalarOrSchedule = Any  # a number, or a function of the step
@@ -50,7 +51,7 @@ ScaleState = ClipState = ClipByGlobalNormState = AddDecayedWeightsState = EmptyS
 ScaleByTrustRatioState = AdaptiveGradClipState = NonNegativeParamsState = EmptyState
 
 
-def init_empty_state(params: Any) -> EmptyState:
+def init_empty_state(params: PyTree) -> EmptyState:
     """``init`` of a transformation without state."""
     return EmptyState()
 
@@ -63,23 +64,23 @@ def is_none(x: Any) -> bool:
     return x is None
 
 
-def map_leaves(f: Callable[..., Any], updates: Any, *rest: Any) -> Any:
+def map_leaves(f: Callable[..., Any], updates: PyTree, *rest: Any) -> PyTree:
     """``f`` over the leaves of trees like ``updates``; None stays None."""
     return tree.map(lambda u, *xs: None if u is None else f(u, *xs), updates, *rest, is_leaf=is_none)
 
 
-def need_params(op: str, params: Any) -> None:
+def need_params(op: str, params: PyTree) -> None:
     """Raises TreeError when ``update`` was called without the parameters that it needs."""
     if params is None:
         raise TreeError(f"[{op}] expected the parameters, got None. Call update(grads, state, params).")
 
 
-def zeros_like(params: Any, dtype: Any = None) -> Any:
+def zeros_like(params: PyTree, dtype: Any = None) -> PyTree:
     """Zeros in the shapes of ``params``."""
     return tree.map(lambda p: jnp.zeros_like(p, dtype=dtype), params)
 
 
-def cast(values: Any, dtype: Any) -> Any:
+def cast(values: PyTree, dtype: Any) -> PyTree:
     """``values`` in ``dtype``, or as they are when it is None."""
     return values if dtype is None else tree.map(lambda v: v.astype(dtype), values)
 
@@ -131,7 +132,7 @@ def stateless(f: Callable[[Any, Any], Any]) -> GradientTransformation:
 def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformation:
     """A transformation from a function of one array of updates and that of the parameters (None without parameters)."""
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         if params is None:
             return tree.map(lambda u: f(u, None), updates), state
         return tree.map(f, updates, params), state
@@ -149,10 +150,10 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
 
     parts = [with_extra_args_support(t) for t in args]
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return tuple(t.init(params) for t in parts)
 
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **extra_args: Any) -> PyTree:
         if not isinstance(state, (tuple, list)) or len(state) != len(args):
             raise TreeError(f"[chain] expected the state of {len(args)} transformations, as init returns it.")
         states = []
@@ -169,12 +170,12 @@ def safe_int32_increment(count: Any) -> Any:
     return safe_increment(count)
 
 
-def apply_updates(params: Any, updates: Any) -> Any:
+def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
     """params + updates, each in the dtype of its parameter."""
     return map_leaves(lambda p, u: jnp.asarray(p + u).astype(jnp.asarray(p).dtype), params, updates)
 
 
-def global_norm(updates: Any) -> Any:
+def global_norm(updates: PyTree) -> PyTree:
     """The root of the sum of squares of all leaves."""
     total: Any = 0
     for leaf in tree.leaves(updates):
@@ -202,18 +203,18 @@ def masked(
     """
     inner = with_extra_args_support(inner)
 
-    def hidden(values: Any, chosen: Any) -> Any:
+    def hidden(values: PyTree, chosen: Any) -> PyTree:
         return tree.map(lambda m, v: v if m else MaskedNode(), chosen, values)
 
-    def mask_of(values: Any) -> Any:
+    def mask_of(values: PyTree) -> PyTree:
         return mask(values) if callable(mask) else mask
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         if isinstance(params, ParamsPlaceholder):
             return MaskedState(inner.init(params))
         return MaskedState(inner.init(hidden(params, mask_of(params))))
 
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **extra_args: Any) -> PyTree:
         chosen = mask_of(updates)
         seen = None if params is None else hidden(params, chosen)
         if mask_compatible_extra_args:

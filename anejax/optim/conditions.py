@@ -24,6 +24,7 @@ from anejax.optim.base import (
     zeros_like,
 )
 from anejax.optim.transform import ema
+from anejax.tree import PyTree
 
 ConditionFn = Callable[..., Any]  # (step, and further arguments by name) -> bool[]
 
@@ -45,10 +46,10 @@ class ConditionallyMaskState(NamedTuple):
 def _conditional(inner: Any, wanted: Callable[..., Any], forward: bool, otherwise: Any, kind: Any) -> Any:
     inner = with_extra_args_support(inner)
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return kind(inner_state=inner.init(params), step=zero_count())
 
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **extra_args: Any) -> PyTree:
         steps, inner_state = lax.cond(
             wanted(state.step, **(extra_args if forward else {})),
             lambda: inner.update(updates, state.inner_state, params, **extra_args),
@@ -112,10 +113,10 @@ def monitor(measures: Mapping[str, Any]) -> GradientTransformationExtraArgs:
         for name, m in measures.items()
     }
 
-    def init(params: Any) -> MonitorState:
+    def init(params: PyTree) -> MonitorState:
         return MonitorState({}, tuple(m.init(params) for m in parts.values()))
 
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **extra_args: Any) -> PyTree:
         results = [m.update(updates, s, params, **extra_args) for m, s in zip(parts.values(), state.measure_states)]
         found = {name: value for name, (value, _) in zip(parts, results)}
         return updates, MonitorState(found, tuple(s for _, s in results))
@@ -136,10 +137,10 @@ def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
     """Applies ``inner`` to one vector of all parameters, which is faster for many small arrays."""
     inner = with_extra_args_support(inner)
 
-    def vector(values: Any) -> Any:
+    def vector(values: PyTree) -> PyTree:
         return jnp.concatenate([jnp.reshape(leaf, (-1,)) for leaf in tree.leaves(values)])
 
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **extra_args: Any) -> PyTree:
         seen = None if params is None else vector(params)
         flat, state = inner.update(vector(updates), state, seen, **extra_args)
         leaves, structure = tree.flatten(updates)
@@ -156,7 +157,7 @@ def keep_params_nonnegative() -> GradientTransformation:
     def kept(p: Any, u: Any) -> Any:
         return None if p is None else jnp.where(p + u < 0.0, -p, u)
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         need_params("keep_params_nonnegative", params)
         return tree.map(kept, params, updates, is_leaf=is_none), state
 
@@ -166,7 +167,7 @@ def keep_params_nonnegative() -> GradientTransformation:
 def tree_map_params(
     initable: Any,
     f: Callable[..., Any],
-    state: Any,
+    state: PyTree,
     /,
     *rest: Any,
     transform_non_params: Callable[[Any], Any] | None = None,

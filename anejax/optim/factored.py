@@ -12,6 +12,7 @@ import anejax.numpy as jnp
 from anejax import tree
 from anejax.optim.base import GradientTransformation, need_params, safe_increment, zero_count, zeros_like
 from anejax.optim.transform import moment
+from anejax.tree import PyTree
 
 
 class FactoredState(NamedTuple):
@@ -51,7 +52,7 @@ def scale_by_factored_rms(
             return None
         return int(order[-2]), int(order[-1])
 
-    def init(params: Any) -> FactoredState:
+    def init(params: PyTree) -> FactoredState:
         def first(p: Any) -> tuple:
             axes, none = factored_axes(p.shape), jnp.zeros((1,), p.dtype)
             if axes is None:
@@ -62,7 +63,7 @@ def scale_by_factored_rms(
         leaves, structure = tree.flatten(params)
         return FactoredState(zero_count(), *_columns([first(p) for p in leaves], structure))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         need_params("scale_by_factored_rms", params)
         decay = decay_rate_fn(state.count - step_offset, decay_rate)
 
@@ -102,7 +103,7 @@ def scale_by_sm3(b1: Any = 0.9, b2: Any = 1.0, eps: Any = 1e-8) -> GradientTrans
     def others(axis: int, ndim: int) -> tuple[int, ...]:
         return tuple(a for a in range(ndim) if a != axis)
 
-    def init(params: Any) -> ScaleBySM3State:
+    def init(params: PyTree) -> ScaleBySM3State:
         bounds = tree.map(lambda p: [jnp.zeros(n, p.dtype) for n in p.shape or ((),)], params)
         return ScaleBySM3State(bounds, zeros_like(params))
 
@@ -113,7 +114,7 @@ def scale_by_sm3(b1: Any = 0.9, b2: Any = 1.0, eps: Any = 1e-8) -> GradientTrans
         scaled = g * jnp.where(total > 0, 1 / jnp.sqrt(total + eps), 0.0)
         return scaled, [jnp.max(total, others(axis, g.ndim)) for axis in range(g.ndim)] if g.ndim > 1 else [total]
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         leaves, structure = tree.flatten(updates)
         bounds = structure.flatten_up_to(state.mu)
         scaled, mu = _columns([step(g, b) for g, b in zip(leaves, bounds)], structure)

@@ -9,6 +9,8 @@ import anejax.numpy as jnp
 from anejax import lax, random, tree
 from anejax.errors import ShapeError
 from anejax.optim.base import global_norm
+from anejax.tree import PyTree
+from anejax.typing import ArrayLike
 
 HIGHEST = lax.Precision.HIGHEST
 
@@ -20,7 +22,7 @@ def power_iteration(
     num_iters: Any = 100,
     error_tolerance: Any = 1e-6,
     precision: Any = HIGHEST,
-    key: Any = None,
+    key: ArrayLike | None = None,
 ) -> tuple[Any, Any]:
     """(largest eigenvalue, its eigenvector) of a symmetric positive semi-definite matrix, by repeated products.
 
@@ -45,12 +47,12 @@ def power_iteration(
         size = 1.0 / global_norm(v)
         return tree.map(lambda x: size * x, v)
 
-    def unfinished(state: Any) -> Any:
+    def unfinished(state: PyTree) -> PyTree:
         vector, image, value, turn = state
         residual = global_norm(tree.map(lambda z, v: z - value * v, image, vector))
         return ~(jnp.abs(residual / value) < error_tolerance) & (turn < num_iters)
 
-    def turn(state: Any) -> Any:
+    def turn(state: PyTree) -> PyTree:
         vector = unit(state[1])
         image = product(vector)
         value: Any = sum(jnp.vdot(a, b, precision=HIGHEST) for a, b in zip(tree.leaves(vector), tree.leaves(image)))
@@ -95,10 +97,10 @@ def matrix_inverse_pth_root(
     def distance(m: Any) -> Any:
         return jnp.max(jnp.abs(m - eye))
 
-    def unfinished(state: Any) -> Any:
+    def unfinished(state: PyTree) -> PyTree:
         return (state[0] < num_iters) & (state[4] > error_tolerance) & state[5]
 
-    def turn(state: Any) -> Any:
+    def turn(state: PyTree) -> PyTree:
         i, m, h, _, error, _ = state
         step = (1 - alpha) * eye + alpha * m
         m, new_h = (jnp.matmul(a, b, precision=precision) for a, b in ((power(step), m), (h, step)))
@@ -130,7 +132,7 @@ def nnls(A: Any, b: Any, iters: int, unroll: int | bool = 1, L: Any = None) -> A
         L = jnp.minimum(jnp.sqrt(jnp.sum(jnp.square(square))), columns)
     L = jnp.where(L == 0, 1, L)
 
-    def step(carry: Any, _: Any) -> Any:
+    def step(carry: PyTree, _: Any) -> PyTree:
         x, ahead, c = carry
         next_c = (1 + jnp.sqrt(1 + 4 * c**2)) / 2
         new = jnp.maximum(ahead - (square @ ahead - target) / L, 0)

@@ -12,9 +12,11 @@ from anejax.api.custom import custom_vjp
 from anejax.optim.base import map_leaves
 from anejax.optim.transform import moment as moment_of
 from anejax.optim.transform import unbiased
+from anejax.tree import PyTree
+from anejax.typing import ArrayLike
 
 
-def update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
+def update_moment(updates: PyTree, moments: Any, decay: Any, order: Any) -> PyTree:
     """(1 - decay) * updates**order + decay * moments."""
     if order in (1, 2):
         return moment_of(updates, moments, decay, order)
@@ -24,7 +26,7 @@ def update_moment(updates: Any, moments: Any, decay: Any, order: Any) -> Any:
 update_moment_per_elem_norm = update_moment  # they differ for complex numbers, which have no moments here
 
 
-def update_infinity_moment(updates: Any, moments: Any, decay: Any, eps: Any) -> Any:
+def update_infinity_moment(updates: PyTree, moments: Any, decay: Any, eps: Any) -> PyTree:
     """The larger of abs(updates) + eps and decay * moments."""
     return map_leaves(lambda g, m: jnp.maximum(jnp.abs(g) + eps, decay * m), updates, moments)
 
@@ -59,7 +61,7 @@ class MultiNormalDiagFromLogScale:
         self._mean, self._log_scale = jnp.asarray(loc), jnp.asarray(log_scale)
         self._shape = np.broadcast_shapes(self._mean.shape, self._log_scale.shape)
 
-    def sample(self, shape: Any, key: Any) -> Any:
+    def sample(self, shape: Any, key: ArrayLike) -> Any:
         """Draws of the distribution: an array of ``shape`` and then its own."""
         return random.normal(key, (*shape, *self._shape)) * jnp.exp(self._log_scale) + self._mean
 

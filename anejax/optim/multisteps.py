@@ -16,6 +16,7 @@ from anejax.optim.base import (
     zero_count,
     zeros_like,
 )
+from anejax.tree import PyTree
 
 
 class MultiStepsState(NamedTuple):
@@ -55,20 +56,20 @@ class MultiSteps:
         self._should_skip = should_skip_update_fn or (lambda updates, step, params: (jnp.asarray(False), ()))
         self._dtype = dtypes.canonical(accumulator_dtype)
 
-    def init(self, params: Any) -> MultiStepsState:
+    def init(self, params: PyTree) -> MultiStepsState:
         """The state before the first gradients."""
         step = zero_count()
         _, skip_state = self._should_skip(zeros_like(params), step, params)
         inner, collected = self.inner_opt.init(params), zeros_like(params, self._dtype)
         return MultiStepsState(zero_count(), step, inner, collected, skip_state)
 
-    def _collected(self, grads: Any, state: MultiStepsState) -> Any:
+    def _collected(self, grads: PyTree, state: MultiStepsState) -> Any:
         if self._mean:
             return map_leaves(lambda g, a: a + (g - a) / (state.mini_step + 1), grads, state.acc_grads)
         return map_leaves(lambda g, a: g + a, grads, state.acc_grads)
 
     def update(
-        self, updates: Any, state: MultiStepsState, params: Any = None, **extra_args: Any
+        self, updates: PyTree, state: MultiStepsState, params: PyTree = None, **extra_args: Any
     ) -> tuple[Any, MultiStepsState]:
         """(updates, state): those of the optimizer at every k-th call, zeros at the others."""
         k = self._every_k(state.gradient_step)
@@ -93,7 +94,7 @@ class MultiSteps:
         )
         return map_leaves(lambda s: jnp.where(emit, s, jnp.zeros_like(s)), steps), new_state
 
-    def has_updated(self, state: MultiStepsState) -> Any:
+    def has_updated(self, state: MultiStepsState) -> PyTree:
         """Whether the last call was one that updated."""
         return (state.mini_step == 0) & (state.gradient_step > 0)
 

@@ -28,6 +28,7 @@ from anejax.optim.transform import (
     scale_by_trust_ratio,
     trace,
 )
+from anejax.typing import ArrayLike
 
 
 def adafactor(
@@ -129,7 +130,12 @@ def lars(
 
 
 def noisy_sgd(
-    learning_rate: ScalarOrSchedule, eta: Any = 0.01, gamma: Any = 0.55, key: Any = None, *, seed: int | None = None
+    learning_rate: ScalarOrSchedule,
+    eta: Any = 0.01,
+    gamma: Any = 0.55,
+    key: ArrayLike | None = None,
+    *,
+    seed: int | None = None,
 ) -> GradientTransformationExtraArgs:
     """Gradient descent with noise that decreases from step to step."""
     return chain(add_noise(eta, gamma, key, seed=seed), scale_by_learning_rate(learning_rate))

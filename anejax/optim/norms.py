@@ -16,6 +16,7 @@ from anejax.optim.base import (
     need_params,
     no_state,
 )
+from anejax.tree import PyTree
 
 
 def safe_norm(x: Any, min_norm: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
@@ -37,7 +38,7 @@ def safe_root_mean_squares(x: Any, min_rms: Any) -> Any:
 
 
 def _scale_by_parameter(op: str, size: Any, least: Any) -> GradientTransformation:
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         need_params(op, params)
         return map_leaves(lambda u, p: u * size(p, least), updates, params), state
 
@@ -57,7 +58,7 @@ def scale_by_param_block_rms(min_scale: Any = 1e-3) -> GradientTransformation:
 def normalize_by_update_norm(scale_factor: Any = 1.0, eps: Any = 1e-6) -> GradientTransformation:
     """Divides all updates by their global norm, so that it becomes ``scale_factor``."""
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         norm = (global_norm(updates) + eps) / scale_factor
         return map_leaves(lambda g: g / norm, updates), state
 
@@ -78,7 +79,7 @@ def scale_by_polyak(
     if variant not in ("sps", "sps+"):
         raise ValueError(f"[scale_by_polyak] expected variant sps or sps+, got {variant!r}.")
 
-    def update(updates: Any, state: Any, params: Any = None, *, value: Any, **extra_args: Any) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, *, value: Any, **extra_args: Any) -> PyTree:
         square = jnp.square(global_norm(updates))
         gap = jnp.asarray(value - f_min).astype(square.dtype)
         gap = jnp.maximum(gap, 0) if variant == "sps+" else gap
@@ -128,14 +129,14 @@ def adaptive_grad_clip(clipping: Any, eps: Any = 1e-3, axis: Any = None) -> Grad
     def clipped(g: Any, p: Any) -> Any:
         return unitwise_clip(unitwise_norm(g, axis), clipping * jnp.maximum(unitwise_norm(p, axis), eps), g)
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         need_params("adaptive_grad_clip", params)
         return map_leaves(lambda g, p: clipped(jnp.asarray(g), jnp.asarray(p)), updates, params), state
 
     return GradientTransformation(no_state, update)
 
 
-def per_example_global_norm_clip(grads: Any, l2_norm_clip: Any) -> tuple[Any, Any]:
+def per_example_global_norm_clip(grads: PyTree, l2_norm_clip: Any) -> tuple[Any, Any]:
     """(sum over examples of their gradients, each clipped to a global norm; the number of examples that were clipped).
 
     The first axis of every array in ``grads`` is that of the examples, as ``vmap(grad(loss))`` gives it.
@@ -148,7 +149,7 @@ def per_example_global_norm_clip(grads: Any, l2_norm_clip: Any) -> tuple[Any, An
     return tree.map(lambda g: jnp.tensordot(factors, g, axes=1), grads), jnp.sum(factors < 1.0)
 
 
-def per_example_layer_norm_clip(grads: Any, global_l2_norm_clip: Any, uniform: bool = True) -> tuple[Any, Any]:
+def per_example_layer_norm_clip(grads: PyTree, global_l2_norm_clip: Any, uniform: bool = True) -> tuple[Any, Any]:
     """``per_example_global_norm_clip`` of each array by itself: (tree of sums, tree of numbers of clipped examples).
 
     ``uniform`` gives all arrays the same part of the norm, otherwise they have it by their sizes.

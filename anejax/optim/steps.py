@@ -16,6 +16,8 @@ from anejax.optim.base import (
     zeros_like,
 )
 from anejax.optim.transform import moment, unbiased
+from anejax.tree import PyTree
+from anejax.typing import ArrayLike
 
 
 class ScaleByAdanState(NamedTuple):
@@ -33,11 +35,11 @@ def scale_by_adan(
 ) -> GradientTransformation:
     """Adam with Nesterov's momentum, by differences of gradients (Xie et al., 2022)."""
 
-    def init(params: Any) -> ScaleByAdanState:
+    def init(params: PyTree) -> ScaleByAdanState:
         zeros = zeros_like(params)
         return ScaleByAdanState(zeros, zeros, zeros, zeros, zero_count())
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         change = map_leaves(lambda g, old: jnp.where(state.t == 0, 0.0, g - old), updates, state.g)
         ahead = map_leaves(lambda g, d: g + (1 - b2) * d, updates, change)
         m, v, n = moment(updates, state.m, b1, 1), moment(change, state.v, b2, 1), moment(ahead, state.n, b3, 2)
@@ -68,11 +70,11 @@ def scale_by_novograd(
     """Momentum of gradients that are divided by the norm of their array (Ginsburg et al., 2019)."""
     mu_dtype = None if mu_dtype is None else dtypes.canonical(mu_dtype)
 
-    def init(params: Any) -> ScaleByNovogradState:
+    def init(params: PyTree) -> ScaleByNovogradState:
         norms = tree.map(lambda p: jnp.zeros((), p.dtype), params)
         return ScaleByNovogradState(zero_count(), zeros_like(params, mu_dtype), norms)
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         need_params("scale_by_novograd", params)
         first = state.count == 0
 
@@ -110,11 +112,11 @@ def scale_by_rprop(
     As in optax, a call returns the step that the last one found, and zero where the sign has changed since.
     """
 
-    def init(params: Any) -> ScaleByRpropState:
+    def init(params: PyTree) -> ScaleByRpropState:
         sizes = map_leaves(lambda p: jnp.full_like(p, learning_rate), params)
         return ScaleByRpropState(sizes, zeros_like(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         signs = map_leaves(lambda g, old: g * old, updates, state.prev_updates)
 
         def size(s: Any, old: Any) -> Any:
@@ -139,10 +141,10 @@ class ScaleByOptimisticGradientState(NamedTuple):
 def scale_by_optimistic_gradient(alpha: Any = 1.0, beta: Any = 1.0) -> GradientTransformation:
     """(alpha + beta) times the gradient less beta times the last one (Mokhtari et al., 2019)."""
 
-    def init(params: Any) -> ScaleByOptimisticGradientState:
+    def init(params: PyTree) -> ScaleByOptimisticGradientState:
         return ScaleByOptimisticGradientState(jnp.asarray(True), zeros_like(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         def step(g: Any, old: Any) -> Any:
             return (alpha + beta) * g - beta * jnp.where(state.is_initial_step, g, old)
 
@@ -168,14 +170,14 @@ def scale_by_distance_over_gradients(
     def length(x: Any) -> Any:
         return jnp.sqrt(jnp.sum(jnp.square(x)))
 
-    def init(params: Any) -> ScaleByDistanceOverGradientsState:
+    def init(params: PyTree) -> ScaleByDistanceOverGradientsState:
         return ScaleByDistanceOverGradientsState(
             map_leaves(lambda p: reps_rel * (1 + length(p)), params),
             map_leaves(lambda p: jnp.zeros(1), params),
             cast(params, param_dtype),
         )
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         need_params("scale_by_distance_over_gradients", params)
         far = map_leaves(lambda d, p, s: jnp.maximum(d, length(p - s)), state.max_dist, params, state.init_params)
         squares = map_leaves(lambda s, g: s + jnp.sum(jnp.square(g)), state.grad_sum_of_squares, updates)
@@ -195,10 +197,10 @@ class ApplyEvery(NamedTuple):
 def apply_every(k: Any = 1) -> GradientTransformation:
     """The sum of ``k`` updates at every k-th step, zeros at the others."""
 
-    def init(params: Any) -> ApplyEvery:
+    def init(params: PyTree) -> ApplyEvery:
         return ApplyEvery(zero_count(), zeros_like(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         place = state.count % k
         total = map_leaves(lambda g, t: jnp.where(place != 0, t, 0.0) + g, updates, state.grad_acc)
         steps = map_leaves(lambda t: jnp.where(place == k - 1, t, 0.0), total)
@@ -214,7 +216,7 @@ class AddNoiseState(NamedTuple):
     rng_key: Any
 
 
-def add_noise(eta: Any, gamma: Any, key: Any = None, *, seed: int | None = None) -> GradientTransformation:
+def add_noise(eta: Any, gamma: Any, key: ArrayLike | None = None, *, seed: int | None = None) -> GradientTransformation:
     """Adds normal noise of variance eta / step**gamma (Neelakantan et al., 2015).
 
     ``key`` is a key of anejax.random or an integer, 0 by default; ``seed`` is its former name.
@@ -226,10 +228,10 @@ def add_noise(eta: Any, gamma: Any, key: Any = None, *, seed: int | None = None)
         raise ValueError("[add_noise] expected key or seed, got both.")
     given = next((k for k in (key, seed) if k is not None), 0)
 
-    def init(params: Any) -> AddNoiseState:
+    def init(params: PyTree) -> AddNoiseState:
         return AddNoiseState(zero_count(), given if isinstance(given, random.KeyArray) else random.key(given))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         count, keys = safe_increment(state.count), random.split(state.rng_key)
         deviation = jnp.sqrt(eta / count**gamma)
         leaves, structure = tree.flatten(updates)

@@ -24,6 +24,7 @@ from anejax.optim.base import (
     zero_count,
     zeros_like,
 )
+from anejax.tree import PyTree
 
 
 def _stateless_map(f: Any) -> GradientTransformation:
@@ -47,10 +48,10 @@ class ScaleByScheduleState(NamedTuple):
 def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
     """Multiplies by a function of the step."""
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return ScaleByScheduleState(zero_count())
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         size = step_size_fn(state.count)
         scaled = map_leaves(lambda g: jnp.asarray(size, g.dtype) * g, updates)
         return scaled, ScaleByScheduleState(safe_increment(state.count))
@@ -72,7 +73,7 @@ def scale_by_learning_rate(learning_rate: ScalarOrSchedule, *, flip_sign: bool =
 # --- moments ----------------------------------------------------------------------------------------------------
 
 
-def moment(updates: Any, moments: Any, decay: Any, order: int) -> Any:
+def moment(updates: PyTree, moments: Any, decay: Any, order: int) -> PyTree:
     """The exponential moving average of the updates to the power of ``order``."""
     power = jnp.square if order == 2 else lambda g: g
     return map_leaves(lambda g, m: (1 - decay) * power(g) + decay * m, updates, moments)
@@ -90,7 +91,7 @@ def scaled_up(moments: Any, decay: Any, count: Any) -> Any:
     return map_leaves(lambda m: m * scale.astype(m.dtype), moments)
 
 
-def unbiased_mean(mu: Any, updates: Any, b1: Any, count: Any, nesterov: bool) -> Any:
+def unbiased_mean(mu: Any, updates: PyTree, b1: Any, count: Any, nesterov: bool) -> PyTree:
     """The first moment without bias; with ``nesterov``, as it will be after the next step."""
     if not nesterov:
         return unbiased(mu, b1, count)
@@ -98,7 +99,7 @@ def unbiased_mean(mu: Any, updates: Any, b1: Any, count: Any, nesterov: bool) ->
     return map_leaves(lambda m, g: b1 * m + (1 - b1) * g, ahead, unbiased(updates, b1, count))
 
 
-def _cast_like(values: Any, like: Any) -> Any:
+def _cast_like(values: PyTree, like: PyTree) -> Any:
     return map_leaves(lambda v, l: v.astype(l.dtype), values, like)
 
 
@@ -122,10 +123,10 @@ def scale_by_adam(
     """The first moment over the root of the second, both without bias (Kingma and Ba, 2014)."""
     mu_dtype = None if mu_dtype is None else dtypes.canonical(mu_dtype)
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return ScaleByAdamState(zero_count(), zeros_like(params, mu_dtype), zeros_like(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         mu, nu = moment(updates, state.mu, b1, 1), moment(updates, state.nu, b2, 2)
         count = safe_increment(state.count)
         if nesterov:
@@ -141,10 +142,10 @@ def scale_by_adam(
 def scale_by_adamax(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> GradientTransformation:
     """Adam with the largest decayed absolute value in place of the second moment."""
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return ScaleByAdamState(zero_count(), zeros_like(params), zeros_like(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         count, mu = safe_increment(state.count), moment(updates, state.mu, b1, 1)
         nu = map_leaves(lambda g, v: jnp.maximum(jnp.abs(g) + eps, b2 * v), updates, state.nu)
         steps = map_leaves(lambda m, v: m / v, unbiased(mu, b1, count), nu)
@@ -164,10 +165,10 @@ def scale_by_lion(b1: Any = 0.9, b2: Any = 0.99, mu_dtype: Any = None) -> Gradie
     """The sign of a blend of gradient and first moment (Chen et al., 2023)."""
     mu_dtype = None if mu_dtype is None else dtypes.canonical(mu_dtype)
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return ScaleByLionState(zero_count(), zeros_like(params, mu_dtype))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         signs = map_leaves(lambda g, m: jnp.sign((1.0 - b1) * g + b1 * m), updates, state.mu)
         mu = cast(moment(updates, state.mu, b2, 1), mu_dtype)
         return signs, ScaleByLionState(safe_increment(state.count), mu)
@@ -188,7 +189,7 @@ class ScaleByRmsWithCountState(NamedTuple):
     nu: Any
 
 
-def _full_like(params: Any, value: Any) -> Any:
+def _full_like(params: PyTree, value: Any) -> Any:
     return map_leaves(lambda p: jnp.full_like(p, value), params)
 
 
@@ -205,11 +206,11 @@ def scale_by_rms(
 ) -> GradientTransformation:
     """Divides by the root of the second moment."""
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         nu = _full_like(params, initial_scale)
         return ScaleByRmsWithCountState(zero_count(), nu) if bias_correction else ScaleByRmsState(nu)
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         nu = nu_hat = moment(updates, state.nu, decay, 2)
         new_state: Any = ScaleByRmsState(nu)
         if bias_correction:
@@ -244,11 +245,11 @@ def scale_by_stddev(
 ) -> GradientTransformation:
     """Divides by the standard deviation, from the first two moments."""
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         mu, nu = zeros_like(params), _full_like(params, initial_scale)
         return ScaleByRStdDevWithCountState(zero_count(), mu, nu) if bias_correction else ScaleByRStdDevState(mu, nu)
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         mu = mu_hat = moment(updates, state.mu, decay, 1)
         nu = nu_hat = moment(updates, state.nu, decay, 2)
         new_state: Any = ScaleByRStdDevState(mu, nu)
@@ -274,10 +275,10 @@ class ScaleByRssState(NamedTuple):
 def scale_by_rss(initial_accumulator_value: Any = 0.1, eps: Any = 1e-7) -> GradientTransformation:
     """Divides by the root of the sum of the squares of all gradients (Duchi et al., 2011)."""
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return ScaleByRssState(_full_like(params, initial_accumulator_value))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         total = map_leaves(lambda g, t: jnp.square(g) + t, updates, state.sum_of_squares)
         steps = map_leaves(lambda g, t: jnp.where(t > 0, lax.rsqrt(t + eps), 0.0) * g, updates, total)
         return steps, ScaleByRssState(total)
@@ -301,7 +302,7 @@ def scale_by_trust_ratio(min_norm: Any = 0.0, trust_coefficient: Any = 1.0, eps:
         ratio = trust_coefficient * p_norm / (u_norm + eps)
         return u * jnp.where((p_norm == 0.0) | (u_norm == 0.0), np.asarray(1.0, p.dtype), ratio)
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         need_params("scale_by_trust_ratio", params)
         return map_leaves(scaled, updates, params), state
 
@@ -321,13 +322,13 @@ def trace(decay: Any, nesterov: bool = False, accumulator_dtype: Any = None) -> 
     """The decayed sum of updates: momentum."""
     accumulator_dtype = None if accumulator_dtype is None else dtypes.canonical(accumulator_dtype)
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return TraceState(zeros_like(params, accumulator_dtype))
 
     def blend(g: Any, t: Any) -> Any:
         return g + decay * t
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         sums = map_leaves(blend, updates, state.trace)
         out = map_leaves(blend, updates, sums) if nesterov else sums
         return out, TraceState(cast(sums, accumulator_dtype))
@@ -346,10 +347,10 @@ def ema(decay: Any, debias: bool = True, accumulator_dtype: Any = None) -> Gradi
     """The exponential moving average of updates."""
     accumulator_dtype = None if accumulator_dtype is None else dtypes.canonical(accumulator_dtype)
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return EmaState(zero_count(), zeros_like(params, accumulator_dtype))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         average, count = moment(updates, state.ema, decay, 1), safe_increment(state.count)
         out = unbiased(average, decay, count) if debias else average
         return out, EmaState(count, cast(average, accumulator_dtype))
@@ -369,10 +370,10 @@ class WeightDecaySchedule(NamedTuple):
 def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) -> GradientTransformation:
     """Adds ``weight_decay`` times the parameters. ``mask`` selects the arrays."""
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return WeightDecaySchedule(zero_count()) if callable(weight_decay) else EmptyState()
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         need_params("add_decayed_weights", params)
         if isinstance(weight_decay, (int, float)) and weight_decay == 0:
             return updates, state
@@ -393,7 +394,7 @@ def clip(max_delta: Any) -> GradientTransformation:
 def clip_by_global_norm(max_norm: Any) -> GradientTransformation:
     """Scales all updates down together when their global norm is ``max_norm`` or more."""
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         norm = global_norm(updates)
         small = norm < max_norm
         return map_leaves(lambda g: jnp.where(small, g, g / norm.astype(g.dtype) * max_norm), updates), state
@@ -409,10 +410,10 @@ def clip_by_block_rms(threshold: Any) -> GradientTransformation:
 def zero_nans() -> GradientTransformation:
     """Replaces NaN by 0. The state records which arrays had a NaN."""
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return ZeroNansState(tree.map(lambda p: jnp.zeros((), jnp.bool_), params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         found = tree.map(lambda g: jnp.any(jnp.isnan(g)), updates)
         return map_leaves(lambda g: jnp.where(jnp.isnan(g), jnp.zeros_like(g), g), updates), ZeroNansState(found)
 

@@ -25,6 +25,7 @@ from anejax.optim.base import (
     with_extra_args_support,
     zero_count,
 )
+from anejax.tree import PyTree
 
 # --- hyperparameters as state -----------------------------------------------------------------------------------
 
@@ -70,17 +71,17 @@ def inject_hyperparams(
         bound.apply_defaults()
         schedules, numbers, others = _sorted_arguments(bound.arguments, static)
 
-        def values(count: Any, current: Mapping[str, Any], params: Any) -> dict[str, Any]:
+        def values(count: Any, current: Mapping[str, Any], params: PyTree) -> dict[str, Any]:
             dtype = hyperparam_dtype or _widest(params)
             found = {**current, **{name: f(count) for name, f in schedules.items()}}
             return {name: _as_float(value, dtype) for name, value in found.items()}
 
-        def init(params: Any) -> InjectHyperparamsState:
+        def init(params: PyTree) -> InjectHyperparamsState:
             count = zero_count()
             found = values(count, numbers, params)
             return InjectHyperparamsState(count, found, inner_factory(**others, **found).init(params))
 
-        def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+        def update(updates: PyTree, state: PyTree, params: PyTree = None, **extra_args: Any) -> PyTree:
             found = values(state.count, state.hyperparams, updates if params is None else params)
             made_now = with_extra_args_support(inner_factory(**others, **found))
             updates, inner = made_now.update(updates, state.inner_state, params, **extra_args)
@@ -106,7 +107,7 @@ def _sorted_arguments(arguments: Mapping[str, Any], static: set[str]) -> tuple[d
     return schedules, numbers, others
 
 
-def _widest(params: Any) -> Any:
+def _widest(params: PyTree) -> Any:
     found = [leaf.dtype for leaf in tree.leaves(params) if hasattr(leaf, "dtype")]
     return functools.reduce(jnp.promote_types, found) if found else dtypes.float32
 
@@ -136,10 +137,10 @@ def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int) 
 
     inner = with_extra_args_support(inner)
 
-    def init(params: Any) -> ApplyIfFiniteState:
+    def init(params: PyTree) -> ApplyIfFiniteState:
         return ApplyIfFiniteState(zero_count(), jnp.asarray(True), zero_count(), inner.init(params))
 
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **extra_args: Any) -> PyTree:
         finite = all_finite(updates)
         in_a_row = jnp.where(finite, 0, safe_increment(state.notfinite_count))
         applied = finite | (in_a_row > max_consecutive_errors)
@@ -155,7 +156,7 @@ def _chosen(condition: Any, new: Any, old: Any) -> Any:
     return map_leaves(lambda n, o: jnp.where(condition, n, o).astype(o.dtype), new, old)
 
 
-def skip_not_finite(updates: Any, gradient_step: Any, params: Any) -> tuple[Any, dict[str, Any]]:
+def skip_not_finite(updates: PyTree, gradient_step: Any, params: PyTree) -> tuple[Any, dict[str, Any]]:
     """For MultiSteps: skips gradients with an infinity or NaN; the state says how many of their numbers were such."""
     bad = [jnp.sum(jnp.logical_not(jnp.isfinite(leaf)).astype(jnp.int32)) for leaf in tree.leaves(updates)]
     count = sum(bad, jnp.zeros((), jnp.int32))
@@ -163,7 +164,7 @@ def skip_not_finite(updates: Any, gradient_step: Any, params: Any) -> tuple[Any,
 
 
 def skip_large_updates(
-    updates: Any, gradient_step: Any, params: Any, max_squared_norm: Any
+    updates: PyTree, gradient_step: Any, params: PyTree, max_squared_norm: Any
 ) -> tuple[Any, dict[str, Any]]:
     """For MultiSteps: skips gradients whose squared global norm is ``max_squared_norm`` or more, or NaN."""
     squares = [jnp.sum(jnp.square(leaf)) for leaf in tree.leaves(updates)]
@@ -207,22 +208,22 @@ def partition(
         TreeError: a label has no transformation.
     """
 
-    def labels_of(values: Any) -> Any:
+    def labels_of(values: PyTree) -> PyTree:
         found = param_labels(values) if callable(param_labels) else param_labels
         if unknown := [label for label in tree.leaves(found) if label not in transforms]:
             raise TreeError(f"[partition] expected labels of {sorted(map(str, transforms))}, got {unknown[0]!r}.")
         return found
 
-    def part(label: Hashable, values: Any) -> GradientTransformationExtraArgs:
+    def part(label: Hashable, values: PyTree) -> GradientTransformationExtraArgs:
         chosen = tree.map(lambda found: found == label, labels_of(values))
         return masked(transforms[label], chosen, mask_compatible_extra_args=mask_compatible_extra_args)
 
-    def init(params: Any) -> PartitionState:
+    def init(params: PyTree) -> PartitionState:
         if isinstance(params, ParamsPlaceholder):
             return PartitionState({label: masked(t, True).init(params) for label, t in transforms.items()})
         return PartitionState({label: part(label, params).init(params) for label in transforms})
 
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **extra_args: Any) -> PyTree:
         states = {}
         for label in transforms:
             transformation = part(label, updates)
@@ -243,10 +244,10 @@ def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransforma
 
     parts = {name: with_extra_args_support(t) for name, t in args}
 
-    def init(params: Any) -> dict[str, Any]:
+    def init(params: PyTree) -> dict[str, Any]:
         return {name: t.init(params) for name, t in parts.items()}
 
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **extra_args: Any) -> PyTree:
         states = {}
         for name, t in parts.items():
             updates, states[name] = t.update(updates, state[name], params, **extra_args)
@@ -265,7 +266,7 @@ class LookaheadParams(NamedTuple):
     slow: Any
 
     @classmethod
-    def init_synced(cls, params: Any) -> LookaheadParams:
+    def init_synced(cls, params: PyTree) -> LookaheadParams:
         """Both at ``params``."""
         return cls(fast=params, slow=params)
 
@@ -288,16 +289,16 @@ def lookahead(
     if sync_period < 1:
         raise ValueError(f"[lookahead] expected a sync_period of at least 1, got {sync_period}.")
 
-    def pair(params: Any) -> LookaheadParams:
+    def pair(params: PyTree) -> LookaheadParams:
         need_params("lookahead", params)
         if not isinstance(params, LookaheadParams):
             raise TreeError(f"[lookahead] expected LookaheadParams(fast, slow), got {type(params).__name__}.")
         return params
 
-    def init(params: Any) -> LookaheadState:
+    def init(params: PyTree) -> LookaheadState:
         return LookaheadState(fast_optimizer.init(pair(params).fast), zero_count())
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> PyTree:
         fast, slow = pair(params)
         steps, fast_state = fast_optimizer.update(updates, state.fast_state, fast)
         sync = state.steps_since_sync == sync_period - 1

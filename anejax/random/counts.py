@@ -9,16 +9,19 @@ import numpy as np
 import anejax.numpy as jnp
 from anejax import lax
 from anejax.api.programs import one_program
+from anejax.core.array import Array
 from anejax.core.aval import checked_shape
 from anejax.numpy.operands import inexact
 from anejax.random.keys import split, words_of
 from anejax.random.samplers import float_dtype, int_dtype, sample_shape, uniform
+from anejax.tree import PyTree
+from anejax.typing import ArrayLike
 
 
 def _poisson_few(words: Any, lam: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
     """Knuth's method: how many uniform numbers it takes until their product is below exp(-lam)."""
 
-    def body(state: Any) -> Any:
+    def body(state: PyTree) -> PyTree:
         k, words, log_product = state
         words, subkey = split(words)
         k = jnp.where(log_product > -lam, k + 1, k)
@@ -36,7 +39,7 @@ def _poisson_many(words: Any, lam: Any, shape: tuple[int, ...], dtype: np.dtype)
     inv_alpha = 1.1239 + 1.1328 / (b - 3.4)
     v_r = 0.9277 - 3.6224 / (b - 2)
 
-    def body(state: Any) -> Any:
+    def body(state: PyTree) -> PyTree:
         chosen, accepted, words = state
         words, u_key, v_key = split(words, 3)
         u = uniform(u_key, shape, np.float32) - 0.5
@@ -53,7 +56,7 @@ def _poisson_many(words: Any, lam: Any, shape: tuple[int, ...], dtype: np.dtype)
     return lax.while_loop(lambda s: jnp.any(~s[1]), body, start)[0].astype(dtype)
 
 
-def poisson(key: Any, lam: Any, shape: Any = None, dtype: Any = None) -> Any:
+def poisson(key: ArrayLike, lam: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Poisson integers of mean ``lam``; -1 where ``lam`` is NaN.
 
     Example:
@@ -96,7 +99,7 @@ def _binomial_few(words: Any, count: Any, p: Any, shape: tuple[int, ...]) -> Any
     """How many geometric numbers fit into ``count``."""
     log_failure = jnp.log1p(-p)
 
-    def body(state: Any) -> Any:
+    def body(state: PyTree) -> PyTree:
         fitted, total, words = state
         subkey, words = split(words)
         fitted = jnp.where(total <= count, fitted + 1, fitted)
@@ -128,7 +131,7 @@ def _binomial_many(words: Any, count: Any, p: Any, shape: tuple[int, ...]) -> An
             - _stirling_tail(count - k)
         )
 
-    def body(state: Any) -> Any:
+    def body(state: PyTree) -> PyTree:
         chosen, accepted, words = state
         words, u_key, v_key = split(words, 3)
         u, v = uniform(u_key, shape, p.dtype) - 0.5, uniform(v_key, shape, p.dtype)
@@ -144,7 +147,7 @@ def _binomial_many(words: Any, count: Any, p: Any, shape: tuple[int, ...]) -> An
     return lax.while_loop(lambda s: jnp.any(~s[1]), body, start)[0]
 
 
-def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> Any:
+def binomial(key: ArrayLike, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> Array:
     """The number of successes in ``n`` trials of probability ``p``, as floats; NaN if n < 0 or p is not in [0, 1]."""
     words, dtype = words_of("binomial", key), float_dtype("binomial", dtype)
     shape = sample_shape("binomial", shape, n, p)
@@ -174,7 +177,9 @@ def _binomial(words: Any, count: Any, p: Any, *, dtype: np.dtype) -> Any:
     return jnp.where(rare | no_count | no_p | jnp.isinf(count), found, count.astype(dtype) - found)
 
 
-def multinomial(key: Any, n: Any, p: Any, *, shape: Any = None, dtype: Any = None, unroll: int | bool = 1) -> Any:
+def multinomial(
+    key: ArrayLike, n: Any, p: Any, *, shape: Any = None, dtype: Any = None, unroll: int | bool = 1
+) -> Array:
     """The count of each outcome in ``n`` draws with probabilities ``p`` [..., outcomes], as floats of that shape.
 
     ``unroll`` is that of the loop over outcomes.

@@ -9,15 +9,17 @@ import numpy as np
 
 import anejax.numpy as jnp
 from anejax import dtypes, lax
+from anejax.core.array import Array
 from anejax.core.aval import checked_shape
 from anejax.core.trace import aval_of
 from anejax.errors import TypePromotionError
 from anejax.random.keys import split, words_of
 from anejax.random.samplers import float_dtype, int_dtype, rademacher, sample_shape, uniform
 from anejax.scipy.special.normal import ndtri
+from anejax.typing import ArrayLike
 
 
-def setup(op: str, key: Any, shape: Any, dtype: Any, *parameters: Any, narrows: bool = False) -> tuple[Any, ...]:
+def setup(op: str, key: ArrayLike, shape: Any, dtype: Any, *parameters: Any, narrows: bool = False) -> tuple[Any, ...]:
     """(words, shape, dtype, the parameters in dtype and shape).
 
     Parameters of a wider dtype are refused unless ``narrows``: jax has samplers of both kinds.
@@ -58,7 +60,7 @@ def _erf_inv(x: Any) -> Any:
     return lax.convert_element_type(p * x, dtype)
 
 
-def normal(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+def normal(key: ArrayLike, shape: Any = (), dtype: Any = None) -> Array:
     """Standard normal floats; of a complex ``dtype``, real and imaginary part are independent, of variance 1/2 each.
 
     Example:
@@ -76,7 +78,7 @@ def normal(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     return lax.mul(_erf_inv(u), _const(math.sqrt(2), dtype))
 
 
-def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype: Any = None) -> Any:
+def truncated_normal(key: ArrayLike, lower: Any, upper: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Standard normal floats, given that they lie strictly between ``lower`` and ``upper``."""
     words, shape, dtype, low, high = setup("truncated_normal", key, shape, dtype, lower, upper, narrows=True)
     root2 = _const(math.sqrt(2), dtype)
@@ -121,65 +123,65 @@ def _in_tail(words: Any, shape: tuple[int, ...], low: Any, high: Any, tail: Any)
     return lax.convert_element_type(jnp.where(left, -size, size), dtype)
 
 
-def exponential(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+def exponential(key: ArrayLike, shape: Any = (), dtype: Any = None) -> Array:
     """Exponential floats of rate 1."""
     words, shape, dtype = setup("exponential", key, checked_shape(shape, "exponential"), dtype)
     return -jnp.log1p(-uniform(words, shape, dtype))
 
 
-def laplace(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+def laplace(key: ArrayLike, shape: Any = (), dtype: Any = None) -> Array:
     """Laplace floats of location 0 and scale 1."""
     words, shape, dtype = setup("laplace", key, checked_shape(shape, "laplace"), dtype)
     u = uniform(words, shape, dtype, -1.0 + float(dtypes.finfo(dtype).epsneg), 1.0)
     return jnp.sign(u) * jnp.log1p(-jnp.abs(u))
 
 
-def logistic(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+def logistic(key: ArrayLike, shape: Any = (), dtype: Any = None) -> Array:
     """Logistic floats of location 0 and scale 1."""
     words, shape, dtype = setup("logistic", key, checked_shape(shape, "logistic"), dtype)
     u = uniform(words, shape, dtype, float(dtypes.finfo(dtype).tiny), 1.0)
     return jnp.log(u) - jnp.log1p(-u)
 
 
-def cauchy(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+def cauchy(key: ArrayLike, shape: Any = (), dtype: Any = None) -> Array:
     """Cauchy floats of location 0 and scale 1."""
     words, shape, dtype = setup("cauchy", key, checked_shape(shape, "cauchy"), dtype)
     u = uniform(words, shape, dtype, float(dtypes.finfo(dtype).eps), 1.0)
     return jnp.tan(_const(math.pi, dtype) * (u - _const(0.5, dtype)))
 
 
-def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:
+def pareto(key: ArrayLike, b: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Pareto floats of shape ``b`` and scale 1."""
     words, shape, dtype, b = setup("pareto", key, shape, dtype, b)
     return jnp.exp(exponential(words, shape, dtype) / b)
 
 
-def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None) -> Any:
+def rayleigh(key: ArrayLike, scale: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Rayleigh floats of the given scale, all finite: a uniform 0 stands for the middle of its step."""
     words, shape, dtype, scale = setup("rayleigh", key, shape, dtype, scale)
     u = jnp.maximum(uniform(words, shape, dtype), _const(float(dtypes.finfo(dtype).eps) / 2, dtype))
     return scale * jnp.sqrt(jnp.log(u) * _const(-2, dtype))
 
 
-def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None) -> Any:
+def weibull_min(key: ArrayLike, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None) -> Array:
     """Weibull floats of the given scale and concentration."""
     words, shape, dtype = setup("weibull_min", key, checked_shape(shape, "weibull_min"), dtype)
     return jnp.power(exponential(words, shape, dtype), 1.0 / concentration) * scale
 
 
-def lognormal(key: Any, sigma: Any = 1.0, shape: Any = None, dtype: Any = None) -> Any:
+def lognormal(key: ArrayLike, sigma: Any = 1.0, shape: Any = None, dtype: Any = None) -> Array:
     """exp(sigma * z) of standard normal z."""
     words, shape, dtype, sigma = setup("lognormal", key, shape, dtype, sigma)
     return jnp.exp(normal(words, shape, dtype) * sigma)
 
 
-def maxwell(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+def maxwell(key: ArrayLike, shape: Any = (), dtype: Any = None) -> Array:
     """The length of a vector of three standard normals."""
     words, shape, dtype = setup("maxwell", key, checked_shape(shape, "maxwell"), dtype)
     return jnp.sqrt(jnp.sum(jnp.square(normal(words, (*shape, 3), dtype)), -1))
 
 
-def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype: Any = None) -> Any:
+def double_sided_maxwell(key: ArrayLike, loc: Any, scale: Any, shape: Any = (), dtype: Any = None) -> Array:
     """Maxwell floats of a random sign, scaled and moved."""
     words, dtype = words_of("double_sided_maxwell", key), float_dtype("double_sided_maxwell", dtype)
     parameters = sample_shape("double_sided_maxwell", None, loc, scale)
@@ -188,7 +190,7 @@ def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype:
     return rademacher(sign_key, shape, dtype) * maxwell(length_key, shape, dtype) * scale + loc
 
 
-def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dtype: Any = None) -> Any:
+def triangular(key: ArrayLike, left: Any, mode: Any, right: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Floats in [left, right] whose density rises linearly to ``mode`` and falls linearly from it."""
     words, shape, dtype, left, mode, right = setup("triangular", key, shape, dtype, left, mode, right)
     u = uniform(words, shape, dtype)
@@ -197,7 +199,7 @@ def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dt
     return jnp.where(u < (mode - left) / (right - left), rising, falling)
 
 
-def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None) -> Any:
+def wald(key: ArrayLike, mean: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Wald (inverse Gaussian) floats of the given mean and scale 1, by the method of Michael, Schucany and Haas."""
     words, shape, dtype, mean = setup("wald", key, shape, dtype, mean)
     normal_key, uniform_key = split(words)
@@ -208,7 +210,7 @@ def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None) -> Any:
     return jnp.where(u <= mean / (mean + x), x, jnp.square(mean) / x)
 
 
-def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = None) -> Any:
+def geometric(key: ArrayLike, p: Any, shape: Any = None, dtype: Any = None) -> Array:
     """The number of tries until the first success of probability ``p``: integers from 1."""
     words, dtype = words_of("geometric", key), int_dtype("geometric", dtype)
     shape = sample_shape("geometric", shape, p)

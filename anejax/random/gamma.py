@@ -13,12 +13,15 @@ from anejax.api.autodiff import jvp
 from anejax.api.batching import vmap
 from anejax.api.custom import custom_jvp
 from anejax.api.programs import one_program
+from anejax.core.array import Array
 from anejax.core.aval import checked_shape
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
 from anejax.random.distributions import exponential, normal, setup
 from anejax.random.keys import split, words_of
 from anejax.random.samplers import float_dtype, rademacher, sample_shape, uniform
+from anejax.tree import PyTree
+from anejax.typing import ArrayLike
 
 
 def _one(words: Any, alpha: Any, log_space: bool) -> Any:
@@ -33,17 +36,17 @@ def _one(words: Any, alpha: Any, log_space: bool) -> Any:
     d = boosted - number(1 / 3)
     c = number(1 / 3) / jnp.sqrt(d)
 
-    def candidate(state: Any) -> Any:
+    def candidate(state: PyTree) -> PyTree:
         words, subkey = split(state[0])
         x = normal(subkey, (), dtype)
         return words, x, number(1) + x * c
 
-    def rejected(state: Any) -> Any:
+    def rejected(state: PyTree) -> PyTree:
         _, x, v, u = state  # the squared normal, the cubed candidate, the uniform number
         sure = u >= number(1) - number(0.0331) * (x * x)
         return sure & (jnp.log(u) >= x * number(0.5) + d * ((number(1) - v) + jnp.log(v)))
 
-    def attempt(state: Any) -> Any:
+    def attempt(state: PyTree) -> PyTree:
         words, x_key, u_key = split(state[0], 3)
         _, x, v = lax.while_loop(lambda s: s[2] <= 0, candidate, (x_key, number(0), number(-1)))
         return words, x * x, (v * v) * v, uniform(u_key, (), dtype)
@@ -71,7 +74,7 @@ def _gamma(words: Any, alpha: Any) -> Any:
 
 
 @_gamma.defjvp
-def _gamma_jvp(primals: Any, tangents: Any) -> Any:
+def _gamma_jvp(primals: PyTree, tangents: PyTree) -> Any:
     out = _gamma(*primals)
     return out, tangents[1] * random_gamma_grad(primals[1], out)
 
@@ -82,7 +85,7 @@ def _loggamma(words: Any, alpha: Any) -> Any:
 
 
 @_loggamma.defjvp
-def _loggamma_jvp(primals: Any, tangents: Any) -> Any:
+def _loggamma_jvp(primals: PyTree, tangents: PyTree) -> Any:
     out = _loggamma(*primals)
     sample = jnp.maximum(jnp.exp(out), float(dtypes.finfo(aval_of(out).dtype).tiny))
     return out, tangents[1] * random_gamma_grad(primals[1], sample) / sample
@@ -113,14 +116,14 @@ def random_gamma_grad(a: Any, x: Any) -> Any:
     return jnp.where((a > 0) & (x >= 0), jnp.where(x == 0, 0, found), np.nan).astype(dtype)
 
 
-def _until_settled(step: Any, state: Any, change: Any) -> Any:
+def _until_settled(step: Any, state: PyTree, change: Any) -> Any:
     """``state`` after ``step(n, state)`` for n = 1, 2, ...: until ``change`` is below eps, and half as long again.
 
     Values settle first and their derivatives, which take the same steps, a little later.
     """
     eps = float(dtypes.finfo(aval_of(state[0]).dtype).eps)
 
-    def body(carry: Any) -> Any:
+    def body(carry: PyTree) -> PyTree:
         n, last, state = carry
         state = step(n, state)
         return n + 1, jnp.where(jnp.any(change(state) > eps), jnp.minimum(n + n // 2 + 8, 20_000), last), state
@@ -131,7 +134,7 @@ def _until_settled(step: Any, state: Any, change: Any) -> Any:
 def _series(a: Any, x: Any) -> Any:
     """The sum of x**n / (a (a + 1) ... (a + n)) over n >= 0."""
 
-    def step(n: Any, state: Any) -> Any:
+    def step(n: Any, state: PyTree) -> PyTree:
         term = state[0] * (x / (a + n))
         return term, state[1] + term
 
@@ -142,7 +145,7 @@ def _fraction(a: Any, x: Any) -> Any:
     """The continued fraction 1 / (x + 1 - a - 1 (1 - a) / (x + 3 - a - ...)), by Lentz's method, for x > a."""
     start = x + 1 - a
 
-    def step(n: Any, state: Any) -> Any:
+    def step(n: Any, state: PyTree) -> PyTree:
         c, d, total, _ = state
         numerator, denominator = -n * (n - a), start + 2 * n
         d = 1 / (numerator * d + denominator)
@@ -156,7 +159,7 @@ def _fraction(a: Any, x: Any) -> Any:
 # --- distributions ---------------------------------------------------------------------------------------------------
 
 
-def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Any:
+def gamma(key: ArrayLike, a: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Gamma floats of shape parameter ``a`` and scale 1. Differentiable in ``a``.
 
     Example:
@@ -168,13 +171,13 @@ def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Any:
     return _gamma_program(words, jnp.broadcast_to(a, shape))
 
 
-def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Any:
+def loggamma(key: ArrayLike, a: Any, shape: Any = None, dtype: Any = None) -> Array:
     """The logarithms of gamma floats: exact also where small ``a`` would make the number itself underflow to 0."""
     words, shape, _, a = setup("loggamma", key, shape, dtype, a, narrows=True)
     return _loggamma_program(words, jnp.broadcast_to(a, shape))
 
 
-def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:
+def beta(key: ArrayLike, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Beta floats of parameters ``a`` and ``b``."""
     words, shape, dtype, a, b = setup("beta", key, shape, dtype, a, b)
     key_a, key_b = split(words)
@@ -184,7 +187,7 @@ def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:
     return of_a / (of_a + of_b)
 
 
-def dirichlet(key: Any, alpha: Any, shape: Any = None, dtype: Any = None) -> Any:
+def dirichlet(key: ArrayLike, alpha: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Vectors that add up to 1, of the Dirichlet distribution with concentrations ``alpha`` [..., n]."""
     words, dtype = words_of("dirichlet", key), float_dtype("dirichlet", dtype)
     dims = np.shape(alpha)
@@ -206,13 +209,13 @@ def _not_too_small(alpha: Any, dtype: np.dtype) -> Any:
     return jnp.where(small, alpha * np.asarray(2.0**info.nmant * room, dtype), alpha)
 
 
-def chisquare(key: Any, df: Any, shape: Any = None, dtype: Any = None) -> Any:
+def chisquare(key: ArrayLike, df: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Chi-square floats of ``df`` degrees of freedom."""
     words, shape, dtype, df = setup("chisquare", key, shape, dtype, df)
     return jnp.exp(loggamma(words, df / 2, shape, dtype)) * 2
 
 
-def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None) -> Any:
+def f(key: ArrayLike, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None) -> Array:
     """F floats of ``dfnum`` and ``dfden`` degrees of freedom."""
     words, shape, dtype, dfnum, dfden = setup("f", key, shape, dtype, dfnum, dfden)
     key_den, key_num = split(words)
@@ -220,7 +223,7 @@ def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None) ->
     return (numerator / dfnum) / (denominator / dfden)
 
 
-def t(key: Any, df: Any, shape: Any = (), dtype: Any = None) -> Any:
+def t(key: ArrayLike, df: Any, shape: Any = (), dtype: Any = None) -> Array:
     """Student's t floats of ``df`` degrees of freedom."""
     words, shape, dtype, df = setup("t", key, shape, dtype, df)
     key_n, key_g = split(words)
@@ -228,7 +231,7 @@ def t(key: Any, df: Any, shape: Any = (), dtype: Any = None) -> Any:
     return normal(key_n, shape, dtype) * jnp.sqrt(half / gamma(key_g, half, shape, dtype))
 
 
-def generalized_normal(key: Any, p: Any, shape: Any = (), dtype: Any = None) -> Any:
+def generalized_normal(key: ArrayLike, p: Any, shape: Any = (), dtype: Any = None) -> Array:
     """Floats of a density proportional to exp(-abs(x)**p)."""
     words, dtype = words_of("generalized_normal", key), float_dtype("generalized_normal", dtype)
     shape = checked_shape(shape, "generalized_normal")
@@ -236,7 +239,7 @@ def generalized_normal(key: Any, p: Any, shape: Any = (), dtype: Any = None) -> 
     return rademacher(key_r, shape, dtype) * gamma(key_g, 1 / p, shape, dtype) ** (1 / p)
 
 
-def ball(key: Any, d: int, p: Any = 2, shape: Any = (), dtype: Any = None) -> Any:
+def ball(key: ArrayLike, d: int, p: Any = 2, shape: Any = (), dtype: Any = None) -> Array:
     """Points uniform in the unit ball of the ``p`` norm in ``d`` dimensions: floats [*shape, d].
 
     The method is that of Barthe, Guedon, Mendelson, Naor, "A probabilistic approach to the geometry of the l_p ball".

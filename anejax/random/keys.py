@@ -14,17 +14,19 @@ import numpy as np
 
 import anejax.numpy as jnp
 from anejax import dtypes, lax
+from anejax.core.array import Array
 from anejax.core.aval import checked_shape
 from anejax.core.keys import KeyArray as KeyArray
 from anejax.core.trace import aval_of
 from anejax.dtypes import KeyDtype
 from anejax.errors import DtypeError, ShapeError
 from anejax.ops.random import threefry2x32
+from anejax.typing import ArrayLike
 
 _UINT = {8: dtypes.uint8, 16: dtypes.uint16, 32: dtypes.uint32, 64: dtypes.uint64}
 
 
-def _words(op: str, key: Any) -> Any:
+def _words(op: str, key: ArrayLike) -> Any:
     """The words of typed or raw keys."""
     if isinstance(key, KeyArray):
         return key._words
@@ -39,7 +41,7 @@ def _words(op: str, key: Any) -> Any:
     return key
 
 
-def words_of(op: str, key: Any) -> Any:
+def words_of(op: str, key: ArrayLike) -> Any:
     """The two words of a single key, typed or raw. Raises a kind error for anything else."""
     words = _words(op, key)
     if len(words.shape) != 1:
@@ -50,7 +52,7 @@ def words_of(op: str, key: Any) -> Any:
     return words
 
 
-def _like(key: Any, words: Any) -> Any:
+def _like(key: ArrayLike, words: Any) -> Any:
     """``words`` as keys of the kind (typed or raw) of ``key``."""
     return KeyArray(words) if isinstance(key, KeyArray) else words
 
@@ -98,7 +100,7 @@ def key(seed: Any, *, impl: Any = None) -> KeyArray:
     return KeyArray(_seed_words("key", seed))
 
 
-def PRNGKey(seed: Any, *, impl: Any = None) -> Any:
+def PRNGKey(seed: Any, *, impl: Any = None) -> Array:
     """A raw key, uint32[2], from an integer seed."""
     _check_impl("PRNGKey", impl)
     return _seed_words("PRNGKey", seed)
@@ -124,7 +126,7 @@ def key_impl(keys: Any) -> str:
     return "threefry2x32"
 
 
-def clone(key: Any) -> Any:
+def clone(key: ArrayLike) -> ArrayLike:
     """The same key: for code that is checked for key reuse elsewhere."""
     _words("clone", key)
     return key
@@ -148,7 +150,7 @@ def _hashed_counts(words: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     return high, low
 
 
-def split(key: Any, num: int | Sequence[int] = 2) -> Any:
+def split(key: ArrayLike, num: int | Sequence[int] = 2) -> Array:
     """``num`` new keys (an int or a shape) that are independent of each other and of ``key``.
 
     Example:
@@ -159,7 +161,7 @@ def split(key: Any, num: int | Sequence[int] = 2) -> Any:
     return _like(key, _stack(*_hashed_counts(words_of("split", key), shape)))
 
 
-def fold_in(key: Any, data: Any) -> Any:
+def fold_in(key: ArrayLike, data: Any) -> Array:
     """A new key from ``key`` and an integer, such as the number of a step."""
     words = words_of("fold_in", key)
     if len(np.shape(data)):
@@ -179,7 +181,7 @@ def random_bits(words: Any, width: int, shape: tuple[int, ...]) -> Any:
     return lax.convert_element_type(lax.bitwise_xor(high, low), _UINT[width])
 
 
-def bits(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+def bits(key: ArrayLike, shape: Any = (), dtype: Any = None) -> Array:
     """Random bits as unsigned integers (uint32 when no dtype is given; uint64 with x64 on)."""
     words = words_of("bits", key)
     dtype = dtypes.canonical(dtypes.uint64 if dtype is None else dtype)

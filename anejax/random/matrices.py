@@ -6,17 +6,19 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax import dtypes
+from anejax.core.array import Array
 from anejax.core.aval import checked_shape
 from anejax.errors import ShapeError
 from anejax.numpy.operands import promote_inexact
 from anejax.random.distributions import normal
 from anejax.random.keys import words_of
 from anejax.random.samplers import float_dtype, sample_shape
+from anejax.typing import ArrayLike
 
 
 def multivariate_normal(
-    key: Any, mean: Any, cov: Any, shape: Any = None, dtype: Any = None, method: str = "cholesky"
-) -> Any:
+    key: ArrayLike, mean: Any, cov: Any, shape: Any = None, dtype: Any = None, method: str = "cholesky"
+) -> Array:
     """Normal vectors of mean ``mean`` [..., n] and covariance ``cov`` [..., n, n].
 
     Args:
@@ -55,7 +57,7 @@ def _root(cov: Any, method: str) -> Any:
     return vectors * jnp.sqrt(values[..., None, :])
 
 
-def orthogonal(key: Any, n: int, shape: Any = (), dtype: Any = None, m: int | None = None) -> Any:
+def orthogonal(key: ArrayLike, n: int, shape: Any = (), dtype: Any = None, m: int | None = None) -> Array:
     """Matrices [*shape, n, m] (m is n unless given) with orthonormal rows or columns, whichever are fewer, uniformly.
 
     Unitary ones for a complex ``dtype``.

@@ -10,11 +10,13 @@ import numpy as np
 import anejax.numpy as jnp
 from anejax import dtypes, lax
 from anejax.config import config
+from anejax.core.array import Array
 from anejax.core.aval import checked_shape
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
 from anejax.ops.sort import sort_key_val, top_k
 from anejax.random.keys import random_bits, split, words_of
+from anejax.typing import ArrayLike
 
 
 def float_dtype(op: str, dtype: Any) -> np.dtype:
@@ -68,7 +70,7 @@ def _unit(words: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
     return lax.sub(between_1_and_2, one)
 
 
-def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0) -> Any:
+def uniform(key: ArrayLike, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0) -> Array:
     """Uniform floats in [minval, maxval).
 
     Example:
@@ -151,7 +153,7 @@ def _bound(value: Any, dtype: np.dtype) -> Any:
     return array if dtype.itemsize >= 4 else array.astype(dtypes.int32)
 
 
-def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -> Any:
+def randint(key: ArrayLike, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -> Array:
     """Uniform integers in [minval, maxval).
 
     Example:
@@ -190,7 +192,7 @@ def _rem(x: Any, span: Any) -> Any:
     return lax.rem(x, jnp.broadcast_to(span, aval_of(x).shape))
 
 
-def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low") -> Any:
+def bernoulli(key: ArrayLike, p: Any = 0.5, shape: Any = None, mode: str = "low") -> Array:
     """True with probability ``p``; mode "high" draws twice as many bits for small ``p``."""
     words = words_of("bernoulli", key)
     shape = sample_shape("bernoulli", shape, p)
@@ -206,7 +208,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low") -> A
     return second * np.asarray(2.0 ** -dtypes.finfo(dtype).nmant, dtype) < p - first
 
 
-def rademacher(key: Any, shape: Any = (), dtype: Any = None) -> Any:
+def rademacher(key: ArrayLike, shape: Any = (), dtype: Any = None) -> Array:
     """-1 or 1, each with probability one half."""
     dtype = dtypes.canonical(dtypes.int64 if dtype is None else dtype)
     coin = bernoulli(key, 0.5, checked_shape(shape, "rademacher"))
@@ -216,7 +218,7 @@ def rademacher(key: Any, shape: Any = (), dtype: Any = None) -> Any:
 # --- orders and choices -----------------------------------------------------------------------------------------
 
 
-def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> Any:
+def permutation(key: ArrayLike, x: Any, axis: int = 0, independent: bool = False) -> Array:
     """``x`` (or 0 ... x-1) in random order along ``axis``. With ``independent`` each line has a different order."""
     words = words_of("permutation", key)
     aval = aval_of(x)
@@ -243,8 +245,8 @@ def _shuffled(words: Any, x: Any, axis: int) -> Any:
 
 
 def choice(
-    key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = None, axis: int = 0, mode: str | None = None
-) -> Any:
+    key: ArrayLike, a: Any, shape: Any = (), replace: bool = True, p: Any = None, axis: int = 0, mode: str | None = None
+) -> Array:
     """Elements of ``a`` (or of 0 ... a-1) along ``axis``, with probabilities ``p``, with or without replacement."""
     words, shape = words_of("choice", key), checked_shape(shape, "choice")
     array = jnp.asarray(a)
@@ -283,7 +285,7 @@ def _choice_index(words: Any, count: int, shape: Any, draws: int, replace: bool,
     return jnp.minimum(jnp.sum(below, -1), count).astype(dtypes.canonical(dtypes.int64))
 
 
-def gumbel(key: Any, shape: Any = (), dtype: Any = None, mode: str | None = None) -> Any:
+def gumbel(key: ArrayLike, shape: Any = (), dtype: Any = None, mode: str | None = None) -> Array:
     """Standard Gumbel noise; mode "high" keeps more precision in the tail."""
     words, dtype = words_of("gumbel", key), float_dtype("gumbel", dtype)
     shape, info = checked_shape(shape, "gumbel"), dtypes.finfo(dtype)
@@ -297,8 +299,8 @@ def gumbel(key: Any, shape: Any = (), dtype: Any = None, mode: str | None = None
 
 
 def categorical(
-    key: Any, logits: Any, axis: int = -1, shape: Any = None, replace: bool = True, mode: str | None = None
-) -> Any:
+    key: ArrayLike, logits: ArrayLike, axis: int = -1, shape: Any = None, replace: bool = True, mode: str | None = None
+) -> Array:
     """Indices along ``axis``, with probabilities proportional to exp(logits)."""
     words, logits = words_of("categorical", key), jnp.asarray(logits)
     if not -logits.ndim <= axis < logits.ndim:

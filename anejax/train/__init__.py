@@ -11,5 +11,6 @@ from anejax.train.fitting import predict as predict
 from anejax.train.fitting import squared_error as squared_error
 
 __all__ = [
-    "CrossEntropy", "Fitted", "JsonLines", "LabelError", "evaluate", "fit", "predict", "squared_error"
+    "CrossEntropy", "Fitted", "JsonLines", "LabelError", "TensorBoard", "evaluate", "fit", "predict",
+    "squared_error"
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from anejax import dtypes, nn, optim, random, saving, tree
 from anejax.errors import AnejaxError, MissingDependencyError, ShapeError
 from anejax.paths import append
 from anejax.train.loop import TrainingError
+from anejax.tree import PyTree
 
 Row = dict[str, float]
 Loss = Callable[[Any, Any], Any]
@@ -284,7 +285,7 @@ def _start(net: nn.Layer, x: Any, start: Any, seed: int) -> tuple[Any, Any, Any]
     return *net.init(init_key, example), key
 
 
-def _default_loss(net: nn.Layer, params: Any, state: Any, x: Any, y: Any) -> Loss:
+def _default_loss(net: nn.Layer, params: PyTree, state: PyTree, x: Any, y: Any) -> Loss:
     output = aj.eval_shape(lambda p, s, v: net.apply(p, s, v)[0], params, state, tree.map(np.asarray, x))
     labels = np.asarray(y)
     classified = dtypes.is_int(labels.dtype) and labels.ndim + 1 == len(output.shape)
@@ -299,7 +300,7 @@ def _metrics(loss: Loss, output: Any, y: Any) -> dict[str, Any]:
 
 
 def _train_step(net: nn.Layer, optimizer: Any, loss: Loss) -> Callable[..., Any]:
-    def total(params: Any, state: Any, x: Any, y: Any, key: Any) -> Any:
+    def total(params: PyTree, state: PyTree, x: Any, y: Any, key: Any) -> PyTree:
         output, state = net.apply(params, state, x, key=key, train=True)
         means = {name: jnp.mean(value) for name, value in _metrics(loss, output, y).items()}
         return means["loss"], (state, means)
@@ -316,7 +317,7 @@ def _train_step(net: nn.Layer, optimizer: Any, loss: Loss) -> Callable[..., Any]
 def _measure(net: nn.Layer, loss: Loss) -> Callable[..., Any]:
     """(params, state, x, y, weight) -> sums over the examples, each by its weight."""
 
-    def measure(params: Any, state: Any, x: Any, y: Any, weight: Any) -> Any:
+    def measure(params: PyTree, state: PyTree, x: Any, y: Any, weight: Any) -> PyTree:
         found = _metrics(loss, net.apply(params, state, x)[0], y)
         mean = lambda value: value.reshape((len(value), -1)).mean(1)  # noqa: E731
         return {name: jnp.sum(weight * mean(value)) for name, value in found.items()}
@@ -354,7 +355,7 @@ def _check_labels(y: Any, loss: Loss) -> None:
         loss.check(y)
 
 
-def _evaluated(measure: Any, params: Any, state: Any, batches: Iterable[Any], loss: Loss) -> Row:
+def _evaluated(measure: Any, params: PyTree, state: PyTree, batches: Iterable[Any], loss: Loss) -> Row:
     totals: Row = {}
     count, size = 0, 0
     for x, y in batches:
@@ -382,7 +383,7 @@ class _Watch:
         self.best: Row = {}
         self.kept: tuple[Any, Any] = ((), ())
 
-    def see(self, row: Row, params: Any, state: Any) -> None:
+    def see(self, row: Row, params: PyTree, state: PyTree) -> None:
         self.history.append(row)
         if not self.best or row[self.name] < self.best[self.name]:
             self.best, self.kept = row, (params, state)

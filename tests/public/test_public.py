@@ -30,3 +30,18 @@ def test_public_names_exist_and_say_what_they_are(module: str) -> None:
         thing = getattr(space, name)
         if inspect.isfunction(thing) or inspect.isclass(thing) or inspect.ismodule(thing):
             assert inspect.getdoc(thing), f"{module}.{name} has no docstring"
+
+
+TYPED = {"key": "ArrayLike", "params": "PyTree", "updates": "PyTree", "init_val": "PyTree", "primals": "PyTree"}
+
+
+@pytest.mark.parametrize("module", ["anejax", "anejax.random", "anejax.optim", "anejax.amp", "anejax.lora"])
+def test_keys_and_trees_say_so_in_annotations(module: str) -> None:
+    """``Any`` tells a reader nothing where ``PyTree`` or ``ArrayLike`` would."""
+    space = importlib.import_module(module)
+    for name in space.__all__:
+        thing = getattr(space, name)
+        own = inspect.isfunction(thing) and thing.__module__.startswith("anejax.")
+        for parameter in inspect.signature(thing).parameters.values() if own else ():
+            if parameter.name in TYPED:
+                assert parameter.annotation != "Any", f"{module}.{name}: {parameter} is {TYPED[parameter.name]}"

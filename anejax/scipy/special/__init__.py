@@ -78,7 +78,7 @@ __all__ = [
     "erf", "erfc", "erfcx", "erfinv", "exp1", "expi", "expit", "expn", "factorial", "fresnel", "gamma", "gammainc",
     "gammaincc", "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e", "kl_div", "log_ndtr", "log_softmax", "loggamma",
     "logit", "logsumexp", "multigammaln", "ndtr", "ndtri", "owens_t", "poch", "polygamma", "rel_entr", "sici",
-    "softmax", "spence", "xlog1py", "xlogy", "zeta"
+    "softmax", "spence", "wofz", "xlog1py", "xlogy", "zeta"
 ]  # fmt: skip
 
 __getattr__ = getattr_of(__name__)
