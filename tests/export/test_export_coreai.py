@@ -6,6 +6,7 @@ The cases are in coreai_samples.py and coreai_programs.py, and run in processes 
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,17 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
 def test_no_float_has_fewer_than_sixteen_bits() -> None:
     """Hazards 12 and 15: scales of such weights end the process, and casts to them make NaN of large numbers."""
     assert {t for t in TYPES.values() if "f" in t} == {"f16", "bf16", "f32", "f64"}
+
+
+def test_every_hazard_of_the_page_has_a_case() -> None:
+    """Cases have the number of the hazard behind their first line; two are of dtypes that are never written."""
+    page = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
+    numbers = {
+        int(n) for n in re.findall(r"^\| (\d+) \|", page[page.index("# What Core AI's compiler must not") :], re.M)
+    }
+    cases = dict(re.findall(r"^def (\w+)\(\) -> None:  # (\d+)$", Path(coreai_programs.__file__).read_text(), re.M))
+    assert numbers == set(range(1, 19)) and cases.keys() <= coreai_programs.CASES.keys()
+    assert numbers == {*map(int, cases.values()), 12, 15}
 
 
 def test_only_versions_that_were_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

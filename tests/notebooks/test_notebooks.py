@@ -74,27 +74,41 @@ def test_other_slashes_are_no_absolute_paths(text: str) -> None:
     assert not ABSOLUTE.search(text)
 
 
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A data directory with what the notebooks ask for, from wherever it can be had."""
+def put_cifar10(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CIFAR-10 in a data directory, from wherever it can be had."""
     try:
         cifar10.load()
     except AnejaxError as err:
         pytest.skip(str(err))
     found = cifar10.find()
     assert found is not None
-    (tmp_path / "cifar10").symlink_to(found)
+    (folder / "cifar10").symlink_to(found)
+
+
+def put_stories(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stories260K.bin", "tok512.bin"):
-        (tmp_path / name).symlink_to(find(name))
+        (folder / name).symlink_to(find(name))
     monkeypatch.setenv("ANEJAX_STORIES", str(find("valid.txt")))
-    monkeypatch.setenv("ANEJAX_DATA", str(tmp_path))
+
+
+DATA = {"02": put_cifar10, "03": put_stories}  # the others make theirs
 
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 @NAMES
-def test_it_runs(name: str, data: None) -> None:
+def test_it_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if name.startswith("05") and not asset.available():
         pytest.skip("no coreai-core here")
+    if name[:2] in DATA:
+        DATA[name[:2]](tmp_path, monkeypatch)
+        monkeypatch.setenv("ANEJAX_DATA", str(tmp_path))
     notebook = build.execute(name, short=True)
     assert any("image/png" in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", []))
+
+
+@pytest.mark.parametrize("name", build.names())
+def test_only_notebooks_with_data_ask_for_it(name: str) -> None:
+    text = (build.HERE / f"{name}.py").read_text()
+    asks = any(word in text for word in ("files.ensure", "import cifar10", "cifar10.load"))
+    assert asks == (name[:2] in DATA)
