@@ -323,17 +323,27 @@ void fill_number(ReduceOp op, void* out, int64_t count) {
   }
 }
 
-// Folds the accumulators of all chunks, in their order, into the result.
+// Folds the accumulators of all chunks, in their order, into those of the first, and these by halves into the result:
+// so no element is the end of a long chain of additions.
 void finish(const Program& program, const RunContext& context) {
   for (const Sink& s : program.sinks) {
     const auto size = static_cast<int64_t>(mil::size_of(s.dtype));
     std::byte* out = context.at(s.tensor);
-    fill_identity(s.op, s.dtype, out, s.length);
-    const ReduceColumnFn fold = simd().reduce_column(s.op, s.dtype);
-    for (int64_t c = 0; c < program.chunks(); ++c) {
-      const std::byte* acc = context.workspace + static_cast<size_t>(c) * program.chunk_bytes + s.offset;
-      for (int64_t at = 0; at < s.tile; at += s.length) fold(out, acc + at * size, s.length);
+    if (program.chunks() == 0) {
+      fill_identity(s.op, s.dtype, out, s.length);
+      continue;
     }
+    const ReduceColumnFn fold = simd().reduce_column(s.op, s.dtype);
+    std::byte* first = context.workspace + s.offset;
+    for (int64_t c = 1; c < program.chunks(); ++c) {
+      fold(first, first + static_cast<size_t>(c) * program.chunk_bytes, s.tile);
+    }
+    for (int64_t count = s.length == 0 ? 0 : s.tile / s.length; count > 1;) {
+      const int64_t half = count / 2;
+      count -= half;
+      fold(first, first + count * s.length * size, half * s.length);
+    }
+    std::memcpy(out, first, static_cast<size_t>(s.length * size));
   }
 }
 
