@@ -340,10 +340,13 @@ def _stopped(x: Any) -> Any:
     return x
 
 
-@_stopped.defjvp
 def _stopped_jvp(primals: PyTree, tangents: PyTree) -> Any:
+    """With a symbolic zero, so that nothing behind it has a tangent, and no rule of the user's is asked for one."""
     (x,) = primals
-    return _stopped(x), _shown(Zero(aval_of(x).tangent()))
+    return _stopped(x), SymbolicZero.from_primal_value(x)
+
+
+_stopped.defjvp(_stopped_jvp, symbolic_zeros=True)
 
 
 def stop_gradient(x: Any) -> Any:

@@ -204,8 +204,8 @@ def unstack(x: Any, axis: int = 0) -> tuple[Array, ...]:
 
 def tile(operand: Any, reps: Sequence[int]) -> Array:
     """``operand`` repeated ``reps[i]`` times along axis i."""
-    if len(reps) != aval_of(operand).ndim:
-        raise ShapeError(f"[tile] expected one repetition per axis of {aval_of(operand)}, got {tuple(reps)}.")
+    if not isinstance(reps, Sequence) or len(reps) != aval_of(operand).ndim:
+        raise ShapeError(f"[tile] expected one repetition per axis of {aval_of(operand)}, got {reps!r}.")
     return shaping.tile(operand, tuple(reps))
 
 

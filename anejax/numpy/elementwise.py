@@ -540,7 +540,14 @@ def _trunc(x: Any) -> Any:
     return arithmetic.select_n(arithmetic.lt(x, zero), arithmetic.floor(x), arithmetic.ceil(x))
 
 
-trunc = _rounding("trunc", _trunc, "x without its fraction")
+_without_fraction = _rounding("trunc", _trunc, "x without its fraction")
+
+
+def trunc(x: Any) -> Array:
+    """x without its fraction, element by element; integers stay as they are."""
+    return _without_fraction(x)
+
+
 fix = trunc
 
 

@@ -6,6 +6,7 @@ The words of a key are the last axis. The function is mapped over it, so it sees
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -74,10 +75,10 @@ def _comparing(function: Callable[..., Any], whole: Callable[..., Any]) -> Calla
     """``function``, a comparison, for keys as well, whose words are compared and then ``whole`` taken of both."""
 
     @functools.wraps(function)
-    def wrapper(x: Any, y: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if _is_key(x) and _is_key(y):
-            return whole(vmap(function, in_axes=-1, out_axes=-1)(x._words, y._words), -1)
-        return function(x, y, *args, **kwargs)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if len(args) == 2 and _is_key(args[0]) and _is_key(args[1]):
+            return whole(vmap(function, in_axes=-1, out_axes=-1)(args[0]._words, args[1]._words), -1)
+        return function(*args, **kwargs)
 
     return wrapper
 
@@ -99,11 +100,14 @@ def _making(function: Callable[..., Any], place: int) -> Callable[..., Any]:
 def _like(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function``, which makes an array like another one: like keys it makes keys, filled with a key or zeros."""
 
+    first = next(iter(inspect.signature(function).parameters))
+
     @functools.wraps(function)
-    def wrapper(a: Any, *args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        a = args[0] if args else kwargs.get(first)
         if not _is_key(a):
-            return function(a, *args, **kwargs)
-        fill = args[0] if args else kwargs.get("fill_value")
+            return function(*args, **kwargs)
+        fill = args[1] if len(args) > 1 else kwargs.get("fill_value")
         shape = a.shape if kwargs.get("shape") is None else checked_shape(kwargs["shape"], function.__name__)
         if _is_key(fill):
             return moved(shaping.broadcast_to, fill, shape)

@@ -256,14 +256,14 @@ def compress(
     if chosen.ndim != 1:
         raise ShapeError(f"[compress] expected a rank-1 condition, got {chosen.aval}.")
     axis = one_axis("compress", 0 if axis is None else axis, x.ndim)
-    length = x.shape[axis]
+    length = min(x.shape[axis], chosen.size) if size is not None else x.shape[axis]
     if size is None and counted("compress", chosen)[length:].any():
         raise ShapeError(
             f"[compress] expected a condition that holds for {length} elements at most, got {chosen.aval}."
         )
     if size is not None and not 0 <= size <= length:
         raise ShapeError(f"[compress] expected a size between 0 and {length}, got {size} for {x.aval}.")
-    found = nonzero(chosen[:length], size=size, fill_value=length)[0]
+    found = nonzero(chosen[:length], size=size, fill_value=x.shape[axis])[0]
     return take(x, found, axis, mode="fill", fill_value=fill_value)
 
 

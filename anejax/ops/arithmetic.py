@@ -518,10 +518,18 @@ def pow(x: Any, y: Any) -> Any:
 
 max = _face2(max_p, "maximum; NaN wins; of complex numbers by real part, then by imaginary part")
 min = _face2(min_p, "minimum; NaN wins; of complex numbers by real part, then by imaginary part")
-atan2, nextafter = (
-    _face2(atan2_p, "angle of (y, x); of complex numbers -i log((x + iy) / sqrt(x**2 + y**2))"),
-    _face2(nextafter_p, "next float after x towards y"),
-)
+atan2 = _face2(atan2_p, "angle of (y, x); of complex numbers -i log((x + iy) / sqrt(x**2 + y**2))")
+_next_float = _face2(nextafter_p, "next float")
+
+
+def nextafter(x1: Any, x2: Any) -> Any:
+    """Elementwise the next float after ``x1`` towards ``x2``.
+
+    Operands have one dtype, and one shape (axes of length 1 are stretched) or rank 0.
+    """
+    return _next_float(x1, x2)
+
+
 and_, or_ = _face2(and_p, "and of bits", "bitwise_and"), _face2(or_p, "or of bits", "bitwise_or")
 xor = _face2(xor_p, "exclusive or of bits", "bitwise_xor")
 shift_left = _face2(shift_left_p, "x << y; 0 when y reaches the width")

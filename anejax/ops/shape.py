@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,22 @@ from anejax.ops.families import (
 Dims = tuple[int, ...]
 
 
+def _whole(op: str, axis: Any) -> int:
+    try:
+        return operator.index(axis)
+    except TypeError:
+        raise ShapeError(f"[{op}] expected an integer as axis, got {axis!r}.") from None
+
+
+def _listed(op: str, axes: Any) -> list[int]:
+    if not isinstance(axes, Iterable):
+        raise ShapeError(f"[{op}] expected a sequence of axes, got {axes!r}.")
+    return [_whole(op, a) for a in axes]
+
+
 def check_axis(op: str, axis: int, rank: int) -> int:
     """``axis`` in [0, rank), counting negative ones from the end."""
+    axis = _whole(op, axis)
     if not rank:
         raise ShapeError(f"[{op}] expected an array with axes, got one of rank 0 and the axis {axis}.")
     if not -rank <= axis < rank:
@@ -43,7 +58,7 @@ def check_axis(op: str, axis: int, rank: int) -> int:
 
 def check_lax_axis(op: str, axis: int, rank: int) -> int:
     """``axis`` in [0, rank), as ``check_axis``; of users only those that count from the front, as in jax.lax."""
-    if axis < 0 and user_called_lax():
+    if _whole(op, axis) < 0 and user_called_lax():
         raise ShapeError(
             f"[{op}] expected an axis between 0 and {rank - 1}, got {axis}. anejax.numpy counts from the end."
         )
@@ -52,12 +67,12 @@ def check_lax_axis(op: str, axis: int, rank: int) -> int:
 
 def check_lax_axes(op: str, axes: Sequence[int], rank: int) -> Dims:
     """Distinct axes in [0, rank), which users count from the front."""
-    return check_axes(op, [check_lax_axis(op, int(a), rank) for a in axes], rank)
+    return check_axes(op, [check_lax_axis(op, a, rank) for a in _listed(op, axes)], rank)
 
 
 def check_axes(op: str, axes: Sequence[int], rank: int) -> Dims:
     """Distinct axes in [0, rank)."""
-    out = tuple(check_axis(op, int(a), rank) for a in axes)
+    out = tuple(check_axis(op, a, rank) for a in _listed(op, axes))
     if len(set(out)) != len(out):
         raise ShapeError(f"[{op}] expected distinct axes, got {tuple(axes)}.")
     return out

@@ -101,3 +101,24 @@ def test_optimize_remat_changes_no_value(way):
     np.testing.assert_allclose(aj.grad(way(f))(1.0), 2 * np.cos(1), rtol=1e-6)
     with pytest.raises(NotImplementedError, match=r"\[custom_vjp\]"):
         f.defvjp(lambda x: x, lambda r, ct: ct, symbolic_zeros=True, optimize_remat=True)
+
+
+STOPPED = {
+    "product": lambda f, x: x * f(aj.lax.stop_gradient(x)),
+    "mapped": lambda f, x: aj.vmap(lambda y: x * f(aj.lax.stop_gradient(x + y)))(jnp.ones(3)).sum(),
+    "scanned": lambda f, x: aj.lax.scan(lambda c, _: (c + x * f(aj.lax.stop_gradient(x)), None), 0.0, length=3)[0],
+}
+
+
+@WAYS
+@pytest.mark.parametrize("case", STOPPED)
+def test_no_rule_is_asked_behind_a_stopped_gradient(case, way):
+    @aj.custom_jvp
+    def f(x):
+        return x + 1
+
+    f.defjvp(lambda primals, tangents: pytest.fail("the rule is asked for a tangent that is zero"))
+    function = way(lambda x: STOPPED[case](f, x))
+    slope = {"product": 3, "mapped": 12, "scanned": 9}[case]  # the other factor, once or three times
+    for found in (aj.grad(function)(2.0), aj.jvp(function, (2.0,), (1.0,))[1], aj.jit(aj.grad(function))(2.0)):
+        assert found == slope

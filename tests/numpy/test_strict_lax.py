@@ -66,6 +66,15 @@ def test_axes_of_lax_count_from_the_front(call, jit):
         jit(call)(M)
 
 
+@pytest.mark.parametrize("call", [
+    lambda: lax.reduce_max(M, 1), lambda: lax.reduce_sum(M, None), lambda: lax.cumsum(M, (0,)), lambda: lax.rev(M, 0),
+    lambda: lax.argmax(M, 0.5, np.int32), lambda: lax.sort(M, dimension=None), lambda: lax.expand_dims(M, (0.5,)),
+])  # fmt: skip
+def test_axes_are_integers(call):
+    with pytest.raises(ShapeError, match=r"expected (an integer as axis|a sequence of axes), got"):
+        call()
+
+
 def test_axes_that_may_count_from_the_end():
     assert lax.sort(M, dimension=-1).shape == (2, 3) and lax.expand_dims(M, (-1,)).shape == (2, 3, 1)
     assert lax.stack([M, M], -1).shape == (2, 3, 2) and lax.top_k(M, 1, axis=-2)[0].shape == (1, 3)
@@ -94,6 +103,10 @@ def test_sizes():
         with pytest.raises(ShapeError, match=r"\[(outer|compress)\]"):
             call()
     np.testing.assert_array_equal(jnp.linalg.outer(F, 2 * F), np.full((3, 3), 2))
+    padded = jnp.extract(np.array([True, False]), np.float32([5, 6, 7]), size=2, fill_value=9)
+    assert padded.tolist() == [5, 9] and lax.ne(x=F, y=F).tolist() == [False] * 3
+    with pytest.raises(ShapeError, match="a size between 0 and 2"):
+        jnp.extract(np.array([True, False]), F, size=3)
     assert jnp.extract(np.array([True, False, True, False]), np.float32([5, 6, 7])).tolist() == [5, 7]
     assert jnp.compress([False, True], M, axis=1).tolist() == M[:, 1:2].tolist()
 
@@ -224,6 +237,26 @@ def test_small_differences():
     assert jnp.fft.rfftfreq(4.0).tolist() == [0, 0.25, 0.5]
     assert lax.mul(np.complex64(2 + 3j), np.complex64(4 + 5j), out_dtype=np.float32) == 8
     assert np.isnan(lax.polygamma(np.float32([1.5, -1]), np.float32([2, 2]))).all()
+
+
+def test_arguments_by_name():
+    """As jax names them, of functions whose own call goes through another one."""
+    x = np.float32([0.25, 0.5])
+    special = scipy.special
+    for name, by_name, exact in [
+        ("betainc", {"x": x, "a": x + 1, "b": x + 2}, special.betainc(x + 1, x + 2, x)),
+        ("igamma", {"x": x, "a": x + 1}, special.gammainc(x + 1, x)),
+        ("igammac", {"x": x, "a": x + 1}, special.gammaincc(x + 1, x)),
+        ("zeta", {"q": x, "x": x + 2}, special.zeta(x + 2, x)), ("bessel_i0e", {"x": x}, special.i0e(x)),
+        ("polygamma", {"x": x, "m": np.float32([1, 1])}, special.polygamma(1, x)),
+        ("nextafter", {"x1": x, "x2": x + 1}, np.nextafter(x, x + 1)), ("ne", {"y": x, "x": x}, x != x),
+        ("full_like", {"fill_value": 2.0, "x": x}, np.full_like(x, 2)),
+    ]:  # fmt: skip
+        np.testing.assert_allclose(getattr(lax, name)(**by_name), exact, rtol=1e-5)
+    assert jnp.trunc(x=F * 1.5).tolist() == [1] * 3 and jnp.empty_like(prototype=F).shape == (3,)
+    assert jnp.full_like(a=F, fill_value=3).tolist() == [3] * 3
+    with pytest.raises(TypeError, match="missing a required argument"):
+        lax.igamma(a=x)
 
 
 @BOTH

@@ -4,6 +4,7 @@ correction."""
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -44,10 +45,11 @@ def wide(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def face(function: Callable[..., Any]) -> Callable[..., Array]:
     """The function of jax.lax: operands of one float dtype, of one shape (axes of length 1 are stretched) or rank 0."""
-    op, inner = function.__name__, wide(function)
+    op, inner, signature = function.__name__, wide(function), inspect.signature(function)
 
     @functools.wraps(function)
-    def checked(*xs: Any) -> Array:
+    def checked(*xs: Any, **by_name: Any) -> Array:
+        xs = signature.bind(*xs, **by_name).args if by_name else xs
         avals = [aval_of(x) for x in xs]
         shown = ", ".join(map(str, avals))
         kinds = {a.dtype for x, a in zip(xs, avals) if not is_scalar(x)}
