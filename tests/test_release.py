@@ -45,7 +45,7 @@ def test_wheels_are_tested_in_each_python_that_the_tests_run_on() -> None:
 def test_wheels_are_built_for_each_system() -> None:
     for system in ("ubuntu-24.04", "ubuntu-24.04-arm", "macos-14"):
         assert system in WORKFLOWS["release.yml"] and system in WORKFLOWS["test.yml"]
-    assert "tests/installed.py" in PROJECT["tool"]["cibuildwheel"]["test-command"]
+    assert "tests/wheel/installed.py" in PROJECT["tool"]["cibuildwheel"]["test-command"]
 
 
 def test_reports_ask_what_the_doctor_says() -> None:

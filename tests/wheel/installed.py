@@ -1,6 +1,9 @@
 """Checks an installed wheel, in an environment without a checkout: ``python installed.py``. Needs no other package.
 
-``--train`` also trains the demo on 256 images of CIFAR-10 for one epoch, which fetches the data if it is not cached.
+The script has a folder to itself, because Python looks for modules beside a script first.
+
+``--train`` also trains the demo on 256 images of CIFAR-10 for one epoch. It fetches the data if it is not cached, for
+which the mirror needs the extra ``data``.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ from pathlib import Path
 def anejax(*arguments: str) -> str:
     """What the command prints. Its script is beside the interpreter."""
     program = Path(sys.executable).with_name("anejax")
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=True).stdout
+    done = subprocess.run([program, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def main() -> None:
