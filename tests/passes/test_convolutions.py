@@ -188,7 +188,7 @@ def test_gradients_over_all_images_at_once(images: int, joined: bool, monkeypatc
     """Where the products of the images would not fit into the SRAM, and have more elements than what they are made
     of: one product instead of one for each image and their sum."""
     monkeypatch.setattr(patches, "fitting", lambda nbytes: 0)
-    arrays = normal((images, 64, 4, 4), (256, 64, 3, 3))
+    arrays = normal((images, 72, 4, 4), (640, 72, 3, 3))
     graph, args, exact = both_ways(lambda lib, x, w: convolution(lib, {"padding": "SAME"}, x, w), arrays)
     program = legal(graph.replace(outputs=graph.outputs[2:]), "M1")
     (product,) = (op for op in program.main.ops if op.name == "matmul")
@@ -221,7 +221,7 @@ def test_pools(name: str, kind: str, ties: bool) -> None:
 @pytest.mark.parametrize("kind", ["max", "min"])
 @pytest.mark.parametrize("name", WINDOWS)
 def test_pools_a_few_features_at_a_time(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the patches of all do not fit into the SRAM."""
+    """Where the patches of an image do not fit into the SRAM."""
     monkeypatch.setattr(windows, "fitting", lambda nbytes: 2)
     shape, *window = WINDOWS[name]
     x = np.random.default_rng(0).integers(-2, 3, shape).astype(np.float16)

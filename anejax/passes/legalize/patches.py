@@ -328,11 +328,12 @@ def _over_images(w: Any, seen: Any) -> Any:
 
 def _joining_pays(w: Dims, seen: Dims) -> bool:
     """Whether fewer bytes move if features come first in both operands, so that one product is over all images, than if
-    each image has a product of its own."""
+    each image has a product of its own. The operands are written and read again for it, and before that as well, since
+    they are not made image by image any more."""
     images, outs, features = seen[0], w[1], seen[1]
     if images * min(seen[3], _extent()) > _extent():
         return False
     products = padded_bytes(Type("fp16", (images, outs, features)))
     if fitting(products):
         return False
-    return padded_bytes(Type("fp16", w)) + padded_bytes(Type("fp16", seen)) < products
+    return 2 * (padded_bytes(Type("fp16", w)) + padded_bytes(Type("fp16", seen))) < products

@@ -139,14 +139,14 @@ def _scatter(
 
 
 def _scatter_images(source: Any, operand: Any, select: str, order: Dims, over: Window) -> Any:
-    """Windows over the last two axes of what ``order`` makes of the operands. Where the patches of all features do not
+    """Windows over the last two axes of what ``order`` makes of the operands. Where not even the patches of one image
     fit into the SRAM, as many features at a time as do, as long as those are not too many parts."""
     x, source = S.transpose(operand, order), S.transpose(source, order)
     *lead, height, width = aval_of(x).shape
     n, (rows, columns) = math.prod(lead), aval_of(source).shape[-2:]
     x, source = S.reshape(x, (1, n, height, width)), S.reshape(source, (1, n, rows, columns))
     most = fitting(padded_bytes(Type("fp16", (over.taps, rows, columns))))
-    count = -(-n // most) if most else 1
+    count = -(-n // most) if 0 < most < lead[-1] else 1
     if not 1 < count <= MOST_PARTS:
         images = [S.reshape(a, (n // lead[-1], lead[-1], *aval_of(a).shape[2:])) for a in (x, source)]
         out = _scattered(*images, select, over)
