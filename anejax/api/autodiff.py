@@ -52,6 +52,13 @@ def _tangent_in(primal: Aval, tangent: Any) -> Any:
     return convert_element_type(tangent, aval.dtype) if aval_of(tangent).dtype != aval.dtype else tangent
 
 
+def _tangent_of(aval: Aval, t: Any) -> Any:
+    """The tangent of an output as users get it. It is weak if the output is, as in JAX."""
+    if aval.weak_type and not isinstance(t, Zero):
+        t = convert_element_type(t, aval_of(t).dtype, True)
+    return _tangent_out(t)
+
+
 def _tangent_out(t: Any) -> Any:
     """A tangent as users see it: arrays, and float0 NumPy zeros for integers."""
     if isinstance(t, Zero):
@@ -88,7 +95,8 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     avals = list(map(aval_of, leaves))
     check_cotangents("jvp", avals, ts, flat.in_tree)
     outs, out_ts = jvp_flat(flat, leaves, [_tangent_in(a, t) for a, t in zip(avals, ts)])
-    result = tree.unflatten(flat.out_tree, outs), tree.unflatten(flat.out_tree, map(_tangent_out, out_ts))
+    found = map(_tangent_of, map(aval_of, outs), out_ts)
+    result = tree.unflatten(flat.out_tree, outs), tree.unflatten(flat.out_tree, found)
     return (*result, flat.aux) if has_aux else result
 
 
@@ -107,7 +115,7 @@ class _Derivative:
         check_cotangents("linearize", self.in_avals, ts, self.in_tree)
         given = [_tangent_in(a, t) for a, t in zip(self.in_avals, ts)]
         found = apply_linear(self.lin._replace(residuals=residuals), given)
-        return tree.unflatten(self.out_tree, map(_tangent_out, found))
+        return tree.unflatten(self.out_tree, map(_tangent_of, self.out_avals, found))
 
     def pull_back(self, residuals: list[Any], cotangent: Any) -> PyTree:
         cts = tree.flatten_up_to(self.out_tree, cotangent, "the cotangent")

@@ -181,7 +181,7 @@ def scan(
         >>> import anejax.numpy as jnp
         >>> from anejax import lax
         >>> lax.scan(lambda total, x: (total + x, total), 0.0, jnp.arange(4.0))
-        (Array(6., dtype=float32), Array([0., 0., 1., 3.], dtype=float32))
+        (Array(6., dtype=float32), Array([0., 0., 1., 3.], dtype=float32, weak_type=True))
     """
     check_unroll("scan", unroll)
     _check_callable("scan", f)

@@ -137,7 +137,7 @@ def numerics_report(function: Any) -> NumericsReport:
         ...     warnings.simplefilter("ignore", aj.errors.NumericsWarning)
         ...     out = square(jnp.full((32, 32), 100.0))
         >>> out[0, 0]
-        Array(inf, dtype=float32)
+        Array(inf, dtype=float32, weak_type=True)
         >>> (found,) = aj.numerics_report(square).troubled
         >>> found.operation, found.overflowed, found.largest
         ('matmul', 1024, 320000.0)

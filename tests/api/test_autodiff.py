@@ -22,6 +22,11 @@ CASES = {
     "zero forwards": lambda j: [j.jvp(j.numpy.floor, (1.5,), (1.0,))[1], j.linearize(j.numpy.floor, 1.5)[1](1.0)],
     "zero backwards": lambda j: j.vjp(j.numpy.floor, 1.5)[1](1.0),
     "zero under jit": lambda j: j.jit(j.grad(j.numpy.floor))(1.5),
+    "forwards": lambda j: [
+        j.jvp(f, (0.5,), (1.0,))[1] for f in (j.numpy.square, j.numpy.sqrt, j.numpy.tanh, j.lax.erf)
+    ],
+    "strong forwards": lambda j: j.jvp(j.numpy.sqrt, (j.numpy.float32(0.5),), (j.numpy.float32(1),))[1],
+    "linearized": lambda j: [j.linearize(f, 0.5)[1](1.0) for f in (j.numpy.square, j.numpy.sqrt, j.numpy.expm1)],
     "times bfloat16": lambda j: j.grad(lambda x: x * x)(2.0) * j.numpy.ones(2, j.numpy.bfloat16),
 }
 
