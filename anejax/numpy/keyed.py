@@ -104,7 +104,7 @@ def _like(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        a = args[0] if args else kwargs.get(first)
+        a: Any = args[0] if args else kwargs.get(first)
         if not _is_key(a):
             return function(*args, **kwargs)
         fill = args[1] if len(args) > 1 else kwargs.get("fill_value")

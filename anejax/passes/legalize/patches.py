@@ -294,8 +294,8 @@ def _summed_products(pairs: Iterable[tuple[Any, Any]], groups: int) -> Any:
         if joined is None:
             joined = groups == 1 and images > 1 and _joining_pays(aval_of(w).shape, aval_of(seen).shape)
         for first, last in _rows(height, width * images if joined else width):
-            rows = (S.slice_in_dim(a, first, last, axis=2) for a in (w, seen))
-            product = _over_images(*rows) if joined else _by_image(*rows, groups)
+            ws, xs = (S.slice_in_dim(a, first, last, axis=2) for a in (w, seen))
+            product = _over_images(ws, xs) if joined else _by_image(ws, xs, groups)
             total = product if total is None else A.add(total, product)
     images, *shape = aval_of(total).shape
     if joined:

@@ -148,8 +148,8 @@ def _scatter_images(source: Any, operand: Any, select: str, order: Dims, over: W
     most = fitting(padded_bytes(Type("fp16", (over.taps, rows, columns))))
     count = -(-n // most) if 0 < most < lead[-1] else 1
     if not 1 < count <= MOST_PARTS:
-        images = [S.reshape(a, (n // lead[-1], lead[-1], *aval_of(a).shape[2:])) for a in (x, source)]
-        out = _scattered(*images, select, over)
+        x, source = (S.reshape(a, (n // lead[-1], lead[-1], *aval_of(a).shape[2:])) for a in (x, source))
+        out = _scattered(x, source, select, over)
     else:
         step = -(-n // count)  # of about equal size
         part = lambda a, i: S.slice_in_dim(a, i, min(i + step, n), axis=1)  # noqa: E731

@@ -20,13 +20,6 @@ Matrix matrix_of(const View& view) {
   return {!plain, plain ? view.strides[r - 2] : view.strides[r - 1], {view.strides.begin(), view.strides.end() - 2}};
 }
 
-View swapped(View view) {
-  const size_t r = view.shape.size();
-  std::swap(view.shape[r - 1], view.shape[r - 2]);
-  std::swap(view.strides[r - 1], view.strides[r - 2]);
-  return view;
-}
-
 template <class T>
 Gemm<T> blas_gemm();
 template <>
@@ -199,6 +192,13 @@ class GemmStep : public Step {
 };
 
 }  // namespace
+
+View swapped(View view) {
+  const size_t r = view.shape.size();
+  std::swap(view.shape[r - 1], view.shape[r - 2]);
+  std::swap(view.strides[r - 1], view.strides[r - 2]);
+  return view;
+}
 
 std::unique_ptr<Step> make_gemm_step(const Graph&, const Node& node) { return std::make_unique<GemmStep>(node); }
 

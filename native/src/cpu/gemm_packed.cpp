@@ -28,13 +28,6 @@ struct Product {
   int64_t k() const { return x.shape[rank() - 1]; }
 };
 
-View swapped(View view) {
-  const size_t r = view.shape.size();
-  std::swap(view.shape[r - 1], view.shape[r - 2]);
-  std::swap(view.strides[r - 1], view.strides[r - 2]);
-  return view;
-}
-
 template <class T>
 class PackedGemmStep : public Step {
  public:

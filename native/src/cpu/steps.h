@@ -14,6 +14,7 @@ std::unique_ptr<Step> make_dynamic_update_step(const Graph& graph, const Node& n
 std::unique_ptr<Step> make_reduce_step(const Graph& graph, const Node& node);          // REDUCE
 std::unique_ptr<Step> make_narrow_sum_step(const Node& node);                          // REDUCE with a site
 std::unique_ptr<Step> make_arg_reduce_step(const Graph& graph, const Node& node);      // ARG_REDUCE
+View swapped(View view);                                                               // its last two axes exchanged
 std::unique_ptr<Step> make_gemm_step(const Graph& graph, const Node& node);            // GEMM
 // GEMM whose weights are among the first `steady` inputs and packed once; null where that gains nothing.
 std::unique_ptr<Step> make_packed_gemm_step(const Graph& graph, const Node& node, size_t steady);
