@@ -84,7 +84,7 @@ def test_limits_and_dtypes_of_classes():
     assert [lax.dtype(k) for k in (np.float32, jnp.int8, 1, 2.0, True, x)] == [
         "float32", "int8", "int32", "float32", "bool", "float32",
     ]  # fmt: skip
-    assert [dtypes.itemsize_bits(k) for k in (np.float32, jnp.int8, "bool")] == [32, 8, 1]
+    assert [dtypes.itemsize_bits(k) for k in (np.float32, jnp.int8, "bool")] == [32, 8, 8]
 
 
 def test_scalar_types_are_classes():

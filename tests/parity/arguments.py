@@ -45,10 +45,8 @@ NEW_PARAMETERS = {
 
 # functions whose parameters differ on purpose
 ALWAYS = {
-    "jax.numpy.trunc": "its argument is positional, as that of the other rounding functions",
     "jax.numpy.set_printoptions": "NumPy's parameters by name",
     "jax.lax.random_gamma_grad": "takes a and x; jax's own is wrapped",
-    "jax.lax.nextafter": "operands are x and y, as in every other binary function",
     **dict.fromkeys(
         ("jax.stages.ArgInfo", "jax.stages.Compiled", "jax.stages.Lowered", "jax.stages.Traced"),
         "made by jitted functions only",

@@ -88,8 +88,11 @@ def test_under_transformations():
     assert_identical(aj.jit(random.gamma)(KEY, jnp.arange(1.0, 5.0)), plain)
     assert_identical(aj.jit(lambda k: random.poisson(k, 5.0, (20,)))(KEY), random.poisson(KEY, 5.0, (20,)))
     keys = random.split(KEY, 3)
-    mapped = aj.vmap(lambda k: random.gamma(k, 0.5, (2,)))(keys)
-    assert_identical(mapped, jnp.stack([random.gamma(k, 0.5, (2,)) for k in keys]))
+    samples = aj.vmap(lambda k: random.gamma(k, 0.5, (2,)))
+    single = jnp.stack([random.gamma(k, 0.5, (2,)) for k in keys])
+    assert_identical(aj.jit(samples)(keys), single)
+    # Mapped eagerly, powers of few elements are NumPy's, whose last bit depends on the processor.
+    np.testing.assert_allclose(samples(keys), single, rtol=4 * np.finfo(F).eps)
     mapped = aj.vmap(lambda k: random.binomial(k, 100, 0.4, (2,)))(keys)
     assert_identical(mapped, jnp.stack([random.binomial(k, 100, 0.4, (2,)) for k in keys]))
 
