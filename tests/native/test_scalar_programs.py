@@ -96,27 +96,31 @@ def test_branches_may_read_one_element_of_an_array() -> None:
     assert float(aj.jit(f)(table, jnp.float32(2))) == 14.0
 
 
-@pytest.mark.parametrize("depth", [1, 4, 9])
+@pytest.mark.parametrize("depth", [1, 2, 4])
 def test_choices_that_would_be_too_much_code_are_steps(depth: int) -> None:
     """Each level holds the one below it twice; beyond some level the code is no list any more."""
 
     def level(d: int, x: Any, i: Any) -> Any:
         if d == 0:
-            return x * 3 + 1
+            for k in range(20):
+                x = x * 3 + k
+            return x
         return lax.cond(
             (i >> d) & 1 == 1, lambda x, i: level(d - 1, x + d, i), lambda x, i: level(d - 1, x - d, i), x, i
         )
 
     def plain(d: int, x: int, i: int) -> int:
         if d == 0:
-            return x * 3 + 1
+            for k in range(20):
+                x = x * 3 + k
+            return x
         return plain(d - 1, x + d if (i >> d) & 1 else x - d, i)
 
     f = aj.jit(lambda x: lax.fori_loop(0, 6, lambda i, x: level(depth, x, i), x))
     expected = 5
     for i in range(6):
         expected = plain(depth, expected, i)
-    assert int(f(jnp.int32(5))) == np.int64(expected).astype("int32")
+    assert int(f(jnp.int32(5))) == (expected + 2**31) % 2**32 - 2**31
 
 
 def test_profiles_show_the_steps_of_branches() -> None:
