@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from anejax.cli.examples import epilog
+from anejax.cli.examples import add_command
 from anejax.cli.options import UsageError
 from anejax.errors import AnejaxError
 from anejax.terminal import printable
@@ -67,13 +67,7 @@ def parser_of(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"anejax {package.__version__}")
     choices = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
-        child = choices.add_parser(
-            name,
-            help=summary,
-            description=summary,
-            epilog=epilog(name),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        child = add_command(choices, name, summary)
         if name in arguments:  # others are not imported, so that the command starts quickly
             importlib.import_module(module).configure(child)
     return parser

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from anejax import models
 from anejax.cli import options, written
-from anejax.cli.examples import epilog
+from anejax.cli.examples import add_command
 from anejax.cli.options import UsageError
 from anejax.cli.training import fetching
 from anejax.data import tokens
@@ -56,13 +56,7 @@ def _checkpoint(child: argparse.ArgumentParser, what: str, required: bool = True
 
 
 def _task(choices: Any, name: str, summary: str, run: Any) -> argparse.ArgumentParser:
-    child = choices.add_parser(
-        name,
-        help=summary,
-        description=f"Prints {summary}.",
-        epilog=epilog(f"eval {name}"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    child = add_command(choices, f"eval {name}", summary, f"Prints {summary}.")
     child.set_defaults(run=run)
     options.add_common(child)
     return child

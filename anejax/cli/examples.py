@@ -5,6 +5,9 @@ Every line is a command that the parser accepts; a test parses all of them.
 
 from __future__ import annotations
 
+import argparse
+from typing import Any
+
 # a command -> (command line, what it does)
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "train": (("anejax train cifar10 --preset demo", "two minutes on two cores"),),
@@ -60,6 +63,18 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("anejax completion fish > ~/.config/fish/completions/anejax.fish", "for fish"),
     ),
 }  # fmt: skip
+
+
+def add_command(choices: Any, command: str, summary: str, description: str | None = None) -> argparse.ArgumentParser:
+    """Adds the parser of ``command``, such as "train cifar10", to the subparsers ``choices``; its help ends with the
+    command's examples."""
+    return choices.add_parser(
+        command.split()[-1],
+        help=summary,
+        description=description or summary,
+        epilog=epilog(command),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def epilog(command: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from anejax.cli.examples import epilog
+from anejax.cli.examples import add_command
 
 # name -> (module with configure(parser) and run(args) -> exit code, summary)
 TASKS = {
@@ -22,12 +22,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     choices = parser.add_subparsers(metavar="TASK", required=True)
     for name, (module, summary) in TASKS.items():
         task = importlib.import_module(module)
-        child = choices.add_parser(
-            name,
-            help=summary,
-            description=f"Train {summary}.",
-            epilog=epilog(f"train {name}"),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        child = add_command(choices, f"train {name}", summary, f"Train {summary}.")
         task.configure(child)
         child.set_defaults(run=task.run)

@@ -48,6 +48,16 @@ void Beats::tell(Other& other, Clock::time_point now) {
   other.sends = true;
 }
 
+void Beats::listen(Other& other, Clock::time_point now) {
+  while (other.receives && ended(table_, &other.receive)) {
+    other.receives = false;
+    other.known = other.in;
+    other.heard = now;
+    if (!other.known.leaving) receive(other);
+  }
+  if (other.sends && ended(table_, &other.send)) other.sends = false;
+}
+
 void Beats::turn() {
   const auto now = Clock::now();
   const auto period = silence(table_) / kBeatsInSilence;
@@ -58,13 +68,7 @@ void Beats::turn() {
   for (const auto& pointer : others_) {
     Other& other = *pointer;
     if (slept) other.heard = now;
-    while (other.receives && ended(table_, &other.receive)) {
-      other.receives = false;
-      other.known = other.in;
-      other.heard = now;
-      if (!other.known.leaving) receive(other);
-    }
-    if (other.sends && ended(table_, &other.send)) other.sends = false;
+    listen(other, now);
     if (!other.sends && !own_.leaving && now - other.told >= period) tell(other, now);
   }
 }
@@ -97,15 +101,10 @@ bool Beats::leave() {
   const auto now = Clock::now();
   for (const auto& pointer : others_) {
     Other& other = *pointer;
-    if (other.sends && ended(table_, &other.send)) other.sends = false;
+    listen(other, now);
     if (!other.sends && !other.out.leaving) {
       own_.leaving = 1;
       tell(other, now);
-    }
-    while (other.receives && ended(table_, &other.receive)) {
-      other.receives = false;
-      other.known = other.in;
-      if (!other.known.leaving) receive(other);
     }
     all &= !other.sends && !other.receives;
   }

@@ -53,6 +53,7 @@ class Beats {
   };
 
   void receive(Other& other);
+  void listen(Other& other, Clock::time_point now);  // takes what came, and sees whether what was sent has arrived
   void tell(Other& other, Clock::time_point now);
   static std::string name(const Other& other);
 
