@@ -164,7 +164,7 @@ class Messages(NamedTuple):
 
 
 def messages(ran: Iterable[Ran]) -> Messages:
-    """The sums over processes among ``ran``; the native library names their steps in ``import_processes.cpp``."""
+    """The sums over processes among ``ran``; the native library names their steps in ``import/processes.cpp``."""
     count = open_ = waited = on_the_way = begin = 0
     for r in sorted(ran, key=lambda r: r.begin):
         if "aj_process_sum" not in r.step.what:

@@ -12,7 +12,7 @@
 #include "anesdk.h"
 #include "buffers.h"
 #ifdef ANESDK_HAS_CPU
-#include "cpu/profile.h"
+#include "cpu/graph/profile.h"
 #endif
 #include "device.h"
 #include "handles.h"

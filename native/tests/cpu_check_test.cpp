@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "check.h"
-#include "cpu/plan.h"
+#include "cpu/plan/plan.h"
 #include "cpu_program.h"
 #include "mil/error.h"
 #include "mil/parser.h"

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "check.h"
-#include "cpu/plan.h"
-#include "cpu/plan_order.h"
+#include "cpu/plan/order.h"
+#include "cpu/plan/plan.h"
 #include "cpu_program.h"
 #include "mil/error.h"
 

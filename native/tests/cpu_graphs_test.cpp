@@ -1,12 +1,12 @@
 // Plans of many small graphs: all of up to five nodes, and random ones of up to sixteen, are planned and pass the
-// checks of plan_check.cpp.
+// checks of plan/check.cpp.
 #include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "check.h"
-#include "cpu/plan.h"
+#include "cpu/plan/plan.h"
 #include "mil/error.h"
 
 namespace {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "check.h"
-#include "cpu/kernels/cpu_variant.h"
-#include "cpu/simd.h"
+#include "cpu/tile/cpu_variant.h"
+#include "cpu/tile/simd.h"
 
 namespace anesdk::cpu {
 namespace v1 {

@@ -6,7 +6,7 @@
 
 #include "buffers.h"
 #include "check.h"
-#include "cpu/thread_pool.h"
+#include "cpu/graph/thread_pool.h"
 
 namespace {
 

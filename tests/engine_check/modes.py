@@ -93,7 +93,7 @@ ELSEWHERE = {
     "D": ("the stack of the engine's thread, 8 MiB", "native/tests/test_engine.cpp"),
     "E": ("Accelerate's new names, and one thread in each of its calls", "tests/native/test_accelerate.py"),
     "E2": ("products by matrix units beside convolutions by NEON", "anejax/engine/doctor/matrix_units.py"),
-    "E3": ("threads for performance cores alone", "native/src/cpu/thread_pool.cpp"),
+    "E3": ("threads for performance cores alone", "native/src/cpu/graph/thread_pool.cpp"),
     "G": ("the wheel's tag and the system that it names", "native/macos/test_wheel.py"),
     "K": ("arm64 code, cross-built and run by qemu", "native/arm64/setup.sh"),
 }

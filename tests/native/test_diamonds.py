@@ -1,6 +1,6 @@
 """Compiled programs in which elementwise values and results of other operations cross, against NumPy in float64. The
 planner joins elementwise operations into one pass, and may not join those that wait for each other. Run these tests
-after a change of native/src/cpu/plan*.cpp."""
+after a change of native/src/cpu/plan."""
 
 import numpy as np
 import pytest

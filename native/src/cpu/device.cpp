@@ -5,9 +5,9 @@
 #include <string>
 
 #include "buffers.h"
-#include "cpu/frame.h"
-#include "cpu/numerics.h"
-#include "cpu/profile.h"
+#include "cpu/graph/profile.h"
+#include "cpu/steps/frame.h"
+#include "cpu/tile/numerics.h"
 #include "digest.h"
 #include "mil/error.h"
 #include "mil/opset.h"

@@ -3,8 +3,8 @@
 
 #include <memory>
 
+#include "cpu/graph/thread_pool.h"
 #include "cpu/kernels/conv_shape.h"
-#include "cpu/thread_pool.h"
 
 namespace anesdk::cpu {
 

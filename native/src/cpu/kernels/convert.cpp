@@ -4,7 +4,7 @@
 #include <type_traits>
 
 #include "cpu/kernels/numeric.h"
-#include "cpu/simd.h"
+#include "cpu/tile/simd.h"
 
 namespace anesdk::cpu {
 namespace {

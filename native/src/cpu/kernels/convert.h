@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "cpu/thread_pool.h"
+#include "cpu/graph/thread_pool.h"
 #include "mil/program.h"
 
 namespace anesdk::cpu {

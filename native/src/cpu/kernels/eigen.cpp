@@ -1,7 +1,7 @@
 // The operations aj_eig and aj_schur, of general square matrices.
 #include "cpu/kernels/entries.h"
+#include "cpu/kernels/lapack.h"
 #include "cpu/kernels/matrix.h"
-#include "cpu/lapack.h"
 
 namespace anesdk::cpu {
 namespace {

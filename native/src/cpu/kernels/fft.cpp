@@ -6,7 +6,7 @@
 #include "cpu/kernels/entries.h"
 #include "cpu/kernels/fft_run.h"
 #include "cpu/kernels/shapes.h"
-#include "cpu/simd.h"
+#include "cpu/tile/simd.h"
 #include "mil/opset.h"
 
 namespace anesdk::cpu {

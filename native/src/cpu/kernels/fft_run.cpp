@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "cpu/kernels/cpu_variant.h"
+#include "cpu/graph/thread_pool.h"
 #include "cpu/kernels/shapes.h"
-#include "cpu/simd.h"
-#include "cpu/thread_pool.h"
+#include "cpu/tile/cpu_variant.h"
+#include "cpu/tile/simd.h"
 
 namespace anesdk::cpu {
 

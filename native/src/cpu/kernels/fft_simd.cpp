@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "cpu/kernels/fft.h"
-#include "cpu/unaligned.h"
+#include "cpu/tile/unaligned.h"
 
 namespace anesdk::cpu::ANESDK_SIMD_NS {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "cpu/kernels/cpu_variant.h"
+#include "cpu/tile/cpu_variant.h"
 
 namespace anesdk::cpu {
 

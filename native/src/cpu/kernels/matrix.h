@@ -8,10 +8,10 @@
 #include <memory>
 #include <string>
 
-#include "cpu/blas_seat.h"
+#include "cpu/kernels/blas_seat.h"
+#include "cpu/kernels/lapack.h"
 #include "cpu/kernels/registry.h"
 #include "cpu/kernels/shapes.h"
-#include "cpu/lapack.h"
 #include "mil/opset.h"
 
 namespace anesdk::cpu {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cpu/thread_pool.h"
+#include "cpu/graph/thread_pool.h"
 #include "mil/program.h"
 
 namespace anesdk::cpu {

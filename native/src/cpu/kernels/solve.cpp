@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "cpu/kernels/entries.h"
+#include "cpu/kernels/lapack.h"
 #include "cpu/kernels/matrix.h"
-#include "cpu/lapack.h"
 
 namespace anesdk::cpu {
 namespace {

@@ -1,7 +1,7 @@
 // The operations aj_eigh and aj_svd.
 #include "cpu/kernels/entries.h"
+#include "cpu/kernels/lapack.h"
 #include "cpu/kernels/matrix.h"
-#include "cpu/lapack.h"
 
 namespace anesdk::cpu {
 namespace {

@@ -1,9 +1,9 @@
 // The operation aj_threefry2x32.
 #include "cpu/kernels/threefry.h"
 
-#include "cpu/kernels/cpu_variant.h"
 #include "cpu/kernels/entries.h"
 #include "cpu/kernels/shapes.h"
+#include "cpu/tile/cpu_variant.h"
 #include "mil/opset.h"
 
 namespace anesdk::cpu {

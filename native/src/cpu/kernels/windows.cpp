@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "cpu/kernels/cpu_variant.h"
 #include "cpu/kernels/numeric.h"
 #include "cpu/kernels/shapes.h"
+#include "cpu/tile/cpu_variant.h"
 
 namespace anesdk::cpu {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/thread_pool.h"
+#include "cpu/graph/thread_pool.h"
 #include "mil/program.h"
 
 namespace anesdk::cpu {
