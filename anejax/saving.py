@@ -55,14 +55,23 @@ def save(path: str | os.PathLike[str], tree: PyTree, *, layout: str = "safetenso
     """
     if layout not in ("safetensors", "orbax"):
         raise ValueError(f"[save] expected layout safetensors or orbax, got {layout!r}.")
-    names, leaves, _ = _flatten(tree)
+    names, _, _ = _flatten(tree)
     if layout == "orbax":
         return orbax.write(Path(path), tree, lambda leaf: _array("a leaf", leaf))
+    write(Path(path), tree, names)
+
+
+def write(path: Path, of: PyTree, names: list[str]) -> None:
+    """``save`` with a name for each leaf, all of them distinct. A tree with nodes of classes has its own names, since
+    ``load`` knows no places in such a tree."""
+    own, leaves, _ = _flatten(of)
+    structure = json.dumps(_structure(of, iter(names)))
+    if '{"class ' in structure:
+        names, structure = own, json.dumps(_structure(of, iter(own)))
     arrays = {name: _array(name, leaf) for name, leaf in zip(names, leaves, strict=True)}
-    metadata = {_STRUCTURE: json.dumps(_structure(tree, iter(names)))}
-    with atomic_path(Path(path)) as part:
+    with atomic_path(path) as part:
         try:
-            safetensors.numpy.save_file(arrays, part, metadata=metadata)
+            safetensors.numpy.save_file(arrays, part, metadata={_STRUCTURE: structure})
         except safetensors.SafetensorError as err:
             raise FileError(f"[save] {os.fspath(path)} cannot be written: {err}.") from err
 
@@ -85,7 +94,7 @@ def load(path: str | os.PathLike[str], like: PyTree = None) -> PyTree:
         return _of_orbax(where, orbax.read(Path(path)), like)
     arrays, metadata = read_arrays(Path(path))
     if like is not None:
-        return _like(where, arrays, like)
+        return _like(where, _by_places(arrays, metadata), like)
     held = {name: _own(where, name, a) for name, a in arrays.items()}
     text = metadata.get(_STRUCTURE)
     if text is None:
@@ -119,6 +128,16 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise FileError(
             f"[file] {path} is no file of safetensors: {type(err).__name__}: {err}.{sentence(path)}"
         ) from err
+
+
+def _by_places(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> dict[str, np.ndarray]:
+    """The arrays by their places in the tree that ``write`` was given, where the file tells them all."""
+    try:
+        told = _build(json.loads(metadata.get(_STRUCTURE, "null")), {name: name for name in arrays}, 0, str)
+    except (AnejaxError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return arrays  # a tree with nodes of classes, whose arrays are named by places, or another program's metadata
+    places, names, _ = _flatten(told)
+    return {place: arrays[name] for place, name in zip(places, names)} if {*names} == arrays.keys() else arrays
 
 
 def _own(where: str, name: str, array: np.ndarray) -> Any:
@@ -179,7 +198,8 @@ def _structure(node: Any, names: Iterator[str]) -> Any:
     return {kind: [_structure(child, names) for child in children]}
 
 
-def _build(structure: Any, arrays: dict[str, Any], depth: int) -> Any:
+def _build(structure: Any, arrays: dict[str, Any], depth: int, key: Any = KeyArray) -> Any:
+    """The tree of ``structure``, with ``key`` of the words of each typed key."""
     if depth > _DEEPEST:
         raise ValueError(f"its tree is deeper than {_DEEPEST} levels")
     if structure is None:
@@ -188,12 +208,13 @@ def _build(structure: Any, arrays: dict[str, Any], depth: int) -> Any:
         return arrays[structure]
     ((kind, content),) = structure.items()
     if kind == "key":
-        return KeyArray(arrays[content])
+        return key(arrays[content])
     if kind == "dict":
-        return {key: _build(value, arrays, depth + 1) for key, value in content}
+        return {name: _build(value, arrays, depth + 1, key) for name, value in content}
+    children = (_build(value, arrays, depth + 1, key) for value in content)
     if kind.startswith("class "):
         raise TreeError(f"[load] the tree has a node of {kind}; give a tree of that structure: load(path, like=...).")
-    return {"list": list, "tuple": tuple}[kind](_build(value, arrays, depth + 1) for value in content)
+    return {"list": list, "tuple": tuple}[kind](children)
 
 
 def _like(where: str, arrays: dict[str, np.ndarray], like: PyTree) -> Any:

@@ -36,7 +36,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _stream(child, "a text, or a stream of tokens (.bin)")
     child = _task(choices, "text", "the loss of a pretrained model on a text, and its perplexity", run_text)
     child.add_argument(
-        "--model", type=options.path, metavar="DIR", help="a folder with config.json, weights, tokenizer"
+        "--model",
+        type=options.path,
+        metavar="DIR",
+        help="a folder with config.json, weights and tokenizer, or a file of GGUF",
     )
     _checkpoint(child, "a run of `anejax train text`, or a checkpoint of one (.json)", required=False)
     _stream(child, "a text in UTF-8")

@@ -27,7 +27,12 @@ _KINDS = ("chars", "stories", "text")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
-    add("--model", type=options.path, metavar="DIR", help="a folder with config.json, weights and tokenizer")
+    add(
+        "--model",
+        type=options.path,
+        metavar="DIR",
+        help="a folder with config.json, weights and tokenizer, or a file of GGUF",
+    )
     add("kind", nargs="?", choices=_KINDS, metavar="KIND", help=f"of the run: {', '.join(_KINDS)} (default: as it is)")
     add("--checkpoint", type=options.path, metavar="RUN", help="a run of `anejax train`, finished or not, a checkpoint "
         "of one (.json), or one of llama2.c")  # fmt: skip
@@ -128,7 +133,10 @@ def _tokens(model: Any, params: Any, prompt: list[int], args: argparse.Namespace
     """The tokens that follow the prompt; with it they are ``--steps`` tokens at most."""
     steps = min(args.steps, model.length)
     if len(prompt) > steps:
-        raise UsageError(f"[generate] expected a prompt of at most {steps} tokens, got {len(prompt)}.")
+        raise UsageError(
+            f"[generate] expected a prompt of at most {steps} tokens, got {len(prompt)}: --steps counts"
+            f" them too, and the network holds {model.length}."
+        )
     new = generate(model, params, prompt, seed=args.seed, length=steps, **sampling)
     return itertools.islice(new, steps - len(prompt) + 1)
 

@@ -17,7 +17,12 @@ from anejax.train.report import Report
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
-    add("--model", type=options.path, metavar="DIR", help="a folder with config.json, weights and tokenizer")
+    add(
+        "--model",
+        type=options.path,
+        metavar="DIR",
+        help="a folder with config.json, weights and tokenizer, or a file of GGUF",
+    )
     add("--data", type=options.path, metavar="PATH", help="a text, a .jsonl, or a folder of such")
     add("--valid", type=options.path, metavar="PATH", help="held-out data (default: the last twentieth of the data)")
     add("--lora", type=options.count, metavar="R", help="train adapters of rank R only (default: all parameters)")

@@ -71,7 +71,7 @@ def fit(
     patience: int | None = None,
     save: str | os.PathLike[str] | None = None,
     callbacks: Sequence[Callable[[Row], Any]] = (),
-    start: tuple[Any, Any] | None = None,
+    start: tuple[Any, Any] | Mapping[str, Any] | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Fitted:
@@ -89,10 +89,10 @@ def fit(
         epochs: how often all examples are seen, at most.
         batch: examples in a step; those that fill no whole batch wait for the next epoch's order.
         patience: stop after so many epochs in a row without a better loss.
-        save: a file that always has the best parameters and state (``anejax.save``).
+        save: a file that always has the best parameters and state, named by their layers (``anejax.save``).
         callbacks: functions of each epoch's row, such as ``JsonLines("log.jsonl")``, ``TensorBoard("runs/first")``,
             ``wandb.log`` or ``trackio.log``; one that returns True ends the training.
-        start: (params, state) to go on from.
+        start: (params, state) to go on from, or ``anejax.load`` of a file that ``save`` wrote.
         seed: of initial values, order and dropout.
         progress: show a bar, and a line for each epoch, on a terminal.
 
@@ -117,7 +117,7 @@ def fit(
     loss = loss or _default_loss(net, params, state, *first)
     step, measure = _train_step(net, optimizer, loss), _measure(net, loss)
     held_state = _State(params, state, optimizer.init(params), key)
-    watch = _Watch("valid_loss" if held else "loss", patience, save)
+    watch = _Watch("valid_loss" if held else "loss", patience, save, lambda: _names(net, first[0], params, state))
     with _Shown(epochs, progress) as shown:
         for epoch in range(epochs):
             begun = time.perf_counter()
@@ -279,10 +279,21 @@ def _padded(of: Any, size: int) -> Any:
 
 def _start(net: nn.Layer, x: Any, start: Any, seed: int) -> tuple[Any, Any, Any]:
     key, init_key = random.split(random.key(seed))
+    if isinstance(start, Mapping):
+        return start["params"], start["state"], key
     if start is not None:
         return *start, key
-    example = tree.map(lambda leaf: aj.ShapeDtypeStruct(np.shape(leaf), dtypes.canonical(np.asarray(leaf).dtype)), x)
-    return *net.init(init_key, example), key
+    return *net.init(init_key, _types(x)), key
+
+
+def _types(x: Any) -> Any:
+    return tree.map(lambda leaf: aj.ShapeDtypeStruct(np.shape(leaf), dtypes.canonical(np.asarray(leaf).dtype)), x)
+
+
+def _names(net: nn.Layer, x: Any, params: PyTree, state: PyTree) -> list[str]:
+    """The names of the arrays of ``params`` and ``state`` in a file, as in checkpoints of runs."""
+    named = nn.parameter_names(net, _types(x), (params, state))
+    return [f"{part}/{name}" for part, own in zip(("params", "state"), named) for name in tree.leaves(own)]
 
 
 def _default_loss(net: nn.Layer, params: PyTree, state: PyTree, x: Any, y: Any) -> Loss:
@@ -377,8 +388,8 @@ def _evaluated(measure: Any, params: PyTree, state: PyTree, batches: Iterable[An
 class _Watch:
     """Keeps the rows of all epochs and the parameters of the best one."""
 
-    def __init__(self, name: str, patience: int | None, path: Any) -> None:
-        self.name, self.patience, self.path = name, patience, path
+    def __init__(self, name: str, patience: int | None, path: Any, names: Callable[[], list[str]]) -> None:
+        self.name, self.patience, self.path, self.names = name, patience, path, names
         self.history: list[Row] = []
         self.best: Row = {}
         self.kept: tuple[Any, Any] = ((), ())
@@ -388,7 +399,7 @@ class _Watch:
         if not self.best or row[self.name] < self.best[self.name]:
             self.best, self.kept = row, (params, state)
             if self.path is not None:
-                saving.save(self.path, {"params": params, "state": state})
+                saving.write(Path(self.path), {"params": params, "state": state}, self.names())
 
     @property
     def done(self) -> bool:

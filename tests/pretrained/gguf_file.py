@@ -19,8 +19,9 @@ _NAMES = {
 _WHOLE = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 
 
-def write(folder: Path, path: Path, kind: str = "F32") -> None:
-    """The model in ``folder`` as a file whose matrices are of ``kind``."""
+def write(folder: Path, path: Path, kind: str = "F32", words: dict[str, Any] | None = None) -> None:
+    """The model in ``folder`` as a file whose matrices are of ``kind``; ``words`` are the tokenizer's values by the
+    names of ``GGUFWriter``'s methods."""
     gguf: Any = importlib.import_module("gguf")
     config = json.loads((folder / "config.json").read_text())
     of = config["model_type"]
@@ -37,6 +38,8 @@ def write(folder: Path, path: Path, kind: str = "F32") -> None:
     if "head_dim" in config:
         out.add_key_length(config["head_dim"])
         out.add_value_length(config["head_dim"])
+    for method, value in (words or {}).items():
+        getattr(out, f"add_{method}")(value)
     array: Any
     for name, array in safetensors.numpy.load_file(folder / "model.safetensors").items():
         own = _name(name)

@@ -137,7 +137,7 @@ def test_texts_are_packed_and_prompts_are_not_learned(tmp_path: Path) -> None:
 def _folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model whose tokenizer is made here."""
     cases.build("llama", path)
-    monkeypatch.setattr("anejax.models.hub.words.read", lambda folder: LETTERS)
+    monkeypatch.setattr("anejax.models.hub.words.read", lambda *_: LETTERS)
     return path
 
 

@@ -50,6 +50,17 @@ def test_text_to_tokens_and_back(model: Path) -> None:
     assert read.special == {"bos_token": "<s>", "eos_token": "</s>"}
 
 
+def test_texts_are_neither_padded_nor_cut(model: Path) -> None:
+    """The tokenizer.json of a sentence encoder such as MiniLM asks for texts of one length."""
+    held = json.loads((model / words.JSON).read_text())
+    cut = {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0}
+    padding = {"strategy": {"Fixed": 9}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 1}
+    held |= {"truncation": cut, "padding": padding | {"pad_type_id": 0, "pad_token": "</s>"}}
+    (model / words.JSON).write_text(json.dumps(held))
+    read = aj.models.load(model).words
+    assert read.encode("a", True) == [0, 3] and read.encode("abcdef", True) == [0, 3, 4, 5, 6, 7, 8]
+
+
 def test_chat_templates(model: Path) -> None:
     read = aj.models.load(model).words
     said = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]

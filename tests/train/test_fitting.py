@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import anejax as aj
 from anejax import nn, optim, train
@@ -91,6 +92,28 @@ def test_the_best_parameters_are_kept_and_patience_ends_a_run(tmp_path: Path) ->
     assert fitted.best is fitted.history[0]
     assert train.evaluate(fitted, (X, Y))["loss"] == pytest.approx(fitted.best["valid_loss"])
     assert np.array_equal(aj.load(tmp_path / "best")["params"]["w"], fitted.params["w"])
+
+
+def test_the_file_names_arrays_by_their_layers(tmp_path: Path) -> None:
+    """As checkpoints of runs do; files of older versions named them by their places."""
+    net = nn.Sequential(nn.Scope("hidden", nn.Linear(4)), nn.BatchNorm(), nn.Residual(nn.Linear(4)), nn.Linear(2))
+    path, older = tmp_path / "best.safetensors", tmp_path / "older.safetensors"
+    fitted = fit(net=net, save=path, epochs=1)
+    names = set(safetensors.numpy.load_file(path))
+    assert names == {
+        *(f"params/{layer}/{array}" for layer in ("hidden", "2", "3") for array in "wb"),
+        "params/1/scale", "params/1/bias", "state/1/mean", "state/1/var",
+    }  # fmt: skip
+    held = {"params": fitted.params, "state": fitted.state}
+    aj.save(older, held)
+    for file in (path, older):
+        for loaded in (aj.load(file), aj.load(file, like=held)):
+            assert aj.tree.structure(loaded) == aj.tree.structure(held)
+            assert aj.tree.all(aj.tree.map(np.array_equal, loaded, held))
+        again = fit(net=net, start=aj.load(file), optimizer=optim.sgd(0.0), epochs=1)
+        assert aj.tree.all(aj.tree.map(np.array_equal, again.params, fitted.params))
+    with pytest.raises(aj.errors.TreeError, match=r"has no array 'params\.0\.v'"):
+        aj.load(path, like={**held, "params": ({"v": held["params"][0]["w"]}, *held["params"][1:])})
 
 
 def test_callbacks_write_and_stop(tmp_path: Path) -> None:

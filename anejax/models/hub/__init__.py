@@ -41,6 +41,7 @@ class Pretrained:
         generation: those of ``generation_config.json``.
         folder: where it was read from.
         prefix: of the names in the file.
+        file: the file of GGUF that it was read from, or None.
     """
 
     network: Any
@@ -49,11 +50,18 @@ class Pretrained:
     generation: dict[str, Any]
     folder: Path
     prefix: str = ""
+    file: Path | None = None
 
     @functools.cached_property
     def words(self) -> words.Words:
-        """The tokenizer. Raises ModelError if the folder has none; MissingDependencyError."""
-        return words.read(self.folder)
+        """The tokenizer. Raises ModelError if there is none; MissingDependencyError."""
+        return words.read(self.folder, self._words_files)
+
+    @functools.cached_property
+    def _words_files(self) -> dict[str, bytes]:
+        """The tokenizer in the file of GGUF, as files of the hub's layout; nothing where the folder has one."""
+        beside = any((self.folder / name).is_file() for name in (words.JSON, words.SENTENCEPIECE))
+        return {} if self.file is None or beside else gguf.tokenizer(self.file)
 
     @property
     def ends(self) -> frozenset[int]:
@@ -80,7 +88,9 @@ class Pretrained:
                 if values:
                     (part / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
             for name in words.FILES:
-                if (self.folder / name).is_file():
+                if name in self._words_files:
+                    (part / name).write_bytes(self._words_files[name])
+                elif (self.folder / name).is_file():
                     shutil.copyfile(self.folder / name, part / name)
 
     def astype(self, dtype: Any) -> Pretrained:
@@ -96,7 +106,7 @@ def load(path: str | Path) -> Pretrained:
     those of ``anejax.models.hub.KINDS``. Nothing is unpickled, and no code of the folder runs.
 
     Args:
-        path: the folder or the file. The tokenizer of a file of GGUF is looked for beside it.
+        path: the folder or the file. A tokenizer beside a file of GGUF is taken instead of the one inside.
 
     Raises:
         ModelError: a file is missing or damaged, arrays do not fit the configuration, or the model is of a kind that
@@ -115,7 +125,9 @@ def load(path: str | Path) -> Pretrained:
     found, prefix = network.named(arrays, str(given))
     generation = read_json(folder / _GENERATION) if (folder / _GENERATION).exists() else {}
     params = {name: from_numpy(np.require(a, dtypes.canonical(a.dtype), ["A", "C"])) for name, a in found.items()}
-    return Pretrained(network, params, config, generation, folder, prefix if given.is_dir() else network.prefix)
+    if given.is_dir():
+        return Pretrained(network, params, config, generation, folder, prefix)
+    return Pretrained(network, params, config, generation, folder, network.prefix, given)
 
 
 def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -16,6 +16,7 @@ import ml_dtypes
 import numpy as np
 
 from anejax.errors import MissingDependencyError
+from anejax.models.hub import gguf_words
 from anejax.models.hub.settings import ModelError, Settings
 from anejax.paths import open_file
 
@@ -38,6 +39,7 @@ _SANDWICH = {
 _WHOLE = {
     "token_embd.weight": "embed_tokens.weight", "output_norm.weight": "norm.weight", "output.weight": "lm_head.weight",
 }  # fmt: skip
+_WORDS = "tokenizer."
 _MOST_BLOWN = 16  # times that float16 may be larger than what is in the file
 
 
@@ -53,7 +55,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     open_file(path).close()
     try:
         reader = library.GGUFReader(path)
-        values = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("tokenizer.")}
+        values = {name: field.contents() for name, field in reader.fields.items() if _is_short(name)}
         config = _config(path, values, [tensor.name for tensor in reader.tensors])
         arrays = {tensor.name: _array(library, path, tensor) for tensor in reader.tensors}
         return config, _renamed(path, config, arrays)
@@ -61,6 +63,24 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise
     except Exception as err:  # whatever the package and NumPy say of a damaged file
         raise ModelError(f"[models] {path} is no file of GGUF, or damaged: {type(err).__name__}: {err}.") from None
+
+
+def tokenizer(path: Path) -> dict[str, bytes]:
+    """The tokenizer as files of the hub's layout, by name; nothing if there is none. Raises ModelError; OSError."""
+    library = _library()
+    open_file(path).close()
+    try:
+        fields = library.GGUFReader(path).fields
+        return gguf_words.files({n: f.contents() for n, f in fields.items() if n.startswith(_WORDS)}, path)
+    except (OSError, MemoryError, ModelError):
+        raise
+    except Exception as err:  # as in ``read``
+        raise ModelError(f"[models] {path} is no file of GGUF, or damaged: {type(err).__name__}: {err}.") from None
+
+
+def _is_short(name: str) -> bool:
+    """Whether a value is none of the tokenizer's lists."""
+    return not name.startswith(_WORDS) or name.endswith("_token_id")
 
 
 def _library() -> Any:
@@ -93,6 +113,7 @@ def _config(path: Path, values: dict[str, Any], names: list[str]) -> dict[str, A
         "tie_word_embeddings": "output.weight" not in names,
         "attention_bias": kind != "qwen2" and "blk.0.attn_q.bias" in names,
         "rope_scaling": _scaling(path, of, values),
+        "eos_token_id": gguf_words.ends(values) or None,
     }
     if kind in ("qwen2", "qwen3"):
         found["use_sliding_window"] = False

@@ -21,8 +21,13 @@ class ModelError(AnejaxError, ValueError):
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises ModelError if it holds something else; OSError."""
+    return parsed(read_file(path, _MOST_JSON), path)
+
+
+def parsed(data: bytes, path: Path) -> dict[str, Any]:
+    """The object of JSON in ``data``, which is what ``path`` holds. Raises ModelError."""
     try:
-        found = json.loads(read_file(path, _MOST_JSON))
+        found = json.loads(data)
     except (ValueError, RecursionError) as err:
         raise ModelError(f"[models] {path} is damaged: expected JSON, but {_short(err)}.") from None
     if not isinstance(found, dict):

@@ -7,7 +7,9 @@ its sandbox. None of them is needed to load weights.
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from anejax.errors import MissingDependencyError
-from anejax.models.hub.settings import ModelError, read_json
+from anejax.models.hub.settings import ModelError, parsed
 from anejax.paths import read_file
 
 JSON, SENTENCEPIECE, CONFIG, TEMPLATE = (
@@ -28,6 +30,7 @@ FILES = (
     JSON, SENTENCEPIECE, CONFIG, TEMPLATE, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
     "vocab.txt",
 )  # fmt: skip
+_READ = (JSON, SENTENCEPIECE, CONFIG, TEMPLATE)
 _MOST_BYTES = 1 << 27  # of a file
 _UNFINISHED = "\ufffd"  # at the end of a text whose last character has not come as a whole
 
@@ -90,15 +93,17 @@ def _refuse(message: str) -> None:
     raise importlib.import_module("jinja2").TemplateError(message)
 
 
-def read(folder: Path) -> Words:
-    """The tokenizer of a folder. Raises ModelError if there is none or it is damaged; MissingDependencyError."""
-    config = read_json(folder / CONFIG) if (folder / CONFIG).exists() else {}
+def read(folder: Path, held: Mapping[str, bytes] | None = None) -> Words:
+    """The tokenizer of a folder, or of its files that are ``held`` by name. Raises ModelError if there is none or it
+    is damaged; MissingDependencyError."""
+    held = held or {name: read_file(folder / name, _MOST_BYTES) for name in _READ if (folder / name).exists()}
+    config = parsed(held[CONFIG], folder / CONFIG) if CONFIG in held else {}
     special = {name: _content(config[name]) for name in config if name.endswith("_token") and _content(config[name])}
-    found = {"special": special, "template": _template(folder, config)}
-    if (folder / JSON).exists():
-        return _by_tokenizers(folder / JSON, found)
-    if (folder / SENTENCEPIECE).exists():
-        return _by_sentencepiece(folder / SENTENCEPIECE, config, found)
+    found = {"special": special, "template": _template(held, config)}
+    if JSON in held:
+        return _by_tokenizers(folder / JSON, held[JSON], found)
+    if SENTENCEPIECE in held:
+        return _by_sentencepiece(folder / SENTENCEPIECE, held[SENTENCEPIECE], config, found)
     raise ModelError(f"[models] {folder}: expected {JSON} or {SENTENCEPIECE}, which are not there.")
 
 
@@ -108,9 +113,9 @@ def _content(token: Any) -> Any:
     return found if isinstance(found, str) else None
 
 
-def _template(folder: Path, config: dict[str, Any]) -> str | None:
-    if (folder / TEMPLATE).exists():
-        return read_file(folder / TEMPLATE, _MOST_BYTES).decode(errors="replace")
+def _template(held: Mapping[str, bytes], config: dict[str, Any]) -> str | None:
+    if TEMPLATE in held:
+        return held[TEMPLATE].decode(errors="replace")
     found = config.get("chat_template")
     if isinstance(found, list):  # several by name
         named = {t.get("name"): t.get("template") for t in found if isinstance(t, dict)}
@@ -118,13 +123,14 @@ def _template(folder: Path, config: dict[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _by_tokenizers(path: Path, found: dict[str, Any]) -> Words:
+def _by_tokenizers(path: Path, data: bytes, found: dict[str, Any]) -> Words:
     library = _import("tokenizers", "tokenizers")
-    data = read_file(path, _MOST_BYTES)
     try:
         tokenizer = library.Tokenizer.from_buffer(data)
     except Exception as err:  # the library raises Exception itself
         raise ModelError(f"[models] {path} is damaged, or newer than the package tokenizers: {err}.") from None
+    tokenizer.no_padding()  # a sentence encoder's file asks for texts of one length, padded and cut
+    tokenizer.no_truncation()
     return Words(
         lambda text, ends: tokenizer.encode(text, add_special_tokens=ends).ids,
         lambda tokens: tokenizer.decode(list(tokens), skip_special_tokens=True),
@@ -132,20 +138,25 @@ def _by_tokenizers(path: Path, found: dict[str, Any]) -> Words:
     )
 
 
-def _by_sentencepiece(path: Path, config: dict[str, Any], found: dict[str, Any]) -> Words:
+def _by_sentencepiece(path: Path, data: bytes, config: dict[str, Any], found: dict[str, Any]) -> Words:
     library = _import("sentencepiece", "sentencepiece")
-    data = read_file(path, _MOST_BYTES)
     try:
         processor = library.SentencePieceProcessor(model_proto=data)
     except (RuntimeError, ValueError) as err:
         raise ModelError(f"[models] {path} is no model of SentencePiece, or damaged: {err}.") from None
     begins, ends = bool(config.get("add_bos_token", True)), bool(config.get("add_eos_token", False))
-    special = {processor.bos_id(), processor.eos_id(), processor.pad_id()}
+    controls = {processor.id_to_piece(i): i for i in range(len(processor)) if processor.is_control(i)}
+    apart = re.compile("(" + "|".join(map(re.escape, sorted(controls, key=len, reverse=True))) + ")")
 
     def encode(text: str, whole: bool) -> list[int]:
-        return processor.encode(text, add_bos=whole and begins, add_eos=whole and ends)
+        """SentencePiece itself reads the name of a control token, such as ``<s>`` in a chat, as letters."""
+        parts = apart.split(text) if controls else [text]
+        tokens = [[controls[part]] if part in controls else processor.encode(part) for part in parts if part]
+        first, last = [processor.bos_id()] * (whole and begins), [processor.eos_id()] * (whole and ends)
+        return [*first, *itertools.chain(*tokens), *last]
 
-    return Words(encode, lambda tokens: processor.decode([t for t in map(int, tokens) if t not in special]), **found)
+    hidden = {*controls.values()}
+    return Words(encode, lambda tokens: processor.decode([t for t in map(int, tokens) if t not in hidden]), **found)
 
 
 def _import(name: str, package: str) -> Any:
