@@ -32,7 +32,7 @@ def optimize(graph: Graph, target: str = "cpu", inner: bool = False) -> Graph:
         simplify, bodies,
     )  # fmt: skip
     for apply in every:
-        graph = apply(graph)
-        if config.check:
+        before, graph = graph, apply(graph)
+        if config.check and graph is not before:
             check_graph(graph, f"after {getattr(apply, '__name__', 'a pass with options')}")
     return graph
