@@ -101,6 +101,8 @@ class _Walk:
             self.add((type(x).__name__, [(f.name, getattr(x, f.name)) for f in dataclasses.fields(x)]))
         elif _is_of_tests(x):
             self.function(x)
+        elif isinstance(x, types.SimpleNamespace):
+            self.add(("namespace", vars(x)))
         elif isinstance(x, types.ModuleType):
             self.note("module", x.__name__)
         elif isinstance(x, types.MethodType):

@@ -25,6 +25,7 @@ from anejax.passes.freeze import freeze
 from anejax.passes.legalize import legalize, patches, windows
 from anejax.passes.pipeline import optimize
 from anejax.runtime.library import NativeProgram
+from tests.answers import of_jax
 from tests.espresso import run
 
 UNITS = 1.5  # of 2^-11 of the norm of float64's result: one rounding is about 0.4
@@ -73,10 +74,14 @@ def convolution(lib: Any, p: dict[str, Any], x: Any, w: Any) -> Any:
 
 def both_ways(f: Callable[..., Any], args: list[np.ndarray]) -> tuple[Graph, list[np.ndarray], list[np.ndarray]]:
     """The Graph of ``f(lib, *args)`` and its gradients, its arguments, and float64's results."""
-    with jax.enable_x64(True):
+
+    def asked() -> Any:
         want, back = jax.vjp(lambda *a: f(jax.lax, *a), *(a.astype(np.float64) for a in args))
         ct = np.random.default_rng(1).standard_normal(want.shape).astype(np.float16)
-        exact = [np.asarray(a) for a in (want, *back(ct.astype(np.float64)))]
+        return ct, want, *back(ct.astype(np.float64))
+
+    with jax.enable_x64(True):
+        ct, *exact = map(np.asarray, of_jax(asked))
 
     def all_of_it(ct: Any, *args: Any) -> Any:
         y, back = aj.vjp(lambda *a: f(lax, *a), *args)
