@@ -118,9 +118,10 @@ __all__ = [
     "load", "local_device_count", "local_devices", "log_compiles", "lora", "make_jaxpr", "make_mesh", "models",
     "named_call", "named_scope", "nn", "numerics_report", "numpy", "numpy_dtype_promotion", "numpy_rank_promotion",
     "ops", "optim", "pmap", "print_environment_info", "process_count", "process_index", "process_indices",
-    "profiler", "random", "remat", "save", "scipy", "shard_map", "sharding", "stages", "threefry_partitionable",
-    "train", "transfer_guard", "transfer_guard_device_to_device", "transfer_guard_device_to_host",
-    "transfer_guard_host_to_device", "tree", "tree_util", "typeof", "typing", "value_and_grad", "vjp", "vmap"
+    "profiler", "random", "remat", "save", "scipy", "shard_map", "sharding", "stages", "test_util",
+    "threefry_partitionable", "train", "transfer_guard", "transfer_guard_device_to_device",
+    "transfer_guard_device_to_host", "transfer_guard_host_to_device", "tree", "tree_util", "typeof", "typing",
+    "value_and_grad", "vjp", "vmap"
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ if TYPE_CHECKING:
     from anejax import lora as lora
     from anejax import models as models
     from anejax import scipy as scipy
+    from anejax import test_util as test_util
     from anejax import train as train
     from anejax.interop import from_jax as from_jax
 
@@ -143,6 +145,7 @@ _LAZY = {
     "lora": "lora",
     "models": "models",
     "scipy": "scipy",
+    "test_util": "test_util",
     "train": "train",
 }
 

@@ -71,7 +71,7 @@ GROUPS: tuple[Group, ...] = (
         {
             "": """ffi interpreters lib jax2tf_associative_scan_reductions api_util version make_user_context
                 allow_f16_reductions softmax_custom_jvp experimental cloud_tpu_init collect_profile
-                example_libraries extend tools test_util CompilerEffortLevel Inline""",
+                example_libraries extend tools CompilerEffortLevel Inline""",
             "stages": "CompilerOptions",
             "lax": """AccuracyMode Tolerance DotAlgorithm DotAlgorithmPreset RandomAlgorithm rng_bit_generator
                 rng_bit_generator_p rng_uniform rng_uniform_p shape_as_value after_all after_all_p create_token

@@ -25,8 +25,8 @@ LAYERS: dict[str, int] = {
     "runtime": 8,
     "api": 9, "numpy": 9, "lax": 9, "random": 9, "scipy": 9, "nn": 9, "optim": 9, "tree_util": 9, "debug": 9,
     "typing": 9, "stages": 9, "dlpack": 9, "flatten_util": 9, "custom_batching": 9, "custom_derivatives": 9,
-    "amp": 9, "ad_checkpoint": 9, "image": 9, "profiler": 9, "sharding": 9, "distributed": 9, "saving": 9,
-    "orbax": 9, "lora": 9, "__init__": 9,
+    "test_util": 9, "amp": 9, "ad_checkpoint": 9, "image": 9, "profiler": 9, "sharding": 9, "distributed": 9,
+    "saving": 9, "orbax": 9, "lora": 9, "__init__": 9,
     "export": 10, "interop": 10, "compat": 10, "engine": 10, "data": 10, "models": 10, "train": 10, "cli": 10,
     "__main__": 10,
 }  # fmt: skip

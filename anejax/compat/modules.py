@@ -24,7 +24,7 @@ _SAME = """numpy numpy.linalg numpy.fft lax lax.linalg nn nn.initializers random
     scipy.linalg scipy.cluster scipy.cluster.vq scipy.fft scipy.integrate scipy.interpolate scipy.ndimage scipy.optimize
     scipy.signal scipy.sparse scipy.sparse.linalg scipy.spatial scipy.spatial.transform tree tree_util debug dtypes
     typing custom_batching custom_derivatives flatten_util ops image ad_checkpoint sharding profiler stages dlpack
-    distributed"""
+    distributed test_util"""
 SAME = frozenset(_SAME.split())
 # namespaces that jax does not promise to keep: names that are not here may be imported, and say so when they are used
 PRIVATE = ("jax._src", "jax.core", "jax.extend", "jax.interpreters", "jax.lib", "jaxlib")
@@ -32,7 +32,6 @@ REASONS = {
     "jax.experimental": "of jax.experimental there are enable_x64, disable_x64, shard_map, pjit and mesh_utils",
     "jax.example_libraries": "use anejax.nn and anejax.optim, or optax",
     "jax.export": "it writes StableHLO; anejax.export writes Core ML and Core AI packages",
-    "jax.test_util": "compare with anejax.numpy.allclose, or use jax.test_util with jax",
     "jax.errors": "errors of other names are those of anejax.errors",
 }
 

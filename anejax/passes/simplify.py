@@ -175,6 +175,15 @@ def _scalars(eqn: Eqn, made_by: dict[Var, Eqn]) -> Eqn | None:
     return eqn.replace(inputs=tuple(inputs)) if tuple(inputs) != eqn.inputs else None
 
 
+def _select(eqn: Eqn, made_by: dict[Var, Eqn]) -> Atom | None:
+    """select_n of a condition that is known -> the chosen case"""
+    which = _repeated(eqn.inputs[0], made_by)
+    if which is None or not 0 <= int(which.value) < len(eqn.inputs) - 1:
+        return None
+    chosen = eqn.inputs[1 + int(which.value)]
+    return chosen if _same_type(chosen, eqn) else None
+
+
 def _identity_of_processes(eqn: Eqn, made_by: dict[Var, Eqn]) -> Atom:
     """What only the derivative needed to know of: that all processes have the array alike."""
     return eqn.inputs[0]
@@ -185,6 +194,7 @@ RULES: dict[str, Callable[[Eqn, dict[Var, Eqn]], Eqn | Atom | None]] = {
     "reshape": _reshape,
     "convert_element_type": _convert,
     "neg": _neg,
+    "select_n": _select,
     "mul": _unit(1, (0, 1)),
     "div": _unit(1, (1,)),
     "sub": _unit(0, (1,)),  # x + 0 is left alone: it turns -0 into 0

@@ -56,6 +56,7 @@ class Executable:
         parts = prepare(graph)
         _debug("graph", parts.graph)
         self._inputs, self._routes, self._effects = parts.inputs, parts.routes, parts.effects
+        self._given = list(range(len(graph.inputs)))
         self._program: Compiled | Pipeline | None = None
         self._donated = [i for i, d in enumerate(donated) if d]
         in_order = [("run", i) for i in range(len(parts.program.outputs))]  # nothing is forwarded, printed or deleted
@@ -89,12 +90,12 @@ class Executable:
         if not self._direct or not isinstance(program, library.NativeProgram):
             return None
         sizes, create = program.output_nbytes, library.create_buffers
-        in_order = inputs == list(range(len(inputs)))
+        in_order = inputs == self._given
         if len(sizes) == 1:
             return _one_result(program, avals[0], None if in_order else inputs)
 
         def call(args: Sequence[DeviceArray]) -> list[DeviceArray]:
-            arrays = args if in_order and len(args) == len(inputs) else [args[i] for i in inputs]
+            arrays = args if in_order else [args[i] for i in inputs]
             held = list(map(MEMORY, arrays))
             pointers = list(map(POINTER, arrays))
             outputs, addresses = create(sizes)

@@ -59,6 +59,14 @@ def test_what_follows_from_constants_is_computed_once() -> None:
     np.testing.assert_allclose(factor.value, 1 / np.sqrt(np.arange(1, 5)[None] + 1e-3), rtol=1e-6)
 
 
+def test_known_conditions_choose() -> None:
+    """jax's var has a NaN behind such a condition, which no engine takes."""
+    graph = aj.make_jaxpr(lambda x: jnp.where(jnp.float32(3.0) - 1 > 0, x * 2, jnp.nan))(jnp.ones((3, 4))).graph
+    assert [e.primitive.name for e in optimize(graph).eqns] == ["mul"]
+    index = aj.make_jaxpr(lambda x, y: lax.select_n(jnp.int32(1), x, y))(jnp.ones(2), jnp.ones(2)).graph
+    assert not optimize(index).eqns and optimize(index).outputs[0] is optimize(index).inputs[1]
+
+
 def test_what_loops_read_stays_an_input() -> None:
     w = jnp.ones((3, 3))
     f = lambda x: lax.scan(lambda c, _: (c @ w, None), x, None, length=4)[0]  # noqa: E731

@@ -195,6 +195,16 @@ def test_short_calls_of_jitted_functions() -> None:
     assert not g._short and float(g(jnp.ones(()))) == 3.0
 
 
+@pytest.mark.parametrize("reads", [(), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (2, 0, 1)])
+@pytest.mark.parametrize("results", [1, 2])
+def test_short_calls_give_a_program_the_inputs_that_it_reads(reads: tuple[int, ...], results: int) -> None:
+    given = [jnp.full((2,), float(10**i)) for i in range(3)]
+    f = aj.jit(lambda *args: [jnp.arange(2) * 0 + sum((args[i] for i in reads), 1.0) + k for k in range(results)])
+    want = [1 + sum(10**i for i in reads) + k for k in range(results)]
+    for _ in range(3):
+        assert [y.tolist() for y in f(*given)] == [[w, w] for w in want]
+
+
 def test_calls_of_jitted_functions_that_are_not_shortened() -> None:
     static = aj.jit(lambda x, n: x * n, static_argnums=1)
     given = aj.jit(lambda x: x + 1.0, donate_argnums=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import numpy as np
 import pytest
 
 import anejax as aj
@@ -23,9 +22,13 @@ def test_ten_steps_are_those_of_jax(program: Any) -> None:
     assert jax.tree.structure(ours(state)[0]) == jax.tree.structure(state)
 
 
-@pytest.mark.parametrize("program", PROGRAMS[2:4], ids=lambda p: p.__name__)
-def test_a_step_on_the_engine_numbers(program: Any) -> None:
+@pytest.mark.parametrize(
+    "program", [pytest.param(p, id=p.__name__, marks=[pytest.mark.long] * (p in PROGRAMS[:2])) for p in PROGRAMS]
+)
+@pytest.mark.filterwarnings("ignore::UserWarning:optax")
+def test_ten_steps_on_the_engine_numbers(program: Any) -> None:
+    """Float16 rounds 2^13 times as much as float32, whose roundings the record's units are of."""
     step, state = program()
     aj.interop.adopt_trees(state)
-    _, loss = aj.jit(aj.from_jax(step), precision="fp16")(state)
-    np.testing.assert_allclose(np.asarray(loss), np.asarray(jax.jit(step)(state)[1]), rtol=0.02)
+    ours = losses(aj.jit(aj.from_jax(step), precision="fp16"), state)
+    assert distance(program.__name__, ours) <= UNITS * 2**13
