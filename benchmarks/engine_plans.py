@@ -49,15 +49,14 @@ def plan_of(network: str, step: str, chip: str) -> Row:
     begin = time.perf_counter()
     plan = partition(graph, chip)
     took = time.perf_counter() - begin
-    flops = [product_flops(e) for e in graph.eqns]
-    on_engine = sum(f for f, reason in zip(flops, plan.reasons) if reason is None)
-    segments = [facts_of(s, (graph.eqns[i] for i in s.origin)) for s in plan.segments]
+    flops = [product_flops(e) for e in plan.source.eqns]
+    segments = [facts_of(s, (plan.source.eqns[i] for i in s.origin)) for s in plan.segments]
     device = lambda i: "cpu" if i is None else segments[i].device  # noqa: E731
     flows = flows_of(plan)
     crossing = sum(f.nbytes for f in flows if device(f.source) != device(f.target))
     times = whole_us(segments, flows) / 1e3, host_us(graph.eqns) / 1e3
     counts = plan.compiled, len(plan.programs), len(segments)
-    return Row(network, step, chip, *times, on_engine / max(sum(flops), 1), crossing / 1e6, *counts, took)
+    return Row(network, step, chip, *times, plan.flops / max(sum(flops), 1), crossing / 1e6, *counts, took)
 
 
 # Times that others published for whole networks, in ms (docs/sources.md, "Whole networks"). ViT-B/16 at 18.3 ms on M5

@@ -171,7 +171,7 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
     runs = what_runs(device)
     chip += BY_COREAI if runs == "coreai" else ""
     plan = partition(graph, chip, by_cost=by_cost, known=donated(given)) if on_engine else _whole(graph)
-    segments = tuple(facts_of(s, (graph.eqns[i] for i in s.origin)) for s in plan.segments)
+    segments = tuple(facts_of(s, (plan.source.eqns[i] for i in s.origin)) for s in plan.segments)
     distinct = {(s.device, to_text(program_of(s))) for s in plan.leaves}
     placements = placements_of(plan, BY_COST if by_cost else ALL if device == "ane" else ON_COREAI)
     chip_name = chip if on_engine else None

@@ -14,7 +14,7 @@ from anejax.errors import AnejaxError
 from anejax.lower.to_mil import LAYOUT, lower
 from anejax.mil.chips import chip_of
 from anejax.mil.cost import predict
-from anejax.mil.limits import MAX_PROGRAM_OPS
+from anejax.mil.limits import LIMITS, MAX_PROGRAM_OPS
 from anejax.mil.program import Program
 from anejax.mil.rules import REFUSED
 from anejax.mil.verify import diagnose
@@ -66,13 +66,19 @@ class _Asked:
             if 0 in atom.aval.shape:
                 return "the engine has no arrays without elements"
         if eqn.primitive.name in LAYOUT:
-            return None
+            return self.too_long(eqn)
         key = _kind(eqn)
         if key is None:
             return self.tried(eqn)
         if key not in self.known:
             self.known[key] = (self.scan if _turns(eqn) else self.tried)(eqn)
         return self.known[key]
+
+    def too_long(self, eqn: Eqn) -> str | None:
+        """Why the engine cannot have what an equation of LAYOUT shows, by itself of no cost."""
+        most = LIMITS[chip_of(self.chip).family].max_extent
+        longest = max((n for v in eqn.outputs for n in v.aval.shape[-2:]), default=0)
+        return f"it has axes of at most {most} elements, and this one has {longest}" if longest > most else None
 
     def tried(self, eqn: Eqn) -> str | None:
         reason, program = self.program(_alone(eqn))

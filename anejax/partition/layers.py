@@ -73,7 +73,8 @@ def _alike(kinds: Sequence[int], distance: int) -> Iterator[tuple[int, int]]:
 
 def _cheapest(graph: Graph, begin: int, end: int, distance: int) -> int:
     """At which equation of the first layer to cut it: where the fewest bytes go from layer to layer. What is read much
-    later goes from program to program anyway."""
+    later goes from program to program anyway. Of cuts that are as cheap, the one that leaves the smallest piece of a
+    layer over at either end of ``graph``: then the first or the last layer is like the others."""
     made = {v: i for i in range(begin, end) for v in graph.eqns[i].outputs}
     last: dict[int, dict[object, int]] = {}
     for i in range(begin, end):
@@ -85,4 +86,8 @@ def _cheapest(graph: Graph, begin: int, end: int, distance: int) -> int:
         for v, j in reads.items():
             for k in range(i + 1, j + 1):
                 crossing[(k - begin) % distance] += v.aval.nbytes  # type: ignore[attr-defined]
-    return min(range(distance), key=crossing.__getitem__)
+
+    def left_over(k: int) -> int:
+        return min((begin + k) % distance, (len(graph.eqns) - begin - k) % distance)
+
+    return min(range(distance), key=lambda k: (crossing[k], left_over(k)))

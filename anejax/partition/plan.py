@@ -9,15 +9,16 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from anejax.core.graph import Eqn, Graph, Var
+from anejax.mil.chips import chip_of
 from anejax.mil.cost import Cost, in_sequence
-from anejax.mil.limits import MAX_PROGRAM_INPUTS, MAX_PROGRAM_OPS
+from anejax.mil.limits import LIMITS, MAX_PROGRAM_INPUTS, MAX_PROGRAM_OPS
 from anejax.mil.program import Program
 from anejax.mil.text import to_text
 from anejax.partition import lanes, state
 from anejax.partition.ability import abilities
 from anejax.partition.again import with_repeats
 from anejax.partition.border import Divided, crosses_as_it_is, entering, leaving, with_casts
-from anejax.partition.cost import engine_us, host_us
+from anejax.partition.cost import engine_us, host_us, product_flops
 from anejax.partition.layers import layer_cuts
 from anejax.partition.levels import (
     CPU,
@@ -34,8 +35,12 @@ from anejax.partition.levels import (
 from anejax.partition.programs import Made, Programs
 from anejax.partition.returning import RETURNS, returning
 from anejax.partition.scans import Chunked, chunk
+from anejax.partition.turns import turn_of
+from anejax.passes.long_axes import in_parts
 
 DISPATCH_SHARE = 0.15  # of a program's time that its dispatch may take for the program to be that of equal layers
+
+JOINED = "parts of a long axis are cut and joined on the CPU device"
 
 BEGINS = "the same in every run, and what a loop of the engine begins with"
 
@@ -174,6 +179,11 @@ class Plan:
         return f"{self.source.eqns[most].primitive.name}: {self.reasons[most]}"
 
     @property
+    def flops(self) -> int:
+        """FLOP of the products that the engine has."""
+        return sum(product_flops(e) for e, reason in zip(self.source.eqns, self.reasons) if reason is None)
+
+    @property
     def host(self) -> list[tuple[Eqn, str]]:
         """The CPU device's equations, each with the reason."""
         return [(e, r) for e, r in zip(self.source.eqns, self.reasons) if r is not None]
@@ -184,6 +194,8 @@ def partition(
 ) -> Plan:
     """``graph``, optimized for the CPU device, divided for the engine of ``chip``.
 
+    Where it has long axes that can be had in parts, that is one more form of it, and the better plan is returned.
+
     Args:
         by_cost: leave to the CPU device what is predicted to be faster there; else the engine has all it can have.
         keep_state: leave updates of state to the CPU device, in float32.
@@ -191,8 +203,22 @@ def partition(
 
     Raises MilError for a chip that is not known.
     """
+    plan = _divided(graph, chip, by_cost, keep_state, known)
+    figures = chip_of(chip)
+    other = in_parts(graph, LIMITS[figures.family].max_extent, figures.resident_bytes)
+    if other is None:
+        return plan
+    cut = _divided(other.graph, chip, by_cost, keep_state, known, dict.fromkeys(other.borders, JOINED))
+    return min(plan, cut, key=lambda p: (whole_us(p.segments) if by_cost else -p.flops, whole_us(p.segments)))
+
+
+def _divided(
+    graph: Graph, chip: str, by_cost: bool, keep_state: bool, known: Mapping[int, str],
+    kept: Mapping[int, str] = NOTHING,
+) -> Plan:  # fmt: skip
+    """One plan. ``kept`` are equations that stay on the CPU device in any case, and why."""
     found = abilities(graph, chip)
-    reasons = found.reasons
+    reasons = [kept.get(i, reason) for i, reason in enumerate(found.reasons)]
     if keep_state:
         for i, reason in state.kept_on_host(graph, reasons, known).items():
             reasons[i] = reason
@@ -258,14 +284,15 @@ class _Cutter:
         self.divided, self.made, self.loops = divided, programs, loops
         self.readers = readers_of(divided.graph)
         self.entering = divided.entering(ENGINE)
+        self.of_engine = {v for e, side in zip(divided.graph.eqns, divided.sides) if side == ENGINE for v in e.outputs}
         self.crossed: dict[Var, Var] = {}
+        self.together = False  # whether programs of a turn are one
         self.of_host: list[int] = []
 
     def segments(self) -> Iterator[Segment]:
         found = parts(self.divided.graph, self.divided.sides)
-        pieces = {n: [*self.pieces(self.own(part))] for n, part in enumerate(found) if part.side == ENGINE}
-        flat = [piece for own in pieces.values() for piece in own]
-        programs = iter(self.programs(flat))
+        pieces, made = self.made_of({n: self.own(part) for n, part in enumerate(found) if part.side == ENGINE})
+        programs = iter(made)
         for n, part in enumerate(found):
             if part.side == ENGINE:
                 yield from filter(None, (next(programs) for _ in pieces[n]))
@@ -278,6 +305,21 @@ class _Cutter:
                 if loop
                 else Segment("cpu", graph, None, None, origin)
             )
+
+    def made_of(self, members: Mapping[int, tuple[int, ...]]) -> tuple[dict[int, list[_Piece]], list[Segment | None]]:
+        """The programs of each part, and all their segments in order. Turns are narrowed while they do not fit, or
+        while the programs are predicted to be faster then."""
+        best: tuple[float, dict[int, list[_Piece]], list[Segment | None]] | None = None
+        for rings in itertools.count():
+            self.crossed, self.together = {}, False
+            found = {n: self.turned(own, rings) for n, own in members.items()}
+            made = self.programs([piece for own in found.values() for piece in own])
+            us = math.inf if made is None else sum(s.cost.us for s in made if s is not None and s.cost is not None)
+            if made is not None and (best is None or us < best[0]):
+                best = us, found, made
+            if best is not None and (us > best[0] or not self.together):
+                return best[1:]
+        raise AssertionError("unreachable")
 
     def own(self, part: Part) -> tuple[int, ...]:
         """The equations of a part of the engine but for those that each of its programs has for itself."""
@@ -299,6 +341,36 @@ class _Cutter:
         now, then = whole_us(segments), whole_us(pieces)
         return pieces if then < now - max(lanes.WORTH_US, lanes.WORTH_SHARE * now) else segments
 
+    def turned(self, members: tuple[int, ...], rings: int) -> list[_Piece]:
+        """The programs of a part, where those on both sides of a turn that read the same values are one program: of the
+        last layers the weights cross once for the forward and the backward pass. So many outer ``rings``, pairs of
+        programs, are left out."""
+        before = dict(self.crossed)
+        found = [*self.pieces(members)]
+        turn = turn_of([p.graph for p in found], self.of_engine, lambda a, b: self.gains(found[a:b]))
+        if len(turn) <= rings:
+            return found
+        self.crossed, self.together = before, True
+        begin, end = turn[-1 - rings]
+        together = tuple(i for p in found[begin:end] for i in p.members)
+        groups = [*(p.members for p in found[:begin]), together, *(p.members for p in found[end:])]
+        return [self.piece(group) for group in groups]
+
+    def gains(self, pieces: Sequence[_Piece]) -> bool:
+        """Whether one program for several fits, and is predicted to take no longer."""
+        members = tuple(i for p in pieces for i in p.members)
+        graph = self.with_entering(subgraph(self.divided.graph, members, self.readers))
+        if len(graph.inputs) > MAX_PROGRAM_INPUTS or len(members) > 2 * MAX_PROGRAM_OPS:
+            return False
+        made = self.made.of(graph)
+        fits = len(made.program.main.ops) <= MAX_PROGRAM_OPS
+        return fits and made.cost.us <= sum(p.made.cost.us for p in pieces)
+
+    def piece(self, members: tuple[int, ...]) -> _Piece:
+        own = subgraph(self.divided.graph, members, self.readers)
+        graph = self.in_border_form(self.with_entering(own))
+        return _Piece(members, own, graph, self.made.of(graph))
+
     def pieces(self, members: tuple[int, ...]) -> Iterator[_Piece]:
         """One program, or several when it would be too large."""
         if not members:
@@ -307,10 +379,9 @@ class _Cutter:
         plain = self.with_entering(own)
         if len(members) == 1 or (len(plain.inputs) <= MAX_PROGRAM_INPUTS and len(members) <= 2 * MAX_PROGRAM_OPS):
             crossed = dict(self.crossed)
-            graph = self.in_border_form(plain)
-            made = self.made.of(graph)
-            if len(made.program.main.ops) <= MAX_PROGRAM_OPS or len(members) == 1:
-                yield _Piece(members, own, graph, made)
+            piece = self.piece(members)
+            if len(piece.made.program.main.ops) <= MAX_PROGRAM_OPS or len(members) == 1:
+                yield piece
                 return
             self.crossed = crossed
         for part in self.cut(own, members):
@@ -336,13 +407,16 @@ class _Cutter:
             at += 1
         return at
 
-    def programs(self, pieces: Sequence[_Piece]) -> list[Segment | None]:
-        """The segments of pieces, each of which computes again what should not cross; None where nothing is left."""
+    def programs(self, pieces: Sequence[_Piece]) -> list[Segment | None] | None:
+        """The segments of pieces, each of which computes again what should not cross; None in the list where nothing is
+        left of one, and for the list where one becomes too large, and is several that may be apart."""
         if len(pieces) > 1:
             self.crossed = {}
             changed = [*self.with_repeats(pieces)]
             fit = all(len(p.made.program.main.ops) <= MAX_PROGRAM_OPS and len(p.graph.inputs) <= MAX_PROGRAM_INPUTS
                       for p in changed)  # fmt: skip
+            if not fit and self.together:
+                return None
             pieces = changed if fit else pieces
         return [self.segment(p) if p.members else None for p in pieces]
 

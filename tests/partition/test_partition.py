@@ -330,3 +330,22 @@ def test_equal_layers_are_one_program(monkeypatch: pytest.MonkeyPatch) -> None:
 def without_repeats(graph: Any, pieces: Any, entering: Any) -> list[Any]:
     readers = readers_of(graph)
     return [(tuple(piece), subgraph(graph, piece, readers)) for piece in pieces]
+
+
+def test_weights_around_the_turn_cross_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs of the last layers, forward and back, are one, as many as fit; it reads each weight once."""
+    monkeypatch.setattr(plan, "MAX_PROGRAM_OPS", 200)
+    monkeypatch.setattr(plan, "DISPATCH_SHARE", 1e9)
+    params = [(normal(64, 64, seed=i) / 8, normal(64, 64, seed=i + 9) / 8) for i in range(8)]
+    args = ([*params, normal(64, 4)], normal(6, 64, seed=30))
+    step = aj.value_and_grad(layered)
+    found = planned(step, *args)
+    engine = [s for s in found.segments if s.program]
+    assert all(len(s.program.main.ops) <= 200 for s in engine)
+    got = run_plan(found, list(map(jnp.asarray, aj.tree.leaves(args))))
+    for mine, want in zip(got, aj.tree.leaves(step(*args)), strict=True):
+        np.testing.assert_allclose(mine, want, rtol=0, atol=32 * EPS * max(1, np.abs(np.asarray(want)).max()))
+    monkeypatch.setattr(plan, "turn_of", lambda *_: [])
+    apart = [s for s in planned(step, *args).segments if s.program]
+    crossing = [sum(v.aval.shape == (64, 64) for s in of for v in s.graph.inputs) for of in (engine, apart)]
+    assert crossing[0] <= crossing[1] - 4 and len(engine) < len(apart)
