@@ -1,6 +1,7 @@
-"""Rules for Core ML that keep the digits of functions which MIL lacks, where the plain formula cancels or overflows.
+"""Rules that keep the digits of functions which MIL lacks, where the plain formula cancels or overflows.
 
-The engine keeps the plain formulas (elementwise.py): its own tables are off by more than what is gained here.
+The forms for the engine are for float16, and have polynomials where those for Core ML have tanh and atanh: the engine
+has no atanh, and takes tanh from a table.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from anejax.passes.legalize.constants import const
 from anejax.passes.legalize.rules import rule
 
 _CORE_ML = ("coreml",)
+_ENGINE = ("ane",)
 
 
 def _where(test: Any, x: Any, y: Any) -> Any:
@@ -41,6 +43,49 @@ def _expm1(x: Any) -> Any:
     return _where(A.lt(A.abs(x), const(x, 1)), close, A.sub(power, const(x, 1)))
 
 
+@rule("log1p", targets=_ENGINE)
+def _narrow_log1p(x: Any) -> Any:
+    """The series of 2 atanh(x / (2 + x)) near 0."""
+    inner = A.max(A.min(x, const(x, 0.5)), const(x, -0.5))
+    ratio = A.div(inner, A.add(inner, const(x, 2)))
+    close = A.mul(A.mul(const(x, 2), ratio), _polynomial((1 / 7, 1 / 5, 1 / 3, 1), A.mul(ratio, ratio)))
+    return _where(A.lt(A.abs(x), const(x, 0.5)), close, E.log(A.add(x, const(x, 1))))
+
+
+@rule("expm1", targets=_ENGINE)
+def _narrow_expm1(x: Any) -> Any:
+    """tanh(x / 2) (exp(x) + 1) near 0, with the continued fraction of tanh."""
+    power, one = E.exp(x), const(x, 1)
+    half = A.mul(A.max(A.min(x, one), const(x, -1)), const(x, 0.5))
+    square = A.mul(half, half)
+    over = A.mul(half, A.add(A.mul(square, const(x, 1 / 15)), one))
+    tanh = A.div(over, A.add(A.mul(square, const(x, 6 / 15)), one))
+    close = A.mul(tanh, A.add(power, one))
+    return _where(A.lt(A.abs(x), one), close, A.sub(power, one))
+
+
+@rule("sinh", targets=_ENGINE)
+def _narrow_sinh(x: Any) -> Any:
+    """Its series near 0, where exp(x) - exp(-x) cancels. Halves are subtracted, for exp overflows before sinh does."""
+    one = const(x, 1)
+    inner = A.max(A.min(x, one), const(x, -1))
+    close = A.mul(inner, _polynomial((1 / 5040, 1 / 120, 1 / 6, 1), A.mul(inner, inner)))
+    power = E.exp(A.mul(x, const(x, 0.5)))
+    inverse = E.exp(A.mul(x, const(x, -0.5)))
+    half = const(x, 0.5)
+    far = A.sub(A.mul(A.mul(power, half), power), A.mul(A.mul(inverse, half), inverse))
+    return _where(A.lt(A.abs(x), one), close, far)
+
+
+@rule("atanh", targets=_ENGINE)
+def _narrow_atanh(x: Any) -> Any:
+    """Its series near 0, where (1 + x) / (1 - x) loses the digits of x."""
+    one, half = const(x, 1), const(x, 0.5)
+    inner = A.max(A.min(x, half), A.neg(half))
+    close = A.mul(inner, _polynomial((1 / 9, 1 / 7, 1 / 5, 1 / 3, 1), A.mul(inner, inner)))
+    return _where(A.lt(A.abs(x), half), close, A.mul(half, E.log(A.div(A.add(one, x), A.sub(one, x)))))
+
+
 @rule("cbrt", targets=_CORE_ML)
 def _cbrt(x: Any) -> Any:
     """A power, less what the exponent is off from a third."""
@@ -55,7 +100,7 @@ def _root_end(x: Any) -> float:
     return 2.0 ** (7 if aval_of(x).dtype == dtypes.float16 else 13)
 
 
-@rule("asinh", targets=_CORE_ML)
+@rule("asinh")
 def _asinh(x: Any) -> Any:
     """log1p(a + a^2 / (1 + sqrt(a^2 + 1))) with the sign of x; log(a) + log(2) where the square may overflow."""
     size, one, end = A.abs(x), const(x, 1), const(x, _root_end(x))
@@ -66,7 +111,7 @@ def _asinh(x: Any) -> Any:
     return A.mul(A.sign(x), _where(A.lt(size, end), close, far))
 
 
-@rule("acosh", targets=_CORE_ML)
+@rule("acosh")
 def _acosh(x: Any) -> Any:
     """log1p(d + sqrt(d (d + 2))) with d = x - 1; log(x) + log(2) where the square may overflow."""
     end = const(x, _root_end(x))
@@ -75,13 +120,15 @@ def _acosh(x: Any) -> Any:
     return _where(A.lt(x, end), close, A.add(E.log(x), const(x, math.log(2))))
 
 
-@rule("erfc", targets=_CORE_ML)
+@rule("erfc")
 def _erfc(x: Any) -> Any:
     """Cephes' tail from 1 on, where 1 - erf(x) cancels. The square of a is that of a number h of few bits, which is
     exact, and (a - h) (a + h)."""
+    narrow = aval_of(x).dtype == dtypes.float16
+    steps = 8 if narrow else 16
     one, two = const(x, 1), const(x, 2)
-    size = A.min(A.max(x, one), const(x, 64))
-    short = A.mul(A.floor(A.mul(size, const(x, 16))), const(x, 1 / 16))
+    size = A.min(A.max(x, one), const(x, 8 if narrow else 64))
+    short = A.mul(A.floor(A.mul(size, const(x, steps))), const(x, 1 / steps))
     rest = A.mul(A.sub(size, short), A.add(size, short))
     power = A.mul(E.exp(A.mul(const(x, -1), A.mul(short, short))), E.exp(A.mul(const(x, -1), rest)))
     inverse = A.div(one, size)

@@ -123,36 +123,9 @@ def _integer_pow(x: Any, *, y: int) -> Any:
     return result
 
 
-@rule("log1p", targets=("ane",))
-def _log1p(x: Any) -> Any:
-    """Loses the digits of x near 0; for Core ML see accurate.py."""
-    return E.log(A.add(x, const(x, 1)))
-
-
-@rule("expm1", targets=("ane",))
-def _expm1(x: Any) -> Any:
-    return A.sub(E.exp(x), const(x, 1))
-
-
 @rule("cbrt", targets=("ane",))
 def _cbrt(x: Any) -> Any:
     return A.mul(A.sign(x), A.pow(A.abs(x), const(x, 1 / 3)))
-
-
-@rule("erfc", targets=("ane",))
-def _erfc(x: Any) -> Any:
-    return A.sub(const(x, 1), E.erf(x))
-
-
-@rule("asinh", targets=("ane",))
-def _asinh(x: Any) -> Any:
-    size = A.abs(x)
-    return A.mul(A.sign(x), E.log(A.add(size, E.sqrt(A.add(A.mul(size, size), const(x, 1))))))
-
-
-@rule("acosh", targets=("ane",))
-def _acosh(x: Any) -> Any:
-    return E.log(A.add(x, E.sqrt(A.sub(A.mul(x, x), const(x, 1)))))
 
 
 def _half(x: Any) -> Any:
@@ -160,9 +133,7 @@ def _half(x: Any) -> Any:
 
 
 rule("tan", targets=("ane",))(lambda x: A.div(E.sin(x), E.cos(x)))
-rule("sinh", targets=("ane",))(lambda x: _half(A.sub(E.exp(x), E.exp(A.neg(x)))))
 rule("cosh", targets=("ane",))(lambda x: _half(A.add(E.exp(x), E.exp(A.neg(x)))))
-rule("atanh", targets=("ane",))(lambda x: _half(E.log(A.div(A.add(const(x, 1), x), A.sub(const(x, 1), x)))))
 rule("asin", targets=("ane",))(lambda x: E.atan(A.div(x, E.sqrt(A.sub(const(x, 1), A.mul(x, x))))))
 rule("acos", targets=("ane",))(lambda x: A.sub(const(x, math.pi / 2), E.asin(x)))
 
