@@ -138,8 +138,8 @@ GROUPS: tuple[Group, ...] = (
     ),
     Group(
         "jax has it from version 0.12 on",
-        "use min and max, lax.top_k, numpy.log2, (1 + x) * (1 - x), numpy.polyval, or -ndtri(x / 2) / sqrt(2)",
-        {"numpy": "minmax top_k", "lax": "log2 one_minus_square polynomial", "scipy.special": "erfcinv"},
+        "use min and max, lax.top_k, (1 + x) * (1 - x), numpy.polyval, or -ndtri(x / 2) / sqrt(2)",
+        {"numpy": "minmax top_k", "lax": "one_minus_square polynomial", "scipy.special": "erfcinv"},
         planned=True,
     ),
     Group(

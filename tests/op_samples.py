@@ -102,6 +102,8 @@ unary("exp", np.exp)
 unary("exp2", np.exp2)
 unary("expm1", np.expm1)
 unary("log", np.log)
+unary("log2", np.log2)  # lax has it from jax 0.12 on
+ROWS["log2"] = dataclasses.replace(ROWS["log2"], jax=lambda lax, x: lax.log(x) / np.log(2).astype(x.dtype))
 unary("log1p", np.log1p)
 unary("sqrt", np.sqrt, ulp=0.5)
 unary("rsqrt", lambda x: 1 / np.sqrt(x))

@@ -179,6 +179,12 @@ def _sign(w: Writer, op: Operation) -> Tensor:
     return w.where(w.equal(x, x), side, x) if x.is_float else side
 
 
+@writes("aj_log2")
+def _log2(w: Writer, op: Operation) -> Tensor:
+    x = op.tensor()
+    return w.mul(w.unary("log", x), w.like(1 / math.log(2), x))
+
+
 @writes("aj_log1p")
 def _log1p(w: Writer, op: Operation) -> Tensor:
     """Near 0 by 2 atanh(x / (2 + x)): the usual correction of log(1 + x) is folded away (hazard 2)."""

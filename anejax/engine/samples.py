@@ -125,7 +125,7 @@ _UNARY: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("floor", "ceil"), (0.1, 0.9)),
     **dict.fromkeys(("cos", "tan"), (-1, 1)),
     **dict.fromkeys(("asin", "acos", "atanh"), (-0.8, 0.8)),
-    **dict.fromkeys(("log", "sqrt"), (0.1, 5)),
+    **dict.fromkeys(("log", "log2", "sqrt"), (0.1, 5)),
     **dict.fromkeys(("rsqrt", "cbrt"), (0.2, 5)),
     "abs": (0.1, 2), "round": (-2.4, -1.6), "log1p": (-0.5, 3), "acosh": (1.5, 4),
 }  # fmt: skip

@@ -51,6 +51,7 @@ _SAME = [
     "lgamma",
     "log",
     "log1p",
+    "log2",
     "logistic",
     "lt",
     "max",
@@ -80,7 +81,6 @@ _SAME = [
 _OTHER_NAMES = {
     "add_any": lax.add,
     "and": lax.bitwise_and,
-    "log2": jnp.log2,
     "not": lax.bitwise_not,
     "or": lax.bitwise_or,
     "regularized_incomplete_beta": lax.betainc,

@@ -437,7 +437,7 @@ def _aj_ops() -> Iterator[OpSchema]:
     # elementwise
     yield from _aj("abs neg sign square", AJ_NUMBER, *X, shape="same")
     yield from _aj(
-        "floor ceil round exp exp2 log log1p expm1 sqrt rsqrt cbrt sin cos tan asin acos atan sinh "
+        "floor ceil round exp exp2 log log2 log1p expm1 sqrt rsqrt cbrt sin cos tan asin acos atan sinh "
         "cosh tanh asinh acosh atanh logistic erf erfc erf_inv lgamma digamma",
         AJ_FLOAT,
         *X,

@@ -90,6 +90,7 @@ exp = _unary("exp", elementwise.exp, "e**x", promote_inexact)
 exp2 = _unary("exp2", elementwise.exp2, "2**x", promote_inexact)
 expm1 = _unary("expm1", elementwise.expm1, "e**x - 1, accurate near 0", promote_inexact)
 log = _unary("log", elementwise.log, "Natural logarithm", promote_inexact)
+log2 = _unary("log2", elementwise.log2, "Logarithm to base 2", promote_inexact)
 log1p = _unary("log1p", elementwise.log1p, "log(1 + x), accurate near 0", promote_inexact)
 sqrt = _unary("sqrt", elementwise.sqrt, "Square root", promote_inexact)
 cbrt = _unary("cbrt", elementwise.cbrt, "Cube root", promote_inexact)
@@ -431,25 +432,15 @@ def _by_constant(name: str, op: Callable[..., Any], c: float) -> Callable[[Any],
     return function
 
 
-def log2(x: Any, /) -> Array:
-    """Logarithm to base 2, element by element."""
-    return _logarithm("log2", x, np.log(2.0))
-
-
-def _logarithm(op: str, x: Any, base: float) -> Any:
-    """``log(x) / base``, part by part: 0 / base and inf / base as complex numbers would mix infinities with zeros."""
-    (x,) = promote_inexact(op, x)
+def log10(x: Any, /) -> Array:
+    """Logarithm to base 10: ``log(x) / log(10)``, part by part."""
+    (x,) = promote_inexact("log10", x)  # 0 / base and inf / base as complex numbers would mix infinities with zeros
     out = elementwise.log(x)
     dtype = aval_of(x).dtype
-    base_of = np.asarray(base, dtypes.real_part(dtype))
+    base = np.asarray(np.log(10.0), dtypes.real_part(dtype))
     if dtype not in dtypes.COMPLEX:
-        return arithmetic.div(out, base_of)
-    return complexes.complex(*(arithmetic.div(part(out), base_of) for part in (complexes.real, complexes.imag)))
-
-
-def log10(x: Any, /) -> Array:
-    """Logarithm to base 10, element by element."""
-    return _logarithm("log10", x, np.log(10.0))
+        return arithmetic.div(out, base)
+    return complexes.complex(*(arithmetic.div(part(out), base) for part in (complexes.real, complexes.imag)))
 
 
 @custom_jvp

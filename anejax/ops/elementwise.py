@@ -76,6 +76,7 @@ exp2_p = unary("exp2", domain=INEXACT, impl=in_float32(np.exp2),
                jvp=lambda g, y, x: mul(g, _times(y, math.log(2))), mil="exp2")  # fmt: skip
 log_p = unary("log", domain=INEXACT, impl=in_float32(np.log), jvp=lambda g, y, x: div(g, x),
               mil=ElementwiseMil("log", ("x",), {"epsilon": 0.0}))  # fmt: skip
+log2_p = unary("log2", domain=INEXACT, impl=in_float32(np.log2), jvp=lambda g, y, x: div(g, _times(x, math.log(2))))
 log1p_p = unary("log1p", domain=INEXACT, impl=in_float32(_log1p),
                 jvp=lambda g, y, x: div(g, add(x, _one_like(x))))  # fmt: skip
 expm1_p = unary("expm1", domain=INEXACT, impl=in_float32(_expm1),
@@ -334,6 +335,7 @@ def bitcast_convert_type(x: Any, dtype: Any) -> Any:
 
 
 exp, exp2, log = face(exp_p, "e**x"), face(exp2_p, "2**x"), face(log_p, "natural logarithm")
+log2 = face(log2_p, "logarithm to base 2, exact at powers of 2")
 log1p, expm1 = face(log1p_p, "log(1 + x), exact near 0"), face(expm1_p, "e**x - 1, exact near 0")
 sqrt, rsqrt, cbrt = (
     face(sqrt_p, "square root"),

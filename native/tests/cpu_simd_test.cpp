@@ -10,29 +10,19 @@
 #include "cpu/tile/simd.h"
 
 namespace anesdk::cpu {
-namespace v1 {
-extern const SimdTable kTable;
+ANESDK_IN_LEVELS(extern const SimdTable kTable;)
 }
-#if defined(__x86_64__)
-namespace v3 {
-extern const SimdTable kTable;
-}
-namespace v4 {
-extern const SimdTable kTable;
-}
-#endif
-}  // namespace anesdk::cpu
 
 namespace {
 
 using namespace anesdk::cpu;
 
 std::vector<const SimdTable*> tables() {
-  std::vector<const SimdTable*> out = {&v1::kTable};
-#if defined(__x86_64__)
-  if (cpu_variant() >= Variant::V3) out.push_back(&v3::kTable);
-  if (cpu_variant() >= Variant::V4) out.push_back(&v4::kTable);
-#endif
+  std::vector<const SimdTable*> out;
+#define ANESDK_TABLE(level, runs, ...) \
+  if (runs) out.push_back(&level::kTable);
+  ANESDK_LEVELS(ANESDK_TABLE, )
+#undef ANESDK_TABLE
   return out;
 }
 
@@ -78,7 +68,7 @@ void check_unary(MapOp op, double (*exact)(double)) {
     if (worst > 2.0) {
       anesdk::test::report(
           __FILE__, __LINE__,
-          std::string(name_of(op)) + " is " + std::to_string(worst) + " ulp off at " + std::to_string(at));
+          std::string(row_of(op).name) + " is " + std::to_string(worst) + " ulp off at " + std::to_string(at));
     }
   }
 }
@@ -92,6 +82,7 @@ TEST(cpu_functions_within_two_ulp) {
   check_unary(MapOp::EXP, std::exp);
   check_unary(MapOp::EXP2, std::exp2);
   check_unary(MapOp::LOG, std::log);
+  check_unary(MapOp::LOG2, std::log2);
   check_unary(MapOp::LOG1P, std::log1p);
   check_unary(MapOp::EXPM1, std::expm1);
   check_unary(MapOp::TANH, std::tanh);

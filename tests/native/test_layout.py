@@ -25,3 +25,9 @@ def test_the_page_lists_the_folders_in_order() -> None:
     rows = re.findall(r"^\| `(\w+(?:\.cpp)?)` \|", page, re.MULTILINE)
     assert sorted(rows) == sorted(LAYER) == sorted(path.name for path in CPU.iterdir())
     assert [LAYER[row] for row in rows] == sorted(LAYER.values())
+
+
+def test_the_setting_names_the_levels_of_the_build() -> None:
+    levels = re.findall(r'"(v\d)\|', (CPU.parents[2] / "CMakeLists.txt").read_text())
+    setting = re.search(r'"ANEJAX_CPU_LEVEL": \(_one_of\((.*?)\)', (CPU.parents[2] / "anejax/config.py").read_text())
+    assert setting and re.findall(r"v\d", setting[1]) == levels

@@ -102,6 +102,10 @@ def log(z: Pair) -> Pair:
     return Pair(_log_size(z), ar.atan2(z.im, z.re))
 
 
+def log2(z: Pair) -> Pair:
+    return scaled(log(z), constant(z.re, 1 / math.log(2)))
+
+
 def log1p(z: Pair) -> Pair:
     """Near 0 from |1 + z|**2 - 1 = x (2 + x) + y**2."""
     one, half = constant(z.re, 1), constant(z.re, 0.5)

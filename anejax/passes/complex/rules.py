@@ -44,8 +44,8 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 RULES.update(
     {name: getattr(functions, name) for name in (
-        "exp", "exp2", "expm1", "log", "log1p", "sqrt", "rsqrt", "pow", "sin", "cos", "tan", "sinh", "cosh", "tanh",
-        "asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2", "logistic",
+        "exp", "exp2", "expm1", "log", "log2", "log1p", "sqrt", "rsqrt", "pow", "sin", "cos", "tan", "sinh", "cosh",
+        "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2", "logistic",
     )},
     neg=pairs.neg, add=pairs.add, sub=pairs.sub, mul=pairs.mul, div=pairs.div, square=pairs.square,
     abs=pairs.size, sign=pairs.sign, integer_pow=pairs.integer_pow,

@@ -123,6 +123,11 @@ def _integer_pow(x: Any, *, y: int) -> Any:
     return result
 
 
+@rule("log2")
+def _log2(x: Any) -> Any:
+    return A.mul(E.log(x), const(x, 1 / math.log(2)))
+
+
 @rule("cbrt", targets=("ane",))
 def _cbrt(x: Any) -> Any:
     return A.mul(A.sign(x), A.pow(A.abs(x), const(x, 1 / 3)))

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mil/program.h"
@@ -50,32 +51,27 @@ struct Extent {
 };
 std::vector<Extent> collapse(const View& view);
 
-// clang-format off
-#define ANESDK_MAP_OPS(X) \
-  X(COPY) X(CONVERT) X(IOTA) X(ABS) X(NEG) X(SIGN) X(FLOOR) X(CEIL) X(ROUND) X(EXP) X(EXP2) X(LOG) X(LOG1P) \
-  X(EXPM1) X(SQRT) X(RSQRT) X(CBRT) X(SIN) X(COS) X(TAN) X(ASIN) X(ACOS) X(ATAN) X(SINH) X(COSH) X(TANH) \
-  X(ASINH) X(ACOSH) X(ATANH) X(LOGISTIC) X(ERF) X(ERFC) X(ERF_INV) X(LGAMMA) X(DIGAMMA) X(IS_FINITE) X(NOT) \
-  X(POPULATION_COUNT) X(CLZ) X(SQUARE) X(RECIPROCAL) X(RELU) X(INTEGER_POW) X(ROUND_FP16) X(ROUND_BF16) X(SETTLE) \
-  X(ADD) \
-  X(SUB) X(MUL) X(DIV) X(REM) X(FLOOR_DIV) X(MOD) X(POW) X(MAX) X(MIN) X(ATAN2) X(NEXTAFTER) X(AND) X(OR) \
-  X(XOR) X(SHIFT_LEFT) X(SHIFT_RIGHT_LOGICAL) X(SHIFT_RIGHT_ARITHMETIC) X(EQ) X(NE) X(LT) X(LE) X(GT) X(GE) \
-  X(SELECT)
-// clang-format on
-
 enum class MapOp : uint8_t {
-#define ANESDK_MAP_ENUM(name) name,
-  ANESDK_MAP_OPS(ANESDK_MAP_ENUM)
-#undef ANESDK_MAP_ENUM
+#define ANESDK_MAP_OP(name, ...) name,
+#include "cpu/graph/map_ops.def"
 };
-const char* name_of(MapOp op);
+enum class MapKind : uint8_t { UNARY, TEST, BINARY, COMPARISON, OTHER };
+
+// The columns of map_ops.def that do not depend on a type.
+struct MapRow {
+  const char* name;
+  std::string_view aj, mil;
+  MapKind kind;
+  int64_t cost;
+  bool exact, cheap;
+};
+const MapRow& row_of(MapOp op);
+const std::vector<MapRow>& map_rows();  // in the order of MapOp
 
 enum class ReduceOp : uint8_t { SUM, PROD, MAX, MIN, AND, OR, XOR };
 const char* name_of(ReduceOp op);
 
 enum class NodeKind : uint8_t { MAP, REDUCE, ARG_REDUCE, GEMM, CONCAT, DYNAMIC_SLICE, DYNAMIC_UPDATE, KERNEL, CONTROL };
-
-// Whether it gives 16-bit floats for 16-bit floats without rounding.
-bool exact_in_short(MapOp op);
 
 // When a node runs, of those that could run: before others, as memory wants it, or after all others.
 enum class Turn : uint8_t { FIRST, USUAL, LAST };

@@ -136,15 +136,6 @@ std::vector<int64_t> inverse(const std::vector<int64_t>& perm) {
   return out;
 }
 
-const char* name_of(MapOp op) {
-  static constexpr const char* kNames[] = {
-#define ANESDK_MAP_NAME(name) #name,
-      ANESDK_MAP_OPS(ANESDK_MAP_NAME)
-#undef ANESDK_MAP_NAME
-  };
-  return kNames[static_cast<size_t>(op)];
-}
-
 const char* name_of(ReduceOp op) {
   static constexpr const char* kNames[] = {"sum", "prod", "max", "min", "and", "or", "xor"};
   return kNames[static_cast<size_t>(op)];

@@ -9,16 +9,6 @@ namespace {
 
 using mil::Op;
 
-template <MapOp kOp>
-void unary(Importer& i, const Op& op) {
-  i.set(op, i.b.map(kOp, {i.in(op, "x")}, i.type(op).dtype));
-}
-
-template <MapOp kOp>
-void binary(Importer& i, const Op& op) {
-  i.set(op, i.b.map(kOp, {i.in(op, "x"), i.in(op, "y")}, i.type(op).dtype));
-}
-
 void power(Importer& i, const Op& op) {
   const View x = i.in(op, "x");
   i.set(op, i.b.map(MapOp::POW, {x, i.b.convert(i.in(op, "y"), x.dtype)}, x.dtype));
@@ -34,7 +24,7 @@ void integer_pow(Importer& i, const Op& op) {
 // Float32 has the neighbours of 16-bit floats only through their bits.
 void nextafter(Importer& i, const Op& op) {
   const View x = i.in(op, "x"), y = i.in(op, "y");
-  if (compute_dtype(x.dtype) == x.dtype) return binary<MapOp::NEXTAFTER>(i, op);
+  if (compute_dtype(x.dtype) == x.dtype) return i.set(op, i.b.map(MapOp::NEXTAFTER, {x, y}, x.dtype));
   const DType bits_type = DType::INT16;
   View bits = x;
   bits.dtype = bits_type;
@@ -185,29 +175,7 @@ void barrier(Importer& i, const Op& op) {
 
 const Handlers& aj_handlers() {
   static const Handlers kTable = {
-#define ANESDK_ROW(name, OP) {"aj_" #name, unary<MapOp::OP>},
-      ANESDK_ROW(abs, ABS) ANESDK_ROW(neg, NEG) ANESDK_ROW(sign, SIGN) ANESDK_ROW(floor, FLOOR) ANESDK_ROW(
-          ceil, CEIL) ANESDK_ROW(round, ROUND) ANESDK_ROW(exp, EXP) ANESDK_ROW(exp2, EXP2) ANESDK_ROW(log, LOG)
-          ANESDK_ROW(log1p, LOG1P) ANESDK_ROW(expm1, EXPM1) ANESDK_ROW(sqrt, SQRT) ANESDK_ROW(rsqrt, RSQRT) ANESDK_ROW(
-              cbrt, CBRT) ANESDK_ROW(sin, SIN) ANESDK_ROW(cos, COS) ANESDK_ROW(tan, TAN) ANESDK_ROW(asin, ASIN)
-              ANESDK_ROW(acos, ACOS) ANESDK_ROW(atan, ATAN) ANESDK_ROW(sinh, SINH) ANESDK_ROW(cosh, COSH)
-                  ANESDK_ROW(tanh, TANH) ANESDK_ROW(asinh, ASINH) ANESDK_ROW(acosh, ACOSH) ANESDK_ROW(atanh, ATANH)
-                      ANESDK_ROW(logistic, LOGISTIC) ANESDK_ROW(erf, ERF) ANESDK_ROW(erfc, ERFC)
-                          ANESDK_ROW(erf_inv, ERF_INV) ANESDK_ROW(lgamma, LGAMMA) ANESDK_ROW(digamma, DIGAMMA)
-                              ANESDK_ROW(is_finite, IS_FINITE) ANESDK_ROW(not, NOT) ANESDK_ROW(
-                                  population_count, POPULATION_COUNT) ANESDK_ROW(clz, CLZ) ANESDK_ROW(square, SQUARE)
-#undef ANESDK_ROW
-#define ANESDK_ROW(name, OP) {"aj_" #name, binary<MapOp::OP>},
-                                  ANESDK_ROW(add, ADD) ANESDK_ROW(sub, SUB) ANESDK_ROW(mul, MUL) ANESDK_ROW(div, DIV)
-                                      ANESDK_ROW(rem, REM) ANESDK_ROW(max, MAX) ANESDK_ROW(min, MIN)
-                                          ANESDK_ROW(atan2, ATAN2) ANESDK_ROW(and, AND) ANESDK_ROW(or, OR)
-                                              ANESDK_ROW(xor, XOR) ANESDK_ROW(shift_left, SHIFT_LEFT)
-                                                  ANESDK_ROW(shift_right_logical, SHIFT_RIGHT_LOGICAL)
-                                                      ANESDK_ROW(shift_right_arithmetic, SHIFT_RIGHT_ARITHMETIC)
-                                                          ANESDK_ROW(eq, EQ) ANESDK_ROW(ne, NE) ANESDK_ROW(lt, LT)
-                                                              ANESDK_ROW(le, LE) ANESDK_ROW(gt, GT) ANESDK_ROW(ge, GE)
-#undef ANESDK_ROW
-                                                                  {"aj_nextafter", nextafter},
+      {"aj_nextafter", nextafter},
       {"aj_pow", power},
       {"aj_integer_pow", integer_pow},
       {"aj_copy", copy},

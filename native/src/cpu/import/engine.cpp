@@ -36,7 +36,7 @@ Work work_of(const Graph& graph, const Node& node) {
   switch (node.kind) {
     case NodeKind::MAP: {
       const bool from_byte = node.map == MapOp::CONVERT && mil::size_of(node.compute) == 1;
-      const bool rounds = graph.tensors[node.outputs[0]].dtype == DType::FP32 && !exact_in_short(node.map);
+      const bool rounds = graph.tensors[node.outputs[0]].dtype == DType::FP32 && !row_of(node.map).exact;
       return rounds && !from_byte ? Work::ELEMENTWISE : Work::EXACT;
     }
     case NodeKind::REDUCE:

@@ -31,8 +31,8 @@ void Importer::run() {
 }
 
 void Importer::import_op(const mil::Op& op) {
-  for (const Handlers* handlers : {&aj_handlers(), &mil_handlers(), &layer_handlers(), &activation_handlers(),
-                                   &weight_handlers(), &process_handlers()})
+  for (const Handlers* handlers : {&elementwise_handlers(), &aj_handlers(), &mil_handlers(), &layer_handlers(),
+                                   &activation_handlers(), &weight_handlers(), &process_handlers()})
     if (const auto found = handlers->find(op.schema->name); found != handlers->end()) return found->second(*this, op);
   if (!import_control(op)) import_kernel(op);
 }

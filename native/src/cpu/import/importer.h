@@ -69,6 +69,7 @@ class Importer {
 
 using Handler = void (*)(Importer&, const mil::Op&);
 using Handlers = std::map<std::string_view, Handler>;  // by the operation's name
+const Handlers& elementwise_handlers();                // import/elementwise.cpp
 const Handlers& aj_handlers();                         // import/aj.cpp
 const Handlers& mil_handlers();                        // import/mil.cpp
 const Handlers& layer_handlers();                      // import/layers.cpp

@@ -13,16 +13,6 @@ using mil::Op;
 View wide(Importer& i, const View& x) { return i.b.convert(x, compute_dtype(x.dtype)); }
 void finish(Importer& i, const Op& op, const View& value) { i.set(op, i.b.convert(value, i.type(op).dtype)); }
 
-template <MapOp kOp>
-void unary(Importer& i, const Op& op) {
-  i.set(op, i.b.map(kOp, {i.in(op, "x")}, i.type(op).dtype));
-}
-
-template <MapOp kOp>
-void binary(Importer& i, const Op& op) {
-  i.set(op, i.b.map(kOp, {i.in(op, "x"), i.in(op, "y")}, i.type(op).dtype));
-}
-
 void exp2_op(Importer& i, const Op& op) {
   const View x = i.in(op, "x");
   const bool integer = x.dtype == DType::INT32;
@@ -402,50 +392,10 @@ void batch_norm(Importer& i, const Op& op) {
 
 const Handlers& mil_handlers() {
   static const Handlers kTable = {
-      {"add", binary<MapOp::ADD>},
-      {"sub", binary<MapOp::SUB>},
-      {"mul", binary<MapOp::MUL>},
-      {"real_div", binary<MapOp::DIV>},
-      {"floor_div", binary<MapOp::FLOOR_DIV>},
-      {"mod", binary<MapOp::MOD>},
-      {"pow", binary<MapOp::POW>},
-      {"maximum", binary<MapOp::MAX>},
-      {"minimum", binary<MapOp::MIN>},
-      {"equal", binary<MapOp::EQ>},
-      {"not_equal", binary<MapOp::NE>},
-      {"less", binary<MapOp::LT>},
-      {"less_equal", binary<MapOp::LE>},
-      {"greater", binary<MapOp::GT>},
-      {"greater_equal", binary<MapOp::GE>},
-      {"logical_and", binary<MapOp::AND>},
-      {"logical_or", binary<MapOp::OR>},
-      {"logical_xor", binary<MapOp::XOR>},
-      {"logical_not", unary<MapOp::NOT>},
-      {"abs", unary<MapOp::ABS>},
-      {"ceil", unary<MapOp::CEIL>},
-      {"floor", unary<MapOp::FLOOR>},
-      {"round", unary<MapOp::ROUND>},
-      {"sign", unary<MapOp::SIGN>},
-      {"exp", unary<MapOp::EXP>},
       {"exp2", exp2_op},
       {"log", with_epsilon<MapOp::LOG>},
-      {"sqrt", unary<MapOp::SQRT>},
       {"rsqrt", with_epsilon<MapOp::RSQRT>},
       {"inverse", with_epsilon<MapOp::RECIPROCAL>},
-      {"square", unary<MapOp::SQUARE>},
-      {"sin", unary<MapOp::SIN>},
-      {"cos", unary<MapOp::COS>},
-      {"tan", unary<MapOp::TAN>},
-      {"asin", unary<MapOp::ASIN>},
-      {"acos", unary<MapOp::ACOS>},
-      {"atan", unary<MapOp::ATAN>},
-      {"sinh", unary<MapOp::SINH>},
-      {"cosh", unary<MapOp::COSH>},
-      {"tanh", unary<MapOp::TANH>},
-      {"atanh", unary<MapOp::ATANH>},
-      {"erf", unary<MapOp::ERF>},
-      {"sigmoid", unary<MapOp::LOGISTIC>},
-      {"relu", unary<MapOp::RELU>},
       {"gelu", gelu},
       {"silu", silu},
       {"softplus", softplus},

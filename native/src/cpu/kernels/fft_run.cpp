@@ -9,17 +9,8 @@
 
 namespace anesdk::cpu {
 
-#define ANESDK_DECLARE(ns)                                                              \
-  namespace ns {                                                                        \
-  template <typename T>                                                                 \
-  bool fft_columns(const FftColumns<T>& plan, Planar<T> a, Planar<T> b, int64_t lanes); \
-  }
-ANESDK_DECLARE(v1)
-#if defined(__x86_64__)
-ANESDK_DECLARE(v3)
-ANESDK_DECLARE(v4)
-#endif
-#undef ANESDK_DECLARE
+ANESDK_IN_LEVELS(template <typename T>
+                 bool fft_columns(const FftColumns<T>& plan, Planar<T> a, Planar<T> b, int64_t lanes);)
 
 namespace {
 

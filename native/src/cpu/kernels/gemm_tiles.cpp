@@ -8,17 +8,7 @@
 
 namespace anesdk::cpu {
 
-#define ANESDK_DECLARE(ns)      \
-  namespace ns {                \
-  template <typename T>         \
-  const TileOps<T>& tile_ops(); \
-  }
-ANESDK_DECLARE(v1)
-#if defined(__x86_64__)
-ANESDK_DECLARE(v3)
-ANESDK_DECLARE(v4)
-#endif
-#undef ANESDK_DECLARE
+ANESDK_IN_LEVELS(template <typename T> const TileOps<T>& tile_ops();)
 
 template <typename T>
 const TileOps<T>& tile_ops() {

@@ -8,16 +8,8 @@
 
 namespace anesdk::cpu {
 
-#define ANESDK_DECLARE(ns)                                                                                         \
-  namespace ns {                                                                                                   \
-  void threefry(const ThreefryOperand (&operands)[4], int64_t begin, int64_t end, uint32_t* out0, uint32_t* out1); \
-  }
-ANESDK_DECLARE(v1)
-#if defined(__x86_64__)
-ANESDK_DECLARE(v3)
-ANESDK_DECLARE(v4)
-#endif
-#undef ANESDK_DECLARE
+ANESDK_IN_LEVELS(void threefry(const ThreefryOperand (&operands)[4], int64_t begin, int64_t end, uint32_t* out0,
+                               uint32_t* out1);)
 
 namespace {
 

@@ -9,21 +9,9 @@
 
 namespace anesdk::cpu {
 
-#define ANESDK_DECLARE(ns)                       \
-  namespace ns {                                 \
-  template <typename T>                          \
-  WindowLoops<T> window_loops(WindowOp op);      \
-  template <typename T>                          \
-  WinnersFn<T> winners(bool greatest);           \
-  template <typename T>                          \
-  ScatterPairsFn<T> pair_scatter(bool greatest); \
-  }
-ANESDK_DECLARE(v1)
-#if defined(__x86_64__)
-ANESDK_DECLARE(v3)
-ANESDK_DECLARE(v4)
-#endif
-#undef ANESDK_DECLARE
+ANESDK_IN_LEVELS(template <typename T> WindowLoops<T> window_loops(WindowOp op);
+                 template <typename T> WinnersFn<T> winners(bool greatest);
+                 template <typename T> ScatterPairsFn<T> pair_scatter(bool greatest);)
 
 template <typename T>
 WindowLoops<T> window_loops(WindowOp op) {

@@ -13,34 +13,7 @@ namespace {
 constexpr int64_t kLarge = 16384;  // elements from which a store is worth avoiding
 constexpr size_t kMaxCone = 4;     // operations repeated per reader
 
-bool cheap(const Node& node) {
-  if (node.kind != NodeKind::MAP) return false;
-  switch (node.map) {
-    case MapOp::CONVERT:
-    case MapOp::ABS:
-    case MapOp::NEG:
-    case MapOp::SQUARE:
-    case MapOp::RELU:
-    case MapOp::ADD:
-    case MapOp::SUB:
-    case MapOp::MUL:
-    case MapOp::MAX:
-    case MapOp::MIN:
-    case MapOp::EQ:
-    case MapOp::NE:
-    case MapOp::LT:
-    case MapOp::LE:
-    case MapOp::GT:
-    case MapOp::GE:
-    case MapOp::AND:
-    case MapOp::OR:
-    case MapOp::NOT:
-    case MapOp::SELECT:
-      return true;
-    default:
-      return false;
-  }
-}
+bool cheap(const Node& node) { return node.kind == NodeKind::MAP && row_of(node.map).cheap; }
 
 class Recomputer {
  public:

@@ -22,25 +22,6 @@ bool repeats_along_row(const View& view, int64_t length) {
   return !extents.empty() && extents.back().stride == 0 && extents.back().size % length == 0;
 }
 
-bool exact_in_short(MapOp op) {
-  switch (op) {
-    case MapOp::COPY:
-    case MapOp::ABS:
-    case MapOp::NEG:
-    case MapOp::SIGN:
-    case MapOp::MAX:
-    case MapOp::MIN:
-    case MapOp::RELU:
-    case MapOp::SELECT:
-    case MapOp::FLOOR:
-    case MapOp::CEIL:
-    case MapOp::ROUND:
-      return true;
-    default:
-      return false;
-  }
-}
-
 namespace {
 
 constexpr int64_t kBlock = 1024;   // elements aimed at
@@ -57,25 +38,6 @@ int64_t period_of(const View& view) {
   const std::vector<Extent> extents = collapse(view);
   if (extents.size() < 2 || extents[0].stride != 0 || extents[0].size == 0) return 0;
   return view.elements() / extents[0].size;
-}
-
-int64_t cost_of(MapOp op) {
-  switch (op) {
-    case MapOp::EXP:
-    case MapOp::LOG:
-    case MapOp::TANH:
-    case MapOp::LOGISTIC:
-      return 6;
-    case MapOp::POW:
-    case MapOp::ERF:
-    case MapOp::SIN:
-    case MapOp::COS:
-    case MapOp::LOG1P:
-    case MapOp::EXPM1:
-      return 16;
-    default:
-      return op >= MapOp::CBRT && op <= MapOp::DIGAMMA ? 40 : 1;
-  }
 }
 
 class Compiler {
@@ -407,16 +369,16 @@ class Compiler {
     const TensorId out = node.outputs[0];
     instr.dst = destination(out, level);
     program_.body.push_back(instr);
-    program_.cost += cost_of(node.map);
+    program_.cost += row_of(node.map).cost;
     define(out, instr.dst, level);
-    if (is_short_float(dtype_of(out)) && !exact_in_short(node.map)) emit_round(out, instr.dst, instr.dst, level);
+    if (is_short_float(dtype_of(out)) && !row_of(node.map).exact) emit_round(out, instr.dst, instr.dst, level);
   }
 
   static MapFn map_fn(MapOp op, DType compute, unsigned scalars) {
     MapFn fn = simd().map(op, compute, scalars);
     if (fn == nullptr) fn = rare_map(op, compute, scalars);
     if (fn == nullptr) {
-      throw mil::Error(std::string("[") + name_of(op) + "] has no kernel for " + std::string(mil::name_of(compute)),
+      throw mil::Error(std::string("[") + row_of(op).name + "] has no kernel for " + std::string(mil::name_of(compute)),
                        ANESDK_UNSUPPORTED);
     }
     return fn;
@@ -702,7 +664,7 @@ std::string describe(const Graph& graph, const Cluster& cluster, const std::vect
     if (node.kind == NodeKind::REDUCE) {
       ops += std::string(name_of(node.reduce)) + (member.row_reduce ? ":row" : node.inner == 1 ? ":all" : ":column");
     } else {
-      ops += lower_case(name_of(node.map));
+      ops += lower_case(row_of(node.map).name);
     }
   }
   const std::string space = length > 1 ? list({cluster.elements / length, length}) : list({cluster.elements});

@@ -1,44 +1,58 @@
-// Which of the compiled instruction-set variants (files *_simd.cpp, namespaces v1, v3, v4) this processor runs.
+// The levels of instruction sets that *_simd.cpp files are compiled for, and which of them this processor runs.
 #pragma once
 
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
+#include <span>
+
+#include "levels.inc"
 
 namespace anesdk::cpu {
 
-enum class Variant { V1, V3, V4 };
+// Declares something in the namespace of each level: the argument is a declaration.
+#define ANESDK_IN_LEVEL(level, runs, ...) \
+  namespace level {                       \
+  __VA_ARGS__                             \
+  }
+#define ANESDK_IN_LEVELS(...) ANESDK_LEVELS(ANESDK_IN_LEVEL, __VA_ARGS__)
 
-// The best the processor has; ANEJAX_CPU_LEVEL = v1 or v3 asks for less, for tests.
-inline Variant cpu_variant() {
-  static const Variant variant = [] {
-    Variant best = Variant::V1;
+struct CpuLevel {
+  const char* name;
+  bool runs;
+};
+
+// All levels, from the least on; the processor runs those up to some one.
+inline std::span<const CpuLevel> cpu_levels() {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) {
-      best = Variant::V3;
-      if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-          __builtin_cpu_supports("avx512cd")) {
-        best = Variant::V4;
-      }
-    }
+  __builtin_cpu_init();
 #endif
-    const char* wanted = std::getenv("ANEJAX_CPU_LEVEL");
-    if (wanted && std::strcmp(wanted, "v1") == 0) best = Variant::V1;
-    if (wanted && std::strcmp(wanted, "v3") == 0 && best == Variant::V4) best = Variant::V3;
-    return best;
-  }();
-  return variant;
+#define ANESDK_LEVEL_ROW(level, runs, ...) {#level, runs},
+  static const CpuLevel kLevels[] = {ANESDK_LEVELS(ANESDK_LEVEL_ROW, )};
+#undef ANESDK_LEVEL_ROW
+  return kLevels;
 }
 
-// `ANESDK_PICK(f)`: f of the namespace that fits, e.g. ANESDK_PICK(tile_ops<float>)().
-#if defined(__x86_64__)
-#define ANESDK_PICK(...)                                                          \
-  (::anesdk::cpu::cpu_variant() == ::anesdk::cpu::Variant::V4   ? v4::__VA_ARGS__ \
-   : ::anesdk::cpu::cpu_variant() == ::anesdk::cpu::Variant::V3 ? v3::__VA_ARGS__ \
-                                                                : v1::__VA_ARGS__)
-#else
-#define ANESDK_PICK(...) v1::__VA_ARGS__
-#endif
+// The number of the best level that the processor has; ANEJAX_CPU_LEVEL asks for a lower one, for tests.
+inline size_t cpu_level() {
+  static const size_t level = [] {
+    const char* wanted = std::getenv("ANEJAX_CPU_LEVEL");
+    size_t best = 0;
+    for (size_t k = 0; k < cpu_levels().size() && cpu_levels()[k].runs; ++k) {
+      best = k;
+      if (wanted && std::strcmp(wanted, cpu_levels()[k].name) == 0) break;
+    }
+    return best;
+  }();
+  return level;
+}
+
+// `ANESDK_PICK(f)`: f of the level's namespace, e.g. ANESDK_PICK(tile_ops<float>)(). Every machine has v1.
+template <class Pointer>
+auto& pick(std::initializer_list<Pointer> levels) {
+  return *levels.begin()[cpu_level()];
+}
+#define ANESDK_ADDRESS(level, runs, ...) &level::__VA_ARGS__,
+#define ANESDK_PICK(...) ::anesdk::cpu::pick<decltype(&v1::__VA_ARGS__)>({ANESDK_LEVELS(ANESDK_ADDRESS, __VA_ARGS__)})
 
 }  // namespace anesdk::cpu

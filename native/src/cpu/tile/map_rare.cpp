@@ -2,8 +2,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <limits>
+#include <type_traits>
 
+#include "cpu/tile/map_forms.h"
 #include "cpu/tile/simd.h"
 
 namespace anesdk::cpu {
@@ -65,17 +66,14 @@ double floor_mod(double x, double y) {
   return r != 0.0 && ((r < 0.0) != (y < 0.0)) ? r + y : r;
 }
 
-using Unary = double (*)(double);
-using Binary = double (*)(double, double);
-
-template <class T, Unary kFn>
-void unary(void* dst, const void* const* src, int64_t n, int64_t) {
+template <class T, class F>
+void unary_loop(void* dst, const void* const* src, int64_t n, int64_t) {
   auto* o = static_cast<T*>(dst);
   const auto* a = static_cast<const T*>(src[0]);
-  for (int64_t i = 0; i < n; ++i) o[i] = static_cast<T>(kFn(static_cast<double>(a[i])));
+  for (int64_t i = 0; i < n; ++i) o[i] = static_cast<T>(F::f(static_cast<double>(a[i])));
 }
 
-template <class T, Binary kFn, unsigned kScalars>
+template <class T, class F, unsigned kScalars>
 void binary_loop(void* dst, const void* const* src, int64_t n, int64_t) {
   auto* o = static_cast<T*>(dst);
   const auto* a = static_cast<const T*>(src[0]);
@@ -83,16 +81,21 @@ void binary_loop(void* dst, const void* const* src, int64_t n, int64_t) {
   const T sa = n > 0 ? a[0] : T{}, sb = n > 0 ? b[0] : T{};
   for (int64_t i = 0; i < n; ++i) {
     o[i] = static_cast<T>(
-        kFn(static_cast<double>(kScalars & 1 ? sa : a[i]), static_cast<double>(kScalars & 2 ? sb : b[i])));
+        F::f(static_cast<double>(kScalars & 1 ? sa : a[i]), static_cast<double>(kScalars & 2 ? sb : b[i])));
   }
 }
 
-template <class T, Binary kFn>
-MapFn binary(unsigned scalars) {
-  return scalars == 0   ? binary_loop<T, kFn, 0>
-         : scalars == 1 ? binary_loop<T, kFn, 1>
-         : scalars == 2 ? binary_loop<T, kFn, 2>
-                        : nullptr;
+template <class T, class F, MapKind kKind>
+MapFn loop_of(unsigned scalars) {
+  static_assert(kKind == MapKind::UNARY || kKind == MapKind::BINARY);
+  if constexpr (kKind == MapKind::UNARY) {
+    return unary_loop<T, F>;
+  } else {
+    return scalars == 0   ? binary_loop<T, F, 0>
+           : scalars == 1 ? binary_loop<T, F, 1>
+           : scalars == 2 ? binary_loop<T, F, 2>
+                          : nullptr;
+  }
 }
 
 // The neighbour of x towards y among floats of kMantissa explicit mantissa bits, held exactly in float32 or float64.
@@ -112,106 +115,36 @@ T neighbour(T x, T y) {
   std::memcpy(&x, &bits, sizeof x);
   return x;
 }
-double next_float(double x, double y) {
-  return static_cast<double>(neighbour<float, uint32_t>(static_cast<float>(x), static_cast<float>(y)));
-}
-double next_double(double x, double y) { return neighbour<double, uint64_t>(x, y); }
 
-double fn_exp(double x) { return std::exp(x); }
-double fn_exp2(double x) { return std::exp2(x); }
-double fn_log(double x) { return std::log(x); }
-double fn_log1p(double x) { return std::log1p(x); }
-double fn_expm1(double x) { return std::expm1(x); }
-double fn_cbrt(double x) { return std::cbrt(x); }
-double fn_sin(double x) { return std::sin(x); }
-double fn_cos(double x) { return std::cos(x); }
-double fn_tan(double x) { return std::tan(x); }
-double fn_asin(double x) { return std::asin(x); }
-double fn_acos(double x) { return std::acos(x); }
-double fn_atan(double x) { return std::atan(x); }
-double fn_sinh(double x) { return std::sinh(x); }
-double fn_cosh(double x) { return std::cosh(x); }
-double fn_tanh(double x) { return std::tanh(x); }
-double fn_asinh(double x) { return std::asinh(x); }
-double fn_acosh(double x) { return std::acosh(x); }
-double fn_atanh(double x) { return std::atanh(x); }
-double fn_erf(double x) { return std::erf(x); }
-double fn_erfc(double x) { return std::erfc(x); }
-double fn_logistic(double x) {
+template <class T>
+struct NextAfter {
+  static T f(double x, double y) {
+    return neighbour<T, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>(static_cast<T>(x), static_cast<T>(y));
+  }
+};
+
+template <class T>
+MapFn next_after(unsigned scalars) {
+  return loop_of<T, NextAfter<T>, MapKind::BINARY>(scalars);
+}
+
+double logistic(double x) {
   const double e = std::exp(-std::fabs(x));
   return (x < 0.0 ? e : 1.0) / (1.0 + e);
 }
-double fn_pow(double x, double y) { return std::pow(x, y); }
-double fn_atan2(double x, double y) { return std::atan2(x, y); }
-double fn_fmod(double x, double y) { return std::fmod(x, y); }
-double fn_floor_div(double x, double y) { return std::floor(x / y); }
+
+template <MapOp>
+struct Function;
+#define ANESDK_MAP_OP(name, aj, mil, kind, cost, traits, floats, scalar, ...) ANESDK_FUNCTION(name, scalar)
+#include "cpu/graph/map_ops.def"
 
 template <class T>
 MapFn of_type(MapOp op, unsigned scalars) {
   switch (op) {
-    case MapOp::EXP:
-      return unary<T, fn_exp>;
-    case MapOp::EXP2:
-      return unary<T, fn_exp2>;
-    case MapOp::LOG:
-      return unary<T, fn_log>;
-    case MapOp::LOG1P:
-      return unary<T, fn_log1p>;
-    case MapOp::EXPM1:
-      return unary<T, fn_expm1>;
-    case MapOp::CBRT:
-      return unary<T, fn_cbrt>;
-    case MapOp::SIN:
-      return unary<T, fn_sin>;
-    case MapOp::COS:
-      return unary<T, fn_cos>;
-    case MapOp::TAN:
-      return unary<T, fn_tan>;
-    case MapOp::ASIN:
-      return unary<T, fn_asin>;
-    case MapOp::ACOS:
-      return unary<T, fn_acos>;
-    case MapOp::ATAN:
-      return unary<T, fn_atan>;
-    case MapOp::SINH:
-      return unary<T, fn_sinh>;
-    case MapOp::COSH:
-      return unary<T, fn_cosh>;
-    case MapOp::TANH:
-      return unary<T, fn_tanh>;
-    case MapOp::ASINH:
-      return unary<T, fn_asinh>;
-    case MapOp::ACOSH:
-      return unary<T, fn_acosh>;
-    case MapOp::ATANH:
-      return unary<T, fn_atanh>;
-    case MapOp::LOGISTIC:
-      return unary<T, fn_logistic>;
-    case MapOp::ERF:
-      return unary<T, fn_erf>;
-    case MapOp::ERFC:
-      return unary<T, fn_erfc>;
-    case MapOp::ERF_INV:
-      return unary<T, erf_inv>;
-    case MapOp::LGAMMA:
-      return unary<T, lgamma_of>;
-    case MapOp::DIGAMMA:
-      return unary<T, digamma>;
-    case MapOp::POW:
-      return binary<T, fn_pow>(scalars);
-    case MapOp::ATAN2:
-      return binary<T, fn_atan2>(scalars);
-    case MapOp::REM:
-      return binary<T, fn_fmod>(scalars);
-    case MapOp::MOD:
-      return binary<T, floor_mod>(scalars);
-    case MapOp::FLOOR_DIV:
-      return binary<T, fn_floor_div>(scalars);
-    case MapOp::NEXTAFTER:
-      return sizeof(T) == 4 ? binary<T, next_float>(scalars) : binary<T, next_double>(scalars);
-    default:
-      return nullptr;
+#define ANESDK_MAP_OP(name, aj, mil, kind, cost, traits, floats, scalar, ...) ANESDK_CASE(name, kind, scalar)
+#include "cpu/graph/map_ops.def"
   }
+  return nullptr;
 }
 
 }  // namespace

@@ -4,21 +4,7 @@
 
 namespace anesdk::cpu {
 
-#if defined(__x86_64__)
-namespace v1 {
-extern const SimdTable kTable;
-}
-namespace v3 {
-extern const SimdTable kTable;
-}
-namespace v4 {
-extern const SimdTable kTable;
-}
-#else
-namespace v1 {
-extern const SimdTable kTable;
-}
-#endif
+ANESDK_IN_LEVELS(extern const SimdTable kTable;)
 
 const SimdTable& simd() {
   static const SimdTable& table = ANESDK_PICK(kTable);

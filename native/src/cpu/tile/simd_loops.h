@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "cpu/tile/simd.h"
 
@@ -69,6 +70,19 @@ MapFn binary(unsigned scalars) {
   }
 }
 
+// The loop of F, the function of a row of map_ops.def.
+template <class T, class F, MapKind kKind>
+MapFn loop_of(unsigned scalars) {
+  static_assert(kKind != MapKind::OTHER);
+  if constexpr (kKind == MapKind::UNARY) {
+    return unary_loop<T, T, F>;
+  } else if constexpr (kKind == MapKind::TEST) {
+    return unary_loop<uint8_t, T, F>;
+  } else {
+    return binary<std::conditional_t<kKind == MapKind::BINARY, T, uint8_t>, T, F>(scalars);
+  }
+}
+
 // src: condition (bool), taken when true, taken when false. Bits 1 and 2 of kScalars as in SimdTable::map.
 template <class T, unsigned kScalars>
 void select_loop(void* dst, const void* const* src, int64_t n, int64_t) {
@@ -100,9 +114,20 @@ MapFn select(unsigned scalars) {
   }
 }
 
+// Functions of map_ops.def that return a loop take the type and the operands that are one element.
+template <class T>
+MapFn none(unsigned) {
+  return nullptr;
+}
+
 template <class T>
 void copy_loop(void* dst, const void* const* src, int64_t n, int64_t) {
   if (dst != src[0]) __builtin_memmove(dst, src[0], static_cast<size_t>(n) * sizeof(T));
+}
+
+template <class T>
+MapFn copy(unsigned) {
+  return copy_loop<T>;
 }
 
 // Integer powers by squaring, the exponent shared by the whole block. T{1} / x for negative ones of floats.

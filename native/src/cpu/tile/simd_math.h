@@ -163,6 +163,15 @@ inline double log_d(double x) {
   return e * 0.6931471805599453 + (p * z * s + 2.0 * s);
 }
 
+inline float log2_f(float x) {
+  const bool ordinary = x > 0.0f && x < kInf;
+  const double d = ordinary ? static_cast<double>(x) : 1.0;  // denormals of float32 are normal here
+  float r = static_cast<float>(log_d(d) * 1.4426950408889634);
+  r = x == kInf ? kInf : r;
+  r = x == 0.0f ? -kInf : r;
+  return x >= 0.0f ? r : __builtin_nanf("");
+}
+
 inline float log1p_f(float x) {
   const double d = x;
   const bool ordinary = x > -1.0f && x < kInf;
