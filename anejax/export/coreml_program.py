@@ -12,18 +12,19 @@ from anejax.core.graph import Eqn, Graph, Literal
 from anejax.errors import DtypeError, ExportError, RefusedError, fail
 from anejax.export.compress import SCHEMES, Report, check_scheme, compressed
 from anejax.export.function import Exported, Function, refuse_dtype, trace
-from anejax.export.halves import in_precision, in_range
+from anejax.export.halves import check_bits, in_precision, in_range
 from anejax.export.labels import check_one_row
 from anejax.export.mlpackage import Entry
-from anejax.lower.to_mil import lower
+from anejax.lower.to_mil import Constant, lower
 from anejax.mil.opset import OPSET
 from anejax.mil.program import Program, renamed
 from anejax.mil.verify import verify
 from anejax.passes.inline import inline
+from anejax.passes.legalize import signed_words
 from anejax.passes.pipeline import optimize
 
 PORTS = (dtypes.float32, dtypes.float16, dtypes.int32)
-AS_INT32 = (dtypes.bool_, dtypes.int8, dtypes.uint8, dtypes.int16, dtypes.uint16)
+AS_INT32 = (dtypes.bool_, dtypes.int8, dtypes.uint8, dtypes.int16, dtypes.uint16, dtypes.uint32)  # the same bits
 
 
 def entry(
@@ -35,9 +36,10 @@ def entry(
     exported = trace(function, _port, _state)
     if exported.labels is not None:
         check_one_row(exported.labels, next(p.aval for p in exported.outputs if p.name == exported.labels.output))
-    graph = in_range(optimize(_with_own_weights(exported), "coreml"), precision)
+    check_bits(exported.graph, precision)
+    graph = in_range(signed_words(optimize(_with_own_weights(exported), "coreml")), precision)
     _check_dtypes(graph)
-    program = in_precision(lower(graph, "coreml", exported.constants), precision)
+    program = in_precision(lower(graph, "coreml", list(map(_signed, exported.constants))), precision)
     main = program.main
     names = [p.name for p in (*exported.states, *exported.inputs)]
     updates = [f"{p.name}_new" for p in exported.states]
@@ -77,6 +79,12 @@ def _with_own_weights(exported: Exported) -> Graph:
         return eqn.replace(inputs=tuple(given))
 
     return graph.replace(eqns=tuple(map(own, graph.eqns)))
+
+
+def _signed(constant: Constant) -> Constant:
+    """The same bits as int32 for uint32, as ``signed_words`` has it."""
+    value = constant.value
+    return constant._replace(value=value.view(np.int32)) if value.dtype == dtypes.uint32 else constant
 
 
 def _check_dtypes(graph: Graph) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from anejax.core.graph import Graph
+from anejax import dtypes
+from anejax.core.graph import Graph, subgraphs
 from anejax.errors import ExportError, RefusedError, fail
 from anejax.mil.program import Function, Op, Operand, Program, Type, Value
+from anejax.ops.elementwise import bitcast_convert_type_p
 from anejax.passes.legalize.masks import with_masks
 
 PRECISIONS = ("float32", "float16")
@@ -20,6 +23,26 @@ def check_precision(precision: str) -> None:
     """Raises ExportError for one that there is not."""
     if precision not in PRECISIONS:
         fail("export", f"expected precision to be {' or '.join(map(repr, PRECISIONS))}, got {precision!r}", ExportError)
+
+
+def check_bits(graph: Graph, precision: str) -> None:
+    """Raises RefusedError for an equation that reads or writes the bits of float32, which float16 does not have."""
+    if precision == "float32":
+        return
+    for eqn in graph.eqns:
+        if eqn.primitive is bitcast_convert_type_p and dtypes.float32 in (
+            eqn.inputs[0].aval.dtype, eqn.params["dtype"]
+        ):  # fmt: skip
+            refuse_bits(eqn.source)
+        for inner in subgraphs(eqn.params):
+            check_bits(inner, precision)
+
+
+def refuse_bits(source: str | None) -> Any:
+    """Raises RefusedError: a line takes the bits of float32."""
+    where = f" at {source}" if source else ""
+    raise RefusedError(f"[export] float16 has not the bits of float32 that bitcast_convert_type{where} takes; "
+                       "leave this part to the app, or compute in float32.")  # fmt: skip
 
 
 def in_range(graph: Graph, precision: str) -> Graph:
@@ -69,9 +92,7 @@ class _Halves:
 
     def op(self, op: Op) -> Op:
         if op.name == BITS and any(v.type.dtype == "fp32" for v in (*op.values(), *op.results)):
-            where = f" at {op.mark.line}" if op.mark.line else ""
-            raise RefusedError(f"[export] float16 has not the bits of float32 that bitcast_convert_type{where} takes; "
-                               "leave this part to the app, or compute in float32.")  # fmt: skip
+            refuse_bits(op.mark.line)
         operands = {name: self.operand(name, given) for name, given in op.operands.items()}
         return replace(op, operands=operands, results=tuple(map(self.value, op.results)))
 

@@ -12,6 +12,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def readable(path: str) -> str:
     """An identifier like ``params_w_0`` for ``params['w'][0]``."""
+    path = path.replace("[<flat index 0>]", "").replace("<flat index ", "")  # of a key, which has one leaf
     name = re.sub(r"_+", "_", re.sub(r"\W", "_", path, flags=re.ASCII)).strip("_") or "value"
     return name if not name[0].isdigit() else f"_{name}"
 

@@ -158,7 +158,7 @@ class Program:
 # ---- building ------------------------------------------------------------------------------------
 
 Literal = bool | int | float | str | Array | np.generic | Sequence[Any]
-SHARED_CONST_ELEMENTS = 64  # larger constants are not compared with earlier ones
+SHARED_CONST_ELEMENTS = 64  # larger constants are the same if they are one array
 
 
 class Builder:
@@ -175,6 +175,7 @@ class Builder:
         self._outputs: tuple[Value, ...] = ()
         self._names: dict[str, int] = {}
         self._consts: dict[tuple[Type, str, bytes | str], Value] = {}
+        self._arrays: dict[int, tuple[Any, Value]] = {}
         self._family: list[Builder] = [self]
         self.mark = NOWHERE  # of the operations that are added from now on
 
@@ -211,7 +212,12 @@ class Builder:
             return Value(self._unique(name), dtype, value)
         data, type = const_data(value, dtype.dtype if isinstance(dtype, Type) else dtype)
         if type.size > SHARED_CONST_ELEMENTS:
-            return Value(self._unique(name), type, data)
+            of, known = self._arrays.get(id(value), (None, None))
+            if of is value and known is not None and known.type == type:
+                return known
+            made = Value(self._unique(name), type, data)
+            self._arrays[id(value)] = value, made
+            return made
         key = (type, name, data if isinstance(data, str) else data.tobytes())
         if key not in self._consts:
             self._consts[key] = Value(self._unique(name), type, data)

@@ -17,8 +17,8 @@ from anejax.ops.families import (
     zero_jvp,
 )
 
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # Salmon et al. 2011, table 2, for 2 words of 32 bits
-_PARITY = np.uint32(0x1BD11BDA)
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # Salmon et al. 2011, table 2, for 2 words of 32 bits
+PARITY = np.uint32(0x1BD11BDA)
 
 
 def _abstract(k0: Aval, k1: Aval, x0: Aval, x1: Aval) -> list[Aval]:
@@ -34,10 +34,10 @@ def _rotate(x: np.ndarray, by: int) -> np.ndarray:
 
 def _impl(k0: np.ndarray, k1: np.ndarray, x0: np.ndarray, x1: np.ndarray) -> list[np.ndarray]:
     """20 rounds; a part of the key is added after every four."""
-    keys = (k0, k1, k0 ^ k1 ^ _PARITY)
+    keys = (k0, k1, k0 ^ k1 ^ PARITY)
     a, b = x0 + keys[0], x1 + keys[1]
     for group in range(5):
-        for by in _ROTATIONS[group % 2]:
+        for by in ROTATIONS[group % 2]:
             a = a + b
             b = _rotate(b, by) ^ a
         a = a + keys[(group + 1) % 3]

@@ -257,7 +257,8 @@ def _slice_by_size(x: Any, begin: Any, size: Any) -> list[Any]:
 
 OURS = {
     "lstm": layers.lstm,
-    "reshape": lambda x, shape: [np.reshape(x, shape)],  # theirs fails on bools without axes
+    "reshape": lambda x, shape: [np.reshape(x, shape)],  # theirs, and squeeze, fail on some without axes
+    "squeeze": lambda x, axes: [np.squeeze(x, tuple(axes))],
     "expand_dims": lambda x, axes: [np.expand_dims(x, tuple(axes))],
     "conv": _in_doubles(_conv),
     "conv_transpose": _in_doubles(_conv_transpose),

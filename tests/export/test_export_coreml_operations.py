@@ -21,7 +21,7 @@ from tests.export.evaluate import Package
 from tests.op_samples import ROWS
 
 RNG = np.random.default_rng(0)
-DTYPES = ("float32", "float16", "int32", "bool")
+DTYPES = ("float32", "float16", "int32", "uint32", "bool")
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -51,6 +51,8 @@ def at_border(x: Any) -> np.ndarray:
 def same(want: Any, got: Any, eps: float) -> None:
     want = np.asarray(want)
     got = np.asarray(got).reshape(want.shape)
+    if want.dtype == np.uint32:  # whose ports are int32 of the same bits
+        want = want.view(np.int32)
     if want.dtype.kind in "biu":
         np.testing.assert_array_equal(got, want)
         return

@@ -89,12 +89,27 @@ def test_large_constants_are_in_the_weight_file(tmp_path: Path) -> None:
 def test_weights_of_other_dtypes_stay_inline() -> None:
     weights = WeightWriter()
     b = Builder()
-    i = b.input("i", Type("int32", (100,)))
-    b.returns(b.op("add", {"x": i, "y": np.arange(100, dtype=np.int32)}, out=i.type))
+    x = b.input("x", Type("fp32", (100,)))
+    zeros = np.zeros(100, np.float32)
+    b.returns(b.op("select", {"cond": np.arange(100) % 3 == 0, "a": x, "b": zeros}, out=x.type))
     spec = to_spec(b.program(), weights=weights)
-    assert len(weights.contents()) == 64
+    assert len(weights.contents()) == 64 + 64 + 448  # the zeros alone
     block = spec.mlProgram.functions["main"].block_specializations["CoreML8"]
-    assert list(block.operations[0].attributes["val"].immediateValue.tensor.ints.values) == list(range(100))
+    consts = [o.attributes["val"].immediateValue.tensor for o in block.operations if o.type == "const"]
+    (values,) = (list(c.bools.values) for c in consts if c.bools.values)
+    assert values == [k % 3 == 0 for k in range(100)]
+
+
+def test_an_array_is_one_constant() -> None:
+    b = Builder()
+    i, table = b.input("i", Type("int32", (100,))), np.arange(100, dtype=np.int32)
+    first = b.op("add", {"x": i, "y": table}, out=i.type)
+    b.returns(b.op("add", {"x": first, "y": table}, out=i.type))
+    weights = WeightWriter()
+    spec = to_spec(b.program(), weights=weights)
+    block = spec.mlProgram.functions["main"].block_specializations["CoreML8"]
+    assert [o.type for o in block.operations] == ["const", "add", "add"]
+    assert len(weights.contents()) == 64 + 64 + 448
 
 
 def test_what_cannot_be_exported(tmp_path: Path) -> None:

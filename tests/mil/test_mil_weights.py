@@ -98,7 +98,7 @@ def test_wrong_offsets(offset: int) -> None:
 
 
 def test_dtypes_without_a_code() -> None:
-    with pytest.raises(MilError, match=r"\[weights\] expected fp16 or fp32 or uint8 or int8, got int64"):
+    with pytest.raises(MilError, match=r"\[weights\] expected fp16 or fp32 or uint8 or int8 or int32, got int64"):
         WeightWriter().add(np.arange(3))
 
 

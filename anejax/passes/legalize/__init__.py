@@ -8,3 +8,4 @@ reason, which ``why_not`` and docs/legalization.md give.
 from anejax.passes.legalize.apply import LegalizeTrace as LegalizeTrace
 from anejax.passes.legalize.apply import legalize as legalize
 from anejax.passes.legalize.apply import why_not as why_not
+from anejax.passes.legalize.unsigned import signed_words as signed_words

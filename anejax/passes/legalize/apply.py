@@ -19,12 +19,14 @@ from anejax.mil.chips import chip_of
 from anejax.ops.shape import reshape
 from anejax.passes.legalize import accurate as accurate
 from anejax.passes.legalize import angles as angles
+from anejax.passes.legalize import bits as bits
 from anejax.passes.legalize import bools as bools
 from anejax.passes.legalize import composites as composites
-from anejax.passes.legalize import constants
+from anejax.passes.legalize import constants, unsigned
 from anejax.passes.legalize import control as control
 from anejax.passes.legalize import convolution as convolution
 from anejax.passes.legalize import cumulative as cumulative
+from anejax.passes.legalize import divisions as divisions
 from anejax.passes.legalize import elementwise as elementwise
 from anejax.passes.legalize import factors as factors
 from anejax.passes.legalize import linear as linear
@@ -78,6 +80,10 @@ class LegalizeTrace(StageTrace):
                 return [bools.moved(prim, args, params)]
         if self.target == "coreml" and prim.name in bools.NUMBERS_ONLY and any(map(bools.is_bool, args)):
             return [bools.as_counted(prim, args, params)]
+        if self.target == "coreml":
+            found = unsigned.rewritten(prim, args, params)
+            if found is not NotImplemented:
+                return list(found) if prim.multiple_results else [found]
         rule = RULES.get((prim.name, self.target))
         if isinstance(rule, Refused):
             raise RefusedError(f"[legalize] {prim.name} cannot be had on {self.target}: {rule.reason}.")
@@ -88,6 +94,8 @@ class LegalizeTrace(StageTrace):
 
     def keep(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         """Stages the equation."""
+        if self.target == "coreml":
+            unsigned.check(prim, args)
         return super().process(prim, args, params)
 
     def traced(self, var: Var) -> StageTracer:
@@ -111,6 +119,8 @@ def constant(x: Any, target: str) -> Any:
         return x
     aval = aval_of(x)
     dtype = ENGINE_FLOAT if target == "ane" and aval.dtype == dtypes.float32 else aval.dtype
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype == dtypes.float64:  # which is not canonical
+        return DeviceArray(Aval(x.shape, x.dtype), np.asarray(x))
     if dtype not in dtypes.FLOATS:
         return x
     limit = float(dtypes.finfo(dtype).max)

@@ -16,7 +16,7 @@ from anejax.ops import elementwise as E
 from anejax.ops.families import expand
 from anejax.passes.legalize.bools import number
 from anejax.passes.legalize.constants import const, is_float, scalar
-from anejax.passes.legalize.integers import quotient, remainder
+from anejax.passes.legalize.integers import quotient
 from anejax.passes.legalize.rules import as_it_is, maker, refuse, rule
 
 ROUNDING = ("floor", "ceil", "round")
@@ -28,14 +28,14 @@ rule("neg")(lambda x: A.mul(x, const(x, -1)))
 @rule("mul", targets=("ane",))
 def _mul(x: Any, y: Any) -> Any:
     shape = aval_of(x).shape or aval_of(y).shape
-    for array, factor in ((x, _everywhere(y)), (y, _everywhere(x))):
+    for array, factor in ((x, everywhere(y)), (y, everywhere(x))):
         if factor is not None and is_float(array):
             found = _scaled(array, factor)
             return found if found is NotImplemented else expand(found, shape)
     return NotImplemented
 
 
-def _everywhere(x: Any) -> float | None:
+def everywhere(x: Any) -> float | None:
     """The value of a constant that is the same everywhere."""
     made = maker(x)
     while made is not None and made.primitive.name in ("broadcast_in_dim", "reshape"):
@@ -143,7 +143,7 @@ rule("asin", targets=("ane",))(lambda x: E.atan(A.div(x, E.sqrt(A.sub(const(x, 1
 rule("acos", targets=("ane",))(lambda x: A.sub(const(x, math.pi / 2), E.asin(x)))
 
 
-@rule("atan2")
+@rule("atan2", targets=("ane",))
 def _atan2(y: Any, x: Any) -> Any:
     shape = aval_of(A.add(y, x)).shape
     y, x = expand(y, shape), expand(x, shape)
@@ -160,10 +160,9 @@ def _is_finite(x: Any) -> Any:
     return A.le(A.abs(x), const(x, float(dtypes.finfo(aval_of(x).dtype).max)))
 
 
-@rule("rem")
+@rule("rem", targets=("ane",))
 def _rem(x: Any, y: Any) -> Any:
-    if not is_float(x):
-        return remainder(x, y)
+    """Loses the digits of the quotient; for Core ML see divisions.py."""
     ratio = A.div(x, y)
     truncated = A.mul(A.sign(ratio), A.floor(A.abs(ratio)))
     return A.sub(x, A.mul(y, truncated))
@@ -200,10 +199,10 @@ def _barrier(*xs: Any) -> Any:
     return xs
 
 
-refuse("MIL has no integer bit operations", "population_count", "clz", "shift_left", "shift_right_logical",
-       "shift_right_arithmetic", "bitcast_convert_type")  # fmt: skip
+refuse("the engine has no integers", "population_count", "clz", "shift_left", "shift_right_logical",
+       "shift_right_arithmetic", "bitcast_convert_type", targets=("ane",))  # fmt: skip
 refuse("the CPU device sends to other processes", "process_sum", "process_gather", "process_exchange",
        "process_permute", "process_cut", "process_join", "process_enter", "process_leave", "process_index")  # fmt: skip
-refuse("MIL has no unsigned 32-bit arithmetic; random bits are drawn on the CPU device", "threefry2x32")
+refuse("the engine has no integers; random bits are drawn on the CPU device", "threefry2x32", targets=("ane",))
 refuse("MIL has no such function, and no composition of its functions is accurate", "erf_inv", "lgamma", "digamma",
        "nextafter")  # fmt: skip

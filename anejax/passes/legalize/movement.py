@@ -112,7 +112,7 @@ def _prod_along(x: Any, axis: int) -> Any:
     return _prod_along(S.concatenate([pairs, part(n - 1, n)], axis) if n % 2 else pairs, axis)
 
 
-refuse("MIL has no exclusive-or reduction", "reduce_xor")
+refuse("the engine has no integers", "reduce_xor", targets=("ane",))
 refuse("MIL's sorting operations order one array by one key, in unstated order of equals", "sort",
        targets=("ane",))  # fmt: skip
 refuse("MIL has no Fourier transform", "fft_parts")
