@@ -100,6 +100,7 @@ from anejax.core.trace import aval_of as typeof
 from anejax.dtypes import float0 as float0
 from anejax.engine.explain import Explanation as Explanation
 from anejax.engine.explain import explain as explain
+from anejax.release import VERSION as __version__  # noqa: F401
 from anejax.runtime import execute as execute  # registers the executor
 from anejax.runtime import exiting as exiting  # waits for other threads when the process ends
 from anejax.saving import load as load
@@ -134,8 +135,6 @@ if TYPE_CHECKING:
     from anejax import test_util as test_util
     from anejax import train as train
     from anejax.interop import from_jax as from_jax
-
-__version__ = "0.1.0"
 
 _LAZY = {
     "export": "export",

@@ -13,9 +13,9 @@ from anejax.core.array import Array
 from anejax.core.aval import checked_shape
 from anejax.core.trace import aval_of
 from anejax.errors import TypePromotionError
+from anejax.lax.special.normal import ndtri
 from anejax.random.keys import split, words_of
 from anejax.random.samplers import float_dtype, int_dtype, rademacher, sample_shape, uniform
-from anejax.scipy.special.normal import ndtri
 from anejax.typing import ArrayLike
 
 

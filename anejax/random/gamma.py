@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import anejax.numpy as jnp
-from anejax import dtypes, lax, nn
+from anejax import dtypes, lax
 from anejax.api.autodiff import jvp
 from anejax.api.batching import vmap
 from anejax.api.custom import custom_jvp
@@ -17,6 +17,7 @@ from anejax.core.array import Array
 from anejax.core.aval import checked_shape
 from anejax.core.trace import aval_of
 from anejax.errors import ShapeError
+from anejax.lax.special.exponentials import softmax
 from anejax.random.distributions import exponential, normal, setup
 from anejax.random.keys import split, words_of
 from anejax.random.samplers import float_dtype, rademacher, sample_shape, uniform
@@ -195,7 +196,7 @@ def dirichlet(key: ArrayLike, alpha: Any, shape: Any = None, dtype: Any = None) 
         raise ShapeError(f"[dirichlet] expected alpha with an axis of concentrations, got {aval_of(alpha)}.")
     batch = dims[:-1] if shape is None else sample_shape("dirichlet", shape, jnp.zeros(dims[:-1]))
     alpha = lax.convert_element_type(alpha, dtype)
-    return nn.softmax(loggamma(words, _not_too_small(alpha, dtype), (*batch, dims[-1]), dtype), -1)
+    return softmax(loggamma(words, _not_too_small(alpha, dtype), (*batch, dims[-1]), dtype), -1)
 
 
 def _not_too_small(alpha: Any, dtype: np.dtype) -> Any:

@@ -22,9 +22,10 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-import anejax as aj
 import anejax.numpy as jnp
 from anejax import lax, nn
+from anejax.api.autodiff import grad
+from anejax.api.staging import make_jaxpr
 from anejax.coreai.asset import check_package
 from anejax.coreai.program import Fill, composite, graph, module, plain
 from anejax.coreai.text import Tensor, Text
@@ -286,8 +287,8 @@ def _networks() -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]:
 
 def _gradients(name: str, loss: Callable[..., Any], params: Sequence[np.ndarray]) -> Row:
     """The gradients of a loss, against those of the CPU device in float16."""
-    slopes = aj.grad(loss, argnums=tuple(range(len(params))))
-    closed = aj.make_jaxpr(slopes)(*params)
+    slopes = grad(loss, argnums=tuple(range(len(params))))
+    closed = make_jaxpr(slopes)(*params)
     inputs = [*map(np.asarray, closed.consts), *params]
     text = to_text(lower(optimize(closed.graph, "ane"), "ane"))
     try:
@@ -478,7 +479,7 @@ def states() -> Found:
         total = jnp.where(keep > 0, total, 0) + x
         return total, total * 2
 
-    program = parse(to_text(lower(optimize(aj.make_jaxpr(step)(*first).graph, "ane"), "ane")))
+    program = parse(to_text(lower(optimize(make_jaxpr(step)(*first).graph, "ane"), "ane")))
     names = [v.name for v in program.main.inputs]
     ports = [(v.name, v.type.shape, NUMPY_DTYPES[v.type.dtype]) for v in program.main.inputs]
     rows = []

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-import anejax as aj
 from anejax.config import config
 from anejax.engine.doctor.checks import Check, of
 from anejax.errors import AnejaxError
 from anejax.mil.chips import LATEST, is_unknown
 from anejax.mil.profile import system_build, this_machine
 from anejax.paths import cache_dir
+from anejax.release import VERSION
 from anejax.runtime import library
 
 ENGINE_MACOS = 15  # the first that knows the opset of the engine's programs, ios18
@@ -84,7 +84,7 @@ _QUESTIONS: dict[str, Callable[[], str]] = {
     "system": _system,
     "chip": _chip,
     "Python": lambda: f"Python {platform.python_version()}, NumPy {np.__version__}",
-    "anejax": lambda: aj.__version__,
+    "anejax": lambda: VERSION,
     "BLAS": _blas,
     "cache folder": _cache,
     "settings": _settings,

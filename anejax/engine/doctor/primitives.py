@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-import anejax as aj
-from anejax import lax
+from anejax import lax, tree
+from anejax.api.staging import eval_shape, jit, make_jaxpr
 from anejax.core.primitive import REGISTRY, Primitive
 from anejax.engine.doctor.bench import Engine, EngineGone, difference, execute, left_to_the_cpu, tolerance
 from anejax.engine.doctor.checks import SKIPPED, Check, of
@@ -113,7 +113,7 @@ def _compare(sample: Sample, legal: Program, engine: Engine | None, tried: _Trie
     text = to_text(legal)
     halves = [a.astype(np.float16) for a in sample.args]
     on_cpu = execute(NativeProgram("cpu", text), halves)
-    want = [np.asarray(y) for y in aj.tree.leaves(aj.jit(sample.function, device="cpu")(*sample.args))]
+    want = [np.asarray(y) for y in tree.leaves(jit(sample.function, device="cpu")(*sample.args))]
     for got, wanted in zip(on_cpu, want, strict=True):
         wanted = wanted.reshape(wanted.shape or (1,))
         allowed = tolerance(wanted, LEGAL_UNITS, least=1.0)  # forms such as 1 - erf(x) lose what is small beside 1
@@ -130,7 +130,7 @@ def _compare(sample: Sample, legal: Program, engine: Engine | None, tried: _Trie
 
 def legalized(sample: Sample, family: str) -> Program:
     """The sample's program for an engine of ``family``. Raises AnejaxError with the reason why there is none."""
-    graph = aj.make_jaxpr(sample.function)(*sample.args).graph
+    graph = make_jaxpr(sample.function)(*sample.args).graph
     program = lower(optimize(graph, "ane"), "ane")
     verify(program, "ane", family)
     return program
@@ -164,7 +164,7 @@ def _of_case(prim: Primitive, case: Case) -> Sample:
 
 def _takes_floats(prim: Primitive, case: Case) -> bool:
     try:
-        aj.eval_shape(lambda *a: prim.bind(*a, **case.params), *case.make(np.random.default_rng(0), FLOAT))
+        eval_shape(lambda *a: prim.bind(*a, **case.params), *case.make(np.random.default_rng(0), FLOAT))
     except AnejaxError:
         return False
     return True

@@ -7,8 +7,8 @@ from typing import Any
 import anejax.numpy as jnp
 from anejax import lax
 from anejax.core.array import Array
-from anejax.nn import functions as nn
-from anejax.nn.functions import logsumexp as logsumexp
+from anejax.lax.special import exponentials
+from anejax.lax.special.exponentials import logsumexp as logsumexp
 from anejax.scipy.special.operands import numbers, unary
 
 expit = unary("expit", lax.logistic, "1 / (1 + exp(-x))", numbers)
@@ -17,9 +17,9 @@ logit = unary("logit", lambda x: jnp.log(x / (1 - x)), "inverse of expit", numbe
 
 def softmax(x: Any, /, *, axis: Any = None) -> Array:
     """exp(x) / sum(exp(x)) over ``axis`` (all axes when None)."""
-    return nn.softmax(x, axis)
+    return exponentials.softmax(x, axis)
 
 
 def log_softmax(x: Any, /, *, axis: Any = None) -> Array:
     """log(softmax(x))."""
-    return nn.log_softmax(x, axis)
+    return exponentials.log_softmax(x, axis)

@@ -11,75 +11,25 @@ import anejax.numpy as jnp
 from anejax import lax
 from anejax.api.control import scan
 from anejax.api.custom import custom_jvp
-from anejax.api.programs import one_program
 from anejax.core.array import Array
+from anejax.lax.special import normal
 from anejax.lax.special.series import HALF_LOG_TWO_PI, wide
 from anejax.scipy.special.operands import floats, wide_float
 
 
 def ndtr(x: Any) -> Array:
     """The normal distribution function. This one and its kin take float32 and float64 alone, as in jax."""
-    return _ndtr(wide_float("ndtr", x))
-
-
-def _ndtr(x: Any) -> Any:
-    """By erfc in both tails."""
-    w = x * math.sqrt(0.5)
-    near = jnp.abs(w) < math.sqrt(0.5)
-    return 0.5 * jnp.where(near, 1 + lax.erf(jnp.where(near, w, 0)), lax.erfc(-w))
+    return normal.ndtr(wide_float("ndtr", x))
 
 
 def log_ndtr(x: Any, series_order: int = 3) -> Array:
     """log(ndtr(x)), without underflow. ``series_order`` is accepted for compatibility."""
-    return _log_ndtr(wide_float("log_ndtr", x))
-
-
-@custom_jvp
-def _log_ndtr(x: Any) -> Any:
-    """Far out by the continued fraction of Mills' ratio (Abramowitz and Stegun 26.2.14)."""
-    far = x < -5
-    tail, near = -jnp.where(far, x, -5), jnp.where(far, -5, x)
-    fraction = tail
-    for k in range(60, 0, -1):
-        fraction = tail + k / fraction
-    direct = jnp.where(near > 0, jnp.log1p(-_ndtr(-near)), jnp.log(_ndtr(near)))
-    return jnp.where(far, -0.5 * tail * tail - HALF_LOG_TWO_PI - jnp.log(fraction), direct)
-
-
-@_log_ndtr.defjvp
-def _log_ndtr_jvp(primals: Any, tangents: Any) -> Any:
-    (x,), (dx,) = primals, tangents
-    out = _log_ndtr(x)
-    return out, dx * jnp.exp(-0.5 * x * x - HALF_LOG_TWO_PI - out)
+    return normal.log_ndtr(wide_float("log_ndtr", x))
 
 
 def ndtri(p: Any) -> Array:
     """The inverse of ``ndtr``."""
-    return _ndtri_program(wide_float("ndtri", p))
-
-
-@custom_jvp
-def _ndtri(p: Any) -> Any:
-    """In the middle by erf_inv; in the tails by Newton's method on log_ndtr, from its leading term."""
-    low = jnp.minimum(p, 1 - p)
-    tail = (low < 0.1) & (low > 0)
-    level = jnp.log(jnp.where(tail, low, 0.05))
-    x = -jnp.sqrt(-2 * level)
-    for _ in range(8):
-        value = _log_ndtr(x)
-        x = x - (value - level) * jnp.exp(value + 0.5 * x * x + HALF_LOG_TWO_PI)
-    x = jnp.where(p > 0.5, -x, x)
-    return jnp.where(tail, x, math.sqrt(2) * lax.erf_inv(2 * p - 1))
-
-
-@_ndtri.defjvp
-def _ndtri_jvp(primals: Any, tangents: Any) -> Any:
-    (p,), (dp,) = primals, tangents
-    x = _ndtri(p)
-    return x, dp * jnp.exp(0.5 * x * x + HALF_LOG_TWO_PI)
-
-
-_ndtri_program = one_program(_ndtri)
+    return normal.ndtri(wide_float("ndtri", p))
 
 
 # --- Owen's T ---------------------------------------------------------------------------------------------------------
@@ -110,7 +60,7 @@ def _owens_t(h: Any, a: Any) -> Any:
     product = jnp.where(h == 0, 0, jnp.minimum(h * size, _FAR))
     flat_a = jnp.where(steep, 1 / jnp.where(steep, size, 1), size)
     near = _triangle(jnp.where(steep, product, h), flat_a)
-    q, q_steep = _ndtr(-h), _ndtr(-product)
+    q, q_steep = normal.ndtr(-h), normal.ndtr(-product)
     return jnp.sign(a) * jnp.where(steep, 0.5 * (q + q_steep) - q * q_steep - near, near)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax.core.array import Array
-from anejax.nn.functions import log1mexp
+from anejax.lax.special.exponentials import log1mexp
 from anejax.scipy.stats.laws import complement, exp_of, positive, standard
 
 __all__ = [
