@@ -76,7 +76,7 @@ _WHOLE = {part: whole for whole, part in _PART.items()}
 
 def short_name(dtype: np.dtype) -> str:
     """``f32`` for float32, as Graphs print it."""
-    return _SHORT.get(dtype, dtype.name)
+    return _SHORT.get(dtype) or dtype.name  # NumPy makes the name anew each time
 
 
 def name(dtype: np.dtype) -> str:

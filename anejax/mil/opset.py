@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 TARGETS = ("cpu", "coreml", "ane")
 KINDS = ("tensor", "const", "variadic", "function", "functions")
@@ -90,7 +91,11 @@ class OpSchema:
 
     def arg(self, name: str) -> Arg | None:
         """The operand called `name`, or None."""
-        return next((a for a in self.args if a.name == name), None)
+        return self._args_by_name.get(name)
+
+    @cached_property
+    def _args_by_name(self) -> dict[str, Arg]:
+        return {a.name: a for a in self.args}
 
     def type_var(self, name: str) -> TypeVar | None:
         """The type variable called `name`, or None."""

@@ -90,7 +90,7 @@ def _end(begin: int) -> Measured:
         events, dropped = native.stop()
         spans, _spans = _spans, None
         noted = dispatches.stop()
-    found = Measured(events, dropped, native.plans(), spans, noted, begin, end, peak())
+    found = Measured(events, dropped, native.plans(events), spans, noted, begin, end, peak())
     if found.fastest > SURPRISE * found.peak.gflops:  # the machine was busy when its peak was measured
         found.peak = peak(again=True)
     return found

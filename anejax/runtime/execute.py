@@ -11,6 +11,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -170,15 +171,18 @@ class Executable:
 
     def marked_text(self) -> str:
         """``text`` whose operations are named by their layers."""
-        titled = ((f"// {title}\n" if title else "", program) for title, program, _ in self.programs())
+        titled = ((f"// {title}\n" if title else "", lowered()) for title, lowered, _ in self.programs())
         return "\n".join(title + to_text(program, marks=True) for title, program in titled)
 
-    def programs(self) -> Iterator[tuple[str, Program, Compiled]]:
-        """What is compiled, with marks, and what runs it: one program without a title, or those of segments, titled."""
+    def programs(self) -> Iterator[tuple[str, Callable[[], Program], Compiled]]:
+        """The compiled programs: title, a function that lowers the program again with marks, and what runs it.
+
+        There is one program without a title, or one for each segment with the segment's title.
+        """
         if isinstance(self._program, Pipeline):
-            yield from ((f"{s.name}: {s.device}", s.lowered(), s.native) for s in self._program.leaves)
+            yield from ((f"{s.name}: {s.device}", s.lowered, s.native) for s in self._program.leaves)
         elif self._program is not None:
-            yield "", lower(self._graph), self._program
+            yield "", partial(lower, self._graph), self._program
 
     def stats(self) -> dict[str, Any]:
         """Counts of the native plan."""

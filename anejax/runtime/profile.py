@@ -69,14 +69,20 @@ def stop() -> tuple[np.ndarray, int]:
     return library.stop_profile()
 
 
-def plans() -> dict[int, Plan]:
-    """The plans of all programs of the CPU device that are kept, by the numbers that events give them."""
+def plans(events: np.ndarray) -> dict[int, Plan]:
+    """The plans that ``events`` are of, by the numbers that the events give them.
+
+    Only programs that ran are lowered again: a process may keep thousands that did not.
+    """
+    ran = set(events["plan"].tolist())
     found: dict[int, Plan] = {}
     for executable in EXECUTOR.executables():
-        for title, program, native in executable.programs():
+        for title, lowered, native in executable.programs():
             if native.device in ENGINES:  # its programs have no steps
                 continue
-            found.update(_plans(title, program, json.loads(native.describe("profile"))))
+            told = json.loads(native.describe("profile"))
+            if any(plan["id"] in ran for plan in told["plans"]):
+                found.update(_plans(title, lowered(), told))
     return found
 
 
