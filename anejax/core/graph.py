@@ -182,16 +182,21 @@ def remove_dead(graph: Graph) -> Graph:
     return graph.replace(eqns=tuple(reversed(kept)))
 
 
-def expanded(graph: Graph, names: Container[str]) -> Graph:
-    """``graph`` with the equations of the Graphs that primitives of these ``names`` hold, in place of them.
+def expanded(graph: Graph, names: Container[str], kept: Callable[[Eqn], bool] | None = None) -> Graph:
+    """``graph`` with the equations of the Graphs that primitives of these ``names`` hold, in place of them, but for
+    equations that are ``kept``.
 
     A primitive that holds no Graph, such as ``checkpoint_name``, is its first operand.
     """
-    if not any(e.primitive.name in names for e in graph.eqns):
+
+    def expands(eqn: Eqn) -> bool:
+        return eqn.primitive.name in names and (kept is None or not kept(eqn))
+
+    if not any(map(expands, graph.eqns)):
         return graph
     eqns: list[Eqn] = []
     env: dict[Var, Atom] = {}
-    _expand(graph, names, env, eqns, NOWHERE)
+    _expand(graph, expands, env, eqns, NOWHERE)
     return graph.replace(eqns=tuple(eqns), outputs=tuple(_look_up(env, a) for a in graph.outputs))
 
 
@@ -199,11 +204,11 @@ def _look_up(env: dict[Var, Atom], atom: Atom) -> Atom:
     return atom if isinstance(atom, Literal) else env.get(atom, atom)
 
 
-def _expand(graph: Graph, names: Container[str], env: dict[Var, Atom], out: list[Eqn], outer: Mark) -> None:
+def _expand(graph: Graph, expands: Callable[[Eqn], bool], env: dict[Var, Atom], out: list[Eqn], outer: Mark) -> None:
     for eqn in graph.eqns:
         mark = eqn.mark.within(outer)
         inputs = tuple(_look_up(env, a) for a in eqn.inputs)
-        if eqn.primitive.name not in names:
+        if not expands(eqn):
             outputs = tuple(Var(v.aval) for v in eqn.outputs)  # a Graph may be called twice
             env.update(zip(eqn.outputs, outputs))
             out.append(eqn.replace(inputs=inputs, outputs=outputs, mark=mark))
@@ -213,5 +218,5 @@ def _expand(graph: Graph, names: Container[str], env: dict[Var, Atom], out: list
             env.update(zip(eqn.outputs, inputs))
             continue
         inner_env = dict(zip(inner.inputs, inputs))
-        _expand(inner, names, inner_env, out, mark)
+        _expand(inner, expands, inner_env, out, mark)
         env.update((v, _look_up(inner_env, a)) for v, a in zip(eqn.outputs, inner.outputs))

@@ -14,10 +14,11 @@ from anejax.runtime.prepare import prepare
 def program_graph(f: Callable[..., Any], *args: Any, freezes: bool = True) -> tuple[Graph, list[int]]:
     """The optimized Graph that a device would run for ``f`` at the types of ``args``, and its donated inputs.
 
-    If ``f`` has constants (``jit(f, constants=...)``) and ``freezes``, they are inside, as on the engine.
+    If ``f`` has constants (``jit(f, constants=...)``) and ``freezes``, they are inside, and calls stay that the engine
+    has an operation for, as on the engine.
     """
     traced = (f if isinstance(f, Jitted) else jit(f)).trace(*args)
-    parts, captured = prepare(traced.graph), len(traced.jaxpr.consts)
+    parts, captured = prepare(traced.graph, freezes), len(traced.jaxpr.consts)
     frozen = {p: traced.frozen[i] for p, i in enumerate(parts.inputs) if i in traced.frozen and freezes}
     graph, left = freeze(parts.program, frozen)
     given = (parts.inputs[p] - captured in traced.donate_argnums for p in left)

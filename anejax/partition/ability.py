@@ -19,6 +19,7 @@ from anejax.mil.program import Program
 from anejax.mil.rules import REFUSED
 from anejax.mil.verify import diagnose
 from anejax.partition.fixed import in_float32
+from anejax.partition.programs import plain_params
 from anejax.partition.scans import SUM_TURNS, Chunked, chunk, crossing_form, sums, turns_at_once
 from anejax.passes.legalize import legalize, why_not
 from anejax.transforms.control.scan import scan_p
@@ -142,7 +143,7 @@ def _reason(err: AnejaxError) -> str:
 def _kind(eqn: Eqn) -> Any:
     """What equations that the engine treats alike have in common, or None when that cannot be told."""
     ins = tuple(a.key() if isinstance(a, Literal) and not a.aval.shape else (type(a), a.aval) for a in eqn.inputs)
-    key = (eqn.primitive, ins, tuple(v.aval for v in eqn.outputs), tuple(sorted(eqn.params.items())))
+    key = (eqn.primitive, ins, tuple(v.aval for v in eqn.outputs), tuple(sorted(plain_params(eqn).items())))
     try:
         hash(key)
     except TypeError:

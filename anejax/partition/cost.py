@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from anejax.core.graph import Eqn, Graph
 from anejax.mil.cost import Cost
+from anejax.passes.inline import INLINED
 from anejax.transforms.control.scan import scan_p
 
 # Of an M1, the slowest of the chips; later ones are up to twice as fast, and the engine with them. Not measured by this
@@ -39,6 +40,8 @@ def host_us(eqns: Iterable[Eqn]) -> float:
 def _host_us(eqn: Eqn) -> float:
     if eqn.primitive is scan_p:
         return eqn.params["length"] * host_us(eqn.params["body"].eqns)
+    if eqn.primitive.name in INLINED and "graph" in eqn.params:  # the CPU device gets the parts
+        return host_us(eqn.params["graph"].eqns)
     rate = HOST_CONV_TFLOPS if eqn.primitive.name == "conv_general_dilated" else HOST_TFLOPS
     return product_flops(eqn) / rate * 1e-6 + sum(v.aval.nbytes for v in eqn.outputs) / HOST_GBS * 1e-3
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from anejax.core.graph import Atom, Eqn, Graph, Literal
 from anejax.partition.levels import read_by
+from anejax.partition.programs import plain_params
 
 WINDOW = 8  # so many equations alike in a row are taken for the beginning of a repetition
 FEW = 3  # fewer repetitions are no layers
@@ -40,7 +41,7 @@ def _kinds(eqns: Sequence[Eqn]) -> list[int]:
 
 def _kind(eqn: Eqn) -> object:
     return (eqn.primitive.name, tuple(map(_operand, eqn.inputs)), tuple(str(v.aval) for v in eqn.outputs),
-            repr(sorted((k, repr(v)) for k, v in eqn.params.items())))  # fmt: skip
+            repr(sorted((k, repr(v)) for k, v in plain_params(eqn).items())))  # fmt: skip
 
 
 def _operand(atom: Atom) -> object:
@@ -74,7 +75,8 @@ def _alike(kinds: Sequence[int], distance: int) -> Iterator[tuple[int, int]]:
 def _cheapest(graph: Graph, begin: int, end: int, distance: int) -> int:
     """At which equation of the first layer to cut it: where the fewest bytes go from layer to layer. What is read much
     later goes from program to program anyway. Of cuts that are as cheap, the one that leaves the smallest piece of a
-    layer over at either end of ``graph``: then the first or the last layer is like the others."""
+    layer over at either end of ``graph``: then the first or the last layer is like the others. Fewer equations than
+    WINDOW are no piece."""
     made = {v: i for i in range(begin, end) for v in graph.eqns[i].outputs}
     last: dict[int, dict[object, int]] = {}
     for i in range(begin, end):
@@ -90,4 +92,4 @@ def _cheapest(graph: Graph, begin: int, end: int, distance: int) -> int:
     def left_over(k: int) -> int:
         return min((begin + k) % distance, (len(graph.eqns) - begin - k) % distance)
 
-    return min(range(distance), key=lambda k: (crossing[k], left_over(k)))
+    return min(range(distance), key=lambda k: (crossing[k], left_over(k) // WINDOW))

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from anejax.mil.cost import Cost, predict
 from anejax.mil.program import Program
 from anejax.ops.arithmetic import mul_p
 from anejax.passes.legalize import legalize
+from anejax.transforms.composite import composite_p
 
 
 class Made:
@@ -78,6 +80,12 @@ def _with_own_outputs(graph: Graph) -> Graph:
     return graph.replace(eqns=tuple(eqns), outputs=tuple(outputs))
 
 
+def plain_params(eqn: Eqn) -> dict[str, Any]:
+    """What tells an equation from others with the same operands: of a composite its name and its attributes, which say
+    what its Graph computes."""
+    return {k: v for k, v in eqn.params.items() if eqn.primitive is not composite_p or k != "graph"}
+
+
 def _form(graph: Graph) -> Hashable | None:
     """The same for Graphs that differ in their variables and marks alone; None where that cannot be told. Arrays among
     the literals are told apart by where they are: ``Made`` keeps them."""
@@ -90,10 +98,11 @@ def _form(graph: Graph) -> Hashable | None:
 
     rows: list[Hashable] = [tuple(v.aval for v in graph.inputs)]
     for eqn in graph.eqns:
-        if any(True for _ in subgraphs(eqn.params)):
+        params = plain_params(eqn)
+        if any(True for _ in subgraphs(params)):
             return None
         made = tuple((atom(v), v.aval) for v in eqn.outputs)
-        rows.append((eqn.primitive, tuple(map(atom, eqn.inputs)), made, tuple(sorted(eqn.params.items()))))
+        rows.append((eqn.primitive, tuple(map(atom, eqn.inputs)), made, tuple(sorted(params.items()))))
     rows.append(tuple(map(atom, graph.outputs)))
     key = tuple(rows)
     try:

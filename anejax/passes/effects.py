@@ -18,12 +18,12 @@ from anejax.transforms.control.replay import replay_cond_p, replay_scan_p
 from anejax.transforms.control.scan import scan_p, stacked
 
 
-def lift_effects(graph: Graph) -> Graph:
-    """``graph``, inlined, with effects on its own level only.
+def lift_effects(graph: Graph, target: str = "cpu") -> Graph:
+    """``graph``, inlined for ``target``, with effects on its own level only.
 
     y = scan[body={ print a }] x     ->     y a' = scan[body={ a }] x;  replay_scan[body={ print a }] a'
     """
-    graph = inline(graph)
+    graph = inline(graph, target)
     if not any(has_effects(inner) for e in graph.eqns for inner in subgraphs(e.params)):
         return graph
     eqns = [new for eqn in graph.eqns for new in _lifted(eqn)]

@@ -24,7 +24,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.aval import Aval
 from anejax.core.context import base_trace, current_mark, set_mark, tracing
-from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
+from anejax.core.graph import Atom, Eqn, Graph, Literal, Var, expanded
 from anejax.core.trace import aval_of
 from anejax.ops import arithmetic as A
 from anejax.ops import elementwise as E
@@ -32,6 +32,7 @@ from anejax.ops import reduce as R
 from anejax.ops import shape as S
 from anejax.ops.index import gather_p
 from anejax.ops.linear import free_dims
+from anejax.passes.inline import INLINED
 from anejax.passes.simplify import simplify
 from anejax.transforms.evaluate import bind_eqn, read, write
 from anejax.transforms.stage import stage
@@ -77,6 +78,8 @@ def in_parts(graph: Graph, longest: int, resident_bytes: float) -> InParts | Non
     lengths = {n: cuts for n, cuts in lengths.items() if len(cuts) > 1}
     if not lengths:
         return None
+    graph = expanded(graph, INLINED, lambda e: not any(n in lengths for v in e.outputs for n in v.aval.shape))
+    makers = {v: e for e in graph.eqns for v in e.outputs}
     with tracing(base_trace()):
         walk = _Walk(graph, makers, lengths)
         found, captured = stage(walk.run, graph.in_avals)

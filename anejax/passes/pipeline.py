@@ -18,17 +18,18 @@ from anejax.passes.sums import move_sums
 from anejax.passes.updates import mark_updates
 
 
-def optimize(graph: Graph, target: str = "cpu", inner: bool = False) -> Graph:
+def optimize(graph: Graph, target: str = "cpu", inner: bool = False, calls: str | None = None) -> Graph:
     """``graph`` ready to be lowered for ``target``.
 
     Inlining comes first, since simplification sees across calls then; complex numbers go before targets are asked
     what they have; legalization leaves work for simplification again. Graphs inside equations follow the same way.
+    Calls stay that the target ``calls`` may have an operation for, where that is another.
     """
     bodies = partial(optimize_bodies, optimize=partial(optimize, target=target, inner=True))
     legal = partial(legalize, target=target, inner=inner)
-    calls, sums = partial(inline, target=target), partial(move_sums, target=target)
+    inlined, sums = partial(inline, target=calls or target), partial(move_sums, target=target)
     every = (
-        calls, mark_updates, join_pieces, simplify, prune_loops, sums, join_sums, split_complex, legal,
+        inlined, mark_updates, join_pieces, simplify, prune_loops, sums, join_sums, split_complex, legal,
         simplify, bodies,
     )  # fmt: skip
     for apply in every:

@@ -54,7 +54,8 @@ class Executable:
         self, graph: Graph, donated: tuple[bool, ...], device: str, compiler: Compiler, frozen: Frozen
     ) -> None:
         self._avals = graph.out_avals  # complex numbers leave the passes as pairs in the same memory
-        parts = prepare(graph)
+        on_engine = device != "cpu" and engine.is_there(device)
+        parts = prepare(graph, on_engine)
         _debug("graph", parts.graph)
         self._inputs, self._routes, self._effects = parts.inputs, parts.routes, parts.effects
         self._given = list(range(len(graph.inputs)))
@@ -66,7 +67,7 @@ class Executable:
         self._forwarded = {i for kind, i in routes if kind == "input"}
         self.text = ""
         program = parts.program
-        if program.outputs and device != "cpu" and engine.is_there(device):
+        if program.outputs and on_engine:
             program, left = freeze(program, {p: frozen[i] for p, i in enumerate(self._inputs) if i in frozen})
             self._inputs = [self._inputs[p] for p in left]
         self._graph = program

@@ -46,11 +46,12 @@ class Prepared:
     effects: list[Effect]
 
 
-def prepare(graph: Graph) -> Prepared:
-    """``graph`` ready for a device."""
-    graph = lift_effects(graph)
+def prepare(graph: Graph, engine: bool = False) -> Prepared:
+    """``graph`` ready for a device, or to be divided for the engine, with the calls that it has an operation for."""
+    calls = "ane" if engine else "cpu"
+    graph = lift_effects(graph, calls)
     avals = [[a.aval for a in e.inputs] for e in graph.eqns if e.primitive.effect]
-    graph = optimize(graph)
+    graph = optimize(graph, calls=calls)
     pure = graph.replace(eqns=tuple(e for e in graph.eqns if not e.primitive.effect))
     results: list[Atom] = []
     routes = [_route(pure, results, a) for a in graph.outputs]

@@ -1,7 +1,8 @@
-"""Turns composite calls into single operations of Core ML, if it has them. Other composites are inlined.
+"""Turns composite calls into single operations of Core ML or of the engine, if they have them. Other composites are
+inlined.
 
-float16 composites are inlined too, because their parts compute statistics and sums in float32, and it is not documented
-in which precision Core ML's operations add.
+For Core ML float16 composites are inlined too, because their parts compute statistics and sums in float32, and it is
+not documented in which precision Core ML's operations add.
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ from anejax.ops import reduce as R
 from anejax.ops import shape as S
 from anejax.ops.families import expand
 from anejax.ops.linear import dot_general
-from anejax.passes.inline import inline
-from anejax.passes.legalize.rules import as_they_are, refuse, rule, target
-from anejax.transforms.calls import INLINED
+from anejax.passes.inline import ON_ENGINE, inline
+from anejax.passes.legalize.rules import as_they_are, rule, target
 from anejax.transforms.composite import composite_p
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.stage import stage
@@ -50,7 +50,11 @@ def _composite(*args: Any, graph: Graph, name: str, attributes: Any, batched: in
     return eval_graph(inline(graph, target()), args) if found is NotImplemented else found
 
 
-refuse(INLINED.reason, "composite", targets=("ane",))
+@rule("composite", targets=("ane",))
+def _on_engine(*args: Any, graph: Graph, name: str, attributes: Any, batched: int) -> list[Any]:
+    if name not in ON_ENGINE:
+        return eval_graph(inline(graph), args)
+    return OPERATIONS[name](graph, *args, **dict(attributes))
 
 
 def _kept(name: str, meaning: Graph, operands: Sequence[Any], **attributes: Any) -> list[Any]:
@@ -68,7 +72,13 @@ def _meaning(function: Callable[..., Any], operands: Sequence[Any]) -> Graph:
 
 @operation("anejax.nn.softmax")
 def _softmax(graph: Graph, x: Any, *, axis: int) -> Any:
-    return _kept("softmax", graph, [x], axis=axis)
+    return _kept("softmax", _meaning(lambda v: _rows_of(v, axis), [x]), [x], axis=axis)
+
+
+def _rows_of(x: Any, axis: int) -> Any:
+    shape, axes = aval_of(x).shape, (axis % aval_of(x).ndim,)
+    terms = E.exp(A.sub(x, R.restore(R.reduce_max(x, axes), shape, axes)))
+    return A.div(terms, R.restore(R.reduce_sum(terms, axes), shape, axes))
 
 
 @operation("anejax.nn.log_softmax")
@@ -193,8 +203,7 @@ def _attended(query: Any, key: Any, value: Any, *mask: Any) -> Any:
     scores = A.mul(scores, np.float32(1 / math.sqrt(aval_of(query).shape[-1])))
     shape = aval_of(scores).shape
     scores = A.add(scores, expand(_stretched(mask[0], shape), shape)) if mask else scores
-    terms = E.exp(A.sub(scores, R.restore(R.reduce_max(scores, (last,)), shape, (last,))))
-    weights = A.div(terms, R.restore(R.reduce_sum(terms, (last,)), shape, (last,)))
+    weights = _rows_of(scores, last)
     return dot_general(weights, value, (((last,), (rank - 2,)), (lead, lead)))
 
 
