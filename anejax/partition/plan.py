@@ -209,7 +209,10 @@ def partition(
     if other is None:
         return plan
     cut = _divided(other.graph, chip, by_cost, keep_state, known, dict.fromkeys(other.borders, JOINED))
-    return min(plan, cut, key=lambda p: (whole_us(p.segments) if by_cost else -p.flops, whole_us(p.segments)))
+    if not by_cost and cut.flops != plan.flops:
+        return max(plan, cut, key=lambda p: p.flops)
+    now, then = whole_us(plan.segments), whole_us(cut.segments)
+    return cut if then < (1 - lanes.WORTH_SHARE) * now and any(True for _ in cut.programs) else plan
 
 
 def _divided(

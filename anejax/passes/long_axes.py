@@ -23,7 +23,7 @@ import numpy as np
 
 from anejax import dtypes
 from anejax.core.aval import Aval
-from anejax.core.context import base_trace, current_mark, set_mark, tracing
+from anejax.core.context import base_trace, current_mark, recording, set_mark
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var, expanded
 from anejax.core.trace import aval_of
 from anejax.ops import arithmetic as A
@@ -34,8 +34,9 @@ from anejax.ops.index import gather_p
 from anejax.ops.linear import free_dims
 from anejax.passes.inline import INLINED
 from anejax.passes.simplify import simplify
+from anejax.transforms.composite import composite_p
 from anejax.transforms.evaluate import bind_eqn, read, write
-from anejax.transforms.stage import stage
+from anejax.transforms.stage import StageTrace
 
 LONG = 8192  # shorter axes are never taken apart
 PART = 4096  # of a part at most: float16 counts that many positions, from -2048 on
@@ -78,15 +79,18 @@ def in_parts(graph: Graph, longest: int, resident_bytes: float) -> InParts | Non
     lengths = {n: cuts for n, cuts in lengths.items() if len(cuts) > 1}
     if not lengths:
         return None
-    graph = expanded(graph, INLINED, lambda e: not any(n in lengths for v in e.outputs for n in v.aval.shape))
+    graph = expanded(graph, INLINED, lambda e: e.primitive is composite_p and not _is_long(e, lengths))
     makers = {v: e for e in graph.eqns for v in e.outputs}
-    with tracing(base_trace()):
-        walk = _Walk(graph, makers, lengths)
-        found, captured = stage(walk.run, graph.in_avals)
-    assert not captured, "parts are made of operands alone"
-    found = simplify(found)
+    trace = _PartsTrace(base_trace())
+    with recording(trace):
+        outs = _Walk(graph, makers, lengths).run(*(trace.new_input(a) for a in graph.in_avals))
+    found = simplify(trace.finish(outs)[0])
     borders = frozenset(i for i, e in enumerate(found.eqns) if _is_border(e, lengths))
     return InParts(found, borders)
+
+
+def _is_long(eqn: Eqn, lengths: dict[int, Any]) -> bool:
+    return any(n in lengths for v in eqn.outputs for n in v.aval.shape)
 
 
 def _cuts(n: int, nbytes: int, longest: int, resident_bytes: float) -> tuple[tuple[int, int], ...]:
@@ -141,6 +145,12 @@ def _is_border(eqn: Eqn, lengths: dict[int, Any]) -> bool:
         return False
     shapes = zip(eqn.inputs[0].aval.shape, eqn.outputs[0].aval.shape)
     return any(n in lengths and m in {e - b for b, e in lengths[n]} for n, m in shapes)
+
+
+class _PartsTrace(StageTrace):
+    """Stages the Graph of parts."""
+
+    array_literals = True
 
 
 class _Walk:

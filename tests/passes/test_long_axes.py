@@ -15,6 +15,7 @@ from anejax import nn, optim
 from anejax.config import config
 from anejax.core.check import check_graph
 from anejax.coreai import asset
+from anejax.engine.graphs import program_graph
 from anejax.partition import partition, plan
 from anejax.passes import long_axes
 from anejax.passes.long_axes import InParts, in_parts
@@ -149,6 +150,24 @@ def test_a_large_vocabulary_is_the_engines(chip: str) -> None:
     arrays = [*map(jnp.asarray, args)]
     for got, want in zip(run_plan(found, arrays), eval_graph(graph, arrays), strict=True):
         np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=0, atol=4e-3 * np.abs(want).max())
+
+
+@pytest.mark.parametrize("chip", ["M1", "M4"])
+def test_weights_that_are_constants(chip: str) -> None:
+    """Their parts are constants. A softmax that keeps its name is taken apart where it is along the axis alone."""
+    w, b = jnp.asarray(normal(20000, 32) / 4), jnp.asarray(normal(20000, seed=1))
+    f = aj.jit(lambda x: nn.softmax(nn.softmax(x) @ w.T + b), constants=(w, b))
+    x = normal(8, 32, seed=2)
+    found = partition(program_graph(f, x)[0], chip, by_cost=False)
+    operations = [op.name for program in found.programs for op in program.main.ops]
+    assert operations.count("softmax") == 1 and operations.count("matmul") >= 1
+    assert {r for r in found.reasons if r} <= {plan.JOINED}
+    idle = partition(program_graph(f, x)[0], chip)  # where the CPU device is faster, it has no parts
+    assert not idle.programs and not any(e.primitive.name == "concatenate" for e in idle.source.eqns)
+    want = np.asarray(nn.softmax(nn.softmax(x) @ w.T + b))
+    with config.override("chip", chip):
+        got = np.asarray(aj.jit(f, precision="fp16")(x))
+    assert 0 < np.linalg.norm(got - want) <= 8 * 2.0**-11 * np.linalg.norm(want)
 
 
 def assert_near(bound: float, **how: Any) -> None:
