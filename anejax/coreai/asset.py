@@ -166,10 +166,20 @@ def empty(descriptor: Any) -> Any:
     return part("coreai.runtime").NDArray.from_descriptor(descriptor)
 
 
-def surface_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides, in elements, of an array of float16 in an IOSurface. Raises RuntimeError where there are none."""
+def about_array(shape: tuple[int, ...], kind: str = "IO_SURFACE") -> dict[str, Any]:
+    """The strides, in elements, of an array of float16 that is stored so, its bytes, and whether what is written there
+    is what the runtime reads. Raises RuntimeError where there is no such kind."""
     runtime = part("coreai.runtime")
-    return tuple(runtime.NDArray(np.zeros(shape, np.float16), runtime.StorageKind.IO_SURFACE).strides)
+    array = runtime.NDArray(np.zeros(shape, np.float16), getattr(runtime.StorageKind, kind))
+    new, size = np.arange(1, 1 + np.prod(shape), dtype=np.float16).reshape(shape), memoryview(array._tensor).nbytes
+    strides = tuple(array.strides)
+    try:
+        fill(array, new.view(np.uint8).ravel())
+        writable = bool(np.array_equal(array.numpy(), new))
+    except ValueError:  # rows with gaps
+        writable = False
+    last = sum((n - 1) * s for n, s in zip(shape, strides)) + 1
+    return {"strides": strides, "bytes": max(size, 2 * last), "writable": writable}
 
 
 def elements(array: Any) -> np.ndarray[Any, Any]:

@@ -170,8 +170,8 @@ class Broken(Engine):
         super().__init__()
         self.make = make
 
-    def run(self, text: str, *inputs: np.ndarray) -> list[np.ndarray]:
-        return [self.make()]
+    def timed(self, text: str, *inputs: np.ndarray) -> tuple[list[np.ndarray], float, None]:
+        return [self.make()], 1.0, None
 
 
 @pytest.mark.parametrize(

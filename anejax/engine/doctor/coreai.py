@@ -9,13 +9,8 @@ tell), the time of a call, and the error in units of the dtype's rounding.
 
 from __future__ import annotations
 
-import json
-import shutil
-import time
-import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -27,12 +22,13 @@ from anejax import lax, nn
 from anejax.api.autodiff import grad
 from anejax.api.staging import make_jaxpr
 from anejax.coreai.asset import check_package
-from anejax.coreai.program import Fill, composite, graph, module, plain
+from anejax.coreai.program import Fill, composite, graph, module
 from anejax.coreai.text import Tensor, Text
 from anejax.coreai.words import BROADCASTING, Writer
-from anejax.engine.doctor.bench import execute, smallest
+from anejax.engine.doctor.bench import execute, left_to_the_cpu, smallest
 from anejax.engine.doctor.checks import SKIPPED, Check, of
-from anejax.engine.doctor.memory import resident
+from anejax.engine.doctor.coreai_process import cpu_bits, forked, handed, life, many_calls, surfaces
+from anejax.engine.doctor.rows import HALF, INT, SINGLE, Found, Row, error_of, least, normal, row, told, wide
 from anejax.errors import DeviceError, MissingDependencyError
 from anejax.lower.to_mil import lower
 from anejax.mil.limits import MASK
@@ -41,96 +37,11 @@ from anejax.mil.program import NUMPY_DTYPES
 from anejax.mil.text import to_text
 from anejax.passes.pipeline import optimize
 from anejax.runtime.coreai.program import CoreAIProgram, has_engine
-from anejax.runtime.coreai.worker import worker
 from anejax.runtime.library import NativeProgram
 
 GROUP, RUNTIME = "coreai", "runtime"
-HALF, SINGLE, INT = (np.dtype(d) for d in (np.float16, np.float32, np.int32))
-RUNS = 20
-CALLS, LEAK = 1000, 64e6  # bytes that so many calls may add
 NOT_HERE = "only macOS 27 and later reach the Neural Engine by Core AI, so it cannot be asked here"
 Values = Sequence[Tensor]
-
-
-@dataclass(frozen=True)
-class Row:
-    """What came of one program: the parts of it that the engine has, if that is known, microseconds of a call, and the
-    error in units of the dtype's rounding of the largest element."""
-
-    what: str
-    parts: int | None = None
-    us: float = 0.0
-    error: float | None = None
-    trouble: str = ""
-    bits: str = ""  # a check sum of the results
-
-    def __str__(self) -> str:
-        if self.trouble:
-            return f"{self.what}: {self.trouble.splitlines()[0]}"
-        parts = "" if self.parts is None else f"{self.parts} parts, "
-        error = "" if self.error is None else f", error {self.error:.2g}"
-        return f"{self.what}: {parts}{self.us:.0f} us{error}{self.bits and f', bits {self.bits}'}"
-
-
-@dataclass(frozen=True)
-class Found:
-    """An answer."""
-
-    fine: bool
-    said: str
-    value: Any
-
-
-def told(rows: Sequence[Row], most: float | None = None) -> Found:
-    """Fine is what runs within ``most`` units; without it every answer is."""
-    fine = most is None or all(not r.trouble and (r.error or 0) <= most for r in rows)
-    return Found(fine, "; ".join(map(str, rows)), list(map(asdict, rows)))
-
-
-def row(what: str, fill: Fill, inputs: Sequence[np.ndarray], want: Any = None, unit: str = "engine") -> Row:
-    """Runs the program of one result that ``fill`` writes, several times, and holds the result against ``want``."""
-    ports = [(f"x{i}", x.shape, x.dtype) for i, x in enumerate(inputs)]
-    try:
-        text, source, outputs = plain(fill, ports)
-        program = CoreAIProgram(source, text.large, ports, outputs, unit)
-        got = execute(program, inputs)
-        us = _least(lambda: execute(program, inputs))
-    except DeviceError as err:
-        return Row(what, trouble=str(err))
-    parts = program.regions if has_engine() else None
-    bits = f"{zlib.crc32(np.ascontiguousarray(got[0]).tobytes()):08x}" if unit == "cpu" else ""
-    return Row(what, parts, us, None if want is None else _error(got[0], np.asarray(want)), bits=bits)
-
-
-def _least(call: Callable[[], Any]) -> float:
-    """Microseconds."""
-    return min(_seconds(call) for _ in range(RUNS)) * 1e6
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
-
-
-def _error(got: np.ndarray, want: np.ndarray) -> float:
-    wide = got.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        off = float(np.where(wide == want, 0, np.abs(wide - want)).max(initial=0))
-    if np.isnan(off):
-        return np.inf
-    if got.dtype.kind != "f":
-        return off
-    return off / max(float(np.abs(want).max(initial=0)), 2.0**-14) / float(np.finfo(got.dtype).eps)
-
-
-def normal(*shape: int, dtype: Any = HALF) -> np.ndarray:
-    return np.random.default_rng(0).uniform(-1, 1, shape).astype(dtype)
-
-
-def wide(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.float64)
-
 
 # ---- operations as Core AI has them, without remedies
 
@@ -192,7 +103,7 @@ def dispatches() -> Found:
     rows = [row(unit, fill, [x], 2 * wide(x), unit) for unit in ("engine", "default", "cpu")]
     try:
         other = NativeProgram("ane", smallest())
-        beside = Row("e5rt", us=_least(lambda: execute(other, [x])))
+        beside = Row("e5rt", us=least(lambda: execute(other, [x])))
     except DeviceError as err:
         beside = Row("e5rt", trouble=str(err))
     found = told([*rows, beside])
@@ -292,14 +203,24 @@ def _gradients(name: str, loss: Callable[..., Any], params: Sequence[np.ndarray]
     inputs = [*map(np.asarray, closed.consts), *params]
     text = to_text(lower(optimize(closed.graph, "ane"), "ane"))
     try:
-        program = CoreAIProgram.of_mil(text)
+        program, placed = _placed(text)
         got = execute(program, inputs)
-        us = _least(lambda: execute(program, inputs))
+        us = least(lambda: execute(program, inputs))
     except DeviceError as err:
         return Row(name, trouble=str(err))
     want = execute(NativeProgram("cpu", text), inputs)
-    parts = program.regions if has_engine() else None
-    return Row(name, parts, us, max(_error(g, w) for g, w in zip(got, want, strict=True)))
+    return Row(name, placed, us, max(error_of(g, w) for g, w in zip(got, want, strict=True)))
+
+
+def _placed(text: str) -> tuple[CoreAIProgram, int | None]:
+    """The program and its parts on the engine; wherever it runs, if it has none there."""
+    try:
+        program = CoreAIProgram.of_mil(text)
+    except DeviceError as err:
+        if left_to_the_cpu(err):
+            return CoreAIProgram.of_mil(text, "default"), 0
+        raise
+    return program, program.regions if has_engine() else None
 
 
 def activations() -> Found:
@@ -353,14 +274,30 @@ def rewritten() -> Found:
 
 
 def fatal() -> Found:
-    """Tests programs that end the process on Linux (docs/export.md, 5 and 6): division by zero, slices out of range."""
+    """Tests programs that end the process on Linux, do not lower or leave memory unset (docs/export.md, 5 to 7 and
+    17): division by zero, slices out of range, reductions of nothing, branches that hand on a value."""
     zeros, x, at = np.zeros(16, INT), normal(16, dtype=SINGLE), np.array([1000], INT)
 
     def outside(w: Writer, v: Values) -> Values:
         return [w.op("slice", v[0], v[1], w.add(v[1], w.index([4])), w.index([1]), out=((4,), SINGLE))]
 
-    rows = [row("0 / 0 of integers", lambda w, v: [_exactly(w, "floor_divide", *v, *v)], [zeros])]
-    return told([*rows, row("elements from 1000 on of 16", outside, [x, at])])
+    def of_nothing(w: Writer, v: Values) -> Values:
+        none = w.op("slice", v[0], w.index([0]), w.index([0]), w.index([1]), out=((0,), SINGLE))
+        return [w.op("reduce_sum", none, w.index([0]), out=((1,), SINGLE))]
+
+    def handed_on(w: Writer, v: Values) -> Values:
+        out = Tensor(w.text.new(), (16,), SINGLE)
+        test = w.reshape(w.greater(w.slice(v[0], [0], [1]), w.like(0, v[0])), ())
+        bodies = [w.region(lambda b, _, t=t: [t], [], "yield") for t in (v[0], v[1])]
+        w.regions("if", [test], bodies, [out])
+        return [out]
+
+    return told([
+        row("0 / 0 of integers", lambda w, v: [_exactly(w, "floor_divide", *v, *v)], [zeros]),
+        row("elements from 1000 on of 16", outside, [x, at]),
+        row("the sum of nothing", of_nothing, [x], np.zeros(1)),
+        row("branches that hand on", handed_on, [x, -x], np.where(x[0] > 0, x, -x)),
+    ])  # fmt: skip
 
 
 def updates() -> Found:
@@ -394,12 +331,6 @@ def ports() -> Found:
         x = normal(4, 16, n)
         rows.append(row(f"last axis of {n}", lambda w, v: [w.add(*v, *v)], [x], 2 * wide(x)))
     return told(rows, 2)
-
-
-def surfaces() -> Found:
-    """The strides of arrays that need no copies."""
-    found = {n: worker().ask("surface", (4, n), limit=60.0) for n in (1, 31, 32, 33, 64)}
-    return Found(True, ", ".join(f"rows of {n}: strides {list(s)}" for n, s in found.items()), found)
 
 
 def windows() -> Found:
@@ -498,25 +429,27 @@ def _growing(what: str, source: str, text: Text, ports: Any, outputs: Any, given
         for _ in range(4):
             *new, y = execute(program, inputs)
             inputs = [*new, *given[len(new) :]]
-        us = _least(lambda: execute(program, inputs))
+        us = least(lambda: execute(program, inputs))
     except DeviceError as err:
         return Row(what, trouble=str(err))
-    return Row(what, program.regions if has_engine() else None, us, _error(y, 8 * wide(given[-2])))
+    return Row(what, program.regions if has_engine() else None, us, error_of(y, 8 * wide(given[-2])))
 
 
-def handed() -> Found:
-    """Whether an output can be the next run's input without a copy, and several threads may call."""
-    program, x = CoreAIProgram.of_mil(smallest()), normal(1, 64)
-    y = np.empty_like(x)
-    given, made = ([a.__array_interface__["data"][0]] for a in (x, y))
-    program.run(given, made, [1], [2])
-    program.run(given, made, [2], [3])  # x is not read: contents 2 are the output
-    without_copy = json.loads(program.describe("stats"))["handed_inputs"] == 1 and np.array_equal(y, 4 * x)
-    with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda k: execute(program, [k * x])[0], map(HALF.type, range(8))))
-    together = all(np.array_equal(got, 2 * k * x) for k, got in enumerate(found))
-    said = f"outputs become inputs {'without' if without_copy else 'only with'} a copy; calls of 4 threads are "
-    return Found(without_copy and together, said + ("right" if together else "wrong"), [without_copy, together])
+def weights() -> Found:
+    """What it costs that weights cross: a step that returns its weights, as constants, as inputs, and as inputs and
+    outputs."""
+    x, w = normal(8, 512), normal(512, 512) / HALF.type(16)
+    want = wide(x) @ wide(w)
+
+    def crossing(t: Writer, v: Values) -> Values:
+        return [t.add(v[1], t.mul(v[1], t.like(2.0**-10, v[1])))]
+
+    rows = [
+        row("512 x 512 weights as constants", lambda t, v: [t.matmul(v[0], t.constant(w))], [x], want),
+        row("as inputs", lambda t, v: [t.matmul(*v)], [x, w], want),
+        row("in and out", crossing, [x, w], wide(w) * (1 + 2.0**-10)),
+    ]
+    return told(rows, 64)
 
 
 def composites() -> Found:
@@ -546,67 +479,40 @@ def composites() -> Found:
     return told(rows, 64)
 
 
-def cpu_bits() -> Found:
-    """Check sums of what the CPU alone computes: they are to be those of the package on Linux (its report has them)."""
-    x, y, i = normal(4, 64, dtype=SINGLE), normal(64, 8, dtype=SINGLE), np.arange(-8, 8, dtype=INT).reshape(1, 16)
-    fills: dict[str, tuple[Fill, list[np.ndarray]]] = {
-        name: (lambda w, v, name=name: [w.unary(name, v[0])], [x]) for name in ("exp", "tanh", "sin", "erf", "sigmoid")
-    }
-    fills |= {
-        "softmax": (lambda w, v: [_softmax(w, v[0], 1)], [x]),
-        "matmul": (lambda w, v: [w.matmul(*v)], [x, y]),
-        "matmul of float16": (lambda w, v: [w.matmul(*v)], [x.astype(HALF), y.astype(HALF)]),
-        "mean": (lambda w, v: [w.reduce("reduce_mean", v[0], [1])], [x]),
-        "sum of float16": (lambda w, v: [w.reduce("reduce_sum", v[0], [1])], [x.astype(HALF)]),
-        "integers": (lambda w, v: [w.mul(*v, *v)], [i]),
-    }
-    return told([row(name, fill, given, unit="cpu") for name, (fill, given) in fills.items()])
-
-
-def life() -> Found:
-    """Measures first and later compiles and memory over many calls, and looks for Apple's own compiler."""
-    salt, x = float(np.random.default_rng().uniform()), normal(1, 64)
-    cold = _seconds(lambda: CoreAIProgram.of_mil(smallest(salt)))
-    warm = _seconds(lambda: CoreAIProgram.of_mil(smallest(salt)))
-    program = CoreAIProgram.of_mil(smallest(salt))
-    before = resident(worker().pid)
-    for _ in range(CALLS):
-        execute(program, [x])
-    grown = resident(worker().pid) - before
-    tool = shutil.which("coreai-build") is not None
-    said = f"compiled in {cold * 1e3:.0f} ms, again in {warm * 1e3:.0f} ms; {CALLS} calls added {grown / 1e6:.1f} MB"
-    return Found(grown < LEAK, f"{said}; coreai-build is {'there' if tool else 'absent'}", [cold, warm, grown, tool])
-
-
 @dataclass(frozen=True)
 class Topic:
-    """A question; ``placement``: it makes no sense without the Neural Engine."""
+    """A question; ``placement``: it makes no sense without the Neural Engine. ``decides`` says what hangs on the
+    answer."""
 
     name: str
     ask: Callable[[], Found]
+    decides: str
     placement: bool = False
 
 
 TOPICS = (
-    Topic("products", products),
-    Topic("dispatches", dispatches),
-    Topic("masks", masks),
-    Topic("accumulators", sums),
-    Topic("weights of few bits", compressed),
-    Topic("whole steps", steps),
-    Topic("activations", activations),
-    Topic("arithmetic that is rewritten", rewritten),
-    Topic("what ends the process", fatal),
-    Topic("slice_update", updates),
-    Topic("ports", ports),
-    Topic("arrays without copies", surfaces, placement=True),
-    Topic("windows", windows),
-    Topic("other operations", others),
-    Topic("states", states),
-    Topic("arrays that are handed on", handed),
-    Topic("composites", composites),
-    Topic("the CPU's bits", cpu_bits),
-    Topic("compiles and memory", life),
+    Topic("products", products, "the form of products, with weights as inputs or as constants"),
+    Topic("dispatches", dispatches, "how long a segment must be to be worth a call; which route is taken"),
+    Topic("masks", masks, "mil/limits.MASK"),
+    Topic("accumulators", sums, "the hazards of saturation and of narrow sums"),
+    Topic("weights of few bits", compressed, "which schemes of weights= docs/export.md has for the engine"),
+    Topic("weights as ports", weights, "whether a step's weights are inputs and outputs or states"),
+    Topic("whole steps", steps, "whether a step is one program"),
+    Topic("activations", activations, "sigmoid forms of tanh, silu and gelu on this route"),
+    Topic("arithmetic that is rewritten", rewritten, "whether the remedies 1 to 3 and 18 are needed on macOS"),
+    Topic("what ends the process", fatal, "whether the remedies 5 to 7 and 17 are needed on macOS"),
+    Topic("slice_update", updates, "whether bounds may be computed"),
+    Topic("ports", ports, "the dtypes and last axes of ports"),
+    Topic("arrays without copies", surfaces, "whether ports can lie in IOSurfaces", placement=True),
+    Topic("windows", windows, "hazards.STRIDES, and notes on dilations and kernels"),
+    Topic("other operations", others, "what limits.REFUSED has for this route"),
+    Topic("states", states, "whether the runtime keeps states"),
+    Topic("arrays that are handed on", handed, "whether outputs are copied"),
+    Topic("composites", composites, "whether functions keep Apple's names"),
+    Topic("the CPU's bits", cpu_bits, "whether Linux speaks for the CPU of a Mac"),
+    Topic("compiles", life, "whether programs are kept in our cache"),
+    Topic("memory over calls", many_calls, "whether the process of Core AI is renewed"),
+    Topic("a forked process", forked, "whether forks are safe"),
 )
 
 
@@ -641,4 +547,4 @@ class Runtime:
             found = topic.ask()
         except (DeviceError, OSError) as err:
             return of(GROUP, topic.name, False, str(err))
-        return of(GROUP, topic.name, found.fine, found.said, answer=found.value)
+        return of(GROUP, topic.name, found.fine, found.said, answer=found.value, decides=topic.decides)

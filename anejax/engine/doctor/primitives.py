@@ -53,6 +53,8 @@ class _Tried:
 
     runs: int = 0
     worst: float = 0.0  # of what is allowed
+    us: list[float] = field(default_factory=list)  # of each sample on the engine
+    parts: list[int | None] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
@@ -97,7 +99,8 @@ def check_primitive(
 
 
 def _verdict(group: str, name: str, tried: _Tried, engine: Engine | None) -> Check:
-    figures = {"samples": tried.runs, "worst": tried.worst, "refused": tried.refusals, "wrong": tried.wrong}
+    figures: dict[str, Any] = {"samples": tried.runs, "worst": tried.worst, "us": tried.us, "parts": tried.parts,
+                               "refused": tried.refusals, "wrong": tried.wrong}  # fmt: skip
     if not tried.runs:
         return Check(group, name, SKIPPED, f"not available: {tried.refusals[0]}", figures)
     if tried.wrong:
@@ -106,7 +109,15 @@ def _verdict(group: str, name: str, tried: _Tried, engine: Engine | None) -> Che
     beside = {None: "", "coreai": "Core AI and "}.get(engine and engine.device, "engine and ")
     where = f"{beside}CPU device"
     samples = f"{tried.runs} sample{'s' * (tried.runs > 1)}"
-    return of(group, name, True, f"{samples} on {where}, error {tried.worst:.0%} of what is allowed", **figures)
+    time = f", {min(tried.us):.0f} to {max(tried.us):.0f} us" if tried.us else ""
+    said = f"{samples} on {where}, error {tried.worst:.0%} of what is allowed{time}{_left(tried)}"
+    return of(group, name, True, said, **figures)
+
+
+def _left(tried: _Tried) -> str:
+    """How many samples the compiler left to the CPU."""
+    left = sum(left_to_the_cpu(r) for r in tried.refusals)
+    return f"; {left} left to the CPU" if left else ""
 
 
 def _compare(sample: Sample, legal: Program, engine: Engine | None, tried: _Tried) -> None:
@@ -120,7 +131,10 @@ def _compare(sample: Sample, legal: Program, engine: Engine | None, tried: _Trie
         tried.note(f"{sample}, legalized, on the CPU device", *difference(got, wanted, allowed))
     if engine is not None:
         error = sum(limits.TABLE_ERRORS.get(op.name, 0.0) for op in legal.main.ops)
-        for got, wanted in zip(engine.run(text, *halves), on_cpu, strict=True):
+        outputs, us, parts = engine.timed(text, *halves)
+        tried.us.append(us)
+        tried.parts.append(parts)
+        for got, wanted in zip(outputs, on_cpu, strict=True):
             allowed = tolerance(wanted, ENGINE_UNITS, error)
             tried.note(
                 f"{sample}, on {'Core AI' if engine.device == 'coreai' else 'the engine'}",

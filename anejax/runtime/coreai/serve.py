@@ -83,9 +83,9 @@ class Server:
         for program in programs:
             self._programs.pop(program, None)
 
-    async def surface(self, files: list[int], shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The strides of an array of the kind that needs no copies, in elements."""
-        return asset.surface_strides(shape)
+    async def surface(self, files: list[int], shape: tuple[int, ...], kind: str = "IO_SURFACE") -> dict[str, Any]:
+        """Describes an array of the kind that needs no copies, or of another one."""
+        return asset.about_array(shape, kind)
 
     async def about(self, files: list[int]) -> dict[str, Any]:
         """Describes the runtime."""

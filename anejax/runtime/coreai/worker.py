@@ -161,6 +161,13 @@ def worker() -> Worker:
         return _worker
 
 
+def leave_worker() -> None:
+    """Ends the process's own, if there is one; programs are loaded into the next one when they run."""
+    with _starting:
+        if _worker is not None and _worker.is_alive:
+            _worker._kill()
+
+
 def _after_fork() -> None:
     global _worker, _starting
     _starting = threading.Lock()
