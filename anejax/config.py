@@ -81,6 +81,12 @@ _SETTINGS: dict[str, tuple[str, Kind, Any, str]] = {
         600.0,
         "seconds for which a process waits for the others before it gives up; 0: for ever",
     ),
+    "distributed_idle": (
+        "ANEJAX_DISTRIBUTED_IDLE",
+        _seconds,
+        8.0,  # a beat each 0.8 s says so up to two beats later, which is within ten seconds
+        "seconds for which a process waits for one that uses no processor; 0: distributed_timeout",
+    ),
     "distributed_bucket": (
         "ANEJAX_DISTRIBUTED_BUCKET",
         _number(1, 1 << 30),

@@ -76,6 +76,7 @@ class Processes(ctypes.Structure):
         ("index", ctypes.c_int32),
         ("request_bytes", U64),
         ("timeout", ctypes.c_int64),
+        ("idle", ctypes.c_int64),
         ("bucket_bytes", U64),
         ("communicator", U64),
         ("sum", U64),
@@ -174,13 +175,14 @@ def load() -> ctypes.CDLL:
     return lib
 
 
-def set_processes(mpi: Any, communicator: Any, timeout: float, bucket_bytes: int) -> None:
+def set_processes(mpi: Any, communicator: Any, timeout: float, idle: float, bucket_bytes: int) -> None:
     """Lets programs send to the other processes of ``communicator``.
 
     Args:
         mpi: the module ``mpi4py.MPI``, which is linked with the MPI library: the functions are found in it.
         communicator: an ``mpi4py.MPI.Comm``.
         timeout: seconds that one message may take; 0 for any time.
+        idle: seconds for which a process that does nothing is waited for; 0 for ``timeout``.
         bucket_bytes: of one message of sums.
     """
     libraries = [ctypes.CDLL(path) for path in (os.environ.get("ANEJAX_MPI"), mpi.__file__) if path]
@@ -202,6 +204,7 @@ def set_processes(mpi: Any, communicator: Any, timeout: float, bucket_bytes: int
         index=communicator.Get_rank(),
         request_bytes=mpi._sizeof(mpi.Request),
         timeout=round(1000 * timeout),
+        idle=round(1000 * idle),
         bucket_bytes=bucket_bytes,
         communicator=handle(communicator),
         sum=handle(mpi.SUM),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import faulthandler
 import os
 import platform
 import sys
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -38,18 +41,46 @@ def join_if_launched() -> None:
 
 def _join() -> None:
     global _communicator
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as err:  # RuntimeError: mpi4py found no MPI library
-        raise DeviceError(
-            f"[distributed] expected mpi4py and an MPI library, got: {err}. Write: pip install 'anejax[mpi]'."
-        ) from None
-    communicator = MPI.COMM_WORLD.Dup()  # apart from messages that the user sends
-    library.set_processes(MPI, communicator, config.distributed_timeout, int(config.distributed_bucket))
+    with _ended_unless_all_come():
+        try:
+            from mpi4py import MPI  # which returns when all have come, without giving Python's lock back
+        except (ImportError, RuntimeError) as err:  # RuntimeError: mpi4py found no MPI library
+            raise DeviceError(
+                f"[distributed] expected mpi4py and an MPI library, got: {err}. Write: pip install 'anejax[mpi]'."
+            ) from None
+        communicator = MPI.COMM_WORLD.Dup()  # apart from messages that the user sends
+        _check_versions(communicator.allgather(sys.modules["anejax"].__version__))
+    library.set_processes(
+        MPI, communicator, config.distributed_timeout, config.distributed_idle, int(config.distributed_bucket)
+    )
     _communicator = communicator
     WORLD.size, WORLD.index = communicator.Get_size(), communicator.Get_rank()
     if WORLD.size > 1:
         _end_together(MPI)
+
+
+@contextlib.contextmanager
+def _ended_unless_all_come() -> Iterator[None]:
+    """Ends this process if the block takes ``config.distributed_timeout``, with a traceback that shows where.
+
+    MPI holds Python's lock meanwhile, so no thread of Python can do so.
+    """
+    if config.distributed_timeout and sys.__stderr__ is not None:
+        faulthandler.dump_traceback_later(config.distributed_timeout, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _check_versions(versions: Sequence[str]) -> None:
+    """Kernels of another version may give other bits, so that what all processes have alike would drift apart."""
+    other = next((i for i, version in enumerate(versions) if version != versions[0]), None)
+    if other is not None:
+        raise DeviceError(
+            f"[distributed] expected one version of anejax in all processes, got {versions[0]} in process 0 and"
+            f" {versions[other]} in process {other}. Install the same one on all machines."
+        )
 
 
 def abort(why: str) -> None:

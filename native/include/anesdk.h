@@ -107,6 +107,7 @@ typedef struct anesdk_processes {
   int32_t index;          /* of this one, 0 .. size - 1 */
   uint64_t request_bytes; /* of an MPI_Request, at most 16 */
   int64_t timeout;        /* milliseconds after which a call gives up waiting for the others; 0: never */
+  int64_t idle;           /* milliseconds after which it gives up waiting for a process that does nothing; 0: never */
   uint64_t bucket_bytes;  /* sums of more bytes go as several messages */
   uint64_t communicator;
   uint64_t sum;       /* the MPI_Op */

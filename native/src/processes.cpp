@@ -78,7 +78,17 @@ void wait_until(Done done, Late late) {
 void require_all() {
   beats->turn();
   beats->require_all();
+  beats->require_busy();
 }
+
+// Tells the other processes, as long as it lives, that this one waits for them.
+class Waits {
+ public:
+  Waits() { beats->begin_wait(); }
+  ~Waits() { beats->end_wait(); }
+  Waits(const Waits&) = delete;
+  Waits& operator=(const Waits&) = delete;
+};
 
 void require_whole() {
   if (broken) fail("an earlier call ended before all processes had answered; start the program again.");
@@ -92,6 +102,7 @@ void complete(Message& from, Message& to, size_t count, Start start) {
     beats->begin_call();
     std::vector<Request> requests(count);
     for (size_t i = 0; i < count; ++i) start(i, requests[i].bytes);
+    const Waits waits;
     for (Request& request : requests) {
       wait_until([&] { return ended(table, &request) || (require_all(), false); }, [] { return beats->late(); });
     }
@@ -191,6 +202,10 @@ void agree(uint64_t digest) {
 
 void leave() {
   if (table.size == 1) return;
+  {
+    const std::lock_guard lock(calls);
+    beats->be_patient();
+  }
   const bool together = agree_to(ANESDK_PROCESS_LEFT);
   std::unique_lock lock(calls);
   left = true;
@@ -229,6 +244,7 @@ void finish_sum(int64_t message, std::span<const Piece> pieces) {
     for (const Piece& piece : pieces) copy(piece.to, piece.from, piece.bytes);
     return;
   }
+  const Waits waits;
   wait_until(
       [&] {
         const std::lock_guard lock(calls);

@@ -198,7 +198,7 @@ OF_THE_ENVIRONMENT = [
     ("ANEJAX_ENGINE_BACKOFF", "abc", "0.5"), ("ANEJAX_ENGINE_COMPILE_LIMIT", "nan", "1e3"),
     ("ANEJAX_ENGINE_RUN_LIMIT", "-1", "7"), ("ANEJAX_NUM_THREADS", "abc", "2"), ("ANEJAX_CPU_LEVEL", "v2", "v1"),
     ("ANEJAX_DISTRIBUTED_WIRE", "int8", "float16"), ("ANEJAX_DISTRIBUTED_TIMEOUT", "never", "10"),
-    ("ANEJAX_DISTRIBUTED_BUCKET", "0", "1e6"),
+    ("ANEJAX_DISTRIBUTED_BUCKET", "0", "1e6"), ("ANEJAX_DISTRIBUTED_IDLE", "-1", "0"),
     ("JAX_ENABLE_X64", "maybe", "true"), ("JAX_NUMPY_DTYPE_PROMOTION", "lax", "standard"),
 ]  # fmt: skip
 

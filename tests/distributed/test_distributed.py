@@ -79,17 +79,39 @@ def test_four_processes() -> None:
         pytest.param("killed", "", marks=pytest.mark.long),
         pytest.param("interrupted", "KeyboardInterrupt", marks=pytest.mark.long),
         pytest.param("other collective", "runs another program than process", marks=pytest.mark.long),
+        ("other version", "expected one version of anejax in all processes"),
+        pytest.param("never starts", "in join_if_launched", marks=pytest.mark.long),
         ("stopped", f"process 1 on {platform.node()} has sent nothing for 4 s"),
-        pytest.param("never comes", f"process 1 on {platform.node()} did not come within 3 s", marks=pytest.mark.long),
+        ("sleeps", f"process 1 on {platform.node()} did not come within 2 s and is idle"),
+        pytest.param(
+            "locked", f"process 1 on {platform.node()} did not come within 2 s and is idle", marks=pytest.mark.long
+        ),
+        pytest.param("never comes", f"process 1 on {platform.node()} did not come within 8 s", marks=pytest.mark.long),
     ],
 )
 def test_a_process_that_goes_wrong_ends_the_others(how: str, words: str) -> None:
     began = time.monotonic()
-    done = mpiexec(2, "tests.distributed.faulty", how, ANEJAX_DISTRIBUTED_TIMEOUT="8" if how == "stopped" else "3")
+    limits = {"ANEJAX_DISTRIBUTED_TIMEOUT": "8", "ANEJAX_DISTRIBUTED_IDLE": "2"}
+    done = mpiexec(2, "tests.distributed.faulty", how, **limits)
     assert done.returncode != 0
     assert "finished" not in done.stdout
     assert words in done.stdout + done.stderr
     assert time.monotonic() - began < 200  # it ended by itself
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("how", "idle"),
+    [
+        ("computes", "2"),
+        pytest.param("writes", "2", marks=pytest.mark.long),
+        pytest.param("pauses", "0", marks=pytest.mark.long),
+    ],
+)
+def test_a_process_that_does_something_may_come_late(how: str, idle: str) -> None:
+    done = mpiexec(2, "tests.distributed.faulty", how, ANEJAX_DISTRIBUTED_IDLE=idle)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("finished") == 2
 
 
 @needs_mpi

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "busy.h"
 #include "hosted_call.h"
 #include "mil/error.h"
 
@@ -92,6 +93,7 @@ void Worker::give_up(const std::shared_ptr<Job>& job) {
 
 void Worker::call(const char* what, std::chrono::milliseconds limit, std::function<void()> body) {
   check_process();
+  const Busy busy;
   const auto job = std::make_shared<Job>();
   job->body = std::move(body);
   job->limit = limit;
