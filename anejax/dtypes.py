@@ -278,7 +278,7 @@ def iinfo(int_type: Any) -> Any:
 _PYTHON = {bool: (bool_, False), int: (int64, True), float: (float64, True), complex: (complex128, True)}
 
 
-def typed(x: Any) -> tuple[np.dtype, bool]:
+def dtype_and_weak(x: Any) -> tuple[np.dtype, bool]:
     """(dtype, weak) of an array, a number, a Python type, or whatever names a dtype."""
     if isinstance(x, type) and x in _PYTHON:
         return canonical(_PYTHON[x][0]), _PYTHON[x][1]
@@ -306,7 +306,7 @@ def result_type(*args: Any, return_weak_type_flag: bool = False) -> Any:
     """
     if not args:
         raise ValueError("[result_type] expected at least one argument.")
-    found, weak = promote([(canonical(float64), False) if a is None else typed(a) for a in args])
+    found, weak = promote([(canonical(float64), False) if a is None else dtype_and_weak(a) for a in args])
     return (found, weak) if return_weak_type_flag else found
 
 
@@ -318,7 +318,7 @@ def scalar_type_of(x: Any) -> type:
         >>> dtypes.scalar_type_of("bfloat16")
         <class 'float'>
     """
-    dtype = typed(x)[0]
+    dtype = dtype_and_weak(x)[0]
     return next(kind for kind, kinds in _SCALARS.items() if dtype in kinds)
 
 

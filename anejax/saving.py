@@ -18,6 +18,7 @@ import safetensors.numpy
 
 from anejax import dtypes, orbax, tree
 from anejax.core.array import from_numpy
+from anejax.core.aval import type_text
 from anejax.core.trace import concrete_array
 from anejax.errors import AnejaxError, DtypeError, FileError, TreeError
 from anejax.foreign import sentence
@@ -233,8 +234,3 @@ def _like(where: str, arrays: dict[str, np.ndarray], like: PyTree) -> Any:
         own = _own(where, name, got)
         found.append(KeyArray(own) if words else own)
     return tree.unflatten(treedef, found)
-
-
-def type_text(array: Any) -> str:
-    """The type of an array as text: ``float32[3,4]``."""
-    return f"{np.dtype(array.dtype).name}[{','.join(map(str, array.shape))}]"

@@ -77,7 +77,7 @@ class Aval:
         return f"{dtypes.short_name(self.dtype)}{'*' if self.weak_type else ''}[{_dims(self.shape)}]"
 
     def __str__(self) -> str:
-        return f"{dtypes.name(self.dtype)}[{_dims(self.shape)}]"
+        return type_text(self)
 
     def __repr__(self) -> str:
         return f"Aval({self}{', weak_type=True' if self.weak_type else ''})"
@@ -111,6 +111,11 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def _dims(shape: tuple[int, ...]) -> str:
     return ",".join(map(str, shape))
+
+
+def type_text(x: Any) -> str:
+    """``float32[8,2]`` of anything with a shape and a dtype."""
+    return f"{dtypes.name(x.dtype)}[{_dims(x.shape)}]"
 
 
 def checked_shape(shape: Any, op: str) -> tuple[int, ...]:

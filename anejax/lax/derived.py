@@ -133,7 +133,7 @@ def conv_general_dilated_local(
 
 def dtype(x: Any) -> np.dtype:
     """The dtype of an array or a number, or that which a class or a string names."""
-    return dtypes.typed(x)[0]
+    return dtypes.dtype_and_weak(x)[0]
 
 
 def approx_max_k(

@@ -56,12 +56,6 @@ def _demands(v: View) -> Engine:
     return v.schema.engine or v.fail("not an operation of the engine")
 
 
-def check_mil(v: View) -> None:
-    """Checks the rules that Core ML has as well."""
-    for name in CORE_ML:
-        check(RULES[name], v, limits.FAMILIES[-1])
-
-
 def _dilation(v: View, family: str) -> None:
     """No dilation of a computed weight."""
     if v.value("weight").const is None:

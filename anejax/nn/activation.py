@@ -7,9 +7,10 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax import random
+from anejax.core.aval import type_text
 from anejax.errors import ShapeError
 from anejax.nn import functions
-from anejax.nn.layer import Layer, spec, take, typed
+from anejax.nn.layer import Layer, spec, take
 from anejax.nn.linear import weight_dtype
 
 
@@ -45,7 +46,7 @@ class PReLU(Layer):
     def _check(self, x: Any) -> None:
         shape = spec(self, x).shape
         if self.channels < 1 or (self.channels > 1 and (len(shape) < 2 or shape[1] != self.channels)):
-            raise ShapeError(f"[PReLU] expected channels=1, or an input [N, {self.channels}, ...], got {typed(x)}.")
+            raise ShapeError(f"[PReLU] expected channels=1, or an input [N, {self.channels}, ...], got {type_text(x)}.")
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         self._check(x)
@@ -114,7 +115,7 @@ class Flatten(Layer):
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         if not spec(self, x).shape:
-            raise ShapeError(f"[Flatten] expected a batch, got {typed(x)}.")
+            raise ShapeError(f"[Flatten] expected a batch, got {type_text(x)}.")
         return x.reshape((x.shape[0], -1) if x.size else (x.shape[0], spec(self, x).size)), state
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import anejax.numpy as jnp
 from anejax import dtypes, lax, random
 from anejax.api.scopes import named_scope
+from anejax.core.aval import type_text
 from anejax.errors import ShapeError
 from anejax.nn import initializers
 from anejax.nn.functions import dot_product_attention, silu
-from anejax.nn.layer import Layer, check_features, check_rank, take, typed
+from anejax.nn.layer import Layer, check_features, check_rank, take
 from anejax.nn.linear import weight_dtype
 
 _LECUN = initializers.lecun_normal()
@@ -28,7 +29,7 @@ def rotary(x: Any, positions: Any = None, base: float = 10000.0) -> Any:
     """
     x = jnp.asarray(x)
     if x.ndim != 4 or x.shape[-1] % 2:
-        raise ShapeError(f"[rotary] expected [N, T, heads, size] with an even size, got {typed(x)}.")
+        raise ShapeError(f"[rotary] expected [N, T, heads, size] with an even size, got {type_text(x)}.")
     half = x.shape[-1] // 2
     speeds = _speeds(half, base)
     at = jnp.arange(x.shape[1]) if positions is None else jnp.asarray(positions)

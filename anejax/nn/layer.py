@@ -18,7 +18,7 @@ from anejax import random, tree
 from anejax.api.checkpointing import checkpoint
 from anejax.api.scopes import named_scope
 from anejax.api.staging import eval_shape
-from anejax.core.aval import ShapeDtypeStruct
+from anejax.core.aval import ShapeDtypeStruct, type_text
 from anejax.errors import DtypeError, ShapeError, TreeError
 
 
@@ -154,15 +154,10 @@ def spec(layer: Layer, x: Any) -> ShapeDtypeStruct:
     return ShapeDtypeStruct(x.shape, x.dtype)
 
 
-def typed(x: Any) -> str:
-    """``float32[8,2]`` of anything with a shape and a dtype."""
-    return f"{x.dtype}[{','.join(map(str, x.shape))}]"
-
-
 def check_rank(layer: Layer, x: Any, rank: int, what: str) -> None:
     """Raises ShapeError unless ``x`` has ``rank`` axes."""
     if len(spec(layer, x).shape) != rank:
-        raise ShapeError(f"[{layer.name}] expected {what}, got {typed(x)}.")
+        raise ShapeError(f"[{layer.name}] expected {what}, got {type_text(x)}.")
 
 
 def take(layer: Layer, params: Any, *names: str) -> list[Any]:
@@ -179,7 +174,7 @@ def check_features(layer: Layer, x: Any, axis: int, expected: int) -> None:
     """Raises ShapeError unless ``x`` has as many features as the parameters were made for."""
     if x.shape[axis] != expected:
         raise ShapeError(
-            f"[{layer.name}] expected {expected} features along axis {axis}, as init was given, got {typed(x)}."
+            f"[{layer.name}] expected {expected} features along axis {axis}, as init was given, got {type_text(x)}."
         )
 
 
@@ -280,8 +275,8 @@ class Residual(Layer):
         ys = [y for y, _ in outs] + ([x] if self.shortcut is None else [])
         if ys[0].shape != ys[1].shape:
             raise ShapeError(
-                f"[Residual] expected main and shortcut of one shape, got {typed(ys[0])} and {typed(ys[1])}. Give a"
-                " shortcut that maps the input to the shape of main's output."
+                f"[Residual] expected main and shortcut of one shape, got {type_text(ys[0])} and {type_text(ys[1])}."
+                " Give a shortcut that maps the input to the shape of main's output."
             )
         return ys[0] + ys[1], dict(zip(parts, (s for _, s in outs)))
 

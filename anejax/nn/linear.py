@@ -8,9 +8,10 @@ from typing import Any
 
 import anejax.numpy as jnp
 from anejax import dtypes, lax, random
+from anejax.core.aval import type_text
 from anejax.errors import DtypeError, ShapeError
 from anejax.nn import initializers
-from anejax.nn.layer import Layer, check_features, check_rank, spec, take, typed
+from anejax.nn.layer import Layer, check_features, check_rank, spec, take
 
 _NORMAL = initializers.normal(1.0)
 _LECUN = initializers.lecun_normal()
@@ -69,7 +70,7 @@ class Linear(Layer):
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
         if not spec(self, x).shape:
-            raise ShapeError(f"[Linear] expected an input of at least one axis, got {typed(x)}.")
+            raise ShapeError(f"[Linear] expected an input of at least one axis, got {type_text(x)}.")
         dtype = weight_dtype(x)
         w_key, b_key = random.split(key)
         params = {"w": self.weight_init(w_key, (x.shape[-1], self.features), dtype)}
@@ -80,7 +81,7 @@ class Linear(Layer):
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         w, *b = take(self, params, "w", *(["b"] if self.bias else []))
         if not spec(self, x).shape:
-            raise ShapeError(f"[Linear] expected an input of at least one axis, got {typed(x)}.")
+            raise ShapeError(f"[Linear] expected an input of at least one axis, got {type_text(x)}.")
         check_features(self, x, -1, w.shape[0])
         y = jnp.matmul(x, w)
         return (y + b[0] if b else y), state
@@ -100,7 +101,7 @@ class Embedding(Layer):
 
     def _check(self, x: Any) -> None:
         if not dtypes.is_int(dtypes.canonical(spec(self, x).dtype)):
-            raise DtypeError(f"[Embedding] expected integers, got {typed(x)}.")
+            raise DtypeError(f"[Embedding] expected integers, got {type_text(x)}.")
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         (w,) = take(self, params, "w")

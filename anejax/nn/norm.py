@@ -10,8 +10,9 @@ from typing import Any
 import anejax.numpy as jnp
 from anejax import dtypes, lax
 from anejax.api.composites import composed
+from anejax.core.aval import type_text
 from anejax.errors import ShapeError
-from anejax.nn.layer import Layer, check_features, spec, take, typed
+from anejax.nn.layer import Layer, check_features, spec, take
 from anejax.nn.linear import weight_dtype
 
 
@@ -66,7 +67,7 @@ class BatchNorm(Layer):
 
     def _check(self, x: Any) -> None:
         if len(spec(self, x).shape) < 2:
-            raise ShapeError(f"[BatchNorm] expected an input [N, C, ...], got {typed(x)}.")
+            raise ShapeError(f"[BatchNorm] expected an input [N, C, ...], got {type_text(x)}.")
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         self._check(x)
@@ -107,7 +108,7 @@ class LayerNorm(Layer):
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
         if not spec(self, x).shape:
-            raise ShapeError(f"[LayerNorm] expected an input of at least one axis, got {typed(x)}.")
+            raise ShapeError(f"[LayerNorm] expected an input of at least one axis, got {type_text(x)}.")
         return _affine_init(x.shape[-1], weight_dtype(x), self.scale, self.bias), ()
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
@@ -132,7 +133,7 @@ class RMSNorm(Layer):
 
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
         if not spec(self, x).shape:
-            raise ShapeError(f"[RMSNorm] expected an input of at least one axis, got {typed(x)}.")
+            raise ShapeError(f"[RMSNorm] expected an input of at least one axis, got {type_text(x)}.")
         return _affine_init(x.shape[-1], weight_dtype(x), self.scale, False), ()
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
@@ -160,7 +161,7 @@ class InstanceNorm(Layer):
 
     def _check(self, x: Any) -> None:
         if len(spec(self, x).shape) < 3:
-            raise ShapeError(f"[InstanceNorm] expected an input [N, C, L, ...], got {typed(x)}.")
+            raise ShapeError(f"[InstanceNorm] expected an input [N, C, L, ...], got {type_text(x)}.")
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         self._check(x)
@@ -182,12 +183,12 @@ class GroupNorm(Layer):
     def init(self, key: Any, x: Any) -> tuple[Any, Any]:
         self._check(x)
         if x.shape[1] % self.groups:
-            raise ShapeError(f"[GroupNorm] expected groups={self.groups} to divide the channels of {typed(x)}.")
+            raise ShapeError(f"[GroupNorm] expected groups={self.groups} to divide the channels of {type_text(x)}.")
         return _affine_init(x.shape[1], weight_dtype(x), self.scale, self.bias), ()
 
     def _check(self, x: Any) -> None:
         if len(spec(self, x).shape) < 2:
-            raise ShapeError(f"[GroupNorm] expected an input [N, C, ...], got {typed(x)}.")
+            raise ShapeError(f"[GroupNorm] expected an input [N, C, ...], got {type_text(x)}.")
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         self._check(x)

@@ -9,8 +9,9 @@ import numpy as np
 
 import anejax.numpy as jnp
 from anejax import dtypes, lax
+from anejax.core.aval import type_text
 from anejax.errors import ShapeError
-from anejax.nn.layer import Layer, spec, typed
+from anejax.nn.layer import Layer, spec
 from anejax.nn.linear import Padding, Sizes, pads, sizes
 
 
@@ -18,7 +19,7 @@ def _spatial(layer: Layer, x: Any) -> int:
     """How many axes are pooled. Raises ShapeError unless there is one or more."""
     count = len(spec(layer, x).shape) - 2
     if count < 1:
-        raise ShapeError(f"[{layer.name}] expected images [N, C, H, W] or sequences [N, C, L], got {typed(x)}.")
+        raise ShapeError(f"[{layer.name}] expected images [N, C, H, W] or sequences [N, C, L], got {type_text(x)}.")
     return count
 
 

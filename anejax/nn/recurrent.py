@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import anejax.numpy as jnp
 from anejax import lax, random, tree
 from anejax.api.composites import composed
-from anejax.core.aval import ShapeDtypeStruct
+from anejax.core.aval import ShapeDtypeStruct, type_text
 from anejax.errors import ShapeError
 from anejax.nn.functions import sigmoid
-from anejax.nn.layer import Layer, apply_as, check_features, check_rank, spec, take, typed
+from anejax.nn.layer import Layer, apply_as, check_features, check_rank, spec, take
 from anejax.nn.linear import weight_dtype
 
 
@@ -218,7 +218,7 @@ class Recurrent(Layer):
         part = carry[0] if isinstance(carry, (tuple, list)) else carry
         if part.shape[0] != x.shape[0]:
             raise ShapeError(
-                f"[{self.name}] expected the {part.shape[0]} sequences that the state is of, got {typed(x)}."
+                f"[{self.name}] expected the {part.shape[0]} sequences that the state is of, got {type_text(x)}."
             )
 
 

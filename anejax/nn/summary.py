@@ -8,9 +8,10 @@ from typing import Any
 
 from anejax import random, tree
 from anejax.api.staging import eval_shape, make_jaxpr
+from anejax.core.aval import type_text
 from anejax.core.graph import expanded
 from anejax.marks import joined
-from anejax.nn.layer import Layer, Scope, count_parameters, typed, watching
+from anejax.nn.layer import Layer, Scope, count_parameters, watching
 from anejax.partition.cost import product_flops
 from anejax.passes.inline import INLINED
 
@@ -93,7 +94,7 @@ def summary(net: Layer, x: Any, **given: Any) -> Summary:
         y, after = apply()
         paths.pop()
         if not isinstance(layer, Scope):
-            types = ", ".join(typed(leaf) for leaf in tree.leaves(y))
+            types = ", ".join(type_text(leaf) for leaf in tree.leaves(y))
             found[at] = Row(path, depth, layer, types, count_parameters(args[0]), 0)
         return y, after
 

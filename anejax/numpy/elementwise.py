@@ -145,10 +145,6 @@ def _multiply(x: Any, y: Any) -> Any:
     return arithmetic.and_(x, y) if aval_of(x).dtype == dtypes.bool_ else arithmetic.mul(x, y)
 
 
-def _logical(op: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x, y: op(x, y)
-
-
 def _truth(name: str, *xs: Any) -> list[Any]:
     return [to_bool(operand(name, x)) for x in xs]
 
@@ -262,9 +258,7 @@ def _both_weak(x: Any, y: Any) -> bool:
 
 def _select(name: str, condition: Any, x: Any, y: Any) -> Any:
     """``where`` of operands that are promoted already. A condition of rank 0 stays so."""
-    condition, x, y = broadcast(name, condition, x, y)
-    target = next((aval_of(v).shape for v in (condition, x, y) if aval_of(v).shape), ())
-    return arithmetic.select_n(condition, shape.broadcast_to(y, target), shape.broadcast_to(x, target))
+    return arithmetic.where(*broadcast(name, condition, x, y))
 
 
 def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
@@ -423,13 +417,6 @@ def fmin(x1: Any, x2: Any) -> Array:
 
 
 # --- exponentials and logarithms ----------------------------------------------------------------------------------
-
-
-def _by_constant(name: str, op: Callable[..., Any], c: float) -> Callable[[Any], Any]:
-    def function(x: Any) -> Any:
-        return op(x, np.asarray(c, aval_of(x).dtype))
-
-    return function
 
 
 def log10(x: Any, /) -> Array:

@@ -176,12 +176,6 @@ def _rank_promotion(op: str, avals: Sequence[Any]) -> None:
     warnings.warn(message, stacklevel=4)
 
 
-def expand_all(op: str, *xs: Any) -> list[Any]:
-    """The operands brought to one shape, rank-0 ones too."""
-    target = joint_shape(op, [aval_of(x).shape for x in xs], [aval_of(x) for x in xs])
-    return [shape.broadcast_to(x, target) for x in xs]
-
-
 def finish(x: Any) -> Any:
     """A result for the user: primitives' arrays as they are, NumPy constants wrapped."""
     return x if isinstance(x, Array) else as_array("array", x)

@@ -98,7 +98,7 @@ def _dtype_of(x: Any) -> Any:
 def promote_types(a: Any, b: Any) -> np.dtype:
     """The dtype that arrays of dtypes ``a`` and ``b`` meet in; Python's int, float and complex count as weak."""
     with config.override("jax_enable_x64", True):
-        pairs = [dtypes.typed(a), dtypes.typed(b)]
+        pairs = [dtypes.dtype_and_weak(a), dtypes.dtype_and_weak(b)]
         joined = dtypes.promote(pairs)[0]
     asked = any(d.itemsize == 8 and not weak for d, weak in pairs)  # 64 bits stay where they were asked for
     return joined if asked else dtypes.canonical(joined)

@@ -567,6 +567,12 @@ def integer_pow(x: Any, y: int) -> Any:
     return integer_pow_p.bind(x, y=int(y))
 
 
+def where(test: Any, x: Any, y: Any) -> Any:
+    """``x`` where ``test`` holds, else ``y``; operands of rank 0 stand for every element."""
+    shape = next((aval_of(v).shape for v in (test, x, y) if aval_of(v).shape), ())
+    return select_n(test, expand(y, shape), expand(x, shape))
+
+
 def select_n(which: Any, *cases: Any) -> Any:
     """``cases[which]``, element by element; False takes the first of two cases."""
     kind = aval_of(which).dtype

@@ -27,7 +27,7 @@ def setup(op: str, key: ArrayLike, shape: Any, dtype: Any, *parameters: Any, nar
     words, dtype = words_of(op, key), float_dtype(op, dtype)
     shape = sample_shape(op, shape, *parameters)
     for p in () if narrows else parameters:
-        if dtypes.promote([dtypes.typed(p), (dtype, False)])[0] != dtype:
+        if dtypes.promote([dtypes.dtype_and_weak(p), (dtype, False)])[0] != dtype:
             raise TypePromotionError(
                 f"[{op}] expected parameters that fit into {dtype.name}, got {aval_of(p)}. Convert them with .astype."
             )

@@ -21,10 +21,11 @@ import safetensors
 import safetensors.numpy
 
 from anejax import paths, tree
+from anejax.core.aval import type_text
 from anejax.errors import AnejaxError, FileError
 from anejax.paths import atomic_file, atomic_path, open_file, read_file
 from anejax.records import Between, Count, decode
-from anejax.saving import read_arrays, type_text
+from anejax.saving import read_arrays
 
 _FORMAT = "anejax checkpoint"
 _VERSION = 2

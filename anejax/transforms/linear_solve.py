@@ -26,7 +26,6 @@ from anejax.transforms.parts import nonzero, parts, where
 linear_solve_p = Primitive("custom_linear_solve", multiple_results=True, higher_order=True)
 
 Staged = tuple[Graph, Sequence[Any]]  # a Graph and the values of its first inputs
-ROLES = ("graph", "matvec", "transpose_solve", "vecmat")
 
 
 def linear_solve(staged: dict[str, Staged | None], consts: Sequence[Any], vector: Sequence[Any]) -> list[Any]:

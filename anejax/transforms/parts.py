@@ -64,7 +64,7 @@ def value_of(atom: Atom, env: dict[Any, Any]) -> Any:
     return literal_value(atom) if isinstance(atom, Literal) else env.get(atom)
 
 
-def typed(aval: Aval, x: Any) -> DeviceArray:
+def with_type(aval: Aval, x: Any) -> DeviceArray:
     """A concrete ``x`` with the aval that a body declares: a carry may lose its weak type on the way."""
     return concrete_array(x).retyped(aval)
 

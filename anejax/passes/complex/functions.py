@@ -28,7 +28,6 @@ from anejax.passes.complex.pairs import (
     square,
     sub,
     times_i,
-    where,
 )
 
 
@@ -41,15 +40,15 @@ def _product(x: Any, y: Any) -> Any:
     zero, one, inf = (constant(x, v) for v in (0, 1, np.inf))
 
     def calm(v: Any) -> Any:
-        return where(ar.lt(ar.abs(v), inf), v, where(ar.lt(v, zero), ar.neg(one), one))
+        return ar.where(ar.lt(ar.abs(v), inf), v, ar.where(ar.lt(v, zero), ar.neg(one), one))
 
     is_zero = ar.or_(ar.eq(x, zero), ar.eq(y, zero))
-    return ar.mul(where(is_zero, calm(x), x), where(is_zero, calm(y), y))
+    return ar.mul(ar.where(is_zero, calm(x), x), ar.where(is_zero, calm(y), y))
 
 
 def _turn(z: Pair) -> Any:
     """The angle for a cosine: 0 where both parts are not finite, since an infinite modulus has no angle there."""
-    return where(ar.and_(_infinite(z.re), el.bitwise_not(ar.is_finite(z.im))), constant(z.im, 0), z.im)
+    return ar.where(ar.and_(_infinite(z.re), el.bitwise_not(ar.is_finite(z.im))), constant(z.im, 0), z.im)
 
 
 def _plus(z: Pair, real: float) -> Pair:
@@ -67,8 +66,8 @@ def exp(z: Pair) -> Pair:
     zero, none = constant(z.re, 0), constant(z.re, -np.inf)
     h = el.exp(ar.mul(z.re, constant(z.re, 0.5)))
     turn = _turn(z)
-    s = el.sin(where(ar.eq(z.re, none), turn, z.im))
-    factor = where(ar.eq(s, zero), constant(h, 1), h)  # 0 stays 0 beside infinity and NaN
+    s = el.sin(ar.where(ar.eq(z.re, none), turn, z.im))
+    factor = ar.where(ar.eq(s, zero), constant(h, 1), h)  # 0 stays 0 beside infinity and NaN
     return Pair(ar.mul(ar.mul(el.cos(turn), h), h), ar.mul(ar.mul(s, factor), factor))
 
 
@@ -82,7 +81,7 @@ def expm1(z: Pair) -> Pair:
     half = el.sin(ar.mul(turn, constant(turn, 0.5)))
     less = ar.mul(constant(half, 2), ar.mul(half, half))
     near = ar.sub(ar.mul(el.expm1(z.re), el.cos(turn)), less)
-    return Pair(where(ar.gt(z.re, constant(z.re, 60)), power.re, near), power.im)
+    return Pair(ar.where(ar.gt(z.re, constant(z.re, 60)), power.re, near), power.im)
 
 
 def _log_size(z: Pair) -> Any:
@@ -92,10 +91,10 @@ def _log_size(z: Pair) -> Any:
     zero, one, half = (constant(m, v) for v in (0, 1, 0.5))
     near = ar.and_(ar.gt(m, half), ar.lt(m, constant(m, 1.5)))
     excess = ar.add(ar.mul(ar.sub(m, one), ar.add(m, one)), ar.mul(n, n))
-    ratio = where(ar.eq(m, zero), zero, ar.div(n, m))
-    tail = ar.mul(half, el.log1p(where(near, excess, ar.mul(ratio, ratio))))
-    long = where(near, tail, ar.add(el.log(where(near, one, m)), tail))
-    return where(ar.or_(_infinite(x), _infinite(y)), constant(m, np.inf), long)
+    ratio = ar.where(ar.eq(m, zero), zero, ar.div(n, m))
+    tail = ar.mul(half, el.log1p(ar.where(near, excess, ar.mul(ratio, ratio))))
+    long = ar.where(near, tail, ar.add(el.log(ar.where(near, one, m)), tail))
+    return ar.where(ar.or_(_infinite(x), _infinite(y)), constant(m, np.inf), long)
 
 
 def log(z: Pair) -> Pair:
@@ -112,8 +111,8 @@ def log1p(z: Pair) -> Pair:
     shifted = _plus(z, 1)
     near = ar.lt(ar.add(ar.abs(z.re), ar.abs(z.im)), half)
     excess = ar.add(ar.mul(z.re, ar.add(z.re, ar.add(one, one))), ar.mul(z.im, z.im))
-    close = ar.mul(half, el.log1p(where(near, excess, constant(z.re, 0))))
-    return Pair(where(near, close, _log_size(shifted)), ar.atan2(shifted.im, shifted.re))
+    close = ar.mul(half, el.log1p(ar.where(near, excess, constant(z.re, 0))))
+    return Pair(ar.where(near, close, _log_size(shifted)), ar.atan2(shifted.im, shifted.re))
 
 
 def log_of_sum(z: Pair, w: Pair) -> Pair:
@@ -123,10 +122,10 @@ def log_of_sum(z: Pair, w: Pair) -> Pair:
     out = pairs.add(top, log1p(exp(less)))
     lost = ar.or_(ar.ne(less.re, less.re), ar.ne(less.im, less.im))  # equal infinities, or NaN
     total = pairs.add(z, w)
-    out = Pair(where(lost, total.re, out.re), where(lost, total.im, out.im))
+    out = Pair(ar.where(lost, total.re, out.re), ar.where(lost, total.im, out.im))
     turned = ar.atan2(el.sin(out.im), el.cos(out.im))
     inside = ar.le(ar.abs(out.im), pairs.constant(out.im, np.pi))
-    return Pair(out.re, where(inside, out.im, turned))
+    return Pair(out.re, ar.where(inside, out.im, turned))
 
 
 def sqrt(z: Pair) -> Pair:
@@ -140,18 +139,18 @@ def sqrt(z: Pair) -> Pair:
     large, little = ar.gt(top, constant(top, limits.max / 4)), ar.lt(top, constant(top, limits.tiny * root))
 
     def factor(of_large: float, of_little: float) -> Any:
-        return where(large, constant(top, of_large), where(little, constant(top, of_little), constant(top, 1)))
+        return ar.where(large, constant(top, of_large), ar.where(little, constant(top, of_little), constant(top, 1)))
 
     w, up = scaled(z, factor(0.0625, root * root)), factor(4, 1 / root)
     s = el.sqrt(ar.add(ar.mul(half, ar.abs(w.re)), ar.mul(half, size(w))))
     is_zero, unbounded = ar.eq(s, zero), ar.eq(ar.abs(z.im), inf)
-    other = where(is_zero, ar.abs(w.im), ar.div(ar.mul(half, ar.abs(w.im)), s))
+    other = ar.where(is_zero, ar.abs(w.im), ar.div(ar.mul(half, ar.abs(w.im)), s))
     s, other = ar.mul(s, up), ar.mul(other, up)
     left = ar.lt(z.re, zero)
-    upper = where(left, s, other)
+    upper = ar.where(left, s, other)
     return Pair(
-        where(unbounded, inf, where(left, other, s)),
-        where(unbounded, z.im, where(_negative(z.im), ar.neg(upper), upper)),
+        ar.where(unbounded, inf, ar.where(left, other, s)),
+        ar.where(unbounded, z.im, ar.where(_negative(z.im), ar.neg(upper), upper)),
     )
 
 
@@ -168,14 +167,14 @@ def pow(z: Pair, w: Pair) -> Pair:
     zero, one = constant(z.re, 0), constant(z.re, 1)
     base_zero = ar.and_(ar.eq(z.re, zero), ar.eq(z.im, zero))
     real = ar.eq(w.im, zero)
-    log_z = log(Pair(where(base_zero, one, z.re), z.im))
+    log_z = log(Pair(ar.where(base_zero, one, z.re), z.im))
     both, along = mul(w, log_z), scaled(log_z, w.re)
-    out = exp(Pair(where(real, along.re, both.re), where(real, along.im, both.im)))
-    of_zero = where(ar.gt(w.re, zero), zero, constant(z.re, np.nan))
-    out = Pair(where(base_zero, of_zero, out.re), where(base_zero, of_zero, out.im))
+    out = exp(Pair(ar.where(real, along.re, both.re), ar.where(real, along.im, both.im)))
+    of_zero = ar.where(ar.gt(w.re, zero), zero, constant(z.re, np.nan))
+    out = Pair(ar.where(base_zero, of_zero, out.re), ar.where(base_zero, of_zero, out.im))
     for power, value in ((0, Pair(one, zero)), (1, z), (2, square(z)), (0.5, sqrt(z)), (-1, one_over(z))):
         here = ar.and_(real, ar.eq(w.re, constant(w.re, power)))
-        out = Pair(where(here, value.re, out.re), where(here, value.im, out.im))
+        out = Pair(ar.where(here, value.re, out.re), ar.where(here, value.im, out.im))
     return out
 
 
@@ -185,8 +184,8 @@ def _hyperbolic(z: Pair) -> tuple[Any, Any, Any]:
     far = ar.gt(x, constant(x, 40))
     e = el.exp(ar.mul(half, x))
     large = ar.mul(half, e)
-    signed = where(ar.lt(z.re, constant(x, 0)), ar.neg(large), large)
-    return where(far, large, el.cosh(z.re)), where(far, signed, el.sinh(z.re)), where(far, e, constant(x, 1))
+    signed = ar.where(ar.lt(z.re, constant(x, 0)), ar.neg(large), large)
+    return ar.where(far, large, el.cosh(z.re)), ar.where(far, signed, el.sinh(z.re)), ar.where(far, e, constant(x, 1))
 
 
 def sinh(z: Pair) -> Pair:
@@ -206,7 +205,7 @@ def tanh(z: Pair) -> Pair:
     below = ar.add(one, ar.mul(ar.mul(h, t), ar.mul(h, t)))
     re = ar.div(ar.mul(h, ar.add(one, ar.mul(t, t))), below)
     im = ar.div(ar.mul(t, ar.mul(c, c)), below)
-    return Pair(where(ar.eq(z.re, zero), z.re, re), where(ar.eq(t, zero), t, im))
+    return Pair(ar.where(ar.eq(z.re, zero), z.re, re), ar.where(ar.eq(t, zero), t, im))
 
 
 def sin(z: Pair) -> Pair:
@@ -239,40 +238,40 @@ def _far(z: Pair) -> Any:
 def _log_twice(z: Pair, side: Any) -> Any:
     """log(2 |z|) with the sign of ``side``."""
     long = ar.add(_log_size(z), constant(z.re, math.log(2)))
-    return where(_negative(side), ar.neg(long), long)
+    return ar.where(_negative(side), ar.neg(long), long)
 
 
 def _within(far: Any, z: Pair) -> Pair:
     """``z``, and 0 where another formula is taken."""
     zero = constant(z.re, 0)
-    return Pair(where(far, zero, z.re), where(far, zero, z.im))
+    return Pair(ar.where(far, zero, z.re), ar.where(far, zero, z.im))
 
 
 def asin(z: Pair) -> Pair:
     far = _far(z)
     less, more = _around_one(_within(far, z))
     near = Pair(ar.atan2(z.re, mul(less, more).re), el.asinh(mul(conj(less), more).im))
-    re = where(far, ar.atan2(z.re, ar.abs(z.im)), near.re)
-    return Pair(where(ar.eq(z.re, constant(z.re, 0)), z.re, re), where(far, _log_twice(z, z.im), near.im))
+    re = ar.where(far, ar.atan2(z.re, ar.abs(z.im)), near.re)
+    return Pair(ar.where(ar.eq(z.re, constant(z.re, 0)), z.re, re), ar.where(far, _log_twice(z, z.im), near.im))
 
 
 def acos(z: Pair) -> Pair:
     far = _far(z)
     less, more = _around_one(_within(far, z))
     near = ar.mul(constant(z.re, 2), ar.atan2(less.re, more.re))
-    re = where(far, ar.atan2(ar.abs(z.im), z.re), near)
-    re = where(ar.eq(z.re, constant(z.re, 0)), constant(z.re, math.pi / 2), re)
-    return Pair(re, where(far, ar.neg(_log_twice(z, z.im)), el.asinh(mul(conj(more), less).im)))
+    re = ar.where(far, ar.atan2(ar.abs(z.im), z.re), near)
+    re = ar.where(ar.eq(z.re, constant(z.re, 0)), constant(z.re, math.pi / 2), re)
+    return Pair(re, ar.where(far, ar.neg(_log_twice(z, z.im)), el.asinh(mul(conj(more), less).im)))
 
 
 def acosh(z: Pair) -> Pair:
     far = _far(z)
     w = _within(far, z)
     less, more = sqrt(_plus(w, -1)), sqrt(_plus(w, 1))
-    im = where(far, ar.atan2(z.im, z.re), ar.mul(constant(z.re, 2), ar.atan2(less.im, more.re)))
-    right = where(_negative(z.im), constant(z.re, -math.pi / 2), constant(z.re, math.pi / 2))
-    im = where(ar.eq(z.re, constant(z.re, 0)), right, im)
-    return Pair(where(far, _log_twice(z, ar.abs(z.re)), el.asinh(mul(conj(less), more).re)), im)
+    im = ar.where(far, ar.atan2(z.im, z.re), ar.mul(constant(z.re, 2), ar.atan2(less.im, more.re)))
+    right = ar.where(_negative(z.im), constant(z.re, -math.pi / 2), constant(z.re, math.pi / 2))
+    im = ar.where(ar.eq(z.re, constant(z.re, 0)), right, im)
+    return Pair(ar.where(far, _log_twice(z, ar.abs(z.re)), el.asinh(mul(conj(less), more).re)), im)
 
 
 def asinh(z: Pair) -> Pair:
@@ -294,13 +293,13 @@ def atanh(z: Pair) -> Pair:
     ratio = ar.div(ar.mul(constant(x, 4), x), ar.add(ar.mul(distance, distance), y2))
     re = ar.mul(quarter, el.log1p(ratio))
     pole = ar.and_(ar.eq(distance, zero), ar.lt(ar.abs(w.im), constant(x, np.finfo(one.dtype).eps)))
-    re = where(pole, ar.mul(half, ar.sub(constant(x, math.log(2)), el.log(ar.abs(w.im)))), re)
+    re = ar.where(pole, ar.mul(half, ar.sub(constant(x, math.log(2)), el.log(ar.abs(w.im)))), re)
     angle = ar.atan2(ar.add(w.im, w.im), ar.sub(ar.mul(distance, ar.add(one, x)), y2))
-    re = where(far, _inverse_part(z), re)
-    right = where(_negative(z.im), constant(x, -math.pi / 2), constant(x, math.pi / 2))
-    right = where(ar.or_(ar.ne(z.im, z.im), ar.and_(ar.ne(z.re, z.re), el.bitwise_not(_infinite(z.im)))), nan, right)
-    re = where(left, ar.neg(re), re)
-    return Pair(where(ar.eq(z.re, zero), z.re, re), where(far, right, ar.mul(half, angle)))
+    re = ar.where(far, _inverse_part(z), re)
+    right = ar.where(_negative(z.im), constant(x, -math.pi / 2), constant(x, math.pi / 2))
+    right = ar.where(ar.or_(ar.ne(z.im, z.im), ar.and_(ar.ne(z.re, z.re), el.bitwise_not(_infinite(z.im)))), nan, right)
+    re = ar.where(left, ar.neg(re), re)
+    return Pair(ar.where(ar.eq(z.re, zero), z.re, re), ar.where(far, right, ar.mul(half, angle)))
 
 
 def _inverse_part(z: Pair) -> Any:
@@ -309,7 +308,7 @@ def _inverse_part(z: Pair) -> Any:
     m = ar.max(x, y)
     u, v = ar.div(x, m), ar.div(y, m)
     inverse = ar.div(ar.div(u, ar.add(ar.mul(u, u), ar.mul(v, v))), m)
-    return where(ar.or_(_infinite(x), _infinite(y)), constant(x, 0), inverse)
+    return ar.where(ar.or_(_infinite(x), _infinite(y)), constant(x, 0), inverse)
 
 
 def atan(z: Pair) -> Pair:

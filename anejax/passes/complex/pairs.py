@@ -11,7 +11,7 @@ from anejax.core.aval import Aval
 from anejax.core.trace import aval_of
 from anejax.ops import arithmetic as ar
 from anejax.ops import elementwise as el
-from anejax.ops.families import expand, full_like
+from anejax.ops.families import full_like
 from anejax.ops.shape import concatenate, reshape, slice_in_dim
 
 
@@ -49,12 +49,6 @@ def leave(x: Any) -> Any:
 def constant(x: Any, value: float) -> np.ndarray:
     """``value`` in the dtype of the real array ``x``."""
     return np.asarray(value, aval_of(x).dtype)
-
-
-def where(condition: Any, x: Any, y: Any) -> Any:
-    """``x`` where ``condition`` holds, else ``y``; rank-0 operands stand for every element."""
-    shape = next((aval_of(v).shape for v in (condition, x, y) if aval_of(v).shape), ())
-    return ar.select_n(expand(condition, shape), expand(y, shape), expand(x, shape))
 
 
 def scaled(z: Pair, by: Any) -> Pair:
@@ -96,22 +90,22 @@ def square(z: Pair) -> Pair:
     """(|x| - |y|)(|x| + |y|) + 2ixy: the difference of squares keeps its digits, and overflows only where it must."""
     x, y, zero = ar.abs(z.re), ar.abs(z.im), constant(z.re, 0)
     less, product = ar.sub(x, y), ar.mul(z.re, z.im)
-    return Pair(where(ar.eq(less, zero), zero, ar.mul(less, ar.add(x, y))), ar.add(product, product))
+    return Pair(ar.where(ar.eq(less, zero), zero, ar.mul(less, ar.add(x, y))), ar.add(product, product))
 
 
 def div(z: Pair, w: Pair) -> Pair:
     """Smith's division (1962, "Algorithm 116"): scaled by the greater part of the divisor; huge operands by 1/4."""
     given, by = (z, w), constant(w.re, np.finfo(aval_of(w.re).dtype).max / 4)
     huge = ar.gt(ar.max(*map(greatest, given)), by)
-    down = where(huge, constant(w.re, 0.25), constant(w.re, 1))
+    down = ar.where(huge, constant(w.re, 0.25), constant(w.re, 1))
     z, w = scaled(z, down), scaled(w, down)
     real_first = ar.ge(ar.abs(w.re), ar.abs(w.im))
-    greater, less = where(real_first, w.re, w.im), where(real_first, w.im, w.re)
+    greater, less = ar.where(real_first, w.re, w.im), ar.where(real_first, w.im, w.re)
     zero = constant(greater, 0)
-    ratio = where(ar.eq(greater, zero), zero, ar.div(less, greater))
+    ratio = ar.where(ar.eq(greater, zero), zero, ar.div(less, greater))
     scale = ar.add(greater, ar.mul(less, ratio))
-    re = where(real_first, ar.add(z.re, ar.mul(z.im, ratio)), ar.add(ar.mul(z.re, ratio), z.im))
-    im = where(real_first, ar.sub(z.im, ar.mul(z.re, ratio)), ar.sub(ar.mul(z.im, ratio), z.re))
+    re = ar.where(real_first, ar.add(z.re, ar.mul(z.im, ratio)), ar.add(ar.mul(z.re, ratio), z.im))
+    im = ar.where(real_first, ar.sub(z.im, ar.mul(z.re, ratio)), ar.sub(ar.mul(z.im, ratio), z.re))
     return _with_infinities(Pair(ar.div(re, scale), ar.div(im, scale)), *given)
 
 
@@ -124,20 +118,20 @@ def _with_infinities(q: Pair, z: Pair, w: Pair) -> Pair:
 
     def box(p: Any) -> Any:
         """Infinite parts as 1, others as 0, with their signs."""
-        return ar.mul(where(ar.eq(ar.abs(p), inf), one, zero), where(ar.lt(p, zero), ar.neg(one), one))
+        return ar.mul(ar.where(ar.eq(ar.abs(p), inf), one, zero), ar.where(ar.lt(p, zero), ar.neg(one), one))
 
     over, under = ar.and_(unbounded(z), bounded(w)), ar.and_(unbounded(w), bounded(z))
-    a, b = (where(over, box(p), p) for p in (z.re, z.im))
-    c, d = (where(under, box(p), p) for p in (w.re, w.im))
-    factor = where(over, inf, zero)
+    a, b = (ar.where(over, box(p), p) for p in (z.re, z.im))
+    c, d = (ar.where(under, box(p), p) for p in (w.re, w.im))
+    factor = ar.where(over, inf, zero)
     re = ar.mul(factor, ar.add(ar.mul(a, c), ar.mul(b, d)))
     im = ar.mul(factor, ar.sub(ar.mul(b, c), ar.mul(a, d)))
     found = ar.and_(lost, ar.or_(over, under))
     by_zero = ar.and_(ar.eq(w.re, zero), ar.eq(w.im, zero))
-    pole = ar.div(one, where(by_zero, w.re, one))
+    pole = ar.div(one, ar.where(by_zero, w.re, one))
     return Pair(
-        where(by_zero, ar.mul(pole, z.re), where(found, re, q.re)),
-        where(by_zero, ar.mul(pole, z.im), where(found, im, q.im)),
+        ar.where(by_zero, ar.mul(pole, z.re), ar.where(found, re, q.re)),
+        ar.where(by_zero, ar.mul(pole, z.im), ar.where(found, im, q.im)),
     )
 
 
@@ -147,17 +141,19 @@ def one_over(z: Pair) -> Pair:
     It divides what is huge by 4 first, since the sum of two parts may overflow.
     """
     inf, zero, one = (constant(z.re, v) for v in (np.inf, 0, 1))
-    down = where(ar.gt(greatest(z), constant(z.re, np.finfo(aval_of(z.re).dtype).max / 4)), constant(z.re, 0.25), one)
+    down = ar.where(
+        ar.gt(greatest(z), constant(z.re, np.finfo(aval_of(z.re).dtype).max / 4)), constant(z.re, 0.25), one
+    )
     z = scaled(z, down)
     real_first = ar.ge(ar.abs(z.re), ar.abs(z.im))
-    greater, less = where(real_first, z.re, z.im), where(real_first, z.im, z.re)
-    ratio = where(ar.eq(greater, zero), zero, ar.div(less, greater))
+    greater, less = ar.where(real_first, z.re, z.im), ar.where(real_first, z.im, z.re)
+    ratio = ar.where(ar.eq(greater, zero), zero, ar.div(less, greater))
     scale = ar.add(greater, ar.mul(less, ratio))
     large, small = ar.mul(ar.div(one, scale), down), ar.mul(ar.div(ratio, scale), down)
-    out = Pair(where(real_first, large, small), ar.neg(where(real_first, small, large)))
+    out = Pair(ar.where(real_first, large, small), ar.neg(ar.where(real_first, small, large)))
     gone = ar.or_(ar.eq(ar.abs(z.re), inf), ar.eq(ar.abs(z.im), inf))
-    nothing = lambda p: where(ar.lt(p, zero), ar.neg(zero), zero)  # noqa: E731
-    return Pair(where(gone, nothing(z.re), out.re), where(gone, ar.neg(nothing(z.im)), out.im))
+    nothing = lambda p: ar.where(ar.lt(p, zero), ar.neg(zero), zero)  # noqa: E731
+    return Pair(ar.where(gone, nothing(z.re), out.re), ar.where(gone, ar.neg(nothing(z.im)), out.im))
 
 
 def size(z: Pair) -> Any:
@@ -165,27 +161,27 @@ def size(z: Pair) -> Any:
     x, y = ar.abs(z.re), ar.abs(z.im)
     top, low = ar.max(x, y), ar.min(x, y)
     zero, one, inf = (constant(top, v) for v in (0, 1, np.inf))
-    ratio = ar.div(low, where(ar.eq(top, zero), one, top))
+    ratio = ar.div(low, ar.where(ar.eq(top, zero), one, top))
     long = ar.mul(top, el.sqrt(ar.add(one, ar.mul(ratio, ratio))))
     infinite = ar.or_(ar.eq(x, inf), ar.eq(y, inf))
-    return where(infinite, inf, long)
+    return ar.where(infinite, inf, long)
 
 
 def sign(z: Pair) -> Pair:
     """z / |z|, of z divided by its greater part, so that nothing over- or underflows; of one infinite part its sign."""
     x, y = ar.abs(z.re), ar.abs(z.im)
     top, one, inf = ar.max(x, y), constant(z.re, 1), constant(z.re, np.inf)
-    top = where(ar.eq(top, constant(top, 0)), one, top)
+    top = ar.where(ar.eq(top, constant(top, 0)), one, top)
     alone = ar.ne(ar.eq(x, inf), ar.eq(y, inf))
 
     def part(p: Any) -> Any:
         zero = constant(p, 0)
-        direction = where(ar.eq(ar.abs(p), inf), where(ar.lt(p, zero), ar.neg(one), one), zero)
-        return where(alone, direction, ar.div(p, top))
+        direction = ar.where(ar.eq(ar.abs(p), inf), ar.where(ar.lt(p, zero), ar.neg(one), one), zero)
+        return ar.where(alone, direction, ar.div(p, top))
 
     w = Pair(part(z.re), part(z.im))
     length = size(w)
-    return scaled(w, ar.div(one, where(ar.eq(length, constant(length, 0)), one, length)))
+    return scaled(w, ar.div(one, ar.where(ar.eq(length, constant(length, 0)), one, length)))
 
 
 def integer_pow(z: Pair, y: int) -> Pair:
@@ -199,10 +195,10 @@ def integer_pow(z: Pair, y: int) -> Pair:
     top = greatest(z)
     fair = ar.and_(ar.gt(power, constant(power, info.tiny**0.5)), ar.lt(power, inf))
     kept = ar.or_(fair, ar.or_(ar.eq(top, zero), ar.or_(ar.eq(top, inf), ar.ne(top, top))))
-    length = where(kept, one, ar.min(size(z), constant(top, info.max)))
+    length = ar.where(kept, one, ar.min(size(z), constant(top, info.max)))
     turned = _by_squaring(Pair(ar.div(z.re, length), ar.div(z.im, length)), y)
     scale = ar.integer_pow(length, y)
-    part = lambda p, d: where(kept, d, where(ar.eq(p, zero), p, ar.mul(p, scale)))  # noqa: E731
+    part = lambda p, d: ar.where(kept, d, ar.where(ar.eq(p, zero), p, ar.mul(p, scale)))  # noqa: E731
     return Pair(part(turned.re, direct.re), part(turned.im, direct.im))
 
 
@@ -232,7 +228,7 @@ def _extreme(z: Pair, w: Pair, better: Any) -> Pair:
     none = [ar.or_(ar.ne(v.re, v.re), ar.ne(v.im, v.im)) for v in (z, w)]
     ahead = ar.or_(better(z.re, w.re), ar.and_(ar.eq(z.re, w.re), better(z.im, w.im)))
     first = ar.or_(none[0], ar.and_(ahead, el.bitwise_not(none[1])))
-    return Pair(where(first, z.re, w.re), where(first, z.im, w.im))
+    return Pair(ar.where(first, z.re, w.re), ar.where(first, z.im, w.im))
 
 
 def greatest(z: Pair) -> Any:

@@ -13,7 +13,7 @@ from anejax.ops.index import ScatterDimensionNumbers, read_updates, scatter_p
 from anejax.ops.reduce import shifted
 from anejax.ops.shape import broadcasted_iota, reshape
 from anejax.ops.sort import sort_p, take_along
-from anejax.passes.complex.pairs import Pair, where
+from anejax.passes.complex.pairs import Pair
 
 _NOWHERE = 0  # the target of updates that are dropped; the elements of the operand count from 1
 
@@ -48,7 +48,7 @@ def _stored(combine: Callable[[Pair, Pair], Pair], x: Pair, targets: Any, values
     """``x`` combined with the last one of the ``values`` of each target."""
     operand, count = aval_of(x.re), aval_of(targets).size
     stored = ar.and_(ar.ne(shifted(targets, -1, 0, -1), targets), ar.ne(targets, np.int32(_NOWHERE)))
-    at = reshape(where(stored, ar.sub(targets, np.int32(1)), np.int32(operand.size)), (count, 1))
+    at = reshape(ar.where(stored, ar.sub(targets, np.int32(1)), np.int32(operand.size)), (count, 1))
     params = {"dimension_numbers": ScatterDimensionNumbers((), (0,), (0,)), "mode": "fill", "unique_indices": False}
     flat = _each(x, lambda p: reshape(p, (operand.size,)))
     total = combine(_each(flat, lambda p: read_updates(p, at, aval_of(values.re), **params)), values)
@@ -61,4 +61,4 @@ def _each(z: Pair, function: Callable[[Any], Any]) -> Pair:
 
 
 def _chosen(condition: Any, z: Pair, w: Pair) -> Pair:
-    return Pair(where(condition, z.re, w.re), where(condition, z.im, w.im))
+    return Pair(ar.where(condition, z.re, w.re), ar.where(condition, z.im, w.im))

@@ -23,16 +23,12 @@ _CORE_ML = ("coreml",)
 _ENGINE = ("ane",)
 
 
-def _where(test: Any, x: Any, y: Any) -> Any:
-    return A.select_n(test, y, x)
-
-
 @rule("log1p", targets=_CORE_ML)
 def _log1p(x: Any) -> Any:
     """2 atanh(x / (2 + x)) near 0, where 1 + x loses the digits of x."""
     inner = A.max(A.min(x, const(x, 0.5)), const(x, -0.5))
     close = A.mul(const(x, 2), E.atanh(A.div(inner, A.add(inner, const(x, 2)))))
-    return _where(A.lt(A.abs(x), const(x, 0.5)), close, E.log(A.add(x, const(x, 1))))
+    return A.where(A.lt(A.abs(x), const(x, 0.5)), close, E.log(A.add(x, const(x, 1))))
 
 
 @rule("expm1", targets=_CORE_ML)
@@ -40,7 +36,7 @@ def _expm1(x: Any) -> Any:
     """tanh(x / 2) (exp(x) + 1) near 0, where exp(x) - 1 cancels."""
     power = E.exp(x)
     close = A.mul(E.tanh(A.mul(x, const(x, 0.5))), A.add(power, const(x, 1)))
-    return _where(A.lt(A.abs(x), const(x, 1)), close, A.sub(power, const(x, 1)))
+    return A.where(A.lt(A.abs(x), const(x, 1)), close, A.sub(power, const(x, 1)))
 
 
 @rule("log1p", targets=_ENGINE)
@@ -49,7 +45,7 @@ def _narrow_log1p(x: Any) -> Any:
     inner = A.max(A.min(x, const(x, 0.5)), const(x, -0.5))
     ratio = A.div(inner, A.add(inner, const(x, 2)))
     close = A.mul(A.mul(const(x, 2), ratio), _polynomial((1 / 7, 1 / 5, 1 / 3, 1), A.mul(ratio, ratio)))
-    return _where(A.lt(A.abs(x), const(x, 0.5)), close, E.log(A.add(x, const(x, 1))))
+    return A.where(A.lt(A.abs(x), const(x, 0.5)), close, E.log(A.add(x, const(x, 1))))
 
 
 @rule("expm1", targets=_ENGINE)
@@ -61,7 +57,7 @@ def _narrow_expm1(x: Any) -> Any:
     over = A.mul(half, A.add(A.mul(square, const(x, 1 / 15)), one))
     tanh = A.div(over, A.add(A.mul(square, const(x, 6 / 15)), one))
     close = A.mul(tanh, A.add(power, one))
-    return _where(A.lt(A.abs(x), one), close, A.sub(power, one))
+    return A.where(A.lt(A.abs(x), one), close, A.sub(power, one))
 
 
 @rule("sinh", targets=_ENGINE)
@@ -74,7 +70,7 @@ def _narrow_sinh(x: Any) -> Any:
     inverse = E.exp(A.mul(x, const(x, -0.5)))
     half = const(x, 0.5)
     far = A.sub(A.mul(A.mul(power, half), power), A.mul(A.mul(inverse, half), inverse))
-    return _where(A.lt(A.abs(x), one), close, far)
+    return A.where(A.lt(A.abs(x), one), close, far)
 
 
 @rule("atanh", targets=_ENGINE)
@@ -83,7 +79,7 @@ def _narrow_atanh(x: Any) -> Any:
     one, half = const(x, 1), const(x, 0.5)
     inner = A.max(A.min(x, half), A.neg(half))
     close = A.mul(inner, _polynomial((1 / 9, 1 / 7, 1 / 5, 1 / 3, 1), A.mul(inner, inner)))
-    return _where(A.lt(A.abs(x), half), close, A.mul(half, E.log(A.div(A.add(one, x), A.sub(one, x)))))
+    return A.where(A.lt(A.abs(x), half), close, A.mul(half, E.log(A.div(A.add(one, x), A.sub(one, x)))))
 
 
 @rule("cbrt", targets=_CORE_ML)
@@ -108,7 +104,7 @@ def _asinh(x: Any) -> Any:
     square = A.mul(small, small)
     close = E.log1p(A.add(small, A.div(square, A.add(E.sqrt(A.add(square, one)), one))))
     far = A.add(E.log(A.max(size, one)), const(x, math.log(2)))
-    return A.mul(A.sign(x), _where(A.lt(size, end), close, far))
+    return A.mul(A.sign(x), A.where(A.lt(size, end), close, far))
 
 
 @rule("acosh")
@@ -117,7 +113,7 @@ def _acosh(x: Any) -> Any:
     end = const(x, _root_end(x))
     over = A.sub(A.min(x, end), const(x, 1))
     close = E.log1p(A.add(over, E.sqrt(A.mul(over, A.add(over, const(x, 2))))))
-    return _where(A.lt(x, end), close, A.add(E.log(x), const(x, math.log(2))))
+    return A.where(A.lt(x, end), close, A.add(E.log(x), const(x, math.log(2))))
 
 
 @rule("erfc")
@@ -133,9 +129,9 @@ def _erfc(x: Any) -> Any:
     power = A.mul(E.exp(A.mul(const(x, -1), A.mul(short, short))), E.exp(A.mul(const(x, -1), rest)))
     inverse = A.div(one, size)
     square = A.mul(inverse, inverse)
-    series = _where(A.lt(size, two), _polynomial(ERFC_TO_TWO, square), _polynomial(ERFC_FROM_TWO, square))
+    series = A.where(A.lt(size, two), _polynomial(ERFC_TO_TWO, square), _polynomial(ERFC_FROM_TWO, square))
     tail = A.mul(A.mul(power, inverse), series)
-    return _where(A.lt(x, one), A.sub(one, E.erf(x)), tail)
+    return A.where(A.lt(x, one), A.sub(one, E.erf(x)), tail)
 
 
 def _polynomial(coefficients: Sequence[float], x: Any) -> Any:

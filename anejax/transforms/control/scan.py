@@ -35,10 +35,10 @@ from anejax.transforms.parts import (
     nonzero,
     parts,
     settle,
-    typed,
     value_of,
     where,
     where_not,
+    with_type,
 )
 from anejax.transforms.stage import stage
 
@@ -127,7 +127,7 @@ def in_python(
     for row, aval in zip(rows, body.out_avals[num_carry:]):
         values = np.stack(row) if length else np.zeros((0, *aval.shape))
         ys.append(DeviceArray(stacked(aval, length), values.astype(aval.dtype)))
-    return [*map(typed, body.out_avals, carry), *ys]
+    return [*map(with_type, body.out_avals, carry), *ys]
 
 
 def _slice(aval: Aval) -> Aval:

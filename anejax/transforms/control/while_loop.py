@@ -25,7 +25,7 @@ from anejax.ops.shape import broadcast_in_dim
 from anejax.transforms.calls import Transformed, batch_graph, cached, jvp_graph, split_once
 from anejax.transforms.evaluate import eval_graph
 from anejax.transforms.linearize import PartialTrace, Split
-from anejax.transforms.parts import Flags, check_types, merge, nonzero, parts, settle, typed, where, where_not
+from anejax.transforms.parts import Flags, check_types, merge, nonzero, parts, settle, where, where_not, with_type
 from anejax.transforms.stage import stage
 
 while_p = Primitive("while", multiple_results=True, higher_order=True)
@@ -64,7 +64,7 @@ def _in_python(
     cond_consts, body_consts, carry = parts(args, num_cond_consts, num_body_consts)
     while concrete_array(eval_graph(cond, [*cond_consts, *carry])[0]).value:
         carry = eval_graph(body, [*body_consts, *carry])
-    return list(map(typed, body.out_avals, carry))
+    return list(map(with_type, body.out_avals, carry))
 
 
 # --- derivatives forward, and batches --------------------------------------------------------------------------------
