@@ -120,6 +120,19 @@ def of_jax(function: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Any]
     return answers(live, function, args, kwargs)
 
 
+def types_of_jax(function: Callable[..., Any], *args: Any) -> list[tuple[tuple[int, ...], Any]]:
+    """(shape, dtype) of each leaf of what ``function``, which asks jax, gives for arrays, without its values."""
+    import jax
+    import numpy as np
+
+    def asked(*args: Any) -> list[str]:
+        leaves = jax.tree.leaves(jax.eval_shape(function, *args))
+        return [f"{np.dtype(leaf.dtype).name} {' '.join(map(str, leaf.shape))}" for leaf in leaves]
+
+    told = (text.split() for text in answers(lambda: asked(*args), "types", function, args))
+    return [(tuple(map(int, shape)), np.dtype(dtype)) for dtype, *shape in told]
+
+
 class Namespace:
     """A module of jax whose functions answer by the record: with an array, or a list of leaves where they give more."""
 

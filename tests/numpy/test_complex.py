@@ -155,7 +155,12 @@ def test_holomorphic_derivatives(name: str) -> None:
 
 def test_hessian_of_a_holomorphic_function() -> None:
     f = lambda m: lambda z: m.sum(z**3) * z[0]  # noqa: E731
-    assert_close(aj.hessian(f(anp), holomorphic=True)(V), jax.hessian(f(jnp), holomorphic=True)(V), ulps=16, scale=100)
+    assert_close(
+        aj.hessian(f(anp), holomorphic=True)(V),
+        of_jax(lambda: jax.hessian(f(jnp), holomorphic=True)(V))[0],
+        ulps=16,
+        scale=100,
+    )
 
 
 ERRORS = {
@@ -202,7 +207,7 @@ def test_control_flow_carries_complex_numbers() -> None:
         return m.abs(grown) ** 2 + ys.real.sum()
 
     ours = lambda z: loss(anp, lax, z)  # noqa: E731
-    want = jax.grad(lambda z: loss(jnp, jax.lax, z))(V)
+    (want,) = of_jax(lambda: jax.grad(lambda z: loss(jnp, jax.lax, z))(V))
     scale = float(np.abs(want).max())
     for grad in (aj.grad(ours), aj.jit(aj.grad(ours))):
         assert_close(grad(V), want, ulps=16, scale=scale)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import anejax as aj
 import anejax.numpy as anp
 from anejax.errors import ConcretizationError, DtypeError, NonConcreteBooleanIndexError
+from tests.answers import of_jax
 from tests.numpy.compare import check, sample
 
 SHAPES = [(5,), (3, 4), (2, 3, 4), (1, 3), (4, 0, 2), ()]
@@ -224,7 +225,7 @@ def test_gradients_through_indexing():
     ]
     for f in cases:
         ours = aj.grad(lambda x, f=f: f(anp, x))(anp.asarray(x))
-        theirs = jax.grad(lambda x, f=f: f(jnp, x))(jnp.asarray(x))
+        (theirs,) = of_jax(lambda x, f: jax.grad(lambda x: f(jnp, x))(jnp.asarray(x)), x, f)
         np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
