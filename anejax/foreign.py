@@ -17,6 +17,11 @@ _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"GGUF", "a model of GGUF; give it to --model, or to anejax.models.load"),
         (rb"24ka\x01", "a llama2.c checkpoint of version 1; export it again as version 0"),
         (rb"24ka\x02", "a llama2.c checkpoint of version 2 (8 bits); export it again as version 0"),
+        # seven integers: features, hidden features, layers, heads, heads of keys, words (negative: their own), length
+        (
+            rb"(?:(?!\0\0)..\0\0){2}(?:[^\0]\0\0\0){3}(?:..[\0\1]\0|..[\xfe\xff]\xff)(?!\0\0)..\0\0",
+            "a llama2.c checkpoint of version 0; give it to --checkpoint, and its tokenizer to --tokenizer",
+        ),
         (rb".{5}\x00\x00\x00\{", f"weights of safetensors; {_FOLDER}"),
         (rb"\x80[\x02-\x05]", f"{_PICKLE}; write its weights as safetensors"),
         (rb"PK\x03\x04.{26}[^/]*/data\.pkl", f"a zip archive with {_PICKLE}; write its weights as safetensors"),

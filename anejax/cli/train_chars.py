@@ -19,7 +19,8 @@ _DEFAULT = "tinyshakespeare.txt"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
-    add("--text", type=options.path, metavar="FILE", help="UTF-8 text (default: Shakespeare, fetched when needed)")
+    shakespeare = "UTF-8 text (default: Shakespeare, fetched when needed)"
+    add("--text", "--data", dest="text", type=options.path, metavar="FILE", help=shakespeare)
     add("--hidden", type=options.count, metavar="N", help="units of each layer (default: 256)")
     add("--layers", type=options.count, metavar="N", help="LSTM layers (default: 1)")
     add("--steps", type=options.count, metavar="N", help="in all, rounded up to whole epochs (default: 1000)")

@@ -38,8 +38,8 @@ def stories(args: argparse.Namespace) -> tuple[Config, Any, tokenizer.Tokenizer]
         config, params = runs.stories(found)
         named = args.tokenizer or recipes.there(found.recipe.tokenizer)
     else:
+        config, params = llama2c.read(args.checkpoint)
         if args.tokenizer is None:
             raise UsageError("[--checkpoint] a llama2.c checkpoint has no tokenizer in it; give --tokenizer FILE.")
-        config, params = llama2c.read(args.checkpoint)
         named = args.tokenizer
     return config, params, tokenizer.read(named, config.vocabulary)

@@ -215,6 +215,9 @@ def slice_in_dim(
     axis = shapes.check_axis("slice_in_dim", axis, x.ndim)
     if limit_index is not None and limit_index > x.shape[axis]:
         raise ShapeError(f"[slice_in_dim] expected a limit of at most {x.shape[axis]} for {x.aval}, got {limit_index}.")
+    first, last, _ = slice(start_index, limit_index).indices(x.shape[axis])
+    if first > last:
+        raise ShapeError(f"[slice_in_dim] expected a limit of at least the start, got {start_index} to {limit_index}.")
     return shapes.slice_in_dim(x, start_index, limit_index, stride, axis)
 
 

@@ -57,13 +57,13 @@ def _relu6_jvp(primals: Any, tangents: Any) -> Any:
 
 def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
     """x where positive, negative_slope * x elsewhere."""
-    x = jnp.asarray(x)
+    x = as_array("leaky_relu", x)
     return jnp.where(x >= 0, x, negative_slope * x)
 
 
 def elu(x: Any, alpha: Any = 1.0) -> Any:
     """x where positive, alpha * (exp(x) - 1) elsewhere."""
-    x = jnp.asarray(x)
+    x = as_array("elu", x)
     positive = x > 0
     return jnp.where(positive, x, alpha * jnp.expm1(jnp.where(positive, 0.0, x)))
 
@@ -80,7 +80,7 @@ def celu(x: Any, alpha: Any = 1.0) -> Any:
 
 def gelu(x: Any, approximate: bool = True) -> Any:
     """x times the normal distribution function of x; by default its approximation with tanh."""
-    return composed(_gelu, "anejax.nn.gelu", as_float(x), batched=1, approximate=bool(approximate))
+    return composed(_gelu, "anejax.nn.gelu", as_float("gelu", x), batched=1, approximate=bool(approximate))
 
 
 def _gelu(x: Any, approximate: bool) -> Any:
@@ -126,30 +126,30 @@ def _softplus_jvp(primals: Any, tangents: Any) -> Any:
 
 def log_sigmoid(x: Any) -> Any:
     """log(sigmoid(x)), without overflow."""
-    return -softplus(-jnp.asarray(x))
+    return -softplus(-as_array("log_sigmoid", x))
 
 
 def mish(x: Any) -> Any:
     """x * tanh(softplus(x))."""
-    x = jnp.asarray(x)
+    x = as_array("mish", x)
     return x * jnp.tanh(softplus(x))
 
 
 def squareplus(x: Any, b: Any = 4) -> Any:
     """(x + sqrt(x**2 + b)) / 2."""
-    x = jnp.asarray(x)
+    x = as_array("squareplus", x)
     return (x + jnp.sqrt(jnp.square(x) + b)) / 2
 
 
 def soft_sign(x: Any) -> Any:
     """x / (|x| + 1)."""
-    x = jnp.asarray(x)
+    x = as_array("soft_sign", x)
     return x / (jnp.abs(x) + 1)
 
 
 def sparse_plus(x: Any) -> Any:
     """0 up to -1, x from 1 on, a parabola between them."""
-    x = jnp.asarray(x)
+    x = as_array("sparse_plus", x)
     return jnp.where(x <= -1.0, 0.0, jnp.where(x >= 1.0, x, (x + 1.0) ** 2 / 4))
 
 
@@ -160,7 +160,7 @@ def sparse_sigmoid(x: Any) -> Any:
 
 def hard_tanh(x: Any) -> Any:
     """x, kept within -1 and 1."""
-    x = jnp.asarray(x)
+    x = as_array("hard_tanh", x)
     return jnp.where(x > 1, 1, jnp.where(x < -1, -1, x))
 
 
@@ -171,7 +171,7 @@ def hard_sigmoid(x: Any) -> Any:
 
 def hard_silu(x: Any) -> Any:
     """x * hard_sigmoid(x), also called hard swish."""
-    x = jnp.asarray(x)
+    x = as_array("hard_silu", x)
     return x * hard_sigmoid(x)
 
 
@@ -185,7 +185,7 @@ def tanh(x: Any) -> Any:
 
 def identity(x: Any) -> Any:
     """x."""
-    return jnp.asarray(x)
+    return as_array("identity", x)
 
 
 def glu(x: Any, axis: int = -1) -> Any:
@@ -204,7 +204,7 @@ def standardize(
     x: Any, axis: Any = -1, mean: Any = None, variance: Any = None, epsilon: Any = 1e-5, where: Any = None
 ) -> Any:
     """``x`` moved and scaled to mean 0 and variance 1 along ``axis``."""
-    x = jnp.asarray(x)
+    x = as_array("standardize", x)
     if x.dtype in dtypes.COMPLEX:
         raise DtypeError(f"[standardize] expected real numbers, got {aval_of(x)}: the square of one may be negative.")
     if mean is None:

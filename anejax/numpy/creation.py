@@ -11,7 +11,7 @@ from anejax import dtypes
 from anejax.core.array import Array, DeviceArray, from_numpy, of_scalar
 from anejax.core.aval import checked_shape
 from anejax.core.trace import Tracer, aval_of, conversion_of
-from anejax.errors import DtypeError, ShapeError, TracerIntegerConversionError
+from anejax.errors import DtypeError, RefusedError, ShapeError, TracerIntegerConversionError
 from anejax.numpy.operands import (
     as_array,
     as_int,
@@ -57,8 +57,10 @@ def array(
         Array([[1., 2.],
                [3., 4.]], dtype=float32)
     """
-    if order not in ("K", "C", "A", None):
-        raise ShapeError(f"[array] expected order 'K' or 'C', got {order!r}: arrays are dense in row-major order.")
+    if order not in ("K", None):
+        raise RefusedError(
+            f"[array] expected order 'K', got {order!r}: arrays are dense, and have the order that they have."
+        )
     check_device("array", device, out_sharding)
     out = _from_data(object, dtypes.canonical(dtype) if dtype is not None else None)
     if copy and out is object and isinstance(out, DeviceArray):
@@ -166,12 +168,13 @@ def _converts(leaf: Any) -> bool:
 
 def copy(a: Any, order: str | None = None) -> Array:
     """A copy of ``a``."""
-    return array(a, copy=True, order=order)
+    return array(as_array("copy", a), copy=True, order=order)
 
 
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Array:
     """An array of the bytes in ``buffer`` read as ``dtype``."""
-    return asarray(np.frombuffer(buffer, np.dtype(getattr(dtype, "dtype", dtype)), count, offset))
+    buffer = np.asarray(buffer) if isinstance(buffer, Array) else buffer
+    return asarray(np.frombuffer(buffer, np.dtype(dtype), count, offset))
 
 
 def fromfunction(function: Any, shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
@@ -181,7 +184,7 @@ def fromfunction(function: Any, shape: Any, *, dtype: Any = float, **kwargs: Any
 
 def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) -> Array:
     """The numbers in a text, separated by ``sep``, as a rank-1 array."""
-    return asarray(np.fromstring(string, np.dtype(getattr(dtype, "dtype", dtype)), count, sep=sep))
+    return asarray(np.fromstring(string, np.dtype(dtype), count, sep=sep))
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:

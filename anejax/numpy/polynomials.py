@@ -118,7 +118,7 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Array,
 
 def poly(seq_of_zeros: Any) -> Array:
     """The polynomial with the given zeros, or the characteristic polynomial of a matrix [n, n]."""
-    (zeros,) = promote_inexact("poly", seq_of_zeros if hasattr(seq_of_zeros, "dtype") else asarray(seq_of_zeros))
+    (zeros,) = promote_inexact("poly", seq_of_zeros)
     zeros = atleast_1d(as_array("poly", zeros))
     if zeros.ndim == 2 and zeros.shape[0] == zeros.shape[1] > 0:
         zeros = eigvals(zeros)

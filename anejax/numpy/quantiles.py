@@ -99,6 +99,8 @@ def _quantile(
     dtype = aval_of(x).dtype
     x, q = promote_inexact(op, x, q)
     x, q = as_array(op, x), as_array(op, q)
+    if q.ndim > 1:
+        raise ValueError(f"[{op}] expected a number or rank-1 q, got {q.aval}.")
     axes = axes_of(op, axis, x.ndim)
     lengths = x.shape
     if method == "inverted_cdf":

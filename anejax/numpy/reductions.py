@@ -16,6 +16,7 @@ from anejax.core.array import Array
 from anejax.core.trace import aval_of
 from anejax.errors import DtypeError, ShapeError
 from anejax.numpy import elementwise as ew
+from anejax.numpy.creation import asarray
 from anejax.numpy.operands import (
     Axis,
     as_array,
@@ -479,7 +480,7 @@ def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bo
 
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Array:
     """Whether two arrays have the same shape and elements."""
-    x, y = as_array("array_equal", a1), as_array("array_equal", a2)
+    x, y = asarray(a1), asarray(a2)
     if x.shape != y.shape:
         return as_array("array_equal", np.asarray(False))
     same = ew.equal(x, y)
@@ -488,7 +489,7 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Array:
 
 def array_equiv(a1: Any, a2: Any) -> Array:
     """Whether two arrays broadcast to equal elements."""
-    x, y = as_array("array_equiv", a1), as_array("array_equiv", a2)
+    x, y = asarray(a1), asarray(a2)
     try:
         return all(ew.equal(x, y))
     except ShapeError:

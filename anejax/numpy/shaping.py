@@ -37,7 +37,9 @@ from anejax.ops.index import dynamic_slice_p
 
 def shape(a: Any) -> tuple[int, ...]:
     """The lengths of the axes of ``a``."""
-    return tuple(a.shape) if hasattr(a, "shape") else aval_of(operand("shape", a)).shape
+    if hasattr(a, "shape"):
+        return tuple(a.shape)
+    return np.shape(a) if isinstance(a, (list, tuple)) else aval_of(operand("shape", a)).shape
 
 
 def ndim(a: Any) -> int:
@@ -53,7 +55,7 @@ def size(a: Any, axis: int | Sequence[int] | None = None) -> int:
 
 def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     """The shape that arrays of the given shapes broadcast to."""
-    return joint_shape("broadcast_shapes", [(s,) if isinstance(s, int) else tuple(s) for s in shapes])
+    return joint_shape("broadcast_shapes", [(int(s),) if isinstance(s, int | np.integer) else tuple(s) for s in shapes])
 
 
 # --- one array, another shape -------------------------------------------------------------------------------------
@@ -464,7 +466,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
 
 def resize(a: Any, new_shape: Any) -> Array:
     """``a`` with another shape, its elements repeated or cut to fill it."""
-    target = (new_shape,) if isinstance(new_shape, int) else tuple(new_shape)
+    target = (int(new_shape),) if isinstance(new_shape, int | np.integer) else tuple(new_shape)
     flat = ravel(a)
     count = math.prod(target)
     if any(n < 0 for n in target):
@@ -511,7 +513,7 @@ def repeat(
         x = ops.expand_dims(x, (axis + 1,))
         spread = ops.broadcast_to(x, (*x.shape[: axis + 1], repeats, *x.shape[axis + 2 :]))
         return ops.reshape(spread, (*x.shape[:axis], n * repeats, *x.shape[axis + 2 :]))
-    counts = repeats if isinstance(repeats, Array) else asarray(repeats)
+    counts = as_array("repeat", repeats)
     known = counts.concrete() if hasattr(counts, "concrete") else counts
     if known is None:
         if total_repeat_length is None:

@@ -252,7 +252,7 @@ def compress(
     """The slices of ``a`` along ``axis`` where ``condition``, of rank 1, holds; ``size`` is needed under ``jit``."""
     refuse("compress", out=out)
     x = ravel(a) if axis is None else as_array("compress", a)
-    chosen = ew.to_bool(asarray(condition))
+    chosen = ew.to_bool(as_array("compress", condition))
     if chosen.ndim != 1:
         raise ShapeError(f"[compress] expected a rank-1 condition, got {chosen.aval}.")
     axis = one_axis("compress", 0 if axis is None else axis, x.ndim)
@@ -272,7 +272,7 @@ def compress(
 
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Array, ...]:
     """Flat indices into an array of ``shape`` as one index array per axis; those outside are clamped."""
-    found = _integers("unravel_index", indices if hasattr(indices, "dtype") else asarray(indices))
+    found = _integers("unravel_index", indices)
     lengths = (shape,) if isinstance(shape, int) else tuple(shape)
     total = math.prod(lengths)
     kind = found.dtype
@@ -336,12 +336,20 @@ def diag_indices_from(arr: Any) -> tuple[Array, ...]:
 
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]:
     """The indices of the lower triangle of an [n, m] matrix, at and below diagonal ``k``."""
-    return _host_indices(np.tril_indices(n, k, m))
+    return _host_indices(np.tril_indices(*_sides("tril_indices", n, k, m)))
 
 
 def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]:
     """The indices of the upper triangle of an [n, m] matrix, at and above diagonal ``k``."""
-    return _host_indices(np.triu_indices(n, k, m))
+    return _host_indices(np.triu_indices(*_sides("triu_indices", n, k, m)))
+
+
+def _sides(op: str, n: Any, k: Any, m: Any) -> tuple[int, int, int]:
+    """(rows, diagonal, columns) as integers that are sides of a matrix."""
+    rows, columns = (as_int(op, v, name) for v, name in ((n, "n"), (n if m is None else m, "m")))
+    if rows < 0 or columns < 0:
+        raise ShapeError(f"[{op}] expected sides of 0 or more, got {rows} and {columns}.")
+    return rows, as_int(op, k, "k"), columns
 
 
 def _host_indices(found: Any) -> Any:
@@ -376,7 +384,7 @@ def ix_(*args: Any) -> tuple[Array, ...]:
     """Rank-1 arrays shaped to index a grid: the i-th along axis i."""
     out = []
     for i, a in enumerate(args):
-        x = asarray(a)
+        x = as_array("ix_", a)
         x = x if x.size else astype(x, dtypes.int32)
         if x.ndim != 1:
             raise ShapeError(f"[ix_] expected rank-1 arrays, got {x.aval}.")
@@ -393,7 +401,7 @@ def _positions(op: str, obj: Any, n: int, limit: int) -> np.ndarray:
     """Concrete positions along an axis of length ``n``, negative ones wrapped."""
     if isinstance(obj, slice):
         return np.arange(n)[obj]
-    host = np.asarray(obj)
+    host = np.asarray(operand(op, obj))
     if host.dtype == np.bool_:
         return np.flatnonzero(host)
     if host.size and host.dtype.kind not in "iu":

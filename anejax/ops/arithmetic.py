@@ -555,9 +555,10 @@ def round(x: Any, rounding_method: int = 0) -> Any:
         return round_p.bind(x)
     size = abs(x)
     whole = floor(size)
-    dtype = aval_of(x).dtype
-    up = ge(sub(size, whole), np.asarray(0.5, dtype))
-    return mul(sign(x), select_n(up, whole, add(whole, np.ones((), dtype))))
+    aval = aval_of(x)
+    half, one = (np.asarray(v, aval.dtype) for v in (0.5, 1))
+    found = mul(sign(x), select_n(ge(sub(size, whole), half), whole, add(whole, one)))
+    return REGISTRY["convert_element_type"].bind(found, dtype=aval.dtype, weak_type=True) if aval.weak_type else found
 
 
 def integer_pow(x: Any, y: int) -> Any:

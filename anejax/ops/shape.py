@@ -572,6 +572,8 @@ iota_p.fill(
 def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int) -> Any:
     """0, 1, 2, ... along ``dimension``, repeated along the other axes."""
     target = checked_shape(shape, "iota")
+    if dtype is None:
+        raise ValueError("[iota] expected a dtype, got None.")
     if dtypes.canonical(dtype) == dtypes.bool_:
         raise DtypeError("[iota] expected a dtype of numbers, got bool.")
     return iota_p.bind(

@@ -23,6 +23,7 @@ import safetensors.numpy
 from anejax import paths, tree
 from anejax.core.aval import type_text
 from anejax.errors import AnejaxError, FileError
+from anejax.foreign import sentence
 from anejax.paths import atomic_file, atomic_path, open_file, read_file
 from anejax.records import Between, Count, decode
 from anejax.saving import read_arrays
@@ -186,7 +187,7 @@ def _read_index(index: Path) -> _Index:
         data = read_file(index, _MOST_INDEX)
         content = json.loads(data)
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise ValueError("it is no index of a checkpoint")
+            raise ValueError(f"it is no index of a checkpoint.{sentence(index)}".removesuffix("."))
         if "sha256" in content and _encode(content) != data:
             raise ValueError("its content differs from its digest")
         if content.get("version") == 1:  # before indexes had a digest

@@ -354,11 +354,16 @@ def _epoch(step: Any, held: _State, batches: Iterable[Any], loss: Loss, shown: _
 
 def _why(x: Any, y: Any) -> str:
     """What to say of a loss that is not finite."""
+    return _not_finite(x, y) or "training diverged. Try a smaller learning rate."
+
+
+def _not_finite(x: Any, y: Any) -> str | None:
+    """Which of the data is not finite, if any."""
     for name, part in (("x", x), ("y", y)):
         for leaf in map(np.asarray, tree.leaves(part)):
             if dtypes.is_float(leaf.dtype) and not np.isfinite(leaf).all():
                 return f"{name} holds NaN or infinity, first at {[int(i) for i in np.argwhere(~np.isfinite(leaf))[0]]}."
-    return "training diverged. Try a smaller learning rate."
+    return None
 
 
 def _check_labels(y: Any, loss: Loss) -> None:
@@ -375,7 +380,10 @@ def _evaluated(measure: Any, params: PyTree, state: PyTree, batches: Iterable[An
         _check_labels(y, loss)
         weight = (np.arange(size) < own).astype(np.float32)
         sums = measure(params, state, _padded(tree.map(np.asarray, x), size), _padded(np.asarray(y), size), weight)
-        totals = {name: totals.get(name, 0.0) + float(value) for name, value in sums.items()}
+        values = {name: float(value) for name, value in sums.items()}
+        if not math.isfinite(values["loss"]) and (said := _not_finite(x, y)):
+            raise TrainingError(f"[evaluate] the loss is {values['loss']}: {said}")
+        totals = {name: totals.get(name, 0.0) + value for name, value in values.items()}
         count += own
     if not count:
         raise ShapeError("[evaluate] expected one example or more, got none.")

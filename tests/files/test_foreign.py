@@ -13,6 +13,7 @@ import pytest
 import safetensors.numpy
 
 import anejax as aj
+from anejax.cli import main
 from anejax.data import tokenizer
 from anejax.errors import AnejaxError
 from anejax.foreign import sentence
@@ -66,3 +67,22 @@ def test_other_files_are_not_guessed_at(tmp_path: Path) -> None:
         (tmp_path / "a").write_bytes(data)
         assert sentence(tmp_path / "a") == ""
     assert sentence(tmp_path / "nothing") == "" == sentence(tmp_path)
+
+
+def test_a_checkpoint_of_llama2c_is_known(tmp_path: Path) -> None:
+    """stories260K, 15M and 110M, and one that has a classifier of its own."""
+    for sizes in (
+        (64, 172, 5, 8, 4, 512, 512), (288, 768, 6, 6, 6, 32000, 256), (768, 2048, 12, 12, 12, 32000, 1024),
+        (4096, 11008, 32, 32, 32, -32000, 2048),
+    ):  # fmt: skip
+        (tmp_path / "a.bin").write_bytes(np.array(sizes, "<i4").tobytes() + bytes(4000))
+        with pytest.raises(AnejaxError, match=r"a llama2\.c checkpoint of version 0; give it to --checkpoint"):
+            aj.models.load(tmp_path / "a.bin")
+
+
+@pytest.mark.parametrize("what", ["a pickle", "a tokenizer.json", "a zip archive with a pickle"])
+def test_generate_says_what_a_checkpoint_is(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / ("file.json" if "json" in what else "file.bin")
+    path.write_bytes(FILES[what])
+    assert main(["generate", "--checkpoint", str(path), "--prompt", "a"]) == 2
+    assert what in capsys.readouterr().err

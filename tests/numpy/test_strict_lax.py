@@ -98,7 +98,7 @@ def test_domains():
 def test_sizes():
     for call in (lambda: jnp.linalg.outer(M, F), lambda: jnp.linalg.outer(2, F),
                  lambda: jnp.extract(np.ones(4, bool), F), lambda: jnp.compress(np.ones(4, bool), F),
-                 lambda: jnp.compress([True, True, True], M, axis=0), lambda: jnp.extract(B, F, size=4),
+                 lambda: jnp.compress(np.ones(3, bool), M, axis=0), lambda: jnp.extract(B, F, size=4),
                  lambda: jnp.extract(B, F, size=-1)):  # fmt: skip
         with pytest.raises(ShapeError, match=r"\[(outer|compress)\]"):
             call()
@@ -108,7 +108,7 @@ def test_sizes():
     with pytest.raises(ShapeError, match="a size between 0 and 2"):
         jnp.extract(np.array([True, False]), F, size=3)
     assert jnp.extract(np.array([True, False, True, False]), np.float32([5, 6, 7])).tolist() == [5, 7]
-    assert jnp.compress([False, True], M, axis=1).tolist() == M[:, 1:2].tolist()
+    assert jnp.compress(np.array([False, True]), M, axis=1).tolist() == M[:, 1:2].tolist()
 
 
 # --- approximate maxima -----------------------------------------------------------------------------------------------

@@ -335,3 +335,19 @@ def test_what_is_absent_says_what_to_use():
             getattr(special, name)
     with pytest.raises(DtypeError, match=r"\[dawsn\] expected real arguments"):
         special.dawsn(1j)
+
+
+def test_zeta_and_polygamma_below_zero():
+    """SciPy's values; jax sums too few terms below -10."""
+    x = np.float32([-0.5, -1.5, -9.5, -10.25, -100.3, -1000.75, -1e-3, 0.25])
+    for order in (2, 3, 4, 7):
+        want = scipy.special.zeta(float(order), x.astype(np.float64))
+        terms = np.maximum(scipy.special.zeta(order, x % 1), scipy.special.zeta(order, -x % 1.0 + (x > 0)))
+        found = np.asarray(lax.zeta(np.full_like(x, order), x), np.float64)
+        assert (np.abs(found - want) <= 64 * 2.0**-23 * np.maximum(np.abs(want), terms)).all(), order
+        sign = 1 if order % 2 == 0 else -1
+        want = sign * math.factorial(order - 1) * want
+        np.testing.assert_allclose(aj.scipy.special.polygamma(order - 1, x[3:]), want[3:], rtol=2e-4)
+    assert np.isnan(lax.zeta(jnp.float32(2.5), jnp.float32(-0.5))) and lax.zeta(jnp.float32(3), jnp.float32(-2)) == INF
+    slope = aj.grad(lambda v: lax.polygamma(jnp.float32(1), v))(jnp.float32(-2.3))
+    assert abs(float(slope) / 68.7137925 - 1) < 1e-4  # polygamma(2, -2.3), by mpmath

@@ -156,6 +156,14 @@ def test_data_that_cannot_be_fitted(data, error, message) -> None:
         fit(data)
 
 
+def test_data_to_evaluate_that_is_not_finite() -> None:
+    held = X.copy()
+    held[40, 2] = np.inf
+    for run in (lambda: fit(valid=(held, Y)), lambda: train.evaluate(fit(), (held, Y), batch=32)):
+        with pytest.raises(TrainingError, match=r"\[evaluate\] the loss is .*: x holds NaN or infinity, first at"):
+            run()
+
+
 def test_options_that_make_no_sense() -> None:
     for options in ({"valid": 1.5}, {"batch": 0}):
         with pytest.raises(ValueError, match="expected"):

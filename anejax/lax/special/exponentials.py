@@ -13,19 +13,19 @@ from anejax import dtypes, lax
 from anejax.api.composites import composed
 from anejax.api.custom import custom_jvp
 from anejax.core.trace import aval_of
-from anejax.numpy.operands import inexact, promote_inexact
+from anejax.numpy.operands import as_array, inexact, promote_inexact
 from anejax.ops.families import check_domain
 
 
-def as_float(x: Any) -> Any:
+def as_float(op: str, x: Any) -> Any:
     """``x`` as a float array; integers become floats as they do in promotion."""
-    x = jnp.asarray(x)
+    x = as_array(op, x)
     return x if dtypes.is_float(x.dtype) else x.astype(inexact(x.dtype))
 
 
 def log1mexp(x: Any) -> Any:
     """``log(1 - exp(-x))`` for x > 0, exact near 0 and far from it."""
-    (x,) = promote_inexact("log1mexp", jnp.asarray(x))
+    (x,) = promote_inexact("log1mexp", as_array("log1mexp", x))
     near = x < math.log(2)
     return jnp.where(near, jnp.log(-jnp.expm1(-jnp.where(near, x, 1))), jnp.log1p(-jnp.exp(-jnp.where(near, 1, x))))
 
@@ -34,12 +34,12 @@ def logsumexp(
     a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False, where: Any = None
 ) -> Any:
     """log(sum(b * exp(a))), without overflow; with ``return_sign`` (log of the absolute value, sign)."""
-    a = as_float(a)
+    a = as_float("logsumexp", a)
     if where is not None:
         check_domain("logsumexp", aval_of(where), (dtypes.bool_,))
         a = jnp.where(where, a, -jnp.inf)
     if b is not None:
-        b = as_float(b)
+        b = as_float("logsumexp", b)
     counted = a if b is None else jnp.where(b != 0, a, -jnp.inf)
     top = jnp.max(counted, axis=axis, keepdims=True, initial=-jnp.inf)
     top = lax.stop_gradient(jnp.where(jnp.isfinite(top), top, jnp.zeros_like(top)))
@@ -60,7 +60,7 @@ def logsumexp(
 
 def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Any:
     """log(mean(exp(x))), without overflow."""
-    x = as_float(x)
+    x = as_float("logmeanexp", x)
     counted = jnp.ones_like(x) if where is None else jnp.broadcast_to(where, x.shape).astype(x.dtype)
     return logsumexp(x, axis, where=where, keepdims=keepdims) - jnp.log(jnp.sum(counted, axis, keepdims=keepdims))
 
@@ -73,7 +73,7 @@ def _shifted(x: Any, axis: Any, where: Any) -> Any:
 
 def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     """log(softmax(x)), without overflow."""
-    return _rowwise(_log_softmax, "anejax.nn.log_softmax", as_float(x), axis, where)
+    return _rowwise(_log_softmax, "anejax.nn.log_softmax", as_float("log_softmax", x), axis, where)
 
 
 def _rowwise(fun: Any, name: str, x: Any, axis: Any, where: Any) -> Any:
@@ -97,7 +97,7 @@ def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
         >>> nn.softmax(nn.one_hot(0, 2) * 0)
         Array([0.5, 0.5], dtype=float32)
     """
-    return _softmax(as_float(x), tuple(axis) if isinstance(axis, list) else axis, where)
+    return _softmax(as_float("softmax", x), tuple(axis) if isinstance(axis, list) else axis, where)
 
 
 def _softmax_of(x: Any, axis: Any, where: Any) -> Any:

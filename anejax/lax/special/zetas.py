@@ -17,12 +17,25 @@ _BERNOULLI = [float(b) for b in bernoulli_numbers(17)[2::2]]
 
 @face
 def zeta(x: Any, q: Any) -> Any:
-    """Hurwitz's zeta, the sum of (k + q)^-x over k >= 0, for x > 1 and q > 0: Euler and Maclaurin's (DLMF 25.11.28).
+    """Hurwitz's zeta, the sum of (k + q)^-x over k >= 0, for x > 1 and q > 0, and for whole x for other q too.
 
-    Error at most 64 eps. Infinite where x is 1 or q is 0, -1, ...; NaN for x < 1 and for other negative q.
+    Error at most 64 eps, for q < 0 of the largest term. Infinite where x is 1 or q is 0, -1, ...; NaN for x < 1, and
+    for q < 0 where x is not whole.
     """
-    endless = q == np.inf
-    q = jnp.where(endless, 1, q)
+    endless, part = q == np.inf, q - jnp.floor(q)
+    below = (q < 0) & (part > 0) & (x == jnp.floor(x))
+    total = _zeta(x, jnp.where(endless, 1, jnp.where(below, part, q)))
+    # all terms on both sides of 0, less those below q, which are a zeta of their own
+    other, left = _zeta(x, jnp.where(below, jnp.ceil(q) - q, 1)), _zeta(x, jnp.where(below, 1 - q, 1))
+    total = jnp.where(below, jnp.where(x % 2 == 0, total + other - left, total - other + left), total)
+    pole = jnp.where(q == jnp.floor(q), np.inf, np.nan)
+    return jnp.where(
+        x == 1, np.inf, jnp.where(x < 1, np.nan, jnp.where((q <= 0) & ~below, pole, jnp.where(endless, 0, total)))
+    )
+
+
+def _zeta(x: Any, q: Any) -> Any:
+    """Euler and Maclaurin's sum for x > 1 and finite q > 0 (DLMF 25.11.28)."""
     total = sum(((q + k) ** -x for k in range(_TERMS)), jnp.zeros_like(x))
     end = q + _TERMS
     power = end**-x
@@ -31,14 +44,12 @@ def zeta(x: Any, q: Any) -> Any:
     for j, number in enumerate(_BERNOULLI, 1):
         total = total + factor * (number / math.factorial(2 * j))
         factor = factor * (x + (2 * j - 1)) * (x + 2 * j) / (end * end)
-    total = jnp.where(endless, 0, total)
-    pole = jnp.where(q == jnp.floor(q), np.inf, np.nan)
-    return jnp.where(x == 1, np.inf, jnp.where(x < 1, np.nan, jnp.where(q <= 0, pole, total)))
+    return total
 
 
 @face
 def polygamma(m: Any, x: Any) -> Any:
-    """The ``m``-th derivative of digamma, m = 0, 1, 2, ..., for x > 0, by ``zeta``. Error at most 64 eps.
+    """The ``m``-th derivative of digamma, m = 0, 1, 2, ..., by ``zeta``, with its error.
 
     There is none of other m, for which it is NaN.
     """

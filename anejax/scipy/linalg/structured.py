@@ -15,14 +15,14 @@ import anejax.numpy as jnp
 from anejax import dtypes
 from anejax.core.array import Array
 from anejax.errors import DtypeError, ShapeError
-from anejax.numpy.operands import promote_inexact
+from anejax.numpy.operands import as_array, promote_inexact
 
 # --- of arrays --------------------------------------------------------------------------------------------------------
 
 
 def block_diag(*arrs: Any) -> Array:
     """Matrices along the diagonal of a greater one; vectors count as rows."""
-    blocks = [jnp.atleast_2d(jnp.asarray(a)) for a in (arrs or (jnp.zeros((1, 0)),))]
+    blocks = [jnp.atleast_2d(as_array("block_diag", a)) for a in (arrs or (jnp.zeros((1, 0)),))]
     if any(b.ndim != 2 for b in blocks):
         raise ShapeError(f"[block_diag] expected matrices, got {', '.join(str(b.aval) for b in blocks)}.")
     width, left, rows = sum(b.shape[1] for b in blocks), 0, []
@@ -35,8 +35,8 @@ def block_diag(*arrs: Any) -> Array:
 
 def toeplitz(c: Any, r: Any = None) -> Array:
     """The matrix [..., m, n] constant along diagonals: first column ``c`` [..., m], first row ``r`` (conj(c))."""
-    column = jnp.atleast_1d(jnp.asarray(c))
-    row = jnp.conj(column) if r is None else jnp.atleast_1d(jnp.asarray(r))
+    column = jnp.atleast_1d(as_array("toeplitz", c))
+    row = jnp.conj(column) if r is None else jnp.atleast_1d(as_array("toeplitz", r))
     column, row = _alike(column, row)
     m, n = column.shape[-1], row.shape[-1]
     if m == 0 or n == 0:
@@ -60,8 +60,8 @@ def _along_diagonals(line: Any, m: int, n: int, step: int) -> Any:
 
 def hankel(c: Any, r: Any = None) -> Array:
     """The matrix [..., m, n] constant along antidiagonals: first column ``c`` [..., m], last row ``r`` (zeros)."""
-    column = jnp.asarray(c)
-    row = jnp.zeros_like(column) if r is None else jnp.asarray(r)
+    column = as_array("hankel", c)
+    row = jnp.zeros_like(column) if r is None else as_array("hankel", r)
     if not column.ndim or not row.ndim:
         raise ShapeError(f"[hankel] expected c [..., m] and r [..., n], got {column.aval} and {row.aval}.")
     column, row = _alike(column, row)
@@ -73,7 +73,7 @@ def hankel(c: Any, r: Any = None) -> Array:
 
 def circulant(c: Any) -> Array:
     """The matrix [..., n, n] with first column ``c`` [..., n], each other one the column before it, rotated down."""
-    column = jnp.atleast_1d(jnp.asarray(c))
+    column = jnp.atleast_1d(as_array("circulant", c))
     n = column.shape[-1]
     places = (np.arange(n)[:, None] - np.arange(n)) % max(n, 1)
     return jnp.take(column, places, axis=-1) if n else jnp.zeros((*column.shape[:-1], 0, 0), column.dtype)
@@ -84,7 +84,7 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
 
     ``mode``: "full" (m + n - 1 rows), "same" (max(m, n)) or "valid" (max(m, n) - min(m, n) + 1).
     """
-    x = jnp.asarray(a)
+    x = as_array("convolution_matrix", a)
     if n <= 0 or not x.ndim or not x.shape[-1]:
         raise ShapeError(f"[convolution_matrix] expected a [..., m] of elements and n > 0, got {x.aval} and {n}.")
     m = x.shape[-1]
@@ -99,7 +99,7 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
 
 def fiedler(a: Any) -> Array:
     """The matrix [..., n, n] of the distances |a_i - a_j| of ``a`` [..., n]."""
-    x = jnp.atleast_1d(jnp.asarray(a))
+    x = jnp.atleast_1d(as_array("fiedler", a))
     return jnp.abs(x[..., None] - x[..., None, :])
 
 
