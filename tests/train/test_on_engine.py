@@ -87,12 +87,14 @@ NETWORKS = {
     "mlp": mlp,
     "cifar10": lambda: cifar.network(4),
     "stories": lambda: llama.Llama(llama.Config(16, 32, 2, 4, 2, 32, 16)),
+    "vocabulary": lambda: llama.Llama(llama.Config(16, 32, 2, 4, 2, 17000, 16)),
     "lstm": lambda: chars.CharLSTM(17, 16),
 }
 CASES = {
     "mlp": lambda: classifier(NETWORKS["mlp"](), (32, 8, 8), 8, 0.02),
     "cifar10": lambda: classifier(NETWORKS["cifar10"](), (4, 3, 32, 32), 16, 0.12),
     "stories": lambda: writer(NETWORKS["stories"](), 32, (4, 12), 8, 0.08),
+    "vocabulary": lambda: writer(NETWORKS["vocabulary"](), 17000, (4, 12), 8, 0.08),  # longer than an axis may be
     "lstm": lambda: writer(NETWORKS["lstm"](), 17, (4, 6), 5, 0.002),
     "long lstm": lambda: writer(NETWORKS["lstm"](), 17, (4, 100), 2, 0.012, 6, period=4),
 }

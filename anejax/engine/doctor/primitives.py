@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from anejax import lax, tree
+from anejax import lax, nn, tree
 from anejax.api.staging import eval_shape, jit, make_jaxpr
 from anejax.core.primitive import REGISTRY, Primitive
 from anejax.engine.doctor.bench import Engine, EngineGone, difference, execute, left_to_the_cpu, tolerance
@@ -195,6 +195,7 @@ def _ramp(*shape: int) -> np.ndarray:
 # Those whose parameters hold Graphs, and those that programs have only among others: results of an engine program are
 # made by operations, and exponents are constants.
 _FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
+    "composite": (lambda x: nn.softmax(x, -1), (_ramp(3, 8),)),
     "cond": (lambda y, x: lax.cond(y[0] > 0, lambda x: x + 1, lambda x: x * 2, x), (_ramp(2), _ramp(3, 4))),
     "copy": (lambda x: lax.copy_p.bind(x * 2) + 1, (_ramp(3, 4),)),
     "iota": (lambda x: x + lax.iota(FLOAT, 5), (_ramp(5),)),
