@@ -4,13 +4,14 @@ Operators and methods are not here: ``anejax.numpy`` installs them on ``Array`` 
 (docs/architecture.md, "The rooms").
 """
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import itertools
 import operator
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -306,7 +307,8 @@ def move(array: DeviceArray, storage: Storage) -> None:
 def _set_all(arrays: Sequence[DeviceArray], storages: Any, values: Any) -> None:
     """Sets the memory of all ``arrays`` in one call of C, within which Python neither runs signal handlers nor other
     threads: they see either all arrays as they were, or all changed."""
-    deque(itertools.chain(map(_set_storage, arrays, storages), map(_set_value, arrays, values)), 0)
+    calls: Iterable[Any] = itertools.chain(map(_set_storage, arrays, storages), map(_set_value, arrays, values))
+    deque(calls, 0)
 
 
 def from_numpy(value: np.ndarray, weak_type: bool = False, borrowed: bool = False) -> DeviceArray:
@@ -322,9 +324,11 @@ def from_numpy(value: np.ndarray, weak_type: bool = False, borrowed: bool = Fals
 
 def of_scalar(x: complex) -> DeviceArray:
     """A Python scalar as a rank-0 array of its weak type. Raises OverflowError when an int does not fit."""
-    dtype, weak = dtypes.of_python(x)  # type: ignore[misc]
+    found = dtypes.of_python(x)
+    assert found is not None
+    dtype, weak = found
     if isinstance(x, int) and dtype in dtypes.INTS:
-        info = np.iinfo(dtype)
+        info: Any = np.iinfo(dtype)
         if not info.min <= x <= info.max:
             raise OverflowError(
                 f"[asarray] the Python integer {x} does not fit {dtype.name}. Give a dtype, or turn 64-bit types on"

@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import weakref
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Aval:
         return self.size * self.dtype.itemsize
 
     def update(self, **changes: Any) -> Aval:
-        fields = {"shape": self.shape, "dtype": self.dtype, "weak_type": self.weak_type, **changes}
+        fields: dict[str, Any] = {"shape": self.shape, "dtype": self.dtype, "weak_type": self.weak_type, **changes}
         return Aval(**fields)
 
     def strong(self) -> Aval:
@@ -86,8 +86,8 @@ class Aval:
 def _new(cls: type[Aval], shape: Any, dtype: Any, weak_type: bool) -> Aval:
     """An Aval of types not seen of late; users may give the dtype as anything that means one."""
     shape, weak_type = tuple(shape), bool(weak_type)
-    dtype = dtype if isinstance(dtype, np.dtype) else dtypes.canonical(dtype)
-    key = (shape, dtype, weak_type)
+    of = cast("np.dtype[Any]", dtype) if isinstance(dtype, np.dtype) else dtypes.canonical(dtype)
+    key = (shape, of, weak_type)
     made = object.__new__(cls)
     for name, value in zip(("shape", "dtype", "weak_type"), key):
         object.__setattr__(made, name, value)
@@ -122,7 +122,7 @@ def checked_shape(shape: Any, op: str) -> tuple[int, ...]:
     """``shape`` (an int or a sequence of them) as a tuple of non-negative ints; raises ShapeError naming ``op``."""
     one = isinstance(shape, (int, np.integer)) or getattr(shape, "ndim", None) == 0
     try:
-        listed: Any = (shape,) if one else shape
+        listed = cast("Any", (shape,) if one else shape)
         dims = tuple(d.__index__() for d in listed)
     except ConcretizationError:
         raise  # it says more: a traced value was given as a length

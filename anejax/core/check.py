@@ -6,8 +6,9 @@ the primitive's rule computes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from anejax.core.graph import Eqn, Graph, Literal, Var, subgraphs
 from anejax.core.printer import eqn_lines
@@ -47,7 +48,7 @@ def _check_equation(defined: set[Var], eqn: Eqn, here: _Place) -> None:
     _define(defined, eqn.outputs, lambda: f"{here()}, an output")
 
 
-def _types(avals: list) -> str:
+def _types(avals: Sequence[Any]) -> str:
     return ", ".join(map(str, avals))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from anejax.marks import FORWARD, NOWHERE, TANGENT, Mark, joined, mark
@@ -112,11 +111,9 @@ class recording(tracing):
         _state.mark, _state.derived = NOWHERE, None
         return super().__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: Any) -> None:
         _state.mark, _state.derived = self.mark
-        super().__exit__(kind, value, where)
+        super().__exit__(*exc)
 
 
 class deriving(tracing):

@@ -5,6 +5,7 @@ the same types would do all of this again and arrive at the same primitive. ``di
 parameters and the type of its result for each combination of operand types.
 """
 
+# pyright: reportPrivateUsage=false, reportUnknownVariableType=false
 from __future__ import annotations
 
 import functools
@@ -123,9 +124,14 @@ def _shortened(function: Call, args: tuple[Any, ...], watch: _Watch, result: Any
 
 def _converting(impl: Any, dtype: np.dtype, place: int) -> Any:
     """``impl`` of an array and a Python number, which is operand ``place``."""
-    if place == 0:
-        return lambda number, array: impl(np.asarray(number, dtype), array)
-    return lambda number, array: impl(array, np.asarray(number, dtype))
+
+    def first(number: Any, array: Any) -> Any:
+        return impl(np.asarray(number, dtype), array)
+
+    def second(number: Any, array: Any) -> Any:
+        return impl(array, np.asarray(number, dtype))
+
+    return first if place == 0 else second
 
 
 def _made(out: Any, aval: Aval) -> DeviceArray:

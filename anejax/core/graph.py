@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Container, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -139,7 +139,8 @@ class ClosedGraph:
 def subgraphs(params: dict[str, Any]) -> Iterator[Graph]:
     """The Graphs among equation parameters, tuples of Graphs included."""
     for value in params.values():
-        for item in value if isinstance(value, tuple) else (value,):
+        items = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
+        for item in items:
             if isinstance(item, Graph):
                 yield item
 
@@ -150,9 +151,10 @@ def map_subgraphs(params: dict[str, Any], change: Callable[[Graph], Graph]) -> d
     def changed(value: Any) -> Any:
         if isinstance(value, Graph):
             return change(value)
-        if isinstance(value, tuple) and any(isinstance(v, Graph) for v in value):
-            return tuple(map(changed, value))
-        return value  # other tuples may be named ones
+        items = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else ()
+        if any(isinstance(v, Graph) for v in items):
+            return tuple(map(changed, items))
+        return cast("Any", value)  # other tuples may be named ones
 
     return {k: changed(v) for k, v in params.items()}
 
@@ -174,7 +176,7 @@ def has_effects_in_while(graph: Graph) -> bool:
 def remove_dead(graph: Graph) -> Graph:
     """``graph`` without equations that no output and no effect needs."""
     live = {a for a in graph.outputs if isinstance(a, Var)}
-    kept = []
+    kept: list[Eqn] = []
     for eqn in reversed(graph.eqns):
         if eqn.primitive.effect or any(v in live for v in eqn.outputs):
             kept.append(eqn)

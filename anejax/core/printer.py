@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, cast
 
 _INDENT = "    "
 
@@ -57,11 +57,11 @@ def eqn_lines(eqn: Any, names: _Names | None = None, marks: bool = False) -> lis
     names = names or _Names()
     inputs = " ".join(names.atom(a) for a in eqn.inputs)
     outputs = " ".join(names.typed(v) for v in eqn.outputs) or "()"
-    params, nested = [], []
+    params: list[str] = []
+    nested: list[str] = []
     for key, value in sorted(eqn.params.items()):
-        graphs = [value] if hasattr(value, "eqns") else []
-        if isinstance(value, tuple) and value and all(hasattr(v, "eqns") for v in value):
-            graphs = list(value)
+        items = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
+        graphs = items if all(hasattr(v, "eqns") for v in items) else ()
         if not graphs:
             params.append(f"{key}={_param(value)}")
         for graph in graphs:

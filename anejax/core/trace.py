@@ -4,12 +4,13 @@ A trace interprets primitives. Each thread has exactly one current trace (core.c
 knows the trace below it (``parent``), and runs its rules under it.
 """
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -183,7 +184,8 @@ def aval_of(x: Any) -> Aval:
     if isinstance(x, (np.ndarray, np.generic)):
         if isinstance(x, np.ma.MaskedArray):
             raise masked("array")
-        return Aval(x.shape, dtypes.canonical(x.dtype))
+        whole = cast("Any", x)
+        return Aval(whole.shape, dtypes.canonical(whole.dtype))
     convert = conversion_of(x)
     if convert is not None:
         return aval_of(convert())
@@ -331,7 +333,8 @@ class EvalTrace(Trace):
 
 
 def _shares(value: Any, others: Sequence[np.ndarray]) -> bool:
-    return isinstance(value, np.ndarray) and any(np.may_share_memory(value, other) for other in others)
+    memory: Any = value
+    return isinstance(value, np.ndarray) and any(np.may_share_memory(memory, other) for other in others)
 
 
 def check_numbers(name: str, results: Sequence[DeviceArray]) -> None:

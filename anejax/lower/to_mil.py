@@ -7,7 +7,7 @@ otherwise. Lowering decomposes nothing. Legalization does that before, on Graphs
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -68,7 +68,7 @@ class Context:
             arg = schema.arg(name)
             variable = schema.type_var(arg.var) if arg is not None and arg.var else None
             allowed = variable.on(self._target) if variable is not None else arg.dtypes if arg is not None else ()
-            values = operand if isinstance(operand, (tuple, list)) else (operand,)
+            values = cast("Sequence[Any]", operand) if isinstance(operand, (tuple, list)) else (operand,)
             if any(isinstance(v, Value) and v.type.dtype not in allowed for v in values):
                 return False
         result = schema.type_var(schema.results[0]) if out else None

@@ -223,7 +223,8 @@ def _is_by_feature(view: View) -> bool:
 
 def _rate(points: Points, flops: float) -> float:
     """TFLOP/s at ``flops``: straight lines between points in logarithms, flat outside."""
-    return float(np.exp(np.interp(math.log(max(flops, 1)), *np.log(np.asarray(points)).T)))
+    at, rates = ([math.log(value) for value in column] for column in zip(*points))
+    return math.exp(float(np.interp(math.log(max(flops, 1)), at, rates)))
 
 
 def padded_bytes(type: Type) -> int:

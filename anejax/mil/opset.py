@@ -517,7 +517,11 @@ def _aj_ops() -> Iterator[OpSchema]:
     fft = (_variadic("values"), _text("kind"), *_aj_list("lengths"))
     yield from _aj("fft", ("fp32", "fp64"), *fft, several=True)
     # factorizations, by LAPACK; complex matrices have a last axis of real and imaginary part
-    real, flags = ("fp32", "fp64"), lambda names: (_flag("complex"), *(_flag(name, None) for name in names.split()))
+    real = ("fp32", "fp64")
+
+    def flags(names: str) -> tuple[Arg, ...]:
+        return _flag("complex"), *(_flag(name, None) for name in names.split())
+
     sides = flags("left_side lower transpose_a unit_diagonal")
     yield from _aj("cholesky", real, *X, *flags("symmetrize_input"))
     yield from _aj("triangular_solve", real, *_tensors("a b"), *sides)

@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, cast
 
 from anejax.errors import MilError, fail
 from anejax.paths import atomic_file, cache_dir, read_file
@@ -92,19 +92,21 @@ def parse(data: bytes, where: str) -> Profile:
     """The profile that a file holds. Raises MilError for anything but a sound one."""
     if len(data) > MAX_BYTES:
         _unsound(where, f"more than {MAX_BYTES} bytes")
+    content: Any = None
     try:
         content = json.loads(data.decode(), parse_constant=lambda word: _unsound(where, f"the number {word}"))
     except (UnicodeDecodeError, ValueError, RecursionError) as err:
         _unsound(where, f"no JSON ({type(err).__name__})")
     names = {f.name for f in fields(Profile)}
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+    found = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+    if found.get("schema") != SCHEMA:
         _unsound(where, f"no profile of schema {SCHEMA}")
-    if set(content) != {"schema", *names}:
-        _unsound(where, f"the keys {', '.join(sorted(set(content) ^ {'schema', *names}))[:MAX_TEXT]} too many or few")
-    return Profile(**{n: _FIELDS[n](content[n], n, where) for n in names})
+    if set(found) != {"schema", *names}:
+        _unsound(where, f"the keys {', '.join(sorted(set(found) ^ {'schema', *names}))[:MAX_TEXT]} too many or few")
+    return Profile(**{n: _FIELDS[n](found[n], n, where) for n in names})
 
 
-def _unsound(where: str, what: str) -> Any:
+def _unsound(where: str, what: str) -> NoReturn:
     fail(
         "chip",
         f"expected a profile of `anejax doctor`, got {what} in {where}: delete it and run `anejax doctor`",
@@ -135,8 +137,10 @@ def _optional(reads: Callable[[Any, str, str], float]) -> Callable[[Any, str, st
 
 
 def _points(value: Any, name: str, where: str) -> tuple[tuple[float, float], ...]:
-    pairs = value if isinstance(value, list) and len(value) <= MAX_POINTS else _unsound(where, f"no list as {name}")
-    if not all(isinstance(p, list) and len(p) == 2 for p in pairs):
+    pairs = cast("list[Any]", value) if isinstance(value, list) else []
+    if not isinstance(value, list) or len(pairs) > MAX_POINTS:
+        _unsound(where, f"no list as {name}")
+    if any(not isinstance(p, list) or len(cast("list[Any]", p)) != 2 for p in pairs):
         _unsound(where, f"other {name} than pairs")
     points = tuple((_FLOPS(f, name, where), _RATE(r, name, where)) for f, r in pairs)
     if any(a[0] >= b[0] for a, b in itertools.pairwise(points)):

@@ -87,7 +87,7 @@ def upsample(v: View) -> list[Shape]:
     shape = _plane(v)
     sizes: list[int] = []
     for size, name in zip(shape[-2:], ("scale_factor_height", "scale_factor_width")):
-        scale = float(np.ravel(v.data(name))[0]) if v.has(name) else 1.0  # pyright: ignore[reportArgumentType, reportCallIssue]
+        scale = float(np.ravel(np.asarray(v.data(name)))[0]) if v.has(name) else 1.0
         v.expect(math.isfinite(scale) and scale > 0, f"{name} to be positive")
         sizes.append(math.floor(scale * size))
     return _resized(v, shape, *sizes)

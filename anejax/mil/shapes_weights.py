@@ -57,7 +57,7 @@ def _check_sparse(v: View, data: str, mask: str) -> None:
     v.expect(len(v.shape(data)) == 1, f"{data} to have rank 1")
     v.expect(len(v.shape(mask)) > 0, f"{mask} to have rank 1 or more")
     if v.value(mask).const is not None:
-        count = int(np.count_nonzero(v.data(mask)))  # pyright: ignore[reportArgumentType, reportCallIssue]
+        count = int(np.count_nonzero(np.asarray(v.data(mask))))
         v.expect(v.shape(data) == (count,), f"{data} with {count} elements, as {mask} has")
 
 

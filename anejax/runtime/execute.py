@@ -1,5 +1,6 @@
 """Executes Graphs, as core.trace's Executor: Graph -> passes -> MIL -> one native program -> buffers."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import itertools
@@ -137,7 +138,7 @@ class Executable:
         kind, what = route
         if kind == "run":
             return DeviceArray(aval, storage=made[what])
-        source = args[what] if kind == "input" else what
+        source = cast("DeviceArray", args[what] if kind == "input" else what)
         return source if source.aval == aval else source.retyped(aval)
 
     def _run(self, args: Sequence[DeviceArray]) -> list[library.Buffer]:
@@ -233,7 +234,7 @@ def _outputs_of(
 ) -> list[library.Buffer]:
     """Memory for the outputs, that of donated arrays where they take it; ``pointers`` are the inputs' own."""
     new = iter(library.create_buffers([n for n, a in zip(program.output_nbytes, program.aliases) if a < 0])[0])
-    outputs = []
+    outputs: list[library.Buffer] = []
     for alias in program.aliases:
         if alias < 0:
             outputs.append(next(new))

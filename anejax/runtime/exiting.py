@@ -6,6 +6,7 @@ aborts the whole process if such unwinding passes through it. So before the inte
 optree, and the exit waits for threads that are inside it.
 """
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import atexit

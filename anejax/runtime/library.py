@@ -192,7 +192,9 @@ def set_processes(mpi: Any, communicator: Any, timeout: float, idle: float, buck
         library = next(found for found in libraries if hasattr(found, name))
         return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
 
-    handle = lambda x: mpi._handleof(x) & (2**64 - 1)  # noqa: E731
+    def handle(x: Any) -> int:
+        return mpi._handleof(x) & (2**64 - 1)
+
     whole = {
         f"{sign}int{8 * size}": getattr(mpi, f"{sign.upper()}INT{8 * size}_T")
         for sign in ("", "u")
@@ -306,7 +308,7 @@ class Borrowed:
 
 def release_dead() -> None:
     """Releases the memory of all buffers that were garbage collected since the last call and are not kept."""
-    handles = []
+    handles: list[Any] = []
     try:
         while True:
             handles.append(_dead.popleft())

@@ -150,7 +150,7 @@ class Pipeline:
 
     def numerics(self) -> list[dict[str, Any]]:
         """Of each step on cpu-fp16 its name and its counts, with the mark of each operation."""
-        found = []
+        found: list[dict[str, Any]] = []
         for step in self.leaves:
             if step.device == "cpu-fp16":
                 marks, counts = marks_of(step.lowered()), json.loads(step.describe("numerics"))

@@ -8,7 +8,7 @@ import faulthandler
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -60,7 +60,7 @@ def _join() -> None:
 
 
 @contextlib.contextmanager
-def _ended_unless_all_come() -> Iterator[None]:
+def _ended_unless_all_come() -> Generator[None, None, None]:
     """Ends this process if the block takes ``config.distributed_timeout``, with a traceback that shows where.
 
     MPI holds Python's lock meanwhile, so no thread of Python can do so.

@@ -94,9 +94,15 @@ def _plans(title: str, program: Program, told: dict[str, Any]) -> Iterator[tuple
         if op.results
     }
     for plan in told["plans"]:
-        known = lambda name: made_by.get((plan["function"], name), Operation(name, NOWHERE, 0))  # noqa: B023, E731
+        function = plan["function"]
         steps = tuple(
-            Step(s["what"], tuple(map(known, s["operations"])), s["read"], s["written"], s["live"])
+            Step(
+                s["what"],
+                tuple(made_by.get((function, name), Operation(name, NOWHERE, 0)) for name in s["operations"]),
+                s["read"],
+                s["written"],
+                s["live"],
+            )
             for s in plan["steps"]
         )
         yield plan["id"], Plan(title, plan["function"], plan["arena_bytes"], plan["workspace_bytes"], steps)

@@ -4,6 +4,7 @@ Each process has one worker. It is started when it is first needed, and again af
 link closes, so it never outlives its parent. A forked child starts its own worker.
 """
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import contextlib
