@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.pretrained import cases
-from tests.pretrained.test_words import tokenizer
+from tests.pretrained import cases, gguf_file
+from tests.pretrained.test_words import LETTERS, tokenizer
 from tests.train.test_images_command import folder
 
 PAGE = Path(__file__).parents[1] / "docs" / "bring_your_own.md"
+# a tokenizer of letters inside a file of GGUF
+WORDS = {
+    "tokenizer_model": "gpt2", "tokenizer_pre": "gpt-2", "token_list": ["<s>", "</s>", "<unk>", *LETTERS],
+    "token_types": [3, 3, 3] + [1] * len(LETTERS), "bos_token_id": 0, "eos_token_id": 1,
+}  # fmt: skip
 SCRIPT = "import jax, jax.numpy as jnp\nprint(jax.jit(jax.grad(lambda x: jnp.sin(x) ** 2))(1.0))\n"
 
 
@@ -34,8 +39,10 @@ def test_the_numbers_of_lines_are_true() -> None:
 @pytest.mark.long
 def test_the_programs_run(tmp_path: Path) -> None:
     pytest.importorskip("PIL", reason="pip install pillow")
+    pytest.importorskip("gguf", reason="pip install gguf")
     cases.build("llama", tmp_path / "model")
     tokenizer(tmp_path / "model")
+    gguf_file.write(tmp_path / "model", tmp_path / "model.gguf", "F16", WORDS)
     folder(tmp_path / "pets", 8)
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "text.txt").write_text("once upon a time there was a fox\n" * 60)

@@ -268,7 +268,9 @@ def full(shape: Sequence[int], fill_value: Any, dtype: Any = None, *, sharding: 
 def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sharding: Any = None) -> Array:
     """An array of the shape and dtype of ``x``, unless given, filled with a scalar."""
     known = x if hasattr(x, "shape") and hasattr(x, "dtype") else aval_of(x)
-    return full(known.shape if shape is None else shape, fill_value, known.dtype if dtype is None else dtype)
+    made = full(known.shape if shape is None else shape, fill_value, known.dtype if dtype is None else dtype)
+    weak = dtype is None and getattr(known, "weak_type", False)
+    return finish(elementwise.convert_element_type(made, made.dtype, weak_type=True)) if weak else made
 
 
 def empty(shape: Sequence[int], dtype: Any, *, out_sharding: Any = None) -> Array:

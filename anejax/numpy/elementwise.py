@@ -75,6 +75,11 @@ def _reals(name: str, *xs: Any) -> list[Any]:
     return out
 
 
+def _strong_inexact(name: str, *xs: Any) -> list[Any]:
+    """Operands promoted to floats or complex numbers, without a weak type."""
+    return [strong(x) for x in promote_inexact(name, *xs)]
+
+
 def _binary(
     name: str, op: Callable[[Any, Any], Any], what: str, convert: Callable[..., list[Any]]
 ) -> Callable[..., Array]:
@@ -90,7 +95,7 @@ exp = _unary("exp", elementwise.exp, "e**x", promote_inexact)
 exp2 = _unary("exp2", elementwise.exp2, "2**x", promote_inexact)
 expm1 = _unary("expm1", elementwise.expm1, "e**x - 1, accurate near 0", promote_inexact)
 log = _unary("log", elementwise.log, "Natural logarithm", promote_inexact)
-log2 = _unary("log2", elementwise.log2, "Logarithm to base 2", promote_inexact)
+log2 = _unary("log2", elementwise.log2, "Logarithm to base 2", _strong_inexact)  # as jax's, which divides by log(2)
 log1p = _unary("log1p", elementwise.log1p, "log(1 + x), accurate near 0", promote_inexact)
 sqrt = _unary("sqrt", elementwise.sqrt, "Square root", promote_inexact)
 cbrt = _unary("cbrt", elementwise.cbrt, "Cube root", promote_inexact)
@@ -450,7 +455,9 @@ def _logaddexp_jvp(primals: Any, tangents: Any) -> Any:
 
 def _logaddexp2(x: Any, y: Any) -> Any:
     ln2 = np.asarray(np.log(2.0), aval_of(x).dtype)
-    return arithmetic.div(logaddexp(arithmetic.mul(x, ln2), arithmetic.mul(y, ln2)), ln2)
+    found = arithmetic.div(logaddexp(arithmetic.mul(x, ln2), arithmetic.mul(y, ln2)), ln2)
+    weak = aval_of(x).weak_type and aval_of(y).weak_type
+    return elementwise.convert_element_type(found, ln2.dtype, weak_type=True) if weak else found
 
 
 logaddexp = binary_ufunc(

@@ -540,7 +540,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Array:
     out = diff(shape.reshape(x, (x.size,)))
     flat = lambda v: shape.reshape(astype(as_array("ediff1d", v), out.dtype), (aval_of(as_array("ediff1d", v)).size,))  # noqa: E731
     parts = ([flat(to_begin)] if to_begin is not None else []) + [out] + ([flat(to_end)] if to_end is not None else [])
-    return shape.concatenate(parts, 0)
+    return shape.concatenate(parts if len(parts) == 1 else list(map(strong, parts)), 0)
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Array:

@@ -11,7 +11,7 @@ from anejax import dtypes
 from anejax.core.array import Array
 from anejax.errors import DtypeError, ShapeError
 from anejax.numpy import elementwise as ew
-from anejax.numpy.operands import as_array, astype, finish, is_scalar, operand, promote
+from anejax.numpy.operands import as_array, astype, finish, is_scalar, operand, promote, strong
 from anejax.numpy.taking import nonzero
 from anejax.numpy.types import iscomplexobj
 from anejax.ops import arithmetic
@@ -71,7 +71,7 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Array
     result = options[0]
     for i, option in enumerate(options[1:], 1):
         result = ew._select("choose", arithmetic.eq(which, np.asarray(i, which.dtype)), option, result)
-    return finish(ew._select("choose", arithmetic.ge(which, np.zeros((), which.dtype)), result, result))
+    return strong(finish(ew._select("choose", arithmetic.ge(which, np.zeros((), which.dtype)), result, result)))
 
 
 def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Array:

@@ -13,7 +13,18 @@ from anejax.errors import ShapeError
 from anejax.numpy import elementwise as ew
 from anejax.numpy import reductions as red
 from anejax.numpy.creation import full, zeros
-from anejax.numpy.operands import as_array, as_int, astype, axes_of, counted, finish, is_scalar, one_axis, promote
+from anejax.numpy.operands import (
+    as_array,
+    as_int,
+    astype,
+    axes_of,
+    counted,
+    finish,
+    is_scalar,
+    one_axis,
+    promote,
+    strong,
+)  # fmt: skip
 from anejax.numpy.shaping import concatenate, moveaxis, ravel
 from anejax.numpy.sorting import lexsort, searchsorted, sort
 from anejax.numpy.taking import nonzero, put_along_axis, take
@@ -57,7 +68,7 @@ def unique(
         >>> jnp.unique(jnp.array([3, 1, 3]))
         Array([1, 3], dtype=int32)
     """
-    x = as_array("unique", ar)
+    x = _settled(as_array("unique", ar))
     i = None if axis is None else one_axis("unique", axis, x.ndim)
     rows = shape.reshape(x, (x.size, 1)) if i is None else _rows(x, i)
     found = _unique_rows(rows, equal_nan, size, fill_value)
@@ -194,7 +205,7 @@ def setdiff1d(
     ar1: Any, ar2: Any, assume_unique: bool = False, *, size: int | None = None, fill_value: Any = None
 ) -> Array:
     """The different elements of ``ar1`` that ``ar2`` does not have; in their order when ``assume_unique``."""
-    x = ravel(ar1)
+    x = _settled(ravel(ar1))
     if assume_unique:
         return _chosen(x, ew.logical_not(isin(x, ar2)), size, fill_value)
     ordered = sort(x)
@@ -206,7 +217,7 @@ def setxor1d(
     ar1: Any, ar2: Any, assume_unique: bool = False, *, size: int | None = None, fill_value: Any = None
 ) -> Array:
     """The elements that exactly one of the arrays has, sorted; beyond them, up to ``size``, the least one."""
-    x, y = (ravel(v) for v in promote("setxor1d", ar1, ar2))
+    x, y = (_settled(ravel(v)) for v in promote("setxor1d", ar1, ar2))
     both = sort(concatenate([x, y]))
     other = ew.logical_xor(isin(both, x), isin(both, y))
     keep = ew.logical_and(other, _first(both))
@@ -221,7 +232,7 @@ def intersect1d(
 
     Beyond them, up to ``size``, the least one is repeated.
     """
-    x, y = (ravel(v) for v in promote("intersect1d", ar1, ar2))
+    x, y = (ravel(_settled(v)) for v in promote("intersect1d", ar1, ar2))
     order = lexsort((x,))
     ordered = take(x, order, mode="clip")
     keep = ew.logical_and(isin(ordered, y), _first(ordered))
@@ -236,6 +247,11 @@ def intersect1d(
     second = take(y_order, ew.minimum(place, y.size - 1), mode="clip")
     second = ew._select("intersect1d", ew.less(first, x.size), second, np.asarray(y.size, second.dtype))
     return values, first, second
+
+
+def _settled(x: Any) -> Any:
+    """``x``; complex numbers without a weak type, as jax sorts them by parts that have none."""
+    return strong(x) if aval_of(x).dtype in dtypes.COMPLEX else x
 
 
 def _first(ordered: Any) -> Any:

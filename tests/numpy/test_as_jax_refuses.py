@@ -47,6 +47,9 @@ def test_lists_are_no_arrays(name: str) -> None:
         (lambda: jnp.array(X, order="C"), NotImplementedError),
         (lambda: jnp.copy(jnp.ones(2), order="F"), NotImplementedError),
         (lambda: lax.iota(None, 3), ValueError),
+        *((lambda f=f: f(1.0, 1), TypeError) for f in (lax.igamma, lax.igammac, lax.zeta, lax.polygamma)),
+        (lambda: lax.betainc(np.float32(1), np.float32(2), True), TypeError),
+        (lambda: lax.bessel_i0e(1), TypeError),
         (lambda: lax.broadcasted_iota(None, (2,), 0), ValueError),
         (lambda: lax.slice_in_dim(X, 2, 1), ValueError),
         (lambda: jnp.tril_indices(2.0), TypeError),
@@ -65,4 +68,21 @@ def test_taken() -> None:
     assert jnp.array_equal([1, 2], X[:2]) and not jnp.array_equiv([1], [2])
     assert jnp.broadcast_shapes(np.int32(2), (3, 1)) == (3, 2) and jnp.resize(X, np.int32(2)).shape == (2,)
     assert jnp.frombuffer(jnp.asarray(X), np.float32).tolist() == [1, 2, 3]
+    assert lax.full_like(1.0, 2).weak_type and not lax.full_like(1.0, 2, dtype="float32").weak_type
     assert lax.round(0.5).weak_type and lax.round(jnp.float16(2.5)) == 3 and lax.round(-0.5) == -1
+
+
+def test_weak_types_are_those_of_jax() -> None:
+    weak = {
+        True: [
+            jnp.unique(2.0), jnp.union1d(2.0, 1.0), jnp.setdiff1d(2.0, 1.0), jnp.logaddexp2(1.0, 2.0), jnp.ediff1d(1.0),
+        ],
+        False: [
+            jnp.unique(2j), jnp.union1d(2j, 1.0), jnp.setxor1d(2j, 1.0), jnp.intersect1d(2j, 1.0),
+            jnp.setdiff1d(2j, 1.0),
+            jnp.log2(2.0), jnp.log2(2), jnp.log2(2j), jnp.choose(0, [1, 2]), jnp.ediff1d(1.0, 2.0),
+            jnp.logaddexp2(1.0, np.float32(2)),
+        ],
+    }  # fmt: skip
+    for kind, results in weak.items():
+        assert [result.weak_type for result in results] == [kind] * len(results)

@@ -53,8 +53,7 @@ def face(function: Callable[..., Any]) -> Callable[..., Array]:
         avals = [aval_of(x) for x in xs]
         shown = ", ".join(map(str, avals))
         kinds = {a.dtype for x, a in zip(xs, avals) if not is_scalar(x)}
-        real = not any(a.dtype in dtypes.COMPLEX for a in avals)
-        if len(kinds) > 1 or not real or not all(k in dtypes.FLOATS for k in kinds):
+        if len(kinds) > 1 or not all(a.dtype in dtypes.FLOATS for a in avals):
             raise DtypeError(f"[{op}] expected operands of one float dtype, got {shown}. Convert with x.astype(...).")
         columns = zip(*(a.shape for a in avals if a.shape))
         if len({a.ndim for a in avals} - {0}) > 1 or any(len({*lengths} - {1}) > 1 for lengths in columns):

@@ -104,7 +104,7 @@ def _bpe(fields: dict[str, Any], config: dict[str, Any], path: Path) -> dict[str
         "model": {
             "type": "BPE",
             "vocab": {token: i for i, token in enumerate(tokens)},
-            "merges": fields[f"{_KEY}merges"],
+            "merges": fields.get(f"{_KEY}merges", []),
             "ignore_merges": cut == "llama-bpe",
         },
     }
