@@ -9,6 +9,7 @@ from anejax.engine.graphs import program_graph
 from anejax.mil.rules import MIL, Finding, Rule
 from anejax.mil.verify import diagnose
 from anejax.partition import partition
+from anejax.transforms.composite import title
 
 ON_CPU = Rule("primitive", f"docs/legalization.md, and {MIL}", "nothing, if the CPU device may run this part")
 
@@ -29,10 +30,7 @@ def check(f: Callable[..., Any], *args: Any, chip: str = "M4") -> list[Finding]:
         note [tanh] by Core AI it may leave the engine, to be computed in float32
     """
     plan = partition(program_graph(f, *args)[0], chip, by_cost=False, keep_state=False)
-    found = [
-        Finding(ON_CPU, e.primitive.name, f"[{e.primitive.name}] {reason}", place=e.mark.place)
-        for e, reason in plan.host
-    ]
+    found = [Finding(ON_CPU, title(e), f"[{title(e)}] {reason}", place=e.mark.place) for e, reason in plan.host]
     for program in plan.programs:
         found += diagnose(program, chip)
     return list(dict.fromkeys(found))

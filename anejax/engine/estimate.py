@@ -11,6 +11,7 @@ from typing import Any
 from anejax.engine.graphs import program_graph
 from anejax.mil.cost import Cost, in_sequence
 from anejax.partition import partition
+from anejax.transforms.composite import title
 
 
 @dataclass(frozen=True)
@@ -53,5 +54,5 @@ def estimate(f: Callable[..., Any], *args: Any, chip: str = "M4") -> Estimate:
         (1, 2147483648, '434 us')
     """
     plan = partition(program_graph(f, *args)[0], chip, by_cost=False)
-    host = Counter((eqn.primitive.name, reason) for eqn, reason in plan.host)
+    host = Counter((title(eqn), reason) for eqn, reason in plan.host)
     return Estimate(chip, tuple(s.cost for s in plan.segments if s.cost is not None), dict(host.most_common()))

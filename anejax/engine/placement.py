@@ -12,8 +12,10 @@ from anejax.marks import Mark
 from anejax.mil.program import Program
 from anejax.partition import Plan, Segment, lanes
 from anejax.partition.cost import host_us
+from anejax.passes.inline import inline
 from anejax.passes.legalize import why_not
 from anejax.passes.pipeline import optimize
+from anejax.transforms.composite import composite_p, title
 
 SOURCES = 3  # of the user's lines shown for each group
 
@@ -105,6 +107,8 @@ def facts_of(segment: Segment, eqns: Iterable[Eqn]) -> SegmentFacts:
 def is_predicted(eqn: Eqn) -> bool:
     """Whether the CPU device's time of ``eqn`` is that of its products and of what it writes: neither of sorting, of
     random bits or LAPACK, nor of loops, is it."""
+    if eqn.primitive is composite_p:
+        return all(map(is_predicted, inline(eqn.params["graph"]).eqns))
     if any(True for _ in subgraphs(eqn.params)):
         return False
     return eqn.primitive.elementwise or why_not(eqn.primitive.name, "ane") is None
@@ -139,7 +143,7 @@ def placements_of(plan: Plan, engine_reason: str) -> tuple[Placement, ...]:
     groups: dict[tuple[str, str, str], list[Mark]] = {}
     for eqn, reason in zip(plan.source.eqns, plan.reasons, strict=True):
         device, why = ("ane", engine_reason) if reason is None else ("cpu", reason)
-        groups.setdefault((device, why, eqn.primitive.name), []).append(eqn.mark)
+        groups.setdefault((device, why, title(eqn)), []).append(eqn.mark)
     found = [
         Placement(*key, len(marks), _first(m.line for m in marks), _first(m.path for m in marks))
         for key, marks in groups.items()
@@ -154,7 +158,7 @@ def _reads(plan: Plan) -> Iterator[tuple[Var, int | None]]:
 
 
 def _counted(eqns: Iterable[Eqn]) -> dict[str, int]:
-    return dict(Counter(e.primitive.name for e in eqns).most_common())
+    return dict(Counter(map(title, eqns)).most_common())
 
 
 def _first(texts: Iterable[str | None]) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from anejax.partition.returning import RETURNS, returning
 from anejax.partition.scans import Chunked, chunk
 from anejax.partition.turns import turn_of
 from anejax.passes.long_axes import in_parts
+from anejax.transforms.composite import title
 
 DISPATCH_SHARE = 0.15  # of a program's time that its dispatch may take for the program to be that of equal layers
 
@@ -176,7 +177,7 @@ class Plan:
         if any(True for _ in self.programs) or not self.source.eqns:
             return None
         most = max(range(len(self.source.eqns)), key=lambda i: host_us([self.source.eqns[i]]))
-        return f"{self.source.eqns[most].primitive.name}: {self.reasons[most]}"
+        return f"{title(self.source.eqns[most])}: {self.reasons[most]}"
 
     @property
     def flops(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from anejax.core.context import current_trace
-from anejax.core.graph import Graph
+from anejax.core.graph import Eqn, Graph
 from anejax.core.primitive import Primitive
 from anejax.core.trace import aval_of
 from anejax.ops.families import batch_to
@@ -39,6 +39,11 @@ def bind_composite(fun: Flat, args: Sequence[Any], name: str, attributes: Attrib
     return composite_p.bind(
         *args, *consts, graph=_with_last_inputs(graph, len(consts)), name=name, attributes=attributes, batched=batched
     )
+
+
+def title(eqn: Eqn) -> str:
+    """What users are told of an equation: the name of a composite, "softmax" say, or of the primitive."""
+    return eqn.params["name"].rpartition(".")[2] if eqn.primitive is composite_p else eqn.primitive.name
 
 
 def _is_staged() -> bool:

@@ -15,6 +15,7 @@ import pytest
 
 import anejax as aj
 import anejax.numpy as jnp
+from anejax import nn
 from anejax.config import config
 from anejax.engine.check import check
 from anejax.engine.explain import ALL, BY_COST, ON_CPU
@@ -285,3 +286,10 @@ def test_says_why_nothing_goes_to_the_engine() -> None:
     large = aj.ShapeDtypeStruct((2048, 2048), "float32")
     assert aj.explain(lambda x: x @ x, large, chip="M4").idle is None
     assert aj.explain(lambda x: x @ x, small, device="cpu").idle is None
+
+
+def test_composites_are_told_by_their_names() -> None:
+    x = np.ones((64, 64), np.float32)
+    found = aj.explain(lambda x: nn.softmax(x @ x) @ x, x, chip="M4")
+    assert found.segments[0].primitives["softmax"] == 1 and not found.segments[0].unpredicted
+    assert "softmax" in str(found) and "composite" not in str(found)
