@@ -102,11 +102,15 @@ def float16_mean(values: Any, left_out: Any, axis_name: Any) -> tuple[Any, Any]:
             raise ShapeError(
                 f"[float16_mean] expected float32 arrays and a left_out of the same shapes, got {x} and {rest}."
             )
-    means, left = [], []
-    for which in _buckets([x.nbytes // 2 for x in arrays]):
-        mean, rest = _mean_of_bucket([arrays[i] + rests[i] for i in which], axis_name)
-        means += mean
-        left += rest
+    order = range(len(arrays))[::-1]  # gradients of the last layers are ready first
+    buckets = [[order[i] for i in which] for which in _buckets([arrays[i].nbytes // 2 for i in order])]
+    # Messages set out in the order of the program: none of the second kind may stand before one of the first.
+    exchanged = [_exchanged([arrays[i] + rests[i] for i in which], axis_name) for which in buckets]
+    means, left = list(arrays), list(arrays)
+    for which, parts in zip(buckets, exchanged, strict=True):
+        mean, rest = _mean_of_bucket([arrays[i] for i in which], *parts, axis_name)
+        for i, m, r in zip(which, mean, rest, strict=True):
+            means[i], left[i] = m, r
     return tree.unflatten(structure, means), tree.unflatten(structure, left)
 
 
@@ -124,18 +128,25 @@ def _buckets(sizes: Sequence[int]) -> Iterator[list[int]]:
         yield which
 
 
-def _mean_of_bucket(arrays: Sequence[Any], axis_name: Any) -> tuple[list[Any], list[Any]]:
-    """The means of ``arrays`` over the axis, and what of them float16 left out."""
-    count, here = lax.axis_size(axis_name), lax.axis_index(axis_name)
+def _exchanged(arrays: Sequence[Any], axis_name: Any) -> tuple[Any, Any, Any]:
+    """``arrays`` in parts, one for each process to add up; these as sent, and what came for the own part."""
+    count = lax.axis_size(axis_name)
     flat = jnp.concatenate([x.ravel() for x in arrays])
-    parts = jnp.pad(flat, (0, -flat.size % count)).reshape(count, -1)  # one for each process to add up
+    parts = jnp.pad(flat, (0, -flat.size % count)).reshape(count, -1)
     sent = _narrowed(parts)
-    total = _widened(lax.all_to_all(sent, axis_name, 0, 0)).sum(0)
+    return parts, sent, lax.all_to_all(sent, axis_name, 0, 0)
+
+
+def _mean_of_bucket(like: Sequence[Any], parts: Any, sent: Any, came: Any, axis_name: Any) -> tuple[list, list]:
+    """The means over the axis, and what of them float16 left out, as arrays of the shapes of ``like``."""
+    count, here = lax.axis_size(axis_name), lax.axis_index(axis_name)
+    total = _widened(came).sum(0)
     passed_on = _narrowed(total[None])
     sums = _widened(lax.all_gather(passed_on[0], axis_name))
     left = (parts - _widened(sent)).at[here].add(total - _widened(passed_on)[0])
-    mean, left = (x.ravel()[: flat.size] for x in (sums / count, jnp.where(jnp.isfinite(left), left, 0)))
-    return _like(arrays, mean), _like(arrays, left)
+    size = sum(x.size for x in like)
+    mean, left = (x.ravel()[:size] for x in (sums / count, jnp.where(jnp.isfinite(left), left, 0)))
+    return _like(like, mean), _like(like, left)
 
 
 def _narrowed(rows: Any) -> Any:

@@ -150,8 +150,8 @@ class Measured:
 
 
 class Messages(NamedTuple):
-    """Sums over processes: how many messages, how long at least one was on its way, and how long the program waited
-    for one or handed one over, both in seconds."""
+    """Messages to other processes, such as sums, that are not waited for at once: how many, how long at least one was
+    on its way, and how long the program waited for one or handed one over, both in seconds."""
 
     count: int
     on_the_way: float
@@ -163,14 +163,21 @@ class Messages(NamedTuple):
         return 1 - self.waited / self.on_the_way if self.on_the_way else 0.0
 
 
+def end_of_message(what: str) -> str:
+    """ "start" or "finish" for a step that is one end of a message, as ``import/processes.cpp`` names them; else ""."""
+    name, end, *_ = *what.split(), "", ""
+    return end if name.startswith("aj_process_") and end in ("start", "finish") else ""
+
+
 def messages(ran: Iterable[Ran]) -> Messages:
-    """The sums over processes among ``ran``; the native library names their steps in ``import/processes.cpp``."""
+    """The messages to other processes among ``ran``."""
     count = open_ = waited = on_the_way = begin = 0
     for r in sorted(ran, key=lambda r: r.begin):
-        if "aj_process_sum" not in r.step.what:
+        end = end_of_message(r.step.what)
+        if not end:
             continue
         waited += r.own
-        if "start" in r.step.what:
+        if end == "start":
             begin = r.begin if open_ == 0 else begin
             count, open_ = count + 1, open_ + 1
         elif open_:  # its start may be older than the profile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from anejax.profiler.measured import Measured
+from anejax.profiler.measured import Measured, end_of_message
 
 ANNOTATIONS, ENGINE = 1000, 9999  # thread numbers of annotations, which come below those of steps, and of dispatches
 
@@ -54,8 +54,7 @@ def _steps(found: Measured) -> Iterator[dict[str, Any]]:
         name = r.step.what
         if main is not None:
             name = f"{main.mark.path}: {main.name}" if main.mark.path else main.name
-            if main.name == "process_sum":  # one step starts a message, and another waits for it
-                name += " start" if "start" in r.step.what else " finish"
+            name = f"{name} {end_of_message(r.step.what)}".rstrip()
             args |= {"layer": main.mark.path, "part": main.mark.part, "line": main.mark.line or ""}
         yield _at(found, r.begin, r.end) | {
             "name": name,

@@ -113,10 +113,93 @@ void complete(Message& from, Message& to, size_t count, Start start) {
   }
 }
 
+// A message under way.
+struct Flight {
+  Message from, to;
+  std::vector<Request> requests;
+  bool done = false;
+};
+
+auto& flights = *new std::map<int64_t, Flight>;  // guarded by `calls`
+int64_t last_flight = 0;
+auto& begun = *new std::condition_variable;
+
+// Sees how far the messages are. With `calls` locked.
+bool all_done() {
+  bool all = true;
+  for (auto& [id, flight] : flights) {
+    if (flight.done) continue;
+    flight.done = true;
+    for (Request& request : flight.requests) flight.done &= ended(table, &request);
+    all &= flight.done;
+  }
+  return all;
+}
+
+// MPI moves data while one of its functions runs (MPI 4.1, section 2.9), so a thread asks how far messages are while
+// the program computes, and tells the other processes that this one lives. It is never joined: it ends with the
+// process.
+void keep_going() {
+  std::unique_lock lock(calls);
+  while (!left) {
+    try {
+      beats->turn();
+      if (flights.empty() || broken || all_done()) begun.wait_for(lock, std::chrono::milliseconds(100));
+    } catch (const mil::Error&) {
+      broken = true;  // the next call says so
+      begun.wait(lock);
+    }
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    lock.lock();
+  }
+}
+
+// Hands a message over to MPI.
+template <class Begin>
+int64_t start(Flight flight, Begin begin) {
+  if (table.size == 1) fail("there is no other process.");
+  const std::lock_guard lock(calls);
+  require_whole();
+  beats->begin_call();
+  Flight& kept = flights.emplace(++last_flight, std::move(flight)).first->second;  // before MPI learns the addresses
+  begin(kept);
+  begun.notify_one();
+  return last_flight;
+}
+
+// Of a gather or an exchange: `sent` bytes of memory at `from`, and a block of `bytes` from each process.
+Flight blocks(const void* from, size_t bytes, size_t sent) {
+  if (bytes > kLargest) fail("expected blocks of 1 GiB at most.");
+  Flight flight{Message(sent), Message(bytes * static_cast<size_t>(table.size)), std::vector<Request>(bytes > 0)};
+  copy(flight.from.memory.get(), from, sent);
+  return flight;
+}
+
+void spread(const void* call, const char* name, const Message& from, const Message& to, size_t bytes, void* request) {
+  const int count = static_cast<int>(bytes);
+  check(function<Spread>(call)(from.memory.get(), count, table.bytes, to.memory.get(), count, table.bytes,
+                               table.communicator, request),
+        name);
+}
+
+int64_t start_spread(const void* call, const char* name, const void* from, size_t bytes, size_t sent) {
+  return start(blocks(from, bytes, sent), [&](Flight& kept) {
+    for (Request& request : kept.requests) spread(call, name, kept.from, kept.to, bytes, request.bytes);
+  });
+}
+
 // Whether all processes came with the same digest; one that leaves does not mind.
 bool agree_to(uint64_t digest) {
   std::vector<uint64_t> all(static_cast<size_t>(table.size));
-  gather(&digest, all.data(), sizeof digest);
+  Flight flight = blocks(&digest, sizeof digest, sizeof digest);
+  {
+    const std::lock_guard lock(calls);
+    complete(flight.from, flight.to, 1, [&](size_t, void* request) {
+      spread(table.iallgather, "Iallgather", flight.from, flight.to, sizeof digest, request);
+    });
+  }
+  std::memcpy(all.data(), flight.to.memory.get(), all.size() * sizeof digest);
   const auto other = std::find_if(all.begin(), all.end(), [&](uint64_t theirs) { return theirs != digest; });
   if (other == all.end()) return true;
   if (digest == ANESDK_PROCESS_LEFT) return false;
@@ -126,48 +209,6 @@ bool agree_to(uint64_t digest) {
   fail("process " + std::to_string(other - all.begin()) + " runs another program than process " +
        std::to_string(table.index) +
        ". Every process must run the same functions on arguments of the same shapes, in the same order.");
-}
-
-// A sum under way.
-struct Sum {
-  Message from, to;
-  std::vector<Request> requests;
-  bool done = false;
-};
-
-auto& sums = *new std::map<int64_t, Sum>;  // guarded by `calls`
-int64_t last_sum = 0;
-auto& begun = *new std::condition_variable;
-
-// Sees how far the sums are. With `calls` locked.
-bool all_done() {
-  bool all = true;
-  for (auto& [id, sum] : sums) {
-    if (sum.done) continue;
-    sum.done = true;
-    for (Request& request : sum.requests) sum.done &= ended(table, &request);
-    all &= sum.done;
-  }
-  return all;
-}
-
-// MPI moves data while one of its functions runs (MPI 4.1, section 2.9), so a thread asks how far the sums are while
-// the program computes, and tells the other processes that this one lives. It is never joined: it ends with the
-// process.
-void keep_going() {
-  std::unique_lock lock(calls);
-  while (!left) {
-    try {
-      beats->turn();
-      if (sums.empty() || broken || all_done()) begun.wait_for(lock, std::chrono::milliseconds(100));
-    } catch (const mil::Error&) {
-      broken = true;  // the next call says so
-      begun.wait(lock);
-    }
-    lock.unlock();
-    std::this_thread::sleep_for(std::chrono::microseconds(50));
-    lock.lock();
-  }
 }
 
 }  // namespace
@@ -214,43 +255,42 @@ void leave() {
 }
 
 int64_t start_sum(std::span<const Piece> pieces, mil::DType dtype) {
-  if (table.size == 1) return 0;
   size_t bytes = 0;
   for (const Piece& piece : pieces) bytes += piece.bytes;
-  Sum sum{Message(bytes), Message(bytes), std::vector<Request>((bytes + kLargest - 1) / kLargest)};
-  std::byte* at = sum.from.memory.get();
+  Flight flight{Message(bytes), Message(bytes), std::vector<Request>((bytes + kLargest - 1) / kLargest)};
+  std::byte* at = flight.from.memory.get();
   for (const Piece& piece : pieces) {
     copy(at, piece.from, piece.bytes);
     at += piece.bytes;
   }
   const size_t element = mil::size_of(dtype);
-  const std::lock_guard lock(calls);
-  require_whole();
-  beats->begin_call();
-  Sum& kept = sums.emplace(++last_sum, std::move(sum)).first->second;  // at its place before MPI learns the addresses
-  for (size_t i = 0; i < kept.requests.size(); ++i) {
-    const size_t begin = i * kLargest, part = std::min(bytes - begin, kLargest);
-    check(function<Reduce>(table.iallreduce)(kept.from.memory.get() + begin, kept.to.memory.get() + begin,
-                                             static_cast<int>(part / element), table.types[static_cast<int>(dtype)],
-                                             table.sum, table.communicator, kept.requests[i].bytes),
-          "Iallreduce");
-  }
-  begun.notify_one();
-  return last_sum;
+  return start(std::move(flight), [&](Flight& kept) {
+    for (size_t i = 0; i < kept.requests.size(); ++i) {
+      const size_t begin = i * kLargest, part = std::min(bytes - begin, kLargest);
+      check(function<Reduce>(table.iallreduce)(kept.from.memory.get() + begin, kept.to.memory.get() + begin,
+                                               static_cast<int>(part / element), table.types[static_cast<int>(dtype)],
+                                               table.sum, table.communicator, kept.requests[i].bytes),
+            "Iallreduce");
+    }
+  });
 }
 
-void finish_sum(int64_t message, std::span<const Piece> pieces) {
-  if (table.size == 1) {
-    for (const Piece& piece : pieces) copy(piece.to, piece.from, piece.bytes);
-    return;
-  }
+int64_t start_gather(const void* from, size_t bytes) {
+  return start_spread(table.iallgather, "Iallgather", from, bytes, bytes);
+}
+
+int64_t start_exchange(const void* from, size_t bytes) {
+  return start_spread(table.ialltoall, "Ialltoall", from, bytes, bytes * static_cast<size_t>(table.size));
+}
+
+void finish(int64_t message, std::span<const Piece> pieces) {
   const Waits waits;
   wait_until(
       [&] {
         const std::lock_guard lock(calls);
         require_whole();
-        const auto found = sums.find(message);
-        if (found == sums.end()) fail("a sum was finished twice.");
+        const auto found = flights.find(message);
+        if (found == flights.end()) fail("a message was finished twice.");
         return all_done() || found->second.done || (require_all(), false);
       },
       [] {
@@ -258,50 +298,20 @@ void finish_sum(int64_t message, std::span<const Piece> pieces) {
         return beats->late();
       });
   const std::lock_guard lock(calls);
-  const auto found = sums.find(message);
+  const auto found = flights.find(message);
   const std::byte* at = found->second.to.memory.get();
   for (const Piece& piece : pieces) {
     copy(piece.to, at, piece.bytes);
     at += piece.bytes;
   }
-  sums.erase(found);
+  flights.erase(found);
 }
 
 size_t bucket_bytes() { return table.bucket_bytes; }
 
 void give_up() {
   const std::lock_guard lock(calls);
-  broken |= !sums.empty();
-}
-
-namespace {
-
-// gather and exchange: `sent` bytes of memory at `from`, one block for each process at `to`.
-void spread(const void* call, const char* name, const void* from, void* to, size_t bytes, size_t sent) {
-  if (table.size == 1) return copy(to, from, bytes);
-  if (bytes == 0) return;
-  if (bytes > kLargest) fail(std::string(name) + " takes blocks of 1 GiB at most.");
-  const std::lock_guard lock(calls);
-  const size_t all = bytes * static_cast<size_t>(table.size);
-  Message out(sent), in(all);
-  std::memcpy(out.memory.get(), from, sent);
-  complete(out, in, 1, [&](size_t, void* request) {
-    const int count = static_cast<int>(bytes);
-    check(function<Spread>(call)(out.memory.get(), count, table.bytes, in.memory.get(), count, table.bytes,
-                                 table.communicator, request),
-          name);
-  });
-  std::memcpy(to, in.memory.get(), all);
-}
-
-}  // namespace
-
-void gather(const void* from, void* to, size_t bytes) {
-  spread(table.iallgather, "Iallgather", from, to, bytes, bytes);
-}
-
-void exchange(const void* from, void* to, size_t bytes) {
-  spread(table.ialltoall, "Ialltoall", from, to, bytes, bytes * static_cast<size_t>(table.size));
+  broken |= !flights.empty();
 }
 
 void pass_on(const void* from, void* to, size_t bytes, int64_t target, int64_t source) {

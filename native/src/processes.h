@@ -31,23 +31,23 @@ struct Piece {
   size_t bytes;
 };
 
-// Sums over all processes, element by element, of arrays of one dtype, as one message. start_sum copies the arrays and
-// returns at once, with a number for the message; finish_sum waits for it and writes the sums in the same order. In
-// between a thread of this file keeps the message going.
+// Messages that are started, and return at once with a number, and that finish() waits for. What they send is copied.
+// In between a thread of this file keeps them going. Sums over all processes, element by element, of arrays of one
+// dtype, as one message.
 int64_t start_sum(std::span<const Piece> pieces, mil::DType dtype);
-void finish_sum(int64_t message, std::span<const Piece> pieces);
+// Gets size() blocks of `bytes`: block i is the `bytes` at `from` of process i.
+int64_t start_gather(const void* from, size_t bytes);
+// Gets size() blocks of `bytes` for as many at `from`: block i goes to process i, and came from process i.
+int64_t start_exchange(const void* from, size_t bytes);
+
+// Writes what came, one piece after the other. Each message is finished once.
+void finish(int64_t message, std::span<const Piece> pieces);
 
 // How many bytes one such message should have: larger ones are cut, so that the first sets out while the last is made.
 size_t bucket_bytes();
 
-// To be called when a run ends early: sums that it started and did not finish leave the others behind.
+// To be called when a run ends early: messages that it started and did not finish leave the others behind.
 void give_up();
-
-// `to` has size() blocks of `bytes`: block i is what process i gave.
-void gather(const void* from, void* to, size_t bytes);
-
-// Both have size() blocks of `bytes`: block i goes to process i, and came from process i.
-void exchange(const void* from, void* to, size_t bytes);
 
 // `from` goes to process `target` and `to` is what process `source` sent; -1 for neither, and `to` is then zeros.
 void pass_on(const void* from, void* to, size_t bytes, int64_t target, int64_t source);

@@ -200,6 +200,33 @@ def profile_shows_messages() -> None:
 
 
 @check
+def float16_messages_travel_during_the_backward_pass() -> None:
+    def step(ws: Any, left: Any, x: Any) -> Any:
+        def loss(ws: Any) -> Any:
+            h = x
+            for w in ws:
+                h = jnp.tanh(h @ w)
+            return jnp.sum(h**2)
+
+        return aj.distributed.float16_mean(aj.grad(loss)(ws), left, "b")
+
+    specs = {"in_specs": (P(), P(), P("b")), "out_specs": P(), "check_vma": False}
+    mapped = aj.jit(aj.shard_map(step, mesh=mesh(), **specs))
+    ws = [jnp.full((64, 64), 0.01) for _ in range(4)]
+    args = ws, aj.tree.map(jnp.zeros_like, ws), jnp.ones((8 * N, 64))
+    mapped(*args)
+    with aj.profiler.profile() as p:
+        mapped(*args)
+    found = messages(p.measured.ran)
+    assert found.count == 8 and 0 < found.waited < found.on_the_way
+    whats = [r.step.what for r in sorted(p.measured.ran, key=lambda r: r.begin)]
+    first = next(i for i, what in enumerate(whats) if "aj_process_exchange start" in what)
+    waits = next(i for i, what in enumerate(whats) if "aj_process_exchange finish" in what)
+    assert sum("aj_process_exchange start" in what for what in whats[:waits]) == 4
+    assert any("gemm" in what for what in whats[first:waits]), whats  # the gradients of other layers
+
+
+@check
 def refusals() -> None:
     total = aj.shard_map(lambda x: lax.psum(x.sum(), "b"), mesh=mesh(), in_specs=P("b"), out_specs=P())
     for wrong, call in (

@@ -1,4 +1,4 @@
-// The operations aj_process_*: what processes that compute together send one another.
+// The operations aj_process_* that are waited for at once, or send nothing; import/processes.cpp has the others.
 #include "processes.h"
 
 #include <algorithm>
@@ -24,39 +24,6 @@ size_t bytes_of_operand(const mil::Function& function, const mil::Op& op) {
 size_t bytes_of_result(const mil::Function& function, const mil::Op& op) {
   return function.values[op.results.at(0)].type.nbytes();
 }
-
-class Gather final : public Kernel {
- public:
-  Gather(const mil::Function& function, const mil::Op& op) : bytes_(bytes_of_operand(function, op)) {
-    inputs_ = {function.find(op, "x")->values.at(0)};
-    expect_blocks(op, bytes_of_result(function, op), bytes_);
-  }
-
-  void run(const void* const* inputs, void* const* outputs, void*, ThreadPool&) const override {
-    processes::gather(inputs[0], outputs[0], bytes_);
-  }
-
- private:
-  size_t bytes_;
-};
-
-class Exchange final : public Kernel {
- public:
-  Exchange(const mil::Function& function, const mil::Op& op) {
-    inputs_ = {function.find(op, "x")->values.at(0)};
-    bytes_ = bytes_of_operand(function, op) / static_cast<size_t>(processes::size());
-    expect_blocks(op, bytes_of_operand(function, op), bytes_);
-    expect(function.value(op, "x").type.shape.at(0) % processes::size() == 0, op.schema->name,
-           "expected a first axis that " + std::to_string(processes::size()) + " processes divide.");
-  }
-
-  void run(const void* const* inputs, void* const* outputs, void*, ThreadPool&) const override {
-    processes::exchange(inputs[0], outputs[0], bytes_);
-  }
-
- private:
-  size_t bytes_;
-};
 
 // The own block of an array that all processes have.
 class Cut final : public Kernel {
@@ -117,9 +84,9 @@ std::unique_ptr<const Kernel> prepare(const mil::Function& function, const mil::
 
 std::span<const KernelEntry> process_entries() {
   static constexpr KernelEntry entries[] = {
-      {"aj_process_gather", prepare<Gather>},     {"aj_process_join", prepare<Gather>},
-      {"aj_process_exchange", prepare<Exchange>}, {"aj_process_cut", prepare<Cut>},
-      {"aj_process_permute", prepare<Permute>},   {"aj_process_index", prepare<Index>},
+      {"aj_process_cut", prepare<Cut>},
+      {"aj_process_permute", prepare<Permute>},
+      {"aj_process_index", prepare<Index>},
   };
   return entries;
 }

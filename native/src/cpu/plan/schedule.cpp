@@ -1,11 +1,14 @@
 // The order of the steps. A group of nodes that leaves no more temporaries alive than it found runs as soon as it can
 // (an optimizer's update right behind its gradient); otherwise the group with the earliest node goes first. A group
 // that could write an operand in place waits for the other readers of that operand. Messages to other processes begin
-// as soon as they can, and are waited for when nothing else is left to do (Turn).
+// as soon as they can, and are waited for when nothing else is left to do (Turn); what the first of them needs goes
+// before what only later ones need.
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "cpu/plan/plan.h"
 #include "mil/error.h"
@@ -35,6 +38,7 @@ class Scheduler {
     }
     for (size_t g = 0; g < groups.size(); ++g) find_needs(static_cast<int32_t>(g));
     for (size_t t = 0; t < readers_.size(); ++t) left_[t] = readers_[t].size();
+    find_goals();
   }
 
   // Kahn's algorithm; of the groups that are ready, the earliest one of the lowest rank is next.
@@ -47,7 +51,7 @@ class Scheduler {
       const auto lowest =
           std::find_if(ready_.begin(), ready_.end(), [](const auto& groups) { return !groups.empty(); });
       if (lowest == ready_.end()) break;
-      const int32_t next = *lowest->begin();
+      const int32_t next = lowest->begin()->second;
       lowest->erase(lowest->begin());
       order.push_back(next);
       finish(next);
@@ -69,7 +73,8 @@ class Scheduler {
   std::vector<std::vector<int32_t>> users_;    // by group: those that need it
   std::vector<int> waiting_;                   // by group: how many that it needs have not run
   std::vector<bool> done_;
-  std::array<std::set<int32_t>, kRanks> ready_;
+  std::vector<int32_t> goals_;  // by group: the first message that needs it, or the largest number
+  std::array<std::set<std::pair<int32_t, int32_t>>, kRanks> ready_;  // goal and group
 
   template <class F>
   void each_input(int32_t g, F f) const {
@@ -96,7 +101,27 @@ class Scheduler {
     for (const int32_t need : needs) users_[need].push_back(g);
   }
 
-  void make_ready(int32_t g) { ready_[rank(g)].insert(g); }
+  Turn turn(int32_t g) const { return graph_.nodes[groups_[g].front()].turn; }
+
+  // The groups that begin messages are in the order in which they are to begin.
+  void find_goals() {
+    goals_.assign(groups_.size(), std::numeric_limits<int32_t>::max());
+    for (size_t message = 0; message < groups_.size(); ++message) {
+      if (turn(static_cast<int32_t>(message)) != Turn::FIRST) continue;
+      std::vector<int32_t> open{static_cast<int32_t>(message)};
+      while (!open.empty()) {
+        const int32_t g = open.back();
+        open.pop_back();
+        if (goals_[g] <= static_cast<int32_t>(message)) continue;
+        goals_[g] = static_cast<int32_t>(message);
+        each_input(g, [&](TensorId t) {
+          if (maker_[t] >= 0) open.push_back(maker_[t]);
+        });
+      }
+    }
+  }
+
+  void make_ready(int32_t g) { ready_[rank(g)].insert({goals_[g], g}); }
 
   void finish(int32_t g) {
     done_[g] = true;
@@ -111,14 +136,13 @@ class Scheduler {
   // The last reader of a tensor frees its memory, or may write over it.
   void rank_again(TensorId t) {
     const int32_t last = *std::find_if(readers_[t].begin(), readers_[t].end(), [this](int32_t g) { return !done_[g]; });
-    for (std::set<int32_t>& groups : ready_) {
-      if (groups.erase(last) > 0) return make_ready(last);
+    for (auto& groups : ready_) {
+      if (groups.erase({goals_[last], last}) > 0) return make_ready(last);
     }
   }
 
   size_t rank(int32_t g) const {
-    const Turn turn = graph_.nodes[groups_[g].front()].turn;
-    if (turn != Turn::USUAL) return turn == Turn::FIRST ? 0 : kRanks - 1;
+    if (turn(g) != Turn::USUAL) return turn(g) == Turn::FIRST ? 0 : kRanks - 1;
     return 1 + 2 * patience(g) + (growth(g) <= kSmallGrowth ? 0 : 1);
   }
 
