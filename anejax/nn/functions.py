@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,13 @@ from anejax.lax.special.exponentials import logsumexp as logsumexp
 from anejax.lax.special.exponentials import softmax as softmax
 from anejax.numpy.operands import as_array, promote_inexact
 from anejax.ops.families import check_domain
+from anejax.typing import Array, ArrayLike, DTypeLike
 
 # --- rectifiers and their smooth relatives ----------------------------------------------------------------------
 
 
 @custom_jvp
-def relu(x: Any) -> Any:
+def relu(x: ArrayLike) -> Array:
     """max(x, 0); its derivative at 0 is 0.
 
     Example:
@@ -44,7 +46,7 @@ def _relu_jvp(primals: Any, tangents: Any) -> Any:
 
 
 @custom_jvp
-def relu6(x: Any) -> Any:
+def relu6(x: ArrayLike) -> Array:
     """min(max(x, 0), 6); its derivative at 0 and 6 is 0."""
     return jnp.minimum(jnp.maximum(x, 0), 6.0)
 
@@ -55,30 +57,30 @@ def _relu6_jvp(primals: Any, tangents: Any) -> Any:
     return relu6(x), jnp.where((x > 0) & (x < 6), t, jnp.zeros_like(t))
 
 
-def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
+def leaky_relu(x: ArrayLike, negative_slope: ArrayLike = 0.01) -> Array:
     """x where positive, negative_slope * x elsewhere."""
     x = as_array("leaky_relu", x)
     return jnp.where(x >= 0, x, negative_slope * x)
 
 
-def elu(x: Any, alpha: Any = 1.0) -> Any:
+def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
     """x where positive, alpha * (exp(x) - 1) elsewhere."""
     x = as_array("elu", x)
     positive = x > 0
     return jnp.where(positive, x, alpha * jnp.expm1(jnp.where(positive, 0.0, x)))
 
 
-def selu(x: Any) -> Any:
+def selu(x: ArrayLike) -> Array:
     """The self-normalising elu."""
     return 1.0507009873554805 * elu(x, 1.6732632423543772)
 
 
-def celu(x: Any, alpha: Any = 1.0) -> Any:
+def celu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
     """max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)."""
     return jnp.maximum(x, 0.0) + alpha * jnp.expm1(jnp.minimum(x, 0.0) / alpha)
 
 
-def gelu(x: Any, approximate: bool = True) -> Any:
+def gelu(x: ArrayLike, approximate: bool = True) -> Array:
     """x times the normal distribution function of x; by default its approximation with tanh."""
     return composed(_gelu, "anejax.nn.gelu", as_float("gelu", x), batched=1, approximate=bool(approximate))
 
@@ -90,14 +92,14 @@ def _gelu(x: Any, approximate: bool) -> Any:
     return 0.5 * x * lax.erfc(-x * np.asarray(math.sqrt(0.5), x.dtype))
 
 
-def sigmoid(x: Any) -> Any:
+def sigmoid(x: ArrayLike) -> Array:
     """1 / (1 + exp(-x))."""
     x = as_array("sigmoid", x)
     check_domain("sigmoid", x.aval, dtypes.INEXACT)
     return lax.logistic(x)
 
 
-def silu(x: Any) -> Any:
+def silu(x: ArrayLike) -> Array:
     """x * sigmoid(x), also called swish."""
     x = as_array("silu", x)
     check_domain("silu", x.aval, dtypes.INEXACT)
@@ -107,7 +109,7 @@ def silu(x: Any) -> Any:
 swish = silu
 
 
-def softplus(x: Any) -> Any:
+def softplus(x: ArrayLike) -> Array:
     """log(1 + exp(x))."""
     x, _ = promote_inexact("softplus", x, 0)  # as logaddexp(x, 0): what is weak stays so
     return jnp.logaddexp(x, 0) if aval_of(x).dtype in dtypes.COMPLEX else _softplus(x)
@@ -124,52 +126,52 @@ def _softplus_jvp(primals: Any, tangents: Any) -> Any:
     return _softplus(x), t * lax.logistic(x)
 
 
-def log_sigmoid(x: Any) -> Any:
+def log_sigmoid(x: ArrayLike) -> Array:
     """log(sigmoid(x)), without overflow."""
     return -softplus(-as_array("log_sigmoid", x))
 
 
-def mish(x: Any) -> Any:
+def mish(x: ArrayLike) -> Array:
     """x * tanh(softplus(x))."""
     x = as_array("mish", x)
     return x * jnp.tanh(softplus(x))
 
 
-def squareplus(x: Any, b: Any = 4) -> Any:
+def squareplus(x: ArrayLike, b: ArrayLike = 4) -> Array:
     """(x + sqrt(x**2 + b)) / 2."""
     x = as_array("squareplus", x)
     return (x + jnp.sqrt(jnp.square(x) + b)) / 2
 
 
-def soft_sign(x: Any) -> Any:
+def soft_sign(x: ArrayLike) -> Array:
     """x / (|x| + 1)."""
     x = as_array("soft_sign", x)
     return x / (jnp.abs(x) + 1)
 
 
-def sparse_plus(x: Any) -> Any:
+def sparse_plus(x: ArrayLike) -> Array:
     """0 up to -1, x from 1 on, a parabola between them."""
     x = as_array("sparse_plus", x)
     return jnp.where(x <= -1.0, 0.0, jnp.where(x >= 1.0, x, (x + 1.0) ** 2 / 4))
 
 
-def sparse_sigmoid(x: Any) -> Any:
+def sparse_sigmoid(x: ArrayLike) -> Array:
     """(x + 1) / 2, kept within 0 and 1."""
-    return 0.5 * jnp.clip(x + 1.0, 0.0, 2.0)
+    return 0.5 * jnp.clip(as_array("sparse_sigmoid", x) + 1.0, 0.0, 2.0)
 
 
-def hard_tanh(x: Any) -> Any:
+def hard_tanh(x: ArrayLike) -> Array:
     """x, kept within -1 and 1."""
     x = as_array("hard_tanh", x)
     return jnp.where(x > 1, 1, jnp.where(x < -1, -1, x))
 
 
-def hard_sigmoid(x: Any) -> Any:
+def hard_sigmoid(x: ArrayLike) -> Array:
     """relu6(x + 3) / 6."""
-    return relu6(x + 3.0) / 6.0
+    return relu6(as_array("hard_sigmoid", x) + 3.0) / 6.0
 
 
-def hard_silu(x: Any) -> Any:
+def hard_silu(x: ArrayLike) -> Array:
     """x * hard_sigmoid(x), also called hard swish."""
     x = as_array("hard_silu", x)
     return x * hard_sigmoid(x)
@@ -178,17 +180,17 @@ def hard_silu(x: Any) -> Any:
 hard_swish = hard_silu
 
 
-def tanh(x: Any) -> Any:
+def tanh(x: ArrayLike) -> Array:
     """The hyperbolic tangent."""
     return jnp.tanh(x)
 
 
-def identity(x: Any) -> Any:
+def identity(x: ArrayLike) -> Array:
     """x."""
     return as_array("identity", x)
 
 
-def glu(x: Any, axis: int = -1) -> Any:
+def glu(x: ArrayLike, axis: int = -1) -> Array:
     """The first half of ``axis`` times the sigmoid of the second."""
     x = jnp.asarray(x)
     if x.shape[axis] % 2:
@@ -201,21 +203,26 @@ def glu(x: Any, axis: int = -1) -> Any:
 
 
 def standardize(
-    x: Any, axis: Any = -1, mean: Any = None, variance: Any = None, epsilon: Any = 1e-5, where: Any = None
-) -> Any:
+    x: ArrayLike,
+    axis: int | Sequence[int] | None = -1,
+    mean: ArrayLike | None = None,
+    variance: ArrayLike | None = None,
+    epsilon: ArrayLike = 1e-5,
+    where: ArrayLike | None = None,
+) -> Array:
     """``x`` moved and scaled to mean 0 and variance 1 along ``axis``."""
     x = as_array("standardize", x)
     if x.dtype in dtypes.COMPLEX:
         raise DtypeError(f"[standardize] expected real numbers, got {aval_of(x)}: the square of one may be negative.")
     if mean is None:
         mean = jnp.mean(x, axis, keepdims=True, where=where)
+    spread: Any = variance
     if variance is None:
-        variance = jnp.mean(jnp.square(x), axis, keepdims=True, where=where) - jnp.square(mean)
-        variance = jnp.maximum(variance, 0)
-    return (x - mean) * lax.rsqrt(variance + epsilon)
+        spread = jnp.maximum(jnp.mean(jnp.square(x), axis, keepdims=True, where=where) - jnp.square(mean), 0)
+    return (x - mean) * lax.rsqrt(spread + epsilon)
 
 
-def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Any:
+def one_hot(x: ArrayLike, num_classes: int, *, dtype: DTypeLike | None = None, axis: int = -1) -> Array:
     """1 at the index that ``x`` holds and 0 elsewhere, along a new axis; all 0 when the index is out of range.
 
     Example:
@@ -223,32 +230,32 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
         >>> nn.one_hot(1, 3)
         Array([0., 1., 0.], dtype=float32)
     """
-    x = jnp.asarray(x)
+    index = jnp.asarray(x)
     dtype = dtypes.canonical(dtypes.float64 if dtype is None else dtype)
-    rank = x.ndim + 1
+    rank = index.ndim + 1
     if not -rank <= axis < rank:
         raise ShapeError(f"[one_hot] expected an axis of the {rank} of the result, got {axis}.")
-    if x.dtype in dtypes.INTS and x.dtype.itemsize < 4:  # there may be more classes than it counts
-        x = x.astype(np.int32)
+    if index.dtype in dtypes.INTS and index.dtype.itemsize < 4:  # there may be more classes than it counts
+        index = index.astype(np.int32)
     shape = [num_classes if i == axis % rank else 1 for i in range(rank)]
-    classes = lax.broadcasted_iota(x.dtype, shape, axis % rank)
-    return (jnp.expand_dims(x, axis) == classes).astype(dtype)
+    classes = lax.broadcasted_iota(index.dtype, shape, axis % rank)
+    return (jnp.expand_dims(index, axis) == classes).astype(dtype)
 
 
 # --- attention --------------------------------------------------------------------------------------------------
 
 
 def dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    bias: Any = None,
-    mask: Any = None,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    bias: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     *,
     scale: float | None = None,
     is_causal: bool = False,
-    query_seq_lengths: Any = None,
-    key_value_seq_lengths: Any = None,
+    query_seq_lengths: ArrayLike | None = None,
+    key_value_seq_lengths: ArrayLike | None = None,
     local_window_size: int | tuple[int, int] | None = None,
     implementation: str | None = None,
     return_residual: bool = False,
@@ -261,26 +268,26 @@ def dot_product_attention(
     """
     if implementation not in (None, "xla"):
         raise ValueError(f"[dot_product_attention] expected implementation None or 'xla', got {implementation!r}.")
-    query, key, value = jnp.asarray(query), jnp.asarray(key), jnp.asarray(value)
-    shape = query.shape
-    if query.ndim == 3:
-        query, key, value = query[None], key[None], value[None]
-    _check_attention(query, key, value)
-    time, length = query.shape[1], key.shape[1]
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    q, k, v = jnp.asarray(query), jnp.asarray(key), jnp.asarray(value)
+    shape = q.shape
+    if q.ndim == 3:
+        q, k, v = q[None], k[None], v[None]
+    _check_attention(q, k, v)
+    time, length = q.shape[1], k.shape[1]
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     seen = _attention_mask(time, length, mask, is_causal, query_seq_lengths, key_value_seq_lengths, local_window_size)
-    if not isinstance(scale, (int, float)) or any(v.dtype != query.dtype for v in (key, value)):
-        out = _attended(query, key, value, bias, seen, scale=scale)
+    if not isinstance(scale, (int, float)) or any(x.dtype != q.dtype for x in (k, v)):
+        out = _attended(q, k, v, bias, seen, scale=scale)
     else:
         name, marks = "anejax.nn.dot_product_attention", {"biased": bias is not None, "masked": seen is not None}
-        out = composed(_attended, name, query, key, value, bias, seen, batched=3, scale=float(scale), **marks)
+        out = composed(_attended, name, q, k, v, bias, seen, batched=3, scale=float(scale), **marks)
     if query_seq_lengths is not None:
         inside = jnp.arange(time)[None] < jnp.asarray(query_seq_lengths)[:, None]
         out = out * inside[:, :, None, None].astype(out.dtype)
     out = out.reshape((*shape[:-1], out.shape[-1]))
     if not return_residual:
         return out
-    sums = logsumexp(_attention_logits(query, key, bias, seen, scale).astype(jnp.float32), axis=-1)
+    sums = logsumexp(_attention_logits(q, k, bias, seen, scale).astype(jnp.float32), axis=-1)
     return out, jnp.swapaxes(sums, 1, 2).reshape(shape[:-1])
 
 

@@ -43,7 +43,7 @@ def operand(op: str, x: Any) -> Any:
     )
 
 
-def as_array(op: str, x: Any) -> Any:
+def as_array(op: str, x: Any) -> Array:
     """``x`` as an Array that shares no memory with the caller's NumPy arrays."""
     x = operand(op, x)
     if isinstance(x, Array):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -15,37 +16,62 @@ from anejax.api.custom import custom_jvp
 from anejax.core.trace import aval_of
 from anejax.numpy.operands import as_array, inexact, promote_inexact
 from anejax.ops.families import check_domain
+from anejax.typing import Array, ArrayLike
 
 
-def as_float(op: str, x: Any) -> Any:
+def as_float(op: str, x: Any) -> Array:
     """``x`` as a float array; integers become floats as they do in promotion."""
     x = as_array(op, x)
     return x if dtypes.is_float(x.dtype) else x.astype(inexact(x.dtype))
 
 
-def log1mexp(x: Any) -> Any:
+def log1mexp(x: ArrayLike) -> Array:
     """``log(1 - exp(-x))`` for x > 0, exact near 0 and far from it."""
-    (x,) = promote_inexact("log1mexp", as_array("log1mexp", x))
-    near = x < math.log(2)
-    return jnp.where(near, jnp.log(-jnp.expm1(-jnp.where(near, x, 1))), jnp.log1p(-jnp.exp(-jnp.where(near, 1, x))))
+    (y,) = promote_inexact("log1mexp", as_array("log1mexp", x))
+    near = y < math.log(2)
+    return jnp.where(near, jnp.log(-jnp.expm1(-jnp.where(near, y, 1))), jnp.log1p(-jnp.exp(-jnp.where(near, 1, y))))
 
 
+@overload
 def logsumexp(
-    a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False, where: Any = None
+    a: ArrayLike,
+    axis: int | Sequence[int] | None = None,
+    b: ArrayLike | None = None,
+    keepdims: bool = False,
+    return_sign: Literal[False] = False,
+    where: ArrayLike | None = None,
+) -> Array: ...
+@overload
+def logsumexp(
+    a: ArrayLike,
+    axis: int | Sequence[int] | None = None,
+    b: ArrayLike | None = None,
+    keepdims: bool = False,
+    *,
+    return_sign: Literal[True],
+    where: ArrayLike | None = None,
+) -> tuple[Array, Array]: ...
+def logsumexp(
+    a: ArrayLike,
+    axis: int | Sequence[int] | None = None,
+    b: ArrayLike | None = None,
+    keepdims: bool = False,
+    return_sign: bool = False,
+    where: ArrayLike | None = None,
 ) -> Any:
     """log(sum(b * exp(a))), without overflow; with ``return_sign`` (log of the absolute value, sign)."""
-    a = as_float("logsumexp", a)
+    x = as_float("logsumexp", a)
     if where is not None:
         check_domain("logsumexp", aval_of(where), (dtypes.bool_,))
-        a = jnp.where(where, a, -jnp.inf)
+        x = jnp.where(where, x, -jnp.inf)
     if b is not None:
         b = as_float("logsumexp", b)
-    counted = a if b is None else jnp.where(b != 0, a, -jnp.inf)
+    counted = x if b is None else jnp.where(b != 0, x, -jnp.inf)
     top = jnp.max(counted, axis=axis, keepdims=True, initial=-jnp.inf)
     top = lax.stop_gradient(jnp.where(jnp.isfinite(top), top, jnp.zeros_like(top)))
-    shifted = a - top
+    shifted = x - top
     if b is not None:  # a term times 0 is 0 and has a derivative in b; it must not be infinite
-        shifted = jnp.where(b != 0, shifted, jnp.minimum(shifted, np.log(float(dtypes.finfo(a.dtype).max)) - 1))
+        shifted = jnp.where(b != 0, shifted, jnp.minimum(shifted, np.log(float(dtypes.finfo(x.dtype).max)) - 1))
     terms = jnp.exp(shifted)
     total = jnp.sum(terms if b is None else b * terms, axis=axis, keepdims=keepdims)
     sign = jnp.sign(total) if return_sign or b is not None else None
@@ -58,7 +84,9 @@ def logsumexp(
     return (out, sign) if return_sign else out
 
 
-def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Any:
+def logmeanexp(
+    x: ArrayLike, axis: int | Sequence[int] | None = None, where: ArrayLike | None = None, keepdims: bool = False
+) -> Array:
     """log(mean(exp(x))), without overflow."""
     x = as_float("logmeanexp", x)
     counted = jnp.ones_like(x) if where is None else jnp.broadcast_to(where, x.shape).astype(x.dtype)
@@ -71,7 +99,7 @@ def _shifted(x: Any, axis: Any, where: Any) -> Any:
     return (x if where is None else jnp.where(where, x, -jnp.inf)) - lax.stop_gradient(top)
 
 
-def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+def log_softmax(x: ArrayLike, axis: int | Sequence[int] | None = -1, where: ArrayLike | None = None) -> Array:
     """log(softmax(x)), without overflow."""
     return _rowwise(_log_softmax, "anejax.nn.log_softmax", as_float("log_softmax", x), axis, where)
 
@@ -89,7 +117,7 @@ def _log_softmax(x: Any, axis: Any, where: Any) -> Any:
     return out if where is None else jnp.where(where, out, -jnp.inf)
 
 
-def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+def softmax(x: ArrayLike, axis: int | Sequence[int] | None = -1, where: ArrayLike | None = None) -> Array:
     """exp(x), scaled to sum to 1 along ``axis``; 0 where ``where`` is False.
 
     Example:
