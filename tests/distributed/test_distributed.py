@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -126,10 +127,44 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
         done = mpiexec(count, *run, *sizes, ANEJAX_DISTRIBUTED_WIRE=wire)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count("writing to") == 1  # the first process speaks
-        rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-        losses.append([row["train_loss"] for row in rows if row["event"] == "epoch"])
+        losses.append(_losses(out))
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert losses[0] == pytest.approx(losses[2], rel=2e-3)
+
+
+@needs_mpi
+def test_a_run_of_four_processes_goes_on_with_two_and_with_one(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be, that is the question. " * 200)
+    sizes = [
+        "--text",
+        str(text),
+        "--hidden",
+        "16",
+        "--steps",
+        "8",
+        "--eval-every",
+        "4",
+        "--batch",
+        "4",
+        "--length",
+        "10",
+    ]
+    whole, stopped, copied = (tmp_path / name for name in ("whole", "stopped", "copied"))
+    assert mpiexec(1, "anejax", "train", "chars", *sizes, "--out", str(whole)).returncode == 0
+    done = mpiexec(4, "tests.distributed.stopped", "chars", *sizes, "--out", str(stopped))
+    assert "stopped at step" in done.stdout, done.stdout + done.stderr
+    shutil.copytree(stopped, copied)
+    for count, run in ((2, stopped), (1, copied)):
+        done = mpiexec(count, "anejax", "train", "chars", "--resume", str(run))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert _losses(run) == pytest.approx(_losses(whole), rel=1e-4)
+        assert len(_losses(run)) == 2
+
+
+def _losses(run: Path) -> list[float]:
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [row["train_loss"] for row in rows if row["event"] == "epoch"]
 
 
 # --- one process ------------------------------------------------------------------------------------------------------
