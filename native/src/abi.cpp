@@ -62,7 +62,7 @@ int32_t guarded(Body body) noexcept {
   }
 }
 
-// What a device reports besides exceptions.
+// The errors that a device reports without an exception.
 template <class Call>
 void call_device(Call call) {
   char error[sizeof last_error] = "";

@@ -1,4 +1,4 @@
-// What a process waits for although it uses no processor time itself.
+// Reasons why a process that uses no processor time is not idle.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// What a device is to the rest of the library: a table of C functions over opaque executables.
+// A device, as the rest of the library sees it: a table of C functions over opaque executables.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 extern "C" {
 
-// What anesdk_program_run was given. Contents may be null.
+// The arguments of anesdk_program_run. Contents may be null.
 typedef struct anesdk_arguments {
   const void* const* inputs;
   void* const* outputs;

@@ -41,7 +41,7 @@ Function function(const void* address) {
   return reinterpret_cast<Function>(const_cast<void*>(address));
 }
 
-// Whether `request` has ended.
+// True if `request` has ended.
 inline bool ended(const anesdk_processes& table, Request* request) {
   alignas(16) std::byte status[256];
   int done = 0;

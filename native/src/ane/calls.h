@@ -13,7 +13,7 @@ namespace anesdk::ane {
 
 using Handle = void*;  // opaque, of any kind
 
-// What a status of the interface means.
+// The meaning of a status of the interface.
 const char* status_words(int32_t status);
 
 // Tells what went wrong last, as a text of the interface; null or "" where it has none.

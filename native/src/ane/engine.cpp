@@ -18,7 +18,7 @@ using std::chrono::steady_clock;
 constexpr uint16_t kPoison = 0x7ea5;
 constexpr size_t kMaxRefusals = 1000;
 
-// What lies between the rows is poisoned too.
+// The bytes between the rows are poisoned too.
 void poison(const Loaded::Buffer& buffer) {
   for (size_t at = 0; at < buffer.layout.bytes(); at += sizeof kPoison)
     std::memcpy(buffer.data + at, &kPoison, sizeof kPoison);

@@ -27,7 +27,7 @@ struct Settings {
   size_t max_loaded = 100;  // at first; processes failed from 119 to 129 programs on, and some from 16 on
 };
 
-// What an output takes over of an input of its type.
+// Memory and buffers of inputs that outputs of their types take over.
 struct Reuse {
   std::vector<uint64_t> donated;                      // inputs: their memory outside of the engine
   std::vector<std::pair<uint64_t, uint64_t>> shared;  // (input, output): one buffer inside for both

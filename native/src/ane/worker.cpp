@@ -119,7 +119,7 @@ void Worker::call(const char* what, std::chrono::milliseconds limit, std::functi
   if (job->error) std::rethrow_exception(std::exchange(job->error, nullptr));
 }
 
-// What the body owned is gone before the caller goes on, and before the pool is.
+// The objects that the body owned are gone before the caller goes on, and before the pool is.
 void Worker::run(Job& job) {
   void* const pool = pools_.push && pools_.pop ? pools_.push() : nullptr;
   try {

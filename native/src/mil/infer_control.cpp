@@ -109,7 +109,7 @@ Shapes cond(const OpView& op) {
   return declared_as(op, results);
 }
 
-// How deep the functions that `f` runs are nested, itself included.
+// The depth of the functions that `f` runs, itself included.
 class Depths {
  public:
   explicit Depths(const Program& program) {

@@ -190,7 +190,7 @@ Shapes gather(const OpView& op) {
   return {out};
 }
 
-// How many axes of x an index vector (the last axis of indices) addresses.
+// The number of axes of x that an index vector (the last axis of indices) addresses.
 size_t index_depth(const OpView& op, int64_t limit) {
   op.require(op.rank("indices") >= 1, "indices must have rank 1 or more");
   const int64_t depth = op.shape("indices").back();

@@ -33,7 +33,7 @@ Shapes matmul(const OpView& op) {
   return {out};
 }
 
-// What convolutions and pools say of their windows, by spatial axis.
+// The windows of convolutions and pools, by spatial axis.
 struct Windows {
   List sizes, strides, dilations, pad;
   std::string pad_type;

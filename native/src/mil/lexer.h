@@ -41,7 +41,7 @@ std::string unquote(std::string_view quoted);
 
 [[noreturn]] void fail_at(int line, int column, const std::string& what, int32_t status = ANESDK_PARSE_ERROR);
 
-// What a message shows of user text: printable, and short.
+// User text as a message shows it: printable, and short.
 std::string excerpt(std::string_view text);
 
 }  // namespace anesdk::mil

@@ -8,7 +8,7 @@
 
 namespace anesdk::mil {
 
-// How a constant is written; "" for its elements in full.
+// The text of a constant; "" for its elements in full.
 using WriteConstant = std::function<std::string(const Value&)>;
 
 // Every constant, inline literals too, becomes a `const` line with a name at the head of its function, and names of

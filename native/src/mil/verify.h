@@ -10,7 +10,7 @@ namespace anesdk::mil {
 
 Target target_of(std::string_view name);  // "cpu", "coreml" or "ane"; throws Error(ANESDK_INVALID_ARGUMENT)
 
-// How deep functions may run one another.
+// The depth to which functions may run one another.
 inline constexpr int kMaxNesting = 64;
 
 // Throws where a function runs itself, directly or through others, or too deep (infer_control.cpp).

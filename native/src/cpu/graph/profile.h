@@ -1,4 +1,4 @@
-// What each step takes while a profile is recorded. Off, a run pays for one read of a flag.
+// The recorder of profiles: the time of each step. While no profile is recorded, a run reads one flag.
 #pragma once
 
 #include <atomic>

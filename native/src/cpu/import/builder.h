@@ -23,7 +23,7 @@ class Builder {
   // As add, for a node that sends to other processes, and has an output. It runs behind those that were added before:
   // all processes must send in one order.
   void add_message(Node node);
-  // What is added from now on is a part of the operation whose first result has this name.
+  // Nodes that are added from now on are parts of the operation whose first result has this name.
   void begin_op(const std::string& name) {
     op_ = static_cast<int32_t>(graph_.op_names.size());
     graph_.op_names.push_back(name);

@@ -29,7 +29,7 @@ mil::Function widened(mil::Function f) {
   return f;
 }
 
-// What the nodes of one operation do, the last that applies.
+// The kinds of nodes of one operation; the last that applies counts.
 enum class Work : uint8_t { EXACT, ELEMENTWISE, OTHER, PRODUCT };
 
 Work work_of(const Graph& graph, const Node& node) {

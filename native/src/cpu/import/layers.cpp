@@ -106,7 +106,7 @@ void nearest(Importer& i, const Op& op, size_t axes) {
 
 void nearest_plane(Importer& i, const Op& op) { nearest(i, op, 2); }
 
-// Where the `count` samples of an axis of `size` lie: coremltools' documentation of resize_bilinear.
+// The places of the `count` samples of an axis of `size`: coremltools' documentation of resize_bilinear.
 std::vector<double> grid(const std::string& mode, int64_t size, int64_t count) {
   const auto in = static_cast<double>(size), out = static_cast<double>(count);
   const double last = in - 1, steps = std::max(out - 1, 1.0);
@@ -288,7 +288,7 @@ void dequantize(Importer& i, const Op& op) {
   finish(i, op, i.b.map(MapOp::MUL, x, spread(i, op, "scale", x.shape)));
 }
 
-// What is out of range saturates when it becomes an integer.
+// Numbers out of range saturate when they become integers.
 void quantize(Importer& i, const Op& op) {
   View x = wide(i, i.in(op, "input"));
   x = i.b.map(MapOp::ROUND, i.b.map(MapOp::DIV, x, spread(i, op, "scale", x.shape)));

@@ -121,7 +121,7 @@ struct Palette {
     for (size_t d = axis + 1; d < shape.size(); ++d) inner *= static_cast<size_t>(shape[d]);
   }
 
-  // Where element v of what index k stands for comes.
+  // The place in the result of element v of the entry that index k names.
   size_t place(size_t k, size_t v) const { return (k / inner * count + v) * inner + k % inner; }
 
   Numbers looked_up(const Op& op, const Numbers& indices, const Shape& shape) const {

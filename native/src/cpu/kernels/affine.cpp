@@ -18,7 +18,7 @@ double normalized(int64_t k, int64_t count) {
   return count == 1 ? 0.0 : -1.0 + 2.0 * static_cast<double>(k) / static_cast<double>(count - 1);
 }
 
-// What lies at a place between the entries; outside there are zeros.
+// The value at a place between the entries; outside there are zeros.
 template <typename T>
 double sampled(const T* image, const Plane& plane, double row, double column) {
   const auto inside = [](double at, int64_t size) { return at > -1 && at < static_cast<double>(size); };

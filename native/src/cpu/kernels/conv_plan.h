@@ -1,4 +1,4 @@
-// How a convolution is cut into pieces that stay in the caches.
+// The plan of a convolution: the pieces into which it is cut, so that each stays in the caches.
 //
 // A piece reads a *block*: a dense copy of part of the lhs with its padding written out (or the lhs itself where there
 // is none), so that every element a piece needs is at block[row + tap], whatever the strides and dilations.

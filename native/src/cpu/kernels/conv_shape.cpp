@@ -138,7 +138,7 @@ ConvShape parse_conv_general_dilated(const mil::Function& function, const mil::O
 
 namespace {
 
-// What MIL's conv and conv_transpose share: N, C, spatial... and their lists of numbers.
+// The parts that MIL's conv and conv_transpose share: N, C, spatial... and their lists of numbers.
 struct MilConv {
   const mil::Shape& x;
   const mil::Shape& weight;

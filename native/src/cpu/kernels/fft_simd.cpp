@@ -103,7 +103,7 @@ inline void butterfly(Point<V> (&a)[P]) {
   }
 }
 
-// Where a stage reads and writes: point j of a butterfly is `apart` from the next in, `width` out.
+// The places that a stage reads and writes: point j of a butterfly is `apart` from the next in, `width` out.
 template <typename T>
 struct Places {
   const T *in_re, *in_im;

@@ -1,4 +1,4 @@
-// What gathers and scatters of every kind share: index vectors that place windows in a tensor.
+// The part that gathers and scatters of every kind share: index vectors that place windows in a tensor.
 #pragma once
 
 #include <cstdint>

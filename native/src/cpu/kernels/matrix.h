@@ -1,4 +1,4 @@
-// What the kernels of linear algebra share: one task per matrix of a batch, and LAPACK's column-major layout.
+// The parts that the kernels of linear algebra share: one task per matrix of a batch, and LAPACK's column-major layout.
 #pragma once
 
 #include <algorithm>

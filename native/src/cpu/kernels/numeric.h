@@ -64,7 +64,7 @@ inline constexpr bool is_half_like = std::is_same_v<T, Half> || std::is_same_v<T
 template <typename T>
 inline constexpr bool is_real = std::is_floating_point_v<T> || is_half_like<T>;
 
-// What arithmetic on T is done in: 16-bit floats in float, all else in itself.
+// The type in which arithmetic on T is done: float for 16-bit floats, T itself for all others.
 template <typename T>
 struct ComputeOf {
   using type = std::conditional_t<is_half_like<T>, float, T>;

@@ -62,7 +62,7 @@ std::unique_ptr<const Kernel> prepare_reduce_window(const mil::Function& functio
   return std::make_unique<WindowKernel>(function, op, std::move(spec));
 }
 
-// How many elements each window of the axis averages over.
+// The number of elements over which each window of the axis averages.
 std::vector<int64_t> divisors_of(const WindowAxis& axis, int64_t pad_high, bool exclude_padding) {
   const int64_t low = exclude_padding ? 0 : -axis.pad_low, high = axis.in + (exclude_padding ? 0 : pad_high);
   std::vector<int64_t> counts;

@@ -45,7 +45,7 @@ class MemoryPlanner {
     for (const Member& m : unit.cluster.members) f(graph_.nodes[m.node]);
   }
 
-  // Which unit makes a tensor, which reads it last; what only lives inside one cluster is never stored.
+  // The unit that makes each tensor and the last one that reads it. A tensor inside one cluster is never stored.
   void find_lives() {
     lives_.assign(graph_.tensors.size(), {});
     for (size_t u = 0; u < units_.size(); ++u) {

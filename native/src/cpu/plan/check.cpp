@@ -25,7 +25,7 @@ bool made_by_steps(const Tensor& tensor) {
   return tensor.storage == Storage::TEMPORARY || tensor.storage == Storage::OUTPUT;
 }
 
-// What lies where in the arena while the steps run.
+// The contents of the arena while the steps run.
 class ArenaContents {
  public:
   // The tensors of which some part lies in [begin, end).
@@ -44,7 +44,7 @@ class ArenaContents {
     begins_[tensor] = begin;
   }
 
-  // Whether all of a tensor that was written is still there.
+  // True if all of a tensor that was written is still there.
   bool holds(TensorId tensor, size_t begin, size_t end) const {
     return begin == end || lying(begin, end) == std::vector<TensorId>{tensor};
   }
@@ -116,7 +116,7 @@ class MemoryChecker {
     }
   }
 
-  // Whether the whole of a tensor is where it was written to.
+  // True if the whole of a tensor is where it was written.
   bool stands(TensorId t) const {
     const Tensor& tensor = graph_.tensors[t];
     if (tensor.storage == Storage::INPUT) return input_holds_[tensor.index] == t;

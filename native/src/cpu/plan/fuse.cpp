@@ -22,7 +22,7 @@ bool fusible(const Node& node) {
   return node.kind == NodeKind::MAP;
 }
 
-// What a set of nodes would be as a cluster, if it can be one.
+// The cluster of a set of nodes, if the set can be one.
 class Shaper {
  public:
   explicit Shaper(const Graph& graph) : graph_(graph) {}

@@ -19,7 +19,7 @@ namespace anesdk::cpu {
 
 class Numerics;  // numerics.h
 
-// What one step runs: a cluster, or a single node that is not elementwise.
+// The work of one step: a cluster, or a single node that is not elementwise.
 struct Unit {
   Cluster cluster;  // empty members: `node`
   int32_t node = -1;
@@ -49,7 +49,7 @@ struct Memory {
   std::vector<std::pair<TensorId, TensorId>> alias;  // (output, donated input) and (tensor, tensor) in place
   std::vector<int64_t> output_alias;                 // by output: index of the donated input, or -1
   size_t arena_bytes = 0;
-  size_t temporaries_bytes = 0;  // what the stored temporaries would take side by side
+  size_t temporaries_bytes = 0;  // of the stored temporaries, if none shared memory
 };
 
 // An input whose memory an output may have: `output`, or any when that is -1.
@@ -59,10 +59,10 @@ struct Donation {
   auto operator<=>(const Donation&) const = default;
 };
 
-// Whether a node that is no elementwise one may write output `o` where it reads the whole of input `i`.
+// True if a node that is not elementwise may write output `o` over input `i`, the whole of which it reads.
 bool may_take(const Graph& graph, const Node& node, size_t o, size_t i);
 
-// Whether the unit that makes `output` may write it over `input` while it reads that.
+// True if the unit that makes `output` may write it over `input` while it reads `input`.
 bool may_overwrite(const Graph& graph, const Unit& unit, TensorId output, TensorId input);
 
 // plan/arena.cpp
@@ -80,7 +80,7 @@ struct Plan {
   Memory memory;
   std::optional<ScalarProgram> scalar;  // all steps, where each is elementwise on one element
   std::vector<TensorId> constants;
-  std::vector<int64_t> step_bytes;               // by step: what it reads and writes, and something for itself
+  std::vector<int64_t> step_bytes;               // by step: bytes that it reads and writes, and a fixed cost
   std::vector<std::vector<int32_t>> step_nodes;  // by step: the nodes that it computes
   uint64_t id = 0;                               // of this plan alone in the process, from 1 on
   std::string function;
@@ -92,7 +92,7 @@ struct Plan {
 // The plans of a program's functions, each made once for each way of lending memory.
 class Plans {
  public:
-  // numerics: null, or what plans with the engine's numerics count in; it must outlive them.
+  // numerics: null, or the counts of plans with the engine's numerics; it must outlive them.
   explicit Plans(const mil::Program& program, Numerics* numerics = nullptr) : program_(program), numerics_(numerics) {}
   // `steady`: so many first inputs stay as they are while a frame of the plan runs again and again (Step::keep).
   std::shared_ptr<const Plan> get(const std::string& function, const std::vector<Donation>& donate, size_t steady = 0);
@@ -104,7 +104,7 @@ class Plans {
   std::map<std::tuple<std::string, std::vector<Donation>, size_t>, std::shared_ptr<const Plan>> made_;
 };
 
-// describe("plan") and describe("stats"), what its steps run included (plan/text.cpp)
+// describe("plan") and describe("stats"), with the plans that its steps run (plan/text.cpp)
 std::string plan_text(const Plan& plan);
 std::string plan_stats(const Plan& plan);
 // describe("profile"): the steps of a plan and of the plans that they run (plan/profile.cpp)

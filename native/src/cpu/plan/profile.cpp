@@ -30,7 +30,7 @@ struct Traffic {
   int64_t read = 0, written = 0;
 };
 
-// What a step reads from outside, each part of a tensor once, and what it leaves in memory.
+// The bytes that a step reads from outside, each part of a tensor once, and those that it leaves in memory.
 Traffic traffic(const Plan& plan, const std::vector<int32_t>& nodes) {
   const Graph& graph = plan.graph;
   std::set<TensorId> made;

@@ -39,7 +39,7 @@ class ControlStep : public Step {
   std::vector<size_t> bytes_;  // by result
 };
 
-// What scan and while share: the carry and where it is.
+// The part that scan and while share: the carry and its place.
 class LoopStep : public ControlStep {
  public:
   LoopStep(const Graph& graph, const Node& node, size_t body) : ControlStep(graph, node), body_(body) {
@@ -121,7 +121,7 @@ class ScanStep : public LoopStep {
   void point(const RunContext& context, const Frame& frame, std::byte* spares, int64_t t) const {
     const int64_t length = control_->length;
     const size_t carry = control_->carry;
-    // What is written last lands in the result, so that nothing is left to copy.
+    // The last carry is written into the result, so that nothing is left to copy.
     const bool other = (length - 1 - t) % 2 != 0;
     for (size_t k = 0; k < carry && (t < 2 || !stays_); ++k) {
       frame.input(control_->consts + k, t == 0 ? initial(context, k) : buffer(context, spares, k, !other));

@@ -14,7 +14,7 @@ Frame::Frame(const Plan& plan, std::byte* memory)
       workspace_(memory + align64(plan.memory.arena_bytes)),
       tensors_(reinterpret_cast<std::byte**>(workspace_ + align64(plan.workspace_bytes) + 64)),
       kept_(reinterpret_cast<std::byte*>(tensors_) + align64(plan.graph.tensors.size() * sizeof(std::byte*))) {
-  // What is not in the arena is given later, or read by nobody.
+  // Tensors that are not in the arena are given later, or nobody reads them.
   const std::vector<int64_t>& offset = plan.memory.offset;
   for (size_t t = 0; t < offset.size(); ++t) tensors_[t] = offset[t] >= 0 ? memory + offset[t] : workspace_;
   for (const TensorId t : plan.constants)

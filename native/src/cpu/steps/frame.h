@@ -15,7 +15,7 @@ class Frame {
   // memory: 64-byte aligned, bytes(plan) long.
   Frame(const Plan& plan, std::byte* memory);
 
-  // Where input i is and output o goes, until told otherwise.
+  // Sets the memory of input i or output o, until the next call.
   void input(size_t i, const std::byte* data) const { tensors_[inputs_[i]] = const_cast<std::byte*>(data); }
   void output(size_t o, std::byte* data) const { tensors_[outputs_[o]] = data; }
   // Before the first run and whenever a steady input is elsewhere, where the plan has steady inputs.
@@ -31,7 +31,7 @@ class Frame {
   std::byte* kept_;
 };
 
-// Runs one frame again and again: what does not change meanwhile is looked up once.
+// Runs one frame again and again; looks up once the addresses that stay the same.
 class FrameRunner {
  public:
   FrameRunner(const Frame& frame, ThreadPool& pool)

@@ -326,7 +326,7 @@ class Compiler {
 
   DType dtype_of(TensorId id) const { return graph_.tensors[id].dtype; }
 
-  // Where a result goes: straight to memory when that is its form there.
+  // The place of a result: memory itself, if the result has the same form there.
   Ref destination(TensorId id, Level level) {
     const DType dtype = dtype_of(id);
     if (!stored_[id] || is_short_float(dtype)) return new_register(level, compute_type(dtype));

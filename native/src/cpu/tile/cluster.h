@@ -33,7 +33,7 @@ struct Cluster {
 // The longest row that a row reduction may fuse with its users.
 inline constexpr int64_t kMaxRow = 16384;
 
-// Whether `view` repeats each element along the last `length` points.
+// True if `view` repeats each element along the last `length` points.
 bool repeats_along_row(const View& view, int64_t length);
 
 // `stored` says which tensors must reach memory; `aliases` are (output, input) tensors that share it.

@@ -14,11 +14,11 @@ namespace anesdk::cpu {
 inline constexpr float kProductLimit = 32768.0f;
 // Everything else has the range of float16: what rounds beyond 65504 is infinite.
 inline constexpr float kHalfLimit = 65520.0f;
-// What the engine's log gives for 0, and from where on its softplus gives 0.
+// The engine's log of 0, and the number from which on its softplus is 0.
 inline constexpr double kLogOfZero = -45440.0;
 inline constexpr double kSoftplusEnd = 11.09;
 
-// Where values settle: one operation of the program, or one of its inputs. Counts are of all runs so far.
+// One operation of the program, or one of its inputs, whose values settle. Counts are of all runs so far.
 struct Site {
   std::string name, operation;  // as in the MIL text; "input" for an input
   int64_t elements = 0;         // that one run computes
@@ -34,7 +34,7 @@ struct Site {
 
 void raise(std::atomic<float>* most, float value);  // most = max(most, value)
 
-// What an element was computed from: element i of the result from element i / repeat, or from the only one.
+// An operand: element i of the result was computed from its element i / repeat, or from its only one.
 struct Operand {
   const float* data = nullptr;
   bool scalar = false;

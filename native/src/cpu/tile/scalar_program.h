@@ -1,5 +1,5 @@
 // Elementwise steps of one element, and choices between such steps, as one list of instructions: the body of a loop
-// that counts, or what a while asks. No step is called, no block is cut, nothing is asked of the thread pool. Kernels
+// that counts, or a condition of a while. It calls no step, cuts no blocks and does not use the thread pool. Kernels
 // are those of the tile machine, or shorter ones that compute the same bits.
 #pragma once
 
@@ -93,7 +93,7 @@ class ScalarProgram {
   };
 
  private:
-  // How what a branch's program means by an operand is called here.
+  // Finds the place in this program of an operand of a branch's program.
   class Renaming;
   std::byte* place(const Operand& o, std::byte* const* tensors, std::byte* registers) const;
   Call look_up(const Instr& instr, std::byte* const* tensors, std::byte* registers) const;

@@ -37,7 +37,7 @@ struct NarrowFns {
   NarrowFn sums, dots;
 };
 
-// What float32 numbers become as float16.
+// The losses of float32 numbers that are rounded to float16.
 struct Inspection {
   int32_t worst = 0;  // the bits of the largest magnitude, NaN above all
   int64_t tiny = 0;   // rounded to another number, below the smallest normal one

@@ -9,7 +9,7 @@
 
 namespace anesdk::cpu::tile {
 
-// Where an instruction finds or puts a run of elements.
+// The place of a run of elements that an instruction reads or writes.
 struct Ref {
   enum Kind : uint8_t { NONE, SCRATCH, TENSOR } kind = NONE;
   bool row = false;     // TENSOR: indexed by row, not by element. SCRATCH: one element per row
