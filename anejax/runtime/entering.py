@@ -12,6 +12,7 @@ from anejax.mil.limits import MAX_FINITE
 from anejax.partition import Plan
 from anejax.passes.legalize.masks import bounded
 from anejax.runtime.library import Borrowed
+from anejax.transforms.composite import title
 
 CASTS = ("convert_element_type", "reshape")
 
@@ -92,7 +93,7 @@ def _reader(segment: Graph, v: Var) -> Eqn | None:
 
 
 def _words(count: int, largest: float, reader: Eqn | None) -> str:
-    where = f" {reader.primitive.name}{reader.mark.place}" if reader is not None else " the engine"
+    where = f" {title(reader)}{reader.mark.place}" if reader is not None else " the engine"
     return (
         f"[jit] {count} numbers that enter{where} are beyond float16, which ends at {MAX_FINITE:g}, and became"
         f" infinite: the largest in float32 is {largest:.3g}. To mend it, scale or clip them before. It is the first"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from anejax import nn
 from anejax.config import config
 from anejax.coreai import asset
 from anejax.engine.graphs import program_graph
+from anejax.errors import NumericsWarning
 from anejax.partition import Plan, partition
 
 UNIT = 2.0**-11
@@ -109,6 +111,10 @@ def test_masks_are_bounded() -> None:
     got = np.asarray(aj.jit(f, precision="fp16")(x))
     assert not got[:, ~keep].any()
     np.testing.assert_allclose(got.sum(-1), 1, rtol=4 * UNIT)
+    g = aj.jit(lambda x, mask: nn.softmax(x + mask, -1), precision="fp16")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NumericsWarning)  # a mask beyond float16 is no overflow
+        assert not np.asarray(g(x, np.where(keep, 0, -1e9).astype(np.float32)))[:, ~keep].any()
 
 
 def test_equal_layers_stay_one_program(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,14 @@ from anejax.core.aval import Aval
 from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 from anejax.mil.limits import MASK
 from anejax.ops.arithmetic import max_p
+from anejax.transforms.composite import title
 
 LAYOUT = ("reshape", "broadcast_in_dim", "transpose", "squeeze", "expand_dims")
 MASKING = ("select_n", "add")
-SOFTMAX, LOG_SUM = "softmax", "reduce_log_sum_exp"  # Core ML's, which read the scores as their first operand
+SOFTMAX, LOG_SUM = (
+    "softmax",
+    "reduce_log_sum_exp",
+)  # MIL's, and the first that of nn, which read the scores as their first operand
 ATTENTION, ATTENTION_MASK = "scaled_dot_product_attention", 3  # a composite, and which operand of it is the mask
 FACTOR = 1000.0  # numbers times at least this much may be masks, as in (1 - kept) * -1e9
 
@@ -72,7 +76,7 @@ def _is_attention(eqn: Eqn) -> bool:
 def _scores(eqn: Eqn, made: dict[Var, Eqn]) -> Eqn | None:
     """The equation that makes the scores of a softmax: a composite, or what is exponentiated behind the subtraction of
     its greatest element."""
-    if eqn.params.get("name") == SOFTMAX:
+    if title(eqn) == SOFTMAX:
         return _behind(eqn.inputs[0], made)
     exponential = eqn.primitive.name == "exp" or eqn.params.get("name") == LOG_SUM
     less = _behind(eqn.inputs[0], made) if exponential else None
