@@ -46,7 +46,8 @@ def _segment(
         if bucket_size is not None and bucket_size < 1:
             raise ShapeError(f"[{name}] expected a bucket_size of 1 or more, got {bucket_size}.")
         if num_segments is None:
-            num_segments = int(np.asarray(segment_ids).max(initial=-1)) + 1
+            known = np.asarray(segment_ids)
+            num_segments = int(known.max()) + 1 if known.size else 0
         if x.dtype == dtypes.bool_:
             return _of_bools(name)(data, segment_ids, num_segments, bucket_size=bucket_size, mode=mode)
         counts, rest = (int(num_segments),), x.shape[ids.ndim :]

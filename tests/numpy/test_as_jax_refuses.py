@@ -86,3 +86,13 @@ def test_weak_types_are_those_of_jax() -> None:
     }  # fmt: skip
     for kind, results in weak.items():
         assert [result.weak_type for result in results] == [kind] * len(results)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int8", "int16", "int32"])
+def test_segment_ids_of_any_integers(dtype: str) -> None:
+    ids, data = np.array([0, 3, 1, 3], dtype), np.arange(1.0, 5.0, dtype=np.float32)
+    want = {"sum": [1, 3, 0, 6], "max": [1, 3, -np.inf, 4], "min": [1, 3, np.inf, 2], "prod": [1, 3, 1, 8]}
+    for name, values in want.items():
+        segment = getattr(aj.ops, f"segment_{name}")
+        assert segment(data, ids).tolist() == values and segment(data, ids, 2).tolist() == values[:2]
+        assert segment(data[:0], ids[:0]).shape == (0,)
