@@ -1,5 +1,6 @@
 """Finds the user's frame in the running thread's stack, by skipping the frames of anejax and of libraries."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import functools

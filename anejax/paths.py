@@ -14,7 +14,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, Any
 
@@ -91,7 +91,7 @@ def _expect_file(path: Path | str, found: os.stat_result) -> None:
 
 
 @contextlib.contextmanager
-def scratch(directory: Path) -> Iterator[Path]:
+def scratch(directory: Path) -> Generator[Path, None, None]:
     """A new directory in ``directory``, which is removed at the end of the block.
 
     If the process is killed, the next call for the same ``directory`` removes it. A live process holds a lock on its
@@ -143,7 +143,7 @@ def _open_directory(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Generator[Path, None, None]:
     """The name of a new file that takes the place of ``path`` when the block ends well.
 
     It is on the disk before it is renamed, so that a power cut leaves the old file or the new one; when the block fails
@@ -167,7 +167,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Generator[Path, None, None]:
     """A new folder that is renamed to ``path`` when the block ends well and vanishes when it fails.
 
     Raises FileError if there is something at ``path`` already; errors of the system name ``path``.
@@ -185,7 +185,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+def atomic_file(path: Path, mode: str = "wb") -> Generator[IO[Any], None, None]:
     """``atomic_path``, opened for writing."""
     with atomic_path(path) as part, open(part, mode, encoding=None if "b" in mode else "utf-8") as file:
         yield file
@@ -198,7 +198,7 @@ def append(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _naming(path: Path, scratch: Path | None = None) -> Iterator[None]:
+def _naming(path: Path, scratch: Path | None = None) -> Generator[None, None, None]:
     """Errors of the system that name no file, as those of a full disk, or one in ``scratch``, name ``path``."""
     try:
         yield
@@ -213,7 +213,7 @@ def _naming(path: Path, scratch: Path | None = None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Generator[None, None, None]:
     """Holds the file lock ``path``; calls ``waiting`` once when another process has it.
 
     The system drops the lock of a process that dies, so there are no stale locks to remove. The file is neither
