@@ -74,11 +74,19 @@ class Jitted(Remembers):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         stamp = config.stamp
-        if stamp is not None and not kwargs and not has_trace() and ONLY_ARRAYS.issuperset(map(type, args)):
-            key = stamp, tuple(map(AVAL, args))
-            call = self._short.get(key)
-            return self._call(args, kwargs, key) if call is None else call(args)
-        return self._call(args, kwargs)
+        if stamp is None or has_trace():
+            return self._call(args, kwargs)
+        if not kwargs and ONLY_ARRAYS.issuperset(map(type, args)):
+            leaves, structure = args, None
+        elif self._static is no_statics:
+            leaves, structure = tree.flatten((args, kwargs))
+            if not ONLY_ARRAYS.issuperset(map(type, leaves)):
+                return self._call(args, kwargs)
+        else:
+            return self._call(args, kwargs)
+        key = stamp, tuple(map(AVAL, leaves)), structure
+        call = self._short.get(key)
+        return self._call(args, kwargs, key) if call is None else call(leaves)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Any = None) -> Any:
         """The whole of a call. Under ``key`` it keeps a short form for calls with as many arrays of these types."""
@@ -97,12 +105,12 @@ class Jitted(Remembers):
         return tree.unflatten(staged.out_tree, outs)
 
     def _shorten(self, key: Any, staged: Staged) -> None:
-        """Keeps what calls under ``key`` do, where that is to run one program of the CPU device."""
+        """Keeps what calls under ``key`` do, unless the function has to be interpreted."""
         if has_effects_in_while(staged.graph):
-            return  # it is interpreted
+            return
         executable = executor().compile_graph(staged.graph, staged.donated, self.device, staged.frozen)
-        run, consts, out_tree = executable.short_call(), staged.consts, staged.out_tree
-        if run is None or len(key[1]) + len(consts) != len(staged.graph.inputs):  # static arguments are no inputs
+        run, consts, out_tree = executable.short_call() or executable, staged.consts, staged.out_tree
+        if len(key[1]) + len(consts) != len(staged.graph.inputs):  # static arguments are no inputs
             return
         if len(self._short) >= SHORT_FORMS:
             self._short.clear()
@@ -365,6 +373,11 @@ def _positional(fun: Callable[..., Any]) -> list[str]:
     return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
+def no_statics(count: int, keywords: Iterable[str]) -> tuple[set[int], set[str]]:
+    """What ``static_resolver`` gives for a function without static arguments."""
+    return set(), set()
+
+
 def static_resolver(fun: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> Any:
     """A function from (positional count, keyword names) of a call to its static positions and names."""
     positional = _positional(fun) if nums or names else []
@@ -384,8 +397,7 @@ def static_resolver(fun: Callable[..., Any], nums: tuple[int, ...], names: tuple
     by_name = {*names, *(positional[n] for n in normal if n < len(positional))}
     by_position = normal | {positional.index(n) for n in names if n in positional}
     if not by_position and not by_name:
-        nothing: tuple[set[int], set[str]] = set(), set()
-        return lambda count, keywords: nothing
+        return no_statics
 
     def resolve(count: int, keywords: Iterable[str]) -> tuple[set[int], set[str]]:
         return {n for n in by_position if n < count}, {k for k in keywords if k in by_name}

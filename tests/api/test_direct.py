@@ -205,14 +205,40 @@ def test_short_calls_give_a_program_the_inputs_that_it_reads(reads: tuple[int, .
         assert [y.tolist() for y in f(*given)] == [[w, w] for w in want]
 
 
-def test_calls_of_jitted_functions_that_are_not_shortened() -> None:
-    static = aj.jit(lambda x, n: x * n, static_argnums=1)
-    given = aj.jit(lambda x: x + 1.0, donate_argnums=0)
+def test_short_calls_of_trees() -> None:
+    """Calls of one structure share a form; another structure of as many arrays has its own."""
+    f = aj.jit(lambda t, *, scale: aj.tree.map(lambda x: x * scale, t))
+    x, two = jnp.ones(3), jnp.asarray(2.0)
+    for _ in range(3):
+        assert f({"b": x, "a": x + 1}, scale=two)["a"].tolist() == [4.0] * 3
+        assert f((x + 1, x), scale=two)[1].tolist() == [2.0] * 3
+        assert f([x + 1, {}, None, x], scale=two)[3].tolist() == [2.0] * 3
+    assert len(f._short) == 3
+    assert f({"b": np.ones(3, np.float32), "a": x}, scale=two)["b"].tolist() == [2.0] * 3
+    state = {"w": jnp.ones(4), "m": jnp.zeros(4)}
+    step = aj.jit(lambda s, g: {"w": s["w"] - g, "m": s["m"] + g}, donate_argnums=0)
+    for i in range(4):
+        old, state = state, step(state, two)
+        assert old["w"].is_deleted() and old["m"].is_deleted() and not two.is_deleted()
+        assert state["w"].tolist() == [1.0 - 2 * (i + 1)] * 4
+    with pytest.raises(DeletedArrayError):
+        step(old, two)
+
+
+def test_short_calls_forward_and_print(capsys: pytest.CaptureFixture[str]) -> None:
     same = aj.jit(lambda x: x)
+    says = aj.jit(lambda x: (aj.debug.print("{}", x), x + 1)[1])
+    for i in range(3):
+        y = jnp.full((), i)
+        z = same(y)
+        assert z is not y
+        y.delete()
+        assert float(z) == i and float(says(z)) == i + 1
+    assert capsys.readouterr().out.split() == ["0", "1", "2"]
+
+
+def test_calls_with_static_arguments_are_not_shortened() -> None:
+    static = aj.jit(lambda x, n: x["a"] * n, static_argnums=1)
     for n in (2, 3, 2):
-        assert float(static(jnp.ones(()), n)) == n
-        x = jnp.zeros(5)
-        assert float(given(x)[0]) == 1.0 and x.is_deleted()
-        y = jnp.zeros(5)
-        assert same(y) is not y
-    assert not static._short and not given._short and not same._short
+        assert float(static({"a": jnp.ones(())}, n)) == n
+    assert not static._short
