@@ -20,7 +20,7 @@ from anejax.numpy.operands import as_array
 from anejax.ops import arithmetic, elementwise, linear
 from anejax.ops import shape as shapes
 from anejax.ops.conv import conv_dimension_numbers, conv_general_dilated, conv_transpose
-from anejax.ops.families import check_domain, joint_dtype
+from anejax.ops.families import check_domain
 from anejax.ops.sort import top_k
 from anejax.ops.windows import reduce_window
 
@@ -330,11 +330,11 @@ def mulhi(x: Any, y: Any, /) -> Array:
         Array([ 39, -40], dtype=int8)
     """
     x, y = (as_array("mulhi", v) for v in (x, y))
-    if x.weak_type or y.weak_type:
-        x, y = (elementwise.convert_element_type(v, (x if y.weak_type else y).dtype) for v in (x, y))
-    type_ = joint_dtype("mulhi", (x.aval, y.aval))
     for v in (x, y):
         check_domain("mulhi", v.aval, dtypes.INTS)
+    if x.dtype != y.dtype:
+        raise DtypeError(f"[mulhi] expected integers of one dtype, got {x.aval}, {y.aval}. Convert with x.astype(...).")
+    type_ = x.dtype
     bits = dtypes.itemsize_bits(type_)
     if bits < 32:
         wide = dtypes.int32 if type_ in dtypes.SIGNED else dtypes.uint32

@@ -50,6 +50,8 @@ def test_lists_are_no_arrays(name: str) -> None:
         *((lambda f=f: f(1.0, 1), TypeError) for f in (lax.igamma, lax.igammac, lax.zeta, lax.polygamma)),
         (lambda: lax.betainc(np.float32(1), np.float32(2), True), TypeError),
         (lambda: lax.bessel_i0e(1), TypeError),
+        (lambda: lax.mulhi(np.int8(1), 3), TypeError),
+        (lambda: lax.mulhi(np.int8(1), 1j), TypeError),
         (lambda: lax.broadcasted_iota(None, (2,), 0), ValueError),
         (lambda: lax.slice_in_dim(X, 2, 1), ValueError),
         (lambda: jnp.tril_indices(2.0), TypeError),

@@ -143,7 +143,7 @@ def test_mulhi(dtype):
         for got in (lax.mulhi(x, y), aj.jit(lax.mulhi)(x, y), jax.lax.mulhi(x, y)):
             assert got.dtype == dtype
             np.testing.assert_array_equal(got, want)
-        np.testing.assert_array_equal(lax.mulhi(x, 2), [(a * 2) >> info.bits for a, _ in pairs])
+        np.testing.assert_array_equal(lax.mulhi(x, x.dtype.type(2)), [(a * 2) >> info.bits for a, _ in pairs])
 
 
 def test_mulhi_takes_integers_of_one_dtype():
