@@ -22,19 +22,19 @@ NETWORKS = {
 }
 HEAD = """# Layers
 
-A layer is a small immutable object. `init(key, x)` gives `(params, state)` for inputs like `x`, an array or only its
-shape and dtype; sizes are inferred from it. `apply(params, state, x, key=None, train=False)` gives `(y, state)`. Both
-parameters and state are plain pytrees, `()` where there are none, so `jit`, `grad` and `vmap` work on them: `vmap` of
-`init` over keys makes an ensemble. This page is made from the code by a test, which also holds each layer against its
-formula, values and gradients.
+A layer is a small immutable object. `init(key, x)` returns `(params, state)` for inputs like `x`, where `x` is an array
+or only a shape and dtype; the layer infers its sizes from it. `apply(params, state, x, key=None, train=False)` returns
+`(y, state)`. Parameters and state are plain pytrees (`()` if a layer has none), so `jit`, `grad` and `vmap` work on
+them. For example, `vmap` of `init` over keys makes an ensemble. A test generates this page from the code; other tests
+compare each layer, its values and its gradients, with its formula.
 
-| layer | what it does |
+| layer | computes |
 |---|---|
 """
 COUNTS = """
-## How long a whole network is
+## Lines of code of whole networks
 
-Lines of code, without docstrings, comments and blank lines:
+Docstrings, comments and blank lines are not counted:
 
 | network | lines |
 |---|---|
