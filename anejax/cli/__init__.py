@@ -18,18 +18,18 @@ from anejax.terminal import printable
 COMMANDS = {
     "train": ("anejax.cli.train", "train a network on a data set"),
     "eval": ("anejax.cli.evaluate", "measure a network on a data set"),
-    "generate": ("anejax.cli.generate", "let a language model write"),
-    "profile": ("anejax.cli.profile", "measure where the time of a function or a training step goes"),
+    "generate": ("anejax.cli.generate", "generate text with a language model"),
+    "profile": ("anejax.cli.profile", "measure the time of each part of a function or a training step"),
     "estimate": ("anejax.cli.estimate", "predict how long a function or a program takes on a Neural Engine"),
-    "explain": ("anejax.cli.explain", "say how a function is divided for a Neural Engine, and why"),
-    "check": ("anejax.cli.check", "hold a function or a program to the rules of a Neural Engine"),
+    "explain": ("anejax.cli.explain", "show how a function is divided between a Neural Engine and the CPU, and why"),
+    "check": ("anejax.cli.check", "list the rules of a Neural Engine that a function or a program breaks"),
     "doctor": (
         "anejax.cli.doctor",
-        "say what works on this machine and its Neural Engine, and how fast",
+        "test which parts of anejax work on this machine and its Neural Engine, and how fast",
     ),
     "export": ("anejax.cli.export", "write a trained network or a function as a Core ML or Core AI package"),
-    "fetch": ("anejax.cli.fetch", "get the checkpoints, tokenizers and texts that other commands take"),
-    "completion": ("anejax.cli.completion", "print a script by which a shell completes commands"),
+    "fetch": ("anejax.cli.fetch", "download checkpoints, tokenizers and texts that other commands use"),
+    "completion": ("anejax.cli.completion", "print a script that lets your shell complete commands"),
 }
 
 
@@ -43,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parser_of(arguments).parse_args(arguments)
         code = args.run(args)
-        sys.stdout.flush()  # a full disk is to be heard of here
+        sys.stdout.flush()  # reports a full disk here
         return code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output has gone
+    except BrokenPipeError:  # the program that read our output has ended
         _forget_output()
         return 2
     except Exception as err:

@@ -22,7 +22,7 @@ _MOST_TOLD = 50  # findings of one rule; a file may break it a million times
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     subject.configure(parser)
-    parser.add_argument("--quiet", action="store_true", help="leave out notes")
+    parser.add_argument("--quiet", action="store_true", help="do not print notes")
     parser.set_defaults(run=run)
 
 

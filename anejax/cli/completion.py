@@ -22,7 +22,7 @@ class Level(NamedTuple):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
-    parser.add_argument("shell", choices=SHELLS, help="the shell that is to complete commands")
+    parser.add_argument("shell", choices=SHELLS, help="the shell that will complete commands")
     parser.set_defaults(run=run)
 
 

@@ -34,19 +34,19 @@ _COLOURS = {PASSED: "green", FAILED: "red", SKIPPED: "yellow"}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
-    add("--chip", choices=(AUTO, *CHIPS), default=AUTO, help="whose rules programs follow (default: this machine's)")
+    add("--chip", choices=(AUTO, *CHIPS), default=AUTO, help="follow the rules of this chip (default: this machine's)")
     add(
         "--json",
         type=options.path,
         metavar="FILE",
-        help="write a report to send, and its lines beside it as .txt",
+        help="write a report that you can send, and its lines as .txt next to it",
     )
     add(
         "--quick",
         action="store_true",
-        help="fewer samples and sizes, and no compile that may be refused",
+        help="fewer samples and sizes, and no program that the compiler may refuse",
     )
-    add("--full", action="store_true", help="also 140 programs in one process, and a rest of 10 s (on a Mac: always)")
+    add("--full", action="store_true", help="also 140 programs in one process and a pause of 10 s (default on a Mac)")
     add("--debug", action="store_true", help="show tracebacks of errors")
     parser.set_defaults(run=run)
 

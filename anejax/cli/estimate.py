@@ -23,7 +23,7 @@ from anejax.mil.verify import diagnose
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     subject.configure(parser)
-    parser.add_argument("--top", type=count, default=12, metavar="N", help="rows of the tables (default: 12)")
+    parser.add_argument("--top", type=count, default=12, metavar="N", help="rows of each table (default: 12)")
     parser.set_defaults(run=run)
 
 

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     child = _task(choices, "stories", "the loss of a network on stories, in nats per token", run_stories)
     _checkpoint(child, "a run of `anejax train stories`, a checkpoint of one (.json), or one of llama2.c")
     child.add_argument(
-        "--tokenizer", type=options.path, metavar="FILE", help="in llama2.c's form (default: that of the run)"
+        "--tokenizer", type=options.path, metavar="FILE", help="a tokenizer file of llama2.c (default: the run's)"
     )
     _stream(child, "a text, or a stream of tokens (.bin)")
     child = _task(choices, "text", "the loss of a pretrained model on a text, and its perplexity", run_text)
@@ -39,15 +39,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=options.path,
         metavar="DIR",
-        help="a folder with config.json, weights and tokenizer, or a file of GGUF",
+        help="a folder with config.json, weights and tokenizer, or a GGUF file",
     )
     _checkpoint(child, "a run of `anejax train text`, or a checkpoint of one (.json)", required=False)
     _stream(child, "a text in UTF-8")
     child = _task(choices, "chars", "the loss of a network on a text, in nats per character", run_chars)
     _checkpoint(child, "a run of `anejax train chars`, or a checkpoint of one (.json)")
     _stream(child, "a text in UTF-8")
-    for kind, what in (("cifar10", "where the data set is, or is to be put"), ("images", "a folder of images for each "
-                       "class (default: the images that the run held out)")):  # fmt: skip
+    data = {
+        "cifar10": "folder of the data set, downloaded if missing",
+        "images": "a folder of images for each class (default: the images that the run held out)",
+    }
+    for kind, what in data.items():
         child = _task(choices, kind, f"the loss and the accuracy of a network of `anejax train {kind}`", run_images)
         _checkpoint(child, f"a run of `anejax train {kind}`, or a checkpoint of one (.json)")
         child.add_argument("--data", type=options.path, metavar="DIR", help=what)
@@ -69,7 +72,7 @@ def _stream(child: argparse.ArgumentParser, what: str) -> None:
     add = child.add_argument
     add("--data", type=options.path, required=True, metavar="FILE", help=what)
     add("--length", type=options.count, metavar="N", help=f"tokens in a window (default: {_LENGTH}, or the network's)")
-    add("--tokens", type=options.count, metavar="N", help="predict the first N tokens only")
+    add("--tokens", type=options.count, metavar="N", help="predict only the first N tokens")
 
 
 def run_stories(args: argparse.Namespace) -> int:

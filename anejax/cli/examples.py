@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-# a command -> (command line, what it does)
+# a command -> (command line, description)
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "train": (("anejax train cifar10 --preset demo", "two minutes on two cores"),),
     "train cifar10": (
@@ -19,7 +19,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "train images": (("anejax train images --data pets --size 64 --epochs 20", "a folder for each class"),),
     "train chars": (
         ("anejax train chars", "on Shakespeare"),
-        ("anejax train chars --text my.txt --hidden 512 --steps 2000", "on a text of your own"),
+        ("anejax train chars --text my.txt --hidden 512 --steps 2000", "on your text"),
     ),
     "train text": (("anejax train text --model SmolLM2-135M --data notes.txt --lora 8", "adapters of rank 8"),),
     "train stories": (
@@ -31,7 +31,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "eval text": (("anejax eval text --model SmolLM2-135M --data notes.txt", "nats per token and perplexity"),),
     "eval chars": (("anejax eval chars --checkpoint runs/chars --data other.txt", "nats per character"),),
     "eval cifar10": (("anejax eval cifar10 --checkpoint runs/cifar10", "the newest checkpoint of a run"),),
-    "eval images": (("anejax eval images --checkpoint runs/images --data pets", "images that it did not see"),),
+    "eval images": (("anejax eval images --checkpoint runs/images --data pets", "images that it has not seen"),),
     "generate": (
         ("anejax generate --model SmolLM2-135M --prompt 'Once upon a time'", "a pretrained model"),
         ("anejax generate chars --checkpoint runs/chars --steps 200", "a network that you trained"),

@@ -15,8 +15,12 @@ from anejax.mil.program import Program
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     subject.configure(parser)
-    parser.add_argument("--device", choices=("ane", "coreai", "cpu"), default="ane", help="of jit (default: ane)")
-    parser.add_argument("--html", metavar="FILE", help="write a page with a picture; the picture alone into a .svg")
+    parser.add_argument(
+        "--device", choices=("ane", "coreai", "cpu"), default="ane", help="device of jit (default: ane)"
+    )
+    parser.add_argument(
+        "--html", metavar="FILE", help="write a page with a picture, or the picture if FILE ends in .svg"
+    )
     parser.set_defaults(run=run)
 
 

@@ -29,14 +29,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--format",
         choices=FORMATS,
-        help="mlpackage for Core ML, aimodel for Core AI (default: that of --to, or mlpackage)",
+        help="mlpackage for Core ML, aimodel for Core AI (default: the ending of --to, or mlpackage)",
     )
-    add("--to", type=Path, metavar="PATH", help="where to write (default: the target's name, here)")
-    add("--shape", action="append", default=[], metavar="TYPE", help="of an argument, such as float32[8,4]; repeat it")
-    add("--weights", choices=SCHEMES, help="how parameters are stored (default: as they are)")
+    add("--to", type=Path, metavar="PATH", help="path of the package (default: the target's name)")
+    add(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="type of an argument, such as float32[8,4]; once for each",
+    )
+    add("--weights", choices=SCHEMES, help="storage of the parameters (default: unchanged)")
     add("--precision", choices=PRECISIONS, default="float32", help="the dtype of the computation (default: float32)")
-    add("--labels", type=Path, metavar="FILE", help="of the classes of module:function, a line for each; the labels of "
-        "a trained network are in its run")  # fmt: skip
+    add(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="labels of the classes of module:function, one per line (a trained network's labels are in its run)",
+    )
     add("--debug", action="store_true", help="show tracebacks of errors")
     parser.set_defaults(run=run)
 

@@ -16,7 +16,7 @@ _CIFAR10 = "cifar10"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="what to fetch (default: list all names)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="files to download (default: list all names)")
     options.add_common(parser)
     parser.set_defaults(run=run)
 

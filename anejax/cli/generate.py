@@ -31,20 +31,41 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=options.path,
         metavar="DIR",
-        help="a folder with config.json, weights and tokenizer, or a file of GGUF",
+        help="a folder with config.json, weights and tokenizer, or a GGUF file",
     )
-    add("kind", nargs="?", choices=_KINDS, metavar="KIND", help=f"of the run: {', '.join(_KINDS)} (default: as it is)")
+    add(
+        "kind",
+        nargs="?",
+        choices=_KINDS,
+        metavar="KIND",
+        help=f"kind of the run: {', '.join(_KINDS)} (default: detected)",
+    )
     add("--checkpoint", type=options.path, metavar="RUN", help="a run of `anejax train`, finished or not, a checkpoint "
         "of one (.json), or one of llama2.c")  # fmt: skip
-    add("--tokenizer", type=options.path, metavar="FILE", help="in llama2.c's form (default: that of the run)")
-    add("--prompt", default="", metavar="TEXT", help="how the text begins")
-    add("--chat", action="store_true", help="the prompt is what a user says, in the model's chat template")
-    add("--system", metavar="TEXT", help="the message of the system at the beginning of a chat")
-    add("--temperature", type=options.not_negative, metavar="X", help="0: the likeliest (default: the model's, or 1)")
-    add("--top-p", type=options.not_negative, metavar="P", help="of the likeliest (default: the model's, or 0.9)")
-    add("--top-k", type=options.whole, metavar="N", help="the N likeliest tokens (default: the model's, or all)")
-    add("--steps", type=options.count, default=256, metavar="N", help="tokens in all, the prompt's too (default: 256)")
-    add("--seed", type=options.whole, default=0, metavar="N", help="of the choices (default: 0)")
+    add("--tokenizer", type=options.path, metavar="FILE", help="a llama2.c tokenizer (default: the run's)")
+    add("--prompt", default="", metavar="TEXT", help="the beginning of the text")
+    add("--chat", action="store_true", help="pass the prompt as a user's message in a chat")
+    add("--system", metavar="TEXT", help="the system message at the beginning of a chat")
+    add(
+        "--temperature",
+        type=options.not_negative,
+        metavar="X",
+        help="0 takes the likeliest token (default: the model's, or 1)",
+    )
+    add(
+        "--top-p",
+        type=options.not_negative,
+        metavar="P",
+        help="sample from the likeliest tokens with total probability P (default: the model's, or 0.9)",
+    )
+    add(
+        "--top-k",
+        type=options.whole,
+        metavar="N",
+        help="sample from the N likeliest tokens (default: the model's, or all)",
+    )
+    add("--steps", type=options.count, default=256, metavar="N", help="tokens, including the prompt (default: 256)")
+    add("--seed", type=options.whole, default=0, metavar="N", help="seed of the sampling (default: 0)")
     options.add_common(parser)
     parser.set_defaults(run=run)
 

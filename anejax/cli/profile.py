@@ -24,7 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         "anejax profile train cifar10|stories|chars [options of train] | anejax profile mymodule:f --shape ..."
     )
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="train and its options, or a function and its shapes")
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, help="`train` with its options, or a function with its shapes"
+    )
     parser.set_defaults(run=run)
 
 
@@ -35,8 +37,12 @@ def run(args: argparse.Namespace) -> int:
         return cli.main(given)
     parser = argparse.ArgumentParser(prog="anejax profile")
     subject.configure(parser)
-    parser.add_argument("--runs", type=options.count, default=STEPS, metavar="N", help=f"(default: {STEPS})")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="a page (.html) or a trace for Perfetto (.json)")
+    parser.add_argument(
+        "--runs", type=options.count, default=STEPS, metavar="N", help=f"runs to measure (default: {STEPS})"
+    )
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="write a page (.html) or a trace for Perfetto (.json)"
+    )
     return _function(parser.parse_args(args.command))
 
 

@@ -37,11 +37,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say what the command is about."""
     add = parser.add_argument
     add("target", metavar="TARGET", help="cifar10, stories, a .mil file, or module:function with --shape")
-    add("--chip", choices=NAMES, default="M4", help="whose engine (default: M4); this: as `anejax doctor` measured it")
-    add("--shape", action="append", default=[], metavar="TYPE", help="of an argument, such as float32[8,4]; repeat it")
-    add("--step", choices=STEPS, default="train", help="of a network: the loss and its gradients, or the output alone")
-    add("--size", choices=SIZES, default="110M", help="of the stories network (default: 110M)")
-    add("--preset", choices=cifar10.PRESETS, default="full", help="of the cifar10 network (default: full)")
+    add(
+        "--chip",
+        choices=NAMES,
+        default="M4",
+        help="the chip (default: M4); `this`: the figures that `anejax doctor` measured",
+    )
+    add(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="type of an argument, such as float32[8,4]; once for each",
+    )
+    add("--step", choices=STEPS, default="train", help="for a network: the loss and its gradients, or its output")
+    add("--size", choices=SIZES, default="110M", help="size of the stories network (default: 110M)")
+    add("--preset", choices=cifar10.PRESETS, default="full", help="preset of the cifar10 network (default: full)")
     add("--batch", type=options.count, metavar="N", help="examples in a step (default: 1 sequence, 128 images)")
     add("--length", type=options.count, default=256, metavar="N", help="tokens in a sequence (default: 256)")
     add("--json", action="store_true", help="print JSON")

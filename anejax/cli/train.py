@@ -12,7 +12,7 @@ TASKS = {
     "cifar10": ("anejax.cli.train_cifar10", "a convolutional network on CIFAR-10"),
     "images": ("anejax.cli.train_images", "a convolutional network on a folder of images"),
     "chars": ("anejax.cli.train_chars", "an LSTM that writes text, character by character"),
-    "text": ("anejax.cli.train_text", "a pretrained language model on texts of your own, whole or by LoRA"),
+    "text": ("anejax.cli.train_text", "a pretrained language model on your texts, all weights or LoRA adapters"),
     "stories": ("anejax.cli.train_stories", "a transformer of the Stories family on short stories"),
 }
 

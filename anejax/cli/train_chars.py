@@ -19,14 +19,14 @@ _DEFAULT = "tinyshakespeare.txt"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
-    shakespeare = "UTF-8 text (default: Shakespeare, fetched when needed)"
+    shakespeare = "a text in UTF-8 (default: Shakespeare, downloaded if needed)"
     add("--text", "--data", dest="text", type=options.path, metavar="FILE", help=shakespeare)
-    add("--hidden", type=options.count, metavar="N", help="units of each layer (default: 256)")
+    add("--hidden", type=options.count, metavar="N", help="units in each layer (default: 256)")
     add("--layers", type=options.count, metavar="N", help="LSTM layers (default: 1)")
-    add("--steps", type=options.count, metavar="N", help="in all, rounded up to whole epochs (default: 1000)")
-    add("--eval-every", type=options.count, metavar="N", help="steps of an epoch, which ends with an evaluation")
+    add("--steps", type=options.count, metavar="N", help="total steps, rounded up to whole epochs (default: 1000)")
+    add("--eval-every", type=options.count, metavar="N", help="steps per epoch; an evaluation ends each epoch")
     add("--batch", type=options.count, metavar="N", help="sequences in a step (default: 32)")
-    add("--length", type=options.count, metavar="N", help="characters of a sequence (default: 100)")
+    add("--length", type=options.count, metavar="N", help="characters in a sequence (default: 100)")
     add("--lr", type=options.positive, metavar="X", help="the highest learning rate (default: 0.004)")
     training.configure(parser)
 

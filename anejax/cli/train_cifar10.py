@@ -18,12 +18,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
     add("--preset", dest="network", choices=recipes.PRESETS, help="the recipe (default: full)")
-    add("--epochs", type=options.count, metavar="N", help="how often to see the training images")
+    add("--epochs", type=options.count, metavar="N", help="passes over the training images")
     add("--batch", type=options.count, metavar="N", help="images in a step")
     add("--lr", type=options.positive, metavar="X", help="the highest learning rate")
-    add("--precision", choices=recipes.PRECISIONS, help="of the computing (default: float32); float16 scales the loss")
-    add("--subset", type=options.count, metavar="N", help="use only N images for training, N for test")
-    add("--data", type=Path, metavar="DIR", help="where the data set is, or is to be put")
+    add("--precision", choices=recipes.PRECISIONS, help="dtype of the computation (default: float32)")
+    add("--subset", type=options.count, metavar="N", help="use only N training images and N test images")
+    add("--data", type=Path, metavar="DIR", help="folder of the data set, downloaded if missing")
     training.configure(parser)
 
 

@@ -17,12 +17,12 @@ from anejax.train.report import Report
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
-    add("--data", type=options.path, metavar="FOLDER", help="a folder of PNG or JPEG for each class, or train and test")
-    add("--size", type=options.count, metavar="N", help="pixels of a side, to which images are resized (default: 32)")
+    add("--data", type=options.path, metavar="FOLDER", help="a folder of images per class, or `train` and `test`")
+    add("--size", type=options.count, metavar="N", help="resize images to N x N pixels (default: 32)")
     add("--width", type=options.count, metavar="N", help="features of the first block (default: 32)")
-    add("--held", type=options.positive, metavar="X", help="the part of each class to test with (default: 0.2)")
+    add("--held", type=options.positive, metavar="X", help="fraction of each class held out for tests (default: 0.2)")
     add("--no-flip", dest="flip", action="store_false", default=None, help="do not mirror and shift images in training")
-    add("--epochs", type=options.count, metavar="N", help="how often to see the training images (default: 10)")
+    add("--epochs", type=options.count, metavar="N", help="passes over the training images (default: 10)")
     add("--batch", type=options.count, metavar="N", help="images in a step (default: 64)")
     add("--lr", type=options.positive, metavar="X", help="the highest learning rate (default: 0.1)")
     training.configure(parser)

@@ -20,14 +20,19 @@ from anejax.train.report import Report
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add = parser.add_argument
-    add("--size", choices=SIZES, help="of the network (default: 260K)")
-    add("--from", dest="start", type=options.path, metavar="FILE", help="a llama2.c checkpoint to begin with")
-    add("--data", type=options.path, metavar="FILE", help="text, or tokens (.bin) (default: the fetched TinyStories)")
+    add("--size", choices=SIZES, help="size of the network (default: 260K)")
+    add("--from", dest="start", type=options.path, metavar="FILE", help="a llama2.c checkpoint to start from")
+    add("--data", type=options.path, metavar="FILE", help="a text, or tokens (.bin) (default: TinyStories, see fetch)")
     add("--valid", type=options.path, metavar="FILE", help="held-out data (default: the last twentieth of the data)")
-    add("--tokenizer", type=options.path, metavar="FILE", help="a llama2.c tokenizer (default: the fetched one)")
-    add("--steps", type=options.count, metavar="N", help="in all, rounded up to whole epochs")
-    add("--eval-every", type=options.count, metavar="N", help="steps of an epoch, which ends with an evaluation")
-    add("--eval-tokens", type=options.count, metavar="N", help="how many held-out tokens an evaluation predicts")
+    add(
+        "--tokenizer",
+        type=options.path,
+        metavar="FILE",
+        help="a llama2.c tokenizer (default: the one of `anejax fetch`)",
+    )
+    add("--steps", type=options.count, metavar="N", help="total steps, rounded up to whole epochs")
+    add("--eval-every", type=options.count, metavar="N", help="steps per epoch; an evaluation ends each epoch")
+    add("--eval-tokens", type=options.count, metavar="N", help="held-out tokens that each evaluation predicts")
     add("--batch", type=options.count, metavar="N", help="sequences in a step")
     add("--length", type=options.count, metavar="N", help="tokens in a sequence")
     add("--lr", type=options.positive, metavar="X", help="the highest learning rate")

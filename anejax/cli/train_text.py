@@ -21,23 +21,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=options.path,
         metavar="DIR",
-        help="a folder with config.json, weights and tokenizer, or a file of GGUF",
+        help="a folder with config.json, weights and tokenizer, or a GGUF file",
     )
-    add("--data", type=options.path, metavar="PATH", help="a text, a .jsonl, or a folder of such")
+    add("--data", type=options.path, metavar="PATH", help="a text file, a .jsonl file, or a folder of them")
     add("--valid", type=options.path, metavar="PATH", help="held-out data (default: the last twentieth of the data)")
-    add("--lora", type=options.count, metavar="R", help="train adapters of rank R only (default: all parameters)")
-    add("--targets", metavar="NAMES", help="the matrices with adapters (default: q,v)")
-    add("--alpha", type=options.positive, metavar="X", help="adapters count alpha / R (default: 16)")
-    add("--steps", type=options.count, metavar="N", help="in all, rounded up to whole epochs (default: 200)")
-    add("--eval-every", type=options.count, metavar="N", help="steps of an epoch, which ends with an evaluation")
+    add("--lora", type=options.count, metavar="R", help="train only adapters of rank R (default: all parameters)")
+    add("--targets", metavar="NAMES", help="matrices that get adapters (default: q,v)")
+    add("--alpha", type=options.positive, metavar="X", help="adapters are scaled by X / R (default: 16)")
+    add("--steps", type=options.count, metavar="N", help="total steps, rounded up to whole epochs (default: 200)")
+    add("--eval-every", type=options.count, metavar="N", help="steps per epoch; an evaluation ends each epoch")
     add("--batch", type=options.count, metavar="N", help="sequences in a step (default: 4)")
-    add("--length", type=options.count, metavar="N", help="tokens of a sequence (default: 128)")
+    add("--length", type=options.count, metavar="N", help="tokens in a sequence (default: 128)")
     add("--lr", type=options.positive, metavar="X", help="the highest learning rate (default: 0.0001)")
     add(
         "--save",
         type=options.path,
         metavar="DIR",
-        help="where to write the model (default: in the run's folder)",
+        help="the folder for the trained model (default: in the run's folder)",
     )
     training.configure(parser)
 

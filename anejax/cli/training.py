@@ -64,10 +64,10 @@ class Training:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options that every training command has."""
     add = parser.add_argument
-    add("--seed", type=options.whole, metavar="N", help="of all randomness (default: 0)")
-    add("--out", type=Path, metavar="DIR", help="where to write (default: a new directory in runs)")
-    add("--resume", type=Path, metavar="DIR", help="go on with the run that was written to DIR")
-    add("--log", type=Path, metavar="FILE", help="JSON lines (default: log.jsonl in the directory)")
+    add("--seed", type=options.whole, metavar="N", help="seed of all random numbers (default: 0)")
+    add("--out", type=Path, metavar="DIR", help="folder of the run (default: a new folder in runs)")
+    add("--resume", type=Path, metavar="DIR", help="continue the run in DIR")
+    add("--log", type=Path, metavar="FILE", help="log file of JSON lines (default: log.jsonl in the run)")
     add(
         "--save-every",
         type=options.positive,
@@ -79,7 +79,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--profile",
         type=options.count,
         metavar="N",
-        help="say where the time of N steps goes: tables, and a page and a trace in the directory",
+        help="profile N steps: print tables, and write a page and a trace into the run's folder",
     )
     options.add_common(parser)
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from anejax import cli
-from anejax.cli.completion import SHELLS, levels
+from anejax.cli.completion import SHELLS, levels, parsers
 from anejax.cli.examples import EXAMPLES, epilog
 
 LINES = [line for rows in EXAMPLES.values() for line, _ in rows]
@@ -26,6 +26,12 @@ def test_the_parser_accepts_every_example(line: str) -> None:
     program, *arguments = shlex.split(line.partition(" > ")[0])
     assert program == "anejax"
     assert WHOLE.parse_args(arguments).run
+
+
+def test_every_help_can_be_printed() -> None:
+    """argparse fills in ``%``, so a per cent sign in a help text ends ``--help`` with an error."""
+    for path, parser in parsers(WHOLE):
+        assert " ".join(path) in parser.format_help()
 
 
 def test_help_ends_with_the_examples(capsys: pytest.CaptureFixture[str]) -> None:
