@@ -152,10 +152,14 @@ MIXED = {name: of_images if name in ("mlp", "cifar10") else of_tokens for name i
 BOUNDS = {"mlp": (9, 0.025), "cifar10": (18, 0.18), "stories": (8, 0.07), "vocabulary": (8, 0.07), "lstm": (5, 0.007)}
 
 
+# tests/train/test_on_engine.py trains a large vocabulary in the short run, too
+LATER = [pytest.param(name, marks=[pytest.mark.long] * (name == "vocabulary")) for name in MIXED]
+
+
 # The cube of a norm's factor overflows in a row of stories whose values are near 0: scales do not cross segments
 # (docs/engine.md), and the division of the step puts the factor into one segment and the cube into another.
 @pytest.mark.filterwarnings("ignore:.*norm .backward.* went beyond:anejax.errors.NumericsWarning")
-@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize("name", LATER)
 def test_training_from_a_scale_that_is_too_large(name: str, how: dict[str, Any]) -> None:
     """Skips steps, which change nothing, until the scale fits, and then goes as in float32."""
     case = CASES[name]()
@@ -179,7 +183,7 @@ def test_training_from_a_scale_that_is_too_large(name: str, how: dict[str, Any])
     assert np.linalg.norm(weights(state) - there) / way < of_way
 
 
-@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize("name", LATER)
 def test_watching_takes_no_more_dispatches(name: str, espresso: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is watched stays where it is, and one number leaves the engine."""
     case = CASES[name]()

@@ -290,6 +290,13 @@ def exceptions_in_traces(w: Any) -> list[Any]:
     return [f, step]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _earlier_objects_are_left_out() -> None:
+    """The collector looks at all that the process keeps; after other tests that takes longer than the cases do."""
+    gc.collect()
+    gc.freeze()
+
+
 def graphs() -> int:
     gc.collect()
     return sum(isinstance(o, Graph) for o in gc.get_objects())

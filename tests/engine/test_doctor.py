@@ -121,6 +121,7 @@ def test_a_store_that_was_emptied(stand_in: None, monkeypatch: pytest.MonkeyPatc
     assert all(line.startswith("failed") and "Must re-compile the E5 bundle" in line for line in checks())
 
 
+@pytest.mark.long
 def test_programs_of_elementwise_operations_left_to_the_cpu(
     stand_in: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

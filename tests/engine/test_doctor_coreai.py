@@ -32,6 +32,7 @@ QUICK = (
 
 
 @needs_package
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of jax, where another test has imported it
 @pytest.mark.parametrize("topic", [pytest.param(t, marks=[pytest.mark.long] * (t.name not in QUICK)) for t in TOPICS],
                          ids=lambda t: t.name)  # fmt: skip
 def test_topics(topic: Topic) -> None:

@@ -88,8 +88,8 @@ class Body:
                  **params: Any) -> list[Value]:  # fmt: skip
         primitive = REGISTRY[name]
         avals = primitive.out_avals([v.aval for v in inputs], params)
-        if any(a.size > self.scope.elements for a in avals):
-            raise UnfitError
+        if any(math.prod(n or 1 for n in a.shape) > self.scope.elements for a in avals):
+            raise UnfitError  # empty arrays of long axes too: products of such soon have too long ones for NumPy
         results = [Value(Var(a), settled(a.dtype, b, roundings)) for a, b in zip(avals, found, strict=True)]
         outputs = tuple(v.atom for v in results)
         self.eqns.append(Eqn(primitive, tuple(v.atom for v in inputs), outputs, params))  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import jax.scipy.interpolate
@@ -49,13 +51,17 @@ def test_interpolates(d, method):
 
 
 def test_forms_of_points():
-    f, g = OURS(GRID[:2], sample((4, 3))), JAX(GRID[:2], sample((4, 3)))
-    a, b = np.float32([0.1, 2.5]), np.float32([[0.5], [3]])
-    assert_close(f((a, b)), g((jnp.asarray(a), jnp.asarray(b))), ulps=16, scale=1)
-    assert_close(f(np.float32([0.1, 0.5])), g(jnp.float32([0.1, 0.5])), ulps=16, scale=1)
-    assert_close(f((a, b), method="nearest"), g((jnp.asarray(a), jnp.asarray(b)), method="nearest"))
-    line = OURS(GRID[:1], sample((4,)))
-    assert_close(line(a), JAX(GRID[:1], sample((4,)))(jnp.asarray(a)), ulps=16, scale=1)
+    a, b, values = np.float32([0.1, 2.5]), np.float32([[0.5], [3]]), sample((4, 3))
+    f, line = OURS(GRID[:2], values), OURS(GRID[:1], values[:, 0])
+
+    def asked() -> list[Any]:
+        g, points = JAX(GRID[:2], values), (jnp.asarray(a), jnp.asarray(b))
+        alone = JAX(GRID[:1], values[:, 0])(points[0])
+        return [g(points), g(jnp.float32([0.1, 0.5])), g(points, method="nearest"), alone]
+
+    found = [f((a, b)), f(np.float32([0.1, 0.5])), f((a, b), method="nearest"), line(a)]
+    for ours, theirs in zip(found, of_jax(asked), strict=True):
+        assert_close(ours, theirs, ulps=16, scale=1)
     assert np.isnan(line(np.float32([np.nan]))).all()
 
 

@@ -24,47 +24,52 @@ CASES = [(1, None, False), (1, "silverman", True), (2, "scott", True), (2, 0.4, 
 MEAN, COV = np.float32([0.3, -0.2]), np.float32([[0.5, 0.1], [0.1, 0.3]])
 
 
+PARTS = ("neff", "dataset", "weights", "covariance", "inv_cov")
+CALLS = ("pdf", "evaluate", "logpdf", "__call__")
+
+
 def weights(d, on):
-    return RNG.uniform(0.5, 2, DATA[d].shape[-1]).astype(np.float32) if on else None
+    return np.random.default_rng(d).uniform(0.5, 2, DATA[d].shape[-1]).astype(np.float32) if on else None
 
 
-def three(d, method=None, weighted=False):
+def made(kde, d, method=None, weighted=False):
     w = weights(d, weighted)
-    wide = None if w is None else w.astype(float)
-    return OURS(DATA[d], method, w), JAX(DATA[d], method, w), EXACT(DATA[d].astype(float), method, wide)
+    if kde is EXACT:
+        return EXACT(DATA[d].astype(float), method, None if w is None else w.astype(float))
+    return kde(DATA[d], method, w)
+
+
+def all_of(kde, points, mean, cov, other):
+    """Every array that an estimate gives."""
+    values = [getattr(kde, name)(x) for x in points for name in CALLS]
+    parts = [getattr(kde, name) for name in PARTS]
+    return [*parts, *values, kde.integrate_gaussian(mean, cov), kde.integrate_kde(other)]
 
 
 @pytest.mark.parametrize(("d", "method", "weighted"), CASES)
 def test_values(d, method, weighted):
-    ours, theirs, exact = three(d, method, weighted)
-    assert (ours.d, ours.n) == (theirs.d, theirs.n)
-    for name in ("neff", "dataset", "weights", "covariance", "inv_cov"):
-        assert_same_type(getattr(ours, name), getattr(theirs, name), name)
-        np.testing.assert_allclose(getattr(ours, name), getattr(exact, name), rtol=2e-6, atol=1e-7, err_msg=name)
-    points = POINTS[d]
-    for x in (points, points[..., :1]):
-        for name in ("pdf", "evaluate", "logpdf", "__call__"):
-            got = getattr(ours, name)(x)
-            assert_same_type(got, getattr(theirs, name)(x), name)
-            np.testing.assert_allclose(got, getattr(exact, name)(x.astype(float)), rtol=1e-4, atol=1e-30, err_msg=name)
-    mean, cov = MEAN[:d], COV[:d, :d]
-    np.testing.assert_allclose(ours.integrate_gaussian(mean, cov), exact.integrate_gaussian(mean, cov), rtol=2e-6)
-    assert_same_type(ours.integrate_gaussian(mean, cov), theirs.integrate_gaussian(mean, cov))
-    other = DATA[d][..., :7] + 1
-    np.testing.assert_allclose(
-        ours.integrate_kde(OURS(other)), exact.integrate_kde(EXACT(other.astype(float))), rtol=4e-6
-    )
-    assert_same_type(ours.integrate_kde(OURS(other)), theirs.integrate_kde(JAX(other)))
+    points, moments = (POINTS[d], POINTS[d][..., :1]), (MEAN[:d], COV[:d, :d])
+    near = DATA[d][..., :7] + 1
+
+    def of(kde, dtype=np.float32):
+        at = [x.astype(dtype) for x in points]
+        return all_of(made(kde, d, method, weighted), at, *moments, kde(near.astype(dtype)))
+
+    ours, theirs, exact = of(OURS), of_jax(of, JAX), of(EXACT, float)
+    for name, a, b, value in zip((*PARTS, *CALLS, *CALLS, "gaussian", "kde"), ours, theirs, exact, strict=True):
+        assert_same_type(a, b, name)
+        rtol, atol = (1e-4, 1e-30) if name in CALLS else (4e-6, 1e-7)
+        np.testing.assert_allclose(a, value, rtol=rtol, atol=atol, err_msg=name)
 
 
 def test_one_point_of_several_dimensions():
-    ours, _, exact = three(2)
+    ours, exact = made(OURS, 2), made(EXACT, 2)
     np.testing.assert_allclose(ours.pdf(POINTS[2][:, 0]), exact.pdf(POINTS[2][:, 0]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_intervals(weighted):
-    ours, theirs, exact = three(1, None, weighted)
+    ours, theirs, exact = (made(kde, 1, None, weighted) for kde in (OURS, JAX, EXACT))
     for low, high in ((-1.0, 0.5), (0.25, 9.0), (-np.inf, np.inf), (1.0, -1.0)):
         got = ours.integrate_box_1d(low, high)
         np.testing.assert_allclose(got, exact.integrate_box_1d(low, high), rtol=2e-6, atol=1e-7)
