@@ -63,7 +63,7 @@ def _cast(values: PyTree, dtype: np.dtype) -> Any:
 
 @dataclass(frozen=True)
 class Policy:
-    """The dtypes of parameters, of what the network computes, and of what it returns.
+    """The dtypes of parameters, of the network's computation, and of its results.
 
     The casts change the float arrays of a tree; integers, bools, keys and Python numbers stay as they are.
     """
@@ -125,7 +125,7 @@ def get_policy(text: str | Policy) -> Policy:
 
 
 class LossScale(NamedTuple):
-    """A loss scale and what it has seen; a pytree of scalars, so it goes through ``jit`` and into checkpoints."""
+    """A loss scale and its counters; a pytree of scalars, so it goes through ``jit`` and into checkpoints."""
 
     scale: Any  # float32[]
     streak: Any  # int32[]: finite steps since the scale last changed

@@ -30,7 +30,7 @@ def is_internal(filename: str) -> bool:
 
 @functools.cache
 def _module(filename: str) -> str | None:
-    """Whose operands a frame of this file handles: None for what only converts, transforms or stages them."""
+    """The module whose operands a frame of this file handles; None for code that only converts or transforms them."""
     if filename.startswith(_CONVERTING + _TRANSFORMING):
         return None
     return _ELEMENTWISE[0] if filename in _ELEMENTWISE else filename
@@ -56,7 +56,7 @@ _LAX = _files("ops/", "lax/", "numpy/keyed.py")
 
 
 def user_called_lax() -> bool:
-    """Whether code outside anejax called the function of ``lax`` that runs, be it by way of others of them.
+    """Whether code outside anejax called the running function of ``lax``, directly or through others of ``lax``.
 
     jax's are stricter with what a user gives them than the package needs to be with itself.
     """

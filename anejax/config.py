@@ -421,7 +421,7 @@ class Override(ContextDecorator):
 
 
 def _at_import() -> Config:
-    """The settings; of the ``anejax`` command what is wrong in the environment is said without a traceback."""
+    """The settings. The ``anejax`` command reports errors of the environment without a traceback."""
     try:
         return Config()
     except SettingError as error:

@@ -151,7 +151,7 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> np.dty
 
 
 def itemsize_bits(dtype: Any) -> int:
-    """How many bits an element takes: 8 of a bool."""
+    """The number of bits of an element; a bool has 8."""
     return np.dtype(dtype).itemsize * 8
 
 

@@ -55,11 +55,11 @@ class GraphError(AnejaxError):
 
 
 class RefusedError(AnejaxError, NotImplementedError):
-    """An operation has no rule for what was asked; the message says why."""
+    """anejax refuses an operation that was asked for; the message says why."""
 
 
 class AbsentError(AnejaxError, AttributeError):
-    """A name of jax is not here; the message says why and what to use."""
+    """anejax lacks a name of jax; the message says why and what to use instead."""
 
 
 class DeletedArrayError(AnejaxError, RuntimeError):
@@ -100,7 +100,7 @@ class UnexpectedTracerError(AnejaxError, TypeError):
 
 
 class ConcretizationError(AnejaxError, TypeError):
-    """A concrete value was needed where only a traced one is there."""
+    """Code needed a concrete value but got a traced one."""
 
 
 class NonConcreteBooleanIndexError(ConcretizationError, IndexError):

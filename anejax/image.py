@@ -146,7 +146,7 @@ def _normalized(weights: Any) -> Any:
 
 
 def _overlaps(m: int, n: int, step: Any, translation: Any, dtype: Any) -> Any:
-    """How much of each new element each old one covers."""
+    """The part of each new element that each old element covers."""
     left = jnp.arange(n, dtype=dtype) * step - translation * step
     places = jnp.arange(m, dtype=dtype)[:, None]
     return jnp.maximum(jnp.minimum(left + step, places + 1) - jnp.maximum(left, places), 0)

@@ -80,7 +80,7 @@ def structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> PyTree
 
 
 def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
-    """``f`` over the leaves of trees of one structure; a mismatch names the path where they differ."""
+    """``f`` over the leaves of trees of one structure. If structures differ, the error names the path."""
     flat, treedef = flatten(tree, is_leaf)
     columns = [flat]
     for i, other in enumerate(rest):

@@ -100,7 +100,7 @@ class PyTreeDef:
         return PyTreeDef(self.spec.compose(inner.spec))
 
     def flatten_up_to(self, tree: Any) -> list[Any]:
-        """The subtrees of ``tree`` at the leaves of this structure; ValueError where it has another structure."""
+        """The subtrees of ``tree`` at the leaves of this structure. Raises ValueError if it has another structure."""
         return self.spec.flatten_up_to(tree)
 
     def unflatten(self, leaves: Iterable[Any]) -> Any:

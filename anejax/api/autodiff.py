@@ -102,7 +102,7 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Derivative:
-    """What ``linearize`` and ``vjp`` know of a point, but for the arrays, which they carry as leaves of a Partial."""
+    """The data of ``linearize`` and ``vjp`` at a point, except the arrays, which they carry as leaves of a Partial."""
 
     lin: Linearized
     in_avals: list[Aval]
@@ -160,7 +160,7 @@ def _pull_back(lin: Linearized, cts: Sequence[Any]) -> list[Any]:
 
 
 def _cotangent_out(primal: Aval, ct: Any) -> Any:
-    """A cotangent as users get it. It is weak where its primal is, as in JAX, whatever the rules made of it."""
+    """A cotangent as users get it: it is weak if its primal is, as in JAX, even if the rules returned another type."""
     aval = primal.tangent()
     if ct is None or isinstance(ct, Zero) or aval.dtype == dtypes.float0:
         return _tangent_out(Zero(aval) if ct is None else ct)

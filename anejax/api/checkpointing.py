@@ -165,7 +165,7 @@ checkpoint_policies = SimpleNamespace(
 
 
 def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Prints what the backward pass of ``f(*args, **kwargs)`` keeps of the forward pass: types, and where from.
+    """Prints the types and origins of values that ``f(*args, **kwargs)`` keeps for the backward pass.
 
     Example:
         >>> import anejax.numpy as jnp

@@ -53,7 +53,7 @@ def _ungrouped(op: str, axis_index_groups: Any) -> None:
 
 
 def axis_size(axis_name: Any) -> int:
-    """The length of the mapped axis, a Python int. Raises UnboundAxisError where no ``vmap`` has that name."""
+    """The length of the mapped axis, a Python int. Raises UnboundAxisError if no ``vmap`` has that name."""
     return math.prod(_length("axis_size", n) for n in _names(axis_name))
 
 
@@ -190,7 +190,7 @@ def _merged(x: Any, axis: int) -> Any:
 
 
 def _cut(op: str, x: Any, axis: int, axis_name: Any, tiled: bool) -> Any:
-    """``x`` with a first axis of the mapped axis's length, made of ``axis`` (a part of it when ``tiled``)."""
+    """``x`` with a first axis of the mapped axis's length, which ``axis`` (a part of it if ``tiled``) becomes."""
     aval, n = aval_of(x), axis_size(axis_name)
     axis = shape.check_axis(op, axis, aval.ndim)
     length = aval.shape[axis]

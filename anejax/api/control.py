@@ -87,7 +87,7 @@ def _check_callable(op: str, *functions: Any) -> None:
 
 
 def _difference(a: Any, b: Any, root: str) -> str:
-    """Where two structures differ first."""
+    """The first difference of two structures."""
     x, y = (tree.unflatten(treedef, [0] * treedef.num_leaves) for treedef in (a, b))
     return (tree.mismatch(x, y, root, exact=True) or f"{root}: expected {a}, got {b}.").removesuffix(".")
 
@@ -155,7 +155,7 @@ def scan(
     unroll: int | bool = 1,
     _split_transpose: bool = False,
 ) -> tuple[Any, Any]:
-    """A loop over the slices of ``xs`` that carries values from turn to turn and stacks what each turn makes.
+    """A loop over the slices of ``xs`` that carries values from turn to turn and stacks the results of all turns.
 
         carry = init
         for x in xs:  carry, y = f(carry, x);  ys.append(y)
@@ -368,7 +368,7 @@ def fori_loop(
 
 
 def _check_bounds(one: Aval, two: Aval) -> None:
-    """Of one dtype, or signed integers of which one is Python's."""
+    """Bounds have one dtype, or are signed integers of which one is Python's; raises DtypeError otherwise."""
     signed = one.dtype in dtypes.SIGNED and two.dtype in dtypes.SIGNED
     if one.dtype != two.dtype and not (signed and one.weak_type != two.weak_type):
         raise TypeError(f"[fori_loop] expected bounds of one dtype, got {one} and {two}.")
@@ -395,7 +395,7 @@ def cond(
     pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: PyTree, operand: PyTree = _NONE,
     linear: Any = None,
 ) -> Any:  # fmt: skip
-    """``true_fun(*operands)`` where ``pred`` holds, else ``false_fun(*operands)``; only one of them runs.
+    """``true_fun(*operands)`` if ``pred`` is true, else ``false_fun(*operands)``; only one of them runs.
 
     Both are traced, and both must return the same structure and types. Under ``vmap`` with a mapped ``pred`` both run,
     and each example takes its own.

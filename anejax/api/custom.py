@@ -81,7 +81,7 @@ def custom_vjp_primal_tree_values(tree: PyTree) -> PyTree:
 
 
 class _Custom(Remembers):
-    """What both decorators share: non-differentiable arguments are closed over, the others flattened."""
+    """The code that both decorators share: non-differentiable arguments are closed over, the others flattened."""
 
     def __init__(
         self, fun: Callable[..., Any], nondiff_argnums: int | Sequence[int] = (),

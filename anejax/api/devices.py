@@ -18,7 +18,7 @@ from anejax.runtime import engine, processes
 
 
 class Device:
-    """A place where programs run. Each process has one; its ``id`` is the number of the process."""
+    """A device that runs programs. Each process has one, and its ``id`` is the number of the process."""
 
     def __init__(self, platform: str, id: int = 0) -> None:
         self.platform, self.id = platform, id
@@ -112,7 +112,7 @@ def device_put(
 
 
 def device_get(x: Any) -> Any:
-    """The tree ``x`` with its leaves as NumPy arrays, sharing memory where they can."""
+    """The tree ``x`` with its leaves as NumPy arrays, which share memory with the leaves if possible."""
     return tree.map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) else leaf, x)
 
 

@@ -143,7 +143,7 @@ def select_args(
 
 
 def check_cotangents(op: str, avals: Sequence[Aval], cts: Sequence[Any], treedef: tree.PyTreeDef) -> None:
-    """Tangents or cotangents must have the types of what they belong to."""
+    """Checks that tangents or cotangents have the types of their primals or results."""
     for i, (aval, ct) in enumerate(zip(avals, cts)):
         expected, got = aval.tangent(), aval_of_tangent(ct)
         if expected.shape != got.shape or (expected.dtype != got.dtype and not got.weak_type):

@@ -44,7 +44,7 @@ def _check_same(op: str, what: str, x: Any, out_tree: Any, avals: Sequence[Any])
 
 
 def _solution(op: str, name: str, out_tree: Any, has_aux: bool) -> Any:
-    """The tree of the solution in that of what a solver returned."""
+    """The tree of the solution, inside the tree that a solver returned."""
     if not has_aux:
         return out_tree
     if out_tree.type is not tuple or out_tree.num_children != 2:

@@ -113,7 +113,7 @@ def make_mesh(
 
 
 class PartitionSpec(tuple[Any, ...]):
-    """For each axis of an array the name of the mesh axis that divides it, a tuple of names, or None for no division.
+    """The mesh axis that divides each axis of an array: a name, a tuple of names, or None for no division.
 
     Raises RefusedError for names in ``unreduced`` or ``reduced``: sums that are not taken yet are no arrays here.
 

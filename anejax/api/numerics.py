@@ -49,7 +49,7 @@ class OperationNumerics:
 
     @property
     def in_trouble(self) -> bool:
-        """Whether more was lost here than rounding always takes: any overflow or NaN, or from 1 % on of the others."""
+        """Whether more was lost than by ordinary rounding: any overflow or NaN, or at least 1 % of the others."""
         return bool(self.advice)
 
     @property

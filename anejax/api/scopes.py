@@ -74,7 +74,7 @@ def default_matmul_precision(new_val: Any = None) -> Iterator[None]:
 
 @contextmanager
 def check_tracer_leaks(new_val: bool = True) -> Iterator[None]:
-    """Accepted for compatibility: a leaked tracer raises UnexpectedTracerError where it is used, always."""
+    """Accepted for compatibility: using a leaked tracer always raises UnexpectedTracerError."""
     yield
 
 
@@ -91,7 +91,7 @@ transfer_guard_host_to_device = transfer_guard_device_to_host = transfer_guard_d
 
 
 def default_device(new_val: Any = None) -> AbstractContextManager[None]:
-    """Inside, ``new_val`` (a Device, "cpu" or "ane") is where jitted functions run that name no other.
+    """Inside the block, jitted functions that name no device run on ``new_val``: a Device, "cpu" or "ane".
 
     Raises DeviceError for a device that is not known.
     """

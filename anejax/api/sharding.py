@@ -17,7 +17,7 @@ Slices = tuple[slice, ...]
 
 
 class Sharding:
-    """The base of what says where the parts of an array lie."""
+    """The base class of shardings, which say on which devices the parts of an array lie."""
 
 
 @dataclasses.dataclass(frozen=True)

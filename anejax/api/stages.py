@@ -220,7 +220,7 @@ class Compiled(Stage):
         return self._executable.stats()
 
     def memory_analysis(self) -> MemoryAnalysis:
-        """Bytes of the arguments (captured arrays included), of the results, and of what is between them.
+        """Bytes of the arguments (captured arrays included), of the results, and of temporary values.
 
         Example:
             >>> import anejax as aj, anejax.numpy as jnp

@@ -374,7 +374,7 @@ def _positional(fun: Callable[..., Any]) -> list[str]:
 
 
 def no_statics(count: int, keywords: Iterable[str]) -> tuple[set[int], set[str]]:
-    """What ``static_resolver`` gives for a function without static arguments."""
+    """The result of ``static_resolver`` for a function without static arguments."""
     return set(), set()
 
 

@@ -144,5 +144,5 @@ def _loss(model: Any, params: Any, stream: Any, args: argparse.Namespace, progre
 
 
 def _batch(vocabulary: int, length: int) -> int:
-    """How many windows to predict at a time: some thousands of tokens, unless their logits would take much memory."""
+    """The number of windows to predict at a time: some thousands of tokens, fewer if their logits need much memory."""
     return max(1, min(8192, _BATCH_LOGITS // vocabulary) // length)

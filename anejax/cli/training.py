@@ -209,7 +209,7 @@ def _changes(training: Training, args: argparse.Namespace, index: Path) -> dict[
 
 
 def _check_position(task: Task, index: Path, changes: Mapping[str, tuple[Any, Any]]) -> None:
-    """Raises UsageError when the run stands where it cannot with what was changed."""
+    """Raises UsageError if the changed options do not fit the position that the run has reached."""
     if not changes:
         return
     try:

@@ -85,7 +85,7 @@ class marked:
 
 
 class scope:
-    """``with scope(name):`` the paths of what is bound go through ``name``."""
+    """``with scope(name):`` the paths of equations that are bound inside go through ``name``."""
 
     __slots__ = ("name", "previous")
 

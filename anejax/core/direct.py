@@ -92,7 +92,7 @@ def direct(function: Callable[..., Any], count: int) -> Callable[..., Any]:
 
 
 def _shortened(function: Call, args: tuple[Any, ...], watch: _Watch, result: Any) -> Call | None:
-    """What later calls with operands of the types of ``args`` are to do: ``function`` itself, where it is not one
+    """The function that later calls with operands of the types of ``args`` use: ``function`` itself if it is not one
     primitive of its operands as they are, and of numbers converted to one dtype. None where this call does not tell."""
     if len(watch.bound) != 1:
         return function
@@ -135,7 +135,7 @@ def _converting(impl: Any, dtype: np.dtype, place: int) -> Any:
 
 
 def _made(out: Any, aval: Aval) -> DeviceArray:
-    """An array of what an implementation returned."""
+    """An array with the result of an implementation."""
     if type(out) is not np.ndarray:
         out = np.asarray(out, aval.dtype)
     flags = out.flags

@@ -160,7 +160,7 @@ def map_subgraphs(params: dict[str, Any], change: Callable[[Graph], Graph]) -> d
 
 
 def has_effects(graph: Graph) -> bool:
-    """Whether any equation, of inner Graphs too, has a meaning beyond its results."""
+    """Whether any equation, also in inner Graphs, has a side effect."""
     return any(e.primitive.effect or any(map(has_effects, subgraphs(e.params))) for e in graph.eqns)
 
 
@@ -185,8 +185,8 @@ def remove_dead(graph: Graph) -> Graph:
 
 
 def expanded(graph: Graph, names: Container[str], kept: Callable[[Eqn], bool] | None = None) -> Graph:
-    """``graph`` with the equations of the Graphs that primitives of these ``names`` hold, in place of them, but for
-    equations that are ``kept``.
+    """``graph`` with the equations of the Graphs that primitives of these ``names`` hold, in place of them,
+    except those that are ``kept``.
 
     A primitive that holds no Graph, such as ``checkpoint_name``, is its first operand.
     """

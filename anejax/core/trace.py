@@ -175,7 +175,7 @@ class Tracer(Array):
 
 
 def aval_of(x: Any) -> Aval:
-    """The aval of anything that can be an operand. Raises DtypeError for what cannot."""
+    """The aval of anything that can be an operand. Raises DtypeError for other objects."""
     if isinstance(x, Array):
         return x.aval
     scalar = dtypes.of_python(x)

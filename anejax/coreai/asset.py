@@ -39,7 +39,7 @@ def check_package() -> None:
 
 
 def available() -> bool:
-    """Whether ``check_package`` finds nothing to say."""
+    """Whether ``check_package`` finds no fault."""
     try:
         check_package()
     except MissingDependencyError:

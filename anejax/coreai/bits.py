@@ -51,7 +51,7 @@ def _right(w: Writer, x: Tensor, count: int) -> Tensor:
 
 
 def _population(w: Writer, x: Tensor) -> Tensor:
-    """How many bits of uint32 are set (Warren, Hacker's Delight, 5-1)."""
+    """The number of set bits of uint32 (Warren, Hacker's Delight, 5-1)."""
     masked = lambda v, mask: w.binary("bitwise_and", v, _u(w, mask))  # noqa: E731
     x = w.sub(x, masked(_right(w, x, 1), 0x55555555))
     x = w.add(masked(x, 0x33333333), masked(_right(w, x, 2), 0x33333333))

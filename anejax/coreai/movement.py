@@ -145,7 +145,7 @@ def _band_part(w: Writer, op: Operation) -> Tensor:
 
 
 def _starts(w: Writer, op: Operation, whole: Dims, sizes: Sequence[int]) -> Tensor:
-    """Where the slice begins, moved inside: past the end Core AI reads foreign memory (hazard 6)."""
+    """The start of the slice, clamped, since Core AI reads foreign memory past the end (hazard 6)."""
     parts = [w.reshape(w.cast(v, I32), (1,)) for v in op.tensors("start_indices")]
     last = w.index([n - m for n, m in zip(whole, sizes)])
     return w.binary("minimum", w.binary("maximum", w.concat(parts, 0), w.index([0] * len(parts))), last)
@@ -191,7 +191,7 @@ def _gather_nd(w: Writer, op: Operation) -> Tensor:
 
 
 class _Windows:
-    """For each element of the windows of a gather or scatter: where it is in the flat operand, and if it is inside."""
+    """The position in the flat operand of each element of a gather's or scatter's windows, and whether it is inside."""
 
     def __init__(
         self, w: Writer, op: Operation, x: Dims, sizes: Sequence[int], shape: Dims, names: Sequence[str]
@@ -214,7 +214,7 @@ class _Windows:
             self.at = w.add(self.at, w.constant(steps.reshape(self._spread([(a, n)]))))
 
     def _spread(self, lengths: Any) -> Dims:
-        """A shape of ones but for these axes."""
+        """A shape of ones except for these axes."""
         given = dict(lengths)
         return tuple(given.get(a, 1) for a in range(len(self.shape)))
 

@@ -69,7 +69,7 @@ class Operation:
 
     @property
     def shape(self) -> Dims:
-        """Of the first result."""
+        """The shape of the first result."""
         return self._op.results[0].type.shape
 
     @property

@@ -187,7 +187,7 @@ def _pool(w: Writer, op: Operation) -> Tensor:
 
 @writes("aj_select_and_scatter_add")
 def _select_and_scatter_add(w: Writer, op: Operation) -> Tensor:
-    """For each place in the windows, in order: where the first greatest element is, the source is added."""
+    """Adds, for each place in the windows in order, the source to the first greatest element."""
     x, source = op.tensor("operand"), op.tensor("source")
     sizes, strides, amounts = op.const("window_dimensions"), op.const("window_strides"), op.const("padding")
     x = x if op.const("select") == "ge" else w.neg(x)

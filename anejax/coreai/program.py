@@ -105,7 +105,7 @@ def composite(w: Writer, kind: str, attributes: str, fill: Fill, operands: Seque
 
 def _joined(name: str, w: Writer, signature: Sequence[str], returned: Sequence[tuple[str, str, str]],
             before: str = "", after: str = "") -> str:  # fmt: skip
-    """A graph of what was written; each of ``returned`` is an output's name, the value and the value's type."""
+    """A graph of the written text; each of ``returned`` is an output's name, the value and the value's type."""
     lines = "\n  ".join(w.lines)
     types = ", ".join(f'{kind} {{coreai.name = "{port}"}}' for port, _, kind in returned)
     names, kinds = ", ".join(value for _, value, _ in returned), ", ".join(kind for _, _, kind in returned)

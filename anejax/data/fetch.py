@@ -97,7 +97,7 @@ def npm_pack(package: str, directory: Path, size: int, digest: str) -> Path:
 
 
 def _run(command: list[str], directory: Path, seconds: float) -> None:
-    """Runs ``command`` in a process group of its own, so that its children end with it."""
+    """Runs ``command`` in a separate process group, so that its children end with it."""
     process = subprocess.Popen(
         command,
         cwd=directory,

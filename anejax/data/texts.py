@@ -56,7 +56,7 @@ def _encoded(prompt: str, text: str, words: Words, end: int | None) -> Iterator[
 
 
 def _texts(path: Path, words: Words) -> Iterator[tuple[str, str]]:
-    """(what is not learned, what is) of each text of a file."""
+    """The pair (text that is not learned, text that is learned) for each text of a file."""
     text = read_file(path, _MOST_BYTES).decode("utf-8", "replace")
     if path.suffix.lower() != ".jsonl":
         if text:

@@ -206,7 +206,7 @@ class TokenBatches:
             yield _windows(self.tokens, starts[index * self.batch : (index + 1) * self.batch], self.length)
 
     def _order(self, number: int) -> np.ndarray:
-        """Where the windows of a pass begin: shifted by a little, in any order."""
+        """The starts of the windows of a pass, shifted by a little, in random order."""
         rng = np.random.default_rng([self.seed, number])
         spare = len(self.tokens) - 1 - self._windows * self.length
         return rng.permutation(self._windows) * self.length + rng.integers(spare + 1)

@@ -16,7 +16,7 @@ from anejax.transforms.composite import title
 
 @dataclass(frozen=True)
 class Estimate:
-    """Predicted times of a function's engine programs, and what of it stays on the CPU device.
+    """Predicted times of a function's engine programs, and the equations that stay on the CPU device.
 
     Attributes:
         chip: whose engine.

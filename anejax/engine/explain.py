@@ -69,7 +69,7 @@ class Explanation:
 
     @property
     def us(self) -> float:
-        """Predicted microseconds of one call, in which both devices work at the same time where they can."""
+        """Predicted microseconds of one call, in which both devices work at the same time if they can."""
         return whole_us(self.segments, self.flows)
 
     @property

@@ -92,7 +92,7 @@ class _Picture:
         return found
 
     def extent(self, flow: Flow) -> tuple[float, float]:
-        """Where along time the label of ``flow`` begins and ends."""
+        """The start and end, along time, of the label of ``flow``."""
         width, x = LETTER * (len(bytes_text(flow.nbytes)) + 1), self.middle(flow)
         if self.is_inner(flow):
             return x - width / 2, x + width / 2
@@ -104,7 +104,7 @@ class _Picture:
         return flow.source is not None and flow.target is not None
 
     def ends(self, flow: Flow) -> tuple[float, float]:
-        """Where along time the arrow of ``flow`` begins and ends."""
+        """The start and end, along time, of the arrow of ``flow``."""
         at = lambda i, share: self.starts[i] + share * self.widths[i]  # noqa: E731
         if flow.source is None:
             assert flow.target is not None, "outputs that are inputs never reach a device"

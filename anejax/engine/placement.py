@@ -105,8 +105,8 @@ def facts_of(segment: Segment, eqns: Iterable[Eqn]) -> SegmentFacts:
 
 
 def is_predicted(eqn: Eqn) -> bool:
-    """Whether the CPU device's time of ``eqn`` is that of its products and of what it writes: neither of sorting, of
-    random bits or LAPACK, nor of loops, is it."""
+    """Whether the CPU device's time of ``eqn`` follows from its products and the bytes that it writes, which is not so
+    for sorting, random bits, LAPACK and loops."""
     if eqn.primitive is composite_p:
         return all(map(is_predicted, inline(eqn.params["graph"]).eqns))
     if any(True for _ in subgraphs(eqn.params)):

@@ -72,7 +72,7 @@ class I:  # noqa: E742
     dtype: np.dtype = dtypes.int32
 
     def make(self, rng: np.random.Generator, dtype: np.dtype) -> np.ndarray:
-        """Values of its own dtype."""
+        """Values of this input's dtype."""
         return np.asarray(rng.integers(self.low, self.high, self.shape, dtype=np.int64)).astype(self.dtype)
 
 
@@ -115,7 +115,7 @@ PAIRS = (((3, 5), (3, 5)), ((3, 5), ()), ((), (3, 5)), ((), ()), ((0, 2), (0, 2)
 
 
 def binary_cases(low: float = -2, high: float = 2, second: tuple[float, float] | None = None) -> Cases:
-    """Two operands of equal shapes or rank 0, the second in a range of its own where there is one."""
+    """Two operands of equal shapes or rank 0; the second has a separate range if one is given."""
     return tuple(Case((X(a, low, high), X(b, *(second or (low, high))))) for a, b in PAIRS)
 
 

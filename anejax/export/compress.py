@@ -172,7 +172,7 @@ def centers(x: Array, count: int) -> Array:
 
 
 def nearest(x: Array, table: Array) -> Array:
-    """For each element of ``x`` [n] the place of the nearest value of an ascending ``table``."""
+    """The index, in an ascending ``table``, of the value that is nearest to each element of ``x`` [n]."""
     return np.searchsorted((table[1:] + table[:-1]) / 2, x)
 
 

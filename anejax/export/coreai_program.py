@@ -57,7 +57,7 @@ def write(
 
 
 def _say(metadata: Metadata, labels: Mapping[str, Any], known: Any) -> None:
-    """What the asset says of itself, in the package's own object."""
+    """The asset's metadata, as an object of the package coreai-core."""
     known.author, known.license, known.model_description = metadata.author, metadata.license, metadata.description
     version = {"version": metadata.version} if metadata.version else {}
     for name, said in {**version, **metadata.more}.items():

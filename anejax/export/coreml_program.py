@@ -68,7 +68,7 @@ def _check_descriptions(descriptions: Mapping[str, str], exported: Exported) -> 
 
 
 def _with_own_weights(exported: Exported) -> Graph:
-    """The Graph with the weights of recurrent layers as literals of theirs: MIL wants them in an order of its own."""
+    """The Graph with the weights of recurrent layers as their literals, in the order that MIL wants."""
     graph = inline(exported.graph, "coreml")
     values = {v: c.value for v, c in zip(graph.inputs, exported.constants)}
 
@@ -108,7 +108,7 @@ def _check_operations(program: Program) -> None:
 
 
 def _port(path: str, aval: Aval) -> Aval:
-    """What Core ML has a port for: float32, float16 or int32, of rank 1 or more."""
+    """The type of a port that Core ML has: float32, float16 or int32, of rank 1 or more."""
     dtype = np.dtype(np.int32) if aval.dtype in AS_INT32 else aval.dtype
     if dtype not in PORTS:
         refuse_dtype(path, aval, [d.name for d in (*PORTS, *AS_INT32)])
@@ -116,7 +116,7 @@ def _port(path: str, aval: Aval) -> Aval:
 
 
 def _state(path: str, aval: Aval) -> Aval:
-    """What Core ML keeps between calls: float16."""
+    """The type that Core ML keeps between calls: float16."""
     if aval.dtype not in (dtypes.float32, dtypes.float16):
         refuse_dtype(path, aval, ["float32", "float16"])
     return Aval(aval.shape or (1,), dtypes.float16)

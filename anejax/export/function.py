@@ -25,7 +25,7 @@ from anejax.nn.layer import Layer
 
 @dataclass(frozen=True)
 class Image:
-    """An input that is a picture: ``scale * pixel + bias``, with pixels from 0 to 255, is what the function gets.
+    """An input that is a picture: the function gets ``scale * pixel + bias``, with pixels from 0 to 255.
 
     ``bias`` may be a number or one number for each channel. ``layout`` is "RGB", "BGR" or "GRAYSCALE": the order in
     which the function wants the channels. The input has shape [1, channels, height, width].
@@ -159,7 +159,7 @@ class _Tracing:
                         list(map(np.asarray, self.states)), labels)  # fmt: skip
 
     def paths(self) -> list[str]:
-        """What the function calls each leaf of the state and the arguments."""
+        """The function's name for each leaf of the state and the arguments."""
         every = tree.structure(((*self.leading(self.function.state), *self.function.args), {}))
         return argument_paths(self.function.f, every)[len(tree.leaves(self.params)) :]
 
@@ -241,7 +241,7 @@ def _inside(x: Any, aval: Aval, image: Image | None) -> Any:
 
 
 def _outside(x: Any, aval: Aval) -> Any:
-    """What goes through a port for a value of the function."""
+    """The type that crosses a port for a value of the function."""
     return aj.numpy.asarray(x).astype(aval.dtype).reshape(aval.shape)
 
 

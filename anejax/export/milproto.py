@@ -315,7 +315,7 @@ def _several(operand: Operand) -> tuple[Value, ...]:
 
 
 def _begin(s: Serializer, op: Op) -> str:
-    """Where a slice begins, as one array."""
+    """The starts of a slice, as one array."""
     parts = []
     for value in _several(op.operands["start_indices"]):
         if isinstance(value.const, np.ndarray):

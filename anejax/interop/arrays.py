@@ -240,7 +240,7 @@ def _largest(eqn: Any) -> bool:
 
 @rule("select_and_scatter_add")
 def _select_and_scatter_add(eqn: Any, source: Any, operand: Any) -> list[Any]:
-    """What max-pooling gives back to its operand: the transposed derivative of the pooling."""
+    """The gradient of max-pooling for its operand: the transposed derivative of the pooling."""
     _, back = vjp(lambda x: _window_extremum(x, _largest(eqn), _window(eqn)), operand)
     return list(back(source))
 

@@ -155,7 +155,7 @@ def _one_minus_square(eqn: Any, x: Any) -> list[Any]:
 
 @rule("polynomial")
 def _polynomial(eqn: Any, x: Any, *coefficients: Any) -> list[Any]:
-    """By Horner's rule; the coefficients come from the lowest degree to the highest."""
+    """A polynomial by Horner's rule; the coefficients are ordered from the lowest degree to the highest."""
     value = jnp.broadcast_to(coefficients[-1], eqn.outvars[0].aval.shape)
     for c in reversed(coefficients[:-1]):
         value = value * x + c
@@ -180,7 +180,7 @@ def _stop_gradient(eqn: Any, x: Any) -> list[Any]:
 @rule("copy", "device_put", "layout_constraint", "name", "pbroadcast", "pvary", "relayout",
       "reshard", "sharding_constraint", "with_memory_space_constraint", keys=True)  # fmt: skip
 def _identity(eqn: Any, *operands: Any) -> list[Any]:
-    """What says where an array is to be, which is one place here, or what it is called."""
+    """The rule of primitives that place or name an array, which change nothing on one device."""
     return list(operands)
 
 

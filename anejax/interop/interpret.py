@@ -87,7 +87,7 @@ def is_key(of: Any) -> bool:
 
 
 def _apply(eqn: Any, operands: list[Any]) -> Sequence[Any]:
-    """What the rule makes of ``operands``; its equations have the layer, the part and the line that jax noted."""
+    """The rule's results for ``operands``; its equations get the layer, the part and the line that jax noted."""
     outer = current_mark()
     set_mark(_mark(eqn).within(outer))
     try:
@@ -126,7 +126,7 @@ _TRANSFORMED = re.compile(r"\w+\(|\)")
 
 
 def _mark(eqn: Any) -> Mark:
-    """Where jax says that an equation comes from: its stack of names reads ``transpose(jvp(Net))/Conv_0``."""
+    """The mark of an equation from jax's stack of names, which reads ``transpose(jvp(Net))/Conv_0``."""
     names = str(getattr(eqn.source_info, "name_stack", ""))
     path = "/".join(filter(None, _TRANSFORMED.sub("", names).split("/")))
     return Mark(path, BACKWARD if "transpose(" in names else FORWARD, _line(eqn))

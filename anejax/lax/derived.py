@@ -174,7 +174,7 @@ def approx_min_k(
 
 
 def _kept(op: str, operand: Any, k: int, dimension: int, recall: float, whole: int, aggregate: bool) -> int:
-    """How many elements come out: ``k``, or what XLA's ApproxTopKReductionOutputSize says (approx_topk_shape.cc)."""
+    """The number of results: ``k``, or that of XLA's ApproxTopKReductionOutputSize (approx_topk_shape.cc)."""
     aval = aval_of(operand)
     check_domain(op, aval, dtypes.FLOATS)
     size = aval.shape[shapes.check_axis(op, dimension, aval.ndim)]
@@ -296,7 +296,7 @@ def _rounded(exponent_bits: int, mantissa_bits: int) -> Any:
 
 
 def _round_bits(x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
-    """By the bits of the elements, as XLA's ReducePrecision does it."""
+    """Rounds by the bits of the elements, as XLA's ReducePrecision does."""
     exponents, mantissas = _FORMATS[x.dtype]
     word = np.dtype(f"uint{x.dtype.itemsize * 8}")
     constant = lambda v: np.asarray(v, word)  # noqa: E731
@@ -357,7 +357,7 @@ def _shifted(x: Any, count: int) -> Any:
 
 
 def _upper_half(x: Any, y: Any, half: int) -> Any:
-    """Of unsigned products: by digits of ``half`` bits, whose products fit; the sum of the carries fits as well."""
+    """The upper half of unsigned products, by digits of ``half`` bits: their products and the sum of carries fit."""
     ones = np.asarray((1 << half) - 1, aval_of(x).dtype)
     low = lambda v: arithmetic.and_(v, ones)  # noqa: E731
     high = lambda v: _shifted(v, half)  # noqa: E731

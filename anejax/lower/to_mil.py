@@ -33,7 +33,7 @@ def mil_type(aval: Aval) -> Type:
 
 
 class Context:
-    """What a MIL slot may ask for: types, what the target takes, and the builder behind ``emit``."""
+    """The context that MIL slots use: types, the target's abilities, and the builder behind ``emit``."""
 
     def __init__(self, builder: Builder, target: str, prim: Primitive, ins: list[Aval], outs: list[Aval]) -> None:
         self._builder, self._target, self._prim = builder, target, prim

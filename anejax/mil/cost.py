@@ -200,7 +200,7 @@ class _Costs:
     def parts(
         self, view: View, flops: int, constant: int, streamed: int, border: int, tensors: list[Value]
     ) -> dict[str, float]:
-        """Microseconds by what takes them; weights are read while products are computed, so the shorter counts 0."""
+        """Microseconds by cause; weights are read while products are computed, so the shorter of the two counts 0."""
         late, rate = 0.0, self.chip.weight_gbs
         if self.chip.late_weight and constant > LATE_BYTES:
             late, rate = self.chip.late_weight
@@ -246,6 +246,6 @@ def product_flops(v: View) -> int:
 
 
 def _matrix_flops(v: View) -> int:
-    """Of one product of the batch."""
+    """The FLOP of one product of the batch."""
     rows, columns = (1, 1, *v.op.results[0].type.shape)[-2:]
     return 2 * rows * columns * (1, *v.shape("x"))[-2 if v.flag("transpose_x") else -1]

@@ -35,7 +35,7 @@ CONTRACTION = 32768  # [one], on M4; the catalog has 65536, limits.py
 
 
 class Around:
-    """Who makes and who reads the values of a function."""
+    """The operations that compute and that read the values of a function."""
 
     def __init__(self, function: Function) -> None:
         self.made = {r: op for op in function.ops for r in op.results}
@@ -250,7 +250,7 @@ WEIGHTS = Rule("weight bytes", ONE, "cut the program in parts, or make weights i
 
 
 def _ports(function: Function) -> Iterator[Finding]:
-    """What Apple asks of ports beyond what the engine takes by e5rt."""
+    """Apple's rules for ports that go beyond the engine's rules by e5rt."""
     for value in (*function.inputs, *function.outputs):
         if value.type.dtype in limits.PORTS and value.type.dtype not in COREAI_PORTS:
             yield Finding(PORTS, "port", f"[port] {value}: by Core AI ports are {', '.join(COREAI_PORTS)}")

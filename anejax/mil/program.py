@@ -310,7 +310,7 @@ def _narrow(array: Array) -> Array:
 
 
 def _variable_dtypes(schema: OpSchema | None, operands: Mapping[str, Any], results: list[Type]) -> dict[str, str]:
-    """What each type variable is, from the operands that are Values already, then the results."""
+    """The dtype of each type variable, from the operands that are Values already, then from the results."""
     found: dict[str, str] = {}
     if schema is None:
         return found

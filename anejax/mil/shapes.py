@@ -269,7 +269,7 @@ def pool(v: View) -> list[Shape]:
 
 
 def _windows(v: View, sizes: Shape, kernel: Shape, dilations: list[int], ceil_mode: bool = False) -> Shape:
-    """How often a window fits each spatial axis."""
+    """The number of window positions along each spatial axis."""
     n = len(sizes)
     pad_type, strides = v.text("pad_type", PAD_TYPES), v.sizes("strides", n, 1, low=1)
     if pad_type.startswith("same"):

@@ -177,7 +177,7 @@ def _dilated(size: int, dilation: int) -> int:
 
 
 def _window_counts(sizes: list[int], windows: list[int], strides: list[int], padding: list[int]) -> list[int]:
-    """How often each window fits its padded axis: not at all is 0, as in lax."""
+    """The number of positions of each window along its padded axis; 0 if it does not fit, as in lax."""
     padded = [n + low + high for n, low, high in zip(sizes, padding[::2], padding[1::2])]
     return [max((n - w) // s + 1, 0) if n >= w else 0 for n, w, s in zip(padded, windows, strides)]
 

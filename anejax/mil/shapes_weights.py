@@ -35,7 +35,7 @@ def constexpr_blockwise_shift_scale(v: View) -> list[Shape]:
 
 
 def _vector(v: View, shape: Shape) -> tuple[int, int]:
-    """How many elements an index stands for, and along which axis of `shape`."""
+    """The number of elements that an index stands for, and their axis of `shape`."""
     lut = v.shape("lut")
     v.expect(len(lut) >= 2, "lut to have rank 2 or more")
     _check_blocks(v, "lut", lut[:-2], shape)

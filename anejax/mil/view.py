@@ -1,4 +1,4 @@
-"""How shape rules see an operation: operands by name, constants as Python values, and one way to report an error."""
+"""The view of an operation that shape rules get: operands by name, constants as Python values, and errors."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def _params(c: Config, a: dict[str, np.ndarray]) -> Any:
 
 
 def _arrays(c: Config, params: Any) -> dict[str, list[Any]]:
-    """What a file holds under each name, layer by layer: views, so that a large network is not copied as a whole."""
+    """The arrays of a file by name, layer by layer, as views, so that a large network is not copied as a whole."""
     found: dict[str, list[Any]] = {"embedding": [params["embedding"]["w"]], "norm": [params["norm"]["scale"]]}
     for parts in params["blocks"]:
         for norm, part in zip(("attention_norm", "mlp_norm"), parts):

@@ -335,7 +335,7 @@ def _grouped(query: Any, kv_heads: int) -> Any:
 def _attention_mask(
     time: int, length: int, mask: Any, is_causal: bool, query_lengths: Any, key_lengths: Any, window: Any
 ) -> Any:
-    """Where a query may look at a key, broadcasting to [B, N, T, S]; None when everywhere."""
+    """A mask of the keys that each query may see, broadcasting to [B, N, T, S]; None if it may see all."""
     rows, columns = jnp.arange(time)[:, None], jnp.arange(length)[None, :]
     parts = []
     if mask is not None:

@@ -121,7 +121,7 @@ def truncated_normal(stddev: Any = 0.01, dtype: Any = None, lower: Any = -2.0, u
 
 
 def _fans(shape: Sequence[int], in_axis: Axes, out_axis: Axes, batch_axis: Axes) -> tuple[float, float]:
-    """How many inputs an output has, and how many outputs an input has."""
+    """The number of inputs of an output, and the number of outputs of an input."""
     if in_axis == -2 and len(shape) < 2:
         raise ShapeError(f"[variance_scaling] expected a shape of at least two axes, or in_axis, got {tuple(shape)}.")
     sizes = [
@@ -201,7 +201,7 @@ def _named(name: str, scale: float, mode: str, distribution: str) -> Callable[..
 
 @_factory
 def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
-    """Rows or columns, whichever are fewer, that are orthonormal but for ``scale``: Q of a normal matrix.
+    """``scale`` times orthonormal rows or columns, whichever are fewer: Q of a normal matrix.
 
     The matrix has the axis ``column_axis`` for columns and all others for rows.
     """

@@ -23,7 +23,7 @@ from anejax.errors import DtypeError, ShapeError, TreeError
 
 
 class _Running(threading.local):
-    """What ``apply`` runs, per thread: whose it is, and what its owner says that the next layer is called."""
+    """The state of running ``apply`` calls, per thread: the owner of the layer, and the next layer's name."""
 
     layer: Layer | None = None
     next_name: str | None = None
@@ -68,7 +68,7 @@ class Layer:
         return {item.name: value for item, value in values if not _is_default(item, value)}
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle: the fields that are not as by default, since functions made by functions cannot be pickled."""
+        """Pickles only fields that differ from their defaults, since functions made by functions cannot be pickled."""
         if not is_dataclass(self):
             return vars(self)
         return self._changed()
@@ -142,7 +142,7 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 def apply_as(name: str, layer: Layer, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """``layer.apply(...)``, marked with ``name``; with "" by nothing but what is inside."""
+    """``layer.apply(...)``, marked with ``name``; with "" only the layers inside add marks."""
     _running.next_name = name
     return layer.apply(*args, **kwargs)
 

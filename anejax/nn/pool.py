@@ -16,7 +16,7 @@ from anejax.nn.linear import Padding, Sizes, pads, sizes
 
 
 def _spatial(layer: Layer, x: Any) -> int:
-    """How many axes are pooled. Raises ShapeError unless there is one or more."""
+    """The number of pooled axes. Raises ShapeError unless it is at least one."""
     count = len(spec(layer, x).shape) - 2
     if count < 1:
         raise ShapeError(f"[{layer.name}] expected images [N, C, H, W] or sequences [N, C, L], got {type_text(x)}.")
@@ -81,7 +81,7 @@ class AvgPool(_Pool):
         return total / self._reduce(jnp.ones((1, 1, *x.shape[2:]), x.dtype), zero, lax.add), state
 
     def _reduce_ones(self, x: Any, zero: Any) -> Any:
-        """How many values each window counts: those of its padding if they are included, never those beyond."""
+        """The number of values that each window counts: padding too if it is included, but nothing beyond it."""
         ones = jnp.ones((1, 1, *x.shape[2:]), x.dtype)
         padding = pads(self, self.padding, _spatial(self, x))
         if not self.count_include_pad or isinstance(padding, str):
@@ -99,7 +99,7 @@ class _Adaptive(Layer):
     size: Sizes
 
     def _pooled(self, x: Any, reduce: Any) -> Any:
-        """Of L values window i of n takes those from floor(i L / n) to ceil((i + 1) L / n), as PyTorch has it."""
+        """Pools L values by n windows: window i has those from floor(i L / n) to ceil((i + 1) L / n), as in PyTorch."""
         count = _spatial(self, x)
         for axis, parts in zip(range(2, 2 + count), sizes(self, "size", self.size, count), strict=True):
             length = x.shape[axis]
@@ -115,7 +115,7 @@ class _Adaptive(Layer):
 
 @dataclass(frozen=True)
 class AdaptiveAvgPool(_Adaptive):
-    """The means of as many windows as ``size`` says for each axis, whatever the input's size."""
+    """The means of ``size`` windows along each axis; their widths follow from the input's size."""
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         return self._pooled(x, jnp.mean), state
@@ -123,7 +123,7 @@ class AdaptiveAvgPool(_Adaptive):
 
 @dataclass(frozen=True)
 class AdaptiveMaxPool(_Adaptive):
-    """The maxima of as many windows as ``size`` says for each axis, whatever the input's size."""
+    """The maxima of ``size`` windows along each axis; their widths follow from the input's size."""
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         return self._pooled(x, jnp.max), state

@@ -224,7 +224,7 @@ class Recurrent(Layer):
 
 @dataclass(frozen=True)
 class Bidirectional(Layer):
-    """A recurrent layer in both directions: [N, T, 2 * hidden], first what ``main`` gives, then the one in reverse.
+    """A recurrent layer in both directions: [N, T, 2 * hidden], the output of ``main``, then that of the reverse one.
 
     ``apply(..., lengths=n)`` is as of the layer: the reverse one begins at the last step of each sequence.
 

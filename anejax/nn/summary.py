@@ -60,8 +60,8 @@ def _label(row: Row) -> str:
 
 
 def summary(net: Layer, x: Any, **given: Any) -> Summary:
-    """What each layer of ``net`` gives for an input like ``x``, how many parameters it has, and the work of its matrix
-    products and convolutions: FLOP, 2 for a multiply-add, of the forward pass.
+    """A table of the layers of ``net``: output for an input like ``x``, number of parameters, and FLOP of the matrix
+    products and convolutions in the forward pass (2 for a multiply-add).
 
     Args:
         net: a layer.

@@ -19,7 +19,7 @@ _LECUN = initializers.lecun_normal()
 
 @dataclass(frozen=True)
 class TransformerBlock(Layer):
-    """Attention and an MLP with ``hidden`` features over [N, T, features], each added to what it is given.
+    """Attention and an MLP with ``hidden`` features over [N, T, features]; each is added to its input.
 
     ``pre_norm`` normalises what the parts are given (GPT-2, ViT); without it, the sums are normalised (Vaswani et al.,
     2017; BERT). ``cross`` has a second attention, to the ``memory`` that ``apply`` is given, as decoders of translation

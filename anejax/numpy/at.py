@@ -71,7 +71,7 @@ class IndexUpdateRef:
         self, *, mode: Any = None, fill_value: Any = None, indices_are_sorted: bool = False,
         unique_indices: bool = False, wrap_negative_indices: bool = True, out_sharding: Any = None,
     ) -> Array:  # fmt: skip
-        """``x[index]``, with what lies outside clamped, or ``fill_value`` with ``mode="fill"``."""
+        """``x[index]``; indices out of bounds are clamped, or give ``fill_value`` with ``mode="fill"``."""
         kind = _mode(mode) or "promise_in_bounds"
         where = read_index(self.array, self.index, wrap_negative_indices)
         fill = fill_value_of(self.array.dtype, fill_value)

@@ -150,7 +150,7 @@ def gcd(x1: Any, x2: Any) -> Array:
 
 
 def _stays_weak(x: Any, y: Any, *given: Any) -> bool:
-    """Operands that met weakly stay so, but for those that had to be broadcast, as in JAX."""
+    """Weak operands stay weak, except those that had to be broadcast, as in JAX."""
     return x.weak_type and y.weak_type and len({aval_of(g).shape for g in given}) == 1
 
 

@@ -33,7 +33,7 @@ _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward":
 
 
 def _scale(op: str, norm: Any, count: int, inverse: bool) -> float:
-    """What the unscaled forward transform, or the inverse one that divides by ``count``, is multiplied by."""
+    """The factor for the unscaled forward transform, or for the inverse one that divides by ``count``."""
     if norm not in _NORMS:
         raise ValueError(f"[{op}] expected norm 'backward', 'ortho' or 'forward', got {norm!r}.")
     return count ** (_NORMS[norm] if inverse else -_NORMS[norm])
@@ -87,7 +87,7 @@ def _transform(op: str, kind: FftType, a: Any, s: Any, axes: Any, norm: Any) -> 
 _WHAT = {
     FftType.FFT: "The Fourier transform {}: sum of a[j] exp(-2 pi i j k / n)",
     FftType.IFFT: "The inverse Fourier transform {}: sum of a[k] exp(2 pi i j k / n) / n",
-    FftType.RFFT: "The Fourier transform of real numbers {}, without what symmetry gives (n // 2 + 1 are left)",
+    FftType.RFFT: "The Fourier transform of real numbers {}: n // 2 + 1 values, since symmetry gives the others",
     FftType.IRFFT: "The real signal {} whose half transform ``a`` is (of 2 (m - 1) points when m are given)",
 }
 

@@ -142,7 +142,7 @@ def _without_mask(e: Any) -> list[Any]:
 
 
 def _consumes(e: Any) -> int:
-    """How many axes of the array an entry (that is no mask) stands for."""
+    """The number of axes of the array that an entry (not a mask) stands for."""
     if isinstance(e, _Positions):
         return int(e.length is not None)
     return int(e is not None and e is not Ellipsis)
@@ -218,7 +218,7 @@ def _static_integer(e: Any) -> int | None:
 
 
 def _position(dropped: list[int], indexed: list[int]) -> int:
-    """Where the arrays' axes stand: at the first of them when they are neighbours, integers included, else in front."""
+    """The position of the arrays' axes: that of the first one if they are neighbours, integers included, else 0."""
     places = sorted(dropped + indexed)
     if not indexed or places[-1] - places[0] != len(places) - 1:
         return 0

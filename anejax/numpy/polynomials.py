@@ -225,7 +225,7 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Array:
 
 @custom_jvp
 def _roots(p: Any) -> Any:
-    """Of a polynomial whose first coefficient is not 0: the eigenvalues of its companion matrix."""
+    """The roots of a polynomial whose first coefficient is not 0: the eigenvalues of its companion matrix."""
     a = np.asarray(p)
     companion = np.diag(np.ones(a.size - 2, a.dtype), -1)
     companion[0] = -a[1:] / a[0]

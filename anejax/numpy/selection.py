@@ -51,7 +51,7 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None, **old: Any) -> Ar
 
 
 def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Array:
-    """``choices[a]``, element by element. ``mode`` says what becomes of indices outside: "clip" or "wrap"."""
+    """``choices[a]``, element by element. ``mode`` "clip" or "wrap" decides how indices out of bounds are treated."""
     ew.refuse("choose", out=out)
     which = as_array("choose", a)
     if which.dtype not in dtypes.INTS:

@@ -115,7 +115,7 @@ def _unique_rows(rows: Any, equal_nan: bool, size: int | None, fill_value: Any) 
 
 
 def _begins_run(ordered: Any, equal_nan: bool) -> Any:
-    """Where a sorted row differs from the one before it."""
+    """A mask of the sorted rows that differ from the row before."""
     n = ordered.shape[0]
     before, after = shape.slice_in_dim(ordered, 0, n - 1), shape.slice_in_dim(ordered, 1, n)
     differ = ew.not_equal(before, after)
@@ -125,7 +125,7 @@ def _begins_run(ordered: Any, equal_nan: bool) -> Any:
 
 
 def _filled(found: UniqueAll, size: int | None, fill_value: Any) -> UniqueAll:
-    """What ``size`` asks for of an array without elements: fill values that no element has for its first one."""
+    """The result with ``size`` for an array without elements: only fill values."""
     if not size:
         return found
     if fill_value is None:

@@ -62,7 +62,7 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
 
 
 def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None, out_sharding: Any = None) -> Array:
-    """``a`` with another shape of as many elements; one length may be -1.
+    """``a`` with another shape that has the same number of elements; one length may be -1.
 
     Example:
         >>> import anejax.numpy as jnp

@@ -449,7 +449,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Array:
 
 
 def _merged_order(places: Any, n: int) -> Array:
-    """Where each element of an array of length ``n`` with others put before ``places`` comes from; those follow it."""
+    """The source of each element when others (numbered after ``n``) are put before ``places`` of ``n`` elements."""
     count = places.shape[0]
     # an element at place p lies behind all that come before p, and before the old element p
     key = concatenate([2 * shape.iota(places.dtype, n) + 1, 2 * places])

@@ -73,7 +73,7 @@ class ufunc:
         self, a: Any, axis: int | Sequence[int] | None = 0, dtype: Any = None, out: None = None, keepdims: bool = False,
         initial: Any = None, where: Any = None,
     ) -> Array:  # fmt: skip
-        """``f`` over all elements along ``axis``, or over the whole array where that is None.
+        """``f`` over all elements along ``axis``, or over the whole array if ``axis`` is None.
 
         Args:
             initial: a number to begin with. where: bools that broadcast; only elements at True are taken.
@@ -138,7 +138,7 @@ class ufunc:
         return shape.transpose(running, tuple(np.argsort(order)))
 
     def reduceat(self, a: Any, indices: Any, axis: int = 0, dtype: Any = None, out: None = None) -> Array:
-        """``f`` over the elements from each index to before the next one; the element itself where that is not behind.
+        """``f`` over the elements from each index up to the next one; the one at the index if the next is not larger.
 
         Example:
             >>> import anejax.numpy as jnp

@@ -146,7 +146,7 @@ div_p = binary("div", domain=NUMBER, impl=_div,
 
 
 def _half_share(g: Any, out: Any, x: Any, y: Any) -> Any:
-    """Of a maximum or minimum: the whole tangent where x wins, half where both are equal, as JAX has it."""
+    """The part of a maximum's or minimum's tangent: all where x wins, half where both are equal, as in JAX."""
     shape = aval_of(out).shape
     one, zero, half = (np.asarray(v, aval_of(g).dtype) for v in (1, 0, 0.5))
     mask = eq(x, out)
@@ -229,7 +229,7 @@ def _atan2_part(g: Any, numerator: Any, x: Any, y: Any) -> Any:
 
 
 def _atan2(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Of complex numbers -i log((x + iy) / sqrt(x**2 + y**2)), as XLA has it."""
+    """For complex numbers, -i log((x + iy) / sqrt(x**2 + y**2)), as in XLA."""
     if y.dtype not in dtypes.COMPLEX:
         return np.arctan2(y, x)
     y, x = y.astype(np.complex128), x.astype(np.complex128)
@@ -486,7 +486,7 @@ add, sub, _product = _face2(add_p, "x + y"), _face2(sub_p, "x - y"), _face2(mul_
 
 
 def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
-    """Elementwise x * y, of both converted to ``out_dtype`` where that is given.
+    """Elementwise x * y; both operands are converted to ``out_dtype`` if it is given.
 
     Operands have one dtype, and one shape (axes of length 1 are stretched) or rank 0.
     """

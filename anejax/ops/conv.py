@@ -405,7 +405,7 @@ def conv_general_dilated(
 
 
 def _check_preferred(op: str, x: Aval, preferred: np.dtype) -> None:
-    """What XLA takes: a dtype of x's kind that is no narrower, or floats for integers; signed for signed ones."""
+    """Checks XLA's rule: a dtype of x's kind that is not narrower, or floats for integers; signed for signed ones."""
     kinds = (dtypes.FLOATS, dtypes.COMPLEX, (*dtypes.SIGNED, *dtypes.FLOATS), (*dtypes.INTS, *dtypes.FLOATS))
     domains = (dtypes.FLOATS, dtypes.COMPLEX, dtypes.SIGNED, dtypes.UNSIGNED)
     taken = next((kind for kind, domain in zip(kinds, domains) if x.dtype in domain), dtypes.ALL)

@@ -125,7 +125,7 @@ def _schur_abstract(x: Aval, *, vectors: bool) -> list[Aval]:
 
 
 def _np_schur(x: np.ndarray, vectors: bool) -> list[np.ndarray]:
-    """For matrices with a basis of eigenvectors: orthonormal from the first to the last they span what T keeps.
+    """The Schur form of matrices with a basis of eigenvectors, by making these orthonormal from the first to the last.
 
     The vectors of a conjugate pair of a real matrix span its plane by their real and imaginary parts.
     """

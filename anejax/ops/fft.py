@@ -77,7 +77,7 @@ def _impl(x: np.ndarray, *, fft_type: FftType, fft_lengths: Dims) -> np.ndarray:
 
 
 def _weights(lengths: Dims, aval: Aval) -> Any:
-    """How often each coefficient of a half transform stands for one of the whole: 1 for the two real ones, else 2."""
+    """The number of coefficients that each one of a half transform stands for: 1 for the two real ones, else 2."""
     n = lengths[-1]
     line = np.full(n // 2 + 1, 2, aval.dtype)
     line[0] = 1

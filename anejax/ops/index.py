@@ -103,7 +103,7 @@ def _scatter_numbers(dn: GatherDimensionNumbers) -> ScatterDimensionNumbers:
 
 
 def _check_numbers(op: str, x: Aval, indices: Aval, dn: GatherDimensionNumbers, window_rank: int, rank: int) -> None:
-    """What gather and scatter ask of their numbers; ``rank`` is that of the array that holds the windows."""
+    """Checks the dimension numbers of gather and scatter; ``rank`` is that of the array that holds the windows."""
     check_domain(op, indices, INT)
     if indices.ndim == 0 or indices.shape[-1] != len(dn.start_index_map):
         raise ShapeError(
@@ -357,7 +357,7 @@ def _store(out: np.ndarray, at: np.ndarray, values: np.ndarray) -> None:
 
 
 def _scatter_bilinear(prim: Primitive) -> Any:
-    """Of scatter and scatter_add, which are linear in operand and updates together."""
+    """The rule of scatter and scatter_add, which are linear in operand and updates together."""
 
     def jvp(primals: Any, tangents: Any, **params: Any) -> Any:
         out = prim.bind(*primals, **params)

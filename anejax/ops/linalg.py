@@ -454,7 +454,7 @@ def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bo
 
 
 def _svd_jvp_vectors(s: Any, u: Any, vt: Any, dx: Any, turned: Any) -> list[Any]:
-    """U' = U (F o (Z S + S Z^H)) and V' = V (F o (S Z + Z^H S)), with what lies outside the spans of U and V.
+    """U' = U (F o (Z S + S Z^H)) and V' = V (F o (S Z + Z^H S)), plus the parts outside the spans of U and V.
 
     Z is U^H A' V, and F has 1 / (s_j^2 - s_i^2) off the diagonal. Vectors are free up to a common phase: where Z's
     diagonal has an imaginary part, U's turn alone.

@@ -156,7 +156,7 @@ def _of_one_dtype(x: Any, y: Any, preferred: np.dtype | None) -> tuple[Any, Any]
 
 
 def _rank(dtype: np.dtype) -> tuple[Any, ...]:
-    """What XLA compares to find the dtype of a product (HigherPrecisionType in xla/primitive_util.h)."""
+    """The key that XLA compares to find the dtype of a product (HigherPrecisionType in xla/primitive_util.h)."""
     part = dtypes.real_part(dtype)
     limits = dtypes.finfo(part) if part in dtypes.FLOATS else None
     bits = 1 if part == dtypes.bool_ else dtypes.itemsize_bits(part)

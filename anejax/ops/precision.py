@@ -1,4 +1,4 @@
-"""How exact products are asked to be, by jax's names. Here float32 products are always computed in float32."""
+"""The precisions of products that users ask for, by jax's names. float32 products are always computed in float32."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _sum_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def _sum_transpose(cts: Any, *xs: Any) -> Any:
-    """Each process's value is a part of every process's sum, so it gets the sum of what all say of it."""
+    """Sums the cotangents of all processes, since each process's value is a part of every process's sum."""
     sums = iter(sum_p.bind(*(instantiate(ct) for ct, x in zip(cts, xs) if is_linear(x))))
     return [next(sums) if is_linear(x) else None for x in xs]
 
@@ -282,7 +282,7 @@ def process_sum(xs: Sequence[Any]) -> list[Any]:
 
 
 def _wide(x: Any) -> Any:
-    """What MPI adds up instead of ``x``."""
+    """The array that MPI adds up instead of ``x``."""
     dtype = aval_of(x).dtype
     if dtype == dtypes.bool_:
         return convert_element_type(x, dtypes.int32)

@@ -20,7 +20,7 @@ _NOWHERE = 0  # the target of updates that are dropped; the elements of the oper
 
 
 def _products_before(targets: Any, values: Any) -> Any:
-    """Of each value the product of the values before it that have its target; ``targets`` are sorted."""
+    """For each value, the product of the values before it that have the same target; ``targets`` are sorted."""
     one = full_like(values, 1)
 
     def before(v: Any, by: int) -> Any:
@@ -34,7 +34,7 @@ def _products_before(targets: Any, values: Any) -> Any:
 
 
 def _others(x: Any, indices: Any, updates: Any, **params: Any) -> Any:
-    """Of each update the product of the other updates of the same element.
+    """For each update, the product of the other updates of the same element.
 
     The updates are sorted by element, and those on both sides are multiplied in log2(n) steps. Nothing is divided, so
     zeros among the updates need no care and derivatives of every order hold.

@@ -117,7 +117,7 @@ reshape_p.fill(
 
 
 def reshape(x: Any, new_sizes: Sequence[int], dimensions: Sequence[int] | None = None) -> Any:
-    """``x`` with another shape of as many elements, in row-major order."""
+    """``x`` with another shape that has the same number of elements, in row-major order."""
     shape = checked_shape(new_sizes, "reshape")
     if dimensions is not None and tuple(dimensions) != tuple(range(aval_of(x).ndim)):
         x = transpose(x, dimensions)

@@ -38,7 +38,7 @@ def _impl(*xs: np.ndarray, dimension: int, num_keys: int) -> list[np.ndarray]:
 
 
 def _real_keys(x: np.ndarray) -> list[np.ndarray]:
-    """What ``x`` is compared by: complex numbers by real part, then by imaginary part."""
+    """The keys by which ``x`` is sorted: complex numbers by real part, then by imaginary part."""
     if x.dtype in dtypes.COMPLEX:
         return [np.real(x), np.imag(x)]
     return [wide(x).view(np.uint8) if x.dtype == dtypes.bool_ else wide(x)]

@@ -231,7 +231,7 @@ reduce_window_min_p = _reduce_window("reduce_window_min", np.minimum, highest, d
 
 
 def window_slices(x: Any, fill: Any, window: dict[str, Any]) -> Iterator[Any]:
-    """For each place in the window, in row-major order, the elements that all windows have there."""
+    """The elements that all windows have at each place in the window, in row-major order."""
     counts = _window_shape("reduce_window", aval_of(x), window)
     config = [(low, high, d - 1) for (low, high), d in zip(window["padding"], window["base_dilation"])]
     spread = pad(x, fill, config)

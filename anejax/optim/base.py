@@ -60,7 +60,7 @@ no_state = init_empty_state
 
 
 def is_none(x: Any) -> bool:
-    """For ``is_leaf``: parameters that are None stay None."""
+    """A predicate for ``is_leaf``, so that parameters that are None stay None."""
     return x is None
 
 
@@ -184,7 +184,7 @@ def global_norm(updates: PyTree) -> PyTree:
 
 
 class MaskedNode(NamedTuple):
-    """Stands in a tree where a mask is False."""
+    """Takes the place of a leaf whose mask is False."""
 
 
 class MaskedState(NamedTuple):

@@ -127,7 +127,7 @@ def monitor(measures: Mapping[str, Any]) -> GradientTransformationExtraArgs:
 def measure_with_ema(
     measure: Callable[[Any], Any], decay: Any, debias: bool = True, accumulator_dtype: Any = None
 ) -> GradientTransformationExtraArgs:
-    """For ``monitor``: the exponential moving average of ``measure(updates)``."""
+    """A measure for ``monitor``: the exponential moving average of ``measure(updates)``."""
     average = ema(decay, debias, accumulator_dtype)
     measured = average._replace(init=lambda params: average.init(measure(params)))
     return chain(stateless(lambda updates, _: measure(updates)), measured)

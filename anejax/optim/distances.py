@@ -13,7 +13,7 @@ from anejax.optim.pointwise import check_float, sigmoid_binary_cross_entropy, so
 
 
 def safe_softmax_cross_entropy(logits: Any, labels: Any) -> Any:
-    """``softmax_cross_entropy`` where logits of classes with label 0 may be -inf."""
+    """``softmax_cross_entropy``, except that logits of classes with label 0 may be -inf."""
     check_float("safe_softmax_cross_entropy", "logits", logits)
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     used = jnp.where(labels != 0.0, labels * log_softmax(logits), 0.0)

@@ -16,7 +16,7 @@ from anejax.tree import PyTree
 
 
 class FactoredState(NamedTuple):
-    """The step, and second moments: of rows and columns where they are factored, else of all elements."""
+    """The step, and second moments: of rows and columns if they are factored, else of all elements."""
 
     count: Any
     v_row: Any
@@ -90,7 +90,7 @@ def scale_by_factored_rms(
 
 
 class ScaleBySM3State(NamedTuple):
-    """For each axis of each array the largest second moments along it, and the first moment."""
+    """The largest second moments along each axis of each array, and the first moment."""
 
     mu: Any
     nu: Any

@@ -421,6 +421,6 @@ def zero_nans() -> GradientTransformation:
 
 
 class ZeroNansState(NamedTuple):
-    """For each array, whether its last update had a NaN."""
+    """A bool for each array: whether its last update had a NaN."""
 
     found_nan: Any

@@ -43,7 +43,7 @@ def inject_hyperparams(
     static_args: str | Iterable[str] = (),
     hyperparam_dtype: Any = None,
 ) -> Callable[..., GradientTransformation]:
-    """``inner_factory`` with its numeric hyperparameters in the state, where they can be read and changed.
+    """``inner_factory`` with its numeric hyperparameters in the state, so that you can read and change them.
 
     Numbers may be schedules; what ``static_args`` names, bools and anything else stay as they are. A value that is
     changed in ``state.hyperparams`` holds from the next step on; a schedule is followed whatever is written there.
@@ -130,7 +130,7 @@ class ApplyIfFiniteState(NamedTuple):
 
 
 def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int) -> GradientTransformation:
-    """``inner`` where gradients are finite; other steps are zeros and change nothing.
+    """``inner`` in steps whose gradients are finite; in other steps updates are zeros and the state stays.
 
     After ``max_consecutive_errors`` bad steps in a row, further ones are applied as they are.
     """
@@ -157,7 +157,7 @@ def _chosen(condition: Any, new: Any, old: Any) -> Any:
 
 
 def skip_not_finite(updates: PyTree, gradient_step: Any, params: PyTree) -> tuple[Any, dict[str, Any]]:
-    """For MultiSteps: skips gradients with an infinity or NaN; the state says how many of their numbers were such."""
+    """A condition for MultiSteps that skips gradients with an infinity or NaN; the state counts these numbers."""
     bad = [jnp.sum(jnp.logical_not(jnp.isfinite(leaf)).astype(jnp.int32)) for leaf in tree.leaves(updates)]
     count = sum(bad, jnp.zeros((), jnp.int32))
     return count > 0, {"should_skip": count > 0, "num_not_finite": count}
@@ -166,7 +166,7 @@ def skip_not_finite(updates: PyTree, gradient_step: Any, params: PyTree) -> tupl
 def skip_large_updates(
     updates: PyTree, gradient_step: Any, params: PyTree, max_squared_norm: Any
 ) -> tuple[Any, dict[str, Any]]:
-    """For MultiSteps: skips gradients whose squared global norm is ``max_squared_norm`` or more, or NaN."""
+    """For MultiSteps: skips gradients if their squared global norm is ``max_squared_norm`` or more, or NaN."""
     squares = [jnp.sum(jnp.square(leaf)) for leaf in tree.leaves(updates)]
     norm = sum(squares, jnp.zeros((), jnp.float32))
     skip = jnp.logical_not(norm < max_squared_norm)

@@ -135,13 +135,13 @@ class _Asked:
 
 
 def _reason(err: AnejaxError) -> str:
-    """What follows "[legalize] sort cannot be had on ane: "."""
+    """The reason after "[legalize] sort cannot be had on ane: "."""
     message = str(err)
     return message.partition(" cannot be had on ane: ")[2].removesuffix(".") or message
 
 
 def _kind(eqn: Eqn) -> Any:
-    """What equations that the engine treats alike have in common, or None when that cannot be told."""
+    """A key that is equal for equations that the engine treats alike, or None if there is none."""
     ins = tuple(a.key() if isinstance(a, Literal) and not a.aval.shape else (type(a), a.aval) for a in eqn.inputs)
     key = (eqn.primitive, ins, tuple(v.aval for v in eqn.outputs), tuple(sorted(plain_params(eqn).items())))
     try:

@@ -25,8 +25,8 @@ def is_cheap(eqn: Eqn) -> bool:
 def with_repeats(
     graph: Graph, pieces: Sequence[Sequence[int]], entering: Container[Var]
 ) -> list[tuple[tuple[int, ...], Graph]]:
-    """For each of the engine's programs its equations, by index, and as a Graph: with those that it computes again,
-    and without those that no program reads from it any more, which may leave none.
+    """The equations of each engine program, by index, and as a Graph: with equations that it computes again, and
+    without those whose results no program reads any more. A program may have none left.
 
     ``pieces`` are the programs' equations, in order; ``entering`` are values that each program makes for itself anyway.
     """
@@ -83,7 +83,7 @@ class _Program:
 def _without_dead(
     graph: Graph, pieces: Sequence[Sequence[int]], wholes: Sequence[set[int]], maker: dict[Var, int]
 ) -> list[tuple[tuple[int, ...], Graph]]:
-    """What remains of each program, from the last one on: what it makes for others, and what that follows from."""
+    """The remaining equations of each program, from the last one on: those that others read, and their sources."""
     wanted = {a for a in graph.outputs if isinstance(a, Var)}
     own = {i for piece in pieces for i in piece}
     wanted.update(v for i, e in enumerate(graph.eqns) if i not in own for v in read_by(e))

@@ -38,8 +38,8 @@ def border_aval(aval: Aval) -> Aval:
 
 
 def wide_aval(aval: Aval) -> Aval:
-    """What any other value is: if it is cast anyway, its last axes are one where rows would not fill what the engine
-    pads them to. The 3 x 3 kernels of a weight would take ten times their size."""
+    """The type of any other value: if it is cast anyway, its last axes become one if its rows are shorter than the
+    length to which the engine pads them. The 3 x 3 kernels of a weight would take ten times their size."""
     found = border_aval(aval)
     if crosses_as_it_is(aval):
         return found
@@ -96,8 +96,8 @@ class Divided:
     origin: tuple[int | None, ...]
 
     def entering(self, side: int) -> dict[Var, int]:
-        """What casts and reshapes make of values that come to ``side`` from others, for ``side`` alone, and which
-        equations they are."""
+        """The results of casts and reshapes of values that come to ``side`` from others, for ``side`` alone, and the
+        indices of these equations."""
         outside = {a for a in self.graph.outputs if isinstance(a, Var)}
         for eqn, at in zip(self.graph.eqns, self.sides):
             outside.update(a for a in eqn.inputs if at != side and isinstance(a, Var))

@@ -21,7 +21,7 @@ ANGLE = "an angle made of inputs, which float16 would round: float32 on the CPU 
 
 
 def in_float32(graph: Graph) -> list[str | None]:
-    """For each equation why it is one for float32, or None."""
+    """The reason why each equation stays in float32, or None."""
     numbers = numbers_of(graph)
     unscaled = _unscaled(graph, numbers)
     number = [NUMBER if numbers.issuperset(e.outputs) else None for e in graph.eqns]
@@ -39,7 +39,7 @@ def numbers_of(graph: Graph) -> set[Var]:
 
 
 def _unscaled(graph: Graph, numbers: set[Var]) -> list[str | None]:
-    """For each equation UNSCALED where gradients of a scaled loss are divided by the scale, and in what follows.
+    """UNSCALED for each equation that divides gradients of a scaled loss by the scale, and for all that follow from it.
 
     What tells is an operand made of the same inputs as the number that it is divided by or multiplied with. A network
     may do that anywhere, with a time, say; so nothing that products or loops read is taken for unscaled.
@@ -58,7 +58,7 @@ def _unscaled(graph: Graph, numbers: set[Var]) -> list[str | None]:
 
 
 def _last(graph: Graph) -> list[bool]:
-    """For each equation whether neither it nor what follows from it is a product or a loop."""
+    """Whether each equation, and all that follow from it, are neither products nor loops."""
     needed: set[Var] = set()
     found = []
     for eqn in reversed(graph.eqns):
@@ -70,7 +70,7 @@ def _last(graph: Graph) -> list[bool]:
 
 
 def _counted(graph: Graph) -> list[str | None]:
-    """What is the same in every run, and angles."""
+    """Values that are the same in every run, and angles."""
     reasons = _sources(graph)
     readers = readers_of(graph)
     for i in range(len(graph.eqns) - 1, -1, -1):
@@ -84,7 +84,7 @@ def _counted(graph: Graph) -> list[str | None]:
 
 
 def _sources(graph: Graph) -> list[tuple[str | None, bool]]:
-    """For each equation: the reason that its operands give, and whether it is made of inputs by elementwise steps."""
+    """The reason that each equation's operands give, and whether it follows from inputs by elementwise steps."""
     counted: set[Var] = set()
     plain: set[Var] = set()
     simple: set[Var] = {*graph.inputs}

@@ -17,7 +17,7 @@ WORTH_US, WORTH_SHARE = 200.0, 0.02  # what pieces must save: each is one progra
 
 
 def needs_of(graphs: Sequence[Graph]) -> list[set[int]]:
-    """For each of the segments the earlier ones that make what it reads."""
+    """The earlier segments whose results each segment reads."""
     made: dict[Var, int] = {}
     needs: list[set[int]] = []
     for i, graph in enumerate(graphs):

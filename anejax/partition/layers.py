@@ -19,8 +19,8 @@ LOOKED_AT = 4  # distances
 
 
 def layer_cuts(graph: Graph) -> tuple[int, list[int]]:
-    """How many equations a layer of the longest row of layers has, and where the layers begin, the end of the last one
-    included; an empty list where nothing repeats."""
+    """The number of equations in a layer of the longest row of layers, and the starts of the layers and the end of the
+    last one; an empty list if nothing repeats."""
     kinds = _kinds(graph.eqns)
     best = (0, 0, 0)  # equations that repeat, where they begin, the distance
     for distance in _distances(kinds):
@@ -49,7 +49,7 @@ def _operand(atom: Atom) -> object:
 
 
 def _distances(kinds: Sequence[int]) -> list[int]:
-    """How far apart equal windows are, the commonest first."""
+    """The distances between equal windows, the most frequent first."""
     last: dict[tuple[int, ...], int] = {}
     found: Counter[int] = Counter()
     for i in range(len(kinds) - WINDOW + 1):
@@ -61,7 +61,7 @@ def _distances(kinds: Sequence[int]) -> list[int]:
 
 
 def _alike(kinds: Sequence[int], distance: int) -> Iterator[tuple[int, int]]:
-    """Where, from and to, equations are those of ``distance`` before or behind them."""
+    """The ranges (from, to) of equations that equal those at ``distance`` before or behind them."""
     begin = None
     for i in range(len(kinds) - distance + 1):
         same = i + distance < len(kinds) and kinds[i] == kinds[i + distance]

@@ -31,7 +31,7 @@ def read_by(eqn: Eqn) -> Iterator[Var]:
 
 
 def readers_of(graph: Graph) -> dict[Var, list[int]]:
-    """For each variable the equations that read it, by index."""
+    """The equations that read each variable, by index."""
     found: dict[Var, list[int]] = {}
     for i, eqn in enumerate(graph.eqns):
         for var in dict.fromkeys(read_by(eqn)):
@@ -96,7 +96,7 @@ def cheapest_cut(graph: Graph) -> int:
 
 
 def _early(graph: Graph, sides: Sequence[int]) -> list[int]:
-    """How often the data has changed sides before each equation, at the least."""
+    """The least number of device switches on the way to each equation."""
     made: dict[Var, tuple[int, int]] = {}
     levels: list[int] = []
     for eqn, side in zip(graph.eqns, sides):

@@ -273,7 +273,7 @@ def _loop(form: Chunked, chip: str) -> Loop:
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """The equations of one program: by index, as a Graph, with what enters and leaves it, and as the engine gets it."""
+    """The equations of one program: by index, as a Graph with its inputs and outputs, and in the engine's form."""
 
     members: tuple[int, ...]
     own: Graph
@@ -326,7 +326,7 @@ class _Cutter:
         raise AssertionError("unreachable")
 
     def own(self, part: Part) -> tuple[int, ...]:
-        """The equations of a part of the engine but for those that each of its programs has for itself."""
+        """The equations of a part of the engine, except those that each of its programs repeats."""
         made = (self.divided.graph.eqns[i].outputs[0] for i in part.members)
         return tuple(i for i, v in zip(part.members, made) if v not in self.entering)
 
@@ -435,14 +435,14 @@ class _Cutter:
             yield _Piece(members, own, graph, self.made.of(graph) if members else before.made)
 
     def with_entering(self, graph: Graph) -> Graph:
-        """``graph`` with the casts of what enters it: each program has its own, so that no program hands on what came
-        from the CPU device."""
+        """``graph`` with the casts of its inputs: each program has separate casts, so that no program passes on values
+        of the CPU device."""
         inputs: dict[Var, None] = {}
         eqns = tuple(self.divided.graph.eqns[i] for i in self.entering_of(graph, inputs))
         return Graph(tuple(inputs), (*eqns, *graph.eqns), graph.outputs)
 
     def entering_of(self, graph: Graph, inputs: dict[Var, None]) -> list[int]:
-        """The equations that make what ``graph`` reads of what enters, in order; ``inputs`` gets what they read."""
+        """The equations that compute the inputs of ``graph`` from entering values, in order; ``inputs`` gets those."""
         found: set[int] = set()
         waiting = list(reversed(graph.inputs))
         while waiting:

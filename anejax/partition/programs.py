@@ -1,5 +1,5 @@
-"""What the engine gets of segments, and what that is predicted to take. Segments that are alike, as those of equal
-layers are, are legalized and lowered once: a network has many, and each is asked for several times.
+"""The engine programs of segments, and their predicted times. Equal segments, such as those of equal layers, are
+legalized and lowered once: a network has many, and the plan needs each several times.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Made:
 
     @cached_property
     def cost(self) -> Cost:
-        """What one run of it is predicted to take."""
+        """The predicted time of one run."""
         return predict(self.program, self._chip)
 
 
@@ -81,14 +81,14 @@ def _with_own_outputs(graph: Graph) -> Graph:
 
 
 def plain_params(eqn: Eqn) -> dict[str, Any]:
-    """What tells an equation from others with the same operands: of a composite its name and its attributes, which say
-    what its Graph computes."""
+    """The parameters that distinguish an equation from others with the same operands; for a composite, its name and
+    attributes, which determine its Graph."""
     return {k: v for k, v in eqn.params.items() if eqn.primitive is not composite_p or k != "graph"}
 
 
 def _form(graph: Graph) -> Hashable | None:
-    """The same for Graphs that differ in their variables and marks alone; None where that cannot be told. Arrays among
-    the literals are told apart by where they are: ``Made`` keeps them."""
+    """A key that is equal for Graphs that differ only in variables and marks; None if there is none. Arrays among the
+    literals are distinguished by their identity: ``Made`` keeps them."""
     numbers: dict[Var, int] = {v: i for i, v in enumerate(graph.inputs)}
 
     def atom(a: Atom) -> Hashable:
@@ -113,7 +113,7 @@ def _form(graph: Graph) -> Hashable | None:
 
 
 def _renamed(before: Iterable[Eqn], after: Iterable[Eqn]) -> dict[Mark, Mark] | None:
-    """What each mark of some equations is among others that are alike; None where one has become two."""
+    """The mark among other equal equations for each mark of some equations; None if one mark corresponds to two."""
     found: dict[Mark, Mark] = {}
     for old, new in zip(before, after, strict=True):
         if found.setdefault(old.mark, new.mark) != new.mark:

@@ -56,7 +56,7 @@ def _is_largest(atom: Atom, made_by: dict[Var, Eqn]) -> bool:
 
 
 def _inputs_of(var: Var, graph: Graph, made_by: dict[Var, Eqn]) -> set[Var]:
-    """The inputs of ``graph`` that ``var`` is made of."""
+    """The inputs of ``graph`` that ``var`` is computed from."""
     found, asked = {var}, [var]
     while asked:
         eqn = made_by.get(asked.pop())

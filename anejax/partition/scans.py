@@ -48,7 +48,7 @@ class Chunked:
 
 
 def sums(eqn: Eqn) -> Flags:
-    """Of each carry of a scan whether it is float32 and only added to; nothing else reads it."""
+    """Whether each carry of a scan is a float32 sum: the body only adds to it, and nothing else reads it."""
     body, num_consts, num_carry = (eqn.params[k] for k in ("body", "num_consts", "num_carry"))
     _, carry, _ = parts(body.inputs, num_consts, num_carry)
     readers = readers_of(body)
@@ -123,7 +123,7 @@ def chunk(eqn: Eqn, turns: int) -> Graph:
 
 
 def turns_at_once(length: int, most: int, floor_us: float, turn_us: float) -> int:
-    """Of how many turns a chunk should be, ``most`` at most: few dispatches, of one program if that takes little more.
+    """The number of turns of a chunk, at most ``most``: few dispatches, of one program if that takes little more.
 
     A dispatch is predicted to take ``floor_us`` and ``turn_us`` for each turn.
     """

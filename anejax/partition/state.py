@@ -33,7 +33,7 @@ Token = tuple[Aval, str]  # of a way from an input to an output of its type, and
 
 
 def kept_on_host(graph: Graph, reasons: Sequence[str | None], known: Mapping[int, str]) -> dict[int, str]:
-    """Of the equations that the engine could have, those that stay on the CPU device for the sake of state, and why.
+    """The equations that the engine could run but that stay on the CPU device because of state, with reasons.
 
     ``reasons`` are those for which the engine cannot have others; ``known`` has the evidence that there is of inputs,
     by index. What is read only by what was unscaled, and could be computed there from what is fetched for it anyway,
@@ -78,7 +78,7 @@ def _updates(graph: Graph, known: Mapping[int, str]) -> Iterator[tuple[int, str]
 
 
 def _after_gradients(graph: Graph) -> set[Atom]:
-    """What transposition made, and what follows from it."""
+    """The equations that transposition made, and those that follow from them."""
     after: set[Atom] = set()
     for eqn in graph.eqns:
         if eqn.mark.part == BACKWARD or not after.isdisjoint(eqn.inputs):
@@ -120,7 +120,7 @@ def _follow(graph: Graph, host: list[bool]) -> None:
 
 
 class _Border:
-    """Who makes and reads what, and what of it the host has."""
+    """The makers and readers of values, and the values that the host has."""
 
     def __init__(self, graph: Graph, host: list[bool]) -> None:
         self.graph, self.host = graph, host
@@ -141,7 +141,7 @@ class _Border:
         return bool(found) and all(map(chosen, found))
 
     def at_hand(self) -> set[Var]:
-        """What the host has, or can compute from that without products."""
+        """The values that the host has, or can compute from them without products."""
         found = set(self.graph.inputs)
         for i, eqn in enumerate(self.graph.eqns):
             derived = self.is_light(i) and all(v in found for v in read_by(eqn))
@@ -149,8 +149,8 @@ class _Border:
         return found
 
     def fetched(self, i: int, at_hand: set[Var]) -> set[Var]:
-        """What the host would have to fetch to run equation ``i``: arrays; where it makes a scalar, scalars too, but
-        for those at hand."""
+        """The arrays that the host would have to fetch to run equation ``i``; if its result is a scalar, also the
+        scalars, except those that the host has."""
         missing = {v for v in read_by(self.graph.eqns[i]) if not self.is_there(v)}
         return {v for v in missing if v.aval.shape or not (self.graph.eqns[i].outputs[0].aval.shape or v in at_hand)}
 

@@ -1,4 +1,4 @@
-"""Computes along a long axis, such as that of a vocabulary, in parts, each of which is an array of its own.
+"""Computes along a long axis, such as that of a vocabulary, in parts, each of which is a separate array.
 
     logits = h @ w.T                            logits_i = h @ w[i].T       for each part i of the rows of w
     max(logits, -1)                             max(max(logits_i, -1), ...)

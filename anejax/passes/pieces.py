@@ -1,4 +1,4 @@
-"""A sum of arrays that are zero but for a piece of their own is what the pieces are joined to.
+"""Turns a sum of arrays, each of which is zero except for one piece, into a concatenation of the pieces.
 
     pad(a, 0, [(0, 3)]) + pad(b, 0, [(2, 0)])     ->     concatenate(a, b)          a of length 2, b of 3
 

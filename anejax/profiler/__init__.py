@@ -61,7 +61,7 @@ def stop_trace() -> None:
 def trace(
     log_dir: Any, create_perfetto_link: bool = False, create_perfetto_trace: bool = False, profiler_options: Any = None
 ) -> Iterator[None]:
-    """``start_trace`` and ``stop_trace`` around what is inside."""
+    """Calls ``start_trace`` before the block and ``stop_trace`` after it."""
     start_trace(log_dir, create_perfetto_link, create_perfetto_trace, profiler_options)
     try:
         yield

@@ -23,7 +23,7 @@ def device_memory_profile(backend: str | None = None) -> bytes:
 
 
 def save_device_memory_profile(filename: str | Path, backend: str | None = None) -> None:
-    """Writes what ``device_memory_profile`` returns to ``filename``."""
+    """Writes the result of ``device_memory_profile`` to ``filename``."""
     with atomic_file(Path(filename)) as file:
         file.write(device_memory_profile(backend))
 

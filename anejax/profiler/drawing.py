@@ -1,4 +1,4 @@
-"""What the pictures of a profile's page share: elements, colors, sizes."""
+"""The elements, colors and sizes that the pictures of a profile's page share."""
 
 from __future__ import annotations
 

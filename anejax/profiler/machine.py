@@ -35,7 +35,7 @@ class Peak:
 
 
 def peak(again: bool = False) -> Peak:
-    """The machine's peak, from the cache where it was measured with as many threads; else measured in about a second.
+    """The machine's peak: from the cache if measured with this number of threads, else measured in about a second.
 
     Other work on the machine makes it low. With ``again`` it is measured anew, and the higher figures are kept.
     """

@@ -1,4 +1,4 @@
-"""Recording: turns it on and off, stores annotations, and makes a profile of what was recorded."""
+"""Recording: turns it on and off, stores annotations, and makes a profile of the recorded steps."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _end(begin: int) -> Measured:
 
 @contextmanager
 def profile(capacity: int = CAPACITY) -> Iterator[Profile]:
-    """Records what the CPU device runs inside, by layer, primitive and line; costs nothing outside.
+    """Records the steps of the CPU device inside the block, by layer, primitive and line; costs nothing outside.
 
     Args:
         capacity: of how many steps at most; what is beyond is counted and left out.
@@ -129,7 +129,7 @@ def profile(capacity: int = CAPACITY) -> Iterator[Profile]:
 
 
 class TraceAnnotation(ContextDecorator):
-    """A name for what runs inside, in the trace of a profile; a context manager and a decorator.
+    """Names the code inside in the trace of a profile; a context manager and a decorator.
 
     Raises TypeError where ``name`` is not a string.
     """

@@ -173,7 +173,7 @@ def gamma(key: ArrayLike, a: Any, shape: Any = None, dtype: Any = None) -> Array
 
 
 def loggamma(key: ArrayLike, a: Any, shape: Any = None, dtype: Any = None) -> Array:
-    """The logarithms of gamma floats: exact also where small ``a`` would make the number itself underflow to 0."""
+    """The logarithms of gamma floats: exact even if ``a`` is so small that the number itself underflows to 0."""
     words, shape, _, a = setup("loggamma", key, shape, dtype, a, narrows=True)
     return _loggamma_program(words, jnp.broadcast_to(a, shape))
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -30,6 +33,32 @@ def test_public_names_exist_and_say_what_they_are(module: str) -> None:
         thing = getattr(space, name)
         if inspect.isfunction(thing) or inspect.isclass(thing) or inspect.ismodule(thing):
             assert inspect.getdoc(thing), f"{module}.{name} has no docstring"
+
+
+# first words and phrases of a clause that stands in the place of a noun: a reader must guess what it is about
+_HEADLESS = re.compile(
+    r"^(What|Whatever|Where|How|Who|Whom|Whose|Which|Of|By) |\bbut for\b|\bof (its|their|one's) own\b| what "
+)
+
+
+def _documented(module: str) -> Iterator[tuple[str, Any]]:
+    space = importlib.import_module(module)
+    yield module, space
+    for name in space.__all__:
+        thing = getattr(space, name)
+        yield f"{module}.{name}", thing
+        for member, value in vars(thing).items() if inspect.isclass(thing) else ():
+            value = getattr(value, "fget", None) or getattr(value, "__func__", value)
+            if not member.startswith("_") and inspect.isfunction(value):
+                yield f"{module}.{name}.{member}", value
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_first_lines_of_docstrings_name_their_subject(module: str) -> None:
+    for name, thing in _documented(module):
+        of_anejax = inspect.ismodule(thing) or str(getattr(thing, "__module__", "")).startswith("anejax")
+        first = (inspect.getdoc(thing) or "").partition("\n")[0] if of_anejax else ""
+        assert not _HEADLESS.search(first), f"{name}: name who does what, or what it is: {first}"
 
 
 TYPED = {"key": "ArrayLike", "params": "PyTree", "updates": "PyTree", "init_val": "PyTree", "primals": "PyTree"}

@@ -158,7 +158,7 @@ def difference(got: np.ndarray, want: np.ndarray, allowed: float) -> tuple[float
 
 
 def _pattern(got: np.ndarray, want: np.ndarray) -> str:
-    """What all of a wrong result has in common."""
+    """The pattern that all elements of a wrong result share."""
     nan = int((np.isnan(got) & ~np.isnan(want)).sum())
     if nan:
         return f"NaN in {nan} of {got.size} elements: "

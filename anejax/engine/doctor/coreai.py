@@ -80,7 +80,7 @@ def _three_turns(w: Writer, carry: Values, turn: Callable[[Writer, Values], Valu
 
 
 def products() -> Found:
-    """By inputs and constants, as matrices and as convolutions of 1 x 1, at batch 1 and 4."""
+    """Products with inputs and constants, as matrices and as convolutions of 1 x 1, at batch 1 and 4."""
     rows = []
     for batch in (1, 4):
         x, w = normal(batch, 64, 128), normal(128, 64)
@@ -436,7 +436,7 @@ def _growing(what: str, source: str, text: Text, ports: Any, outputs: Any, given
 
 
 def weights() -> Found:
-    """What it costs that weights cross: a step that returns its weights, as constants, as inputs, and as inputs and
+    """The cost of weights that cross: a step that has its weights as constants, as inputs, and as inputs and
     outputs."""
     x, w = normal(8, 512), normal(512, 512) / HALF.type(16)
     want = wide(x) @ wide(w)

@@ -58,7 +58,7 @@ def primitives() -> list[str]:
 
 
 def cpu_bits() -> Found:
-    """Check sums of what the CPU alone computes, against those of the package on Linux (data/coreai_bits.json)."""
+    """Check sums of results of the CPU alone, against those of the package on Linux (data/coreai_bits.json)."""
     known, found = json.loads(BITS.read_text()), sums(primitives())
     others = [n for n, bits in found.items() if known.get(n) != bits]
     said = f"{len(found) - len(others)} of {len(found)} primitives have the bits that the package has on Linux"

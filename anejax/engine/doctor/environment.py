@@ -56,7 +56,7 @@ _ADDITION = "program(1.3)\n{ func main<ios18>(fp32 x) { fp32 y = add(x = x, y = 
 
 
 def _blas() -> str:
-    """Which library the native one calls, in its own words, and the file where one was given."""
+    """The name of the BLAS library that the native library calls, and its file if one was given."""
     used = json.loads(library.NativeProgram("cpu", _ADDITION).describe("stats"))["blas"]
     found = library.blas_path()
     return f"{used}, {Path(found).name}" if found else f"{used}, the system's"

@@ -22,7 +22,7 @@ UNITS = 4  # of float16's last place
 
 
 def _compared(got: list[np.ndarray], want: list[np.ndarray], what: str, units: float = UNITS) -> str:
-    """What is wrong, or "" when nothing is."""
+    """A description of the error, or "" if there is none."""
     said = (difference(g, w, tolerance(w, units))[1] for g, w in zip(got, want, strict=True))
     return next((f"{what}: {s}" for s in said if s), "")
 

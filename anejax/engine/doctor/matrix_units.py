@@ -61,7 +61,7 @@ def _convolution(channels: int, side: int) -> NativeProgram:
 
 
 def _seconds(compiled: NativeProgram) -> float:
-    """Of the fastest run."""
+    """The seconds of the fastest run."""
     given = [np.ones(p.shape[: p.rank], np.float32) for p in compiled.inputs]
     execute(compiled, given)
     return min(_timed(compiled, given) for _ in range(RUNS))

@@ -49,7 +49,7 @@ class Sample:
 
 @dataclass
 class _Tried:
-    """What came of a primitive's samples."""
+    """The results of a primitive's samples."""
 
     runs: int = 0
     worst: float = 0.0  # of what is allowed
@@ -115,7 +115,7 @@ def _verdict(group: str, name: str, tried: _Tried, engine: Engine | None) -> Che
 
 
 def _left(tried: _Tried) -> str:
-    """How many samples the compiler left to the CPU."""
+    """The number of samples that the compiler left to the CPU."""
     left = sum(left_to_the_cpu(r) for r in tried.refusals)
     return f"; {left} left to the CPU" if left else ""
 
@@ -164,7 +164,7 @@ def samples(name: str) -> Iterator[Sample]:
 
 
 def _of_case(prim: Primitive, case: Case) -> Sample:
-    """Operands that are no floats are made of floats by the function: the engine's ports are float16."""
+    """Lets the function compute operands that are not floats from floats, since the engine's ports are float16."""
     rng = np.random.default_rng(zlib.crc32(f"{prim.name} {case}".encode()))
     operands = case.make(rng, np.float32 if _takes_floats(prim, case) else np.bool_)
 

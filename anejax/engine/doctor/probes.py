@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Asked:
-    """Whom a probe asks: the engine, and the family whose rules programs are made for."""
+    """The engine that a probe asks, and the family whose rules its programs follow."""
 
     engine: Engine
     family: str

@@ -82,7 +82,7 @@ def _series(a: Any, b: Any, x: Any) -> Any:
 
 
 def _inner(a: Any, b: Any, x: Any, least: int = 0) -> Any:
-    """For finite a, b > 0 and 0 < x < 1: by 1 - I_(1-x)(b, a) (DLMF 8.17.4) above the mean."""
+    """The value for finite a, b > 0 and 0 < x < 1: by 1 - I_(1-x)(b, a) (DLMF 8.17.4) above the mean."""
     above = a * (1 - x) < b * x
     p, q = jnp.where(above, b, a), jnp.where(above, a, b)
     near, rest = jnp.where(above, 1 - x, x), jnp.where(above, x, 1 - x)

@@ -94,7 +94,7 @@ def _tail(a: Any, x: Any, upper: Any) -> Any:
 
 
 def _both(a: Any, x: Any, least: int = 0) -> tuple[Any, Any]:
-    """P and Q for finite a, x > 0, each method with arguments of its own domain; ``least`` is the fraction's."""
+    """P and Q for finite a, x > 0; each method gets arguments of its domain, and ``least`` is the fraction's."""
     bulk = (a > _LARGE) & (jnp.abs(x - a) < 0.3 * a)
     above = x > jnp.maximum(a, 1)
     little = ~above & (a < 1)
@@ -147,7 +147,7 @@ def _igamma_jvp(primals: Any, tangents: Any) -> Any:
 @face
 @custom_jvp
 def igammac(a: Any, x: Any) -> Any:
-    """Q(a, x) = 1 - P(a, x), with its own digits where it is small. Error as that of ``igamma``."""
+    """Q(a, x) = 1 - P(a, x), computed without cancellation if it is small. Its error is that of ``igamma``."""
     return _with_edges(a, x)[1]
 
 
@@ -172,5 +172,5 @@ def igamma_grad_a(a: Any, x: Any) -> Any:
 
 @face
 def random_gamma_grad(a: Any, x: Any) -> Any:
-    """How a sample x of the gamma distribution moves with its shape a: -(dP / da) / (dP / dx)."""
+    """The derivative of a sample x of the gamma distribution by the shape a: -(dP / da) / (dP / dx)."""
     return -igamma_grad_a(a, x) / _slope(a, x)

@@ -13,7 +13,7 @@ from anejax.lax.special.series import HALF_LOG_TWO_PI
 
 
 def ndtr(x: Any) -> Any:
-    """By erfc in both tails."""
+    """The normal distribution function, by erfc in both tails."""
     w = x * math.sqrt(0.5)
     near = jnp.abs(w) < math.sqrt(0.5)
     return 0.5 * jnp.where(near, 1 + lax.erf(jnp.where(near, w, 0)), lax.erfc(-w))

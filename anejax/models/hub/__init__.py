@@ -32,7 +32,7 @@ KINDS: dict[str, Callable[[Settings, str, int], Network]] = {
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A network, its parameters, and what lay beside them.
+    """A network, its parameters, and the other contents of its folder.
 
     Attributes:
         network: the layer: ``network.apply(params, (), tokens)`` gives logits of a language model.

@@ -27,7 +27,7 @@ from anejax.models.hub.settings import Settings
 
 @dataclass(frozen=True)
 class Family:
-    """What a kind of model has that its configuration does not say; ``defaults`` are of values that may be absent."""
+    """Facts about a kind of model that its configuration lacks; ``defaults`` are for values that may be absent."""
 
     defaults: dict[str, Any] = field(default_factory=dict)
     qkv_bias: bool = False
@@ -214,7 +214,7 @@ def _activation(c: Settings, family: Family) -> str:
 
 
 def _windows(c: Settings, kind: str, layers: int) -> tuple[tuple[bool, ...], int | None]:
-    """Which layers are local, and how many positions they see."""
+    """The layers that are local, and the number of positions that they see."""
     if "sliding_window" not in c or not c.flag("use_sliding_window", kind not in ("qwen2", "qwen3")):
         return (False,) * layers, None
     window, types = c.size("sliding_window"), c.values.get("layer_types")
@@ -232,7 +232,7 @@ def _windows(c: Settings, kind: str, layers: int) -> tuple[tuple[bool, ...], int
 
 
 def _ropes(c: Settings, kind: str, size: int, length: int) -> tuple[rope.Rope, rope.Rope]:
-    """Of layers that see all, and of local ones."""
+    """The rope of layers that see all positions, and that of local layers."""
     scaling = c.part("rope_parameters") or c.part("rope_scaling")
     if kind != "gemma3_text":
         found = _rope(scaling, c.number("rope_theta", 10_000.0), size, length)

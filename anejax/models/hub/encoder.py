@@ -15,8 +15,8 @@ from anejax.models.hub.settings import Settings
 
 @dataclass(frozen=True)
 class Encoder(Network):
-    """What BERT and ViT share: sizes, and the parts of a layer. ``pooled`` has a dense layer on the first position,
-    ``classes`` a classifier behind it (0: none)."""
+    """The code that BERT and ViT share: sizes, and the parts of a layer. ``pooled`` adds a dense layer on the first
+    position, and ``classes`` a classifier behind it (0: none)."""
 
     features: int
     hidden_features: int

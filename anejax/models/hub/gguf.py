@@ -172,7 +172,7 @@ def _renamed(path: Path, config: dict[str, Any], arrays: dict[str, np.ndarray]) 
 
 
 def _undo(kind: str, config: dict[str, Any]) -> Callable[[str, np.ndarray], np.ndarray]:
-    """What llama.cpp's converter did to the arrays of a kind, backwards: it orders the rows of Llama's queries and keys
+    """Undoes the changes of llama.cpp's converter to arrays of a kind: it orders the rows of Llama's queries and keys
     for a rope of adjacent pairs, and adds 1 to Gemma's norms."""
     if kind == "llama":
         heads = config.get("num_attention_heads", 0)

@@ -83,7 +83,7 @@ def _is_file_name(name: Any) -> bool:
 
 
 def _others(folder: Path) -> str:
-    """What else there is, and what to do with it."""
+    """The other files in the folder, and advice on how to use them."""
     if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth")):
         return (
             " Files of pickle (.bin, .pt, .pth) may run any code and are not read: write them anew in transformers,"

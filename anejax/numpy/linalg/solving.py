@@ -25,7 +25,7 @@ from anejax.ops import linalg, shape
 
 
 class SlogdetResult(NamedTuple):
-    """Of ``slogdet``: the determinant is sign * exp(logabsdet)."""
+    """The result of ``slogdet``: the determinant is sign * exp(logabsdet)."""
 
     sign: Array
     logabsdet: Array
@@ -73,7 +73,7 @@ def solve(a: Any, b: Any) -> Array:
 
 
 def inv(a: Any) -> Array:
-    """The inverses of square matrices [..., n, n]; infinite or NaN where one is singular."""
+    """The inverses of square matrices [..., n, n]; infinite or NaN if a matrix is singular."""
     x = matrices("inv", a, True)
     return solve(x, shape.broadcast_to(eye(x.shape[-1], dtype=x.dtype), x.shape))
 
@@ -107,7 +107,7 @@ def tensorinv(a: Any, ind: int = 2) -> Array:
 
 
 def _swaps(pivots: Any) -> Any:
-    """How many rows were exchanged."""
+    """The number of exchanged rows."""
     return red.sum(ew.not_equal(pivots, arange(pivots.shape[-1], dtype=pivots.dtype)), -1)
 
 
@@ -180,7 +180,7 @@ def _det_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def det(a: Any) -> Array:
-    """The determinants of square matrices [..., n, n]; differentiable where a matrix is singular as well."""
+    """The determinants of square matrices [..., n, n]; differentiable even if a matrix is singular."""
     x = matrices("det", a, True)
     at = lambda i, j: x[..., i, j]  # noqa: E731
     if x.shape[-1] == 2:

@@ -24,21 +24,21 @@ from anejax.ops.matrix import mH
 
 
 class EigResult(NamedTuple):
-    """Of ``eig``: complex eigenvalues [..., n], and eigenvectors as the columns of [..., n, n]."""
+    """The result of ``eig``: complex eigenvalues [..., n], and eigenvectors as the columns of [..., n, n]."""
 
     eigenvalues: Array
     eigenvectors: Array
 
 
 class EighResult(NamedTuple):
-    """Of ``eigh``: ascending eigenvalues [..., n], and eigenvectors as the columns of [..., n, n]."""
+    """The result of ``eigh``: ascending eigenvalues [..., n], and eigenvectors as the columns of [..., n, n]."""
 
     eigenvalues: Array
     eigenvectors: Array
 
 
 class SVDResult(NamedTuple):
-    """Of ``svd``: a = U diag(S) Vh."""
+    """The result of ``svd``: a = U diag(S) Vh."""
 
     U: Array
     S: Array
@@ -46,7 +46,7 @@ class SVDResult(NamedTuple):
 
 
 class QRResult(NamedTuple):
-    """Of ``qr``: a = Q R."""
+    """The result of ``qr``: a = Q R."""
 
     Q: Array
     R: Array

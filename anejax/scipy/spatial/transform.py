@@ -236,7 +236,7 @@ class Rotation(NamedTuple):
         return Rotation(_normalized(_product(self.quat, other.quat)))
 
     def apply(self, vectors: Any, inverse: Any = False) -> Array:
-        """``vectors`` [..., 3] rotated, or rotated back where ``inverse``; leading axes broadcast."""
+        """``vectors`` [..., 3] rotated, or rotated back if ``inverse`` is true; leading axes broadcast."""
         m = self.as_matrix()
         v = _floats("apply", vectors, 3)
         back = jnp.asarray(inverse)[..., None, None]

@@ -150,7 +150,7 @@ class gaussian_kde:
         return jnp.sum(self.weights * (ndtr(high) - ndtr(low)))
 
     def integrate_kde(self, other: gaussian_kde) -> Array:
-        """The integral of this density times that of ``other``, of as many dimensions."""
+        """The integral of this density times that of ``other``, which has the same number of dimensions."""
         if other.d != self.d:
             raise ShapeError(f"[gaussian_kde.integrate_kde] expected {self.d} dimensions, got {other.d}.")
         covariance = self.covariance + other.covariance

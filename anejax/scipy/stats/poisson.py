@@ -49,7 +49,7 @@ _SERIES = [-1 / 12, -1 / 24, -19 / 360, -9 / 80, -863 / 2520, -1375 / 1008, -339
 
 
 def entropy(mu: Any, loc: Any = 0) -> Array:
-    """The entropy in nats, whatever ``loc``. NaN where mu is negative.
+    """The entropy in nats, which does not depend on ``loc``. NaN where mu is negative.
 
     By its definition for small means; for large ones by the series in 1 / mu that Stirling's series (DLMF 5.11.1)
     for log k! and the central moments of k lead to.
