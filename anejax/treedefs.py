@@ -133,7 +133,7 @@ class PyTreeDef:
 def defined(
     flat: Callable[[Callable[[Any], bool] | None], tuple[Any, ...]], is_leaf: Callable[[Any], bool] | None = None
 ) -> tuple[Any, ...]:
-    """What ``flat(is_leaf)`` returns, with a PyTreeDef in the place of the optree structure at its end.
+    """The result of ``flat(is_leaf)``, with a PyTreeDef in the place of the optree structure at its end.
 
     Where users ask, typed keys are leaves, as in jax; to the package they are nodes over their words.
 
@@ -163,7 +163,7 @@ def defined(
 
 
 def _examine(spec: optree.PyTreeSpec) -> tuple[bool, bool, bool]:
-    """What the nodes of ``spec`` say: (some are leaves to jax, some are to users, the structure is simple).
+    """Three facts about the nodes of ``spec``: (some are leaves to jax, some are to users, the structure is simple).
 
     Equal simple structures are the same in all their keys and data.
 

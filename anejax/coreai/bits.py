@@ -17,7 +17,7 @@ _FIRST_NORMAL, _QUIET_NAN, _INFINITY = 2.0**-126, 0x7FC00000, 0x7F800000
 
 @writes("aj_shift_left", "aj_shift_right_logical", "aj_shift_right_arithmetic")
 def _shift(w: Writer, op: Operation) -> Tensor:
-    """By products and quotients with powers of two; shifts by the width or more give 0, or the sign."""
+    """A shift by products and quotients with powers of two; shifts by the width or more give 0, or the sign."""
     x, count = op.tensor("x"), op.tensor("y")
     bits, given = 8 * x.dtype.itemsize, x.dtype
     unsigned, signed = np.dtype(f"uint{bits}"), np.dtype(f"int{bits}")
@@ -104,8 +104,8 @@ def _from_bits(w: Writer, bits: Tensor) -> Tensor:
 
 
 def _to_bits(w: Writer, x: Tensor) -> Tensor:
-    """float32 as int32: the exponent by comparisons with powers of two, the mantissa by an exact cast. Exact but for
-    the payload of NaN."""
+    """float32 as int32: the exponent by comparisons with powers of two, the mantissa by an exact cast. Exact except
+    for the payload of NaN."""
     size = w.unary("abs", x)
     tiny, infinite = w.greater(w.like(_FIRST_NORMAL, x), size), w.equal(size, w.like(np.inf, x))
     number = w.equal(x, x)

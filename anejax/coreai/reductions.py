@@ -150,7 +150,7 @@ def _cumlogsumexp(w: Writer, op: Operation) -> Tensor:
 
 @writes("aj_sort")
 def _sort(w: Writer, op: Operation) -> list[Tensor]:
-    """By stable orders, the last key first."""
+    """Sorts by one key after the other with stable orders, the last key first."""
     values, axis = op.tensors("values"), w.index(op.const("dimension"))
     order: Tensor | None = None
     along = lambda x, at: w.op("gather_along_axis", x, at, axis, out=(x.shape, x.dtype))  # noqa: E731

@@ -180,7 +180,7 @@ def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = 
 
 
 def _route(device: str, runs: str) -> str | None:
-    """How the engine's programs run, and which setting says so."""
+    """The route by which the engine's programs run, and the setting that selects it."""
     if device == "cpu":
         return None
     by = "Core AI" if runs == "coreai" else "e5rt"
@@ -222,7 +222,7 @@ def _lines(found: Explanation) -> Iterator[str]:
 
 
 def _size(segment: SegmentFacts) -> str:
-    """How much a segment is: equations and operations; of a loop its chunks."""
+    """The size of a segment: its equations and operations, or the chunks of a loop."""
     equations = _number(segment.equations, "equation")
     if segment.chunks:
         chunks = " and ".join(f"{_number(runs, 'chunk')} of {_number(turns, 'turn')}" for turns, runs in segment.chunks)
@@ -246,7 +246,7 @@ def _why(placements: tuple[Placement, ...]) -> Iterator[str]:
 
 
 def _ports(flows: tuple[Flow, ...], segment: int, entering: bool) -> str:
-    """How much one segment gets, and of whom; or gives, and to whom."""
+    """The bytes that a segment gets from each other segment, or gives to each."""
     ends = [
         (f.source, f) if entering else (f.target, f) for f in flows if segment == (f.target if entering else f.source)
     ]

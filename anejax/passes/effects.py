@@ -45,7 +45,7 @@ def _lifted(eqn: Eqn) -> list[Eqn]:
 
 
 def _parted(graph: Graph) -> tuple[Graph, list[Eqn], list[Var]]:
-    """(``graph`` without effects, the effects, what they look at)."""
+    """(``graph`` without effects, the effects, the values that they read)."""
     graph = lift_effects(graph)
     effects = [e for e in graph.eqns if e.primitive.effect]
     seen = list(dict.fromkeys(a for e in effects for a in e.inputs if isinstance(a, Var)))

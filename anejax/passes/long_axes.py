@@ -207,7 +207,7 @@ class _Walk:
         return self.split_at[atom, axis]
 
     def moved(self, atom: Atom, axis: int) -> list[Any] | None:
-        """The parts of ``atom`` as those of what it shows; None where it is made by itself."""
+        """The parts of ``atom``, if it only moves elements of another array, from the array's parts; else None."""
         eqn = self.makers.get(atom) if isinstance(atom, Var) else None
         if eqn is None or eqn.primitive.name not in MOVES:
             return None
@@ -296,7 +296,7 @@ class _Walk:
     # ---- single elements
 
     def gathered(self, eqn: Eqn) -> Any:
-        """One element of each row: the sum of what is it and of zeros. What is read where nothing is is added."""
+        """Gathers one element of each row: a sum over the row with zeros elsewhere, plus reads out of bounds."""
         x, indices = eqn.inputs
         parts, dn = self.parts(x), eqn.params["dimension_numbers"]
         if parts is None or not _picks(x.aval, indices.aval, parts.axis, dn, eqn.params["slice_sizes"]):
@@ -316,7 +316,7 @@ class _Walk:
         return [A.add(S.reshape(found, out.shape), outside)]
 
     def scattered(self, eqn: Eqn) -> Parts | None:
-        """What is added to one element of each row is added where that element is, and zero elsewhere."""
+        """Scatters to one element of each row by adding an array that is zero at all other elements."""
         x, indices, updates = eqn.inputs
         dn = eqn.params["dimension_numbers"]
         (axis,) = dn.scatter_dims_to_operand_dims if len(dn.scatter_dims_to_operand_dims) == 1 else (-1,)
@@ -334,7 +334,7 @@ class _Walk:
         return Parts(axis, tuple(made))
 
     def is_at(self, indices: Atom, shape: tuple[int, ...], axis: int, mode: str) -> list[Any]:
-        """For each part which elements of the rows of an array of ``shape`` the indices name."""
+        """A mask for each part: the elements of the rows of an array of ``shape`` that the indices name."""
         key = (indices, shape, axis, mode)
         if key not in self.found_at:
             n = shape[axis]
@@ -386,8 +386,8 @@ def _clipped(numbers: Any, n: int) -> Any:
 
 
 def _is_in(numbers: Any, begin: int, end: int, shape: tuple[int, ...], axis: int) -> Any:
-    """Where the elements of one part are that ``numbers`` names for each row. Positions count from -2048, in float16,
-    which has all integers to 2048."""
+    """A mask of the elements of one part that ``numbers`` names for each row. Positions count from -2048, in float16,
+    which has all integers up to 2048."""
     rows, part = aval_of(numbers).shape, (*shape[:axis], end - begin, *shape[axis + 1 :])
     whole = lambda v: S.broadcast_in_dim(np.int32(v), rows, ())  # noqa: E731
     inside = A.and_p.bind(A.ge(numbers, whole(begin)), A.lt(numbers, whole(end)))
@@ -421,7 +421,7 @@ def _axis_before(eqn: Eqn, axis: int) -> int | None:
 
 
 def _axis_behind(eqn: Eqn, axis: int) -> int | None:
-    """What ``axis`` of the operand of one of MOVES becomes, whole."""
+    """The axis of the result that ``axis`` of the operand of one of MOVES becomes as a whole."""
     shape, new = eqn.inputs[0].aval.shape, eqn.outputs[0].aval.shape
     if eqn.primitive.name == "transpose":
         return eqn.params["permutation"].index(axis)

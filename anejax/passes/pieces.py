@@ -25,7 +25,7 @@ class Piece(NamedTuple):
 
 
 class Pieces(NamedTuple):
-    """What an array is made of along ``axis``, in order; between pieces it is zero."""
+    """The pieces of an array along ``axis``, in order; between them the array is zero."""
 
     axis: int
     pieces: tuple[Piece, ...]

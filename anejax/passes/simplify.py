@@ -44,7 +44,7 @@ def _forward(graph: Graph) -> Graph:
 
 
 def _identity(eqn: Eqn) -> Any:
-    """What makes two equations compute the same, or None when they must stay apart."""
+    """A key that is equal for equations that compute the same, or None for equations that must stay separate."""
     if eqn.primitive.effect or eqn.primitive.name in OPAQUE:
         return None
     inputs = tuple(a.key() if isinstance(a, Literal) else a for a in eqn.inputs)
@@ -185,7 +185,7 @@ def _select(eqn: Eqn, made_by: dict[Var, Eqn]) -> Atom | None:
 
 
 def _identity_of_processes(eqn: Eqn, made_by: dict[Var, Eqn]) -> Atom:
-    """What only the derivative needed to know of: that all processes have the array alike."""
+    """Removes the mark that all processes have the same array, which only derivatives need."""
     return eqn.inputs[0]
 
 

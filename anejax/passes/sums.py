@@ -145,7 +145,7 @@ class _Loop:
         return new == 0 or (WORTH * new <= carry.aval.nbytes and new <= self.spare)
 
     def _accumulated(self, old: Var, new: Atom) -> _Sum | None:
-        """The sum of what each turn adds to the carry, when the carry is in no other use."""
+        """The sum of the values that each turn adds to the carry, if the carry has no other use."""
         if self.uses[old] != 1:
             return None
         terms = self._terms(new)
@@ -191,7 +191,7 @@ class _Writer:
         self.eqns: list[Eqn] = []
 
     def __getitem__(self, atom: Atom) -> Atom:
-        """A const of the body as it is outside, or the stack of what varies."""
+        """A const of the body as the outer variable, or the stack of a value that varies."""
         loop = self._loop
         return atom if isinstance(atom, Literal) else loop.stacks[atom] if loop.varies(atom) else loop.consts[atom]
 
@@ -202,14 +202,14 @@ class _Writer:
         return self.eqns[-1].outputs[0]
 
     def write(self, mark: Mark, total: _Sum) -> Atom:
-        """A sum of what an equation of the body with this ``mark`` makes."""
+        """Writes a sum of the results of an equation of the body with this ``mark``."""
         outer, self._mark = self._mark, mark.within(self._loop.mark)
         written = total.write(self)
         self._mark = outer
         return written
 
     def again(self, eqn: Eqn) -> Var:
-        """What an equation of literals makes."""
+        """The result of an equation of literals, bound again."""
         return self.bind(eqn.primitive, eqn.inputs, eqn.params)
 
 
@@ -236,7 +236,7 @@ def _no_rule(loop: _Loop, eqn: Eqn) -> _Sum | None:
 
 
 def _dot_general(loop: _Loop, eqn: Eqn) -> _Sum | None:
-    """Of two things that vary: time is contracted with the rest."""
+    """If both operands vary from turn to turn, contracts over time as well."""
     if not all(map(loop.varies, eqn.inputs)):
         return _linear(loop, eqn)
     contracting, batch = eqn.params["dimension_numbers"]
@@ -262,7 +262,7 @@ def _upright(loop: _Loop, x: Any, contracting: Dims, batch: Dims) -> tuple[Var, 
 
 
 def _convert(loop: _Loop, eqn: Eqn) -> _Sum | None:
-    """What is made wider is summed in the wide type: the narrow one might not hold the sum."""
+    """Sums in the wider type after a conversion, since the narrow one might not hold the sum."""
     (x,), dtype = eqn.inputs, eqn.params["dtype"]
     given = x.aval.dtype
     if given not in dtypes.FLOATS or dtype not in dtypes.FLOATS or dtype.itemsize < given.itemsize:
@@ -303,7 +303,7 @@ def _add(loop: _Loop, eqn: Eqn) -> _Sum | None:
 
 
 def _linear(loop: _Loop, eqn: Eqn) -> _Sum | None:
-    """What is linear in one operand, the others being the same in each turn, is done once, to the sum."""
+    """Applies an operation once, to the sum, if it is linear in one operand and the others are equal in each turn."""
     varying = [i for i, a in enumerate(eqn.inputs) if loop.varies(a)]
     inner = loop.total(eqn.inputs[varying[0]]) if len(varying) == 1 else None
     if inner is None:
@@ -350,7 +350,7 @@ def _scatter_add(loop: _Loop, eqn: Eqn, convert: Callable[[_Writer, Atom], Atom]
 
 
 def _dynamic_update_slice(loop: _Loop, eqn: Eqn, convert: Callable[[_Writer, Atom], Atom] = _as_it_is) -> _Sum | None:
-    """Of zeros: a scatter of one window for each turn."""
+    """Updates of zeros become a scatter of one window for each turn."""
     zeros, (x, update, *starts) = loop.zeros(eqn.inputs[0]), eqn.inputs
     if zeros is None or not loop.varies(update) or len({a.aval.dtype for a in starts}) != 1:
         return None

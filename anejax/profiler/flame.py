@@ -39,7 +39,7 @@ class Node:
 
 
 def tree(found: Measured) -> Node:
-    """All layers of a profile; what belongs to none is a layer of its own."""
+    """All layers of a profile; steps without a layer form a separate one."""
     root = Node()
     for ran in found.ran:
         for operation, share in shares(ran.step):

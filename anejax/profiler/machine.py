@@ -58,7 +58,7 @@ def _path() -> Path:
 
 
 def _read(path: Path) -> Peak | None:
-    """What a file says, or None where it is damaged."""
+    """The contents of a file, or None if it is damaged."""
     try:
         values = json.loads(read_file(path, MAX_BYTES))
         found = Peak(float(values["gflops"]), float(values["gbs"]))

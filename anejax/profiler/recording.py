@@ -61,7 +61,7 @@ class Profile:
             file.write(content.encode())
 
     def _repr_html_(self) -> str:
-        """What notebooks show: the page, in a frame of its own, so that its style stays inside."""
+        """The page for notebooks, in a frame, so that its style stays inside."""
         content = page.html(self.measured) if self._measured is not None else html.escape(str(self))
         style = "width: 100%; height: 40em; border: 0"
         return f'<iframe title="profile" style="{style}" srcdoc="{html.escape(content)}"></iframe>'

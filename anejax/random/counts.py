@@ -96,7 +96,7 @@ def _stirling_tail(k: Any) -> Any:
 
 
 def _binomial_few(words: Any, count: Any, p: Any, shape: tuple[int, ...]) -> Any:
-    """How many geometric numbers fit into ``count``."""
+    """The number of geometric numbers that fit into ``count``."""
     log_failure = jnp.log1p(-p)
 
     def body(state: PyTree) -> PyTree:

@@ -100,7 +100,7 @@ def _parameter(value: Any, dtype: np.dtype) -> Any:
 
 
 def _scaled(unit: Any, span: Any, low: Any) -> Any:
-    """``unit * span + low``, rounded once: JAX's compiler contracts the two (but for bfloat16)."""
+    """``unit * span + low``, rounded once: JAX's compiler contracts the two (except in bfloat16)."""
     dtype = aval_of(unit).dtype
     exact = isinstance(span, np.generic) and math.frexp(float(span))[0] == 0.5  # a power of two
     if exact or dtype == dtypes.bfloat16:

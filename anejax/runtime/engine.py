@@ -32,8 +32,8 @@ SELF_TEST = """program(1.3)
 
 
 def what_runs(device: str) -> str:
-    """What runs the engine's programs of functions for ``device``: for "ane" that is "ane", which is e5rt, or "coreai",
-    as the setting ``engine_route`` says; "auto" takes e5rt where it runs, then Core AI where that has the engine."""
+    """The route of the engine's programs of functions for ``device``: for "ane" it is "ane" (by e5rt) or "coreai", as
+    the setting ``engine_route`` says; "auto" takes e5rt where it runs, then Core AI where that has the engine."""
     if device != "ane" or config.engine_route == "e5rt":
         return device
     if config.engine_route == "coreai":
@@ -113,8 +113,8 @@ def _why_not_resident(device: str, espresso: str) -> str | None:
 
 
 def fall_back(forbidden: str, stated: str, cause: Exception | None = None) -> None:
-    """What the setting engine_fallback makes of a failure: DeviceError, saying what is ``forbidden``, or a warning that
-    states what happens instead."""
+    """Handles a failure as the setting engine_fallback says: a DeviceError that names what is ``forbidden``, or a
+    warning that says what happens instead."""
     if config.engine_fallback == "error":
         raise DeviceError(
             f"[jit] {forbidden} It may not fall back to the CPU device, as the setting engine_fallback is 'error'."
@@ -165,8 +165,8 @@ def _own_chip() -> str:
 
 
 def device_in_words(device: str) -> str:
-    """What runs a function that was jitted for ``device``: "cpu", or "ane" or "coreai", if it is there, and whose
-    engine."""
+    """The device on which functions that were jitted for ``device`` run: "cpu", or "ane" or "coreai" with its chip if
+    that engine is there."""
     if device not in ENGINES:
         return device
     missing = why_missing(device)

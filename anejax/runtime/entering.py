@@ -31,7 +31,7 @@ class Border:
         self._runs, self._next = 0, 1
 
     def first_beyond(self, segment: Graph, where: Mapping[Var, int]) -> str | None:
-        """What to say of the first input of an engine ``segment`` that has become infinite and was not, after a run.
+        """The warning about the first input of an engine ``segment`` that was finite and became infinite, after a run.
 
         ``where`` has the addresses of all values. It looks less and less often while there is nothing to be said.
         """

@@ -87,7 +87,7 @@ class Executable:
         return self._results(args, self._run(args))
 
     def short_call(self) -> Callable[[Sequence[DeviceArray]], list[DeviceArray]] | None:
-        """The same as a call, for arrays outside transformations, with what is the same each time looked up before.
+        """A faster call for arrays outside transformations: values that are equal in every call are looked up before.
         None where a call does more than to run one program of the CPU device."""
         program, avals, inputs = self._program, self._avals, self._inputs
         if not self._direct or not isinstance(program, library.NativeProgram):
@@ -191,7 +191,7 @@ class Executable:
         return json.loads(self.describe("stats")) if self._program is not None else {}
 
     def numerics(self) -> list[dict[str, Any]]:
-        """Of each segment on cpu-fp16 its name and what anesdk.h says of "numerics", with the "mark" of each row."""
+        """The name and the "numerics" (see anesdk.h) of each segment on cpu-fp16, with the "mark" of each row."""
         return self._program.numerics() if isinstance(self._program, Pipeline) else []
 
 
@@ -213,7 +213,7 @@ def _one_result(
 
 
 def _compiled(graph: Graph, donated: Sequence[int], device: str, compiler: Compiler) -> tuple[str, Compiled | Pipeline]:
-    """(MIL text, what runs it): one program for the CPU device, several where there is an engine beside it.
+    """(MIL text, its runner): one program for the CPU device, several if there is an engine too.
 
     On "cpu-fp16" the CPU device plays the engine, and on "coreai" Apple's runtime does: they have whatever the engine
     can have, since they are about its numbers.

@@ -14,7 +14,7 @@ from anejax.partition.lanes import can_overlap, needs_of
 
 
 class Lanes:
-    """Which of ``steps`` wait for which; each has a graph, results, a device, and what it writes in place.
+    """The order of ``steps`` that wait for others; each has a graph, results, a device, and buffers written in place.
 
     A step that writes into the memory of a donated input waits for the earlier ones that read it. ``kept`` has, of
     values between steps, the donated input whose memory they take.

@@ -188,7 +188,7 @@ def set_processes(mpi: Any, communicator: Any, timeout: float, idle: float, buck
     libraries = [ctypes.CDLL(path) for path in (os.environ.get("ANEJAX_MPI"), mpi.__file__) if path]
 
     def address(name: str) -> int | None:
-        """Of a function: that of ANEJAX_MPI, if it has one of that name."""
+        """The address of a function: from ANEJAX_MPI, if that library has the name."""
         library = next(found for found in libraries if hasattr(found, name))
         return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
 
@@ -295,7 +295,7 @@ class Buffer:
 
 
 def _interface(pointer: int, nbytes: int) -> dict[str, Any]:
-    """What NumPy asks of those who hold memory."""
+    """The array interface by which NumPy reads an object's memory."""
     return {"data": (pointer, False), "shape": (nbytes,), "typestr": "|u1", "version": 3}
 
 
@@ -451,7 +451,7 @@ class NativeProgram:
         return read(self.outputs, addresses)
 
     def numerics(self) -> int:
-        """Flags of what the runs so far made on cpu-fp16: OVERFLOWED, NOT_FINITE, or both; 0 on other devices."""
+        """Flags of the runs so far on cpu-fp16: OVERFLOWED, NOT_FINITE, or both; 0 on other devices."""
         flags = U64()
         check(self._lib, self._lib.anesdk_program_numerics(self._handle, ctypes.byref(flags)), "numerics")
         return flags.value

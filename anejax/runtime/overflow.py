@@ -52,7 +52,7 @@ def remedy(operation: str, largest: float) -> str:
 
 
 class Lookout:
-    """What the programs of one function have to say: once. ``scaled``: whether all inputs follow from a loss scale."""
+    """Warns once for the programs of one function. ``scaled``: whether all inputs follow from a loss scale."""
 
     def __init__(self) -> None:
         self.scaled = False
@@ -74,7 +74,7 @@ class Lookout:
         self._found.append(found)
 
     def say(self) -> None:
-        """Warns of what was found, if it was not said before."""
+        """Warns of the overflow that was found, unless it was reported before."""
         if self._found and not self._said:
             self._said.append(True)
             warnings.warn(self._found[0], NumericsWarning, stacklevel=user_stacklevel())

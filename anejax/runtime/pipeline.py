@@ -149,7 +149,7 @@ class Pipeline:
             self._lookout.say()
 
     def numerics(self) -> list[dict[str, Any]]:
-        """Of each step on cpu-fp16 its name and its counts, with the mark of each operation."""
+        """The name and the counts of each step on cpu-fp16, with the mark of each operation."""
         found: list[dict[str, Any]] = []
         for step in self.leaves:
             if step.device == "cpu-fp16":
@@ -305,8 +305,8 @@ class Step:
         self._program = self._compile(self.device, self.text)
 
     def _run_first(self, inputs: Sequence[int], outputs: Sequence[int], holds: Sequence[int]) -> None:
-        """What is made is not numbered until it was found to be right: once, against the CPU device with the engine's
-        numerics, unless the setting engine_verify is "off"; again while a run that differs has overflowed. Raises
+        """Compares the first results with the CPU device with the engine's numerics before later runs may reuse them,
+        unless the setting engine_verify is "off"; compares again while a run that differs has overflowed. Raises
         DeviceError."""
         self._program.run(inputs, outputs, holds)
         if self.device == "cpu-fp16" or config.engine_verify == "off":

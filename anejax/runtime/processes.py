@@ -94,7 +94,7 @@ def abort(why: str) -> None:
 
 
 def _end_together(mpi: Any) -> None:
-    """Whatever ends this process early ends the others; if it just ends, those that wait for it are told."""
+    """Ends the other processes if this one ends early; if it just ends, tells those that wait for it."""
     before = sys.excepthook
 
     def ended(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:

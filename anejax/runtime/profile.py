@@ -50,7 +50,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """How the native device runs one function of a program. ``title`` is the segment's, "" for a whole program."""
+    """The native device's plan for one function of a program. ``title`` is the segment's, "" for a whole program."""
 
     title: str
     function: str

@@ -44,7 +44,7 @@ def overflows(rows: Iterable[Row]) -> bool:
 
 
 def loses(reference: Compiled, inputs: Sequence[int], outputs: Sequence[int]) -> bool:
-    """Whether ``outputs``, made of ``inputs``, are not what ``reference`` makes in float32: off, or not finite."""
+    """Whether ``outputs`` of ``inputs`` differ from the float32 results of ``reference``, or are not finite."""
     expected, addresses = library.create_buffers(reference.output_nbytes)
     reference.run(inputs, addresses)
     pairs = zip(reference.read_outputs([b.pointer for b in expected]), reference.read_outputs(outputs))

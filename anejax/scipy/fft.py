@@ -110,7 +110,7 @@ def _turns(n: int, count: int, dtype: Any) -> tuple[Any, Any]:
 
 
 def _weights(n: int, dtype: Any) -> Any:
-    """What makes rows of the transform orthonormal."""
+    """The factors that make rows of the transform orthonormal."""
     return jnp.asarray(np.where(np.arange(n) == 0, np.sqrt(0.25 / n), np.sqrt(0.5 / n)), dtype)
 
 

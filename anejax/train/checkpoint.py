@@ -42,7 +42,7 @@ class CheckpointError(AnejaxError):
 
 @dataclass(frozen=True)
 class _Facts:
-    """What an index says of the file of arrays."""
+    """The index's facts about the file of arrays."""
 
     bytes: Count
     sha256: _Sha256
@@ -235,13 +235,13 @@ def _forget_others(directory: Path, newest: Path) -> None:
 
 
 def places(state: Any) -> list[str]:
-    """How each leaf is reached: ``params/0/weight``; where two have one such name, as Python would write it."""
+    """The path of each leaf: ``params/0/weight``, or in Python's form if two leaves have the same path."""
     names = [tree.keystr(path, simple=True, separator="/") for path, _ in tree.flatten_with_path(state)[0]]
     return names if len({*names}) == len(names) and all(names) else _written_places(state)
 
 
 def _written_places(state: Any) -> list[str]:
-    """How each leaf is reached, as Python would write it: ``params[0]['weight']``."""
+    """The path of each leaf in Python's form: ``params[0]['weight']``."""
     return [path.removeprefix(".") for path in tree.paths(state)]
 
 

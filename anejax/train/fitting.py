@@ -257,7 +257,7 @@ def _batches(data: Any, batch: int, seed: int | None) -> tuple[_Batches, int | N
 
 
 def _count(of: Any) -> int:
-    """How many examples there are. Raises ShapeError unless all arrays have as many."""
+    """The number of examples. Raises ShapeError unless all arrays have the same number."""
     counts = {np.shape(leaf)[:1] for leaf in tree.leaves(of)}
     if len(counts) != 1 or not min(counts):
         shapes = ", ".join(str(list(np.shape(leaf))) for leaf in tree.leaves(of))
@@ -353,12 +353,12 @@ def _epoch(step: Any, held: _State, batches: Iterable[Any], loss: Loss, shown: _
 
 
 def _why(x: Any, y: Any) -> str:
-    """What to say of a loss that is not finite."""
+    """The message about a loss that is not finite."""
     return _not_finite(x, y) or "training diverged. Try a smaller learning rate."
 
 
 def _not_finite(x: Any, y: Any) -> str | None:
-    """Which of the data is not finite, if any."""
+    """The data that is not finite, if any."""
     for name, part in (("x", x), ("y", y)):
         for leaf in map(np.asarray, tree.leaves(part)):
             if dtypes.is_float(leaf.dtype) and not np.isfinite(leaf).all():

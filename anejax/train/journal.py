@@ -17,7 +17,7 @@ _ROW = {"epoch", "step", "seconds"}  # in the row of each epoch
 
 @dataclass
 class Journal:
-    """Position, sums of the running epoch, and the rows of what is behind us.
+    """The position, the sums of the running epoch, and the rows of past epochs.
 
     All sums are of Python floats in a fixed order, so a resumed run prints what an unbroken one would.
     """

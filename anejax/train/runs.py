@@ -82,7 +82,7 @@ def find(path: Path | str, warn: Callable[[str], None], kinds: Iterable[str] = K
 
 
 def _part(found: Checkpoint, types: Any, named: naming.Naming = checkpoint.places) -> Any:
-    """What ``types`` has types of, from a checkpoint that has more."""
+    """The arrays that ``types`` describes, from a checkpoint that has more."""
     return checkpoint.load(found.index, types, whole=False, names=named(types))
 
 

@@ -121,7 +121,7 @@ def write(run: Run) -> list[Path]:
 
 
 def parts(recipe: TextRecipe) -> tuple[LanguageModel, Any, Callable[[Any], Any]]:
-    """(the network, the types of what a run trains, from what is trained to all parameters).
+    """(the network, the types of the trained arrays, the function from these to all parameters).
 
     Raises RecipeError or ModelError if the folder of the pretrained model is gone, or has another model.
     """
@@ -140,7 +140,7 @@ def _model(recipe: TextRecipe) -> Pretrained:
 
 
 def _parts(recipe: TextRecipe, model: Pretrained) -> tuple[Callable[[Any], Any], Callable[[], Any]]:
-    """(from what is trained to all parameters, what is trained at first)."""
+    """(the function from the trained arrays to all parameters, the first trained arrays)."""
     if not recipe.lora:
         return lambda params: params, lambda: model.astype("float32").params
     targets = [target.strip() for target in recipe.targets.split(",") if target.strip()]

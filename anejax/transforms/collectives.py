@@ -71,7 +71,7 @@ def _gather_abstract(x: Aval, *, axis_name: Any, axis_size: int) -> Aval:
 
 
 def _gather_transpose(ct: Any, x: Any, *, axis_name: Any, axis_size: int) -> Any:
-    """Every example gave its value to all, so it gets the sum of what all say of it."""
+    """Sums the cotangents of all examples, since every example gave its value to all."""
     total = reduce_sum_p.bind(all_gather_p.bind(ct, axis_name=axis_name, axis_size=axis_size), axes=(0,))
     return [dynamic_index_in_dim(total, axis_index_p.bind(axis_name=axis_name), 0, keepdims=False)]
 

@@ -42,7 +42,7 @@ def bind_composite(fun: Flat, args: Sequence[Any], name: str, attributes: Attrib
 
 
 def title(eqn: Eqn) -> str:
-    """What users are told of an equation: the name of a composite, "softmax" say, or of the primitive."""
+    """The name of an equation for users: that of a composite, for example "softmax", or of the primitive."""
     return eqn.params["name"].rpartition(".")[2] if eqn.primitive is composite_p else eqn.primitive.name
 
 
@@ -55,7 +55,7 @@ def _is_staged() -> bool:
 
 
 def _with_last_inputs(graph: Graph, count: int) -> Graph:
-    """``graph`` with its first ``count`` inputs, what it captured, as the last ones."""
+    """``graph`` with its first ``count`` inputs, the captured values, as the last ones."""
     return graph.replace(inputs=(*graph.inputs[count:], *graph.inputs[:count]))
 
 

@@ -48,7 +48,7 @@ def write(env: dict[Var, Any], variables: Sequence[Var], values: Sequence[Any]) 
 
 
 def _dead_after(graph: Graph) -> list[list[Var]]:
-    """For each equation, the variables that nothing needs after it: large graphs must not hold every value."""
+    """The variables that nothing needs after each equation, so that large graphs do not hold every value."""
     last: dict[Var, int] = {}
     for i, eqn in enumerate(graph.eqns):
         for v in (*eqn.inputs, *eqn.outputs):

@@ -55,7 +55,7 @@ def settle(flags: Flags, step: Callable[[Flags], tuple[Sequence[bool], T]]) -> t
 
 
 def nonzero(tangents: Iterable[Any]) -> Flags:
-    """For each tangent, whether it may be nonzero."""
+    """Whether each tangent may be nonzero."""
     return tuple(not isinstance(t, Zero) for t in tangents)
 
 

@@ -80,7 +80,7 @@ class BatchTrace(Trace):
 
     @property
     def mapping(self) -> tuple[int, Any, Any]:
-        """What a trace that goes on for this one is made with: size, axis name, origin."""
+        """The arguments for a trace that continues this one: size, axis name, origin."""
         return self.size, self.axis_name, self.origin
 
     def split(self, x: Any) -> tuple[Any, int | None]:

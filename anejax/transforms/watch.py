@@ -56,7 +56,7 @@ class WatchTracer(Tracer):
 
 
 class WatchTrace(Trace):
-    """Runs everything under the trace below, and keeps the ``largest`` magnitude, float32[], of what it looked at."""
+    """Runs everything under the trace below, and keeps the ``largest`` magnitude, float32[], of the watched values."""
 
     def __init__(self, parent: Trace, largest: Any = NOTHING) -> None:
         self.parent: Trace = parent
@@ -69,7 +69,7 @@ class WatchTrace(Trace):
         return x.value if self.is_watched(x) else x
 
     def look_at(self, x: Any) -> None:
-        """Counts a watched ``x``, once, by what it was before it was moved; others are left alone."""
+        """Counts a watched ``x`` once, by the value from which it was moved; ignores other values."""
         if not self.is_watched(x) or x.origin.seen or not dtypes.is_inexact(x.aval.dtype) or 0 in x.aval.shape:
             return
         x.origin.seen = True

@@ -123,7 +123,7 @@ def many_calls(calls: int = CALLS) -> Found:
 
 
 def forked() -> Found:
-    """Whether a program works in a child that was forked after it had run: that one gets a runtime of its own."""
+    """Whether a program works in a child that was forked after it had run; the child gets a separate runtime."""
     program, x = CoreAIProgram.of_mil(smallest()), normal(1, 64)
     execute(program, [x])
     receiver, sender = os.pipe()

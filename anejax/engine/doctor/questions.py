@@ -29,7 +29,7 @@ MANY_RUNS = "left out by --quick"
 
 @dataclass(frozen=True)
 class Plan:
-    """How thorough the questions are, and the chip family whose rules the programs follow.
+    """The thoroughness of the questions, and the chip family whose rules the programs follow.
 
     Attributes:
         family: of limits.py.

@@ -20,7 +20,7 @@ RUNS = 20
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one program: the parts of it that the engine has, if that is known, microseconds of a call, and the
+    """The result of one program: its parts on the engine, if that is known, microseconds of a call, and the
     error in units of the dtype's rounding of the largest element."""
 
     what: str

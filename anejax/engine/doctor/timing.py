@@ -100,7 +100,7 @@ def check_timing(name: str, engine: Engine, quick: bool = False) -> Check:
 
 
 def profile_of(checks: list[Check]) -> Profile | None:
-    """What the timings among ``checks`` measured, as the profile of this machine; None without the dispatch's."""
+    """The timings among ``checks``, as the profile of this machine; None if the dispatch was not timed."""
     figures: dict[str, Any] = {}
     for check in checks:
         if check.group == "timing":

@@ -62,7 +62,7 @@ def _begin(plan: Plan, start: int, with_engine: bool) -> subprocess.Popen[bytes]
 
 
 def _words(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
-    """What the process says, until it ends or falls silent."""
+    """The lines that the process prints, until it ends or falls silent."""
     assert process.stdout is not None
     rest = b""
     with process.stdout as pipe:

@@ -202,7 +202,7 @@ RULES["cumlogsumexp"] = lambda z, *, axis, reverse: _running(z, axis, reverse, f
 
 @rule("sort")
 def _sort(*xs: Any, dimension: int, num_keys: int) -> list[Any]:
-    """By real part, then by imaginary part."""
+    """Sorts by real part, then by imaginary part."""
     widths = [2 if isinstance(x, Pair) else 1 for x in xs]
     flat = [p for x in xs for p in ((x.re, x.im) if isinstance(x, Pair) else (x,))]
     outs = iter(sort_p.bind(*flat, dimension=dimension, num_keys=sum(widths[:num_keys])))

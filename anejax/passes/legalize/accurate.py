@@ -92,7 +92,7 @@ def _cbrt(x: Any) -> Any:
 
 
 def _root_end(x: Any) -> float:
-    """Where the square of a number is so large that adding 1 to it changes less than it is rounded by."""
+    """The number from which on adding 1 to its square changes less than rounding does."""
     return 2.0 ** (7 if aval_of(x).dtype == dtypes.float16 else 13)
 
 

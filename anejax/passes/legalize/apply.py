@@ -47,7 +47,7 @@ ENGINE_FLOAT = dtypes.float16  # docs/sources.md, "Ports and dtypes"
 
 
 class LegalizeTrace(StageTrace):
-    """Stages, but replaces what the target lacks by what the rules say. ``family`` is an engine's, or None for all."""
+    """Stages, and replaces operations that the target lacks by rules. ``family`` is an engine's, or None for all."""
 
     array_literals = True
 
@@ -155,7 +155,7 @@ def legalize(graph: Graph, target: str, chip: str | None = None, inner: bool = F
 
 
 def _port(aval: Aval, target: str) -> Aval:
-    """What an input is at the border: float16 for the engine, and rank 1 or more, since neither target has scalars."""
+    """The type of an input at the border: float16 for the engine, and rank 1 or more, as neither target has scalars."""
     if target == "ane" and aval.dtype in (dtypes.float32, dtypes.bool_):
         aval = aval.update(dtype=ENGINE_FLOAT)
     return aval.update(shape=(1,)) if target != "cpu" and aval.shape == () else aval

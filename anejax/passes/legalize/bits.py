@@ -53,7 +53,7 @@ def _shift(name: str, to_left: bool) -> None:
 
 
 def _counts(y: Any, bits: int) -> tuple[Any, Any]:
-    """How far to shift: [1, n], with 0 for what shifts everything out; and whether that is so."""
+    """The distances of a shift, [1, n], with 0 for distances that shift all bits out, and a mask of these."""
     counts = E.convert_element_type(y, np.int32)
     counts = S.reshape(counts, (1, aval_of(counts).size))
     inside = A.and_p.bind(A.ge(counts, number(counts, 0)), A.lt(counts, number(counts, bits)))
@@ -167,7 +167,7 @@ _FLOATS = (dtypes.float32, dtypes.float16)
 
 
 def _float_of(h: Halves, dtype: np.dtype) -> Any:
-    """The floats of these bits, [1, n]. Exact, but for the payload of NaN."""
+    """The floats of these bits, [1, n]. Exact, except for the payload of NaN."""
     info = np.finfo(dtype)
     if h.rest is not None and h.rest.bits <= info.nmant and h.lead % (1 << info.nmant) == 0:
         lead = np.asarray(h.lead, f"uint{info.bits}").view(dtype)

@@ -83,7 +83,7 @@ def _rows_of(x: Any, axis: int) -> Any:
 
 @operation("anejax.nn.log_softmax")
 def _log_softmax(graph: Graph, x: Any, *, axis: int) -> Any:
-    """What is left of the largest element, less the logarithm of the sum: MIL has that sum as one operation."""
+    """x minus its largest element, minus the logarithm of the sum of exponentials, which is one operation in MIL."""
     aval = aval_of(x)
     axes = (axis % aval.ndim,)
     shifted = A.sub(x, R.restore(R.reduce_max(x, axes), aval.shape, axes))
@@ -178,7 +178,7 @@ def _aligned(x: Any, shape: Sequence[int]) -> Any:
 
 
 def _folded_mask(summand: Any, scores: tuple[int, ...], shared: int) -> Any:
-    """What is added to scores [..., heads, T, S], for queries that are folded to [..., heads / shared, shared * T, S].
+    """The summand of scores [..., heads, T, S], for queries that are folded to [..., heads / shared, shared * T, S].
 
     Axes along which it is the same have length 1, as MIL lets them, but for those that folding needs.
     """

@@ -89,7 +89,7 @@ def _conv_on_engine(lhs: Any, rhs: Any, **p: Any) -> Any:
 
 
 def _unflipped(w: Any, taps: list[int]) -> tuple[Any, bool]:
-    """What ``w`` has in reverse order along all of ``taps``, and True; else ``w`` and False."""
+    """(the operand that ``w`` reverses along all of ``taps``, True), or (``w``, False) if it reverses none."""
     made = maker(w)
     if made is None or made.primitive.name != "rev" or {*made.params["dimensions"]} != {*taps}:
         return w, False
@@ -215,7 +215,7 @@ def _joined_pays(tap: Dims, taps: int, features_out: int) -> bool:
 
 
 def _by_places(x: Any, w: Any, lead: int, strides: Dims, counts: Dims) -> Any:
-    """For each place of the result its window times all weights: [places, G, N, O]."""
+    """The window of each place of the result times all weights: [places, G, N, O]."""
     kernel = aval_of(w).shape[lead + 1 : -1]
     inner = tuple(range(lead, aval_of(x).ndim - 1))
     outs = []
@@ -227,7 +227,7 @@ def _by_places(x: Any, w: Any, lead: int, strides: Dims, counts: Dims) -> Any:
 
 
 def _slice(x: Any, axis: int, starts: Any, extents: Any, strides: Any) -> Any:
-    """Of the axes from ``axis`` on, as many as there are starts."""
+    """A slice along the axes from ``axis`` on, one for each of the starts."""
     shape = aval_of(x).shape
     before, after = shape[:axis], shape[axis + len(starts) :]
     fill = lambda inside, one, other: (*one, *inside, *other)  # noqa: E731

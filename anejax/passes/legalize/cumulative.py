@@ -45,7 +45,7 @@ def _by_doubling(combine: Callable[[Any, Any], Any], start: Callable[[np.dtype],
 
 
 def _shifted(x: Any, axis: int, distance: int, back: bool, fill: float) -> Any:
-    """``x`` moved along ``axis``, what comes in is ``fill``."""
+    """``x`` moved along ``axis``; ``fill`` takes the free places."""
     shape = aval_of(x).shape
     block = expand(const(x, fill), (*shape[:axis], distance, *shape[axis + 1 :]))
     if back:

@@ -36,7 +36,7 @@ def _most(x: Any) -> float:
 
 @rule("rem", targets=_CORE_ML)
 def _rem(x: Any, y: Any) -> Any:
-    """Of floats by long division, which rounds nothing; by a constant power of two in one step, which does not either.
+    """The remainder of floats by long division, or in one step by a constant power of two; neither rounds.
 
     The divisor is doubled as long as it is in x, and halved again after it has been taken off where it is.
     """
@@ -59,7 +59,7 @@ def _rem(x: Any, y: Any) -> Any:
 
 
 def _divided(x: Any, by: Any) -> Any:
-    """What is left of ``x`` below ``by``, both finite and not negative."""
+    """The remainder of ``x`` by ``by``, both finite and not negative."""
     half = A.mul(x, _like(x, 0.5))
 
     def doubled(times: Any) -> list[Any]:
@@ -93,7 +93,7 @@ def _while(test: Callable[..., Any], body: Callable[..., Any], first: Sequence[A
 
 @rule("atan2", targets=_CORE_ML)
 def _atan2(y: Any, x: Any) -> Any:
-    """By the quotient of the smaller by the larger one, which neither overflows nor is 0 by 0 or infinity by itself."""
+    """The angle by the quotient of the smaller by the larger one, which neither overflows nor is 0 / 0 or inf / inf."""
     shape = aval_of(A.add(y, x)).shape
     y, x = expand(y, shape), expand(x, shape)
     high, wide = A.abs(y), A.abs(x)

@@ -90,7 +90,7 @@ def _transposed_of(x: Any) -> tuple[Any, Dims] | None:
 
 
 def _more_axes(shape: Dims, of: Dims) -> int:
-    """How many axes of length 1 ``shape`` has before those of ``of``; 0 if it differs otherwise."""
+    """The number of axes of length 1 that ``shape`` has before those of ``of``; 0 if it differs otherwise."""
     more = max(len(shape) - len(of), 0)
     return more if shape == (1,) * more + of else 0
 

@@ -49,7 +49,7 @@ PLAIN = ConvDimensionNumbers((0, 1, 2, 3), (0, 1, 2, 3), (0, 1, 2, 3))
 
 @dataclass(frozen=True)
 class Window:
-    """How a kernel of the two spatial axes goes over an array, as in lax.conv_general_dilated."""
+    """The way of a kernel over the two spatial axes of an array, as in lax.conv_general_dilated."""
 
     kernel: Dims
     strides: Dims
@@ -169,7 +169,7 @@ def bands(x: Any, window: Window, row_bytes: int, halo: int = 0) -> list[Band]:
 
 
 def fitting(nbytes: int) -> int:
-    """How many things of ``nbytes`` the SRAM has room for; any number where the target is no engine."""
+    """The number of arrays of ``nbytes`` that fit the SRAM; without bound if the target is not an engine."""
     room = (chip.resident_bytes for chip in CHIPS.values() if chip.family in families())
     return int(min(room) // nbytes) if families() else 1 << 62
 
@@ -250,7 +250,7 @@ def _rows(height: int, width: int) -> Iterator[tuple[int, int]]:
 
 
 def _extent() -> int:
-    """How many places the engine takes as one axis, to be multiplied or added up."""
+    """The number of places that the engine takes as one axis, to multiply or add them up."""
     return min(min(LIMITS[f].max_extent, LIMITS[f].max_contraction) for f in families())
 
 

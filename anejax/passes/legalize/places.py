@@ -53,7 +53,7 @@ def _int32(x: Any) -> Any:
 
 
 class _Rows:
-    """How windows of ``x`` of ``sizes`` are rows of a matrix: ``perm`` brings the axes that windows do not fill,
+    """Windows of ``x`` of ``sizes`` as rows of a matrix: ``perm`` brings the axes that windows do not fill,
     ``cut``, to the front; their positions in one another are the row's number."""
 
     def __init__(self, x: Dims, indices: Any, dn: GatherDimensionNumbers, sizes: Dims) -> None:
@@ -90,7 +90,7 @@ class _Rows:
         return functools.reduce(A.add, terms) if terms else expand(np.int32(0), shape)
 
     def _start(self, indices: Any, component: int, last: int) -> Any:
-        """Where windows begin, moved inside."""
+        """The starts of windows, clamped."""
         start = S.slice_in_dim(indices, component, component + 1, axis=len(self.batch))
         start = S.reshape(start, self.batch)
         low, high = (expand(np.int32(n), self.batch) for n in (0, last))
@@ -119,7 +119,7 @@ def _take_rows(matrix: Any, at: Any) -> Any:
 
 
 def _numeric(x: Any) -> Any:
-    """What MIL's gather takes: bools are numbers there."""
+    """``x`` in a dtype that MIL's gather takes: bools become numbers."""
     return _int32(x) if aval_of(x).dtype == dtypes.bool_ else x
 
 
@@ -191,7 +191,7 @@ for _prim in (scatter_p, scatter_add_p, scatter_mul_p, scatter_min_p, scatter_ma
 
 
 def _starts(shape: Dims, starts: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
-    """Where a slice begins, moved inside."""
+    """The starts of a slice, clamped."""
     moved = []
     for start, n, size in zip(starts, shape, sizes):
         if isinstance(start, Tracer):

@@ -423,8 +423,8 @@ def _sum(prim: Primitive, x: Any, *, axes: Dims) -> Any:
 
 
 def _along_rows(product: _Product, axes: Dims) -> Scaled | None:
-    """A product whose rows along ``axes`` are to be added up: a square of what was brought to the scale of its rows,
-    and any other of what has been brought there before."""
+    """A product whose rows along ``axes`` will be added up. A square scales its operand by its rows; another product
+    uses the scales that its operands already have."""
     if product.x is product.y:
         scale, unit = _unit(product.x, axes)
         return Scaled(A.mul(unit, unit), ((scale, -2),))

@@ -168,7 +168,7 @@ def _is_narrow(x: Any) -> bool:
 
 
 def _through_words(prim: Primitive, args: Sequence[Any], params: Params) -> Any:
-    """The equation on 32 bits; its results are cut to what fits, as lax has them."""
+    """The equation on 32 bits; its results are cut to the dtype's width, as in lax."""
     wants = prim.out_avals([aval_of(a) for a in args], params)
     wide = uint32 if prim.name in _PRODUCTS and aval_of(args[0]).dtype == uint16 else int32
     out = prim.bind(*(E.convert_element_type(a, wide) if _is_narrow(a) else a for a in args), **params)
@@ -239,7 +239,7 @@ def _multiplied_and_added(x: Any) -> Any:
 
 
 def _single(atom: Atom) -> Any:
-    """The float32 that a float64 was made of, or None."""
+    """The float32 from which a float64 was converted, or None."""
     if isinstance(atom, Literal):
         value = np.asarray(atom.value, np.float32)
         return value if np.array_equal(value, atom.value) else None
@@ -255,7 +255,7 @@ def _single(atom: Atom) -> Any:
 
 
 def _fused(a: Any, b: Any, c: Any) -> Any:
-    """Rounded once, but for a sum that is half-way between two numbers in all digits that are kept."""
+    """a * b + c, rounded once, except if the sum is half-way between two numbers in all digits that are kept."""
     product = A.mul(a, b)
     (a1, a2), (b1, b2) = _split(a), _split(b)
     off = A.sub(A.mul(a2, b2), A.sub(A.sub(A.sub(product, A.mul(a1, b1)), A.mul(a2, b1)), A.mul(a1, b2)))

@@ -139,8 +139,8 @@ def _scatter(
 
 
 def _scatter_images(source: Any, operand: Any, select: str, order: Dims, over: Window) -> Any:
-    """Windows over the last two axes of what ``order`` makes of the operands. Where not even the patches of one image
-    fit into the SRAM, as many features at a time as do, as long as those are not too many parts."""
+    """Windows over the last two axes of the operands, transposed by ``order``. If the patches of one image do not fit
+    the SRAM, takes as many features at a time as fit, unless that makes too many parts."""
     x, source = S.transpose(operand, order), S.transpose(source, order)
     *lead, height, width = aval_of(x).shape
     n, (rows, columns) = math.prod(lead), aval_of(source).shape[-2:]
@@ -159,8 +159,8 @@ def _scatter_images(source: Any, operand: Any, select: str, order: Dims, over: W
 
 
 def _scattered(x: Any, source: Any, select: str, over: Window) -> Any:
-    """Of [N, C, H, W]: taps are the patches of a convolution, and another one brings their shares back. Among the taps
-    that equal the winner the first is the one that as many taps up to it equal as 1."""
+    """Scatters in [N, C, H, W]: one convolution makes the taps as patches, and another one brings their shares back.
+    The first tap that equals the winner is the one for which the count of such taps, up to and with it, is 1."""
     n, c, height, width = aval_of(x).shape
     taps, (rows, columns) = over.taps, aval_of(source).shape[-2:]
     x = A.mul(x, const(x, 0.5 if select == "ge" else -0.5))  # products overflow at 32768, other values at 65504
@@ -183,7 +183,7 @@ def _scattered(x: Any, source: Any, select: str, over: Window) -> Any:
 
 
 def _shares(source: Any, taps: list[Any], select: str) -> Iterator[Any]:
-    """What each tap gets of the source: all of it where it is the first to equal the winner."""
+    """The share of the source that each tap gets: all of it where the tap is the first to equal the winner."""
     best = functools.reduce(A.max if select == "ge" else A.min, taps)
     dtype = aval_of(source).dtype
     free = E.convert_element_type(A.eq(best, best), dtype)  # 1 until a window's winner is found

@@ -59,7 +59,7 @@ def floor(x: Any, by: Any) -> Any:
 
 
 def rest(x: Any, by: Any) -> Any:
-    """What such a quotient leaves."""
+    """The remainder of numbers that are not negative."""
     if not isinstance(x, Tracer) and not isinstance(by, Tracer):
         return np.asarray(x) % np.asarray(by)
     return as_it_is(A.rem_p, x, by if isinstance(by, Tracer) or np.shape(by) else number(x, by))
@@ -284,7 +284,7 @@ def minus(a: Halves, b: Halves) -> Halves:
 
 
 def product(a: Halves, b: Halves) -> Halves:
-    """By bytes of ``b``, since products of halves have 32 bits."""
+    """A product by bytes of ``b``, since products of halves have 32 bits."""
     x, y = alike(a.rows, b.rows)
     upper, lower = parts(Halves(x))
     of_lower = _times_half(lower, parts(Halves(y))[1])

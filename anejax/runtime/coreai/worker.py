@@ -105,7 +105,7 @@ class Worker:
             raise
 
     def _answer(self) -> tuple[int, str | None, Any]:
-        """The answer to what was asked last; those that nobody waited for come before it."""
+        """The answer to the last question, after answers that nobody waited for."""
         while True:
             answer, _ = self._link.receive()
             if answer[0] == self._asked:
@@ -131,7 +131,7 @@ class Worker:
         return self._process.pid
 
     def leave(self) -> None:
-        """In a forked child: lets go of what belongs to the parent."""
+        """Releases, in a forked child, the objects that belong to the parent."""
         self.is_alive = False
         self._end.detach()
         self._link.close()

@@ -312,7 +312,7 @@ def _polar_unitary(x: Any) -> Any:
 
 @_polar_unitary.defjvp
 def _polar_jvp(primals: Any, tangents: Any) -> Any:
-    """Of A = W S V^H and U = W V^H: U' = W (F o (Z - Z^H)) V^H + (1 - U U^H) A' V inv(S) V^H with Z = W^H A' V.
+    """For A = W S V^H and U = W V^H: U' = W (F o (Z - Z^H)) V^H + (1 - U U^H) A' V inv(S) V^H with Z = W^H A' V.
 
     F has 1 / (s_i + s_j). It follows from A' = U' P + U P', where U^H U' is skew and P' symmetric.
     """

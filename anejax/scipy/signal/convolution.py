@@ -140,7 +140,7 @@ def _matrices(op: str, in1: Any, in2: Any, boundary: str, fillvalue: Any) -> tup
 
 
 def _portion(op: str, first: Shape, second: Shape, mode: str, later: bool = False) -> tuple[Shape, Shape]:
-    """(start, size) along each axis of what ``mode`` keeps of the full result of operands of these lengths.
+    """(start, size) along each axis of the part of the full result that ``mode`` keeps, for operands of these lengths.
 
     ``later``: where "same" has two middles, the second.
     """

@@ -166,7 +166,7 @@ def _signal(op: str, *xs: Any) -> Any:
 
 
 def _empty(shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array, Array]:
-    """What a signal without elements has, as in SciPy."""
+    """The result for a signal without elements, as in SciPy."""
     whole = dtypes.complex_of(dtype)
     real = dtypes.real_part(whole)
     return jnp.zeros(shape, real), jnp.zeros(shape, real), jnp.zeros(shape, whole)

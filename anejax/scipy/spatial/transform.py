@@ -226,7 +226,7 @@ class Rotation(NamedTuple):
         return Rotation(self.quat[indexer])
 
     def __len__(self) -> int:
-        """How many rotations there are along the first axis."""
+        """The number of rotations along the first axis."""
         if self.single:
             raise TypeError("[Rotation] a single rotation has no length.")
         return self.quat.shape[0]

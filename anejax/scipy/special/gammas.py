@@ -113,7 +113,7 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 /
 
 
 def _log_gamma(z: Array) -> Array:
-    """The logarithm of gamma that is continuous but for the negative real axis (DLMF 5.4.1), of complex numbers.
+    """The logarithm of gamma of complex numbers, continuous except on the negative real axis (DLMF 5.4.1).
 
     Left of 1/2 by reflection (DLMF 5.5.3), with the logarithm of the sine that is continuous in the upper half-plane;
     the lower one has the conjugates.

@@ -54,7 +54,7 @@ def _exp1_jvp(primals: Any, tangents: Any) -> Any:
 @wide
 @custom_jvp
 def _expi(x: Any) -> Any:
-    """For x > 0 by the power series, from 40 on by the asymptotic one (DLMF 6.12.2)."""
+    """Ei(x) for x > 0 by the power series, from 40 on by the asymptotic one (DLMF 6.12.2)."""
     far, below = x > _FAR, x < 0
     big, near = jnp.where(far, x, _FAR), jnp.where(far | below, 1, x)
     asymptotic = jnp.where(x == np.inf, np.inf, jnp.exp(big) / big * nested(1 / big, np.arange(1.0, 41)))
@@ -71,7 +71,7 @@ def _expi_jvp(primals: Any, tangents: Any) -> Any:
 @wide
 @custom_jvp
 def _expn(n: Any, x: Any) -> Any:
-    """For x <= 1 by the power series (DLMF 8.19.8), above by the continued fraction (8.19.17)."""
+    """E_n(x) for x <= 1 by the power series (DLMF 8.19.8), above by the continued fraction (8.19.17)."""
     fair = (n >= 1) & (n == jnp.floor(n)) & (x > 0) & (x < np.inf)
     order, x_fair = jnp.where(fair, n, 1), jnp.where(fair, x, 1)
     far = x_fair > 1

@@ -54,7 +54,7 @@ def _triangle(h: Any, a: Any) -> Any:
 @wide
 @custom_jvp
 def _owens_t(h: Any, a: Any) -> Any:
-    """By T(h, a) = (Q(h) + Q(ah)) / 2 - Q(h) Q(ah) - T(ah, 1 / a) above a = 1 (Owen 1956), Q(x) being ndtr(-x)."""
+    """T(h, a) = (Q(h) + Q(ah)) / 2 - Q(h) Q(ah) - T(ah, 1 / a) above a = 1 (Owen 1956), Q(x) being ndtr(-x)."""
     h, size = jnp.minimum(jnp.abs(h), _FAR), jnp.abs(a)
     steep = size > 1
     product = jnp.where(h == 0, 0, jnp.minimum(h * size, _FAR))

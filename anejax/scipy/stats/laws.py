@@ -36,7 +36,7 @@ _MEANING = {
 
 
 def standard(low: float | str = -math.inf, high: float | str = math.inf) -> Callable[[F], F]:
-    """Makes a law's function ``f(x, *shapes, loc, scale)`` of what it is in standard form; its name says which it is.
+    """Makes a distribution's function ``f(x, *shapes, loc, scale)`` from its standard form; its name says which it is.
 
     The body sees real floats of one dtype: (x - loc) / scale for x, and the shapes. It need not look at loc and scale,
     nor at x beyond the support from ``low`` to ``high``, which are numbers or names of shapes. There an interior point

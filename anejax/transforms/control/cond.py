@@ -60,7 +60,7 @@ def run_branch(index: DeviceArray, *operands: DeviceArray, branches: Branches) -
 
 
 def _out_flags(found: Sequence[Sequence[bool]]) -> Flags:
-    """What holds for an output of any branch has to hold for all."""
+    """A flag of an output is true if it is true in any branch."""
     return tuple(map(any, zip(*found)))
 
 

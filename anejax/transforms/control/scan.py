@@ -66,7 +66,7 @@ def scan(
 
 
 def _sources(graph: Graph, atoms: Sequence[Atom]) -> list[Atom]:
-    """What each of ``atoms`` is a copy of, looking through calls that return an argument as it came."""
+    """The variable that each of ``atoms`` copies, looking through calls that return an argument unchanged."""
     calls = {v: (e, i) for e in graph.eqns if e.primitive in (call_p, remat_p) for i, v in enumerate(e.outputs)}
 
     def source(atom: Atom) -> Atom:
@@ -246,7 +246,7 @@ def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], 
 
 
 def _hoist(body: Graph, un_consts: Flags) -> Split:
-    """What follows from consts alone is known. The rest is not linear yet: ``_plan`` splits it again."""
+    """Splits off the equations that follow from consts alone; ``_plan`` splits the others again."""
     rest = len(body.inputs) - len(un_consts)
     return split_once(body, (*un_consts, *[True] * rest), (True,) * len(body.outputs), False)
 

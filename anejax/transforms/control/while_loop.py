@@ -167,7 +167,7 @@ def _masked(body: Graph, cond: Graph, num_cond: int, num_body: int) -> Transform
 
 
 def _partial(trace: PartialTrace, unknown: Sequence[bool], args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    """What does not depend on an unknown runs now; for the rest the whole loop is recorded.
+    """Runs the values that depend on no unknown now, and records the whole loop for the others.
 
     A tangent's loop cannot be split from its value's: nothing says how many residuals there would be.
     """

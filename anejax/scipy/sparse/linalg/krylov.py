@@ -77,7 +77,7 @@ class _Space(NamedTuple):
 
 
 def _correction(system: System, residual: Any, width: int, limit: Any) -> Any:
-    """What to add to x for the least residual, by the preconditioner, in a space of ``width`` dimensions."""
+    """The correction of x for the least residual, by the preconditioner, in a space of ``width`` dimensions."""
     start = system.precondition(residual)
     size = norm(start)
     vectors = jnp.zeros((width + 1, start.shape[0]), start.dtype).at[0].set(start / jnp.where(size > 0, size, 1))
