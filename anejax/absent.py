@@ -23,7 +23,7 @@ class Group(NamedTuple):
     """
 
     why: str  # a sentence without its full stop
-    instead: str  # what to write instead: a sentence without its full stop
+    instead: str  # the advice of the error message: a sentence without its full stop
     names: dict[str, str]
     planned: bool = False
 

@@ -28,7 +28,7 @@ class Kind(NamedTuple):
 
     expected: str  # as messages name them
     takes: Callable[[Any], bool]
-    read: Callable[[str], Any] = str  # of a variable's text; ValueError if it spells none
+    read: Callable[[str], Any] = str  # reads the text of a variable; raises ValueError if the text is no value
 
 
 _FLAGS: dict[str, bool] = dict.fromkeys(("1", "true", "yes", "on", "y", "t"), True)
@@ -60,7 +60,7 @@ _flag = Kind("True or False", lambda v: isinstance(v, bool | int) and v in (0, 1
 _text = Kind("text", lambda v: isinstance(v, str))
 _seconds = _number(0, 1_000_000)
 
-# name -> (environment variable, kind of its values, default, what it does)
+# name -> (environment variable, kind of its values, default, description)
 _SETTINGS: dict[str, tuple[str, Kind, Any, str]] = {
     "jax_enable_x64": (
         "ANEJAX_ENABLE_X64",
@@ -183,7 +183,7 @@ _SETTINGS: dict[str, tuple[str, Kind, Any, str]] = {
     ),
 }
 
-# variables that other parts read, whose text is checked here as well -> (kind, what it is for)
+# variables that other parts read, but whose text is checked here as well -> (kind, description)
 _VARIABLES: dict[str, tuple[Kind, str]] = {
     "ANEJAX_NUM_THREADS": (
         Kind("an integer from 1 to 256", lambda v: 1 <= v <= 256, int),

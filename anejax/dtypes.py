@@ -62,7 +62,7 @@ SIGNED = (int8, int16, int32, int64)
 UNSIGNED = (uint8, uint16, uint32, uint64)
 INTS = SIGNED + UNSIGNED
 COMPLEX = (complex64, complex128)
-INEXACT = FLOATS + COMPLEX  # what can be differentiated
+INEXACT = FLOATS + COMPLEX  # the dtypes that can be differentiated
 REAL = (bool_,) + INTS + FLOATS
 ALL = REAL + COMPLEX
 

@@ -10,7 +10,7 @@ from anejax.paths import open_file
 _HEAD = 4096
 _FOLDER = "give the folder that holds it to --model"
 _PICKLE = "a pickle, as PyTorch writes it; it may run any code and is not read"
-# (how the file begins, what it is and what takes it)
+# (the beginning of the file, its format and the function or command that reads it)
 _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), what)
     for pattern, what in (

@@ -31,7 +31,7 @@ __all__ = [
 Adapters = dict[str, dict[str, Any]]
 
 _CONFIG, _ARRAYS = "adapter_config.json", "adapter_model.safetensors"
-_ROOT = "base_model.model."  # of names in PEFT's files
+_ROOT = "base_model.model."  # prefix of names in PEFT's files
 _MOST_JSON = 1 << 24
 
 

@@ -6,11 +6,11 @@ import functools
 import re
 from typing import NamedTuple
 
-FORWARD = "forward"  # what the function itself computes
-UPDATE = "update"  # what follows from gradients and is not differentiated: the step of an optimizer
-TANGENT = "tangent"  # what differentiation adds on the way forward: tangents, and coefficients that they need
-BACKWARD = "backward"  # what transposition makes: cotangents, so gradients
-PARTS = (FORWARD, UPDATE, TANGENT, BACKWARD)  # of an equation inside another, the later one of both counts
+FORWARD = "forward"  # equations of the function itself
+UPDATE = "update"  # equations that follow from gradients and are not differentiated: the step of an optimizer
+TANGENT = "tangent"  # equations that forward differentiation adds: tangents, and coefficients that they need
+BACKWARD = "backward"  # equations that transposition makes: cotangents, and so gradients
+PARTS = (FORWARD, UPDATE, TANGENT, BACKWARD)  # if an equation is inside another, the later one of the two parts counts
 
 
 class Mark(NamedTuple):

@@ -100,5 +100,5 @@ def _guarded(call: Callable[[], Any], trouble: str) -> Any:
             return call()
     except MemoryError:
         raise
-    except Exception as err:  # whatever Orbax and TensorStore say of a file
+    except Exception as err:  # Orbax and TensorStore raise many types of errors
         raise FileError(f"{trouble}: {type(err).__name__}: {str(err).splitlines()[0] if str(err) else ''}") from err

@@ -22,7 +22,7 @@ import platformdirs
 
 from anejax.errors import FileError
 
-_SCRATCH = ".anejax-part"  # how the names of scratch directories end
+_SCRATCH = ".anejax-part"  # the ending of scratch directories' names
 _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFCHR: "a device",

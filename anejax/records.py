@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
-MOST_INT = (1 << 53) - 1  # what a float holds exactly
+MOST_INT = (1 << 53) - 1  # the largest integer up to which a float holds all integers exactly
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from anejax.paths import atomic_path, open_file
 from anejax.random.keys import KeyArray
 from anejax.tree import PyTree
 
-_STRUCTURE = "anejax_tree"  # of the metadata
+_STRUCTURE = "anejax_tree"  # key in the metadata
 _DEEPEST = 200  # levels of a structure in a file: what nests deeper is no tree that a program made
 
 
@@ -125,7 +125,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, MemoryError):
         raise
-    except Exception as err:  # whatever safetensors and NumPy say of a header
+    except Exception as err:  # safetensors and NumPy raise many types of errors for a damaged header
         raise FileError(
             f"[file] {path} is no file of safetensors: {type(err).__name__}: {err}.{sentence(path)}"
         ) from err

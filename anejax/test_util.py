@@ -18,7 +18,7 @@ __all__ = [
 __all__ = ["check_grads", "check_jvp", "check_vjp"]
 
 _STEP = 1e-4
-# What a derivative may be off by for each element, by the bits of a real number of its dtype; bfloat16 has 8 bits of
+# The allowed error of a derivative's elements, by the bits of a real number of its dtype; bfloat16 has 8 bits of
 # fraction. jax.test_util has the same.
 _OFF = {16: 1e-2, 32: 2e-3, 64: 1e-5}
 _OFF_BFLOAT16, _OFF_COMPLEX64 = 1e-1, 1e-3

@@ -34,7 +34,7 @@ class PyTreeDef:
 
     def __init__(self, spec: optree.PyTreeSpec, has_hidden: bool = False) -> None:
         self.spec = spec
-        self.has_hidden = has_hidden  # whether there are nodes that are leaves to users
+        self.has_hidden = has_hidden  # whether some nodes are leaves to users
         self._hash: int | None = None
 
     def __eq__(self, other: object) -> bool:

@@ -145,7 +145,7 @@ def linearize(fun: Callable[..., Any], *primals: PyTree, has_aux: bool = False) 
     a tree of that, so jitted functions may return and take it.
     """
     outs, derivative, residuals, aux = _at_point(fun, primals, has_aux)
-    # a custom_vjp function, which has no forward mode, may stand in what no result needs
+    # a custom_vjp function has no forward mode, but it may stand in equations that no result needs
     lin = derivative.lin._replace(graph=remove_dead(derivative.lin.graph))
     linear = tree.Partial(dataclasses.replace(derivative, lin=lin).push_forward, residuals)
     return (outs, linear, aux) if has_aux else (outs, linear)

@@ -17,7 +17,7 @@ from anejax.core.graph import Graph, subgraphs
 from anejax.core.recent import Recent
 
 _NAME = "__anejax_memory__"
-_FORMS = 1024  # of one function and one set of options
+_FORMS = 1024  # forms kept for one function and one set of options
 _BYTES = 256 << 20
 _BYTES_OF_AN_EQUATION = 8 << 10  # as a Graph, as text and in a compiled program, measured
 

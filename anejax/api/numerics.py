@@ -14,7 +14,7 @@ from anejax.api.staging import Jitted
 from anejax.marks import BACKWARD, FORWARD, NOWHERE, Mark, short_line
 from anejax.runtime.overflow import remedy
 
-WIDTH = 180  # of the table as text
+WIDTH = 180  # characters per line of the table as text
 WORTH_SAYING = 0.01  # the part of elements that underflow, and of a sum that is off, from which advice is given
 
 

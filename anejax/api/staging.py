@@ -344,7 +344,7 @@ def jit(
         raise ValueError(f"[jit] {', '.join(map(repr, both))} of {name_of(fun)} is both static and donated.")
     frozen = tree.leaves(constants)
     for i, leaf in enumerate(frozen):
-        if not isinstance(leaf, DeviceArray):  # others are looked at by fun itself, and what it makes of them is new
+        if not isinstance(leaf, DeviceArray):  # fun itself reads the other leaves, and makes new arrays from them
             raise TypeError(
                 f"[jit] expected constants that are arrays of anejax, got {type(leaf).__name__} as leaf {i}. Write"
                 " params = anejax.tree.map(anejax.numpy.asarray, params) first, and let fun use those."

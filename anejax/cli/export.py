@@ -18,7 +18,7 @@ from anejax.paths import open_file
 from anejax.terminal import printable
 from anejax.train import deploy, runs
 
-_MOST_BYTES = 1 << 24  # of a file of labels
+_MOST_BYTES = 1 << 24  # largest size of a file of labels
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

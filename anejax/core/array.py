@@ -27,7 +27,7 @@ class Array:
     __slots__ = ()
     aval: Aval
 
-    if TYPE_CHECKING:  # what anejax.numpy installs, for type checkers
+    if TYPE_CHECKING:  # the methods that anejax.numpy installs, for type checkers
 
         def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, index: Any) -> Any: ...
@@ -86,7 +86,7 @@ class _Holder:
 
 
 _holder = _Holder()
-HELD_ONCE = sys.getrefcount(_holder.held)  # what getrefcount says of an attribute that nothing else refers to
+HELD_ONCE = sys.getrefcount(_holder.held)  # the result of getrefcount for an attribute that nothing else refers to
 
 
 _contents = itertools.count(1)
@@ -116,7 +116,7 @@ class Storage(Protocol):
 
 
 _CPU = (1, 0)  # kDLCPU and its number
-_FLAGGED = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # NumPy hands out capsules that say what is read-only
+_FLAGGED = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # NumPy's capsules mark read-only arrays
 
 
 class DeviceArray(Array):

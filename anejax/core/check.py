@@ -14,7 +14,7 @@ from anejax.core.graph import Eqn, Graph, Literal, Var, subgraphs
 from anejax.core.printer import eqn_lines
 from anejax.errors import GraphError
 
-_Place = Callable[[], str]  # names what is checked; only an error needs the text, which is dear to write
+_Place = Callable[[], str]  # names the checked object; only an error needs the text, which is slow to write
 
 
 def check_graph(graph: Graph, what: str = "Graph") -> Graph:

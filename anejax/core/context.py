@@ -11,7 +11,7 @@ from anejax.marks import FORWARD, NOWHERE, TANGENT, Mark, joined, mark
 
 class _State(threading.local):
     trace: Any = None
-    mark: Mark = NOWHERE  # of new equations; if it has no line, they get the line that runs
+    mark: Mark = NOWHERE  # the mark of new equations; if it has no line, they get the line that runs
     derived: Any = None  # the primitive whose derivative rule runs, or _BOUND once it was bound itself
 
 

@@ -55,7 +55,7 @@ class KeyArray(Array):
         self._words.delete()
 
     def __repr__(self) -> str:
-        if not isinstance(self._words, Array):  # of eval_shape
+        if not isinstance(self._words, Array):  # words from eval_shape are not an Array
             return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype})"
         return f"Array({self.shape}, dtype={self.dtype}) overlaying:\n{self._words}"
 

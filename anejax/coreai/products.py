@@ -12,7 +12,7 @@ from anejax.coreai.operands import Operation, writes
 from anejax.coreai.text import Dims, Tensor, absent
 from anejax.coreai.words import Writer, extreme
 
-MOST_AXES = 3  # of a convolution or a window
+MOST_AXES = 3  # axes of a convolution or a window
 
 
 @writes("matmul")

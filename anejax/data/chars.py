@@ -86,7 +86,7 @@ def _pieces(file: io.BufferedReader, path: Path | str) -> Iterator[np.ndarray]:
     lines, behind = io.IncrementalNewlineDecoder(decoder, translate=True), 0
     while True:
         piece = file.read(_PIECE)
-        start = behind - len(decoder.getstate()[0])  # of what is decoded now: a character may be cut in two
+        start = behind - len(decoder.getstate()[0])  # start of the piece; a character may be cut in two
         try:
             text = lines.decode(piece, final=not piece)
         except UnicodeDecodeError as err:

@@ -206,7 +206,7 @@ def _pixels(png: bytes) -> np.ndarray:
         return np.asarray(image)
     except (fetch.FetchError, MemoryError):
         raise
-    except Exception as err:  # whatever Pillow raises for a damaged image
+    except Exception as err:  # Pillow raises many types of errors for a damaged image
         raise fetch.FetchError(f"an image is damaged: {err}") from err
 
 

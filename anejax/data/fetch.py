@@ -24,7 +24,7 @@ from typing import IO, Any
 from anejax.errors import AnejaxError
 from anejax.paths import atomic_file, open_file
 
-Progress = Callable[[str, int, int], None]  # what is being done, bytes so far, bytes in all
+Progress = Callable[[str, int, int], None]  # description of the current work, bytes so far, total bytes
 
 _CHUNK = 1 << 20
 _CONNECT_SECONDS = 20.0
@@ -147,7 +147,7 @@ def read_members(archive: Path, limits: Mapping[str, int]) -> Iterator[tuple[str
                 yield name, _read_member(tar, member, name, limits[name])
     except (FetchError, MemoryError):
         raise
-    except Exception as err:  # whatever gzip and tarfile raise; nested headers, for example, raise RecursionError
+    except Exception as err:  # gzip and tarfile raise many types; nested headers, for example, raise RecursionError
         raise FetchError(f"{archive.name} is damaged: {err}") from err
     if missing := sorted(set(limits) - seen):
         raise FetchError(f"{archive.name} has no {', '.join(missing)}")

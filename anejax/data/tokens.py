@@ -146,8 +146,8 @@ def _pieces(tokens: np.ndarray | Stream) -> Iterator[np.ndarray]:
 
 def _stories(file: TextIO) -> Iterator[str]:
     """The texts of a file, of which it holds only one and a piece in memory."""
-    parts: list[str] = []  # of the text that has begun; joined once, since texts may be as long as the file
-    tail = ""  # what may be the first half of a separator
+    parts: list[str] = []  # parts of the current text; joined once, since texts may be as long as the file
+    tail = ""  # may be the first half of a separator
     while chunk := file.read(_CHUNK):
         *whole, rest = (tail + chunk).split(_SEPARATOR)
         for one in whole:

@@ -17,7 +17,7 @@ ASIDE = 4.0  # from a vertical arrow to its label
 LETTER, BOLD = 6.0, 7.0  # about the width of one, and of one in the title
 COLORS = {"ane": "#7c5cd6", "cpu": "#2f8f6b"}
 LANES = {"ane": "engine", "cpu": "CPU"}
-UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML has no form for
+UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters that XML cannot represent
 
 
 def element(parent: ET.Element | None, tag: str, text: str = "", **attributes: object) -> ET.Element:
@@ -39,7 +39,7 @@ def draw(title: str, segments: Sequence[SegmentFacts], flows: Sequence[Flow]) ->
     return _Picture(segments, flows).draw(title)
 
 
-COLUMNS = 72  # of a picture in letters
+COLUMNS = 72  # width of a picture made of letters
 
 
 def in_letters(segments: Sequence[SegmentFacts], flows: Sequence[Flow]) -> list[str]:

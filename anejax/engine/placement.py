@@ -17,7 +17,7 @@ from anejax.passes.legalize import why_not
 from anejax.passes.pipeline import optimize
 from anejax.transforms.composite import composite_p, title
 
-SOURCES = 3  # of the user's lines shown for each group
+SOURCES = 3  # lines of the user's code that are shown for each group
 
 
 @dataclass(frozen=True)

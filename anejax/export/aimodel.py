@@ -110,7 +110,7 @@ class States(MutableMapping[str, np.ndarray[Any, Any]]):
 
     def __init__(self, make: Any) -> None:
         self._make = make
-        self.arrays: dict[str, Any] = {}  # of the runtime's own kind, which functions update in place
+        self.arrays: dict[str, Any] = {}  # arrays of the runtime's type, which functions update in place
 
     def of(self, name: str, desc: Any) -> Any:
         """The runtime's array, of zeros at first."""

@@ -13,7 +13,7 @@ from anejax.mil.program import NUMPY_DTYPES, Function, Op, Operand, Type, Value
 
 SMALLEST = 64  # elements; smaller constants are no weights, and stay as they are
 BLOCK = 32  # inputs that share a scale, where it is not the whole channel
-TURNS = 100  # of k-means, at most
+TURNS = 100  # most iterations of k-means
 
 Report = Callable[[str, float], None]
 Array = np.ndarray
@@ -184,4 +184,4 @@ SCHEMES: dict[str, Scheme] = {
     "int4-block": Scheme(scaled(4, BLOCK), True, f"4 bits, a scale for each {BLOCK} inputs of a channel"),
     **{f"lut{n}": Scheme(palette(n), True, f"{n} bits, places in a table of {2**n} values") for n in (2, 4, 6, 8)},
 }
-COREAI = tuple(name for name in SCHEMES if name not in ("float16", "lut6"))  # which has no indices of 6 bits
+COREAI = tuple(name for name in SCHEMES if name not in ("float16", "lut6"))  # Core AI has no indices of 6 bits

@@ -34,7 +34,7 @@ class Merger:
                  shapes: Sequence[tuple[int, ...]]) -> None:  # fmt: skip
         self.serializer, self.data, self.name, self.shapes = serializer, data, name, shapes
         self.looked_up = False
-        self.readers: dict[str, set[tuple[str, str]]] = {}  # of each value: (operation, operand)
+        self.readers: dict[str, set[tuple[str, str]]] = {}  # the readers of each value: (operation, operand)
 
     def merge(self, functions: Sequence[Any]) -> None:
         """Changes the first of the messages."""

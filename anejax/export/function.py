@@ -118,7 +118,7 @@ class Exported:
     labels: Labels | None = None
 
 
-Border = Callable[[str, Aval], Aval]  # (what it is of, an aval) -> the aval that the format has a port for
+Border = Callable[[str, Aval], Aval]  # (description of the value, its aval) -> the aval that the format has a port for
 
 
 def trace(function: Function, border: Border, state_border: Border) -> Exported:

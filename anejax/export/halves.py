@@ -16,7 +16,7 @@ from anejax.passes.legalize.masks import with_masks
 
 PRECISIONS = ("float32", "float16")
 MOST, LEAST = float(np.finfo(np.float16).max), float(np.finfo(np.float16).smallest_normal)
-BITS = "aj_bitcast_convert_type"  # whose bits are those of float32
+BITS = "aj_bitcast_convert_type"  # its results are the bits of float32
 
 
 def check_precision(precision: str) -> None:

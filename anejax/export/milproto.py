@@ -32,9 +32,9 @@ class Serializer:
     def __init__(self, mil: Any, weights: WeightWriter | None) -> None:
         self.mil = mil
         self.weights = weights
-        self.operations: Any = None  # of the block that is being written
+        self.operations: Any = None  # the operations of the block that is being written
         self.names: dict[Value, str] = {}
-        self.constants: dict[str, Value] = {}  # of the function that was written last, by their names
+        self.constants: dict[str, Value] = {}  # the constants of the function that was written last, by name
         self.separate = False  # write a constant anew wherever it is used
         self.taken: dict[str, int] = {}
         self.functions: dict[str, Function] = {}

@@ -10,7 +10,7 @@ from anejax import lax
 from anejax.errors import RefusedError
 from anejax.interop.interpret import rule
 
-# of the same name in anejax.lax, with the operands for its arguments
+# jax's primitives with the name of a function in anejax.lax, whose arguments are the operands
 _SAME = [
     "abs",
     "acos",

@@ -124,7 +124,7 @@ def conv_general_dilated_local(
     (batch, feature, *places), (_, inputs, *kernels) = numbers.out_spec, numbers.rhs_spec
     mapped, of_kernels = zip(*sorted(zip(places, kernels))) if places else ((), ())
     out = linear.dot_general(patches, y, (((feature,), (inputs,)), (mapped, of_kernels)), precision)
-    order = np.argsort([*mapped, batch, feature]).tolist()  # of the product: mapped axes, the batch, features
+    order = np.argsort([*mapped, batch, feature]).tolist()  # the product's axes: mapped axes, the batch, features
     return shapes.transpose(out, order)
 
 

@@ -76,7 +76,7 @@ def _columns(x: Any) -> Any:
         swapped = jnp.where(places == turn, best, jnp.where(places == best, turn, places))
         left, order, size = left[:, swapped], order[swapped], jnp.sqrt(sizes[best])
         unit = left[:, turn] / jnp.where(size == 0, 1, size).astype(x.dtype)
-        for _ in range(2):  # once more for what rounding leaves
+        for _ in range(2):  # a second time for the rest that rounding leaves
             left = left - unit[:, None] * (unit.conj() @ left)[None]
         return (left, order), None
 

@@ -18,7 +18,7 @@ from anejax.marks import NOWHERE, Mark
 from anejax.mil.opset import OPSET
 from anejax.mil.program import MIL_DTYPES, Builder, Program, Type, Value
 
-LAYOUT = ("broadcast_in_dim", "iota")  # but for the CPU, written as the operands of others, not by themselves
+LAYOUT = ("broadcast_in_dim", "iota")  # except on the CPU, these are folded into the operations that use them
 
 
 class Constant(NamedTuple):
@@ -147,10 +147,10 @@ class Lowering:
         values = out if eqn.primitive.multiple_results else [out]
         self._env.update(zip(eqn.outputs, values, strict=True))
 
-    # MIL has no broadcast operation: elementwise ones broadcast as NumPy does. So a broadcast is kept as the array with
-    # axes of length 1 where it repeats, which elementwise consumers take as it is; for any other it is repeated: by
-    # tile, or by a product with ones for the engine, whose tile takes few factors and is said to spoil what follows
-    # (mil/hazards.py).
+    # MIL has no broadcast operation, but elementwise ones broadcast as NumPy does. So a broadcast becomes an array
+    # with axes of length 1, which elementwise consumers take. For other consumers it is repeated by tile, or for the
+    # engine by a product with ones: the engine's tile takes few factors, and is reported to give wrong results in the
+    # operations after it (mil/hazards.py).
 
     def _implicit(self, eqn: Eqn) -> None:
         (out,) = eqn.outputs
@@ -162,7 +162,7 @@ class Lowering:
         for axis, d in enumerate(eqn.params["broadcast_dimensions"]):
             shape[d] = x.aval.shape[axis]
         value = self.read(x)
-        stretches = self._target == "ane" and value.type.shape == (1,)  # whatever rank the others have
+        stretches = self._target == "ane" and value.type.shape == (1,)  # with any rank of the other operands
         if tuple(shape) != x.aval.shape and not stretches:
             narrow = Type(MIL_DTYPES[out.aval.dtype], tuple(shape))
             value = (

@@ -24,11 +24,11 @@ class Chip:
     """One chip's figures: microseconds, TFLOP/s (2 operations per multiply-add), GB/s, bytes."""
 
     name: str
-    family: str  # of limits.py
-    floor_us: float  # of a dispatch, however small the program
-    peak_tflops: float  # of chained convolutions
-    transfer_gbs: float  # of what crosses the program's border, and of what does not fit the SRAM
-    weight_gbs: float  # of constants, and of inputs that products read
+    family: str  # the family in limits.py
+    floor_us: float  # the time of a dispatch, even of the smallest program
+    peak_tflops: float  # the peak of chained convolutions
+    transfer_gbs: float  # the rate of bytes that cross the program's border, and of values that do not fit the SRAM
+    weight_gbs: float  # the rate of constants, and of inputs that products read
     sources: str
     product_points: Points = ()  # (FLOP, TFLOP/s above the floor) of square matrix products [bench]
     resident_bytes: float = 2_097_152  # the largest operand that stays in SRAM [bench]
@@ -68,9 +68,9 @@ CHIPS: dict[str, Chip] = {
     )
 }  # fmt: skip
 
-# What some operations take beyond moving their elements, in ns per byte read and written: 1 / their GB/s as a program
-# of their own less 1 / that of an elementwise operation, on M5 Pro [bench]. Other chips are taken to be alike: on
-# M1 Pro that is within 8 % for layer_norm.
+# The time that some operations take in addition to moving their elements, in ns per byte read and written: 1 / their
+# GB/s as a separate program, less 1 / that of an elementwise operation, on M5 Pro [bench]. The figures are assumed for
+# other chips too: on M1 Pro they are right within 8 % for layer_norm.
 _ELEMENTWISE_GBS = 24.05
 _ALONE_GBS = {
     "gelu": 23.2, "reduce_sum": 22.4, "reduce_mean": 22.4, "reduce_max": 22.4, "reduce_min": 22.4,
@@ -78,12 +78,12 @@ _ALONE_GBS = {
 }  # fmt: skip
 EXTRA_NS_PER_BYTE: dict[str, float] = {op: 1 / gbs - 1 / _ELEMENTWISE_GBS for op, gbs in _ALONE_GBS.items()}
 
-# How many times slower than a product a convolution is whose features do not mix: 25 steps of 9 multiply-adds for each
+# A convolution whose features do not mix is this many times slower than a product: 25 steps of 9 multiply-adds for each
 # of 512 x 512 numbers take 0.29 ms above the floor on M1 Pro [bench], which is 1 / 23 of its peak.
 BY_FEATURE = 23.0
 ROW_BYTES = 64  # rows of the last axis are padded to it in memory [bench]
 FREE_OP_US = 6.3  # an operation inside a chain of 32 took no more than this on M1 [bench]
-MEDIAN_ERROR = 0.31  # of the best published model of this kind, over 68 whole graphs; docs/engine.md has ours
+MEDIAN_ERROR = 0.31  # error of the best published model of this kind, over 68 whole graphs; docs/engine.md has ours
 
 
 BY_COREAI = " by Core AI"  # behind the name of a chip whose engine is reached through Core AI
@@ -111,7 +111,7 @@ def chip_of(name: str) -> Chip:
 
 
 LATEST = list(CHIPS)[-1]
-STRICTEST = "M1"  # its engine has the smallest limits and the fewest operations: what it takes, all take
+STRICTEST = "M1"  # its engine has the smallest limits and the fewest operations, so every engine takes its programs
 
 
 def this_chip() -> str | None:

@@ -43,8 +43,8 @@ class OpCost:
     constant_bytes: int
     border_bytes: int
     us: float
-    bound: str  # what takes most of the time: transfer, compute, weights, extra; "" when nothing is charged
-    runs: int = 1  # what the figures are the sum of
+    bound: str  # the cause of most of the time: transfer, compute, weights, extra; "" if nothing is charged
+    runs: int = 1  # the number of runs that the figures add up
 
     def times(self, runs: int) -> OpCost:
         """The cost of running the operation several times."""

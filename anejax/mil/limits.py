@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FAMILIES = ("A13", "A14", "A15", "A16")  # of engines, in order
+FAMILIES = ("A13", "A14", "A15", "A16")  # the families of engines, in order
 FAMILY_OF_CHIP = {"M1": "A13", "M2": "A14", "M3": "A15", "M4": "A16", "M5": "A16",
                   "M6": "A16"}  # [catalog]; M6 is taken to be as M5  # fmt: skip
 
@@ -46,7 +46,7 @@ MAX_LOADED_PROGRAMS = 128  # per process [one]; the 129th asks to be compiled ag
 MAX_PROGRAM_OPS = 1000  # about 31 transformer layers compile, and time grows with operations [one]
 MAX_PROGRAM_INPUTS = 98  # the largest number that was seen to work [one]
 MAX_FINITE = 65504.0  # of fp16
-MASK = -40000.0  # what masks add or put in the place of scores [apple]
+MASK = -40000.0  # the least value of masks that are added to scores or replace them [apple]
 SATURATION = 32768.0  # matmul and conv outputs become inf from here, on every chip [sweep]
 EXACT_SUM = 2048  # reduce_sum accumulates in fp16: larger integers are not exact [sweep]
 EXP_OVERFLOW = 11.09  # exp overflows and softplus gives 0 from here [sweep]
@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "local_response_norm": ("not tried by this project", "a convolution of squares over channels"),
 }
 
-# What results of functions by table are off by, of the largest, away from the seams of the tables [sweep].
+# Errors of functions by table, relative to the largest result, away from the seams of the tables [sweep].
 TABLE_ERRORS: dict[str, float] = {
     "atan": 1.9e-2,
     "cos": 4e-2,
@@ -119,7 +119,7 @@ def _error(op: str) -> str:
     return f"{float(digits):g}e{int(exponent)}"
 
 
-# Numerics that a legalizer should know: operation -> what its result is off by [sweep].
+# Numerics that a legalizer should know: operation -> the error of its result [sweep].
 NUMERICS: dict[str, str] = {
     "atan": f"error up to {_error('atan')}, 0.04 to 0.12 near the seams of its table",
     "ceil": "a following mul by a scalar constant loses the scale",

@@ -63,7 +63,7 @@ class Arg:
     dtypes: tuple[str, ...] = ()
     rank: int = -1  # -1: any; lists have rank 1, single values rank 0
     optional: bool = False
-    default: Default = None  # what an absent operand means; None: see the operation's meaning in MIL
+    default: Default = None  # the meaning of an absent operand; None: see the operation's meaning in MIL
     empty: bool = False  # a list that may have no items
 
 
@@ -85,7 +85,7 @@ class OpSchema:
     types: tuple[TypeVar, ...]
     results: tuple[str, ...]
     variadic_results: bool = False  # any number of results, all as results[0]; "" there: as declared
-    shape: str = ""  # the family of the shape rule, where the operation has none of its own
+    shape: str = ""  # the family of the shape rule, if the operation has no separate rule
     targets: tuple[str, ...] = TARGETS
     engine: Engine | None = None
 

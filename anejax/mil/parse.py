@@ -70,7 +70,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.scope: dict[str, Value] = {}
-        self.states: dict[str, Value] = {}  # of the function, as they came
+        self.states: dict[str, Value] = {}  # the function's states, in the order of the text
         self.taken: set[str] = set()
         self.literals = 0
         self.end = 0

@@ -40,7 +40,7 @@ MIL_DTYPES: dict[np.dtype[Any], str] = {numpy: mil for mil, numpy in NUMPY_DTYPE
 FLOAT_DTYPES = frozenset({"fp16", "bf16", "fp32", "fp64"})
 
 MAX_RANK = 32  # ANESDK_MAX_RANK
-MAX_NESTING = 64  # of functions that run one another
+MAX_NESTING = 64  # depth of functions that call one another
 MAX_ELEMENTS = 2**48  # keeps every byte count far inside 64 bits
 
 KEYWORDS = frozenset(
@@ -117,8 +117,8 @@ class Op:
     operands: Mapping[str, Operand]
     results: tuple[Value, ...]
     attributes: Mapping[str, Value] = field(default_factory=dict[str, Value])
-    line: int = 0  # where it stood in the text it was parsed from
-    mark: Mark = NOWHERE  # of the equation that it came from, where it was lowered from a Graph
+    line: int = 0  # the line in the text from which it was parsed
+    mark: Mark = NOWHERE  # the mark of its equation, if it was lowered from a Graph
 
     def values(self) -> Iterator[Value]:
         """Every value that the operation reads, operands in alphabetical order."""
@@ -177,7 +177,7 @@ class Builder:
         self._consts: dict[tuple[Type, str, bytes | str], Value] = {}
         self._arrays: dict[int, tuple[Any, Value]] = {}
         self._family: list[Builder] = [self]
-        self.mark = NOWHERE  # of the operations that are added from now on
+        self.mark = NOWHERE  # the mark of operations that are added from now on
 
     def function(self, name: str) -> Builder:
         """A builder of another function of the same program."""

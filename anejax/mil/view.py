@@ -141,5 +141,5 @@ class View:
         return axis % rank
 
 
-# What the results are: shapes, or whole types where the rule decides the dtypes too (an empty name in `results`).
+# The types of the results: shapes, or whole types if the rule decides the dtypes too (an empty name in `results`).
 Rule = Callable[[View], Sequence[Shape | Type]]

@@ -25,7 +25,7 @@ HEADER = struct.Struct("<II56x")
 DESCRIPTOR = struct.Struct("<IIQQ40x")
 PACKED = struct.Struct("<IIQQQ32x")  # with the bits that are left in the last byte
 DTYPE_CODES = {"fp16": 1, "fp32": 2, "uint8": 3, "int8": 4, "int32": 14}
-# of elements with fewer bits, one after the other from the lowest bit of a byte on (MILBlob/Blob/BlobDataType.hpp)
+# codes of elements with fewer than 8 bits, packed from the lowest bit of a byte on (MILBlob/Blob/BlobDataType.hpp)
 PACKED_CODES = {"int4": 8, "uint2": 10, "uint4": 11, "uint6": 13}
 
 

@@ -13,7 +13,7 @@ import anejax.numpy as jnp
 from anejax import lax, nn, random
 from anejax.errors import ShapeError
 
-_PART = 64  # tokens of a prompt that are taken at once, by a program of their own
+_PART = 64  # tokens of a prompt that a separate program processes at a time
 
 
 def generate(

@@ -111,7 +111,7 @@ swish = silu
 
 def softplus(x: ArrayLike) -> Array:
     """log(1 + exp(x))."""
-    x, _ = promote_inexact("softplus", x, 0)  # as logaddexp(x, 0): what is weak stays so
+    x, _ = promote_inexact("softplus", x, 0)  # as in logaddexp(x, 0), weak types stay weak
     return jnp.logaddexp(x, 0) if aval_of(x).dtype in dtypes.COMPLEX else _softplus(x)
 
 

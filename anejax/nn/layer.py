@@ -40,7 +40,7 @@ class Layer:
     applies it, ``blocks/3`` where that is a list; its class where no field holds it.
     """
 
-    scope: ClassVar[str | None] = None  # what an outermost one is called in marks; None: as its class
+    scope: ClassVar[str | None] = None  # the name of an outermost layer in marks; None: that of its class
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -302,7 +302,7 @@ class Remat(Layer):
         return self.main.init(key, x)
 
     def apply(self, params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
-        if _running.watch is not None:  # who watches is to see the arrays that the layers inside are given
+        if _running.watch is not None:  # the watcher gets the arrays that the inner layers receive
             return apply_as("", self.main, params, state, x, key=key, train=train)
         return checkpoint(lambda *args: apply_as("", self.main, *args, key=key, train=train))(params, state, x)
 

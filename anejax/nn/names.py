@@ -28,7 +28,7 @@ def parameter_names(net: Layer, x: Any, made: tuple[Any, Any] | None = None) -> 
         ({'b': 'hidden/b', 'w': 'hidden/w'}, (), {'main': {'b': '2/b', 'w': '2/w'}})
     """
     types = eval_shape(net.init, random.key(0), x) if made is None else made
-    names: dict[int, tuple[int, str]] = {}  # of an array that is traced: how deep its layer is, and the name
+    names: dict[int, tuple[int, str]] = {}  # id of a traced array -> (depth of its layer, name)
     paths: list[str] = []
 
     def watch(name: str, layer: Layer, apply: Callable[[], Any], args: Any) -> Any:

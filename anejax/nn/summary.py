@@ -90,7 +90,7 @@ def summary(net: Layer, x: Any, **given: Any) -> Summary:
         at, depth = len(found), sum(shown for _, shown in paths)
         path = joined(paths[-1][0] if paths else "", name)
         found.append(None)
-        paths.append((path, not isinstance(layer, Scope)))  # a Scope only names what is inside
+        paths.append((path, not isinstance(layer, Scope)))  # a Scope only names the layers inside
         y, after = apply()
         paths.pop()
         if not isinstance(layer, Scope):

@@ -141,7 +141,7 @@ def _refuse_what_is_no_number(leaves: list[Any], dtype: np.dtype | None) -> None
 def _check_integers(leaves: list[Any]) -> None:
     for leaf in leaves:
         if isinstance(leaf, int):
-            of_scalar(leaf)  # raises OverflowError for what does not fit
+            of_scalar(leaf)  # raises OverflowError if the value does not fit
 
 
 def _leaves(x: Any) -> list[Any]:

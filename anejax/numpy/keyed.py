@@ -18,14 +18,14 @@ from anejax.errors import DtypeError
 from anejax.numpy import at, creation, elementwise, indexing, reductions, shaping
 from anejax.numpy.methods import METHODS
 
-# of anejax.numpy; broadcast_arrays and meshgrid and the like take their arrays as separate arguments
+# functions of anejax.numpy; broadcast_arrays, meshgrid and similar ones take their arrays as separate arguments
 MOVING = (
     "append array_split atleast_1d atleast_2d atleast_3d broadcast_arrays broadcast_to column_stack compress concat"
     " concatenate delete diagonal dsplit dstack expand_dims extract flip fliplr flipud hsplit hstack insert"
     " matrix_transpose moveaxis permute_dims ravel repeat reshape resize roll rollaxis rot90 select split squeeze stack"
     " swapaxes take take_along_axis tile transpose unstack vsplit vstack where"
 )
-# of anejax.lax
+# functions of anejax.lax
 LAX_MOVING = (
     "broadcast broadcast_in_dim broadcast_to_rank collapse concatenate dynamic_index_in_dim dynamic_slice"
     " dynamic_slice_in_dim dynamic_update_index_in_dim dynamic_update_slice dynamic_update_slice_in_dim expand_dims"

@@ -100,7 +100,7 @@ def _unique_rows(rows: Any, equal_nan: bool, size: int | None, fill_value: Any) 
     ordered = take(rows, order, 0, mode="clip")
     first = _begins_run(ordered, equal_nan)
     size = int(counted("unique", red.sum(first))) if size is None else as_int("unique", size, "size")
-    bounds = nonzero(first, size=size + 1, fill_value=n)[0]  # where runs begin, and where the last one ends
+    bounds = nonzero(first, size=size + 1, fill_value=n)[0]  # the starts of runs, and the end of the last one
     starts, ends = shape.slice_in_dim(bounds, 0, size), shape.slice_in_dim(bounds, 1, size + 1)
     count = red.sum(first)
     group = ew.subtract(reduce.cumsum(astype(first, kind), 0), 1)

@@ -276,7 +276,7 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Array, ...]:
     lengths = (shape,) if isinstance(shape, int) else tuple(shape)
     total = math.prod(lengths)
     kind = found.dtype
-    found = found if kind.itemsize > 2 else astype(found, dtypes.int32)  # which ``total`` may need
+    found = found if kind.itemsize > 2 else astype(found, dtypes.int32)  # ``total`` may need int32
     found = (
         ew.minimum(found, total - 1) if kind in dtypes.UNSIGNED else ew.maximum(ew.minimum(found, total - 1), -total)
     )

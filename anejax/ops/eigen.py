@@ -78,7 +78,7 @@ def _eig_jvp(primals: Any, tangents: Any, *, left: bool, right: bool, enable_eig
     v, dx = others[-1], as_dtype(dx, aval_of(values).dtype)
     moved = mm(solve(v, dx), v)
     outs, derivatives = [values], [diagonal(moved)]
-    if left:  # of A^H, whose eigenvalues are the conjugates
+    if left:  # the matrix is A^H, whose eigenvalues are the conjugates
         u, dxh = others[0], mH(dx)
         outs.append(u)
         derivatives.append(_vectors_jvp(conjugate(values), u, mm(solve(u, dxh), u)))

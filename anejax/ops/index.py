@@ -353,7 +353,7 @@ def _scatter_batch(prim: Primitive) -> Any:
 
 
 def _store(out: np.ndarray, at: np.ndarray, values: np.ndarray) -> None:
-    out[at] = values  # of several updates of one element, the last stays
+    out[at] = values  # if several updates have the same element, the last one stays
 
 
 def _scatter_bilinear(prim: Primitive) -> Any:

@@ -348,7 +348,7 @@ select_and_gather_add_p = primitive("select_and_gather_add")
 select_and_scatter_add_p.fill(
     abstract=_scatter_abstract,
     impl=_scatter_impl,
-    jvp=linear_jvp(select_and_scatter_add_p),  # where the winners are does not change with the operand's tangent
+    jvp=linear_jvp(select_and_scatter_add_p),  # the positions of the winners do not change with the operand's tangent
     transpose=_no_operand(select_and_gather_add_p.bind),
     batch=_pooling_batch(select_and_scatter_add_p),
     mil=_scatter_mil,

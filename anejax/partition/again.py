@@ -14,7 +14,7 @@ from anejax.core.graph import Eqn, Graph, Var
 from anejax.partition.levels import read_by
 
 MOVES = frozenset({"broadcast_in_dim", "reshape", "convert_element_type"})
-DEPTH = 16  # of a chain that is looked through
+DEPTH = 16  # most links of a chain that is followed
 
 
 def is_cheap(eqn: Eqn) -> bool:
@@ -50,7 +50,7 @@ class _Program:
         found = {v for i in piece for v in read_by(self.graph.eqns[i]) if self.comes_from_before(v)}
         cheap = {v: self.maker[v] for v in found if is_cheap(self.graph.eqns[self.maker[v]])}
         self.here = {v for i in piece for v in read_by(self.graph.eqns[i]) if v not in cheap}
-        for v in sorted(cheap, key=cheap.__getitem__):  # what others follow from comes first
+        for v in sorted(cheap, key=cheap.__getitem__):  # sources come before the values that follow from them
             again: set[int] = set()
             if v not in self.here and self.price(v, again, DEPTH) < v.aval.nbytes:
                 for i in sorted(again):

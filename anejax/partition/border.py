@@ -28,7 +28,7 @@ from anejax.partition.levels import CPU
 from anejax.transforms.stage import stage
 
 BORDER = dtypes.float16
-FREE = frozenset({"reshape", "convert_element_type"})  # of no work on the engine
+FREE = frozenset({"reshape", "convert_element_type"})  # operations without work on the engine
 EXTENT = min(figures.max_extent for figures in LIMITS.values())
 
 

@@ -15,13 +15,13 @@ from anejax.mil.cost import Cost
 from anejax.passes.inline import INLINED
 from anejax.transforms.control.scan import scan_p
 
-# Of an M1, the slowest of the chips; later ones are up to twice as fast, and the engine with them. Not measured by this
-# project on a Mac: `anejax doctor` does.
+# The rates of an M1, the slowest chip; later chips are up to twice as fast, and so are their engines. This project did
+# not measure them on a Mac; `anejax doctor` does.
 HOST_TFLOPS = 1.4  # float32 products in Accelerate on M1 Max (nod.ai, "1.4 TFLOPs of FP32 performance", 2021)
 # float32 convolutions, which the CPU device computes without Accelerate: the peak of four cores at 3.2 GHz, each with
 # four units for four multiply-adds
 HOST_CONV_TFLOPS = 0.41
-HOST_GBS = 60.0  # of the 68.25 GB/s that M1's memory is rated at
+HOST_GBS = 60.0  # of the 68.25 GB/s for which M1's memory is rated
 CAST_BYTES = 6  # float32 read and float16 written, or the other way round
 
 

@@ -12,7 +12,7 @@ from anejax.core.graph import Graph, Var, subgraphs
 from anejax.lower.to_mil import LAYOUT
 from anejax.partition.levels import read_by, readers_of
 
-PRODUCTS = ("dot_general", "conv_general_dilated")  # what the engine is for: they stay there whatever reads them
+PRODUCTS = ("dot_general", "conv_general_dilated")  # the engine's main work: they stay there no matter who reads them
 
 COUNTED = "the same in every run: counted in float32 on the CPU device"
 NUMBER = "a number made of numbers: float32 on the CPU device"

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from anejax.core.graph import Graph, Var
 from anejax.partition.levels import read_by
 
-Place = tuple[int, int]  # a program by number, and 0 for what it reads, 1 for what may run beside it, 2 for itself
-WORTH_US, WORTH_SHARE = 200.0, 0.02  # what pieces must save: each is one program more
+Place = tuple[int, int]  # (program's number, 0: its sources, 1: work that may run beside it, 2: itself)
+WORTH_US, WORTH_SHARE = 200.0, 0.02  # the least saving of a piece, since each piece is one more program
 
 
 def needs_of(graphs: Sequence[Graph]) -> list[set[int]]:

@@ -39,7 +39,7 @@ from anejax.partition.turns import turn_of
 from anejax.passes.long_axes import in_parts
 from anejax.transforms.composite import title
 
-DISPATCH_SHARE = 0.15  # of a program's time that its dispatch may take for the program to be that of equal layers
+DISPATCH_SHARE = 0.15  # largest part of a program's time that its dispatch may take, for a program of equal layers
 
 JOINED = "parts of a long axis are cut and joined on the CPU device"
 
@@ -290,7 +290,7 @@ class _Cutter:
         self.entering = divided.entering(ENGINE)
         self.of_engine = {v for e, side in zip(divided.graph.eqns, divided.sides) if side == ENGINE for v in e.outputs}
         self.crossed: dict[Var, Var] = {}
-        self.together = False  # whether programs of a turn are one
+        self.together = False  # whether the programs of a turn are one
         self.of_host: list[int] = []
 
     def segments(self) -> Iterator[Segment]:

@@ -31,7 +31,7 @@ from anejax.transforms.parts import Flags, parts
 from anejax.transforms.stage import stage
 
 LITTLE = 1.05  # by this factor a scan may take longer, if it needs one program less for it
-SUM_TURNS = 64  # of a chunk with sums, at most: so many additions in float16 are off by 64 / 2 units at the very worst
+SUM_TURNS = 64  # most turns of a chunk with sums: that many float16 additions are off by 64 / 2 units at worst
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ def reason_for(evidence: str) -> str:
     return f"it updates state, and keeps float32: {evidence}"
 
 
-Token = tuple[Aval, str]  # of a way from an input to an output of its type, and the evidence met on it, or ""
+Token = tuple[Aval, str]  # the type of an input and output, and the evidence that was found between them, or ""
 
 
 def kept_on_host(graph: Graph, reasons: Sequence[str | None], known: Mapping[int, str]) -> dict[int, str]:

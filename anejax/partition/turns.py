@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Sequence
 
 from anejax.core.graph import Graph
 
-MUCH = 4  # the part of what a program reads from the CPU device, 1 / MUCH, that has to be the same
+MUCH = 4  # 1 / MUCH of the values that a program reads from the CPU device must be the same
 
 
 def turn_of(

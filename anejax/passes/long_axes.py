@@ -39,8 +39,8 @@ from anejax.transforms.evaluate import bind_eqn, read, write
 from anejax.transforms.stage import StageTrace
 
 LONG = 8192  # shorter axes are never taken apart
-PART = 4096  # of a part at most: float16 counts that many positions, from -2048 on
-MOST = 65504  # of an axis at most: a sum of as many ones fits float16
+PART = 4096  # longest part: float16 counts that many positions, from -2048 on
+MOST = 65504  # longest axis: a sum of that many ones fits float16
 NOWHERE = 30000  # a position that is in no part
 MOVES = ("transpose", "reshape", "convert_element_type", "broadcast_in_dim")
 COMBINED: dict[str, Callable[[Any, Any], Any]] = {"reduce_sum": A.add, "reduce_max": A.max, "reduce_min": A.min}

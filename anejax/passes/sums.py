@@ -127,7 +127,7 @@ class _Loop:
         """The sums that move, by the number of their carry; what they read is in ``stacks`` then."""
         open_ = {k: found for k, (old, new) in enumerate(self.carry) if (found := self._accumulated(old, new))}
         moved: dict[int, _Sum] = {}
-        while True:  # what one sum stacks is there for the others
+        while True:  # a value that one sum stacks is free for the others
             fits = [k for k, found in open_.items() if self._fits(self.carry[k][0], found.reads)]
             if not fits:
                 return dict(sorted(moved.items()))

@@ -15,7 +15,7 @@ def mark_updates(graph: Graph) -> Graph:
     for eqn in graph.eqns:
         if eqn.mark.part == BACKWARD or not after.isdisjoint(eqn.inputs):
             after.update(eqn.outputs)
-    before: set[Atom] = set()  # what transposed equations follow from
+    before: set[Atom] = set()  # the values from which transposed equations follow
     for_update: set[Atom] = set()
     for_others: set[Atom] = set()
     eqns: list[Eqn] = []

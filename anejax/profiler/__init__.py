@@ -28,7 +28,7 @@ __all__ = [
     "device_memory_profile", "peak", "profile", "save_device_memory_profile", "start_trace", "stop_trace", "trace"
 ]  # fmt: skip
 
-_running: list[tuple[ExitStack, Profile, Path]] = []  # what start_trace began
+_running: list[tuple[ExitStack, Profile, Path]] = []  # profiles that start_trace began
 
 
 def start_trace(

@@ -22,7 +22,7 @@ from anejax.runtime import profile as native
 CAPACITY = 1 << 21  # events, of 48 bytes each
 SURPRISE = 1.1  # times the peak: what a step cannot reach, unless the peak is wrong
 _lock = threading.Lock()
-_spans: list[Span] | None = None  # of the profile that is recorded, if any
+_spans: list[Span] | None = None  # spans of the profile that is being recorded, if any
 
 
 class Profile:

@@ -42,7 +42,7 @@ class Border:
         return next(self._beyond(segment, where), None)
 
     def _beyond(self, segment: Graph, where: Mapping[Var, int]) -> Iterator[str]:
-        masks = bounded(segment)  # which -infinity does not harm
+        masks = bounded(segment)  # masks may be -infinity
         for v in segment.inputs:
             maker = self._maker.get(v)
             if maker is None or v.aval.dtype != dtypes.float16:

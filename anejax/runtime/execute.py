@@ -38,8 +38,8 @@ from anejax.runtime.programs import Compiled, compiled
 from anejax.transforms.evaluate import eval_graph
 
 DEVICES = ("cpu", "ane", "coreai")
-PROGRAMS_BYTES = 256 << 20  # of compiled programs that are kept, in use or not
-BYTES_OF_A_CHARACTER = 8  # of MIL text: about what a compiled program keeps, the text included
+PROGRAMS_BYTES = 256 << 20  # bytes of compiled programs that are kept, in use or not
+BYTES_OF_A_CHARACTER = 8  # bytes per character of MIL text: about the size of a compiled program, with its text
 _LOG = logging.getLogger("anejax")
 POINTER = operator.attrgetter("pointer")
 

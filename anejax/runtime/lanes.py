@@ -48,7 +48,7 @@ class Lanes:
                     done[i].set()
             except BaseException as err:
                 failed.append(err)
-                for event in done:  # nobody waits for what does not come
+                for event in done:  # releases those who wait for steps that will not run
                     event.set()
 
         def engine_lane() -> None:

@@ -255,12 +255,12 @@ def check(lib: ctypes.CDLL, status: int, what: str) -> None:
 
 # Memory whose arrays were collected. Small pieces are kept for the next array of their size, which is found without a
 # call and likely in cache; the handles of others wait to be released together. Appending and popping are atomic.
-_kept: dict[int, list[tuple[int, int]]] = {}  # size in bytes -> (pointer, handle) of what is kept
+_kept: dict[int, list[tuple[int, int]]] = {}  # size in bytes -> (pointer, handle) of kept memory
 _dead: deque[int] = deque()
 SMALL = 1 << 16  # bytes: what may be kept
 KEPT_PER_SIZE = 1 << 17  # bytes
 KEPT_SIZES = 256
-RELEASE_AT_ONCE = 1 << 20  # bytes: memory that is worth a call of its own
+RELEASE_AT_ONCE = 1 << 20  # bytes: larger memory is released by a separate call
 
 
 class Buffer:
@@ -312,7 +312,7 @@ def release_dead() -> None:
     try:
         while True:
             handles.append(_dead.popleft())
-    except IndexError:  # whatever other threads add meanwhile
+    except IndexError:  # other threads may add entries meanwhile
         pass
     n = len(handles)
     if n:

@@ -23,7 +23,7 @@ from anejax.runtime.library import OVERFLOWED
 from anejax.runtime.programs import Compiled
 
 PRODUCTS = ("matmul", "conv", "conv_transpose")
-Row = dict[str, Any]  # of one operation: what anesdk.h says of "numerics"
+Row = dict[str, Any]  # the counts of one operation, see "numerics" in anesdk.h
 
 
 def rows_of(program: Compiled) -> list[Row]:
@@ -56,7 +56,7 @@ class Lookout:
 
     def __init__(self) -> None:
         self.scaled = False
-        self._found: list[str] = []  # the first is said, at the end of its run
+        self._found: list[str] = []  # the first one is reported at the end of its run
         self._said: list[bool] = []
 
     def inside(self, scaled: bool) -> Lookout:
@@ -99,7 +99,7 @@ class Watcher:
         self._runs += 1
         if self._runs < self._next:
             return
-        self._next = 2 * self._runs  # counts only grow, so what is not seen now is seen later
+        self._next = 2 * self._runs  # counts only grow, so an overflow that is missed now is seen later
         self.look(rows_of(program), differs, certain=bool(flags & OVERFLOWED))
 
     def look(self, rows: Sequence[Row], differs: Callable[[], bool], certain: bool = True) -> None:

@@ -69,7 +69,7 @@ class Pipeline:
         given = {v for i, v in enumerate(graph.inputs) if i in donated}
         state = dict(_state(graph, donated))
         self.steps: list[Step | LoopStep] = []
-        texts: set[str] = set()  # of the engine's programs
+        texts: set[str] = set()  # texts of the engine's programs
         for i, segment in enumerate(plan.segments):
             name, ins, outs = f"{within}segment {i}", segment.graph.inputs, segment.outputs
             if segment.loop is not None:
@@ -78,7 +78,7 @@ class Pipeline:
             spent = [p for p, v in enumerate(ins) if v in given and last_reader[v] == i]
             shared = [(p, outs.index(state[v])) for p, v in enumerate(ins) if state.get(v) in outs]
             watcher = Watcher(segment, name, self._lookout, scaled)
-            # Of equal programs each but the first has ports of its own where arguments may stay in them between calls.
+            # Each of several equal programs, except the first, has separate ports if arguments may stay in them.
             stay = any(v in self._inputs and v not in given for v in ins)
             step = Step(segment, name, spent, shared, engine, compile, watcher, texts if stay else ())
             self.steps.append(step)
@@ -387,7 +387,7 @@ class LoopStep:
                 made = [where.get(v, buffer) for v, buffer in zip(self._carry, made)]
                 contents = [finally_made.get(v, new) for v, new in zip(self._carry, contents)]
             xs, ys = ([where[v] + first * self._row[v] for v in rows] for rows in (self._xs, self._ys))
-            rows = [0] * len(xs), [new_contents() for _ in ys]  # of xs each chunk reads others
+            rows = [0] * len(xs), [new_contents() for _ in ys]  # each chunk reads other rows of xs
             pipeline.run([*consts, *carry, *xs], [*made, *ys], [*known, *carried, *rows[0]], [*contents, *rows[1]])
             carry, carried = made, contents
         del spare  # held until here

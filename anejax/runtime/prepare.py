@@ -14,7 +14,7 @@ from anejax.core.graph import Atom, Eqn, Graph, Literal, Var
 from anejax.passes.effects import lift_effects
 from anejax.passes.pipeline import optimize
 
-# How one output of a Graph comes to be: ("run", index of a program output), ("input", index), ("const", array)
+# The source of one output of a Graph: ("run", index of a program output), ("input", index), ("const", array)
 Route = tuple[str, Any]
 
 

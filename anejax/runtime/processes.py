@@ -43,7 +43,7 @@ def _join() -> None:
     global _communicator
     with _ended_unless_all_come():
         try:
-            from mpi4py import MPI  # which returns when all have come, without giving Python's lock back
+            from mpi4py import MPI  # the import returns when all processes have come, and holds Python's lock meanwhile
         except (ImportError, RuntimeError) as err:  # RuntimeError: mpi4py found no MPI library
             raise DeviceError(
                 f"[distributed] expected mpi4py and an MPI library, got: {err}. Write: pip install 'anejax[mpi]'."

@@ -14,7 +14,7 @@ from anejax.runtime.programs import Compiled
 # activations come from tables (docs/sources.md, "Activations"). Stale, zero, shifted or unread data differ by about 1.
 WRONG = 0.25
 PATIENCE = 40  # runs that overflow, and prove nothing, before a difference counts: a loss scale needs 24 from 2^24 to 1
-NOISE = 2.0**-14  # of float16's normal numbers the smallest; what is smaller may be flushed
+NOISE = 2.0**-14  # the smallest normal number of float16; smaller ones may be flushed to zero
 
 
 def difference(reference: Compiled, inputs: Sequence[int], outputs: Sequence[int]) -> str | None:

@@ -61,7 +61,7 @@ def idctn(x: Any, type: int = 2, s: Any = None, axes: Sequence[int] | None = Non
     return _space("idctn", _inverse, x, type, s, axes, norm)
 
 
-Transform = Callable[[Any, bool], Any]  # of the last axis of real numbers; orthogonal or not
+Transform = Callable[[Any, bool], Any]  # along the last axis of real numbers; the flag says whether it is orthogonal
 
 
 def _line(op: str, transform: Transform, x: Any, type: int, n: Any, axis: int, norm: str | None) -> Array:

@@ -32,7 +32,7 @@ _FORMAT = "anejax checkpoint"
 _VERSION = 2
 _KEEP = 2
 _MOST_INDEX = 1 << 26  # bytes: the curve of ten million steps
-_LEFTOVERS = (".step-*.part", ".tmp??????")  # of killed writers, before those had scratch directories
+_LEFTOVERS = (".step-*.part", ".tmp??????")  # files of killed writers, before writers had scratch directories
 _Sha256 = Annotated[str, Between(64, 64)]
 
 

@@ -37,7 +37,7 @@ class Cifar10Recipe(Recipe):
     momentum: Annotated[float, Between(0, 1)] = 0.9
     weight_decay: Positive = 5e-4
     smoothing: Annotated[float, Between(0, 1)] = 0.1
-    precision: Name = "float32"  # of the computing; parameters are float32
+    precision: Name = "float32"  # dtype of the computation; parameters are float32
     subset: Annotated[int, Between(0, (1 << 32) - 1)] = 0  # the first images of each part only; 0 for all
 
     def __post_init__(self) -> None:

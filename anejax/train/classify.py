@@ -18,7 +18,7 @@ class TrainState(NamedTuple):
     model_state: Any
     opt_state: Any
     key: Any
-    scale: Any = ()  # of the loss, in mixed precision
+    scale: Any = ()  # scale of the loss, in mixed precision
 
 
 def picture(size: int) -> aj.ShapeDtypeStruct:

@@ -221,7 +221,7 @@ def squared_error(output: Any, y: Any) -> Any:
 # ---- data
 
 
-_Batches = Callable[[int], Iterable[tuple[Any, Any]]]  # of an epoch
+_Batches = Callable[[int], Iterable[tuple[Any, Any]]]  # makes the batches of an epoch
 
 
 def _parts(data: Any, valid: Any, batch: int, seed: int) -> tuple[_Batches, _Batches | None]:

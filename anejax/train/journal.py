@@ -25,8 +25,8 @@ class Journal:
     epoch: Count = 0  # epochs behind us
     batch: Count = 0  # batches of this epoch behind us
     step: Count = 0
-    seconds: Annotated[float, Between(0, 1e12)] = 0.0  # of training in this epoch
-    sums: dict[str, Finite] = field(default_factory=dict)  # of this epoch
+    seconds: Annotated[float, Between(0, 1e12)] = 0.0  # seconds of training in this epoch
+    sums: dict[str, Finite] = field(default_factory=dict)  # sums over this epoch
     recent: dict[str, Finite] = field(default_factory=dict)  # sums since the curve's last point
     recent_steps: Annotated[int, Between(0, _CURVE_STEPS)] = 0  # in those sums
     skipped: Count = 0  # steps of this epoch that changed nothing, since gradients overflowed

@@ -81,7 +81,7 @@ class Run:
     state: Any
     journal: Journal = field(default_factory=Journal)
     saved: tuple[int, int] | None = None  # (epoch, batch) of the last checkpoint
-    names: list[str] | None = None  # of the state's arrays, once they were asked for
+    names: list[str] | None = None  # names of the state's arrays, after the first use
 
     def save(self) -> None:
         """Writes a checkpoint, unless this position has one."""

@@ -47,7 +47,7 @@ class StoriesRecipe(Recipe):
     length: Size = 256
     lr: Positive = 5e-4
     seed: Seed = 0
-    warmup: Annotated[float, Between(0, 1)] = 0.1  # of the steps
+    warmup: Annotated[float, Between(0, 1)] = 0.1  # part of the steps
     weight_decay: Positive = 0.1
     clip: Positive = 1.0
     eval_tokens: Size = 32_768

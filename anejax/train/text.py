@@ -38,7 +38,7 @@ class TextRecipe(Recipe):
     model: Name
     data: Name
     valid: Name = ""
-    save: Name = ""  # where the model is written at the end; the run's folder unless given
+    save: Name = ""  # folder for the model at the end; the run's folder unless given
     lora: Annotated[int, Between(0, 4096)] = 0
     targets: Name = "q,v"
     alpha: Positive = 16.0
@@ -48,7 +48,7 @@ class TextRecipe(Recipe):
     length: Size = 128
     lr: Positive = 1e-4
     seed: Seed = 0
-    warmup: Annotated[float, Between(0, 1)] = 0.1  # of the steps
+    warmup: Annotated[float, Between(0, 1)] = 0.1  # part of the steps
     weight_decay: Positive = 0.0
     clip: Positive = 1.0
     eval_tokens: Size = 16_384

@@ -70,9 +70,9 @@ class Linearized(NamedTuple):
     outs: list[Any]
     graph: Graph
     residuals: list[Any]
-    nonzero_in: list[bool]  # which inputs have tangents at all (floats)
-    tangent_avals: list[Aval]  # of all outputs
-    nonzero_out: list[bool]  # which outputs the graph computes a tangent for; the others are zero
+    nonzero_in: list[bool]  # whether each input has a tangent at all (floats do)
+    tangent_avals: list[Aval]  # tangent avals of all outputs
+    nonzero_out: list[bool]  # whether the graph computes a tangent for each output; the others are zero
 
 
 def linearize_flat(fun: Callable[..., list[Any]], primals: Sequence[Any]) -> Linearized:
@@ -97,7 +97,7 @@ def linearize_flat(fun: Callable[..., list[Any]], primals: Sequence[Any]) -> Lin
 def apply_linear(lin: Linearized, tangents: Sequence[Any]) -> list[Any]:
     """The tangents out (or ``Zero``) for tangents in."""
     given = [t for t, nz in zip(tangents, lin.nonzero_in) if nz]
-    with marked(NOWHERE):  # the paths of what was recorded are whole
+    with marked(NOWHERE):  # recorded equations have their whole paths already
         computed = iter(eval_graph(lin.graph, [*lin.residuals, *given]))
     return [next(computed) if nz else Zero(a) for nz, a in zip(lin.nonzero_out, lin.tangent_avals)]
 

@@ -34,7 +34,7 @@ from anejax.transforms.stage import stage
 
 # Results have every element of the operand: the operand may be looked at in their place, once for all of them.
 KEEPS = frozenset({"reshape", "transpose", "broadcast_in_dim", "rev", "copy"})
-# Results consist of elements of the operands. What is not here is looked at more than it needs to be.
+# Results consist of elements of the operands. Other primitives are watched more than necessary.
 MOVES = KEEPS | {"slice", "pad", "concatenate", "gather", "select_n", "dynamic_slice", "dynamic_update_slice",
                  "optimization_barrier"}  # fmt: skip
 NOTHING = np.float32(0)

@@ -425,7 +425,7 @@ def states() -> Found:
 def _growing(what: str, source: str, text: Text, ports: Any, outputs: Any, given: Sequence[np.ndarray]) -> Row:
     try:
         program, inputs = CoreAIProgram(source, text.large, ports, outputs), list(given)
-        inputs[-1] = np.zeros_like(inputs[-1])  # the first run forgets what was there
+        inputs[-1] = np.zeros_like(inputs[-1])  # the first run then replaces the old contents
         for _ in range(4):
             *new, y = execute(program, inputs)
             inputs = [*new, *given[len(new) :]]

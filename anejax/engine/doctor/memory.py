@@ -27,7 +27,7 @@ TIMEOUT = 60.0  # seconds
 
 def resident(pid: int | None = None) -> int:
     """The bytes of a process, by default this one, that are in memory. Raises OSError where nobody says."""
-    status = Path(f"/proc/{pid or 'self'}/statm")  # sizes in pages, the second is what is resident
+    status = Path(f"/proc/{pid or 'self'}/statm")  # sizes in pages; the second is the resident size
     if status.exists():
         return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     command = ["ps", "-o", "rss=", "-p", str(pid or os.getpid())]  # in KiB

@@ -52,8 +52,8 @@ class _Tried:
     """The results of a primitive's samples."""
 
     runs: int = 0
-    worst: float = 0.0  # of what is allowed
-    us: list[float] = field(default_factory=list)  # of each sample on the engine
+    worst: float = 0.0  # the largest error, as a part of the allowed error
+    us: list[float] = field(default_factory=list)  # microseconds of each sample on the engine
     parts: list[int | None] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -127,7 +127,7 @@ def _compare(sample: Sample, legal: Program, engine: Engine | None, tried: _Trie
     want = [np.asarray(y) for y in tree.leaves(jit(sample.function, device="cpu")(*sample.args))]
     for got, wanted in zip(on_cpu, want, strict=True):
         wanted = wanted.reshape(wanted.shape or (1,))
-        allowed = tolerance(wanted, LEGAL_UNITS, least=1.0)  # forms such as 1 - erf(x) lose what is small beside 1
+        allowed = tolerance(wanted, LEGAL_UNITS, least=1.0)  # forms such as 1 - erf(x) lose the digits of small results
         tried.note(f"{sample}, legalized, on the CPU device", *difference(got, wanted, allowed))
     if engine is not None:
         error = sum(limits.TABLE_ERRORS.get(op.name, 0.0) for op in legal.main.ops)

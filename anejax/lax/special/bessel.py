@@ -13,7 +13,7 @@ import anejax.numpy as jnp
 from anejax.api.custom import custom_jvp
 from anejax.lax.special.series import face, nested
 
-_FAR = 20.0  # where the least term of the asymptotic series is below eps of float64
+_FAR = 20.0  # from here on the least term of the asymptotic series is below eps of float64
 _K = np.arange(1.0, 49)
 
 

@@ -20,7 +20,7 @@ from anejax.lax.special.series import (
 )
 from anejax.ops.elementwise import lgamma
 
-_TURNS = 200  # of the fraction for a slope: it ends where b is whole, the slope does not
+_TURNS = 200  # turns of the fraction for a slope: the value's fraction ends if b is whole, the slope's does not
 _SERIES_END = 0.95  # x from which the power series takes long
 
 

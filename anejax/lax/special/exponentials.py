@@ -76,7 +76,7 @@ def logsumexp(
     total = jnp.sum(terms if b is None else b * terms, axis=axis, keepdims=keepdims)
     sign = jnp.sign(total) if return_sign or b is not None else None
     size = jnp.abs(total) if return_sign else total
-    if b is None:  # of nothing but -inf: -inf, whose derivatives are 0 instead of 0 / 0
+    if b is None:  # if all elements are -inf, the result is -inf, and derivatives are 0 instead of 0 / 0
         out = jnp.where(size == 0, -jnp.inf, jnp.log(jnp.where(size == 0, 1, size)))
     else:
         out = jnp.log(size)

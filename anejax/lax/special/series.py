@@ -114,7 +114,7 @@ def continued_fraction(first: Any, pair: Callable[[Any], tuple[Any, Any]], least
 
     def step(k: Any, state: Any) -> Any:
         value, upper, lower, last = state
-        open_ = jnp.abs(last - 1) > eps  # what has settled stays, so that others do not wear it
+        open_ = jnp.abs(last - 1) > eps  # converged elements stay, so that they gather no more rounding errors
         a, b = pair(k)
         lower = 1 / apart(b + a * lower)
         upper = apart(b + a / upper)

@@ -25,7 +25,7 @@ def zeta(x: Any, q: Any) -> Any:
     endless, part = q == np.inf, q - jnp.floor(q)
     below = (q < 0) & (part > 0) & (x == jnp.floor(x))
     total = _zeta(x, jnp.where(endless, 1, jnp.where(below, part, q)))
-    # all terms on both sides of 0, less those below q, which are a zeta of their own
+    # all terms on both sides of 0, less those below q, which are another zeta function
     other, left = _zeta(x, jnp.where(below, jnp.ceil(q) - q, 1)), _zeta(x, jnp.where(below, 1 - q, 1))
     total = jnp.where(below, jnp.where(x % 2 == 0, total + other - left, total - other + left), total)
     pole = jnp.where(q == jnp.floor(q), np.inf, np.nan)

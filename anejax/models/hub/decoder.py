@@ -63,7 +63,7 @@ class Decoder(LanguageModel):
     head_size: int
     eps: float
     activation: str
-    ropes: tuple[rope.Rope, rope.Rope]  # of layers that see all, and of local ones
+    ropes: tuple[rope.Rope, rope.Rope]  # the rope of layers that see all positions, and that of local ones
     local: tuple[bool, ...]
     window: int | None
     scale: float
@@ -197,7 +197,7 @@ def read(settings: Settings, kind: str, most_layers: int) -> Decoder:
     )  # fmt: skip
 
 
-# where null is not the same as nothing: it turns off what a family has by default
+# null differs from an absent value here: it turns off the family's default
 _MAY_BE_NULL = ("sliding_window", "attn_logit_softcapping", "final_logit_softcapping")
 
 

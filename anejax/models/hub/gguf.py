@@ -40,7 +40,7 @@ _WHOLE = {
     "token_embd.weight": "embed_tokens.weight", "output_norm.weight": "norm.weight", "output.weight": "lm_head.weight",
 }  # fmt: skip
 _WORDS = "tokenizer."
-_MOST_BLOWN = 16  # times that float16 may be larger than what is in the file
+_MOST_BLOWN = 16  # the most times that float16 may be larger than the file's contents
 
 
 def is_gguf(path: Path) -> bool:
@@ -61,7 +61,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         return config, _renamed(path, config, arrays)
     except (OSError, MemoryError, ModelError):
         raise
-    except Exception as err:  # whatever the package and NumPy say of a damaged file
+    except Exception as err:  # the package and NumPy raise many types of errors for a damaged file
         raise ModelError(f"[models] {path} is no file of GGUF, or damaged: {type(err).__name__}: {err}.") from None
 
 

@@ -17,7 +17,7 @@ from anejax.models.hub.settings import ModelError
 _KEY = "tokenizer.ggml."
 _UNKNOWN, _CONTROL, _GIVEN = 2, 3, 4  # types of tokens, which are those of SentencePiece
 _ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}  # name in a config -> name in the file
-# How texts are cut before merges, by the file's name for it: the rules of tokenizer.json of GPT-2, SmolLM2, Qwen2 and
+# Rules that cut texts before merges, by their name in the file: those in tokenizer.json of GPT-2, SmolLM2, Qwen2 and
 # Llama 3, which src/llama-vocab.cpp of llama.cpp lists too. Without one, ByteLevel cuts as GPT-2 does.
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -64,7 +64,7 @@ def ends(fields: dict[str, Any]) -> list[int]:
 
 def _config(fields: dict[str, Any], sentencepiece: bool) -> dict[str, Any]:
     tokens = fields[f"{_KEY}tokens"]
-    begins = sentencepiece or fields.get(f"{_KEY}pre") == "llama-bpe"  # what llama.cpp takes where the file is silent
+    begins = sentencepiece or fields.get(f"{_KEY}pre") == "llama-bpe"  # llama.cpp's default if the file does not say
     found: dict[str, Any] = {
         "add_bos_token": bool(fields.get(f"{_KEY}add_bos_token", begins)),
         "add_eos_token": bool(fields.get(f"{_KEY}add_eos_token", False)),

@@ -37,7 +37,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 class Network(nn.Layer):
     """Base of the networks: sizes as fields, names and shapes of parameters, and ``apply``."""
 
-    prefix: ClassVar[str] = ""  # of parameters, in files of the whole network
+    prefix: ClassVar[str] = ""  # prefix of parameters in files of the whole network
     heads: ClassVar[tuple[str, ...]] = ()  # names of parameters that have no prefix there begin so
     buffers: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")  # arrays in files that are no parameters
     scope: ClassVar[str | None] = ""

@@ -39,7 +39,7 @@ def read(scaling: Settings | None, base: float, size: int, length: int) -> Rope:
     plain = base ** (-np.arange(0, size, 2, dtype=np.float64) / size)
     if scaling is None:
         return _rope(plain)
-    if "rope_type" not in scaling and "type" in scaling:  # what it was called before 2024
+    if "rope_type" not in scaling and "type" in scaling:  # the name before 2024
         scaling.values = {**scaling.values, "rope_type": scaling.values["type"]}
     kind = scaling.choice("rope_type", _KINDS, "default")
     if scaling.values.get("partial_rotary_factor") not in (None, 1, 1.0):

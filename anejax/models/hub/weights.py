@@ -63,7 +63,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
             return {name: _array(name, facts, data) for name, facts in header.items() if name != "__metadata__"}
         except (OSError, MemoryError):
             raise
-        except Exception as err:  # whatever safetensors, JSON and NumPy say of a header
+        except Exception as err:  # safetensors, JSON and NumPy raise many types of errors for a damaged header
             raise ModelError(f"[models] {path} is no file of safetensors, or damaged: {err}.{sentence(path)}") from None
 
 

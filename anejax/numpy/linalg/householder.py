@@ -46,7 +46,7 @@ def _reflection(x: Any, alpha: Any, rows: Any, j: Any) -> tuple[Any, Any, Any]:
     """(v, tau, beta) of the reflection that takes ``x``, of which ``alpha`` is element j, to beta at j and 0 behind."""
     tail = where(rows > j, x, np.zeros((), x.dtype))
     scale = ew.maximum(red.max(ew.abs(tail), -1), ew.abs(alpha))
-    scale = where(scale == 0, np.ones((), scale.dtype), scale)  # what is squared is 1 at most
+    scale = where(scale == 0, np.ones((), scale.dtype), scale)  # the squared numbers are at most 1
     length = scale * ew.sqrt(ew.abs(alpha / scale) ** 2 + red.sum(ew.abs(tail / scale[..., None]) ** 2, -1))
     as_it_is = ew.logical_and(red.all(tail == 0, -1), alpha.imag == 0)
     beta = where(as_it_is, alpha, where(alpha.real < 0, length, -length).astype(x.dtype))

@@ -119,7 +119,7 @@ def constant(x: Any, target: str) -> Any:
         return x
     aval = aval_of(x)
     dtype = ENGINE_FLOAT if target == "ane" and aval.dtype == dtypes.float32 else aval.dtype
-    if isinstance(x, (np.ndarray, np.generic)) and x.dtype == dtypes.float64:  # which is not canonical
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype == dtypes.float64:  # float64 is not canonical
         return DeviceArray(Aval(x.shape, x.dtype), np.asarray(x))
     if dtype not in dtypes.FLOATS:
         return x

@@ -50,7 +50,7 @@ def moved(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
     return out if is_bool(out) else truth(out)
 
 
-# What MIL does with numbers only, and Core ML's programs therefore with 0 and 1.
+# MIL does these with numbers only, so Core ML's programs use 0 and 1.
 NUMBERS_ONLY = ("max", "min", "eq", "ne", "lt", "le", "gt", "ge", "reduce_max", "reduce_min", "argmax", "argmin",
                 "reduce_window_max", "reduce_window_min", "cummax", "cummin", "clamp", "dot_general")  # fmt: skip
 _OF_BOOLS = (

@@ -20,7 +20,7 @@ from anejax.passes.legalize.rules import as_it_is, families, maker, rule, traced
 Dims = tuple[int, ...]
 
 LEAST_FACTOR = 2.0**-6  # a smaller one would bring operands below float16's normal numbers
-SHORTEST = 64  # of a part, lest an axis of a prime length fall to pieces
+SHORTEST = 64  # the shortest part, so that an axis of a prime length is not cut into single elements
 
 
 @rule("dot_general")

@@ -137,7 +137,7 @@ def rectangles(kernel: Dims, holes: Dims) -> Iterator[tuple[Dims, Dims]]:
     rows = height if width == kernel[1] else 1
     while not fits((rows, width), holes):
         rows = -(-rows // 2)
-    rows = -(-height // -(-height // rows))  # of about equal size
+    rows = -(-height // -(-height // rows))  # parts of about equal size
     for i, j in itertools.product(range(0, height, rows), range(0, kernel[1], width)):
         yield (i, j), (min(rows, height - i), min(width, kernel[1] - j))
 
@@ -161,7 +161,7 @@ def bands(x: Any, window: Window, row_bytes: int, halo: int = 0) -> list[Band]:
     """
     height = counts(x, window)[0]
     rows = fitting(row_bytes) - halo
-    rows = height if rows < 1 else -(-height // -(-height // min(rows, height)))  # of about equal size
+    rows = height if rows < 1 else -(-height // -(-height // min(rows, height)))  # parts of about equal size
     found = [_band(x, window, first, min(first + rows, height)) for first in range(0, height, rows)]
     if len(found) == 1 or None in found:
         return [Band(0, height, x, window)]
@@ -271,7 +271,7 @@ def by_places(x: Any, w: Any, window: Window, groups: int) -> Any:
     """
     outs, places = aval_of(w).shape[1], counts(x, window)
     turned = Window(places, window.dilation, window.padding, window.holes, window.strides)
-    left = [n - k for n, k in zip(counts(x, turned), window.kernel)]  # of windows that do not end with the array
+    left = [n - k for n, k in zip(counts(x, turned), window.kernel)]  # windows may end before the array does
     pads = tuple((lo, hi - n * d) for (lo, hi), n, d in zip(window.padding, left, window.dilation))
     turned = replace(turned, padding=pads)
     features, width = aval_of(x).shape[1], window.kernel[1]

@@ -47,7 +47,7 @@ class _RowsTrace(StageTrace):
 
     def __init__(self, parent: Any) -> None:
         super().__init__(parent)
-        self.repeats: dict[Any, tuple[Any, Dims]] = {}  # what a broadcast repeats, and its axes in the result
+        self.repeats: dict[Any, tuple[Any, Dims]] = {}  # a broadcast's operand, and its axes in the result
         self.made: dict[Any, Any] = {}  # values that were made with the last axes as one
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:

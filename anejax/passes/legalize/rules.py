@@ -16,7 +16,7 @@ T = TypeVar("T")
 Rule = Callable[..., Any]
 
 TARGETS = ("cpu", "coreml", "ane")
-CORE_ML = ("coreml", "ane")  # what Core ML's MIL lacks, the engine's lacks as well
+CORE_ML = ("coreml", "ane")  # operations that Core ML's MIL lacks are absent on the engine as well
 
 RULES: dict[tuple[str, str], Rule | Refused] = {}
 

@@ -36,7 +36,7 @@ from anejax.passes.legalize.rules import as_it_is, note, noted, remembered, unsc
 Dims = tuple[int, ...]
 Powers = tuple[tuple["Scale", int], ...]
 
-LEAST, MOST = 2.0**-14, 2.0**14  # of a scale: normal numbers of float16 whose inverses are, too
+LEAST, MOST = 2.0**-14, 2.0**14  # bounds of a scale: normal numbers of float16 whose inverses are normal, too
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def _scatter_images(source: Any, operand: Any, select: str, order: Dims, over: W
         x, source = (S.reshape(a, (n // lead[-1], lead[-1], *aval_of(a).shape[2:])) for a in (x, source))
         out = _scattered(x, source, select, over)
     else:
-        step = -(-n // count)  # of about equal size
+        step = -(-n // count)  # parts of about equal size
         part = lambda a, i: S.slice_in_dim(a, i, min(i + step, n), axis=1)  # noqa: E731
         found = [_scattered(part(x, i), part(source, i), select, over) for i in range(0, n, step)]
         out = S.concatenate(found, 1)

@@ -175,7 +175,7 @@ def lowered(rows: Any) -> Any:
 
 
 _PAIRS = np.arange(1 << 8, dtype=np.int32)
-_XOR = (_PAIRS[:, None] ^ _PAIRS).ravel()  # of two bytes: at 256 a + b
+_XOR = (_PAIRS[:, None] ^ _PAIRS).ravel()  # exclusive or of two bytes a and b, at 256 a + b
 
 
 def xor(a: Halves, b: Halves) -> Halves:

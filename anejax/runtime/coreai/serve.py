@@ -23,8 +23,8 @@ from anejax.coreai import asset
 from anejax.runtime.coreai import store
 from anejax.runtime.coreai.link import Closed, Link
 
-Place = tuple[str, int, int]  # of a port in the shared memory: its name, where it begins, its bytes
-COPY, KEEP = -1, -2  # what becomes of an input; from 0 on it is the number of the output that it was
+Place = tuple[str, int, int]  # a port in the shared memory: name, start, bytes
+COPY, KEEP = -1, -2  # treatment of an input; a number from 0 on says which output it was
 
 
 class Loaded:
@@ -110,7 +110,7 @@ def serve(link: Link) -> None:
             return
         try:
             answer = number, None, loop.run_until_complete(getattr(server, order)(files, *operands))
-        except Exception as err:  # whatever the package raises is an answer
+        except Exception as err:  # every error of the package becomes an answer
             answer = number, f"{type(err).__name__}: {err}", None
         link.send(answer)
 

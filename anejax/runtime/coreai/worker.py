@@ -24,7 +24,7 @@ from typing import IO, Any
 from anejax.errors import DeviceError
 from anejax.runtime.coreai.link import Closed, Link
 
-# Of anejax it needs a few modules; importing all of it would take most of the time.
+# The worker needs a few modules of anejax; importing all of them would take most of the time.
 BEGIN = """
 import sys, types
 package = sys.modules["anejax"] = types.ModuleType("anejax")
@@ -142,7 +142,7 @@ class Worker:
 def _end(link: Link, process: subprocess.Popen[bytes], words: IO[bytes]) -> None:
     link.close()
     words.close()
-    process.kill()  # what it writes to disk is whole or absent
+    process.kill()  # files that it writes are whole or absent, so it may be killed
     process.wait()
 
 

@@ -118,7 +118,7 @@ def _root(x: Any) -> Array:
 def _triangular_root(t: Any) -> Any:
     """Column j of R solves (R' + r_jj) x = t_j above the diagonal, where R' is what is known of R."""
     n, values = t.shape[-1], jnp.sqrt(jnp.diagonal(t))
-    tiny = float(dtypes.finfo(t.dtype).tiny)  # where no root exists the quotient is huge; 0 by 0 is 0
+    tiny = float(dtypes.finfo(t.dtype).tiny)  # if no root exists, the quotient is huge; 0 / 0 is 0
 
     def column(j: Any, root: Any) -> Any:
         above = jnp.arange(n) < j

@@ -16,7 +16,7 @@ from anejax.scipy.optimize.quasi_newton import State, Turn, dense, descend, limi
 class OptimizeResults(NamedTuple):
     """The result of a minimization, a pytree of arrays."""
 
-    x: Any  # where it ended
+    x: Any  # the last point
     success: Any  # the gradient's norm is below gtol
     status: Any  # 0, or why it stopped before: see the methods of minimize
     fun: Any  # the value there

@@ -102,7 +102,7 @@ class _Pairs(NamedTuple):
     moves: Any  # [m, n]
     changes: Any  # [m, n]
     shares: Any  # [m]: 1 over their scalar products
-    scale: Any  # of the inverse Hessian before the first pair
+    scale: Any  # the scale of the inverse Hessian before the first pair
 
 
 def limited(n: int, dtype: Any, count: int) -> Curvature:

@@ -108,7 +108,7 @@ def loggamma(x: Any) -> Array:
     return jnp.where(x < 0, np.nan, gammaln(jnp.where(x < 0, 1, x)))
 
 
-_SHIFT = 8  # of Stirling's series to the right, where its sixth term is below 1e-14
+_SHIFT = 8  # shift of Stirling's series to the right, to where its sixth term is below 1e-14
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)  # DLMF 5.11.1
 
 
@@ -122,9 +122,9 @@ def _log_gamma(z: Array) -> Array:
     z = jnp.where(below, z.conj(), z)
     left = z.real < 0.5
     right = _stirling(jnp.where(left, 1 - z, z))
-    z = jnp.where(left, z, 0.25)  # elsewhere the slope of what is not taken would be infinite
+    z = jnp.where(left, z, 0.25)  # elsewhere the slope of the value that is not selected would be infinite
     x = z.real - jnp.floor(z.real)
-    turned = jnp.exp(2j * np.pi * lax.complex(x, z.imag))  # of the same sine, from a smaller angle
+    turned = jnp.exp(2j * np.pi * lax.complex(x, z.imag))  # the same sine, from a smaller angle
     log_sine = -1j * np.pi * z + jnp.log1p(-turned) - np.log(2) + 0.5j * np.pi
     out = jnp.where(left, np.log(np.pi) - log_sine - right, right)
     return jnp.where(below, out.conj(), out)

@@ -26,7 +26,7 @@ from anejax.scipy.special.operands import floats, unary, wide_float
 
 # --- exponential integrals --------------------------------------------------------------------------------------------
 
-_FAR = 40.0  # where the least term of the asymptotic series is below eps of float64
+_FAR = 40.0  # from here on the least term of the asymptotic series is below eps of float64
 
 
 def _entire(x: Any) -> Any:

@@ -35,7 +35,7 @@ def ndtri(p: Any) -> Array:
 # --- Owen's T ---------------------------------------------------------------------------------------------------------
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(40)
-_FAR = 1e4  # where T is 0
+_FAR = 1e4  # from here on T is 0
 _REACH = 9.0  # beyond which exp(-u^2 / 2) no longer counts
 
 

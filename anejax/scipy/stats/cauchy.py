@@ -55,7 +55,7 @@ def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
 def _quantile(q: Any) -> Any:
     """tan(pi (q - 1/2)), by the distance from the nearer of 0, 1/2 and 1."""
     middle, low = jnp.abs(q - 0.5) < 0.25, q < 0.5
-    size = jnp.abs(1 / jnp.tan(math.pi * jnp.where(middle, 0.25, jnp.where(low, q, 1 - q))))  # of -0, too, infinite
+    size = jnp.abs(1 / jnp.tan(math.pi * jnp.where(middle, 0.25, jnp.where(low, q, 1 - q))))  # infinite for -0, too
     near = jnp.tan(math.pi * jnp.where(middle, q - 0.5, 0))
     return jnp.where(middle, near, jnp.where(low, -size, size))
 

@@ -19,7 +19,7 @@ __all__ = [
     "logpdf", "pdf"
 ]  # fmt: skip
 
-_TOLERANCE = 1e-6  # how far the sum of a point may be from 1; at least 8 eps
+_TOLERANCE = 1e-6  # the largest distance of a point's sum from 1; at least 8 eps
 
 
 def logpdf(x: Any, alpha: Any) -> Array:

@@ -18,7 +18,7 @@ from anejax.scipy.special.operands import reals
 F = TypeVar("F", bound=Callable[..., Any])
 
 _LEAST = (-math.inf, -math.inf)
-_OUTSIDE = {  # what a function is below the support, and above
+_OUTSIDE = {  # the values of a function below the support, and above
     "logpdf": _LEAST, "logpmf": _LEAST, "cdf": (0, 1), "logcdf": (-math.inf, 0), "sf": (1, 0), "logsf": (0, -math.inf),
 }  # fmt: skip
 _MEANING = {

@@ -125,7 +125,7 @@ def _batch(
     def step(flags: Flags) -> tuple[Sequence[bool], tuple[Transformed, Transformed]]:
         new_cond = batch_graph(cond, size, (*d_cond, *at_zero(flags)), (False,))
         new_body = batch_graph(body, size, (*d_body, *at_zero(flags)), flags)
-        # where examples end at different times, every one has a carry of its own
+        # if examples end at different times, each has a separate carry
         found = [True] * len(flags) if new_cond.outs[0] is not None else [d is not None for d in new_body.outs]
         return found, (new_cond, new_body)
 
