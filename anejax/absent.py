@@ -56,7 +56,7 @@ GROUPS: tuple[Group, ...] = (
         {"": "Ref new_ref empty_ref free_ref freeze ref ds"},
     ),
     Group(
-        "what is compiled can be seen otherwise",
+        "compilations are reported in other ways",
         "use log_compiles(), set ANEJAX_DEBUG=graph,mil,plan, or count with anejax.runtime.execute.compile_count()",
         {"": "explain_cache_misses no_execution no_tracing"},
     ),
@@ -112,7 +112,7 @@ GROUPS: tuple[Group, ...] = (
         {"": "enable_custom_prng legacy_prng_key debug_key_reuse"},
     ),
     Group(
-        "trees are flattened by a registry of their own",
+        "trees are flattened by a separate registry",
         "use register_pytree_node and tree_flatten_with_path",
         {"tree_util": "default_registry flatten_one_level_with_keys"},
     ),

@@ -98,7 +98,8 @@ def store() -> None:
 def markdown() -> str:
     """The section of docs/parity.md."""
     pairs = json.loads(STORED.read_text())
-    lines = ["", "## Arguments", "", f"Of jax {PINNED}, every function takes what jax's takes but for these.", ""]
+    head = f"Every function takes the arguments that jax's takes in jax {PINNED}, except these."
+    lines = ["", "## Arguments", "", head, ""]
     lines += ["| argument | why | functions |", "|---|---|---|"]
     for argument, why in ABSENT_PARAMETERS.items():
         functions = " ".join(f"`{full}`" for full, a in pairs if a == argument)
