@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 
 from anejax.cli.examples import add_command
-from anejax.cli.options import UsageError
+from anejax.cli.options import UsageError, parsed
 from anejax.errors import AnejaxError
 from anejax.terminal import printable
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = parser_of(arguments).parse_args(arguments)
+        args = parsed(parser_of(arguments), arguments)
         code = args.run(args)
         sys.stdout.flush()  # reports a full disk here
         return code

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from anejax.api.devices import devices
 from anejax.config import config
 from anejax.errors import AnejaxError
 from anejax.runtime import engine
+
+SHAPE = re.compile(r"([a-z]+[0-9]*)\[([0-9, ]*)\]", re.ASCII)  # the type of an argument
 
 
 class UsageError(AnejaxError):
@@ -20,6 +24,19 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every command."""
     parser.add_argument("--device", metavar="NAME", help="the device to run on: cpu, ane or coreai (default: cpu)")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+
+
+def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """What the arguments say. Where one --shape has several types, the error says what to write: if it took them all,
+    it would take a target after it, too."""
+    args, rest = parser.parse_known_args(arguments)
+    types = [text for text in rest if SHAPE.fullmatch(text)]
+    if types and any(text.startswith("--shape") for text in arguments):
+        parser.error(f"expected one type after each --shape, got {' '.join(types)} as well: write --shape before each, "
+                     f"such as --shape {types[0]!r}")  # fmt: skip
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def use_device(name: str | None) -> None:

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     parser.add_argument(
         "--save", type=Path, metavar="FILE", help="write a page (.html) or a trace for Perfetto (.json)"
     )
-    return _function(parser.parse_args(args.command))
+    return _function(options.parsed(parser, args.command))
 
 
 def _function(args: argparse.Namespace) -> int:

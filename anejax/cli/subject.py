@@ -29,7 +29,6 @@ from anejax.train import cifar10, classify, language
 
 Subject = tuple[Callable[..., Any], tuple[Any, ...]]
 STEPS = ("forward", "train")
-_SHAPE = re.compile(r"([a-z]+[0-9]*)\[([0-9, ]*)\]", re.ASCII)
 _DTYPES = [dtype.name for dtype in dtypes.ALL]
 
 
@@ -83,7 +82,7 @@ def read(path: Path) -> Program:
 
 def shape(text: str) -> aj.ShapeDtypeStruct:
     """``float32[8,4]`` as the type of an argument. Raises UsageError for anything else."""
-    match = _SHAPE.fullmatch(text.strip())
+    match = options.SHAPE.fullmatch(text.strip())
     sizes = match[2].replace(" ", "") if match else ""
     fine = match is not None and match[1] in _DTYPES and re.fullmatch(r"(\d{1,9}(,\d{1,9})*)?", sizes)
     if match is None or not fine:

@@ -49,7 +49,7 @@ def coreml(
         f: a function, jitted or not, or a ``nn.Layer``; or a dictionary of Functions, without further arguments.
         args: the inputs, as arrays or ShapeDtypeStructs, or as ``Shapes`` where an input may have several: then the
             package has a function for each.
-        path: where to write; nothing may be there.
+        path: where to write; nothing may be there. Folders on the way to it are made, as coremltools makes them.
         params: a tree of arrays; for a layer (params, state), as its ``init`` returns them.
         state: a tree of floats that the package keeps between calls, as float16, the one dtype of Core ML's states; it
             starts as zeros, whatever is given here, until an app writes it.
@@ -73,9 +73,10 @@ def coreml(
         The path.
 
     Raises:
-        ExportError: arguments, names or a path that will not do.
+        ExportError: arguments, names, shapes of ports or a path that will not do.
         DtypeError: a port of a dtype that Core ML lacks.
-        RefusedError: an operation that Core ML lacks (docs/legalization.md).
+        RefusedError: an operation that Core ML lacks (docs/legalization.md), or an array: Core ML has neither axes of
+            size 0 nor more than five axes.
         MissingDependencyError: coremltools is not installed.
 
     Example:
@@ -118,7 +119,7 @@ def coreai(
     step, too, with its parameters as state. ``AIModel(path)`` runs the asset here.
 
     Raises:
-        ExportError: arguments, names or a path that will not do.
+        ExportError: arguments, names, shapes of ports or a path that will not do.
         DtypeError: a port of a dtype that Core AI lacks.
         RefusedError: an operation that Core AI lacks.
         MissingDependencyError: no coreai-core of a version that was tried is installed.

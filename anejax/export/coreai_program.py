@@ -14,7 +14,7 @@ from anejax.coreai.asset import check_package, save
 from anejax.coreai.program import graph, module
 from anejax.coreai.text import TYPES, Tensor, Text, supported
 from anejax.coreai.words import Writer
-from anejax.errors import DtypeError, ExportError, fail
+from anejax.errors import ExportError, fail
 from anejax.export.aimodel import INITIAL, LABELS
 from anejax.export.compress import COREAI, Report, check_scheme, compressed
 from anejax.export.function import Exported, Function, refuse_dtype, trace
@@ -103,5 +103,5 @@ def _port(path: str, aval: Aval) -> Aval:
     if not supported(aval.dtype):
         refuse_dtype(path, aval, list(TYPES))
     if 0 in aval.shape:
-        fail("export", f"{path}: expected no axis of size 0, got {aval}", DtypeError)
+        fail("export", f"{path}: expected no axis of size 0, got {aval}; leave it out", ExportError)
     return aval

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from anejax.export.halves import check_bits, in_precision, in_range
 from anejax.export.labels import check_one_row
 from anejax.export.mlpackage import Entry
 from anejax.lower.to_mil import Constant, lower
+from anejax.mil.limits import COREML_MAX_RANK
 from anejax.mil.opset import OPSET
 from anejax.mil.program import Program, renamed
 from anejax.mil.verify import verify
@@ -39,7 +40,7 @@ def entry(
     check_bits(exported.graph, precision)
     graph = in_range(signed_words(optimize(_with_own_weights(exported), "coreml")), precision)
     _check_dtypes(graph)
-    program = in_precision(lower(graph, "coreml", list(map(_signed, exported.constants))), precision)
+    program = in_precision(lower(graph, "coreml", list(map(_storable, exported.constants))), precision)
     main = program.main
     names = [p.name for p in (*exported.states, *exported.inputs)]
     updates = [f"{p.name}_new" for p in exported.states]
@@ -49,6 +50,7 @@ def entry(
     main = renamed(main, called)
     program = Program((main, *(f for f in program.functions if f.name != "main")), program.version)
     _check_operations(program)
+    _check_arrays(program)
     verify(program, "coreml")
     main = compressed(main, weights, report)  # Core ML's forms of compressed constants are not operations of programs
     program = Program((main, *program.functions[1:]), program.version)
@@ -81,10 +83,16 @@ def _with_own_weights(exported: Exported) -> Graph:
     return graph.replace(eqns=tuple(map(own, graph.eqns)))
 
 
-def _signed(constant: Constant) -> Constant:
-    """The same bits as int32 for uint32, as ``signed_words`` has it."""
+def _storable(constant: Constant) -> Constant:
+    """The same bits as int32 for uint32, as ``signed_words`` has it; the greatest finite numbers for infinities, as
+    legalization has it for constants without axes."""
     value = constant.value
-    return constant._replace(value=value.view(np.int32)) if value.dtype == dtypes.uint32 else constant
+    if value.dtype == dtypes.uint32:
+        return constant._replace(value=value.view(np.int32))
+    if value.dtype not in (dtypes.float32, dtypes.float16) or not np.isinf(value).any():
+        return constant
+    most = np.finfo(value.dtype).max
+    return constant._replace(value=np.clip(value, -most, most))
 
 
 def _check_dtypes(graph: Graph) -> None:
@@ -107,8 +115,40 @@ def _check_operations(program: Program) -> None:
                  "app, or write it with other dtypes", RefusedError)  # fmt: skip
 
 
+def _wanted_shape(shape: Sequence[int]) -> tuple[str, str] | None:
+    """(the rule of Core ML's arrays that a shape breaks, the remedy), or None."""
+    if 0 in shape:
+        return "no axis of size 0, as Core ML has no empty arrays", "leave it out"
+    if len(shape) > COREML_MAX_RANK:
+        return f"at most {COREML_MAX_RANK} axes, as Core ML has no more", "reshape it"
+    return None
+
+
+def _check_arrays(program: Program) -> None:
+    """Raises RefusedError for an array that MIL does not have, with the operation and the line that it belongs to."""
+    for op in (op for function in program.functions for op in function.ops):
+        for value in (*op.results, *op.values()):
+            broken = _wanted_shape(value.type.shape) if value.const is None else None  # an operand may be a list: []
+            data = value.const
+            if isinstance(data, np.ndarray) and data.dtype.kind == "f" and not np.isfinite(data).all():
+                broken = ("finite constants, as packages for Core ML have no others",
+                          "compute what is NaN in the function")  # fmt: skip
+            if broken:
+                where = f" at {op.mark.line}" if op.mark.line else ""
+                fail("export", f"{op.name.removeprefix('aj_')}{where}: expected {broken[0]}, got {value.type}; "
+                     f"{broken[1]}", RefusedError)  # fmt: skip
+
+
+def _check_shape(path: str, aval: Aval) -> None:
+    """Raises ExportError for a port that Core ML does not have."""
+    broken = _wanted_shape(aval.shape)
+    if broken:
+        fail("export", f"{path}: expected {broken[0]}, got {aval}; {broken[1]}", ExportError)
+
+
 def _port(path: str, aval: Aval) -> Aval:
-    """The type of a port that Core ML has: float32, float16 or int32, of rank 1 or more."""
+    """The type of a port that Core ML has: float32, float16 or int32, of rank 1 to 5, without axes of size 0."""
+    _check_shape(path, aval)
     dtype = np.dtype(np.int32) if aval.dtype in AS_INT32 else aval.dtype
     if dtype not in PORTS:
         refuse_dtype(path, aval, [d.name for d in (*PORTS, *AS_INT32)])
@@ -117,6 +157,8 @@ def _port(path: str, aval: Aval) -> Aval:
 
 def _state(path: str, aval: Aval) -> Aval:
     """The type that Core ML keeps between calls: float16."""
+    _check_shape(path, aval)
     if aval.dtype not in (dtypes.float32, dtypes.float16):
-        refuse_dtype(path, aval, ["float32", "float16"])
+        fail("export", f"{path}: expected float32 or float16, as Core ML keeps no others between calls, got {aval}; "
+             "take it as an input and return the new one, or cast it in the function", DtypeError)  # fmt: skip
     return Aval(aval.shape or (1,), dtypes.float16)

@@ -13,12 +13,12 @@ import anejax as aj
 from anejax import tree
 from anejax.api.flat import abstract, argument_paths, name_of
 from anejax.core.aval import Aval
-from anejax.core.graph import Graph
-from anejax.errors import DtypeError, ExportError, fail
+from anejax.core.graph import Graph, subgraphs
+from anejax.errors import DtypeError, ExportError, RefusedError, fail
 from anejax.export.labels import Labels
 from anejax.export.labels import checked as checked_labels
 from anejax.export.labels import found as found_labels
-from anejax.export.ports import chosen, readable
+from anejax.export.ports import chosen, of_array, readable
 from anejax.lower.to_mil import Constant
 from anejax.nn.layer import Layer
 
@@ -151,6 +151,7 @@ class _Tracing:
         self.images = [None] * count + [self.function.images.get(name) for name in names]
         self.own = own
         closed = aj.jit(self.call).trace(*(aj.ShapeDtypeStruct(a.shape, a.dtype) for a in avals)).jaxpr
+        _refuse_effects(closed.graph)
         out_names = chosen("outputs", self.function.outputs, self.out_names, [*names, *state_names])
         ports = [Port(*port) for port in zip([*state_names, *names], avals, self.images)]
         outputs = [Port(*port) for port in zip(out_names, self.out_avals)]
@@ -161,7 +162,7 @@ class _Tracing:
     def paths(self) -> list[str]:
         """The function's name for each leaf of the state and the arguments."""
         every = tree.structure(((*self.leading(self.function.state), *self.function.args), {}))
-        return argument_paths(self.function.f, every)[len(tree.leaves(self.params)) :]
+        return list(map(of_array, argument_paths(self.function.f, every)[len(tree.leaves(self.params)) :]))
 
     def leading(self, state: Any) -> list[Any]:
         """The arguments before the inputs."""
@@ -197,7 +198,7 @@ class _Tracing:
         leaves, treedef = tree.flatten(result)
         if not leaves:
             fail("export", f"expected {name_of(self.function.f)} to return arrays, got {result!r:.60}", ExportError)
-        paths = tree.treedef_paths(treedef, "")
+        paths = list(map(of_array, tree.treedef_paths(treedef, "")))
         self.out_names = list(map(_result_name, paths))
         self.out_avals = [self.border(f"the result{p}", abstract(x).strong()) for p, x in zip(paths, leaves)]
         new_states = [_outside(x, p) for x, p in zip(states, map(abstract, ports))]
@@ -209,10 +210,12 @@ class _Tracing:
             return out, []
         name = name_of(self.function.f)
         if not isinstance(out, tuple) or len(out) != 2:
-            fail("export", f"expected {name} to return (result, new state), got {type(out).__name__}", ExportError)
-        problem = tree.mismatch(self.function.state, out[1], "state")
+            fail("export", f"expected {name} to return (result, new state), as state= is given, got {_shown(out)}",
+                 ExportError)  # fmt: skip
+        problem = tree.mismatch(self.function.state, out[1], "state", exact=True)
         if problem:
-            fail("export", f"expected {name} to return a state like the one it got: {problem}", ExportError)
+            fail("export", f"expected {name} to return (result, new state), the state like the one it got: {problem}",
+                 ExportError)  # fmt: skip
         leaves = tree.leaves(out[1])
         for path, old, new in zip(self.paths(), self.own, map(abstract, leaves)):
             if (old.shape, old.dtype) != (new.shape, new.dtype):
@@ -224,6 +227,27 @@ class _Tracing:
         named = zip(tree.leaves(self.params), tree.paths(self.params, "params"))
         names = {id(leaf): readable(path) for leaf, path in named}
         return [Constant(names.get(id(array), "constant"), np.asarray(array)) for array in arrays]
+
+
+def _shown(out: Any) -> str:
+    """A result in few words: its type and shape if it is an array, else its kind."""
+    if isinstance(out, tuple):
+        return f"a tuple of {len(out)}"
+    is_array = hasattr(out, "shape") and hasattr(out, "dtype")
+    return f"{abstract(out) if is_array else type(out).__name__} alone"
+
+
+def _refuse_effects(graph: Graph) -> None:
+    """Raises RefusedError for a call of Python, which no package can make, with the line that asks for it."""
+    for eqn in graph.eqns:
+        if eqn.primitive.effect:
+            where = f" at {eqn.source}" if eqn.source else ""
+            name = eqn.primitive.name.replace("debug_", "debug.")
+            fail("export", f"expected no {name}{where}: an exported package cannot call Python. Remove it from the "
+                 "function before the export, or return the values as results and print them in the app",
+                 RefusedError)  # fmt: skip
+        for inner in subgraphs(eqn.params):
+            _refuse_effects(inner)
 
 
 def _result_name(path: str) -> str:

@@ -10,9 +10,14 @@ from anejax.errors import ExportError, fail
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def of_array(path: str) -> str:
+    """The path of an array: without the end that the path of a random key has for the one leaf of the key."""
+    return path.replace("[<flat index 0>]", "")
+
+
 def readable(path: str) -> str:
     """An identifier like ``params_w_0`` for ``params['w'][0]``."""
-    path = path.replace("[<flat index 0>]", "").replace("<flat index ", "")  # of a key, which has one leaf
+    path = of_array(path).replace("<flat index ", "")
     name = re.sub(r"_+", "_", re.sub(r"\W", "_", path, flags=re.ASCII)).strip("_") or "value"
     return name if not name[0].isdigit() else f"_{name}"
 

@@ -28,6 +28,21 @@ def test_the_parser_accepts_every_example(line: str) -> None:
     assert WHOLE.parse_args(arguments).run
 
 
+@pytest.mark.parametrize("command", ["export", "estimate", "explain", "check", "profile"])
+def test_several_types_after_one_shape(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """If --shape took them all, it would take a target after it, too."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "math:hypot", "--shape", "float32[2]", "float32[2,3]", "int32[]"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert ended.value.code == 2 and "got float32[2,3] int32[] as well: write --shape before each" in said
+
+
+def test_arguments_that_no_option_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["check", "math:hypot", "--shape", "float32[2]", "more"])
+    assert "unrecognized arguments: more" in capsys.readouterr().err
+
+
 def test_every_help_can_be_printed() -> None:
     """argparse fills in ``%``, so a per cent sign in a help text ends ``--help`` with an error."""
     for path, parser in parsers(WHOLE):

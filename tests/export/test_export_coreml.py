@@ -10,7 +10,7 @@ import pytest
 
 import anejax as aj
 import anejax.numpy as jnp
-from anejax.errors import DtypeError, ExportError, ShapeError
+from anejax.errors import DtypeError, ExportError, RefusedError, ShapeError
 from anejax.export.compress import SCHEMES, centers, nearest
 from anejax.mil.program import Type, Value
 from anejax.models import cifar
@@ -302,6 +302,14 @@ def test_state(tmp_path: Path) -> None:
 
 
 X = normal(3)
+NAN = np.full(3, np.nan, np.float32)
+
+
+def printed(x: Any) -> Any:
+    aj.debug.print("{}", x)
+    return x * 2
+
+
 WRONG: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], type[Exception], str]] = {
     "suffix": (lambda x: x, (X,), {"path": "f.mlmodel"}, ExportError, "ends in .mlpackage, got 'f.mlmodel'"),
     "nothing": (lambda x: None, (X,), {}, ExportError, "to return arrays, got None"),
@@ -315,7 +323,25 @@ WRONG: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], type[Exception], st
     "twice": (lambda x: x, (X,), {"inputs": ["a"], "outputs": ["a"]}, ExportError, "that no other port has"),
     "state": (lambda s, x: x, (X,), {"state": X}, ExportError, r"to return \(result, new state\)"),
     "state type": (lambda s, x: (x, s[:2]), (X,), {"state": X}, ExportError, "to return s as float32"),
-    "state dtype": (lambda s, x: (x, s), (X,), {"state": np.arange(3, dtype=np.int32)}, DtypeError, "s: expected one"),
+    "state dtype": (lambda s, x: (x, s), (X,), {"state": np.arange(3, dtype=np.int32)}, DtypeError, "s: expected fl"),
+    "state is missing": (lambda s, x: (x, None), (X,), {"state": X}, ExportError, "state: expected an array, got None"),
+    "result alone": (lambda s, x: x, (X,), {"state": X}, ExportError, r"\(result, new state\), .* float32.3. alone"),
+    "result of three": (lambda s, x: (x, s, s), (X,), {"state": X}, ExportError, "new state.*, got a tuple of 3"),
+    "key as state": (lambda s, x: (x, s), (X,), {"state": {"key": aj.random.key(0)}}, DtypeError,
+                     r"s\['key'\]: expected float32 or float16, .* got uint32.2.; take it as an input"),
+    "size 0": (lambda x: x + 1, (X[:0],), {}, ExportError, "x: expected no axis of size 0, .* got float32.0."),
+    "size 0 of a result": (lambda x: x[:0], (X,), {}, ExportError, "the result: expected no axis of size 0"),
+    "size 0 of a state": (lambda s, x: (x, s), (X,), {"state": X[:0]}, ExportError, "s: expected no axis of size 0"),
+    "size 0 inside": (lambda x: jnp.concatenate([x[:0], x]) + x[:0].sum(), (X,), {}, RefusedError,
+                      r"slice_by_size at .*test_export_coreml.py:\d+ .*: expected no axis of size 0"),
+    "rank": (lambda x: x + 1, (X.reshape(1, 1, 1, 1, 1, 3),), {}, ExportError, "x: expected at most 5 axes, .* got"),
+    "rank inside": (lambda x: (x.reshape(1, 1, 1, 1, 1, 3) * 2).reshape(3), (X,), {}, RefusedError,
+                    r"reshape at .*test_export_coreml.py:\d+ .*: expected at most 5 axes"),
+    "NaN": (lambda x: x + NAN, (X,), {}, RefusedError, r"add at .*test_export_coreml.py:\d+ .*: expected finite const"),
+    "print": (printed, (X,), {}, RefusedError,
+              r"expected no debug.print at .*test_export_coreml.py:\d+ .*: an exported package cannot call Python"),
+    "print in a loop": (lambda x: aj.lax.fori_loop(0, 3, lambda i, x: printed(x), x), (X,), {}, RefusedError,
+                        r"expected no debug.print at"),
     "image": (lambda x: x, (X,), {"images": {"x": aj.export.Image()}}, ExportError, "for a picture"),
     "layer": (aj.nn.Linear(2), (X,), {}, ExportError, r"expected params=\(params, state\) for a layer"),
     "labels": (lambda x: x, (X,), {"labels": ["a", "b"]}, ExportError, "one for each of the 2 labels, got float32.3"),
@@ -362,6 +388,20 @@ def test_names_of_functions_that_shapes_make(tmp_path: Path) -> None:
     one = aj.export.Function(lambda x: x, aj.export.Shapes((1,), (2,)))
     with pytest.raises(ExportError, match="different names, got f_2 twice: the shapes of f"):
         aj.export.coreml({"f": one, "f_2": aj.export.Function(lambda x: x, X)}, path=tmp_path / "f.mlpackage")
+
+
+def test_infinities_of_constants_are_the_greatest_numbers(tmp_path: Path) -> None:
+    """Core ML's constants are finite; a mask does the same with either."""
+    mask = np.array([0, -np.inf, np.inf], np.float32)
+    package = Package(aj.export.coreml(lambda x: x + mask, np.zeros(3, np.float32), path=tmp_path / "f.mlpackage"))
+    most = np.finfo(np.float32).max
+    np.testing.assert_array_equal(package({"x": np.zeros(3, np.float32)})["output"], [0, -most, most])
+
+
+def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
+    """As coremltools' ``MLModel.save`` makes them."""
+    path = aj.export.coreml(lambda x: x + 1, X, path=tmp_path / "a" / "b" / "f.mlpackage")
+    assert path.is_dir() and [p.name for p in path.parent.iterdir()] == ["f.mlpackage"]
 
 
 def test_what_is_there_stays(tmp_path: Path) -> None:

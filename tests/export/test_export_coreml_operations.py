@@ -99,6 +99,18 @@ def test_each_element_of_functions(tmp_path: Path, dtype: str) -> None:
     accuracy.check(names, dtype, lambda functions: results(tmp_path, functions))
 
 
+@pytest.mark.parametrize("dtype", accuracy.BOUNDS)
+def test_inverse_of_erf_up_to_its_ends(tmp_path: Path, dtype: str) -> None:
+    """Near 1, where 1 - x^2 cancels, and on the other side of 0; the ends are infinite, and beyond them is nothing."""
+    kind = np.finfo(dtype)
+    sizes = np.concatenate([1 - np.geomspace(float(kind.epsneg), 0.5, 200), np.geomspace(1e-3, 0.9, 200)])
+    x = np.concatenate([-sizes, sizes]).astype(dtype)
+    edges = np.array([1, -1, 1.5, -np.inf, np.nan, 0.0, -0.0], dtype)
+    got = results(tmp_path, {"inside": (lax.erf_inv, (x,)), "edges": (lax.erf_inv, (edges,))})
+    assert accuracy.worst("erf_inv", x, got["inside"][0])[0] <= accuracy.BOUNDS[dtype]
+    np.testing.assert_array_equal(got["edges"][0], np.array([np.inf, -np.inf, np.nan, np.nan, np.nan, 0, -0.0]))
+
+
 def taken_outside(x: Any, at: Any) -> Any:
     return jnp.take(x, at, axis=0), jnp.take(x, at, axis=1, mode="clip"), jnp.asarray(x).at[at].add(2.0, mode="drop")
 

@@ -223,3 +223,23 @@ def test_the_same_operations_on_core_ai() -> None:
     text = to_text(lower(signed_words(optimize(graph, "coreml")), "coreml"))
     (got,) = execute(CoreAIProgram.of_mil(text), [np.asarray(KEY).view(np.int32)])
     np.testing.assert_array_equal(got, np.asarray(random.bits(KEY, (5,))).view(np.int32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_the_next_float(tmp_path: Path, dtype: type[np.floating[Any]]) -> None:
+    """Between numbers of all kinds, to the last bit; and towards a constant, as truncated_normal does. Core ML has the
+    greatest number for an infinite constant."""
+    info = np.finfo(dtype)
+    ends = [0, info.smallest_subnormal, info.smallest_normal, 1, 1.5, 2 - info.eps, info.max, np.inf]
+    some = np.array([*ends, *np.negative(ends), np.nan], dtype)
+    x, y = (v.ravel() for v in np.meshgrid(some, some))
+    finite = x[np.abs(x) < info.max]
+    up = lambda x: lax.nextafter(x, jnp.full_like(x, np.inf))  # noqa: E731
+    one = (x[3:4], y[3:4])
+    got = results(tmp_path, {"next": (lax.nextafter, (x, y)), "up": (up, (finite,)), "one": (lax.nextafter, one)})
+    with np.errstate(all="ignore"):
+        wanted = {"next": np.where(x == y, y, np.nextafter(x, y)), "up": np.nextafter(finite, dtype(np.inf)),
+                  "one": np.nextafter(*one)}  # fmt: skip
+    for name, want in wanted.items():
+        np.testing.assert_array_equal(got[name][0], want)
+        np.testing.assert_array_equal(np.signbit(got[name][0]) & (want == want), np.signbit(want) & (want == want))

@@ -13,9 +13,10 @@ from typing import Any
 
 from anejax import dtypes
 from anejax.core.trace import aval_of
-from anejax.mil.tails import ERFC_FROM_TWO, ERFC_TO_TWO
+from anejax.mil.tails import ERF_INV_CENTRE, ERF_INV_ROOTS, ERF_INV_TAIL, ERFC_FROM_TWO, ERFC_TO_TWO
 from anejax.ops import arithmetic as A
 from anejax.ops import elementwise as E
+from anejax.ops.families import expand
 from anejax.passes.legalize.constants import const
 from anejax.passes.legalize.rules import rule
 
@@ -132,6 +133,25 @@ def _erfc(x: Any) -> Any:
     series = A.where(A.lt(size, two), _polynomial(ERFC_TO_TWO, square), _polynomial(ERFC_FROM_TWO, square))
     tail = A.mul(A.mul(power, inverse), series)
     return A.where(A.lt(x, one), A.sub(one, E.erf(x)), tail)
+
+
+@rule("erf_inv", targets=_CORE_ML)
+def _erf_inv(x: Any) -> Any:
+    """x times a polynomial of w = -log(1 - x^2) in the middle, of sqrt(w) in the tails (mil/tails.py). 1 - x^2 is a
+    product, as the square would lose the digits of 1 - |x|. float16 is computed in float32 and rounded once."""
+    dtype = aval_of(x).dtype
+    if dtype == dtypes.float16:
+        return E.convert_element_type(E.erf_inv(E.convert_element_type(x, dtypes.float32)), dtype)
+    one, size = const(x, 1), A.abs(x)
+    inside = A.min(size, const(x, 1 - float(dtypes.finfo(dtype).eps) / 2))  # the last number below 1
+    w = A.neg(E.log(A.mul(A.sub(one, inside), A.add(one, inside))))
+    root, (low, high) = E.sqrt(w), ERF_INV_ROOTS
+    centre = _polynomial(ERF_INV_CENTRE, A.mul(A.sub(w, const(x, 2.5)), const(x, 1 / 2.5)))
+    tail = _polynomial(ERF_INV_TAIL, A.mul(A.sub(root, const(x, (low + high) / 2)), const(x, 2 / (high - low))))
+    value = A.mul(x, A.where(A.lt(w, const(x, 5)), centre, tail))
+    edge = A.div(x, A.sub(one, size))  # no constant is infinite
+    outside = expand(const(x, math.nan), aval_of(x).shape)
+    return A.where(A.lt(size, one), value, A.where(A.eq(size, one), edge, outside))
 
 
 def _polynomial(coefficients: Sequence[float], x: Any) -> Any:

@@ -166,6 +166,25 @@ def _bitcast(x: Any, *, dtype: np.dtype) -> Any:
 _FLOATS = (dtypes.float32, dtypes.float16)
 
 
+@rule("nextafter", targets=COREML)
+def _nextafter(x: Any, y: Any) -> Any:
+    """The bits of x as an integer, one more for a larger size and one less for a smaller one (IEEE 754, 5.3.1)."""
+    dtype, shape = aval_of(x).dtype, aval_of(x).shape or aval_of(y).shape
+    if dtype not in _FLOATS:
+        raise RefusedError(f"[legalize] MIL has no {dtype}, whose next number is asked for.")
+    x, y = expand(x, shape), expand(y, shape)
+    bits = np.dtype(f"int{W.width(dtype)}")
+    at = E.convert_element_type(E.bitcast_convert_type(x, bits), np.int32)
+    zero = expand(np.zeros((), dtype), shape)
+    grows = A.eq(W.whether(A.gt(y, x)), W.whether(A.gt(x, zero)))
+    moved = A.add(at, A.select_n(grows, number(at, -1), number(at, 1)))
+    least = A.select_n(A.lt(y, zero), number(at, 1), number(at, 1 - 2 ** (W.width(dtype) - 1)))
+    moved = A.select_n(A.eq(x, zero), moved, least)
+    found = E.bitcast_convert_type(E.convert_element_type(moved, bits), dtype)
+    known = A.and_p.bind(A.eq(x, x), A.eq(y, y))
+    return A.select_n(A.eq(x, y), A.select_n(known, A.add(x, y), found), y)
+
+
 def _float_of(h: Halves, dtype: np.dtype) -> Any:
     """The floats of these bits, [1, n]. Exact, except for the payload of NaN."""
     info = np.finfo(dtype)

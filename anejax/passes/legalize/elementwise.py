@@ -204,5 +204,7 @@ refuse("the engine has no integers", "population_count", "clz", "shift_left", "s
 refuse("the CPU device sends to other processes", "process_sum", "process_gather", "process_exchange",
        "process_permute", "process_cut", "process_join", "process_enter", "process_leave", "process_index")  # fmt: skip
 refuse("the engine has no integers; random bits are drawn on the CPU device", "threefry2x32", targets=("ane",))
-refuse("MIL has no such function, and no composition of its functions is accurate", "erf_inv", "lgamma", "digamma",
-       "nextafter")  # fmt: skip
+refuse("MIL has no such function, and no composition of its functions is accurate", "lgamma", "digamma")
+refuse("MIL has no such function, and no composition of the engine's functions is accurate", "erf_inv",
+       targets=("ane",))  # fmt: skip
+refuse("the engine has no integers, and so no bits of floats", "nextafter", targets=("ane",))
