@@ -30,9 +30,10 @@ demo: $(LIBRARY)  ## train a CNN on CIFAR-10 on the embedded CPU device
 test: check-all  ## what CI runs
 	$(PYTEST) -m "not long"
 
-# The types take one core some time, and the compiler takes all that there are.
+# Packages and types take one core some time, and the compiler takes all that there are.
 .PHONY: check-all
-check-all: $(LIBRARY) $(VENV)/.dev
+check-all:
+	$(MAKE) --jobs=2 --output-sync=target $(LIBRARY) $(VENV)/.dev
 	$(MAKE) --jobs=2 --output-sync=target check test-native
 
 test-all: check-all  ## the long hypothesis profile too (ANEJAX_SHARD, ANEJAX_HYPOTHESIS_SECONDS)

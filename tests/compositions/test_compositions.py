@@ -73,6 +73,7 @@ def test_a_wrong_value_is_found_and_made_small(monkeypatch: pytest.MonkeyPatch) 
     assert [dict(s.settings).get("function") for s in steps_of(small.block)] == ["tanh"]
 
 
+@pytest.mark.long
 def test_the_command_counts_programs() -> None:
     command = [sys.executable, "-m", "tests.compositions", "--count", "1", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

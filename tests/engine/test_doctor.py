@@ -101,6 +101,7 @@ def test_faults_of_the_engine(stand_in: None, fault: str, said: str, monkeypatch
     assert check.state == FAILED and said in check.detail, check
 
 
+@pytest.mark.long
 def test_a_store_that_was_emptied(stand_in: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checks of programs from disk pass either way, and say whether they were compiled anew."""
 

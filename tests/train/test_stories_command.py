@@ -76,6 +76,7 @@ def test_a_run_ends_with_a_network_that_is_measured_and_writes(capsys) -> None:
     assert again[1]["train_loss"] < rows[1]["train_loss"]
 
 
+@pytest.mark.long  # the short run kills one of CIFAR-10, and one of a toy
 def test_a_run_that_was_stopped_goes_on_as_if_nothing_had_happened(monkeypatch, capsys) -> None:
     assert train("--out", "whole") == 0
     add_step, calls = loop.Journal.add_step, []
