@@ -206,7 +206,7 @@ def group_of(module: str, name: str) -> Group | None:
 def getattr_of(module: str, lazy: Mapping[str, str] | None = None) -> Callable[[str], Any]:
     """The ``__getattr__`` of ``module`` (``__name__``): raises AbsentError with reason and replacement.
 
-    ``lazy`` has the names of submodules, and of what is in them, that are imported when they are first asked for, since
+    ``lazy`` has the names of submodules, and of their contents, that are imported at their first use, since
     importing them takes a while and few programs use them: name -> ``submodule`` or ``submodule:name``.
     """
     inner = module.partition(".")[2]

@@ -156,7 +156,7 @@ class ScaledValueAndGrad:
     @property
     def limit(self) -> float:
         """The magnitude from which on a scaled cotangent is an overflow: the compute dtype's largest, and float16's for
-        float32 too, since on the Neural Engine that is what it becomes."""
+        float32 too, since the Neural Engine turns float32 into it."""
         dtype = self.policy.compute_dtype
         return float(dtypes.finfo(dtypes.float16 if dtype == dtypes.float32 else dtype).max)
 

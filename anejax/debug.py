@@ -111,7 +111,7 @@ def print(fmt: str, *args: Any, ordered: bool = True, **kwargs: Any) -> None:
 
 
 class _Reader(string.Formatter):
-    """Reads a format and what it names, without formatting anything."""
+    """Reads a format and the arguments that it names, without formatting anything."""
 
     def __init__(self) -> None:
         self.missing: list[str] = []
@@ -157,7 +157,7 @@ def callback(
     """Calls ``callback(*args, **kwargs)`` with NumPy arrays, under ``jit`` with the values of each run, after it.
 
     Args:
-        callback: a Python function; what it returns is dropped. Without it, a decorator.
+        callback: a Python function; its result is dropped. Without it, a decorator.
         args, kwargs: trees of arrays; under ``vmap`` there is a call per example, under ``grad`` primals are shown.
         ordered, partitioned: accepted for compatibility; calls always come in order.
     """

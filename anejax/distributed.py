@@ -78,8 +78,8 @@ def float16_mean(values: Any, left_out: Any, axis_name: Any) -> tuple[Any, Any]:
         axis_name: of the processes, or of a ``vmap``.
 
     Returns:
-        (mean, left_out), both trees like ``values``. Every process gets the same mean. An infinity or a NaN stays what
-        it is in the mean, and leaves nothing out.
+        (mean, left_out), both trees like ``values``. Every process gets the same mean. An infinity or a NaN stays in
+        the mean, and its rounding error is 0.
 
     Raises:
         ShapeError: an array is not float32, or has not the shape of its part of ``left_out``.

@@ -1,6 +1,6 @@
 """The error classes of anejax, and the one function that formats their messages.
 
-A message reads `[op] what was expected, what came`. Types appear in their printed form.
+A message has the form `[op] expected ..., got ...`. Types appear in their printed form.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class ResizeMethod(enum.Enum):
     NEAREST: the nearest one. LINEAR: a triangle of radius 1. LANCZOS3, LANCZOS5: windowed sines of radius 3 and 5.
     CUBIC: cubic convolution with a = -0.5 (Keys 1981, "Cubic convolution interpolation for digital image processing").
     CUBIC_PYTORCH: the same where it is antialiased, else with a = -0.75 and edges that go on, as PyTorch and OpenCV
-    have it. AREA: the mean of what the new element covers.
+    have it. AREA: the mean of the elements that the new element covers.
     """
 
     NEAREST = 0

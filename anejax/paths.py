@@ -95,7 +95,7 @@ def scratch(directory: Path) -> Generator[Path, None, None]:
     """A new directory in ``directory``, which is removed at the end of the block.
 
     If the process is killed, the next call for the same ``directory`` removes it. A live process holds a lock on its
-    scratch directory, so nobody removes what is still in use.
+    scratch directory, so nobody removes files that are still in use.
     """
     directory.mkdir(parents=True, exist_ok=True)
     sweep(directory)

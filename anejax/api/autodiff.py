@@ -141,8 +141,8 @@ def _at_point(
 def linearize(fun: Callable[..., Any], *primals: PyTree, has_aux: bool = False) -> Any:
     """The value of ``fun`` at ``primals``, and its derivative there as a function of tangents.
 
-    The function keeps what it needs of the evaluation, so that applying it many times costs only the linear part. It is
-    a tree of that, so jitted functions may return and take it.
+    The function keeps the values of the evaluation that it needs, so that applying it many times costs only the linear
+    part. It is a tree of that, so jitted functions may return and take it.
     """
     outs, derivative, residuals, aux = _at_point(fun, primals, has_aux)
     # a custom_vjp function has no forward mode, but it may stand in equations that no result needs

@@ -35,8 +35,8 @@ def checkpoint(
     Args:
         prevent_cse: keep the second computation apart from the first; leave it True under ``jit``.
         policy: which values are kept nevertheless: one of ``checkpoint_policies``, or a function of yours of a
-            primitive, the types of its operands and its parameters, which returns a bool. None keeps only inputs. It
-            is not asked about what is inside of loops and branches.
+            primitive, the types of its operands and its parameters, which returns a bool. None keeps only inputs. It is
+            not called for values inside of loops and branches.
         static_argnums: arguments that are Python values.
 
     Example:

@@ -210,7 +210,7 @@ def _scan(op: str, body: Body, init: PyTree, xs: PyTree, length: Any = None, rev
 
 
 def _length(op: str, leaves: Sequence[Any], xs_tree: Any, length: Any) -> int:
-    """The number of turns, from the arrays and what was given."""
+    """The number of turns, from the arrays and the given length."""
     paths = tree.treedef_paths(xs_tree, "xs")
     found = {}
     for path, x in zip(paths, leaves):
@@ -403,7 +403,7 @@ def cond(
     Args:
         pred: a boolean or number of rank 0.
         true_fun, false_fun: functions of the operands.
-        operands: trees of arrays; what the functions close over need not be passed.
+        operands: trees of arrays; you need not pass values that the functions close over.
         operand: one operand by keyword, as older programs pass it.
         linear: accepted for compatibility.
 

@@ -90,7 +90,7 @@ class NumericsReport:
     @property
     def troubled(self) -> tuple[OperationNumerics, ...]:
         """The operations that lost something: overflows and NaN, then sums that are off, then underflows, each kind in
-        the order of the programs, so that causes come before what they cause."""
+        the order of the programs, so that causes come before effects."""
 
         def kind(o: OperationNumerics) -> int:
             return 0 if o.overflowed or o.nan else 1 if o.sum_error >= WORTH_SAYING else 2

@@ -121,7 +121,7 @@ class named_scope(scope, ContextDecorator):
     """Marks the operations inside with ``name``, which profiles, ``explain`` and messages show.
 
     A context manager and a decorator. Names inside one another are joined by slashes, and the layers of ``nn`` mark
-    what they trace with their own. A mark stays with its equation through every transformation and pass. Raises
+    their equations with their names. A mark stays with its equation through every transformation and pass. Raises
     TypeError where ``name`` is not a string.
 
     Example:

@@ -34,7 +34,7 @@ def shard_map(
     """``f`` in every process, on its own part of the arguments.
 
     Arguments and results are whole in every process, and alike. ``f`` gets parts of the arguments, collectives such as
-    ``lax.psum(x, "batch")`` reach the parts of the others, and what is divided of its results is put together again.
+    ``lax.psum(x, "batch")`` reach the parts of the others, and the divided parts of its results are joined.
 
     Args:
         f: a function of pytrees; without it, a decorator.

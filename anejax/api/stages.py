@@ -54,7 +54,7 @@ class ArgInfo:
 
 @dataclasses.dataclass(frozen=True)
 class MemoryAnalysis:
-    """Bytes that a run of a program needs, inputs, outputs and what is between; all of it in host memory."""
+    """Bytes that a run of a program needs, inputs, outputs and temporary values; all of it in host memory."""
 
     argument_size_in_bytes: int
     output_size_in_bytes: int

@@ -302,12 +302,12 @@ def jit(
         in_shardings, out_shardings: accepted for compatibility where they name one device: arrays lie on one anyway.
         backend: another name for ``device``.
         compiler_options: None: they are XLA's.
-        precision: "fp16": on the CPU device, what the engine could have runs with the engine's numerics, float16 with
+        precision: "fp16": on the CPU device, operations that the engine supports run with its numerics, float16 with
             narrow sums and infinite products from 32768 on; ``numerics_report`` says what that loses. "float32": as
             usual. None: the setting ``precision``.
         constants: a pytree of arrays that ``fun`` closes over and that never change, such as a trained network's
-            weights. The engine's programs have them inside, which is faster by far; each array takes a compile of its
-            own. On the CPU device, and inside other transformations, they are inputs as ever.
+            weights. The engine's programs have them inside, which is faster by far; each array takes a separate
+            compile. On the CPU device, and inside other transformations, they are inputs as ever.
 
     Returns:
         A function with ``lower(...)``, ``trace(...)``, ``eval_shape(...)`` and ``clear_cache()``.

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what is predicted; returns 0."""
+    """Prints the prediction; returns 0."""
     found = subject.find(args)
     if isinstance(found, Program):
         _refuse_broken(found, args)

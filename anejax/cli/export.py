@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the package, and says what is in it; returns 0."""
+    """Writes the package, and prints its functions; returns 0."""
     kind = args.format or (args.to.suffix[1:] if args.to else "mlpackage")
     if kind not in FORMATS:
         raise UsageError(f"[--to] expected a path that ends in .{' or .'.join(FORMATS)}, got {str(args.to)!r}.")

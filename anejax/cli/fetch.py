@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetches what is named, or lists what there is; returns 0."""
+    """Downloads the named files, or lists all names; returns 0."""
     known = [_CIFAR10, *files.sources()]
     for name in args.names:
         if name not in known:

@@ -71,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the prompt and what follows, up to a token that ends a text, and the speed to stderr; returns 0."""
+    """Prints the prompt and its continuation, up to a token that ends a text, and the speed to stderr; returns 0."""
     options.use_device(args.device)
     if (args.model is None) == (args.checkpoint is None):
         raise UsageError("[generate] expected --model DIR, --checkpoint RUN, or --checkpoint FILE --tokenizer FILE.")
@@ -163,7 +163,7 @@ def _tokens(model: Any, params: Any, prompt: list[int], args: argparse.Namespace
 
 
 def _show(pieces: Iterator[str]) -> int:
-    """Prints what a model says as it comes, in which nothing acts on the terminal; returns 0."""
+    """Prints a model's text as it comes, without control characters; returns 0."""
     begun, count = 0.0, 0
     for piece in pieces:
         print(printable(piece), end="", flush=True)

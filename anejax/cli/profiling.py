@@ -33,7 +33,7 @@ class Profiled:
         return out
 
     def close(self) -> None:
-        """Ends the profile, if one is recorded, and writes what it found."""
+        """Ends the profile, if one is recorded, and writes its page and trace."""
         found, self._profile = self._profile, None
         if found is None:
             return

@@ -33,7 +33,7 @@ _DTYPES = [dtype.name for dtype in dtypes.ALL]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say what the command is about."""
+    """Adds the options that name the command's subject."""
     add = parser.add_argument
     add("target", metavar="TARGET", help="cifar10, stories, a .mil file, or module:function with --shape")
     add(

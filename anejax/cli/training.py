@@ -243,7 +243,7 @@ def _refuse_busy(directory: Path) -> None:
 
 @contextlib.contextmanager
 def fetching(console: Console) -> Iterator[FetchProgress]:
-    """Says what is being fetched, and shows how far it is; nothing when all is there."""
+    """Prints the name of a download, and shows its progress; nothing when all is there."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         shown: dict[str, TaskID] = {}
 

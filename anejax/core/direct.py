@@ -31,7 +31,7 @@ Call = Callable[..., DeviceArray]
 
 
 class _Watch(EvalTrace):
-    """Evaluates as ever, and keeps what was bound."""
+    """Evaluates as usual, and keeps the bound primitive."""
 
     def __init__(self) -> None:
         self.bound: list[tuple[Primitive, Sequence[Any], dict[str, Any], list[Any]]] = []

@@ -198,8 +198,8 @@ def aval_of(x: Any) -> Aval:
 def conversion_of(x: Any) -> Callable[[], Any] | None:
     """The function that converts an object of another library to an array: its own method, or NumPy's.
 
-    Arrays of jax and tensors of others have both ``__array__`` and ``__dlpack__``; what has ``__array__`` alone, such
-    as tables, is left to ``asarray``.
+    Arrays of jax and tensors of others have both ``__array__`` and ``__dlpack__``; objects that only have
+    ``__array__``, such as tables, are left to ``asarray``.
     """
     own = getattr(x, "__anejax_array__", None) or getattr(x, "__jax_array__", None)
     if own is None and not isinstance(x, type) and hasattr(x, "__array__") and hasattr(x, "__dlpack__"):

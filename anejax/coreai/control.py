@@ -16,8 +16,8 @@ Body = Callable[[Writer, list[Tensor]], Sequence[Tensor]]
 
 
 def _loop(w: Writer, first: Sequence[Tensor], test: Body, body: Body) -> list[Tensor]:
-    """A while loop; ``test`` returns whether to go on. What the body hands on is copied: Core AI overwrites carries in
-    place, which spoils swapped ones and results of inner loops and branches (hazard 18)."""
+    """A while loop; ``test`` returns whether to go on. The values that the body passes on are copied: Core AI
+    overwrites carries in place, which spoils swapped ones and results of inner loops and branches (hazard 18)."""
 
     def condition(block: Writer, values: list[Tensor]) -> list[Tensor]:
         return [*test(block, values), *values]
@@ -83,7 +83,7 @@ def _with_row(w: Writer, x: Tensor, at: Tensor, row: Tensor) -> Tensor:
 
 @writes("aj_cond")
 def _cond(w: Writer, op: Operation) -> list[Tensor]:
-    """Nested ifs. What a branch only hands on does not lower, so the first branch chooses between it and itself
+    """Nested ifs. A value that a branch only returns is not lowered, so the first branch selects between it and itself
     (hazard 17)."""
     branches, operands = op.callees("branches"), op.tensors("operands")
     index = op.tensor("index")

@@ -30,7 +30,7 @@ def _matmul(w: Writer, op: Operation) -> Tensor:
 
 @writes("aj_dot_general")
 def _dot_general(w: Writer, op: Operation) -> Tensor:
-    """Batch axes first, then what is kept and what is contracted, each as one axis."""
+    """Batch axes first, then the kept axes and the contracted axes, each as one axis."""
     if op.dtype.kind == "b":
         absent("products of bools")
     x, y = (w.cast(op.tensor(n), op.dtype) for n in ("x", "y"))

@@ -104,8 +104,8 @@ class Block:
         return made
 
     def op(self, name: str, *operands: Tensor, out: tuple[Iterable[int], Any], attributes: str = "") -> Tensor:
-        """One operation of one result, of shape and dtype ``out``. What is empty becomes a constant, since Core AI may
-        crash on it or leave it unset."""
+        """One operation of one result, of shape and dtype ``out``. An empty array becomes a constant, since Core AI may
+        crash on it or leave it uninitialized."""
         made = Tensor(self.text.new(), *out)
         if 0 in made.shape:
             return self.constant(np.zeros(made.shape, made.dtype))

@@ -73,7 +73,7 @@ def find(directory: Path | str | None = None) -> Path | None:
 def ensure(directory: Path | str | None = None, progress: fetch.Progress | None = None) -> Path:
     """The directory that holds the six files, fetched first if need be.
 
-    Raises DataError, which says what was tried and how to place the files by hand.
+    Raises DataError, which lists the attempts and says how to place the files by hand.
     """
     home, facts, tried = _home(directory), sources(), []
     found = _find(home, facts["files"], tried)

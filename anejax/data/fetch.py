@@ -124,9 +124,9 @@ def _run(command: list[str], directory: Path, seconds: float) -> None:
 def read_members(archive: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
     """(base name, content) of the members of a .tar.gz that ``limits`` names, with their sizes' bounds.
 
-    Nothing is extracted: paths, links, modes and owners in the archive have no effect. What is not
-    asked for is skipped. The whole may not unpack to much more than the sum of the limits, nor have
-    more than 100,000 members. Raises FetchError for whatever is no such archive.
+    Nothing is extracted: paths, links, modes and owners in the archive have no effect. Other members are skipped. The
+    whole may not unpack to much more than the sum of the limits, nor have more than 100,000 members. Raises FetchError
+    for whatever is no such archive.
     """
     total = 2 * sum(limits.values()) + (64 << 20)
     seen = set()

@@ -36,7 +36,7 @@ def find(name: str) -> Path:
 def ensure(name: str, progress: fetch.Progress = lambda what, done, total: None) -> Path:
     """The file of that name, fetched and checked first if need be.
 
-    Raises DataError, which says what was tried and how to place the file by hand.
+    Raises DataError, which lists the attempts and says how to place the file by hand.
     """
     path, source, tried = path_of(name), sources()[name], []
     try:

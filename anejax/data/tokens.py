@@ -216,7 +216,7 @@ class TokenBatches:
 class TokenEvaluation:
     """A stream in order, each token but the first once as target: (tokens, targets, weight), all [batch,length].
 
-    Windows lie end to end, so what a window begins with has no context. What fills up the last batch has weight 0.
+    Windows lie end to end, so the first tokens of a window have no context. Padding of the last batch has weight 0.
     Raises BatchError when there is no token to predict.
     """
 

@@ -17,9 +17,9 @@ ON_CPU = Rule("primitive", f"docs/legalization.md, and {MIL}", "nothing, if the 
 def check(f: Callable[..., Any], *args: Any, chip: str = "M4") -> list[Finding]:
     """Every rule that ``f`` breaks on ``chip`` at the types of ``args`` (arrays or ShapeDtypeStructs).
 
-    Equations that the engine does not have are findings of the rule "primitive"; the others, legalized, are held to
-    the chip's rules. What stands at the border to the CPU device is taken to be cast there. ``place`` of a finding is
-    the layers and the line that its first operation comes from.
+    Equations that the engine does not have are findings of the rule "primitive"; the others are legalized and checked
+    against the chip's rules. Values at the border to the CPU device are assumed to be cast there. ``place`` of a
+    finding is the layers and the line that its first operation comes from.
 
     Example:
         >>> import anejax as aj, anejax.numpy as jnp

@@ -43,8 +43,8 @@ def estimate(f: Callable[..., Any], *args: Any, chip: str = "M4") -> Estimate:
     """Predicts how long one call of ``f`` takes on the Neural Engine of ``chip`` ("M1" ... "M6").
 
     ``f`` is traced at the types of ``args`` (arrays or ShapeDtypeStructs) and legalized for the engine; equations that
-    the engine does not have are counted as the CPU device's, and divide the rest into several programs. See
-    docs/engine.md for what the prediction rests on. Raises MilError for a chip that is not known.
+    the engine does not have are counted as the CPU device's, and divide the rest into several programs. docs/engine.md
+    says on which figures the prediction is based. Raises MilError for a chip that is not known.
 
     Example:
         >>> import anejax as aj

@@ -110,13 +110,13 @@ def coreai(
 ) -> Path:  # fmt: skip
     """Writes ``f`` as the Core AI asset ``path`` (.aimodel), for macOS 27 or iOS 27 and later.
 
-    The arguments are those of ``coreml``, but for ``weights="float16"``, of which Core AI's compiler makes float32
-    again (``precision="float16"`` stays), and ``weights="lut6"``, as it has no indices of 6 bits. Core AI has no
-    classifiers: ``labels`` are written into the asset's metadata, and the output stays. Ports and states have
-    the function's own dtypes. Functions share the states
-    that they give one name; what these begin with is returned by the asset's function ``initial``. Whatever the CPU
-    device runs can be exported, but for factorizations, Fourier transforms and a few special functions: a training
-    step, too, with its parameters as state. ``AIModel(path)`` runs the asset here.
+    The arguments are those of ``coreml``, except ``weights="float16"``, which Core AI's compiler turns back into
+    float32 (``precision="float16"`` stays), and ``weights="lut6"``, as it has no indices of 6 bits. Core AI has no
+    classifiers: ``labels`` are written into the asset's metadata, and the output stays. Ports and states have the
+    function's own dtypes. Functions share the states that they give one name; what these begin with is returned by the
+    asset's function ``initial``. Every function that the CPU device runs can be exported, except factorizations,
+    Fourier transforms and a few special functions: a training step, too, with its parameters as state.
+    ``AIModel(path)`` runs the asset here.
 
     Raises:
         ExportError: arguments, names, shapes of ports or a path that will not do.

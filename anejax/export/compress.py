@@ -81,7 +81,7 @@ def _error(data: Array, stored: Array) -> float:
 
 
 def _half(value: Value, data: Array) -> tuple[Op, Array]:
-    """A constant of float16, and the cast that makes it what it was."""
+    """A constant of float16, and the cast back to its dtype."""
     most = np.abs(data).max()
     if most > np.finfo(np.float16).max:
         fail("export", f"expected weights that float16 holds, got {value.name} with {most:.4g}", ExportError)
@@ -150,7 +150,7 @@ def centers(x: Array, count: int) -> Array:
     """Finds ``count`` values, ascending, that approximate ``x`` [n] well, by Lloyd's k-means.
 
     It begins where the best ones are dense, in proportion to the cube root of the density of ``x`` (Panter and Dite,
-    1951). In one dimension a cluster is an interval of what is sorted, so a turn is a search for the bounds and
+    1951). In one dimension a cluster is an interval of the sorted values, so a turn is a search for the bounds and
     differences of sums. Clusters without elements keep their value.
     """
     ordered = np.sort(x)

@@ -89,7 +89,7 @@ def _join(initial: dict[str, np.ndarray[Any, Any]], exported: Exported) -> None:
 
 
 def _initial(text: Text, states: Mapping[str, np.ndarray[Any, Any]]) -> str:
-    """A graph without inputs that returns what the states begin with."""
+    """A graph without inputs that returns the first values of the states."""
     w = Writer(text)
     made: dict[str, Tensor] = {name: w.constant(value) for name, value in states.items()}
     types = ", ".join(f'{t.type} {{coreai.name = "{name}"}}' for name, t in made.items())

@@ -1,8 +1,8 @@
 """One function of a Core ML package for inputs of several shapes: those that were traced for each shape, merged.
 
 Sizes that differ become unknown dimensions. A constant that differs is looked up at run time, in a table that has what
-each shape needs, by the place that the shape of the input has among those that were traced. So the function gives
-for each of the shapes what the one that was traced for it gives, and nothing is assumed of other shapes.
+each shape needs, by the place that the shape of the input has among those that were traced. So for each of the shapes
+the function gives the result of the function that was traced for it; other shapes are not assumed to work.
 """
 
 from __future__ import annotations

@@ -191,7 +191,7 @@ def _barrier(eqn: Any, *operands: Any) -> list[Any]:
 
 @rule("platform_index")
 def _platform_index(eqn: Any) -> list[Any]:
-    """The branch that is for the CPU, or for every platform: both of anejax's devices compute what a CPU does."""
+    """The branch that is for the CPU, or for every platform: both of anejax's devices compute as a CPU does."""
     for i, platforms in enumerate(eqn.params["platforms"]):
         if platforms is None or "cpu" in platforms:
             return [jnp.int32(i)]

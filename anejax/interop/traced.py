@@ -34,7 +34,7 @@ def from_jax(
     jax traces ``fun`` once for each structure and types of its arguments (``jax.make_jaxpr``), and computes nothing
     after that: every equation becomes the operation of the same meaning here. So ``grad``, ``vmap``, ``jit`` on any
     device, ``explain`` and export work on the result, and it may be used inside functions of anejax. Libraries on jax
-    (Flax, Equinox, Haiku, optax, ...) may be used inside ``fun``. Functions with derivative rules of their own
+    (Flax, Equinox, Haiku, optax, ...) may be used inside ``fun``. Functions with custom derivative rules
     (``jax.custom_jvp``, ``jax.custom_vjp``) keep them.
 
     Args:

@@ -269,7 +269,7 @@ _FORMATS = {dtypes.float16: (5, 10), dtypes.bfloat16: (8, 7), dtypes.float32: (8
 def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Array:
     """``operand`` rounded to a float format of so many bits, halves to even; its dtype stays.
 
-    What is too large becomes infinite, and what is below the format's least normal number 0, as in XLA.
+    Numbers that are too large become infinite, and numbers below the format's least normal number become 0, as in XLA.
 
     Example:
         >>> import numpy as np

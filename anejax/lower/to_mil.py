@@ -181,7 +181,7 @@ class Lowering:
         return narrow if set(changed) <= {*lead} else self.read(atom)
 
     def _widened(self, value: Value, type: Type) -> Value:
-        """A value with more axes of length 1; MIL's reshape is not sure to take what has none."""
+        """A value with more axes of length 1; MIL's reshape may not take arrays without axes."""
         if value.type.rank or self._target != "coreml":
             return self._builder.op("reshape", {"x": value, "shape": list(type.shape)}, out=type)
         return self._builder.op("expand_dims", {"x": value, "axes": list(range(type.rank))}, out=type)

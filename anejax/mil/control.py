@@ -1,7 +1,7 @@
 """Rules for operations that run other functions of the program, and the types of their results.
 
-A function that an operation runs must return distinct results of its own operations; to return an input, it returns an
-`aj_copy` of it. No such function may run `main` or, directly or indirectly, itself.
+A function that an operation runs must return distinct results of operations inside it; to return an input, it returns
+an `aj_copy` of it. No such function may run `main` or, directly or indirectly, itself.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def split(v: View) -> list[Shape]:
 
 
 def slice_by_size(v: View) -> list[Shape]:
-    """A size of -1 takes what is left."""
+    """A size of -1 takes the rest."""
     shape = v.shape("x")
     begin, size = v.ints("begin", len(shape)), v.ints("size", len(shape))
     taken = [n - b if s == -1 else s for n, b, s in zip(shape, begin, size)]

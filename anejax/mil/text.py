@@ -19,8 +19,8 @@ ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
 def to_text(program: Program, marks: bool = False) -> str:
     """Prints `program` as MIL text. Parsing the text gives an equal program.
 
-    With `marks` the operations' names say which layers they belong to. What is compiled goes without, so that equal
-    programs have one text wherever they come from.
+    With `marks` the operations' names say which layers they belong to. Compiled text has none, so that equal programs
+    have the same text, no matter from which lines they come.
     """
     functions = "\n".join(_function(f, marks) for f in program.functions)
     header = f"program({program.version})\n[buildInfo = dict<string, string>({BUILD_INFO})]"

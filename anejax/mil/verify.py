@@ -1,8 +1,8 @@
 """Checks whether a Program is valid for a target: schema, dtypes, SSA form, shapes, and the target's limits.
 
-A VerifyError names the operation, what was expected and what came. The rules of single operations are in other modules:
-dtypes and operands in opset.py, shapes in shapes*.py, the engine's own restrictions in engine.py. `verify` stops at the
-first broken rule, and `diagnose` finds all of them.
+A VerifyError names the operation, the expected form and the one that came. The rules of single operations are in other
+modules: dtypes and operands in opset.py, shapes in shapes*.py, the engine's own restrictions in engine.py. `verify`
+stops at the first broken rule, and `diagnose` finds all of them.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def verify(program: Program, target: str, family: str = "A16") -> None:
 def diagnose(program: Program, chip: str) -> list[Finding]:
     """Every rule that `program` breaks on `chip` ("M1" ... "M6"), in the order of its text; none: it is right.
 
-    What `verify` raises for, all of it, and what hazards.py knows. An operation whose form is wrong is not asked
-    about more. Raises MilError for a chip that is not known.
+    All violations for which `verify` raises, and the hazards of hazards.py. An operation whose form is wrong is not
+    asked about more. Raises MilError for a chip that is not known.
     """
     family = chip_of(chip).family
     try:

@@ -36,8 +36,8 @@ _running = _Running()
 class Layer:
     """Base of all layers; this one does nothing.
 
-    What ``apply`` of a layer traces is marked with where the layer is (``named_scope``): the field of the layer that
-    applies it, ``blocks/3`` where that is a list; its class where no field holds it.
+    The equations that ``apply`` of a layer traces are marked with the layer's path (``named_scope``): the field of the
+    layer that applies it, ``blocks/3`` where that is a list; its class where no field holds it.
     """
 
     scope: ClassVar[str | None] = None  # the name of an outermost layer in marks; None: that of its class

@@ -128,7 +128,7 @@ class LSTMCell(Cell):
 class GRUCell(Cell):
     """Gated recurrent unit (Cho et al., 2014), with gates r, z, n:
 
-    n = tanh(n_x + r * n_h);  h = (1 - z) * n + z * h. Its hidden part has a bias of its own in the new gate, ``bn``.
+    n = tanh(n_x + r * n_h);  h = (1 - z) * n + z * h. Its hidden part has a separate bias in the new gate, ``bn``.
     """
 
     gates: ClassVar[int] = 3

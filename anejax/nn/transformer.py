@@ -21,7 +21,7 @@ _LECUN = initializers.lecun_normal()
 class TransformerBlock(Layer):
     """Attention and an MLP with ``hidden`` features over [N, T, features]; each is added to its input.
 
-    ``pre_norm`` normalises what the parts are given (GPT-2, ViT); without it, the sums are normalised (Vaswani et al.,
+    ``pre_norm`` normalises the inputs of the parts (GPT-2, ViT); without it, the sums are normalised (Vaswani et al.,
     2017; BERT). ``cross`` has a second attention, to the ``memory`` that ``apply`` is given, as decoders of translation
     have. ``dropout`` is on the output of each part.
 

@@ -51,7 +51,7 @@ class IndexUpdateRef:
     Arguments that all of them take:
         mode: what becomes of integers outside: "drop" (the update is left out), "clip" (they are clamped), "fill"
             (``get`` gives ``fill_value``; updates are dropped), "promise_in_bounds". None is "drop" for updates;
-            ``get`` then clamps, and its gradient at what was clamped is dropped.
+            ``get`` then clamps, and its gradient at clamped indices is dropped.
         wrap_negative_indices: whether negative integers count from the end; otherwise they lie outside.
         indices_are_sorted, unique_indices: promises, accepted and not needed.
 

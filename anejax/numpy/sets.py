@@ -61,7 +61,8 @@ def unique(
 ) -> Any:  # fmt: skip
     """The different elements of ``ar`` (slices along ``axis``), sorted; also first indices, inverse and counts.
 
-    Under ``jit`` give ``size``: the rest is cut, what is missing is ``fill_value`` (the first element by default).
+    Under ``jit`` give ``size``: further elements are cut, and missing ones are ``fill_value`` (the first element by
+    default).
 
     Example:
         >>> import anejax.numpy as jnp

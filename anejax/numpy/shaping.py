@@ -502,7 +502,8 @@ def repeat(
 ) -> Array:
     """Each element along ``axis`` repeated ``repeats`` times, a number or one per element.
 
-    Traced ``repeats`` need ``total_repeat_length``; what is short is filled with the last element, the rest is cut.
+    Traced ``repeats`` need ``total_repeat_length``; missing elements are copies of the last one, and further ones are
+    cut.
     """
     x = ravel(a) if axis is None else as_array("repeat", a)
     axis = one_axis("repeat", 0 if axis is None else axis, x.ndim)

@@ -198,7 +198,8 @@ def _repeated(values: Any, n: int) -> Any:
 def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple[Array, ...]:
     """The indices of the elements that are not 0, one int32 array per axis.
 
-    Under ``jit`` the number of results must be given as ``size``: the rest is cut, what is missing is ``fill_value``.
+    Under ``jit`` the number of results must be given as ``size``: further elements are cut, and missing ones are
+    ``fill_value``.
 
     Example:
         >>> import anejax.numpy as jnp

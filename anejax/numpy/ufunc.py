@@ -27,7 +27,7 @@ class ufunc:
         name: of the function; that of ``func`` by default. nargs: how many arguments the function takes; ``nin``.
         identity: what combines with any element to that element; None where there is none.
         call, reduce, accumulate, at, reduceat: functions that do the same faster than one element after the other; the
-            first of them takes what the function takes, the others what the methods take.
+            first takes the function's arguments, the others those of the methods.
     """
 
     def __init__(

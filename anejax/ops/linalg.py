@@ -6,7 +6,8 @@ compositions of the same primitives, so they have derivatives themselves:
 
 * cholesky: Murray 2016, "Differentiation of the Cholesky decomposition";
 * eigh, svd: Giles 2008, "An extended collection of matrix derivative results"; Townsend 2016, "Differentiating the
-  singular value decomposition". Infinite where eigenvalues or singular values coincide, but for the values themselves;
+  singular value decomposition". Infinite where eigenvalues or singular values coincide, except for the values
+  themselves;
 * qr: Seeger et al. 2017, "Auto-differentiating linear algebra"; all of Q by the form of products of reflections;
 * lu: de Hoog, Anderssen and Lukas 2011, "Differentiation of matrix functionals using triangular factorization".
 """

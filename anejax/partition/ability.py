@@ -49,7 +49,7 @@ def abilities(graph: Graph, chip: str) -> Abilities:
 
 
 class _Asked:
-    """Remembers what was found of equations, of which a network has many alike."""
+    """Remembers verdicts on equations, since a network has many equal ones."""
 
     def __init__(self, chip: str) -> None:
         self.chip = chip_of(chip).name

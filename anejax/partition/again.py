@@ -37,7 +37,7 @@ def with_repeats(
 
 
 class _Program:
-    """One program, and what it gets from those before it."""
+    """One program, and its inputs from earlier programs."""
 
     def __init__(
         self, graph: Graph, maker: dict[Var, int], home: dict[int, int], number: int, entering: Container[Var]

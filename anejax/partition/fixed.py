@@ -41,8 +41,8 @@ def numbers_of(graph: Graph) -> set[Var]:
 def _unscaled(graph: Graph, numbers: set[Var]) -> list[str | None]:
     """UNSCALED for each equation that divides gradients of a scaled loss by the scale, and for all that follow from it.
 
-    What tells is an operand made of the same inputs as the number that it is divided by or multiplied with. A network
-    may do that anywhere, with a time, say; so nothing that products or loops read is taken for unscaled.
+    The sign is an operand computed from the same inputs as the number that it is divided by or multiplied with. A
+    network may do that anywhere, with a time, say; so nothing that products or loops read is taken for unscaled.
     """
     given, made_of = {*graph.inputs}, {v: {v} & numbers for v in graph.inputs}
     found: set[Var] = set()

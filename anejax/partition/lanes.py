@@ -57,8 +57,9 @@ def can_overlap(devices: Sequence[str], needs: Sequence[Iterable[int]]) -> bool:
 def places_of_host(graph: Graph, members: Iterable[int], programs: Sequence[Graph]) -> Mapping[Place, list[int]]:
     """The CPU device's equations by their places among the engine's ``programs``, in order.
 
-    What a program reads is made right before it. What follows from programs runs beside the next one, behind what
-    that one reads, so that it keeps nobody waiting; what has nothing to do with them, beside the last one.
+    The values that a program reads are computed right before it. Values that follow from programs are computed beside
+    the next one, after its inputs, so that nothing waits for them; values that do not depend on programs are computed
+    beside the last one.
     """
     members = sorted(members)
     made = {v: n for n, g in enumerate(programs) for v in g.outputs if isinstance(v, Var)}

@@ -73,10 +73,10 @@ def _alike(kinds: Sequence[int], distance: int) -> Iterator[tuple[int, int]]:
 
 
 def _cheapest(graph: Graph, begin: int, end: int, distance: int) -> int:
-    """At which equation of the first layer to cut it: where the fewest bytes go from layer to layer. What is read much
-    later goes from program to program anyway. Of cuts that are as cheap, the one that leaves the smallest piece of a
-    layer over at either end of ``graph``: then the first or the last layer is like the others. Fewer equations than
-    WINDOW are no piece."""
+    """At which equation of the first layer to cut it: where the fewest bytes go from layer to layer. Values that are
+    read much later go from program to program anyway. Of cuts that are as cheap, the one that leaves the smallest piece
+    of a layer over at either end of ``graph``: then the first or the last layer is like the others. Fewer equations
+    than WINDOW are no piece."""
     made = {v: i for i in range(begin, end) for v in graph.eqns[i].outputs}
     last: dict[int, dict[object, int]] = {}
     for i in range(begin, end):

@@ -1,8 +1,8 @@
 """Groups equations into segments: the level of an equation is the number of device switches on the way to it.
 
 The equations of one level and one side form a segment. The sides are the CPU device, the engine, and each loop that the
-engine runs in chunks, which is a segment of its own. To keep programs few, an engine program runs as early as its
-inputs from other sides allow, and work that nothing waits for runs as late as possible. The segments of a level are
+engine runs in chunks, which is a separate segment. To keep programs few, an engine program runs as early as its inputs
+from other sides allow, and work that nothing waits for runs as late as possible. The segments of a level are
 independent of each other.
 """
 
@@ -80,7 +80,7 @@ def components(graph: Graph) -> Iterator[Graph]:
 def cheapest_cut(graph: Graph) -> int:
     """Between which equations to cut ``graph`` in two: in its middle third, where the fewest bytes are needed by both.
 
-    What is made before and read behind crosses, and inputs that both read come in twice.
+    Values that are computed before a cut and read after it cross, and inputs that both sides read enter twice.
     """
     count = len(graph.eqns)
     crossing = [0] * (count + 1)  # bytes more, or less, from each place on

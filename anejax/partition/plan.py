@@ -54,12 +54,12 @@ class Segment:
 
     Attributes:
         device: "ane" or "cpu".
-        graph: the segment. The engine's has ports of float16 and rank 1 or more, but for the sums of a loop, and runs
-            on the CPU device as well.
-        program: what the engine gets; None for the CPU device and for loops.
-        cost: what the engine is predicted to take; None for the CPU device.
+        graph: the segment. The engine's has ports of float16 and rank 1 or more, except for the sums of a loop, and
+            runs on the CPU device too.
+        program: the engine's program; None for the CPU device and for loops.
+        cost: the predicted time on the engine; None for the CPU device.
         origin: the equations of the undivided Graph that it computes, by index.
-        loop: how the one equation of ``graph``, a scan, runs in chunks; None for programs.
+        loop: the plan by which the one equation of ``graph``, a scan, runs in chunks; None for programs.
     """
 
     device: str
@@ -195,12 +195,13 @@ def partition(
 ) -> Plan:
     """``graph``, optimized for the CPU device, divided for the engine of ``chip``.
 
-    Where it has long axes that can be had in parts, that is one more form of it, and the better plan is returned.
+    If its long axes can be processed in parts, that is one more form of it, and the better plan is returned.
 
     Args:
-        by_cost: leave to the CPU device what is predicted to be faster there; else the engine has all it can have.
+        by_cost: leave equations to the CPU device that are predicted to be faster there; else the engine has all that
+            it can run.
         keep_state: leave updates of state to the CPU device, in float32.
-        known: of which inputs it is known that they are state, by index, and why (``donated`` makes it of donation).
+        known: the inputs that are known to be state, by index, with reasons (``donated`` derives it from donation).
 
     Raises MilError for a chip that is not known.
     """
@@ -252,7 +253,8 @@ def donated(inputs: Iterable[int]) -> dict[int, str]:
 
 
 def _begins_of(graph: Graph, loops: Container[int]) -> Iterator[int]:
-    """The equations that make what is the same in every run for loops: a dispatch for zeros would be one too many."""
+    """The equations that compute values for loops which are the same in every run: a dispatch for zeros would be one
+    too many."""
     readers = readers_of(graph)
     for i, eqn in enumerate(graph.eqns):
         if not any(read_by(eqn)) and any(j in loops for v in eqn.outputs for j in readers.get(v, ())):

@@ -36,8 +36,8 @@ def kept_on_host(graph: Graph, reasons: Sequence[str | None], known: Mapping[int
     """The equations that the engine could run but that stay on the CPU device because of state, with reasons.
 
     ``reasons`` are those for which the engine cannot have others; ``known`` has the evidence that there is of inputs,
-    by index. What is read only by what was unscaled, and could be computed there from what is fetched for it anyway,
-    goes with it in the same way.
+    by index. Values that only unscaled equations read, and that can be computed from values which are fetched for them
+    anyway, move with them.
     """
     host = [reason is not None for reason in reasons]
     updates = dict(_updates(graph, known))
@@ -87,7 +87,8 @@ def _after_gradients(graph: Graph) -> set[Atom]:
 
 
 def _own_evidence(eqn: Eqn, begins: Mapping[Var, set[Token]], after: set[Atom]) -> str:
-    """Whether ``eqn`` joins what comes from an input with a gradient; what is transposed itself makes gradients."""
+    """Whether ``eqn`` combines a value that comes from an input with a gradient; what is transposed itself makes
+    gradients."""
     if eqn.mark.part == BACKWARD:
         return ""
     joined = list(_alike(eqn))
@@ -101,7 +102,7 @@ def _alike(eqn: Eqn) -> Iterator[Var]:
 
 
 def _follow(graph: Graph, host: list[bool]) -> None:
-    """Moves to the host what the host alone reads, as long as nothing more crosses the border by it.
+    """Moves values to the host that only the host reads, as long as nothing more crosses the border.
 
     That is so for elementwise equations that fetch at most one value for the one they spare, and for all but products
     and loops whose operands follow from what the host has: a norm of gradients, say, that are fetched for the update.

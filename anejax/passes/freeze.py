@@ -18,8 +18,8 @@ from anejax.passes.simplify import simplify
 def freeze(graph: Graph, values: Mapping[int, Any]) -> tuple[Graph, list[int]]:
     """``graph`` with constants in the place of inputs, and the indices of the inputs that are left.
 
-    What follows from constants alone is computed here. An input that an equation with an inner Graph reads (a loop, a
-    branch) stays an input, and so does one that is an output.
+    Values that follow from constants alone are computed here. An input that an equation with an inner Graph reads (a
+    loop, a branch) stays an input, and so does one that is an output.
 
     Args:
         graph: optimized.

@@ -48,7 +48,7 @@ COMBINED: dict[str, Callable[[Any, Any], Any]] = {"reduce_sum": A.add, "reduce_m
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """An array as what it is joined of along ``axis``."""
+    """An array as the parts that join to it along ``axis``."""
 
     axis: int
     arrays: tuple[Any, ...]
@@ -195,8 +195,8 @@ class _Walk:
         return self.joined[atom]
 
     def split(self, atom: Atom, axis: int) -> list[Any]:
-        """The parts of ``atom`` along an axis of a length that is taken apart. What only shows another array shows its
-        parts, so that it is the array itself that is cut."""
+        """The parts of ``atom`` along an axis of a length that is taken apart. If a value only moves the elements of
+        another array, its parts come from that array's parts."""
         parts = self.parts(atom)
         if parts is not None and parts.axis == axis:
             return list(parts.arrays)

@@ -3,7 +3,7 @@
     pad(a, 0, [(0, 3)]) + pad(b, 0, [(2, 0)])     ->     concatenate(a, b)          a of length 2, b of 3
 
 Derivatives make such sums: what is cut in pieces, as the gates of an LSTM are, gets its cotangent piece by piece. The
-value is the same but for zeros: a piece keeps its -0, which adding 0 makes 0. It is what jax's ``split`` gives.
+value is the same except for zeros: a piece keeps its -0, which adding 0 makes 0. It is what jax's ``split`` gives.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ WORTH = 4  # a sum moves when it has so many times what each turn stacks for it
 
 
 def move_sums(graph: Graph, target: str = "cpu") -> Graph:
-    """``graph`` whose scans leave to equations behind them what they would only accumulate. Calls in their bodies are
+    """``graph`` with sums that scans only accumulate moved to equations behind the scans. Calls in their bodies are
     inlined as for ``target``."""
     if not any(e.primitive is scan_p for e in graph.eqns):
         return graph
@@ -271,7 +271,7 @@ def _convert(loop: _Loop, eqn: Eqn) -> _Sum | None:
 
 
 def _widened(loop: _Loop, atom: Any, params: dict[str, Any]) -> _Sum:
-    """The sum of ``atom`` over all turns in a wider type. What is stacked is narrow still."""
+    """The sum of ``atom`` over all turns in a wider type. The stacked values are still narrow."""
     convert = lambda w, x: w.bind(convert_element_type_p, (x,), params)  # noqa: E731
     eqn = loop.once(atom)
     name = eqn.primitive.name if eqn is not None else None

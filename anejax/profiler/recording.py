@@ -28,7 +28,7 @@ _spans: list[Span] | None = None  # spans of the profile that is being recorded,
 class Profile:
     """The runs between the start and the end of the recording. It is empty until the recording has ended.
 
-    Times are wall times of the CPU device's steps. A step is what the device runs as one: a matrix product, a
+    Times are wall times of the CPU device's steps. A step is a unit that the device runs at once: a matrix product, a
     convolution, elementwise operations fused into one pass. The time of a fused step is shared among its operations by
     their FLOP. "% of peak" is the nearer of two limits, arithmetic and memory, as a part of the machine's measured
     peak.

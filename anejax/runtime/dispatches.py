@@ -30,7 +30,7 @@ _noted: list[Dispatch] | None = None
 
 
 def start() -> None:
-    """Notes what is dispatched from now on."""
+    """Notes all dispatches from now on."""
     global _noted
     _noted = []
 
@@ -48,7 +48,7 @@ def are_noted() -> bool:
 
 
 def note(dispatch: Dispatch) -> None:
-    """Adds what has ended."""
+    """Adds a dispatch that has ended."""
     noted = _noted
     if noted is not None:
         noted.append(dispatch)

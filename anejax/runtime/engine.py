@@ -130,7 +130,7 @@ _told: set[str] = set()  # why the engine is missing, where that was warned of
 
 
 def is_there(device: str) -> bool:
-    """Whether programs can run on ``device``. Where not, the setting engine_fallback decides between a warning, given
+    """Whether programs can run on ``device``. If not, the setting engine_fallback decides between a warning, given
     once, and DeviceError."""
     reason = why_missing(device)
     if reason is None:

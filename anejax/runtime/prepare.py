@@ -29,7 +29,7 @@ class Effect:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An optimized Graph, parted into what a device runs and what is done around it.
+    """An optimized Graph, split into the program that a device runs and the work around it.
 
     Attributes:
         graph: optimized, with effects on its own level.

@@ -13,6 +13,6 @@ Compiled = NativeProgram | CoreAIProgram
 def compiled(device: str, text: str, donated: Sequence[int] = (), shared: Sequence[tuple[int, int]] = ()) -> Compiled:
     """The program of ``text``. Raises DeviceError.
 
-    Core AI makes no use of what is donated or shared: its outputs are new arrays in each run, which it keeps.
+    Core AI does not use donated or shared buffers: its outputs are new arrays in each run, which it keeps.
     """
     return CoreAIProgram.of_mil(text) if device == "coreai" else NativeProgram(device, text, donated, shared)

@@ -122,7 +122,7 @@ def record(index: Path) -> dict[str, Any]:
 
 
 def read(index: Path) -> tuple[int, dict[str, Any]]:
-    """The step of a checkpoint, and what was stored beside the arrays."""
+    """The step of a checkpoint, and the other data beside the arrays."""
     found = _read_index(index)
     return found.step, found.record
 

@@ -14,7 +14,7 @@ _STATE = "model_state"
 
 def by_layers(net: nn.Layer, x: Any) -> Naming:
     """The names of a state (a named tuple with ``params``, and ``model_state`` where the network has one) whose network
-    takes inputs like ``x``. What an optimizer keeps for each parameter ends in the parameter's name."""
+    takes inputs like ``x``. Arrays that an optimizer keeps for each parameter end in the parameter's name."""
 
     def names(state: Any) -> list[str]:
         trees = nn.parameter_names(net, x, (state.params, getattr(state, _STATE, ())))

@@ -48,6 +48,6 @@ class Recipe:
 def initial(make: Callable[[], T], resumed: bool) -> T:
     """The state in which a run starts; of a resumed run its types alone, since its checkpoint has the values.
 
-    So sizes in a recipe from elsewhere take no memory before the checkpoint was held against them.
+    So sizes in a recipe from elsewhere take no memory before they are compared with the checkpoint.
     """
     return aj.eval_shape(make) if resumed else make()

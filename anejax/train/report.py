@@ -60,7 +60,7 @@ class Report:
         )
 
     def end(self, row: Mapping[str, float], seconds: float) -> None:
-        """Prints what the last test found, after so many seconds of training."""
+        """Prints the results of the last test, after so many seconds of training."""
         self.say(f"test {_facts(dict(sorted(row.items())), 'test_')} after {seconds / 60:.1f} minutes of training")
 
     def say(self, text: str) -> None:

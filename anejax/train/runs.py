@@ -90,7 +90,7 @@ def _part(found: Checkpoint, types: Any, named: naming.Naming = checkpoint.place
 
 
 class Classifier(NamedTuple):
-    """A network for pictures, its parameters and state, the side of a picture, and what was done to its pixels."""
+    """A network for pictures, its parameters and state, the side of a picture, and the preparation of its pixels."""
 
     network: Any
     state: classify.TrainState

@@ -112,8 +112,8 @@ def named_batch_graph(
 def transpose_graph(graph: Graph, linear: tuple[bool, ...], nonzero_ct: tuple[bool, ...], barrier: bool) -> Transformed:
     """Inputs: the non-linear ones, then cotangents where ``nonzero_ct``. Outputs: cotangents where ``outs``.
 
-    With ``barrier`` the non-linear inputs pass an optimization barrier, so that what is computed from them is computed
-    again, when the cotangents are there.
+    With ``barrier`` the non-linear inputs pass an optimization barrier, so that values computed from them are computed
+    again when the cotangents are there.
     """
     nonzero_out: list[bool] = []
     known = linear.count(False)
@@ -231,7 +231,7 @@ def _remat_partial(
 ) -> list[Any]:
     """Known outputs are computed now; the rest is recorded whole, to be computed again from the known inputs.
 
-    What the policy saves is computed now as well, and what is recorded begins with it.
+    Values that the policy saves are computed now as well, and the recorded Graph begins with them.
     """
     graph = params["graph"]
     if params.get("policy") is not None:

@@ -47,7 +47,8 @@ def title(eqn: Eqn) -> str:
 
 
 def _is_staged() -> bool:
-    """Whether what is bound now becomes equations, as it is or mapped; derivatives are taken of the parts."""
+    """Whether primitives that are bound now become equations, unchanged or mapped; derivatives are taken of the
+    parts."""
     trace = current_trace()
     while isinstance(trace, BatchTrace):
         trace = trace.parent

@@ -22,10 +22,10 @@ from anejax.transforms.transpose import backward
 
 
 class PartialTrace(Trace):
-    """Computes what is known under the trace below and records the rest.
+    """Computes known values under the trace below and records the rest.
 
-    ``linear`` says that unknown values are tangents. What is recorded is then linear and will be transposed, so custom
-    functions are recorded as the equations of their bodies. Otherwise unknown values include values that will be
+    ``linear`` says that unknown values are tangents. The recorded Graph is then linear and will be transposed, so
+    custom functions are recorded as the equations of their bodies. Otherwise unknown values include values that will be
     differentiated later (a loop's carry while invariant work is hoisted, for example), and custom rules are kept.
     """
 
@@ -145,7 +145,7 @@ def linear_part(graph: Graph, args: Sequence[Any]) -> tuple[Graph, list[Any], li
 
 
 def backward_mixed(graph: Graph, args: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-    """``backward`` of a Graph whose inner calls compute both what is linear and what is not."""
+    """``backward`` of a Graph whose inner calls compute both linear and other values."""
     rest, residuals, there = linear_part(graph, args)
     linear = [a for a in args if isinstance(a, Linear)]
     found = iter(backward(rest, [*residuals, *linear], [ct for ct, t in zip(cts, there) if t])[len(residuals) :])

@@ -75,7 +75,7 @@ def _without_names(text: str) -> str:
 
 
 def _folders() -> list[tuple[str, str]]:
-    """Folders that name the user, the longest first, and what is written instead."""
+    """Folders that name the user, the longest first, and their replacements."""
     given = ((cache_dir(), "<cache>"), (Path.home(), "~"), (Path(tempfile.gettempdir()), "<tmp>"))
     found = {str(path): label for folder, label in given for path in (folder, folder.resolve())}
     return sorted(((f, label) for f, label in found.items() if f != "/"), key=lambda pair: -len(pair[0]))

@@ -2,8 +2,8 @@
 
 There are two comparisons. The legalized program on the CPU device, against the original primitive in float32, shows
 whether legalization preserves values. The same program on the engine, against the CPU device, shows whether the engine
-computes what it should. Tolerances are units of float16's last place of the result's largest element; on the engine,
-the known errors of its tables are added.
+computes correctly. Tolerances are units of float16's last place of the result's largest element; on the engine, the
+known errors of its tables are added.
 """
 
 from __future__ import annotations

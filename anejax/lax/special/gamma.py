@@ -78,7 +78,7 @@ def _upper_small(a: Any, x: Any) -> Any:
 
 
 def _tail(a: Any, x: Any, upper: Any) -> Any:
-    """The tail beyond x / _leading, for large a near x: Gauss's quadrature over what is left of the density."""
+    """The tail beyond x / _leading, for large a near x: Gauss's quadrature over the rest of the density."""
     side = jnp.where(upper, 1.0, -1.0).astype(x.dtype)
     slope = ((a - x) - 1) / x
     decay, bend = jnp.abs(slope), (a - 1) / (x * x)

@@ -55,7 +55,7 @@ class Encoder(Network):
         return linear(params, f"{at}output.dense", y)
 
     def _outputs(self, params: Any, x: Any, classified: Any) -> dict[str, Any]:
-        """The outputs by transformers' names; ``classified`` is what the classifier takes if nothing is pooled."""
+        """The outputs by transformers' names; ``classified`` is the classifier's input if nothing is pooled."""
         found = {"last_hidden_state": x}
         if self.pooled:
             found["pooler_output"] = classified = jnp.tanh(linear(params, "pooler.dense", x[:, 0]))

@@ -85,7 +85,7 @@ class Settings:
         return Settings(value, f"{self.where}, {name}")
 
     def fail(self, name: str, expected: str) -> Any:
-        """Raises ModelError that ``name`` is not what was expected."""
+        """Raises a ModelError which says that ``name`` was not expected."""
         value = self.values.get(name)
         got = "nothing" if value is None else _short(repr(value))
         raise ModelError(f"[models] {self.where}: expected {name} to be {expected}, got {got}.")

@@ -138,7 +138,7 @@ def _with_infinities(q: Pair, z: Pair, w: Pair) -> Pair:
 def one_over(z: Pair) -> Pair:
     """1 / z: Smith's division without the terms of an imaginary part of 0, whose sign would be lost.
 
-    It divides what is huge by 4 first, since the sum of two parts may overflow.
+    It divides huge numbers by 4 first, since the sum of two parts may overflow.
     """
     inf, zero, one = (constant(z.re, v) for v in (np.inf, 0, 1))
     down = ar.where(

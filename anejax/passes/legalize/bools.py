@@ -37,7 +37,7 @@ def is_bool(x: Any) -> bool:
 
 
 def are_moved(prim: Primitive, args: Sequence[Any]) -> bool:
-    """Whether the equation does with bools what the engine does with numbers only."""
+    """Whether the equation has bools as operands, while the engine's operation takes numbers only."""
     if prim.name == "select_n":
         return is_bool(args[1])
     return prim.name in MOVES and any(map(is_bool, args))

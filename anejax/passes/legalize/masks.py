@@ -111,8 +111,8 @@ class _Masks:
         return replace(eqn, inputs=tuple(self._finite(a, eqn, added) for a in eqn.inputs))
 
     def _finite(self, atom: Atom, reader: Eqn, added: bool) -> Atom:
-        """``atom``, or one that is nowhere below ``MASK`` if it may be a mask. What moves its elements is done again,
-        since others may read it."""
+        """``atom``, or one that is nowhere below ``MASK`` if it may be a mask. Operations that move its elements are
+        repeated, since others may read their results."""
         if isinstance(atom, Literal):
             value = np.asarray(atom.value)
             masks = value.dtype.kind == "f" and value < MASK

@@ -18,7 +18,7 @@ Config = tuple[tuple[int, int, int], ...]
 
 @rule("pad")
 def _pad(x: Any, value: Any, *, padding_config: Config) -> Any:
-    """Negative padding is a slice, interior padding a wider axis that is flattened, and what is left MIL's pad."""
+    """Negative padding is a slice, interior padding a wider axis that is flattened, and MIL's pad does the rest."""
     aval = aval_of(x)
     if any(lo < 0 or hi < 0 for lo, hi, _ in padding_config):
         grown = S.pad(x, value, [(max(lo, 0), max(hi, 0), i) for lo, hi, i in padding_config])

@@ -12,8 +12,8 @@ convolution also does padding, strides and dilation, so no slice along the last 
 "Slices"). The way that is taken decides the order of the weight's axes, so that the weight is not transposed either.
 
 Patches have as many times the elements of the array as the kernel has taps. Where those of one image do not fit into
-the SRAM, they are made for a band of rows at a time: each band reads the rows that its windows see, and what is made of
-it stays inside.
+the SRAM, they are made for a band of rows at a time: each band reads the rows that its windows cover, and its patches
+stay inside.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def refuse(reason: str, *names: str, targets: tuple[str, ...] = CORE_ML) -> None
 
 
 def families() -> tuple[str, ...]:
-    """The engine families that what is being legalized must be right on: one chip's, or all; none for Core ML."""
+    """The engine families on which the legalized program must be right: one chip's, or all; none for Core ML."""
     trace = _current()
     if trace.target != "ane":
         return ()

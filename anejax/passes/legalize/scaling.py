@@ -381,8 +381,8 @@ def _with_constant(combine: Callable[[Any, Any], Any], x: Any, constant: float) 
     """``x`` and a constant, added or the larger of both, for a sum of squares or its root, ``x``.
 
     The constant under the scale of ``x`` is ``constant / scale ** exponent``. If that is more than 1 the scale
-    becomes less, so that the constant is 1 under it. The root of the constant is what is scaled, since many an epsilon
-    is below float16's numbers, and its root is not.
+    becomes less, so that the constant is 1 under it. The root of the constant is scaled, since an epsilon may be below
+    float16's numbers while its root is not.
     """
     mine, shape = _scaled(x), aval_of(x).shape
     if mine is None or len(mine.powers) != 1 or mine.factor <= 0 or not 0 <= constant < math.inf:

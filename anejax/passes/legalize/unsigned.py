@@ -1,7 +1,7 @@
 """Rules for Core ML's uint32: its arithmetic on halves (words.py), its order, and its casts.
 
-What only moves elements stays on uint32, until ``signed_words`` makes int32 of the same bits of every uint32 in the
-Graph.
+Operations that only move elements stay on uint32, until ``signed_words`` makes int32 of the same bits of every uint32
+in the Graph.
 """
 
 from __future__ import annotations

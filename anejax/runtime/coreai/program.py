@@ -30,9 +30,9 @@ class CoreAIProgram:
 
     ``unit`` is what the system may run it on, where it has Core AI itself: "engine" if it can, "default", or "cpu".
 
-    Inputs are copied into memory that the worker shares, but for those whose contents (core.array) it has: it keeps
+    Inputs are copied into memory that the worker shares, except those whose contents (core.array) it has: it keeps
     what an input was, and an output that comes back as an input, as state does, is handed over. Outputs are copied out
-    in each run, so what is outside stays the truth, and a process that has died costs a load and nothing else.
+    in each run, so the copies outside are always current, and if the process dies, only a load is lost.
     """
 
     device = "coreai"

@@ -75,7 +75,7 @@ def _digest(folder: Path) -> str:
 
 
 def _make_room(folder: Path) -> None:
-    """Removes what was used longest ago, above MOST_BYTES."""
+    """Removes the least recently used files above MOST_BYTES."""
     total, now = 0, time.time()
     with contextlib.suppress(OSError):
         kept = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]

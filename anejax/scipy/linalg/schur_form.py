@@ -116,7 +116,7 @@ def _root(x: Any) -> Array:
 
 
 def _triangular_root(t: Any) -> Any:
-    """Column j of R solves (R' + r_jj) x = t_j above the diagonal, where R' is what is known of R."""
+    """Column j of R solves (R' + r_jj) x = t_j above the diagonal, where R' is the known part of R."""
     n, values = t.shape[-1], jnp.sqrt(jnp.diagonal(t))
     tiny = float(dtypes.finfo(t.dtype).tiny)  # if no root exists, the quotient is huge; 0 / 0 is 0
 

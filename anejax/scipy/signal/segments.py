@@ -36,7 +36,7 @@ class Segments(NamedTuple):
 
 
 def checked_segments(op: str, window: Any, length: int, noverlap: Any, nfft: Any) -> Segments:
-    """Segments of ``length`` samples, or a ValueError where what the user gave does not fit."""
+    """Segments of ``length`` samples, or a ValueError if the user's arguments do not fit."""
     if length < 1:
         raise ValueError(f"[{op}] expected nperseg of 1 or more, got {length}.")
     if isinstance(window, (str, tuple)):

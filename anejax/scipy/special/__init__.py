@@ -1,7 +1,7 @@
 """jax.scipy.special on anejax, most of it for real arguments. Names that are not here say so.
 
 Everything runs inside programs, under ``vmap`` and in both modes of differentiation. Errors in eps of the dtype, of the
-result or of 1 where the result passes through 0, held against SciPy in float64 and float32 by tests/scipy:
+result or of 1 where the result passes through 0, compared with SciPy in float64 and float32 by tests/scipy:
 
 * 16: error functions, wofz, the logistic function, Box and Cox, ``x log y``, owens_t, I_0 and I_1; ndtr, and as many
   more for every unit of -log of the result;
@@ -9,8 +9,8 @@ result or of 1 where the result passes through 0, held against SciPy in float64 
 * 64: gammaln, digamma, betaln, factorial, zeta, polygamma, dawsn, exp1, expi, expn, sici, kl_div; comb, whose whole
   numbers are exact up to 0.01 / eps;
 * 256: gamma and beta, which are exponentials of their logarithms; 512: poch;
-* gammainc, gammaincc, betainc: 96, and as many more for every unit of -log of the result, however small. What betainc
-  is above x = 0.95 has its error in eps of 1.
+* gammainc, gammaincc, betainc: 96, and as many more for every unit of -log of the result, however small. The values of
+  betainc above x = 0.95 have their error in eps of 1.
 
 Series, fractions and quadratures of 16-bit floats are computed in float32 and rounded once. Formulas
 are those of the NIST Digital Library of Mathematical Functions (DLMF), cited where they are used.

@@ -2,7 +2,7 @@
 
 Everything runs inside programs, under ``vmap`` and in both modes of differentiation. Errors in eps of the dtype, of the
 result or of 1 where a logarithm passes through 0, and as many more for every unit of -log of a density or probability,
-held against SciPy in float64 by tests/generated and tests/scipy:
+compared with SciPy in float64 by tests/generated and tests/scipy:
 
 * 32: densities, probabilities and quantiles of laws without special functions; 64: logarithms of probabilities;
 * those of ``scipy.special`` where a law's functions are of these: betainc, gammainc, ndtr, ndtri;

@@ -50,7 +50,7 @@ def scan(
 ) -> list[Any]:
     """The final carry, then the stacked ys of ``body``.
 
-    What the body returns as it came is a const of the loop, not a carry: the derivative of a carry is rounded to its
+    A carry that the body returns unchanged becomes a const of the loop: the derivative of a carry is rounded to its
     type in every turn, that of a const is summed in a wide type.
     """
     changes = [a is not v for v, a in zip(body.inputs[len(consts) :], _sources(body, body.outputs[: len(carry)]))]

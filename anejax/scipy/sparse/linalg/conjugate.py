@@ -67,7 +67,7 @@ def bicgstab(
 ) -> tuple[Any, None]:
     """The x with ``A(x) = b`` for any invertible ``A``, by stabilized biconjugate gradients; arguments as of ``cg``.
 
-    It ends early where the method breaks down, with what it has found until then.
+    It ends early if the method breaks down, with the best solution so far.
 
     Van der Vorst 1992, "Bi-CGSTAB: a fast and smoothly converging variant of Bi-CG".
     """
