@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from anejax import dtypes
-from anejax.core.primitive import Primitive, Refused
+from anejax.core.primitive import Refused
 from anejax.core.trace import aval_of
 from anejax.errors import RefusedError
 from anejax.ops import arithmetic as A
@@ -19,6 +19,7 @@ from anejax.ops.random import PARITY, ROTATIONS
 from anejax.passes.legalize import words as W
 from anejax.passes.legalize.bools import is_bool
 from anejax.passes.legalize.elementwise import everywhere
+from anejax.passes.legalize.halving import reduced
 from anejax.passes.legalize.rules import RULES, rule
 from anejax.passes.legalize.words import Halves, halves, number, parts, whole
 
@@ -120,24 +121,10 @@ def _reduction(name: str, prim: Any) -> None:
     through_numbers = RULES.get((name, "coreml"))
 
     @rule(name, targets=COREML)
-    def reduced(x: Any, *, axes: tuple[int, ...]) -> Any:
+    def reduction(x: Any, *, axes: tuple[int, ...]) -> Any:
         if is_bool(x) and through_numbers is not None and not isinstance(through_numbers, Refused):
             return through_numbers(x, axes=axes)
-        shape = aval_of(x).shape
-        for axis in axes:
-            x = _along(x, axis, prim)
-        return S.reshape(x, [shape[i] for i in R.kept(len(shape), axes)])
-
-
-def _along(x: Any, axis: int, prim: Primitive) -> Any:
-    """The reduction along one axis, of which length 1 is left: of two halves, repeatedly."""
-    n = aval_of(x).shape[axis]
-    part = lambda start, end: S.slice_in_dim(x, start, end, axis=axis)  # noqa: E731
-    if n == 1:
-        return x
-    half = n // 2
-    pairs = prim.bind(part(0, half), part(half, 2 * half))
-    return _along(S.concatenate([pairs, part(n - 1, n)], axis) if n % 2 else pairs, axis, prim)
+        return reduced(x, axes, prim.bind)
 
 
 for _name, _prim in (("reduce_and", A.and_p), ("reduce_or", A.or_p), ("reduce_xor", A.xor_p)):

@@ -7,10 +7,10 @@ from typing import Any
 from anejax import dtypes
 from anejax.core.trace import Tracer, aval_of
 from anejax.ops import arithmetic as A
-from anejax.ops import reduce as R
 from anejax.ops import shape as S
 from anejax.ops.families import expand
 from anejax.ops.linalg_parts import FORMS as FACTORIZATIONS
+from anejax.passes.legalize.halving import reduced
 from anejax.passes.legalize.rules import families, refuse, rule
 
 Config = tuple[tuple[int, int, int], ...]
@@ -95,21 +95,7 @@ def _reduce_nothing(x: Any, *, axes: tuple[int, ...]) -> Any:
 @rule("reduce_prod", targets=("ane",))
 def _prod(x: Any, *, axes: tuple[int, ...]) -> Any:
     """Products of two halves, repeatedly, because the engine has no reduce_prod (docs/sources.md, "Sums")."""
-    for axis in axes:
-        x = _prod_along(x, axis)
-    shape = aval_of(x).shape
-    return S.reshape(x, [shape[i] for i in R.kept(len(shape), axes)])
-
-
-def _prod_along(x: Any, axis: int) -> Any:
-    """The product along one axis, of which length 1 is left."""
-    n = aval_of(x).shape[axis]
-    part = lambda start, end: S.slice_in_dim(x, start, end, axis=axis)  # noqa: E731
-    if n == 1:
-        return x
-    half = n // 2
-    pairs = A.mul(part(0, half), part(half, 2 * half))
-    return _prod_along(S.concatenate([pairs, part(n - 1, n)], axis) if n % 2 else pairs, axis)
+    return reduced(x, axes, A.mul)
 
 
 refuse("the engine has no integers", "reduce_xor", targets=("ane",))
