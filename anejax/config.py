@@ -286,8 +286,8 @@ _WATCHED = ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit")
 class Config:
     """Process-wide settings, readable as attributes.
 
-    ``stamp`` is for calls that remember what they did under the same settings: an object that is another one after
-    each change, and None while a thread has values of its own or a setting of ``_WATCHED`` is on.
+    ``stamp`` is for calls that remember what they did under the same settings: an object that is replaced at each
+    change, and None while a thread has separate values or a setting of ``_WATCHED`` is on.
 
     Example:
         >>> from anejax import config

@@ -40,7 +40,7 @@ def check_grads(
         args: where.
         order: up to which derivative.
         modes: of "fwd" (``jvp``), "rev" (``vjp``) and "lin" (``linearize``).
-        atol, rtol: what an element may be off by, a number or a dictionary by dtype; by default what the dtype allows.
+        atol, rtol: the allowed error of an element, a number or a dictionary by dtype; the dtype decides by default.
         eps: the step of the differences, 1e-4 if not given.
 
     Raises:

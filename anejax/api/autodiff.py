@@ -65,7 +65,7 @@ def _tangent_out(t: Any) -> Any:
         if t.aval.dtype == dtypes.float0:
             return np.zeros(t.aval.shape, dtypes.float0)
         zero = instantiate(t)
-        return DeviceArray(t.aval, zero) if isinstance(zero, np.ndarray) else zero  # of rank 0
+        return DeviceArray(t.aval, zero) if isinstance(zero, np.ndarray) else zero  # zero may have rank 0
     return t
 
 

@@ -140,10 +140,10 @@ class Explanation:
 def explain(f: Callable[..., Any], *args: Any, device: str = "ane", chip: str = "M4") -> Explanation:
     """Shows how ``jit(f, device=device)`` divides ``f``, and why. Nothing is run or compiled.
 
-    Times are predictions (docs/engine.md): of the engine's programs by ``anejax.mil.cost``, of the CPU device by its
-    products and what it writes, as on an M1, which is what the division itself rests on. The
-    settings ``engine_partition`` and ``engine_route`` count; for "coreai" the engine has whatever it can have. What
-    ``f``, where it is jitted, donates is taken for state.
+    Times are predictions (docs/engine.md): ``anejax.mil.cost`` predicts the engine's programs, and the CPU device's
+    times follow from its products and the bytes that it writes, as on an M1. The division itself uses the same times.
+    The settings ``engine_partition`` and ``engine_route`` count; for "coreai" the engine gets every operation that it
+    supports. If ``f`` is jitted, its donated arguments count as state.
 
     Args:
         f: a function, jitted or not.

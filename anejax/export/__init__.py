@@ -42,7 +42,7 @@ def coreml(
 
     ``params`` become constants in the package's weight file, and so do arrays that ``f`` has captured. Ports are
     float32, float16 or int32, of rank 1 or more: others are cast at the border. ``Function`` says how ``f`` is called
-    and what its ports are called. A package of several functions is made of a dictionary of ``Function``; functions
+    and what its ports are called. For a package of several functions, pass a dictionary of ``Function``; functions
     share equal weights, and the first one is the default.
 
     Args:
@@ -62,7 +62,7 @@ def coreml(
         precision: "float16" computes in float16, with casts of float32 ports; "float32" as the function says.
         report: hears the name of each weight that is stored in fewer bytes, and its relative error.
         descriptions: a sentence for each port, by name.
-        metadata: what the package says of itself.
+        metadata: the package's author, licence and so on.
         labels: a name for each class. The output of probabilities becomes the two outputs of Core ML's classifiers:
             ``classLabel``, the most probable label, and ``classLabel_probs``, a dictionary from labels to
             probabilities. ``Labels`` says which of several outputs has the probabilities.

@@ -105,7 +105,7 @@ def _debug_print(eqn: Any, *operands: Any) -> list[Any]:
     return []
 
 
-# ---- derivatives of their own
+# ---- custom derivatives
 #
 # jax applies such a rule when it differentiates, so the rule is traced by differentiating the call with jax, with
 # respect to the operands that have tangents.

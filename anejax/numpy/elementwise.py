@@ -376,7 +376,7 @@ def reciprocal(x: Any, /) -> Array:
 
 
 def sign(x: Any, /) -> Array:
-    """-1, 0 or 1, element by element; NaN stays. Of complex numbers ``x / |x|``, and 0 at 0."""
+    """-1, 0 or 1, element by element; NaN stays. For complex numbers ``x / |x|``, and 0 at 0."""
     return arithmetic.sign(*_no_bool("sign", x))
 
 

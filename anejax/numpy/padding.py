@@ -31,7 +31,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Ar
     Args:
         array: array of any shape.
         pad_width: how many: one number, (before, after), or one such pair per axis.
-        mode: what they are: "constant" (``constant_values``, 0), "edge", "reflect" and "symmetric"
+        mode: the values: "constant" (``constant_values``, 0), "edge", "reflect" and "symmetric"
             (``reflect_type="even"`` or "odd"), "wrap", "linear_ramp" (``end_values``), "maximum", "mean", "median" and
             "minimum" (``stat_length``), "empty", or a function as numpy.pad takes it.
 

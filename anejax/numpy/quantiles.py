@@ -26,7 +26,7 @@ def quantile(
 ) -> Array:  # fmt: skip
     """The ``q``-quantiles (q a number or an array in [0, 1]) over ``axis``; NaN where there is a NaN.
 
-    Of ``q`` beyond 0 or 1 the least or the greatest element.
+    If ``q`` is beyond 0 or 1, the result is the least or the greatest element.
 
     Args:
         method: between two elements: "linear", "lower", "higher", "midpoint", "nearest".

@@ -171,7 +171,7 @@ class ufunc:
     def at(self, a: Any, indices: Any, b: Any = None, /, *, inplace: bool = True) -> Array:
         """``a`` with ``a[i] = f(a[i], b)`` for one place of ``indices`` after the other, repeated ones included.
 
-        Of a function of one element, ``a[i] = f(a[i])``.
+        For a function of one argument, ``a[i] = f(a[i])``.
 
         Raises:
             NotImplementedError: ``inplace`` is not False: arrays do not change.

@@ -71,7 +71,7 @@ def _segment(
         num_segments: the length of the result, which must be known under ``jit``; by default the greatest id + 1.
         indices_are_sorted, unique_indices: accepted for compatibility.
         bucket_size: of how many elements partial results are made, which are combined at the end; by default of all.
-        mode: what becomes of ids out of range, as in ``lax.scatter``.
+        mode: the treatment of ids out of range, as in ``lax.scatter``.
 
     Returns:
         An array [num_segments, ...]; empty segments hold the identity of the reduction.

@@ -120,7 +120,7 @@ def argsort(x: Any, dimension: int = -1) -> Any:
 def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     """The ``k`` greatest elements along ``axis`` in descending order, and their int32 positions.
 
-    Of equal elements the first comes first; NaN counts as greatest.
+    Equal elements stay in order; NaN counts as greatest.
     """
     aval, k = aval_of(operand), int(k)
     check_domain("top_k", aval, ORDERED)

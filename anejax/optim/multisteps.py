@@ -36,8 +36,8 @@ class MultiSteps:
     """Collects the gradients of ``every_k_schedule`` calls (an int, or a function of the updates so far) into one.
 
     The other calls return updates of zero. ``use_grad_mean`` takes their mean, otherwise their sum.
-    ``should_skip_update_fn(updates, gradient_step, params)`` returns a bool[] and a tree: where it is True it is as if
-    the call had not been, but for the tree, which becomes ``skip_state`` (see ``skip_not_finite``).
+    ``should_skip_update_fn(updates, gradient_step, params)`` returns a bool[] and a tree: if it is True, the
+    call changes nothing, except that the tree becomes ``skip_state`` (see ``skip_not_finite``).
     """
 
     def __init__(

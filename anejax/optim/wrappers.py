@@ -27,7 +27,7 @@ from anejax.optim.base import (
 )
 from anejax.tree import PyTree
 
-# --- hyperparameters as state -----------------------------------------------------------------------------------
+# --- hyperparameters as state -----------------------------------------------------------------------------------------
 
 
 class InjectHyperparamsState(NamedTuple):
@@ -117,7 +117,7 @@ def _as_float(value: Any, dtype: Any) -> Any:
     return value.astype(dtype) if dtypes.is_float(value.dtype) else value
 
 
-# --- steps that are skipped -------------------------------------------------------------------------------------
+# --- steps that are skipped -------------------------------------------------------------------------------------------
 
 
 class ApplyIfFiniteState(NamedTuple):
@@ -173,7 +173,7 @@ def skip_large_updates(
     return skip, {"should_skip": skip, "norm_squared": norm}
 
 
-# --- parts with rules of their own ------------------------------------------------------------------------------
+# --- parts with separate rules ----------------------------------------------------------------------------------------
 
 
 class PartitionState(NamedTuple):
@@ -256,7 +256,7 @@ def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransforma
     return GradientTransformationExtraArgs(init, update)
 
 
-# --- averages of parameters -------------------------------------------------------------------------------------
+# --- averages of parameters -------------------------------------------------------------------------------------------
 
 
 class LookaheadParams(NamedTuple):

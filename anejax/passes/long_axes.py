@@ -238,7 +238,7 @@ class _Walk:
         """The axis of the parts among the operands."""
         return next((p.axis for p in map(self.parts, eqn.inputs) if p is not None), None)
 
-    # ---- what becomes of parts
+    # ---- results of parts
 
     def elementwise(self, eqn: Eqn) -> Parts | None:
         axis = self.axis_of(eqn)

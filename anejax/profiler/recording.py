@@ -101,7 +101,7 @@ def profile(capacity: int = CAPACITY) -> Iterator[Profile]:
     """Records the steps of the CPU device inside the block, by layer, primitive and line; costs nothing outside.
 
     Args:
-        capacity: of how many steps at most; what is beyond is counted and left out.
+        capacity: the most steps to record; further steps are counted and left out.
 
     Raises:
         RuntimeError: another profile is recorded.

@@ -52,7 +52,7 @@ def map_coordinates(input: Any, coordinates: Sequence[Any], order: int, mode: st
         coordinates: for each axis of ``input`` an array of places in units of elements; their shapes broadcast to the
             result's.
         order: 0, the nearest element, or 1, linear interpolation.
-        mode: what is outside: "constant" (``cval``), "nearest" (the last element), "mirror" (reflected at its middle),
+        mode: values outside: "constant" (``cval``), "nearest" (the last element), "mirror" (reflected at its middle),
             "reflect" (at its edge) or "wrap" (from the other side). "constant" and "wrap" are SciPy's "grid-constant"
             and "grid-wrap".
 

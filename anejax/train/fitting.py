@@ -48,7 +48,7 @@ class Fitted:
         params, state: its parameters and state: the best ones where there was validation data, else the last.
         history: one row for each epoch: ``epoch``, ``loss``, ``valid_loss``, ``accuracy`` of classifiers, ``seconds``.
         best: the row of the epoch that ``params`` are of.
-        loss: what was minimised.
+        loss: the minimised function.
     """
 
     net: nn.Layer
@@ -390,7 +390,7 @@ def _evaluated(measure: Any, params: PyTree, state: PyTree, batches: Iterable[An
     return {name: value / count for name, value in totals.items()}
 
 
-# ---- the best, and what is shown
+# ---- the best parameters, and progress
 
 
 class _Watch:

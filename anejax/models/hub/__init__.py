@@ -36,7 +36,7 @@ class Pretrained:
 
     Attributes:
         network: the layer: ``network.apply(params, (), tokens)`` gives logits of a language model.
-        params: arrays by the names of the checkpoint, as they are stored: mapped, of their own dtype.
+        params: arrays by the names of the checkpoint, as they are stored: memory-mapped, with the dtype of the file.
         config: the values of ``config.json``.
         generation: those of ``generation_config.json``.
         folder: where it was read from.

@@ -142,7 +142,7 @@ def _slogdet_jvp(primals: Any, tangents: Any) -> Any:
 def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
     """Sign and logarithm of the absolute determinant of square matrices [..., n, n]; 0 and -inf for singular ones.
 
-    Of complex ones the sign is a number of absolute value 1.
+    For complex matrices the sign is a number of absolute value 1.
 
     ``method``: None or "lu", the only one here.
     """

@@ -134,7 +134,7 @@ def _triangular_root(t: Any) -> Any:
 def funm(A: Any, func: Callable[[Any], Any], disp: bool = True) -> Any:
     """``func``, elementwise and analytic, as a function of the square matrix ``A`` [n, n], by Parlett's recurrence.
 
-    The result is complex. Where eigenvalues coincide or nearly do, the recurrence loses its digits: for exponentials
+    The result is complex. If eigenvalues coincide or nearly do, the recurrence loses digits: for exponentials
     and roots use ``expm`` and ``sqrtm``.
 
     Returns:

@@ -104,7 +104,7 @@ def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Sequence[int] | in
     return out[tuple(cut)]
 
 
-# --- what they share --------------------------------------------------------------------------------------------------
+# --- shared functions -------------------------------------------------------------------------------------------------
 
 
 def _checked_method(op: str, method: str) -> str:

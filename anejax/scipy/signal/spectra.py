@@ -121,7 +121,7 @@ def istft(
 
     Args:
         Zxx: transforms, with frequencies along ``freq_axis`` and segments along ``time_axis``.
-        nperseg: the length of a segment; what the number of frequencies says when None, an even one.
+        nperseg: the length of a segment; if None, the even length that fits the number of frequencies.
         boundary: half a segment is cut off at both ends, which ``stft`` added.
 
     Other arguments as those that ``stft`` was given. ``noverlap`` may be 0, and odd segments need only ``nperseg``;
@@ -157,7 +157,7 @@ def istft(
     return times, jnp.moveaxis(out, -1, t - (f < t))
 
 
-# --- what they share --------------------------------------------------------------------------------------------------
+# --- shared functions -------------------------------------------------------------------------------------------------
 
 
 def _signal(op: str, *xs: Any) -> Any:

@@ -245,7 +245,7 @@ class Rotation(NamedTuple):
     def as_euler(self, seq: str, degrees: bool = False) -> Array:
         """Angles [..., 3] from -pi to pi about the axes of ``seq``; see ``from_euler``.
 
-        Where the outer two are about one axis, the last is 0.
+        If the outer two are about one axis, the last is 0.
         """
         axes, intrinsic = _axes("as_euler", seq, (3,))
         angles = _euler_angles(self.quat, axes, intrinsic)

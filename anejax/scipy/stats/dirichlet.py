@@ -25,7 +25,7 @@ _TOLERANCE = 1e-6  # the largest distance of a point's sum from 1; at least 8 ep
 def logpdf(x: Any, alpha: Any) -> Array:
     """log of the density at the points ``x`` [n, ...] for ``alpha`` [n]; -inf where a point is not in the simplex.
 
-    Of n - 1 coordinates the last one is what is left of 1.
+    If there are n - 1 coordinates, the last one is 1 minus their sum.
     """
     x, alpha = reals("dirichlet.logpdf", x, alpha)
     if alpha.ndim != 1 or not x.ndim or alpha.shape[0] - x.shape[0] not in (0, 1):

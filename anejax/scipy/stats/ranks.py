@@ -46,7 +46,7 @@ def _ties(ordered: Array) -> tuple[Array, Array, Array]:
 def mode(a: Any, axis: int | None = 0, nan_policy: str = "propagate", keepdims: bool = False) -> ModeResult:
     """The most frequent value along ``axis``, of several the least, and its count. NaN count as equal.
 
-    Where there are no values, NaN and 0.0. Only ``nan_policy="propagate"`` is supported.
+    If there are no values, NaN and 0.0. Only ``nan_policy="propagate"`` is supported.
 
     Example:
         >>> import anejax.numpy as jnp
