@@ -137,7 +137,11 @@ def test_every_bit(tmp_path: Path, name: str) -> None:
         same(want, found, 0)
 
 
-@pytest.mark.parametrize("draw", [random.normal, random.exponential, random.gumbel, random.laplace])
+def _cut(key: Any, shape: tuple[int, ...]) -> Any:
+    return random.truncated_normal(key, -1.0, 2.0, shape)
+
+
+@pytest.mark.parametrize("draw", [random.normal, random.exponential, random.gumbel, random.laplace, _cut])
 def test_distributions(tmp_path: Path, draw: Any) -> None:
     """Of the same bits; logarithms and roots are Core ML's."""
     function = lambda k: draw(k, (50,))  # noqa: E731

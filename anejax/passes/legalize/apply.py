@@ -10,7 +10,7 @@ import numpy as np
 from anejax import dtypes
 from anejax.core.array import DeviceArray
 from anejax.core.aval import Aval
-from anejax.core.context import base_trace, recording
+from anejax.core.context import base_trace, current_mark, recording
 from anejax.core.graph import Atom, Eqn, Graph, Var
 from anejax.core.primitive import Primitive, Refused
 from anejax.core.trace import Tracer, aval_of
@@ -60,6 +60,17 @@ class LegalizeTrace(StageTrace):
         self.memory: dict[Any, Any] = {}
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        """The equation for the target. A refusal for Core ML, which no device stands in for, names the user's line."""
+        try:
+            return self.scaled(prim, args, params)
+        except RefusedError as error:
+            line = current_mark().line
+            if self.target != "coreml" or line is None or line in str(error):
+                raise
+            raise RefusedError(f"{error} It is asked for at {line}.") from None
+
+    def scaled(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        """Applies all rules; those of scaling.py are for the engine."""
         if constants.are_frozen(prim, args):
             return [constants.evaluated(prim, args, params)]
         found = scaling.rewritten(prim, args, params) if self.target == "ane" else NotImplemented
