@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anejax as aj
 from anejax import models
-from anejax.cli import subject
+from anejax.cli import options, subject
 from anejax.cli.options import UsageError
 from anejax.export import FORMATS, PRECISIONS, Function, Metadata
 from anejax.export.compress import SCHEMES
@@ -32,13 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="mlpackage for Core ML, aimodel for Core AI (default: the ending of --to, or mlpackage)",
     )
     add("--to", type=Path, metavar="PATH", help="path of the package (default: the target's name)")
-    add(
-        "--shape",
-        action="append",
-        default=[],
-        metavar="TYPE",
-        help="type of an argument, such as float32[8,4]; once for each",
-    )
+    options.add_shapes(add)
     add("--weights", choices=SCHEMES, help="storage of the parameters (default: unchanged)")
     add("--precision", choices=PRECISIONS, default="float32", help="the dtype of the computation (default: float32)")
     add(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from anejax.api.devices import devices
 from anejax.config import config
@@ -37,6 +38,12 @@ def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpars
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return args
+
+
+def add_shapes(add: Callable[..., Any]) -> None:
+    """Adds ``--shape`` by the ``add_argument`` of a parser."""
+    help = "type of an argument, such as float32[8,4]; once for each"
+    add("--shape", action="append", default=[], metavar="TYPE", help=help)
 
 
 def use_device(name: str | None) -> None:

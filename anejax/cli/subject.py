@@ -42,13 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="M4",
         help="the chip (default: M4); `this`: the figures that `anejax doctor` measured",
     )
-    add(
-        "--shape",
-        action="append",
-        default=[],
-        metavar="TYPE",
-        help="type of an argument, such as float32[8,4]; once for each",
-    )
+    options.add_shapes(add)
     add("--step", choices=STEPS, default="train", help="for a network: the loss and its gradients, or its output")
     add("--size", choices=SIZES, default="110M", help="size of the stories network (default: 110M)")
     add("--preset", choices=cifar10.PRESETS, default="full", help="preset of the cifar10 network (default: full)")
