@@ -101,14 +101,8 @@ def test_a_process_that_goes_wrong_ends_the_others(how: str, words: str) -> None
 
 
 @needs_mpi
-@pytest.mark.parametrize(
-    ("how", "idle"),
-    [
-        ("computes", "2"),
-        pytest.param("writes", "2", marks=pytest.mark.long),
-        pytest.param("pauses", "0", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("how", "idle"), [("computes", "2"), ("writes", "2"), ("pauses", "0")])
 def test_a_process_that_does_something_may_come_late(how: str, idle: str) -> None:
     done = mpiexec(2, "tests.distributed.faulty", how, ANEJAX_DISTRIBUTED_IDLE=idle)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -133,6 +127,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
 
 
 @needs_mpi
+@pytest.mark.long
 def test_a_run_of_four_processes_goes_on_with_two_and_with_one(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("to be or not to be, that is the question. " * 200)

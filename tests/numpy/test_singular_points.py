@@ -150,7 +150,7 @@ def bessel_at_0(order, count):
     return out
 
 
-@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("order", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_all_derivatives_of_modified_bessel_functions_at_0(order):
     """They are smooth; scaled, they count exp(-|x|) as flat at its kink."""
     plain, scaled = (getattr(special, f"i{order}{suffix}") for suffix in ("", "e"))
