@@ -14,7 +14,7 @@ PACKAGE = ROOT / "anejax"
 
 # A room imports rooms of lower layers only, and nothing of its own layer but itself (docs/architecture.md).
 ORDER = [
-    "callers errors marks records release terminal",
+    "callers errors marks protobuf records release terminal",
     "absent config paths treedefs",
     "dtypes foreign tree",
     "core mil",

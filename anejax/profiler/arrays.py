@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from anejax.api.devices import live_arrays
 from anejax.paths import atomic_file
+from anejax.protobuf import number, part, varint
 
 
 def device_memory_profile(backend: str | None = None) -> bytes:
@@ -32,30 +32,11 @@ def _profile(arrays: Counter[tuple[str, int]]) -> bytes:
     """A Profile of two values, the number of arrays and their bytes, with one place for each type."""
     names = ["", "allocations", "count", "space", "bytes", *dict.fromkeys(name for name, _ in arrays)]
     place = {name: i for i, name in enumerate(names)}
-    out = b"".join(_part(1, _number(1, kind) + _number(2, unit)) for kind, unit in ((1, 2), (3, 4)))
+    out = b"".join(part(1, number(1, kind) + number(2, unit)) for kind, unit in ((1, 2), (3, 4)))
     for (name, nbytes), count in arrays.items():
-        out += _part(2, _part(1, _varint(place[name])) + _part(2, _varint(count) + _varint(count * nbytes)))
+        out += part(2, part(1, varint(place[name])) + part(2, varint(count) + varint(count * nbytes)))
     for name in names[5:]:
         i = place[name]
-        out += _part(4, _number(1, i) + _part(4, _number(1, i)))  # a Location with a Line in a Function
-        out += _part(5, _number(1, i) + _number(2, i))
-    return out + b"".join(_part(6, n.encode()) for n in names)
-
-
-def _varint(n: int) -> bytes:
-    return bytes(_sevens(n))
-
-
-def _sevens(n: int) -> Iterator[int]:
-    while n >= 128:
-        yield n % 128 + 128
-        n //= 128
-    yield n
-
-
-def _number(field: int, n: int) -> bytes:
-    return _varint(field << 3) + _varint(n)
-
-
-def _part(field: int, content: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(content)) + content
+        out += part(4, number(1, i) + part(4, number(1, i)))  # a Location with a Line in a Function
+        out += part(5, number(1, i) + number(2, i))
+    return out + b"".join(part(6, n.encode()) for n in names)

@@ -13,6 +13,7 @@ from typing import Any
 
 from anejax.models.hub import words
 from anejax.models.hub.settings import ModelError
+from anejax.protobuf import number, part, single
 
 _KEY = "tokenizer.ggml."
 _UNKNOWN, _CONTROL, _GIVEN = 2, 3, 4  # types of tokens, which are those of SentencePiece
@@ -133,33 +134,12 @@ def _sentencepiece(fields: dict[str, Any]) -> dict[str, bytes]:
     trainer's model (BPE), the ids of special pieces, and a normalizer that only adds a space before texts."""
     tokens, scores, types = (fields[f"{_KEY}{name}"] for name in ("tokens", "scores", "token_type"))
     pieces = [
-        _bytes(1, _bytes(1, token.encode()) + _tag(2, 5) + struct.pack("<f", score) + _number(3, kind))
+        part(1, part(1, token.encode()) + single(2, score) + number(3, kind))
         for token, score, kind in zip(tokens, scores, types, strict=True)
     ]
     unknown = next((i for i, kind in enumerate(types) if kind == _UNKNOWN), 0)
     ids = {40: unknown, 41: fields.get(f"{_KEY}bos_token_id", -1), 42: fields.get(f"{_KEY}eos_token_id", -1), 43: -1}
-    trainer = _number(3, 2) + _number(35, 1) + b"".join(_number(field, value) for field, value in ids.items())
+    trainer = number(3, 2) + number(35, 1) + b"".join(number(field, value) for field, value in ids.items())
     space = bool(fields.get(f"{_KEY}add_space_prefix", True))
-    normalizer = _bytes(1, b"identity") + _number(3, space) + _number(4, False) + _number(5, True)
-    return {words.SENTENCEPIECE: b"".join(pieces) + _bytes(2, trainer) + _bytes(3, normalizer)}
-
-
-def _tag(field: int, wire: int) -> bytes:
-    return _varint(field << 3 | wire)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _tag(field, 0) + _varint(int(value) % 2**64)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _tag(field, 2) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    """Seven bits in each byte, the lowest first (https://protobuf.dev/programming-guides/encoding/)."""
-    found = bytearray()
-    while value > 127:
-        found.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*found, value])
+    normalizer = part(1, b"identity") + number(3, space) + number(4, False) + number(5, True)
+    return {words.SENTENCEPIECE: b"".join(pieces) + part(2, trainer) + part(3, normalizer)}
