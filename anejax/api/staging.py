@@ -76,23 +76,25 @@ class Jitted(Remembers):
         stamp = config.stamp
         if stamp is None or has_trace():
             return self._call(args, kwargs)
+        flat = None
         if not kwargs and ONLY_ARRAYS.issuperset(map(type, args)):
             leaves, structure = args, None
         elif self._static is no_statics:
-            leaves, structure = tree.flatten((args, kwargs))
+            leaves, structure = flat = tree.flatten((args, kwargs))
             if not ONLY_ARRAYS.issuperset(map(type, leaves)):
-                return self._call(args, kwargs)
+                return self._call(args, kwargs, flat=flat)
         else:
             return self._call(args, kwargs)
         key = stamp, tuple(map(AVAL, leaves)), structure
         call = self._short.get(key)
-        return self._call(args, kwargs, key) if call is None else call(leaves)
+        return self._call(args, kwargs, key, flat) if call is None else call(leaves)
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Any = None) -> Any:
-        """The whole of a call. Under ``key`` it keeps a short form for calls with as many arrays of these types."""
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Any = None, flat: Any = None) -> Any:
+        """The whole of a call. Under ``key`` it keeps a short form for calls with as many arrays of these types.
+        ``flat`` has the arguments flattened, if the caller knows them so."""
         if config.jax_disable_jit:
             return self._fun(*args, **kwargs)
-        staged, leaves = self._staged(args, kwargs)
+        staged, leaves = self._staged(args, kwargs, flat=flat)
         types = set(map(type, leaves))
         arrays = leaves if types <= ONLY_ARRAYS else None
         if current_trace() is base_trace() and (arrays is not None or not any(issubclass(t, Tracer) for t in types)):
@@ -130,7 +132,9 @@ class Jitted(Remembers):
         _check_precision(precision)
         return "cpu-fp16" if device == "cpu" else device
 
-    def _staged(self, args: tuple[Any, ...], kwargs: dict[str, Any], types_only: bool = False) -> tuple[Staged, list]:
+    def _staged(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], types_only: bool = False, flat: Any = None
+    ) -> tuple[Staged, list]:  # fmt: skip
         static_nums, static_names = self._static(len(args), kwargs)
         if static_nums or static_names:
             statics = tuple((i, _hashable(self, args[i])) for i in sorted(static_nums))
@@ -139,7 +143,9 @@ class Jitted(Remembers):
                        {k: v for k, v in kwargs.items() if k not in static_names})  # fmt: skip
         else:
             statics, dynamic = (), (args, kwargs)
-        if dynamic[1] or not ONLY_ARRAYS.issuperset(map(type, dynamic[0])):
+        if flat is not None:
+            leaves, in_tree = flat
+        elif dynamic[1] or not ONLY_ARRAYS.issuperset(map(type, dynamic[0])):
             leaves, in_tree = tree.flatten(dynamic)
         else:
             leaves, in_tree = list(dynamic[0]), _tree_of_leaves(len(dynamic[0]))
