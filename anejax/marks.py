@@ -44,7 +44,12 @@ class Mark(NamedTuple):
         unknown."""
         of = f" of {self.path}" if self.path else ""
         part = f" ({self.part})" if self.part != FORWARD else ""
-        return of + part + (f" at {self.line}" if self.line else "")
+        return of + part + self.at
+
+    @property
+    def at(self) -> str:
+        """The line as text, such as `` at model.py:12 (apply)``, or "" if unknown."""
+        return f" at {self.line}" if self.line else ""
 
     def identifier(self, name: str) -> str:
         """``name`` with its path as an identifier: ``blocks_3_attention_q_dot_general_1``."""

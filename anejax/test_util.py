@@ -15,8 +15,6 @@ __all__ = [
     "check_grads", "check_jvp", "check_vjp"
 ]  # fmt: skip
 
-__all__ = ["check_grads", "check_jvp", "check_vjp"]
-
 _STEP = 1e-4
 # The allowed error of a derivative's elements, by the bits of a real number of its dtype; bfloat16 has 8 bits of
 # fraction. jax.test_util has the same.

@@ -28,8 +28,8 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
-    """What the arguments say. Where one --shape has several types, the error says what to write: if it took them all,
-    it would take a target after it, too."""
+    """The values of the arguments. If several types follow one --shape, the error says what to write: an option that
+    took several would also take the target behind it."""
     args, rest = parser.parse_known_args(arguments)
     types = [text for text in rest if SHAPE.fullmatch(text)]
     if types and any(text.startswith("--shape") for text in arguments):

@@ -27,9 +27,8 @@ def run(w: Writer, function: Function, arguments: Sequence[Tensor], functions: M
     for op in function.ops:
         write = WRITERS.get(op.name)
         if write is None:
-            where = f" at {op.mark.line}" if op.mark.line else ""
-            raise RefusedError(f"[coreai] Core AI has no {op.name.removeprefix('aj_')}{where}; leave this part to the "
-                               "CPU device.")  # fmt: skip
+            raise RefusedError(f"[coreai] Core AI has no {op.name.removeprefix('aj_')}{op.mark.at}; leave this part to "
+                               "the CPU device.")  # fmt: skip
         made = write(w, Operation(op, read, functions))
         results = [made] if isinstance(made, Tensor) else list(made)
         for value, result in zip(op.results, results, strict=True):

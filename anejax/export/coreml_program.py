@@ -100,8 +100,7 @@ def _check_dtypes(graph: Graph) -> None:
     for eqn in graph.eqns:
         for out in eqn.outputs:
             if out.aval.dtype not in (*PORTS, *AS_INT32):
-                where = f" at {eqn.source}" if eqn.source else ""
-                fail("export", f"Core ML has no {out.aval.dtype}, which {eqn.primitive.name}{where} makes: "
+                fail("export", f"Core ML has no {out.aval.dtype}, which {eqn.primitive.name}{eqn.mark.at} makes: "
                      f"{out.aval}", DtypeError)  # fmt: skip
 
 
@@ -110,9 +109,8 @@ def _check_operations(program: Program) -> None:
     for op in (op for function in program.functions for op in function.ops):
         if "coreml" not in OPSET[op.name].targets:
             types = ", ".join(str(v.type) for v in op.values() if v.const is None)
-            where = f" at {op.mark.line}" if op.mark.line else ""
-            fail("export", f"Core ML has no {op.name.removeprefix('aj_')} of {types}{where}; leave this part to the "
-                 "app, or write it with other dtypes", RefusedError)  # fmt: skip
+            fail("export", f"Core ML has no {op.name.removeprefix('aj_')} of {types}{op.mark.at}; leave this part to "
+                 "the app, or write it with other dtypes", RefusedError)  # fmt: skip
 
 
 def _wanted_shape(shape: Sequence[int]) -> tuple[str, str] | None:
@@ -134,8 +132,7 @@ def _check_arrays(program: Program) -> None:
                 broken = ("finite constants, as packages for Core ML have no others",
                           "compute what is NaN in the function")  # fmt: skip
             if broken:
-                where = f" at {op.mark.line}" if op.mark.line else ""
-                fail("export", f"{op.name.removeprefix('aj_')}{where}: expected {broken[0]}, got {value.type}; "
+                fail("export", f"{op.name.removeprefix('aj_')}{op.mark.at}: expected {broken[0]}, got {value.type}; "
                      f"{broken[1]}", RefusedError)  # fmt: skip
 
 

@@ -241,10 +241,9 @@ def _refuse_effects(graph: Graph) -> None:
     """Raises RefusedError for a call of Python, which no package can make, with the line that asks for it."""
     for eqn in graph.eqns:
         if eqn.primitive.effect:
-            where = f" at {eqn.source}" if eqn.source else ""
             name = eqn.primitive.name.replace("debug_", "debug.")
-            fail("export", f"expected no {name}{where}: an exported package cannot call Python. Remove it from the "
-                 "function before the export, or return the values as results and print them in the app",
+            fail("export", f"expected no {name}{eqn.mark.at}: an exported package cannot call Python. Remove it from "
+                 "the function before the export, or return the values as results and print them in the app",
                  RefusedError)  # fmt: skip
         for inner in subgraphs(eqn.params):
             _refuse_effects(inner)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 
 from anejax import dtypes
 from anejax.core.graph import Graph, subgraphs
 from anejax.errors import ExportError, RefusedError, fail
+from anejax.marks import Mark
 from anejax.mil.program import Function, Op, Operand, Program, Type, Value
 from anejax.ops.elementwise import bitcast_convert_type_p
 from anejax.passes.legalize.masks import with_masks
@@ -33,15 +34,14 @@ def check_bits(graph: Graph, precision: str) -> None:
         if eqn.primitive is bitcast_convert_type_p and dtypes.float32 in (
             eqn.inputs[0].aval.dtype, eqn.params["dtype"]
         ):  # fmt: skip
-            refuse_bits(eqn.source)
+            refuse_bits(eqn.mark)
         for inner in subgraphs(eqn.params):
             check_bits(inner, precision)
 
 
-def refuse_bits(source: str | None) -> Any:
-    """Raises RefusedError: a line takes the bits of float32."""
-    where = f" at {source}" if source else ""
-    raise RefusedError(f"[export] float16 has not the bits of float32 that bitcast_convert_type{where} takes; "
+def refuse_bits(mark: Mark) -> NoReturn:
+    """Raises RefusedError: the line of ``mark`` takes the bits of float32."""
+    raise RefusedError(f"[export] float16 has not the bits of float32 that bitcast_convert_type{mark.at} takes; "
                        "leave this part to the app, or compute in float32.")  # fmt: skip
 
 
@@ -92,7 +92,7 @@ class _Halves:
 
     def op(self, op: Op) -> Op:
         if op.name == BITS and any(v.type.dtype == "fp32" for v in (*op.values(), *op.results)):
-            refuse_bits(op.mark.line)
+            refuse_bits(op.mark)
         operands = {name: self.operand(name, given) for name, given in op.operands.items()}
         return replace(op, operands=operands, results=tuple(map(self.value, op.results)))
 

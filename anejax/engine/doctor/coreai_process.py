@@ -89,7 +89,8 @@ def handed() -> Found:
 
 
 def life() -> Found:
-    """Measures first and later compiles, and one by a new process; where they are kept; and Apple's own compiler."""
+    """Measures a first and a later compile, and one by a new process; tells where compiled programs are kept, and
+    whether Apple's own compiler is installed."""
     salt = float(np.random.default_rng().uniform())
     begin = lambda: CoreAIProgram.of_mil(smallest(salt))  # noqa: E731
     cold, warm = seconds(begin), seconds(begin)

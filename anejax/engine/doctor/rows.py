@@ -1,4 +1,4 @@
-"""Answers of Core AI: what came of one program, in a line, and of several."""
+"""Answers of Core AI: the time, the error and the parts of one program, as a line, and of several programs."""
 
 from __future__ import annotations
 

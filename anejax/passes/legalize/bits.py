@@ -185,7 +185,7 @@ def _float_of(h: Halves, dtype: np.dtype) -> Any:
         size = E.convert_element_type(rest, dtype)
     else:
         sign, rest, exponent = W.floor(upper, 1 << 15), W.rest(upper, 1 << 7), W.floor(upper, 1 << 7)
-        size = _mantissa(S.concatenate([rest, lower], 0))
+        size = W.nearest_single(Halves(S.concatenate([rest, lower], 0)))
     last = 2 ** (info.bits - 1 - info.nmant) - 1
     exponent = W.rest(exponent, last + 1)
     normal, special = A.gt(exponent, number(exponent, 0)), A.eq(exponent, number(exponent, last))
@@ -198,16 +198,10 @@ def _float_of(h: Halves, dtype: np.dtype) -> Any:
     return A.select_n(A.gt(sign, number(sign, 0)), value, A.neg(value))
 
 
-def _mantissa(rows: Any) -> Any:
-    """Numbers below 2**24 as float32: [1, n]."""
-    upper, lower = (E.convert_element_type(p, dtypes.float32) for p in parts(Halves(rows)))
-    return A.add(A.mul(upper, expand(np.float32(W.HALF), aval_of(upper).shape)), lower)
-
-
 def _above(h: Halves, lead: float, dtype: np.dtype) -> Any:
     """``lead`` with these bits as its mantissa."""
     step = abs(lead) * 2.0 ** -np.finfo(dtype).nmant
-    size = _mantissa(h.rows) if dtype == dtypes.float32 else E.convert_element_type(parts(h)[1], dtype)
+    size = W.nearest_single(h) if dtype == dtypes.float32 else E.convert_element_type(parts(h)[1], dtype)
     like = lambda v: expand(np.asarray(v, dtype), aval_of(size).shape)  # noqa: E731
     return A.add(like(lead), A.mul(size, like(np.copysign(step, lead))))
 

@@ -303,9 +303,13 @@ def _times_half(x: Any, y: Any) -> tuple[Any, Any]:
 
 def as_float(h: Halves, shape: Sequence[int], dtype: np.dtype) -> Any:
     """The nearest float32, or that one's nearest float16."""
+    return E.convert_element_type(S.reshape(nearest_single(h), tuple(shape)), dtype)
+
+
+def nearest_single(h: Halves) -> Any:
+    """The nearest float32: [1, n]. It is exact for numbers of at most 24 bits."""
     upper, lower = (E.convert_element_type(p, dtypes.float32) for p in parts(h))
-    out = S.reshape(A.add(A.mul(upper, expand(np.float32(HALF), aval_of(upper).shape)), lower), tuple(shape))
-    return E.convert_element_type(out, dtype)
+    return A.add(A.mul(upper, expand(np.float32(HALF), aval_of(upper).shape)), lower)
 
 
 def of_float(x: Any) -> Halves:
